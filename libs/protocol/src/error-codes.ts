@@ -1,0 +1,177 @@
+/**
+ * The closed list of problem codes (RFC 9457 `code`). `status` is the HTTP status, `retryable` says whether the very same
+ * request may succeed later, `title` is for people, `remedy` tells the caller what to do.
+ */
+export interface ProblemKind {
+  readonly status: number;
+  readonly retryable: boolean;
+  readonly title: string;
+  readonly remedy: string;
+}
+
+export const PROBLEM_CODES = {
+  malformed_json: { status: 400, retryable: false, title: 'The body is not valid JSON', remedy: 'Send UTF-8 JSON.' },
+  schema_invalid: {
+    status: 400,
+    retryable: false,
+    title: 'The request does not match its schema',
+    remedy: 'See `errors` for the offending paths.',
+  },
+  limit_exceeded: {
+    status: 400,
+    retryable: false,
+    title: 'A limit of the protocol is exceeded',
+    remedy: 'Send less at once; limits are listed in docs/protocol.md.',
+  },
+  cursor_invalid: {
+    status: 400,
+    retryable: false,
+    title: 'The cursor is forged, foreign or damaged',
+    remedy: 'Pull that scope with cursor null.',
+  },
+  registration_invalid: {
+    status: 400,
+    retryable: false,
+    title: 'The registration contradicts itself',
+    remedy: 'See `errors` for the offending paths.',
+  },
+  unauthenticated: {
+    status: 401,
+    retryable: false,
+    title: 'No valid access token',
+    remedy: 'Get a fresh token from the identity service.',
+  },
+  signature_invalid: {
+    status: 401,
+    retryable: false,
+    title: 'The request signature does not verify',
+    remedy: 'Sign method, path, query, content-digest and authorization as docs/protocol.md describes.',
+  },
+  clock_skew: {
+    status: 401,
+    retryable: true,
+    title: 'The signature was created too far from server time',
+    remedy: 'Correct the clock offset with `serverTime` and sign again.',
+  },
+  ticket_invalid: {
+    status: 401,
+    retryable: false,
+    title: 'The ticket is unknown, used or expired',
+    remedy: 'Get a new ticket.',
+  },
+  device_not_bound: {
+    status: 403,
+    retryable: false,
+    title: 'The device is not bound to this user',
+    remedy: 'Bind the device with the identity service.',
+  },
+  device_revoked: {
+    status: 403,
+    retryable: false,
+    title: 'The device was revoked',
+    remedy: 'Remove local data; bind the device again.',
+  },
+  forbidden: { status: 403, retryable: false, title: 'Not allowed', remedy: 'The role that is needed is missing.' },
+  not_found: { status: 404, retryable: false, title: 'No such resource', remedy: 'Check the path.' },
+  method_not_allowed: { status: 405, retryable: false, title: 'Method not allowed', remedy: 'See OpenAPI.' },
+  entity_type_taken: {
+    status: 409,
+    retryable: false,
+    title: 'Another service owns this entity type',
+    remedy: 'Choose another name, or move the type in the owning service’s registration.',
+  },
+  conflict_already_resolved: {
+    status: 409,
+    retryable: false,
+    title: 'The ConflictRecord is resolved',
+    remedy: 'Read the record in the answer.',
+  },
+  conflict_moved: {
+    status: 409,
+    retryable: false,
+    title: 'The entity changed since the resolution was prepared',
+    remedy: 'Read the record again and resolve against the new clock.',
+  },
+  suggestions_disabled: {
+    status: 409,
+    retryable: false,
+    title: 'The tenant has no suggestions',
+    remedy: 'Resolve by hand.',
+  },
+  payload_too_large: { status: 413, retryable: false, title: 'The body is too large', remedy: 'Send less at once.' },
+  unsupported_media_type: {
+    status: 415,
+    retryable: false,
+    title: 'Content type or encoding is not supported',
+    remedy: 'Send application/json, plain, gzip or br.',
+  },
+  rate_limited: { status: 429, retryable: true, title: 'Too many requests', remedy: 'Wait for Retry-After.' },
+  internal: {
+    status: 500,
+    retryable: true,
+    title: 'An unexpected fault',
+    remedy: 'Send the same request again; report the request id if it persists.',
+  },
+  unavailable: {
+    status: 503,
+    retryable: true,
+    title: 'A part that this request needs is not available',
+    remedy: 'Wait for Retry-After and send the same request again.',
+  },
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof PROBLEM_CODES;
+
+/** Codes of outcomes that sync-service itself gives. Owning services add their own (`^[a-z][a-z0-9_]{0,63}$`). */
+export const OUTCOME_CODES = {
+  mutation_id_reused: 'The same mutationId came with a different payload.',
+  mutation_invalid: 'The mutation does not match its schema; the message names the path.',
+  entity_type_unknown: 'No service registered this entity type.',
+  scope_not_held: 'The user does not hold the scope.',
+  op_not_allowed: 'The policy of this entity type does not know this op.',
+  append_only_violation: 'put, patch or delete on an append_only entity type.',
+  schema_version_unknown: 'The registration cannot read this schemaVersion; the message names the one wanted.',
+  server_changed: 'server_authoritative: the server’s value changed since the base.',
+  dependency_cycle: 'dependsOn forms a circle.',
+  dependency_failed: 'A mutation that this one depends on was rejected.',
+  forbidden: 'The user may not touch this entity.',
+  data_invalid: 'The owning service does not accept this data; the message names the field.',
+} as const;
+
+export type OutcomeCode = keyof typeof OUTCOME_CODES;
+
+/** RFC 9457 body. `errors` lists offending paths (JSON Pointer, RFC 6901). */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ProblemCode;
+  readonly retryable: boolean;
+  readonly serverTime: string;
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+}
+
+/**
+ * @param code one of the closed list
+ * @param detail what happened this time; never contains a secret or foreign data
+ * @param serverTime RFC 3339 with milliseconds
+ */
+export function problem(
+  code: ProblemCode,
+  detail: string,
+  serverTime: string,
+  errors?: readonly { path: string; message: string }[],
+): Problem {
+  const kind = PROBLEM_CODES[code];
+  return {
+    type: `urn:sync-service:problem:${code}`,
+    title: kind.title,
+    status: kind.status,
+    detail,
+    code,
+    retryable: kind.retryable,
+    serverTime,
+    ...(errors && errors.length > 0 ? { errors } : {}),
+  };
+}

@@ -1,0 +1,75 @@
+export { LIMITS } from './limits.ts';
+export {
+  DEVICE_ID_PATTERN,
+  ENTITY_ID_PATTERN,
+  ENTITY_TYPE_PATTERN,
+  MUTATION_ID_PATTERN,
+  SCOPE_PATTERN,
+  SERVICE_PATTERN,
+  TENANT_ID_PATTERN,
+  USER_ID_PATTERN,
+} from './scalars.ts';
+export {
+  AckRequest,
+  AckResponse,
+  Backlog,
+  Digest,
+  Directive,
+  LiveNotice,
+  LocalMutation,
+  Outcome,
+  PullRequest,
+  PullResponse,
+  PushEnvelope,
+  PushRequest,
+  PushResponse,
+  RemoteDelta,
+  TicketResponse,
+} from './device-api.ts';
+export { OUTCOME_CODES, PROBLEM_CODES, problem } from './error-codes.ts';
+export type { OutcomeCode, Problem, ProblemCode, ProblemKind } from './error-codes.ts';
+export { validator } from './validate.ts';
+export type { SchemaFault, Validated } from './validate.ts';
+export { findUnstorable, parseJson } from './parse-json.ts';
+export type { ParsedJson } from './parse-json.ts';
+export { EntityTypeRegistration, GrantRule, SyncRegistration } from './registration.ts';
+export type { RegisteredEntityType } from './registration.ts';
+export {
+  DeviceBindingReply,
+  DeviceBindingRequest,
+  DeviceRevokedNotice,
+  OwnerPushReply,
+  OwnerPushRequest,
+  OwnerPushResult,
+  OwnerState,
+  PushedMutation,
+  RegisterReply,
+  RegistryListReply,
+  RemoteProjectionReply,
+  RemoteProjectionRequest,
+  SnapshotEntity,
+  SnapshotPage,
+  SnapshotRequest,
+} from './owner-api.ts';
+export { DomainEvent } from './domain-event.ts';
+export type { DeltaBatch, GrantChange, ProjectedDelta, ScopeHead } from './delta-batch.ts';
+export type { DecideItem, DecideReply, DecideRequest } from './resolve-api.ts';
+export type {
+  ConflictSeen,
+  DeviceSeen,
+  MutationsSeen,
+  SyncEvent,
+  SyncEventData,
+  SyncEventType,
+} from './sync-events.ts';
+export { PLAIN_PARTITION, STREAMS } from './streams.ts';
+export type { StreamDeclaration, StreamName } from './streams.ts';
+export { subjects } from './subjects.ts';
+export {
+  parseContentDigest,
+  parseSignature,
+  parseSignatureInput,
+  signatureBase,
+  signatureParams,
+} from './http-signature.ts';
+export type { SignatureInput, SignedRequest } from './http-signature.ts';

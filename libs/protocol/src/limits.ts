@@ -1,0 +1,19 @@
+/** The bounds of protocol v1. Over a limit: 413 for bytes, 400 `limit_exceeded` for everything counted; nothing is stored. */
+export const LIMITS = {
+  bodyCompressedBytes: 1_048_576,
+  bodyInflatedBytes: 8_388_608,
+  jsonDepth: 32,
+  mutationsPerPush: 500,
+  deltasPerPull: 1_000,
+  defaultDeltasPerPull: 500,
+  scopesPerPull: 100,
+  outcomesPerPull: 500,
+  outcomesPerAck: 1_000,
+  clockEntries: 256,
+  dependsOnPerMutation: 32,
+  waitMs: 30_000,
+  signatureSkewSeconds: 300,
+  ticketLifetimeMs: 30_000,
+  /** One mutation's `data` or `update` as JSON text. Larger content is a bundle, which this service does not carry. */
+  mutationBytes: 262_144,
+} as const;

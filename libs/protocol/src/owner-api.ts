@@ -1,0 +1,175 @@
+/** What an owning service answers over NATS: push, snapshot, remote projection; and what it asks: registration. */
+import Type, { type Static } from 'typebox';
+import { LIMITS } from './limits.ts';
+import {
+  Base64,
+  DeviceId,
+  EntityData,
+  EntityId,
+  EntityType,
+  MutationId,
+  MutationOp,
+  SchemaVersion,
+  Scope,
+  TenantId,
+  Timestamp,
+  UserId,
+  VectorClock,
+} from './scalars.ts';
+import { SyncRegistration } from './registration.ts';
+
+/** The owner's own optimistic-lock version of an entity: 1 for the first state, one higher for each change; 0 = does not exist. */
+export const Revision = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+/** A mutation as the owner gets it: `data` is the decided value (after a merge), `clock` the entity's clock once it is applied. */
+export const PushedMutation = Type.Object(
+  {
+    mutationId: MutationId,
+    userId: UserId,
+    deviceId: DeviceId,
+    scope: Scope,
+    entityType: EntityType,
+    entityId: EntityId,
+    op: MutationOp,
+    data: Type.Union([EntityData, Type.Null()]),
+    update: Type.Optional(Base64),
+    clock: VectorClock,
+    expectedRevision: Revision,
+    occurredAt: Timestamp,
+    schemaVersion: SchemaVersion,
+  },
+  { $id: 'PushedMutation' },
+);
+export type PushedMutation = Static<typeof PushedMutation>;
+
+export const OwnerPushRequest = Type.Object(
+  { tenantId: TenantId, mutations: Type.Array(PushedMutation, { minItems: 1, maxItems: LIMITS.mutationsPerPush }) },
+  { $id: 'OwnerPushRequest' },
+);
+export type OwnerPushRequest = Static<typeof OwnerPushRequest>;
+
+/** The owner's present state. `clock` is given by owners on the SDK, which keep it beside the revision. */
+export const OwnerState = Type.Object(
+  {
+    revision: Revision,
+    clock: Type.Optional(VectorClock),
+    data: Type.Union([EntityData, Type.Null()]),
+    deleted: Type.Boolean(),
+  },
+  { $id: 'OwnerState' },
+);
+export type OwnerState = Static<typeof OwnerState>;
+
+export const OwnerPushResult = Type.Union(
+  [
+    Type.Object({
+      mutationId: MutationId,
+      status: Type.Literal('applied'),
+      revision: Revision,
+      clock: Type.Optional(VectorClock),
+    }),
+    Type.Object({
+      mutationId: MutationId,
+      status: Type.Literal('rejected'),
+      code: Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }),
+      message: Type.Optional(Type.String({ maxLength: 1000 })),
+    }),
+    Type.Object({ mutationId: MutationId, status: Type.Literal('conflict'), current: OwnerState }),
+  ],
+  { $id: 'OwnerPushResult' },
+);
+export type OwnerPushResult = Static<typeof OwnerPushResult>;
+
+export const OwnerPushReply = Type.Object({ results: Type.Array(OwnerPushResult) }, { $id: 'OwnerPushReply' });
+export type OwnerPushReply = Static<typeof OwnerPushReply>;
+
+export const SnapshotRequest = Type.Object(
+  {
+    cursor: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]),
+    limit: Type.Integer({ minimum: 1, maximum: 1000 }),
+  },
+  { $id: 'SnapshotRequest', description: 'All tenants; pages in an order of the owner’s choice that does not skip.' },
+);
+export type SnapshotRequest = Static<typeof SnapshotRequest>;
+
+export const SnapshotEntity = Type.Object(
+  {
+    tenantId: TenantId,
+    entityId: EntityId,
+    revision: Revision,
+    clock: Type.Optional(VectorClock),
+    data: Type.Union([EntityData, Type.Null()]),
+    deleted: Type.Boolean(),
+    changedAt: Type.Optional(Timestamp),
+  },
+  { $id: 'SnapshotEntity' },
+);
+export type SnapshotEntity = Static<typeof SnapshotEntity>;
+
+export const SnapshotPage = Type.Object(
+  { entities: Type.Array(SnapshotEntity), next: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]) },
+  { $id: 'SnapshotPage' },
+);
+export type SnapshotPage = Static<typeof SnapshotPage>;
+
+/** `sync.registry.v1.register`: the SyncRegistration itself. Errors come as `{error: {code, message, errors?}}`. */
+export const RegisterReply = Type.Object({ registered: Type.Array(EntityType) }, { $id: 'RegisterReply' });
+export type RegisterReply = Static<typeof RegisterReply>;
+
+/** `sync.registry.v1.list` */
+export const RegistryListReply = Type.Object({ registrations: Type.Array(SyncRegistration) });
+export type RegistryListReply = Static<typeof RegistryListReply>;
+
+/** `identity.device-binding.v1.verify` */
+export const DeviceBindingRequest = Type.Object(
+  { tenantId: TenantId, userId: UserId, deviceId: DeviceId },
+  { $id: 'DeviceBindingRequest' },
+);
+export type DeviceBindingRequest = Static<typeof DeviceBindingRequest>;
+
+export const DeviceBindingReply = Type.Object(
+  {
+    status: Type.Enum(['bound', 'unbound', 'revoked']),
+    hmacKey: Type.Optional(Base64),
+  },
+  { $id: 'DeviceBindingReply' },
+);
+export type DeviceBindingReply = Static<typeof DeviceBindingReply>;
+
+/** `identity.device-binding.v1.revoked` (core NATS, to every replica) */
+export const DeviceRevokedNotice = Type.Object(
+  { tenantId: TenantId, userId: UserId, deviceId: DeviceId, revokedAt: Timestamp },
+  { $id: 'DeviceRevokedNotice' },
+);
+export type DeviceRevokedNotice = Static<typeof DeviceRevokedNotice>;
+
+/** A remote projector is asked with a batch of events and answers what each entity shows in which scopes. */
+export const RemoteProjectionRequest = Type.Object(
+  {
+    entities: Type.Array(
+      Type.Object({
+        tenantId: TenantId,
+        entityType: EntityType,
+        entityId: EntityId,
+        revision: Revision,
+        data: Type.Union([EntityData, Type.Null()]),
+      }),
+    ),
+  },
+  { $id: 'RemoteProjectionRequest' },
+);
+export type RemoteProjectionRequest = Static<typeof RemoteProjectionRequest>;
+
+export const RemoteProjectionReply = Type.Object(
+  {
+    entities: Type.Array(
+      Type.Object({
+        data: Type.Union([EntityData, Type.Null()]),
+        scopes: Type.Array(Scope, { maxItems: 64 }),
+        grants: Type.Optional(Type.Array(Type.Object({ scope: Scope, userId: UserId }), { maxItems: 64 })),
+      }),
+    ),
+  },
+  { $id: 'RemoteProjectionReply', description: 'One per asked entity, same order.' },
+);
+export type RemoteProjectionReply = Static<typeof RemoteProjectionReply>;

@@ -1,0 +1,99 @@
+import { LIMITS } from './limits.ts';
+
+export type ParsedJson =
+  | {
+      readonly ok: true;
+      readonly value: unknown;
+      /** True when the text holds something that parses but must not be stored: run `findUnstorable` over the parts. */
+      readonly suspicious: boolean;
+    }
+  | { readonly ok: false; readonly code: 'malformed_json' | 'limit_exceeded'; readonly detail: string };
+
+/**
+ * Parses JSON text after a single pass that bounds its depth: JSON.parse itself accepts a depth of 100,000 and every recursive walker
+ * after it would overflow. The same pass notices what survives parsing but not storage (see `findUnstorable`).
+ * @param text at most `LIMITS.bodyInflatedBytes` long; the caller bounds it
+ */
+export function parseJson(text: string, maxDepth: number = LIMITS.jsonDepth): ParsedJson {
+  const scan = scanJson(text, maxDepth);
+  if (scan.tooDeep) return { ok: false, code: 'limit_exceeded', detail: `JSON is nested deeper than ${maxDepth}` };
+  try {
+    return { ok: true, value: JSON.parse(text) as unknown, suspicious: scan.suspicious };
+  } catch {
+    return { ok: false, code: 'malformed_json', detail: 'The body is not valid JSON' };
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspicious: boolean } {
+  let depth = 0;
+  let digits = 0;
+  let suspicious = text.includes('__proto__');
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      const end = endOfString(text, at + 1);
+      suspicious ||= end.escapedUnicode;
+      at = end.at;
+      digits = 0;
+    } else if (code >= 0x30 && code <= 0x39) {
+      digits += 1;
+      if (digits > 15) suspicious = true;
+    } else if (code === 0x7b || code === 0x5b) {
+      depth += 1;
+      if (depth > maxDepth) return { tooDeep: true, suspicious };
+    } else {
+      if (code === 0x7d || code === 0x5d) depth -= 1;
+      if (code === 0x65 || code === 0x45) suspicious = suspicious || digits > 0;
+      digits = 0;
+    }
+  }
+  return { tooDeep: false, suspicious };
+}
+
+/** @returns the position of the closing quote (or the end of a broken text), and whether a \\u escape stood inside */
+function endOfString(text: string, from: number): { at: number; escapedUnicode: boolean } {
+  let escapedUnicode = false;
+  for (let at = from; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) return { at, escapedUnicode };
+    if (code !== BACKSLASH) continue;
+    at += 1;
+    escapedUnicode ||= text.charCodeAt(at) === 0x75;
+  }
+  return { at: text.length, escapedUnicode };
+}
+
+/**
+ * Finds the first place of a parsed JSON value that cannot be kept as it was sent: a `__proto__` key, an integer beyond ±(2^53 − 1) (JSON.parse
+ * has already rounded it), an infinite number, a NUL character or a lone surrogate (Postgres stores neither).
+ * @param value parsed JSON, depth already bounded
+ * @returns JSON Pointer and reason, or null when all of it is fine
+ */
+export function findUnstorable(value: unknown, path = ''): { path: string; message: string } | null {
+  if (typeof value === 'string') return faultOfString(value, path);
+  if (typeof value === 'number') return faultOfNumber(value, path);
+  if (typeof value !== 'object' || value === null) return null;
+  for (const [key, child] of Object.entries(value)) {
+    const childPath = `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    if (key === '__proto__') return { path: childPath, message: 'this key is not allowed' };
+    const fault = faultOfString(key, childPath) ?? findUnstorable(child, childPath);
+    if (fault) return fault;
+  }
+  return null;
+}
+
+function faultOfString(text: string, path: string): { path: string; message: string } | null {
+  if (text.includes('\u0000')) return { path, message: 'a NUL character cannot be stored' };
+  return text.isWellFormed() ? null : { path, message: 'a lone surrogate cannot be stored' };
+}
+
+function faultOfNumber(number: number, path: string): { path: string; message: string } | null {
+  if (!Number.isFinite(number)) return { path, message: 'the number is out of range' };
+  if (Number.isInteger(number) && !Number.isSafeInteger(number)) {
+    return { path, message: 'an integer beyond 2^53 - 1 would be rounded; send it as a string' };
+  }
+  return null;
+}

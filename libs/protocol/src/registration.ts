@@ -1,0 +1,72 @@
+import Type, { type Static } from 'typebox';
+import { ConflictPolicy, EntityType, SchemaVersion, ServiceName } from './scalars.ts';
+
+const FieldName = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,63}$' });
+const ScopeTemplate = Type.String({
+  pattern: '^[a-z][a-z0-9_-]{0,31}:(\\{[A-Za-z_][A-Za-z0-9_]{0,63}\\}|[A-Za-z0-9._~-]){1,128}$',
+  description: '`course:{courseId}`: a field of the entity’s data, or `{entityId}`, in braces.',
+});
+const ValueTemplate = Type.String({
+  pattern: '^\\{[A-Za-z_][A-Za-z0-9_]{0,63}\\}$',
+  description: '`{userId}`: the field of the entity’s data that holds the value.',
+});
+const Subject = Type.String({ pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_*>-]+){1,15}$' });
+
+export const GrantRule = Type.Object(
+  {
+    scope: ScopeTemplate,
+    user: ValueTemplate,
+    when: Type.Optional(
+      Type.Object({ field: FieldName, in: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 32 }) }),
+    ),
+  },
+  {
+    $id: 'GrantRule',
+    description: 'While an entity exists and `when` holds, its user holds the scope; when that ends, the scope is revoked.',
+  },
+);
+export type GrantRule = Static<typeof GrantRule>;
+
+export const DeclarativeProjection = Type.Object({
+  kind: Type.Literal('declarative'),
+  fields: Type.Union([Type.Literal('*'), Type.Array(FieldName, { maxItems: 200 })]),
+  scopes: Type.Array(ScopeTemplate, { minItems: 1, maxItems: 16 }),
+  docUpdateField: Type.Optional(FieldName),
+});
+
+export const RemoteProjection = Type.Object({
+  kind: Type.Literal('remote'),
+  subject: Subject,
+});
+
+export const EntityTypeRegistration = Type.Object(
+  {
+    entityType: EntityType,
+    schemaVersion: SchemaVersion,
+    policy: ConflictPolicy,
+    review: Type.Optional(Type.Enum(['none', 'collisions'])),
+    projection: Type.Union([DeclarativeProjection, RemoteProjection]),
+    grants: Type.Optional(Type.Array(GrantRule, { maxItems: 16 })),
+    eventSubjects: Type.Optional(
+      Type.Array(Subject, {
+        maxItems: 8,
+        description: 'Where a service that does not use the SDK publishes its CloudEvents; default `sync.events.v1.plain.<service>.<entityType>`.',
+      }),
+    ),
+    pushSubject: Type.Optional(Subject),
+    snapshotSubject: Type.Optional(Subject),
+  },
+  { $id: 'EntityTypeRegistration' },
+);
+export type EntityTypeRegistration = Static<typeof EntityTypeRegistration>;
+
+export const SyncRegistration = Type.Object(
+  { service: ServiceName, entityTypes: Type.Array(EntityTypeRegistration, { minItems: 1, maxItems: 200 }) },
+  { $id: 'SyncRegistration' },
+);
+export type SyncRegistration = Static<typeof SyncRegistration>;
+
+/** One registered entity type with its owner, as the gateway and the projector keep it. */
+export interface RegisteredEntityType extends EntityTypeRegistration {
+  readonly service: string;
+}

@@ -1,0 +1,47 @@
+import Type from 'typebox';
+import { LIMITS } from './limits.ts';
+
+/** Ids that become part of a scope, a subject or an SQL setting: no separators, no wildcard, no whitespace. */
+export const TENANT_ID_PATTERN = '^[A-Za-z0-9_-]{1,64}$';
+export const USER_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
+export const DEVICE_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
+export const ENTITY_TYPE_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
+export const ENTITY_ID_PATTERN = '^[A-Za-z0-9._~:-]{1,128}$';
+export const SERVICE_PATTERN = '^[a-z][a-z0-9-]{0,63}$';
+export const SCOPE_PATTERN = '^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._~-]{1,128}$';
+export const MUTATION_ID_PATTERN = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
+const TIMESTAMP_PATTERN =
+  '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:([0-5]\\d|60)(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)$';
+
+export const TenantId = Type.String({ pattern: TENANT_ID_PATTERN, description: 'From the token claim `tid`.' });
+export const UserId = Type.String({ pattern: USER_ID_PATTERN, description: 'From the token claim `sub`.' });
+export const DeviceId = Type.String({ pattern: DEVICE_ID_PATTERN, description: 'The `keyid` of the signature.' });
+export const EntityType = Type.String({ pattern: ENTITY_TYPE_PATTERN });
+export const EntityId = Type.String({ pattern: ENTITY_ID_PATTERN });
+export const ServiceName = Type.String({ pattern: SERVICE_PATTERN });
+export const Scope = Type.String({ pattern: SCOPE_PATTERN, description: '`<kind>:<id>`, such as `user:u1`.' });
+export const MutationId = Type.String({ pattern: MUTATION_ID_PATTERN, description: 'UUID, lower case.' });
+export const Timestamp = Type.String({ pattern: TIMESTAMP_PATTERN, description: 'RFC 3339.' });
+export const CursorToken = Type.String({ minLength: 1, maxLength: 2048, description: 'Opaque, tamper-proof.' });
+export const DigestHash = Type.String({ pattern: '^[0-9a-f]{64}$' });
+export const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' });
+export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const SchemaVersion = Type.Integer({ minimum: 1, maximum: 1_000_000 });
+/** Decimal text: 64-bit positions never travel as JSON numbers. */
+export const Position = Type.String({ pattern: '^(0|[1-9]\\d{0,18})$' });
+export const EntityData = Type.Record(Type.String(), Type.Unknown(), { description: 'The entity, a JSON object.' });
+
+export const VectorClock = Type.Record(
+  Type.String({ pattern: '^[ds]:.{1,198}$' }),
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  {
+    additionalProperties: false,
+    maxProperties: LIMITS.clockEntries,
+    description: 'replicaId → counter: `d:<deviceId>` counts mutations, `s:<service>` the owner’s own changes.',
+  },
+);
+
+export const ConflictPolicy = Type.Enum(['append_only', 'crdt_yjs', 'lww', 'server_authoritative']);
+export const MutationOp = Type.Enum(['put', 'patch', 'delete', 'append', 'merge']);
+export const DeltaOp = Type.Enum(['put', 'delete', 'merge']);
+export const OutcomeStatus = Type.Enum(['applied', 'merged', 'superseded', 'rejected', 'conflict', 'accepted']);

@@ -1,0 +1,55 @@
+/**
+ * Every JetStream stream of the platform, as data. Applied at start, and the server's answer compared with what was asked.
+ * A message's subject is `<subjectPrefix>.<partition>.<producer>`. The number of partitions is part of the contract between producer
+ * and consumers: changing it needs a new stream name.
+ */
+export interface StreamDeclaration {
+  readonly name: string;
+  readonly subjectPrefix: string;
+  readonly partitions: number;
+  readonly maxAgeHours: number;
+  readonly maxBytes: number;
+  readonly duplicateWindowMs: number;
+  readonly owner: string;
+  readonly consumers: readonly string[];
+}
+
+export type StreamName = 'DOMAIN_EVENTS' | 'DELTAS' | 'SYNC_EVENTS';
+
+const GIB = 1_073_741_824;
+
+export const STREAMS: Readonly<Record<StreamName, StreamDeclaration>> = {
+  DOMAIN_EVENTS: {
+    name: 'DOMAIN_EVENTS',
+    subjectPrefix: 'sync.events.v1',
+    partitions: 4,
+    maxAgeHours: 48,
+    maxBytes: 4 * GIB,
+    duplicateWindowMs: 120_000,
+    owner: 'owning services',
+    consumers: ['delta-projector'],
+  },
+  DELTAS: {
+    name: 'DELTAS',
+    subjectPrefix: 'sync.deltas.v1',
+    partitions: 4,
+    maxAgeHours: 48,
+    maxBytes: 4 * GIB,
+    duplicateWindowMs: 120_000,
+    owner: 'delta-projector',
+    consumers: ['sync-gateway'],
+  },
+  SYNC_EVENTS: {
+    name: 'SYNC_EVENTS',
+    subjectPrefix: 'analytics.sync.v1',
+    partitions: 2,
+    maxAgeHours: 168,
+    maxBytes: 2 * GIB,
+    duplicateWindowMs: 120_000,
+    owner: 'sync-gateway, delta-projector, conflict-resolver, device-health',
+    consumers: ['device-health', 'conflict-resolver', 'analytics'],
+  },
+};
+
+/** Partition token of events from producers that are not on the SDK: CloudEvents without our numbers. */
+export const PLAIN_PARTITION = 'plain';
