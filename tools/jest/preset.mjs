@@ -17,7 +17,7 @@ export function preset(configUrl, overrides = {}) {
     rootDir,
     displayName: rootDir.split('/').at(-1),
     testEnvironment: 'node',
-    testEnvironmentOptions: { customExportConditions: ['source', 'node', 'import', 'default'] },
+    testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
     testMatch: ['<rootDir>/**/*.test.ts'],
     modulePathIgnorePatterns: ['<rootDir>/dist/'],
     extensionsToTreatAsEsm: ['.ts'],

@@ -1,0 +1,263 @@
+import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
+import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
+import { countingClient } from './counting-client.ts';
+import { beginForTenants } from './tenants.ts';
+
+/** The part of a pino logger that is used: lost idle connections are reported, nothing else. */
+export interface DatabaseLogger {
+  warn(fields: object, message: string): void;
+}
+
+/** Options of {@link Database.connect}. */
+export interface DatabaseOptions {
+  /** `postgres://user:password@host:port/database` */
+  readonly url: string;
+  /** Shown in `pg_stat_activity`, so that a stuck query names its process. */
+  readonly applicationName: string;
+  /** TypeORM entity classes, for admin lists through `dataSource` and `tx.manager`. */
+  readonly entities?: DataSourceOptions['entities'];
+  /** Connections at most; further callers wait up to 10 s for one. */
+  readonly poolSize?: number;
+  /** Server-side limit of one statement. */
+  readonly statementTimeoutMs?: number;
+  readonly logger?: DatabaseLogger;
+}
+
+/** One open transaction. It ends with the function it was given to; using it later throws. */
+export interface Tx {
+  /** One round trip. `int8` and `numeric` arrive as strings, see {@link Database}. */
+  query<T>(text: string, values?: readonly unknown[]): Promise<T[]>;
+  /** Like `query`, as a prepared statement: for texts that every batch repeats. */
+  call<T>(name: string, text: string, values: readonly unknown[]): Promise<T[]>;
+  /** TypeORM inside this transaction; its own `transaction()` becomes a savepoint. */
+  readonly manager: EntityManager;
+}
+
+/** Thrown when a transaction function returned normally although one of its statements had failed. */
+export class TransactionAbortedError extends Error {
+  override readonly name = 'TransactionAbortedError';
+}
+
+const MAX_STATEMENT_NAME_LENGTH = 63;
+const CONNECTION_WAIT_MS = 10_000;
+const ROLLBACK_TIMEOUT_MS = 5_000;
+/** A transaction whose process hangs between two statements must not hold its locks for longer. */
+const IDLE_IN_TRANSACTION_MS = 60_000;
+/** The client gives up a little after the server should have: only a frozen server or network gets that far. */
+const CLIENT_TIMEOUT_MARGIN_MS = 5_000;
+
+/**
+ * A pool of connections to one database.
+ *
+ * Numbers: Postgres `int8`, `numeric` and `count(*)` arrive as **strings**, because 2^53+1 does not survive a JavaScript
+ * number. Cast in SQL (`count(*)::int4`) where the range is known to be small, use `BigInt(row.sequence)` elsewhere.
+ *
+ * Losing Postgres: every query in flight rejects ({@link isUnavailable} tells), broken connections leave the pool, and
+ * the next call connects again. Nothing reconnects in the background.
+ */
+export class Database {
+  /** For TypeORM repositories outside a transaction, on tables without tenants. */
+  readonly dataSource: DataSource;
+  readonly #pool: Pool;
+  readonly #messages: { sent: number };
+
+  private constructor(dataSource: DataSource, messages: { sent: number }) {
+    this.dataSource = dataSource;
+    // Typed `any` by TypeORM: one driver class serves several pool implementations.
+    const { master } = dataSource.driver as PostgresDriver;
+    this.#pool = master as Pool;
+    this.#messages = messages;
+  }
+
+  /**
+   * Opens the pool and proves it with one connection.
+   *
+   * @throws the driver's error when the server does not answer or refuses; {@link isUnavailable} tells which
+   */
+  static async connect(options: DatabaseOptions): Promise<Database> {
+    const {
+      url,
+      applicationName,
+      entities = [],
+      poolSize = 10,
+      statementTimeoutMs = 30_000,
+      logger,
+    } = options;
+    const messages = { sent: 0 };
+    const dataSource = new DataSource({
+      type: 'postgres',
+      url,
+      applicationName,
+      entities,
+      poolSize,
+      // Extensions are for migrations; the app role could not create one.
+      installExtensions: false,
+      logging: false,
+      connectTimeoutMS: CONNECTION_WAIT_MS,
+      poolErrorHandler: (error: unknown) =>
+        logger?.warn({ err: error, applicationName }, 'lost an idle connection to Postgres'),
+      extra: {
+        Client: countingClient(() => (messages.sent += 1)),
+        keepAlive: true,
+        statement_timeout: statementTimeoutMs,
+        query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
+        idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+      },
+    });
+    await dataSource.initialize();
+    messages.sent = 0;
+    return new Database(dataSource, messages);
+  }
+
+  /** Messages sent to Postgres since `connect`, `BEGIN` and `COMMIT` included: each costs a network round trip. */
+  get roundTrips(): number {
+    return this.#messages.sent;
+  }
+
+  /** Waits for running queries and closes all connections. */
+  async close(): Promise<void> {
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  /**
+   * One prepared statement in one round trip, in its own transaction: the way of the hot paths.
+   *
+   * @param name identifies the text: the same name with another text is an error, at most 63 characters
+   * @throws the driver's error; {@link sqlStateOf} reads it
+   */
+  async call<T>(name: string, text: string, values: readonly unknown[]): Promise<T[]> {
+    const client = await this.#pool.connect();
+    try {
+      const rows = await send<T>(client, namedQuery(name, text, values));
+      client.release();
+      return rows;
+    } catch (error) {
+      // Not `pool.query`: it throws away the connection after any error, and a rejected row is no broken connection.
+      client.release(isHealthy(error) ? undefined : true);
+      throw error;
+    }
+  }
+
+  /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
+  async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#transact('BEGIN', work);
+  }
+
+  /**
+   * Runs `work` in one transaction that sees and writes only the rows of these tenants.
+   *
+   * @throws InvalidTenantError
+   */
+  async inTenant<T>(tenantIds: string | readonly string[], work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#transact(beginForTenants(tenantIds), work);
+  }
+
+  async #transact<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    const tx = new OpenTransaction(this.dataSource, client);
+    try {
+      await client.query(begin);
+      const result = await work(tx);
+      const { command } = await client.query('COMMIT');
+      // Postgres answers COMMIT of a failed transaction with a polite ROLLBACK; taken for success it loses the data.
+      if (command !== 'COMMIT') {
+        throw new TransactionAbortedError('A statement failed and its error was swallowed: rolled back');
+      }
+      client.release();
+      return result;
+    } catch (error) {
+      await rollBackAndRelease(client);
+      throw error;
+    } finally {
+      tx.end();
+    }
+  }
+}
+
+/** The driver's pool hands a connection with an unknown state back to nobody: what cannot roll back is destroyed. */
+async function rollBackAndRelease(client: PoolClient): Promise<void> {
+  try {
+    const rollback: QueryConfig & { query_timeout: number } = {
+      text: 'ROLLBACK',
+      query_timeout: ROLLBACK_TIMEOUT_MS,
+    };
+    await client.query(rollback);
+    client.release();
+  } catch {
+    // The first error is the one worth reporting; this one only says that the connection is gone as well.
+    client.release(true);
+  }
+}
+
+/** An error that Postgres itself sent, outside class 57 and 08, leaves the connection ready for the next query. */
+function isHealthy(error: unknown): boolean {
+  return (
+    error instanceof Error && 'severity' in error && 'code' in error && !/^(57P|08)/.test(String(error.code))
+  );
+}
+
+function namedQuery(name: string, text: string, values: readonly unknown[]): QueryConfig {
+  if (name.length > MAX_STATEMENT_NAME_LENGTH) {
+    throw new RangeError(`Statement name ${name} is longer than ${MAX_STATEMENT_NAME_LENGTH} characters`);
+  }
+  return { name, text, values: [...values] };
+}
+
+async function send<T>(client: PoolClient, query: QueryConfig): Promise<T[]> {
+  // Several statements in one text (no values) give one result each: the last one answers.
+  const result = (await client.query(query)) as QueryResult | QueryResult[];
+  const last = Array.isArray(result) ? result.at(-1) : result;
+  return (last?.rows ?? []) as T[];
+}
+
+class OpenTransaction implements Tx {
+  readonly #dataSource: DataSource;
+  #client: PoolClient | undefined;
+  #runner: OpenTransactionRunner | undefined;
+
+  constructor(dataSource: DataSource, client: PoolClient) {
+    this.#dataSource = dataSource;
+    this.#client = client;
+  }
+
+  async query<T>(text: string, values?: readonly unknown[]): Promise<T[]> {
+    return send<T>(this.#open(), values === undefined ? { text } : { text, values: [...values] });
+  }
+
+  async call<T>(name: string, text: string, values: readonly unknown[]): Promise<T[]> {
+    return send<T>(this.#open(), namedQuery(name, text, values));
+  }
+
+  get manager(): EntityManager {
+    this.#runner ??= new OpenTransactionRunner(this.#dataSource, this.#open());
+    return this.#runner.manager;
+  }
+
+  /** After this the connection belongs to somebody else: a forgotten `await` must fail and not write there. */
+  end(): void {
+    this.#client = undefined;
+    void this.#runner?.release();
+  }
+
+  #open(): PoolClient {
+    if (this.#client === undefined) throw new Error('The transaction has already ended');
+    return this.#client;
+  }
+}
+
+/**
+ * TypeORM's query runner on a connection whose transaction we have opened. TypeORM's own `startTransaction` costs a
+ * round trip more (it cannot send BEGIN and the tenants together); depth 1 makes nested ones savepoints.
+ */
+class OpenTransactionRunner extends PostgresQueryRunner {
+  constructor(dataSource: DataSource, client: PoolClient) {
+    super(dataSource.driver as PostgresDriver, 'master');
+    this.databaseConnection = client;
+    this.databaseConnectionPromise = Promise.resolve(client);
+    this.isTransactionActive = true;
+    this.transactionDepth = 1;
+    this.manager = dataSource.createEntityManager(this);
+  }
+}

@@ -1,0 +1,9 @@
+export { Database, TransactionAbortedError } from './database.ts';
+export type { DatabaseLogger, DatabaseOptions, Tx } from './database.ts';
+export { migrate } from './migrate.ts';
+export type { MigrateOptions, MigrationClass, MigrationReport, RepeatableScript } from './migrate.ts';
+export { provision } from './provision.ts';
+export type { ProvisionedDatabase, ProvisionOptions } from './provision.ts';
+export { isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
+export type { RetryOptions } from './sql-errors.ts';
+export { InvalidTenantError, tenantPolicySql } from './tenants.ts';

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { Client, escapeIdentifier } from 'pg';
+import { DataSource, type MigrationInterface } from 'typeorm';
+
+/** A TypeORM migration; the class name ends in its timestamp (`CreateLedger1764000000000`). */
+export type MigrationClass = new () => MigrationInterface;
+
+/** A script that is run again whenever its text changes: functions and views, written as `CREATE OR REPLACE`. */
+export interface RepeatableScript {
+  /** Identifies the script, usually its file name. */
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** Options of {@link migrate}. */
+export interface MigrateOptions {
+  /** Connection of the owner role. */
+  readonly ownerUrl: string;
+  readonly migrations: readonly MigrationClass[];
+  /** Run after the migrations, in this order. */
+  readonly repeatables?: readonly RepeatableScript[];
+  /** Gets the rights on rows; for an owner role `x_owner` it is `x_app` when not given. */
+  readonly appRole?: string;
+}
+
+/** What {@link migrate} changed: names of migrations and repeatable scripts, empty when all was in place. */
+export interface MigrationReport {
+  readonly migrations: readonly string[];
+  readonly repeatables: readonly string[];
+}
+
+const MIGRATION_TABLE = 'schema_migration';
+const REPEATABLE_TABLE = 'schema_repeatable';
+
+/**
+ * Brings a database to the schema of this code. Forward only: there is no way back but a new migration.
+ *
+ * 1. a session advisory lock, so that replicas which start together queue,
+ * 2. the TypeORM migrations that have not run, each in its own transaction,
+ * 3. the repeatable scripts whose checksum changed, all in one transaction,
+ * 4. the app role's rights: rows, sequences and functions, for everything that exists and, through default privileges,
+ *    for everything the owner creates later. No TRUNCATE: row level security does not apply to it.
+ *
+ * A script that drops a function and creates it anew is fine under running apps: Postgres plans their prepared
+ * statements again, unless the result columns changed; then give the function a new name.
+ *
+ * @throws the driver's error, or one that names the failed repeatable script
+ */
+export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
+  const { ownerUrl, migrations, repeatables = [] } = options;
+  const appRole = options.appRole ?? appRoleOf(ownerUrl);
+  const owner = new Client({ connectionString: ownerUrl, application_name: 'sync-migrate', keepAlive: true });
+  owner.on('error', () => undefined); // a lost connection rejects the running query, that is enough
+  await owner.connect();
+  try {
+    await owner.query(`SELECT pg_advisory_lock(hashtext('sync-migrate'))`);
+    const applied = await runMigrations(ownerUrl, migrations);
+    const changed = await runRepeatables(owner, repeatables);
+    await grantToApp(owner, appRole);
+    return { migrations: applied, repeatables: changed };
+  } finally {
+    await owner.end();
+  }
+}
+
+function appRoleOf(ownerUrl: string): string {
+  const owner = decodeURIComponent(new URL(ownerUrl).username);
+  if (!owner.endsWith('_owner')) {
+    throw new Error(`migrate: cannot tell the app role from owner role "${owner}", give appRole`);
+  }
+  return owner.replace(/_owner$/, '_app');
+}
+
+async function runMigrations(url: string, migrations: readonly MigrationClass[]): Promise<string[]> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url,
+    applicationName: 'sync-migrate',
+    migrations: [...migrations],
+    migrationsTableName: MIGRATION_TABLE,
+    installExtensions: false,
+    logging: false,
+    poolSize: 2,
+  });
+  await dataSource.initialize();
+  try {
+    // One transaction each, so that a migration may opt out of its own (CREATE INDEX CONCURRENTLY).
+    const applied = await dataSource.runMigrations({ transaction: 'each' });
+    return applied.map((migration) => migration.name);
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+async function runRepeatables(owner: Client, scripts: readonly RepeatableScript[]): Promise<string[]> {
+  await owner.query(`CREATE TABLE IF NOT EXISTS ${REPEATABLE_TABLE} (
+    name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`);
+  const known = await owner.query<{ name: string; checksum: string }>(
+    `SELECT name, checksum FROM ${REPEATABLE_TABLE}`,
+  );
+  const checksums = new Map(known.rows.map((row) => [row.name, row.checksum]));
+  const changed = scripts.filter((script) => checksums.get(script.name) !== checksumOf(script.sql));
+  if (changed.length === 0) return [];
+  await owner.query('BEGIN');
+  try {
+    for (const script of changed) await runScript(owner, script);
+    await owner.query('COMMIT');
+  } catch (error) {
+    await owner.query('ROLLBACK');
+    throw error;
+  }
+  return changed.map((script) => script.name);
+}
+
+async function runScript(owner: Client, { name, sql }: RepeatableScript): Promise<void> {
+  await owner.query(sql).catch((cause: unknown) => {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`Repeatable script ${name} failed: ${detail}`, { cause });
+  });
+  await owner.query(
+    `INSERT INTO ${REPEATABLE_TABLE} (name, checksum) VALUES ($1, $2)
+     ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now()`,
+    [name, checksumOf(sql)],
+  );
+}
+
+function checksumOf(sql: string): string {
+  return createHash('sha256').update(sql).digest('hex');
+}
+
+async function grantToApp(owner: Client, appRole: string): Promise<void> {
+  const app = escapeIdentifier(appRole);
+  const rows = 'SELECT, INSERT, UPDATE, DELETE';
+  await owner.query(`
+    GRANT USAGE ON SCHEMA public TO ${app};
+    GRANT ${rows} ON ALL TABLES IN SCHEMA public TO ${app};
+    GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO ${app};
+    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO ${app};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ${rows} ON TABLES TO ${app};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO ${app};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO ${app};
+    REVOKE ALL ON ${MIGRATION_TABLE}, ${REPEATABLE_TABLE} FROM ${app};`);
+}

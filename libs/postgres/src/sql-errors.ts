@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** `deadlock_detected` and `serialization_failure`: the transaction did nothing and may be run again. */
+const RETRYABLE_STATES: ReadonlySet<string> = new Set(['40P01', '40001']);
+
+/** Socket errors of Node that mean "no connection to Postgres", before or during a query. */
+const SOCKET_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
+
+/** What `pg` and `pg-pool` throw without any code; matched by text because there is nothing else to match. */
+const CONNECTION_MESSAGES =
+  /connection terminated|connection error and is not queryable|timeout exceeded when trying to connect|query read timeout|cannot use a pool after calling end/i;
+
+/** What may be read from a thrown value; TypeORM wraps the driver's error in `driverError`. */
+interface ErrorLike {
+  readonly code?: unknown;
+  readonly message?: unknown;
+  readonly driverError?: unknown;
+}
+
+function unwrap(error: unknown): ErrorLike | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { driverError }: ErrorLike = error;
+  return typeof driverError === 'object' && driverError !== null ? driverError : error;
+}
+
+/**
+ * The SQLSTATE of an error thrown by Postgres, directly or through TypeORM.
+ *
+ * @returns five characters such as `23505`, or `undefined` when Postgres did not answer at all
+ */
+export function sqlStateOf(error: unknown): string | undefined {
+  const code = unwrap(error)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !SOCKET_CODES.has(code) ? code : undefined;
+}
+
+/**
+ * True when Postgres is away, refuses connections or has just lost this one: answer 503 or try later, the request
+ * itself is not wrong. After an error in COMMIT the outcome is unknown; only an idempotent transaction may be repeated.
+ */
+export function isUnavailable(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  // 08 connection exception, 57P admin shutdown, crash, starting up; 53 out of disk, memory or connections.
+  if (state !== undefined) return /^(08|57P|53)/.test(state);
+  const { code, message } = unwrap(error) ?? {};
+  if (typeof code === 'string' && SOCKET_CODES.has(code)) return true;
+  return typeof message === 'string' && CONNECTION_MESSAGES.test(message);
+}
+
+/** Bounds of {@link retryConflicts}. */
+export interface RetryOptions {
+  /** Attempts in total, the first included. */
+  readonly attempts?: number;
+  /** Upper end of the first pause; it doubles with every attempt. */
+  readonly baseDelayMs?: number;
+  /** Source of jitter in [0, 1), so that tests can fix it. */
+  readonly random?: () => number;
+}
+
+/**
+ * Runs a transaction again when Postgres chose it as the victim of a deadlock (40P01) or could not serialize it
+ * (40001). Full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015): two victims that wait equally long
+ * would meet again.
+ *
+ * @param work starts its own transaction and has no effect outside it
+ * @throws whatever `work` threw last; other errors at once
+ */
+export async function retryConflicts<T>(work: () => Promise<T>, options: RetryOptions = {}): Promise<T> {
+  const { attempts = 5, baseDelayMs = 10, random = Math.random } = options;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const state = sqlStateOf(error);
+      if (attempt >= attempts || state === undefined || !RETRYABLE_STATES.has(state)) throw error;
+      await sleep(random() * baseDelayMs * 2 ** (attempt - 1));
+    }
+  }
+}

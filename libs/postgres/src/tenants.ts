@@ -1,0 +1,52 @@
+import { escapeIdentifier, escapeLiteral } from 'pg';
+
+/**
+ * What a tenant id may look like. The alphabet has no comma and no quote, so that a list of ids in `app.tenant`
+ * means exactly these tenants.
+ */
+const TENANT_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Thrown for an empty list of tenants and for an id outside the allowed alphabet, before anything is sent. */
+export class InvalidTenantError extends Error {
+  override readonly name = 'InvalidTenantError';
+}
+
+/**
+ * `BEGIN` and the tenants of the transaction as one simple-query message: one round trip instead of two.
+ *
+ * `set_config(…, true)` is `SET LOCAL` with a value; the setting ends with the transaction, so a pooled
+ * connection never carries it into the next request.
+ *
+ * @throws InvalidTenantError
+ */
+export function beginForTenants(tenantIds: string | readonly string[]): string {
+  const ids = typeof tenantIds === 'string' ? [tenantIds] : tenantIds;
+  if (ids.length === 0) throw new InvalidTenantError('A tenant transaction needs at least one tenant id');
+  for (const id of ids) {
+    if (!TENANT_ID.test(id)) {
+      throw new InvalidTenantError(`Tenant id ${JSON.stringify(id)} does not match ${String(TENANT_ID)}`);
+    }
+  }
+  return `BEGIN; SELECT set_config('app.tenant', ${escapeLiteral(ids.join(','))}, true)`;
+}
+
+/**
+ * SQL for a migration: switches row level security on for a table with a text `tenant_id` and forces it on the
+ * table's owner too. Safe to run again.
+ *
+ * Outside a tenant transaction no row is visible and none can be written: a session that once had a tenant shows
+ * `''` and not NULL for `app.tenant`, and `nullif` makes both the empty answer. The list is compared with
+ * `= ANY(array)`, which Postgres can use as an index condition; a `LIKE` or a subquery it could not.
+ *
+ * Data migrations run by the owner see no rows either: they use `SELECT set_config('app.tenant', …, true)` per tenant.
+ */
+export function tenantPolicySql(table: string): string {
+  const name = escapeIdentifier(table);
+  const ofTenant = `tenant_id = ANY (string_to_array(nullif(current_setting('app.tenant', true), ''), ','))`;
+  return [
+    `ALTER TABLE ${name} ENABLE ROW LEVEL SECURITY`,
+    `ALTER TABLE ${name} FORCE ROW LEVEL SECURITY`,
+    `DROP POLICY IF EXISTS tenant_isolation ON ${name}`,
+    `CREATE POLICY tenant_isolation ON ${name} USING (${ofTenant}) WITH CHECK (${ofTenant})`,
+  ].join(';\n');
+}

@@ -1,0 +1,276 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts';
+import { watchOver, type Watchdog } from './watch-over.ts';
+
+/** Options of {@link startPostgres}. */
+export interface StartPostgresOptions {
+  /** false switches fsync off: several times faster, and a crash of the machine may lose data. Default true. */
+  readonly durable?: boolean;
+  /** Keeps the data here between starts; a temporary folder, removed at the end, when not given. */
+  readonly dataDir?: string;
+  /** Starts a server of our own even when the environment names one: for tests that kill it. */
+  readonly own?: boolean;
+  /** An ephemeral port when not given. */
+  readonly port?: number;
+  /** Where the server writes its log; inside its data folder when not given. */
+  readonly logFile?: string;
+}
+
+/** A running Postgres. */
+export interface RunningPostgres {
+  /** URL of a role that may do everything. */
+  readonly adminUrl: string;
+  /** The postmaster's process id; `undefined` when the server is not ours. */
+  readonly pid: number | undefined;
+  /** Sends a signal to the postmaster (SIGKILL makes its backends end themselves) and waits for its end. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts the server again on the same data and port. */
+  restart(): Promise<void>;
+  /** Stops the server if it is ours, and removes its temporary data. */
+  stop(): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 10_000;
+const START_ATTEMPTS = 10;
+
+/**
+ * A real Postgres: the one in `TEST_DATABASE_URL` or `DATABASE_ADMIN_URL`, else one of our own on 127.0.0.1 (300
+ * connections, UTF8, C locale) that ends with this process, whatever ends it.
+ *
+ * @throws Error with the end of the server's log when it does not start within 30 s
+ */
+export async function startPostgres(options: StartPostgresOptions = {}): Promise<RunningPostgres> {
+  const given = process.env['TEST_DATABASE_URL'] ?? process.env['DATABASE_ADMIN_URL'];
+  if (given !== undefined && given !== '' && options.own !== true) return foreignServer(given);
+  const server = await OwnServer.create(options);
+  await server.start();
+  return server;
+}
+
+function foreignServer(adminUrl: string): RunningPostgres {
+  const refuse = (): Promise<never> =>
+    Promise.reject(
+      new Error('This Postgres was started by somebody else: start your own with { own: true }'),
+    );
+  return { adminUrl, pid: undefined, kill: refuse, restart: refuse, stop: () => Promise.resolve() };
+}
+
+class OwnServer implements RunningPostgres {
+  readonly #options: StartPostgresOptions;
+  readonly #binaries: PostgresBinaries;
+  readonly #dataDir: string;
+  readonly #password: string;
+  #port: number | undefined;
+  #process: ChildProcess | undefined;
+  #watchdog: Watchdog | undefined;
+
+  private constructor(
+    options: StartPostgresOptions,
+    binaries: PostgresBinaries,
+    dataDir: string,
+    password: string,
+  ) {
+    this.#options = options;
+    this.#binaries = binaries;
+    this.#dataDir = dataDir;
+    this.#password = password;
+    this.#port = options.port;
+  }
+
+  static async create(options: StartPostgresOptions): Promise<OwnServer> {
+    const binaries = await findPostgresBinaries();
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sync-postgres-')));
+    const password = await initialize(binaries, dataDir);
+    return new OwnServer(options, binaries, dataDir, password);
+  }
+
+  get adminUrl(): string {
+    return `postgres://postgres:${this.#password}@127.0.0.1:${this.#port}/postgres`;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Postgres cannot choose a port itself, so a free one is asked for and, when lost to somebody else, another. */
+  async start(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const port = this.#port ?? (await freePort());
+      try {
+        return await this.#startOn(port);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : '';
+        const portTaken = this.#port === undefined && reason.includes('could not bind');
+        // After SIGKILL the backends need a moment to notice that their postmaster is gone.
+        const stillEnding = reason.includes('pre-existing shared memory block');
+        if (attempt === START_ATTEMPTS || !(portTaken || stillEnding)) throw error;
+        await sleep(100 * attempt);
+      }
+    }
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    const server = this.#process;
+    if (server === undefined) return;
+    this.#process = undefined;
+    this.#watchdog?.release();
+    server.ref(); // it was let go of so as not to keep its starter alive; now its end is waited for
+    server.kill(signal);
+    await exitOf(server);
+  }
+
+  async restart(): Promise<void> {
+    await this.kill('SIGINT');
+    await this.start();
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#process;
+    // SIGINT is Postgres' fast shutdown: open transactions are rolled back, the rest is written.
+    const stopped = this.kill('SIGINT');
+    const inTime = await Promise.race([
+      stopped.then(() => true),
+      sleep(STOP_TIMEOUT_MS, false, { ref: false }),
+    ]);
+    if (!inTime) server?.kill('SIGKILL');
+    await stopped;
+    if (this.#options.dataDir === undefined) await rm(this.#dataDir, { recursive: true, force: true });
+  }
+
+  async #startOn(port: number): Promise<void> {
+    const logFile = this.#options.logFile ?? join(this.#dataDir, 'server.log');
+    const log = openSync(logFile, 'a');
+    const server = spawn(
+      this.#binaries.postgres,
+      serverFlags(this.#dataDir, port, this.#options.durable ?? true),
+      {
+        ...this.#binaries.user,
+        cwd: this.#dataDir,
+        detached: true,
+        stdio: ['ignore', log, log],
+        env: { ...process.env, LC_ALL: 'C' },
+      },
+    );
+    closeSync(log);
+    const ended = exitOf(server);
+    try {
+      await untilReady(ended, port, this.#password);
+    } catch (error) {
+      server.kill('SIGKILL');
+      const tail = (await readFile(logFile, 'utf8')).split('\n').slice(-15).join('\n');
+      throw new Error(`Postgres did not start on port ${port}: ${String(error)}\n${tail}`, { cause: error });
+    }
+    server.unref();
+    this.#process = server;
+    this.#port = port;
+    const temporary = this.#options.dataDir === undefined ? this.#dataDir : undefined;
+    this.#watchdog = server.pid === undefined ? undefined : watchOver(server.pid, 'INT', temporary);
+  }
+}
+
+function serverFlags(dataDir: string, port: number, durable: boolean): string[] {
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'max_connections=300',
+    // The default writes back 16 GB worth of WAL before a checkpoint recycles it; a laptop's temporary folder is smaller.
+    'max_wal_size=512MB',
+    ...(durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
+  ];
+  return ['-D', dataDir, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
+}
+
+/** Creates the cluster unless the folder has one, and answers with the admin's password, which is kept beside the data. */
+async function initialize(binaries: PostgresBinaries, dataDir: string): Promise<string> {
+  const passwordFile = join(dataDir, 'admin-password');
+  if (existsSync(join(dataDir, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
+  await mkdir(dataDir, { recursive: true });
+  await chmod(dataDir, 0o700);
+  if (binaries.user !== undefined) await chown(dataDir, binaries.user.uid, binaries.user.gid);
+  const password = randomBytes(16).toString('hex');
+  // initdb wants an empty folder, so the password waits outside until the cluster exists.
+  const secret = await mkdtemp(join(tmpdir(), 'sync-initdb-'));
+  try {
+    const pwfile = join(secret, 'password');
+    await writeFile(pwfile, password, { mode: 0o600 });
+    if (binaries.user !== undefined) {
+      await chown(secret, binaries.user.uid, binaries.user.gid);
+      await chown(pwfile, binaries.user.uid, binaries.user.gid);
+    }
+    await runInitdb(binaries, dataDir, pwfile);
+  } finally {
+    await rm(secret, { recursive: true, force: true });
+  }
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  return password;
+}
+
+async function runInitdb(binaries: PostgresBinaries, dataDir: string, pwfile: string): Promise<void> {
+  const flags = ['-D', dataDir, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${pwfile}`];
+  const initdb = spawn(
+    binaries.initdb,
+    [...flags, '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
+    {
+      ...binaries.user,
+      cwd: dataDir,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C' },
+    },
+  );
+  let output = '';
+  initdb.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const how = await exitOf(initdb);
+  if (how !== 'exit code 0') throw new Error(`initdb in ${dataDir} ended with ${how}:\n${output}`);
+}
+
+function exitOf(child: ChildProcess): Promise<string> {
+  if (child.exitCode !== null) return Promise.resolve(`exit code ${child.exitCode}`);
+  if (child.signalCode !== null) return Promise.resolve(child.signalCode);
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once('error', (error) => resolve(error.message));
+  });
+}
+
+async function untilReady(ended: Promise<string>, port: number, password: string): Promise<void> {
+  let how: string | undefined;
+  void ended.then((reason) => (how = reason));
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const error = await tryToConnect(port, password);
+    if (error === undefined) return;
+    if (how !== undefined) throw new Error(`it ended with ${how}`);
+    if (Date.now() > deadline) throw new Error(`not ready after ${START_TIMEOUT_MS} ms: ${String(error)}`);
+    await sleep(25);
+  }
+}
+
+async function tryToConnect(port: number, password: string): Promise<unknown> {
+  const client = new Client({ host: '127.0.0.1', port, user: 'postgres', password, database: 'postgres' });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.end();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('No free port');
+  return address.port;
+}

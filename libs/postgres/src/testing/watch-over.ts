@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+
+/** Stops watching: the process was ended in order. */
+export interface Watchdog {
+  release(): void;
+}
+
+/**
+ * Ends a server and removes its folder when this process dies in any way, SIGKILL included: a few kilobytes of `sh`
+ * wait for the end of a pipe that only this process holds open. The server itself cannot see its parent die, and a
+ * detached one (so that Ctrl-C reaches us first and we stop things in order) would outlive it.
+ *
+ * Without `sh` (Windows) nothing is watched.
+ *
+ * @param pid the server
+ * @param signal name without SIG
+ * @param folder removed afterwards when given
+ */
+export function watchOver(pid: number, signal: 'INT' | 'TERM', folder?: string): Watchdog {
+  if (process.platform === 'win32') return { release: () => undefined };
+  // `read` returns at once with "released" or, at the end of the pipe, with nothing. Then up to 5 s for an orderly stop.
+  const script = `read -r word; [ "$word" = released ] && exit 0
+    kill -${signal} ${pid} 2>/dev/null
+    for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 ${pid} 2>/dev/null || break; sleep 0.5; done
+    kill -KILL ${pid} 2>/dev/null
+    [ -n "$1" ] && rm -rf "$1"`;
+  const watchdog = spawn('/bin/sh', ['-c', script, 'sync-watchdog', folder ?? ''], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  watchdog.on('error', () => undefined); // no /bin/sh: nothing is watched, as on Windows
+  watchdog.stdin.on('error', () => undefined); // the watchdog was killed by somebody: not our business
+  watchdog.unref();
+  if ('unref' in watchdog.stdin && typeof watchdog.stdin.unref === 'function') watchdog.stdin.unref();
+  return { release: () => void watchdog.stdin.end('released\n') };
+}
