@@ -73,3 +73,37 @@ export {
   signatureParams,
 } from './http-signature.ts';
 export type { SignatureInput, SignedRequest } from './http-signature.ts';
+export {
+  ADMIN_PAGE_SIZE,
+  ConflictStatus,
+  ConflictSummary,
+  ConflictsReply,
+  ConflictsRequest,
+  DeadLetter,
+  DeadLetterReplayReply,
+  DeadLetterReplayRequest,
+  DeadLetterStatus,
+  DeadLettersReply,
+  DeadLettersRequest,
+  DeviceHealth,
+  DeviceStatus,
+  DevicesReply,
+  DevicesRequest,
+  ExplainReply,
+  ExplainRequest,
+} from './admin-api.ts';
+export {
+  ADMIN_OPERATIONS,
+  AdminConflictsQuery,
+  AdminDeadLettersQuery,
+  AdminDevicesQuery,
+  AdminExplainQuery,
+  AdminExplainResponse,
+  AdminMissingPurgesQuery,
+  AdminRegistration,
+  AdminReplayBody,
+  AdminScopesResponse,
+  ExplainStep,
+  MissingPurge,
+} from './admin-operations.ts';
+export type { AdminOperation } from './admin-operations.ts';

@@ -1,0 +1,267 @@
+/** The HTTP side of the admin API `/admin/v1/`: answers, query parameters, and its operations as data. */
+import Type, { type Static, type TSchema } from 'typebox';
+import {
+  ConflictStatus,
+  ConflictsReply,
+  DeadLetterReplayReply,
+  DeadLetterReplayRequest,
+  DeadLetterStatus,
+  DeadLettersReply,
+  DeviceHealth,
+  DeviceStatus,
+  DevicesReply,
+  Next,
+  PageCursor,
+  PageLimit,
+  RecordId,
+} from './admin-api.ts';
+import { Revision } from './owner-api.ts';
+import { SyncRegistration } from './registration.ts';
+import { DeviceId, EntityId, EntityType, Scope, ServiceName, Timestamp, UserId } from './scalars.ts';
+
+const serverTime = { serverTime: Timestamp };
+
+export const AdminRegistration = Type.Object(
+  { ...SyncRegistration.properties, updatedAt: Timestamp },
+  { $id: 'AdminRegistration' },
+);
+export type AdminRegistration = Static<typeof AdminRegistration>;
+
+export const AdminRegistrationsResponse = Type.Object(
+  { ...serverTime, registrations: Type.Array(AdminRegistration) },
+  { $id: 'AdminRegistrationsResponse' },
+);
+export const AdminRegistrationResponse = Type.Object(
+  { ...serverTime, registration: AdminRegistration },
+  { $id: 'AdminRegistrationResponse' },
+);
+export const AdminDevicesResponse = Type.Object(
+  { ...serverTime, ...DevicesReply.properties },
+  { $id: 'AdminDevicesResponse' },
+);
+export const AdminDeviceResponse = Type.Object(
+  { ...serverTime, device: DeviceHealth },
+  { $id: 'AdminDeviceResponse' },
+);
+export const AdminConflictsResponse = Type.Object(
+  { ...serverTime, ...ConflictsReply.properties },
+  { $id: 'AdminConflictsResponse' },
+);
+export const AdminDeadLettersResponse = Type.Object(
+  { ...serverTime, ...DeadLettersReply.properties },
+  { $id: 'AdminDeadLettersResponse' },
+);
+export const AdminReplayResponse = Type.Object(
+  { ...serverTime, ...DeadLetterReplayReply.properties },
+  { $id: 'AdminReplayResponse' },
+);
+
+/** `POST /admin/v1/dead-letters/replay`; an empty object replays all of the tenant. */
+export const AdminReplayBody = Type.Omit(DeadLetterReplayRequest, ['tenantId'], { $id: 'AdminReplayBody' });
+export type AdminReplayBody = Static<typeof AdminReplayBody>;
+
+export const ExplainStep = Type.Object(
+  {
+    step: Type.Enum(['device', 'registration', 'projection', 'scope', 'grant', 'cursor', 'mutation']),
+    ok: Type.Boolean({ description: 'False: this is where the entity stops on its way to the device.' }),
+    detail: Type.String({ description: 'In plain words.' }),
+    facts: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { $id: 'ExplainStep' },
+);
+export type ExplainStep = Static<typeof ExplainStep>;
+
+export const AdminExplainResponse = Type.Object(
+  {
+    ...serverTime,
+    deviceId: DeviceId,
+    userId: Type.Union([UserId, Type.Null()]),
+    entityType: EntityType,
+    entityId: EntityId,
+    has: Type.Union([Type.Boolean(), Type.Null()], {
+      description: 'Whether the device holds the entity as it is now; null when nobody can tell.',
+    }),
+    summary: Type.String(),
+    steps: Type.Array(ExplainStep),
+  },
+  { $id: 'AdminExplainResponse' },
+);
+export type AdminExplainResponse = Static<typeof AdminExplainResponse>;
+
+export const AdminScopesResponse = Type.Object(
+  {
+    ...serverTime,
+    userId: UserId,
+    grants: Type.Array(
+      Type.Object({
+        scope: Scope,
+        sources: Type.Array(Type.Object({ entityType: EntityType, entityId: EntityId, revision: Revision }), {
+          description:
+            'The entities that grant it; empty for the user’s own scope, which nobody can take away.',
+        }),
+      }),
+    ),
+  },
+  { $id: 'AdminScopesResponse' },
+);
+export type AdminScopesResponse = Static<typeof AdminScopesResponse>;
+
+export const MissingPurge = Type.Object(
+  { userId: UserId, deviceId: DeviceId, scope: Scope, revokedAt: Type.Union([Timestamp, Type.Null()]) },
+  {
+    $id: 'MissingPurge',
+    description: 'A device that was given a scope since revoked and has not acked its purge.',
+  },
+);
+export type MissingPurge = Static<typeof MissingPurge>;
+
+export const AdminMissingPurgesResponse = Type.Object(
+  { ...serverTime, missing: Type.Array(MissingPurge), next: Next },
+  { $id: 'AdminMissingPurgesResponse' },
+);
+
+const listQuery = { cursor: Type.Optional(PageCursor), limit: Type.Optional(PageLimit) };
+
+export const AdminDevicesQuery = Type.Object({
+  ...listQuery,
+  status: Type.Optional(DeviceStatus),
+  user: Type.Optional(UserId),
+});
+export const AdminConflictsQuery = Type.Object({
+  ...listQuery,
+  status: Type.Optional(ConflictStatus),
+  user: Type.Optional(UserId),
+  entityType: Type.Optional(EntityType),
+});
+export const AdminDeadLettersQuery = Type.Object({
+  ...listQuery,
+  status: Type.Optional(DeadLetterStatus),
+  entityType: Type.Optional(EntityType),
+});
+export const AdminMissingPurgesQuery = Type.Object(listQuery);
+export const AdminExplainQuery = Type.Object({
+  device: DeviceId,
+  entity: Type.String({
+    pattern: '^[a-z][a-z0-9_-]{0,63}/[A-Za-z0-9._~:-]{1,128}$',
+    description: '`<entityType>/<entityId>`',
+  }),
+});
+
+/** One operation of the admin API, as data: the OpenAPI document is generated from this list. */
+export interface AdminOperation {
+  readonly method: 'get' | 'put' | 'post';
+  /** With OpenAPI path parameters in braces. */
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: Readonly<Record<string, TSchema>>;
+  readonly query?: TSchema;
+  readonly body?: TSchema;
+  readonly response: TSchema;
+  /** Problem codes beyond those of every operation (unauthenticated, forbidden, unavailable, internal). */
+  readonly problems: readonly string[];
+}
+
+export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
+  {
+    method: 'get',
+    path: '/admin/v1/registrations',
+    summary: 'Every SyncRegistration',
+    response: AdminRegistrationsResponse,
+    problems: [],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/registrations/{service}',
+    summary: 'The SyncRegistration of one service',
+    params: { service: ServiceName },
+    response: AdminRegistrationResponse,
+    problems: ['not_found'],
+  },
+  {
+    method: 'put',
+    path: '/admin/v1/registrations/{service}',
+    summary: 'Registers entity types of a service, or changes them',
+    params: { service: ServiceName },
+    body: SyncRegistration,
+    response: AdminRegistrationResponse,
+    problems: [
+      'malformed_json',
+      'schema_invalid',
+      'registration_invalid',
+      'entity_type_taken',
+      'payload_too_large',
+    ],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/devices',
+    summary: 'Devices of the tenant and their health',
+    query: AdminDevicesQuery,
+    response: AdminDevicesResponse,
+    problems: ['schema_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/devices/{deviceId}',
+    summary: 'One device and its health, scope by scope',
+    params: { deviceId: DeviceId },
+    response: AdminDeviceResponse,
+    problems: ['not_found'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/conflicts',
+    summary: 'ConflictRecords across the users of the tenant',
+    query: AdminConflictsQuery,
+    response: AdminConflictsResponse,
+    problems: ['schema_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/dead-letters',
+    summary: 'Events that could not be projected, with their cause',
+    query: AdminDeadLettersQuery,
+    response: AdminDeadLettersResponse,
+    problems: ['schema_invalid'],
+  },
+  {
+    method: 'post',
+    path: '/admin/v1/dead-letters/{id}/replay',
+    summary: 'Projects one dead letter again',
+    params: { id: RecordId },
+    response: AdminReplayResponse,
+    problems: ['not_found'],
+  },
+  {
+    method: 'post',
+    path: '/admin/v1/dead-letters/replay',
+    summary: 'Projects all quarantined dead letters again, or those that match',
+    body: AdminReplayBody,
+    response: AdminReplayResponse,
+    problems: ['malformed_json', 'schema_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/explain',
+    summary: 'Why a device has or lacks an entity',
+    query: AdminExplainQuery,
+    response: AdminExplainResponse,
+    problems: ['schema_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/scopes/{user}',
+    summary: 'The scopes that a user holds, and which entities grant them',
+    params: { user: UserId },
+    response: AdminScopesResponse,
+    problems: [],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/purges/missing',
+    summary: 'Devices that have not acked the purge of a revoked scope',
+    query: AdminMissingPurgesQuery,
+    response: AdminMissingPurgesResponse,
+    problems: ['schema_invalid'],
+  },
+];
