@@ -1,0 +1,181 @@
+/**
+ * Lint for the whole workspace. Three parts: typescript-eslint's strictest type-checked rules, the layers of
+ * docs/ARCHITECTURE.md as Nx module boundaries, and what the pure layers may not touch.
+ *
+ * `tools/lint-fixtures` holds violations of each part; `tools/lint.test.ts` fails when one of them is no longer reported.
+ * Comments that switch rules off do nothing here (`noInlineConfig`): an exception is made in this file, with its reason.
+ */
+import { builtinModules } from 'node:module';
+import { createProjectGraphAsync } from '@nx/devkit';
+import nx from '@nx/eslint-plugin';
+import prettier from 'eslint-config-prettier/flat';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+// The Nx rule reads the project graph from a cache file and skips itself with a warning when there is none: on a fresh
+// clone every boundary would silently be open. Computing it here takes about 0.5 s and makes the rule always run.
+process.env.NX_DAEMON ??= 'false';
+await createProjectGraphAsync({ exitOnError: false });
+
+const PURE = ['vector-clock', 'domain', 'protocol'];
+const PURE_SOURCES = PURE.map((lib) => `libs/${lib}/src/**/*.ts`);
+const TESTS = ['**/*.test.ts', '**/testing/**/*.ts'];
+
+/** What each layer may import; a layer that is not named in a list is forbidden there. No list names `layer:app`. */
+const LAYERS = {
+  'vector-clock': [],
+  domain: ['vector-clock'],
+  protocol: ['domain', 'vector-clock'],
+  postgres: ['protocol', 'domain', 'vector-clock'],
+  messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],
+  'owner-sdk': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
+  'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
+  app: ['service-kit', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
+  e2e: ['e2e', 'owner-sdk', 'service-kit', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
+  tools: ['e2e', 'owner-sdk', 'service-kit', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
+};
+
+/** Frameworks and drivers; `allowedExternalImports` would be stricter but could not tell a test from what it tests. */
+const IMPURE_PACKAGES = [
+  '@nestjs/*',
+  '@nats-io/*',
+  '@fastify/*',
+  'fastify',
+  'pg',
+  'typeorm',
+  'ws',
+  'pino',
+  'prom-client',
+];
+
+const depConstraints = Object.entries(LAYERS).map(([layer, allowed]) => ({
+  sourceTag: `layer:${layer}`,
+  onlyDependOnLibsWithTags: allowed.map((name) => `layer:${name}`),
+  ...(PURE.includes(layer) ? { bannedExternalImports: IMPURE_PACKAGES } : {}),
+}));
+
+const TESTING_ENTRY = {
+  group: ['@sync/*/testing'],
+  message: 'Only tests may import a testing entry.',
+};
+const NODE_MODULES = {
+  regex: `^(node:.*|(${builtinModules.join('|')})(/.*)?)$`,
+  message: 'A pure layer imports no Node module: it must run in a browser and in the simulator.',
+};
+
+const EXPORT_ALL = {
+  selector: 'ExportAllDeclaration',
+  message: 'Name each export: `export *` hides what a module offers.',
+};
+const CLOCK_READ = {
+  selector: 'NewExpression[callee.name="Date"][arguments.length=0]',
+  message: 'A pure layer reads no clock: take the time as a parameter.',
+};
+const SKIPPED_TEST = {
+  selector:
+    'MemberExpression[object.name=/^(it|test|describe)$/][property.name=/^(skip|only|todo|failing)$/], CallExpression[callee.name=/^(xit|xtest|xdescribe|fit|fdescribe)$/]',
+  message: 'No test is skipped or run alone.',
+};
+
+export default defineConfig(
+  {
+    ignores: [
+      '**/dist',
+      '**/coverage',
+      '**/node_modules',
+      'reports',
+      '.nx',
+      '.stryker-tmp',
+      '**/*.fixture.ts',
+    ],
+  },
+  { linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: 'error' } },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    plugins: { '@nx': nx },
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      '@nx/enforce-module-boundaries': ['error', { depConstraints, enforceBuildableLibDependency: false }],
+      '@typescript-eslint/consistent-type-exports': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true, requireDefaultForNonUnion: true },
+      ],
+      '@typescript-eslint/ban-ts-comment': ['error', { 'ts-expect-error': 'allow-with-description' }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // A Nest module is an empty class under its decorator.
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
+      // `query<Row>(text, values)` names the row's type where the statement stands; the alternative is a cast at each call.
+      '@typescript-eslint/no-unnecessary-type-parameters': 'off',
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // An async function without await still turns a throw into a rejection; interfaces ask for exactly that.
+      '@typescript-eslint/require-await': 'off',
+      'no-restricted-syntax': ['error', EXPORT_ALL],
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  {
+    files: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts'],
+    ignores: TESTS,
+    rules: { 'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY] }] },
+  },
+  {
+    files: PURE_SOURCES,
+    ignores: TESTS,
+    rules: {
+      'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],
+      'no-restricted-globals': [
+        'error',
+        ...[
+          'process',
+          'performance',
+          'crypto',
+          'setTimeout',
+          'setInterval',
+          'setImmediate',
+          'queueMicrotask',
+          'fetch',
+        ],
+      ],
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'Date',
+          property: 'now',
+          message: 'A pure layer reads no clock: take the time as a parameter.',
+        },
+        {
+          object: 'Math',
+          property: 'random',
+          message: 'A pure layer has no randomness: take it as a parameter.',
+        },
+      ],
+      'no-restricted-syntax': ['error', EXPORT_ALL, CLOCK_READ],
+    },
+  },
+  {
+    files: TESTS,
+    rules: {
+      'no-restricted-syntax': ['error', EXPORT_ALL, SKIPPED_TEST],
+      // `expect(object.method)` never calls what it names.
+      '@typescript-eslint/unbound-method': 'off',
+    },
+  },
+  {
+    // Command-line programs talk to a terminal.
+    files: ['tools/**/*.ts', 'e2e/**/*.ts', 'libs/*/*.ts'],
+    ignores: ['e2e/platform/**'],
+    rules: { 'no-console': 'off' },
+  },
+  prettier,
+);
