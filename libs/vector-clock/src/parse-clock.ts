@@ -42,8 +42,9 @@ function refuseEntry(replicaId: string, counter: unknown): string | null {
 
 function isPlainObject(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
+  // `=== Object.prototype` would refuse objects of another realm (a worker, a vm context), which are just as plain.
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  return prototype === null || (!Array.isArray(value) && Object.getPrototypeOf(prototype) === null);
 }
 
 function pointerTo(key: string): string {

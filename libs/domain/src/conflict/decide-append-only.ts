@@ -1,0 +1,40 @@
+import { containsDot } from '@sync/vector-clock';
+import { mutationWrite } from '../entity.ts';
+import type { EntityState, MutationInput } from '../entity.ts';
+import { deepEqualJson, readField } from '../json.ts';
+import type { Decision, DecisionInput } from './decision.ts';
+import { draftRecord, fieldConflict, submitAsSent } from './submission.ts';
+
+/**
+ * Every append is its own entity, idempotent by its id, so appends never conflict.
+ *
+ * An append whose entity exists is submitted again (`expectedRevision` 0; the owner's inbox deduplicates) when it is
+ * the same one: the entity's clock contains its dot, or every field it names has the value it names (the owner may
+ * have added some). A different record under a taken id is a violation and is kept in the record: other engines lose
+ * learning records at this point.
+ */
+export function decideAppendOnly(input: DecisionInput): Decision {
+  const { mutation, current } = input;
+  if (mutation.op !== 'append') return { kind: 'reject', code: 'append_only_violation', record: null };
+  if (current === null || isSameAppend(mutation, current)) {
+    return { ...submitAsSent(input, 'applied'), expectedRevision: 0 };
+  }
+  const present = current.data ?? {};
+  const conflicts = Object.entries(mutation.data ?? {})
+    .filter(([field, theirs]) => !deepEqualJson(readField(present, field), theirs))
+    .map(([field, theirs]) =>
+      fieldConflict(field, { ours: readField(present, field), theirs, winner: 'ours' }),
+    );
+  const record = draftRecord(input, current, 'auto', conflicts);
+  return { kind: 'reject', code: 'append_only_violation', record };
+}
+
+function isSameAppend(mutation: MutationInput, current: EntityState): boolean {
+  const { by, counter } = mutationWrite(mutation);
+  if (containsDot(current.clock, by, counter)) return true;
+  if (current.data === null) return false;
+  const present = current.data;
+  return Object.entries(mutation.data ?? {}).every(([field, value]) => {
+    return deepEqualJson(readField(present, field), value);
+  });
+}

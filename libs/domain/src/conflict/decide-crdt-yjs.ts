@@ -1,0 +1,29 @@
+import { EXISTENCE_FIELD, mutationWrite } from '../entity.ts';
+import { compareWrites, hasSeen, readFieldWrite } from './field-writes.ts';
+import { decideLww } from './decide-lww.ts';
+import type { Decision, DecisionInput } from './decision.ts';
+import { detectConflict } from './detect-conflict.ts';
+import { draftRecord, submitAsSent } from './submission.ts';
+
+/**
+ * Document updates (`merge`) always go to the owner, whose document merges them in any order; put, patch and delete
+ * touch the plain fields beside the document and follow last writer wins.
+ *
+ * The one update that does not go through is one that a later deletion, unseen by the device, has overtaken: it is
+ * superseded, and its bytes are kept in the record.
+ */
+export function decideCrdtYjs(input: DecisionInput): Decision {
+  const { mutation, current } = input;
+  if (mutation.op !== 'merge') return decideLww(input);
+  if (current === null || detectConflict(current.clock, mutation.baseClock) === 'clean') {
+    return submitAsSent(input, 'applied');
+  }
+  const deletion = current.deleted ? readFieldWrite(current.fieldWrites, EXISTENCE_FIELD) : undefined;
+  const overtaken =
+    deletion !== undefined &&
+    !hasSeen(mutation.baseClock, deletion) &&
+    compareWrites(deletion, mutationWrite(mutation)) > 0;
+  if (!overtaken) return submitAsSent(input, 'merged');
+  const record = draftRecord(input, current, 'auto', [{ field: EXISTENCE_FIELD, winner: 'ours' }]);
+  return { kind: 'supersede', record };
+}

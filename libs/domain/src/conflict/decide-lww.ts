@@ -1,0 +1,119 @@
+import { EXISTENCE_FIELD, mutationWrite } from '../entity.ts';
+import type { EntityState, FieldWrite, Write } from '../entity.ts';
+import type { Decision, DecisionInput, FieldConflict } from './decision.ts';
+import { detectConflict } from './detect-conflict.ts';
+import {
+  compareWrites,
+  hasSeen,
+  laterWrite,
+  readFieldWrite,
+  writeOver,
+  writeOverAll,
+} from './field-writes.ts';
+import { mergeFields } from './merge-fields.ts';
+import { draftRecord, fieldConflict, submit, submitAsSent } from './submission.ts';
+import { readField } from '../json.ts';
+
+/**
+ * Last writer wins, per top-level field (see `mergeFields`). Every value that loses is in the record.
+ *
+ * A delete competes as one write of the whole entity: an edit that the deleting device had not seen and that is later
+ * survives it; else the delete stands and the record keeps what it took. The same rule decides when the delete
+ * arrived first: a later edit brings the entity back (`EntityState.deletedData`), an earlier one is superseded.
+ * Whether the entity exists therefore does not depend on the order of arrival. Its data may: an edit that was
+ * superseded by a deletion stays in its record even if a third device's edit later brings the entity back.
+ */
+export function decideLww(input: DecisionInput): Decision {
+  const { mutation, current } = input;
+  if (current === null || detectConflict(current.clock, mutation.baseClock) === 'clean') {
+    return submitAsSent(input, 'applied');
+  }
+  if (current.deleted) return decideOnDeleted(input, current);
+  return mutation.op === 'delete' ? decideDelete(input, current) : decideEdit(input, current);
+}
+
+function decideEdit(input: DecisionInput, current: EntityState): Decision {
+  const { data, won, removed, conflicts, fieldWrites } = mergeFields(input, current, current.data ?? {});
+  if (conflicts.length === 0) {
+    return submit(input, { status: 'merged', data: input.mutation.op === 'put' ? data : won, fieldWrites });
+  }
+  if (input.review === 'collisions') {
+    return { kind: 'hold', record: draftRecord(input, current, 'open', conflicts) };
+  }
+  const record = draftRecord(input, current, 'auto', conflicts);
+  if (Object.keys(won).length === 0 && !removed) return { kind: 'supersede', record };
+  const submitted = input.mutation.op === 'put' ? data : won;
+  return submit(input, { status: 'merged', data: submitted, record, fieldWrites });
+}
+
+function decideDelete(input: DecisionInput, current: EntityState): Decision {
+  const { mutation } = input;
+  const write = mutationWrite(mutation);
+  const unseen = unseenWrites(input, current);
+  const survives = unseen.some(([, latest]) => latest !== undefined && compareWrites(latest, write) > 0);
+  const conflicts = unseen
+    .filter(([field]) => field !== EXISTENCE_FIELD)
+    .map(([field]) => {
+      const ours = readField(current.data ?? {}, field);
+      return fieldConflict(field, { ours, winner: survives ? 'ours' : 'theirs' });
+    });
+  if (input.review === 'collisions' && unseen.length > 0) {
+    return { kind: 'hold', record: draftRecord(input, current, 'open', conflicts) };
+  }
+  const record = unseen.length === 0 ? null : draftRecord(input, current, 'auto', conflicts);
+  if (survives && record) return { kind: 'supersede', record };
+  const fieldWrites = { [EXISTENCE_FIELD]: writeOverAll(current.fieldWrites, write) };
+  return submit(input, { status: 'merged', record, fieldWrites });
+}
+
+/** The fields whose last write or removal the device had not seen, each with the later of the two. */
+function unseenWrites({ mutation }: DecisionInput, current: EntityState): [string, Write | undefined][] {
+  const fields = new Set([...Object.keys(current.fieldWrites), ...Object.keys(current.data ?? {})]);
+  const unseen: [string, Write | undefined][] = [];
+  for (const field of fields) {
+    const previous = readFieldWrite(current.fieldWrites, field);
+    if (previous && hasSeen(mutation.baseClock, previous)) continue;
+    unseen.push([field, previous?.removedBy ? laterWrite(previous.removedBy, previous) : previous]);
+  }
+  return unseen;
+}
+
+function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
+  const { mutation } = input;
+  const write = mutationWrite(mutation);
+  const deletion = readFieldWrite(current.fieldWrites, EXISTENCE_FIELD);
+  if (mutation.op === 'delete') {
+    return submit(input, {
+      status: 'merged',
+      fieldWrites: { [EXISTENCE_FIELD]: laterWrite(deletion, write) },
+    });
+  }
+  if (deletion && hasSeen(mutation.baseClock, deletion)) return submitAsSent(input, 'merged');
+  const merge = mergeFields(input, current, current.deletedData ?? {});
+  const survives = canRevive(input, current) && isLater(write, deletion) && hasEffect(input);
+  const existence: FieldConflict = { field: EXISTENCE_FIELD, winner: survives ? 'theirs' : 'ours' };
+  const lost = Object.entries(mutation.data ?? {}).map(([field, theirs]) => {
+    return fieldConflict(field, { theirs, winner: 'ours' });
+  });
+  const conflicts = [existence, ...(survives ? merge.conflicts : lost)];
+  if (input.review === 'collisions') {
+    return { kind: 'hold', record: draftRecord(input, current, 'open', conflicts) };
+  }
+  const record = draftRecord(input, current, 'auto', conflicts);
+  if (!survives) return { kind: 'supersede', record };
+  const fieldWrites = { ...merge.fieldWrites, [EXISTENCE_FIELD]: writeOver(deletion, write) };
+  return submit(input, { op: 'put', data: merge.data, status: 'merged', record, fieldWrites });
+}
+
+/** A put carries a whole entity; a patch needs what was deleted. */
+function canRevive({ mutation }: DecisionInput, current: EntityState): boolean {
+  return mutation.op === 'put' || current.deletedData !== null;
+}
+
+function hasEffect({ mutation }: DecisionInput): boolean {
+  return mutation.op === 'put' || Object.keys(mutation.data ?? {}).length > 0;
+}
+
+function isLater(write: Write, deletion: FieldWrite | undefined): boolean {
+  return !deletion || compareWrites(write, deletion) > 0;
+}

@@ -1,0 +1,88 @@
+import type { VectorClock } from '@sync/vector-clock';
+import type { ConflictPolicy, EntityState, FieldWrites, MutationInput, MutationOp } from '../entity.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+
+/** `collisions`: a person decides when both sides wrote the same field; part of the SyncRegistration. */
+export type ReviewMode = 'none' | 'collisions';
+
+/** All that a decision may depend on. */
+export interface DecisionInput {
+  readonly mutation: MutationInput;
+  /** The server's present state; `null` when it has no such entity (a deleted one is a state with `deleted`). */
+  readonly current: EntityState | null;
+  readonly policy: ConflictPolicy;
+  readonly review: ReviewMode;
+  readonly serverNowMs: number;
+  /**
+   * Set when the mutation was submitted before and the owner's answer was lost. If `current` then contains the
+   * mutation's dot, it is submitted again as sent and the owner's inbox answers; without it a server_authoritative
+   * mutation would be rejected as concurrent with itself. Leave it out once the owner has answered `conflict`.
+   */
+  readonly mayBeApplied?: boolean;
+}
+
+/**
+ * One field that both sides wrote. A side that has no value there (removed, deleted, or a Yjs document whose text is
+ * not data) has no property; field `''` is the whole entity. `open` means that a person has to choose.
+ */
+export interface FieldConflict {
+  readonly field: string;
+  /** The server's value. */
+  readonly ours?: JsonValue;
+  /** The mutation's value. */
+  readonly theirs?: JsonValue;
+  readonly winner: 'ours' | 'theirs' | 'open';
+}
+
+/** A ConflictRecord before it is stored: everything but its id, tenant and times. Holds every value that lost. */
+export interface ConflictDraft {
+  readonly policy: ConflictPolicy;
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly mutationId: string;
+  /** What both sides started from; the server keeps no history, so decisions leave it `null`. */
+  readonly base: JsonObject | null;
+  /** The server's data when the conflict was detected; `null` when the entity was deleted. */
+  readonly ours: JsonObject | null;
+  /** The mutation's data as sent; `null` for a delete. */
+  readonly theirs: JsonObject | null;
+  /** The mutation's Yjs update as sent, base64. */
+  readonly theirsUpdate: string | null;
+  readonly fields: readonly FieldConflict[];
+  readonly decision: 'auto' | 'open';
+  readonly clockOurs: VectorClock;
+  readonly clockTheirs: VectorClock;
+}
+
+/**
+ * Codes of a rejected mutation. `clock_limit_exceeded`: the entity has been changed by more replicas than a clock may
+ * have entries, or the device's counter is exhausted.
+ */
+export type RejectCode =
+  'server_changed' | 'append_only_violation' | 'op_not_allowed' | 'clock_limit_exceeded';
+
+/** Send this to the owning service. */
+export interface SubmitDecision {
+  readonly kind: 'submit';
+  readonly op: MutationOp;
+  readonly data: JsonObject | null;
+  readonly update: string | null;
+  /** The entity's clock after the change: its present clock merged with the mutation's. */
+  readonly clock: VectorClock;
+  /** What the owner compares and sets; 0 for an entity that does not exist. */
+  readonly expectedRevision: number;
+  /** `applied`: clean, as sent. `merged`: the entity had moved on; the device needs `current`. */
+  readonly status: 'applied' | 'merged';
+  readonly record: ConflictDraft | null;
+  /** The entries of `FieldWrites` that this submission changes, for `recordFieldWrites`' `decided`. */
+  readonly fieldWrites: FieldWrites;
+}
+
+/** What to do with a mutation. */
+export type Decision =
+  | SubmitDecision
+  /** Every field lost to a later write: nothing to submit. */
+  | { readonly kind: 'supersede'; readonly record: ConflictDraft }
+  | { readonly kind: 'reject'; readonly code: RejectCode; readonly record: ConflictDraft | null }
+  /** A person must decide (`review: 'collisions'`); nothing is submitted, the server's value stands. */
+  | { readonly kind: 'hold'; readonly record: ConflictDraft };

@@ -1,0 +1,101 @@
+import { compareCodePoints, containsDot } from '@sync/vector-clock';
+import type { VectorClock } from '@sync/vector-clock';
+import { EXISTENCE_FIELD } from '../entity.ts';
+import type { FieldWrite, FieldWrites, Write } from '../entity.ts';
+import { deepEqualJson, readField } from '../json.ts';
+import type { JsonObject } from '../json.ts';
+
+/**
+ * The last-writer-wins order of two writes: by time, then replica id by code point, then counter. Total, and the same
+ * for everybody who looks: `compareWrites(a, b) === 0` only for one and the same write.
+ */
+export function compareWrites(a: Write, b: Write): number {
+  return a.atMs - b.atMs || compareCodePoints(a.by, b.by) || a.counter - b.counter;
+}
+
+/** The recorded write of a field (own properties only), `undefined` when nothing is known of it. */
+export function readFieldWrite(writes: FieldWrites, field: string): FieldWrite | undefined {
+  return Object.hasOwn(writes, field) ? writes[field] : undefined;
+}
+
+/** Says whether a device that knew `baseClock` had seen the field's value, or the removal of that value. */
+export function hasSeen(baseClock: VectorClock, write: FieldWrite): boolean {
+  const { removedBy } = write;
+  if (removedBy && containsDot(baseClock, removedBy.by, removedBy.counter)) return true;
+  return containsDot(baseClock, write.by, write.counter);
+}
+
+/**
+ * `write` as recorded over `previous`: at least a millisecond later. A device whose clock went back between two
+ * writes would otherwise write over what it has seen with an earlier time, and then a third device's write in between
+ * would win or lose depending on who arrived first.
+ */
+export function writeOver(previous: Write | undefined, write: Write): Write {
+  const { by, counter } = write;
+  if (!previous || compareWrites(previous, write) <= 0) return { atMs: write.atMs, by, counter };
+  return { atMs: previous.atMs + 1, by, counter };
+}
+
+/** The later of two writes of the same value. */
+export function laterWrite(previous: FieldWrite | undefined, write: Write): FieldWrite {
+  return previous && compareWrites(previous, write) >= 0 ? previous : write;
+}
+
+/** Deletion as a write of the whole entity: later than every write of a field that it takes away. */
+export function writeOverAll(previous: FieldWrites, write: Write): Write {
+  return Object.values(previous).reduce<Write>((latest, field) => {
+    return writeOver(field.removedBy ? writeOver(field.removedBy, latest) : field, latest);
+  }, write);
+}
+
+/**
+ * What is known of every field's last write after one event. Used by the projector for every event.
+ *
+ * - a field whose value changed gets the new write;
+ * - a removed field keeps its entry, with `removedBy`: a write that had not seen the removal still competes with the
+ *   value that was removed;
+ * - creation (`before` null) and deletion (`after` null) write the key `''`; deletion keeps the other entries.
+ *
+ * `decided` are the entries of the decision that led to the event (`Decision.fieldWrites`), when they are known. The
+ * difference of the data cannot show a write that repeated the present value, and such a write counts: without it,
+ * "1 at 10:00, 1 at 10:05, 2 at 10:02" would end as 1 or 2 depending on the order of arrival.
+ *
+ * `before` of a deleted entity that comes back is its `deletedData`; the caller then adds `recordExistence`.
+ */
+export function recordFieldWrites(
+  previous: FieldWrites,
+  before: JsonObject | null,
+  after: JsonObject | null,
+  write: Write,
+  decided: FieldWrites = {},
+): FieldWrites {
+  const writes = new Map<string, FieldWrite>(Object.entries(previous));
+  if (after === null) {
+    writes.set(EXISTENCE_FIELD, writeOverAll(previous, write));
+  } else {
+    for (const [field, value] of Object.entries(after)) {
+      if (before !== null && deepEqualJson(readField(before, field), value)) continue;
+      writes.set(field, writeOver(writes.get(field), write));
+    }
+    for (const field of Object.keys(before ?? {})) {
+      if (!Object.hasOwn(after, field)) writes.set(field, removalOf(writes.get(field), write));
+    }
+    if (before === null) writes.set(EXISTENCE_FIELD, writeOver(writes.get(EXISTENCE_FIELD), write));
+  }
+  for (const [field, entry] of Object.entries(decided)) {
+    const known = writes.get(field);
+    if (!known || compareWrites(known, entry) < 0) writes.set(field, entry);
+  }
+  return Object.fromEntries(writes);
+}
+
+/** The entry of a field that `write` leaves out. */
+export function removalOf(previous: FieldWrite | undefined, write: Write): FieldWrite {
+  const { atMs, by, counter } = previous ?? write;
+  return { atMs, by, counter, removedBy: write };
+}
+
+/** Records that `write` made the entity exist (again). */
+export function recordExistence(writes: FieldWrites, write: Write): FieldWrites {
+  return { ...writes, [EXISTENCE_FIELD]: writeOver(readFieldWrite(writes, EXISTENCE_FIELD), write) };
+}

@@ -1,0 +1,89 @@
+import { EMPTY_CLOCK, mergeClocks } from '@sync/vector-clock';
+import { EXISTENCE_FIELD, mutationClock, mutationWrite } from '../entity.ts';
+import type { EntityState, FieldWrite, FieldWrites } from '../entity.ts';
+import { readField } from '../json.ts';
+import type { ConflictDraft, DecisionInput, FieldConflict, SubmitDecision } from './decision.ts';
+import { readFieldWrite, removalOf, writeOver, writeOverAll } from './field-writes.ts';
+
+/** The decision to submit the mutation with its own op, data and update, unless `changes` says otherwise. */
+export function submit(
+  input: DecisionInput,
+  changes: Partial<SubmitDecision> & Pick<SubmitDecision, 'status'>,
+): SubmitDecision {
+  const { mutation, current } = input;
+  return {
+    kind: 'submit',
+    op: mutation.op,
+    data: mutation.data,
+    update: mutation.update,
+    clock: mergeClocks(current?.clock ?? EMPTY_CLOCK, mutationClock(mutation)),
+    expectedRevision: current?.revision ?? 0,
+    record: null,
+    fieldWrites: {},
+    ...changes,
+  };
+}
+
+/** Submits as sent: the mutation wins every field it names. */
+export function submitAsSent(input: DecisionInput, status: SubmitDecision['status']): SubmitDecision {
+  return submit(input, { status, fieldWrites: writesAsSent(input) });
+}
+
+function writesAsSent({ mutation, current }: DecisionInput): FieldWrites {
+  const write = mutationWrite(mutation);
+  const previous = current?.fieldWrites ?? {};
+  if (mutation.op === 'delete') return { [EXISTENCE_FIELD]: writeOverAll(previous, write) };
+  if (mutation.op === 'merge') return {};
+  const data = mutation.data ?? {};
+  const touched = mutation.op === 'patch' ? Object.keys(data) : [EXISTENCE_FIELD, ...Object.keys(data)];
+  const writes = touched.map((field): [string, FieldWrite] => {
+    return [field, writeOver(readFieldWrite(previous, field), write)];
+  });
+  if (mutation.op === 'put') {
+    for (const field of Object.keys(current?.data ?? {})) {
+      if (readField(data, field) === undefined) {
+        writes.push([field, removalOf(readFieldWrite(previous, field), write)]);
+      }
+    }
+  }
+  return Object.fromEntries(writes);
+}
+
+/** A record of a conflict with the present state, which must exist. */
+export function draftRecord(
+  { mutation, policy }: DecisionInput,
+  current: EntityState,
+  decision: ConflictDraft['decision'],
+  fields: readonly FieldConflict[],
+): ConflictDraft {
+  return {
+    policy,
+    entityType: mutation.entityType,
+    entityId: mutation.entityId,
+    mutationId: mutation.mutationId,
+    base: null,
+    ours: current.data,
+    theirs: mutation.data,
+    theirsUpdate: mutation.update,
+    fields: decision === 'open' ? fields.map((field) => ({ ...field, winner: 'open' })) : fields,
+    decision,
+    clockOurs: current.clock,
+    clockTheirs: mutationClock(mutation),
+  };
+}
+
+/** One conflicting field; a side without a value gets no property. */
+export function fieldConflict(
+  field: string,
+  values: Pick<FieldConflict, 'winner'> & { ours?: FieldConflict['ours'] | undefined } & {
+    theirs?: FieldConflict['theirs'] | undefined;
+  },
+): FieldConflict {
+  const { ours, theirs, winner } = values;
+  return {
+    field,
+    ...(ours === undefined ? {} : { ours }),
+    ...(theirs === undefined ? {} : { theirs }),
+    winner,
+  };
+}

@@ -1,0 +1,80 @@
+import { counterOf, deviceReplica, incrementClock } from '@sync/vector-clock';
+import type { ReplicaId, VectorClock } from '@sync/vector-clock';
+import type { JsonObject } from './json.ts';
+
+/** How concurrent changes of an entity type are decided; part of its SyncRegistration. */
+export type ConflictPolicy = 'append_only' | 'crdt_yjs' | 'lww' | 'server_authoritative';
+
+/** What a LocalMutation does. `patch` sets the given top-level fields; only `put` removes fields, by omission. */
+export type MutationOp = 'put' | 'patch' | 'delete' | 'append' | 'merge';
+
+/** One change, named: number `counter` of replica `by`, made at `atMs` (server time, epoch milliseconds). */
+export interface Write {
+  readonly atMs: number;
+  readonly by: ReplicaId;
+  readonly counter: number;
+}
+
+/**
+ * The last write of a field's value. `removedBy` is set when a later `put` left the field out: the entry stays, so
+ * that a write which had not seen the removal is still compared with the value that was removed.
+ */
+export interface FieldWrite extends Write {
+  readonly removedBy?: Write;
+}
+
+/**
+ * Per top-level field who wrote its present value and when. The reserved key `''` (`EXISTENCE_FIELD`) is the entity
+ * itself: its last creation or, on a deleted entity, its deletion.
+ */
+export type FieldWrites = Readonly<Record<string, FieldWrite>>;
+
+/** The key in `FieldWrites` under which creation and deletion of the whole entity are recorded. */
+export const EXISTENCE_FIELD = '';
+
+/** The server's present state of an entity, as decisions see it. */
+export interface EntityState {
+  /** The owning service's optimistic-lock version. */
+  readonly revision: number;
+  readonly clock: VectorClock;
+  /** `null` exactly when `deleted`. */
+  readonly data: JsonObject | null;
+  readonly deleted: boolean;
+  /**
+   * The data as it was when the entity was deleted, else `null`. A concurrent later edit (`patch`) can bring the
+   * entity back only with it; once retention has dropped it, such an edit is superseded and recorded instead.
+   */
+  readonly deletedData: JsonObject | null;
+  readonly fieldWrites: FieldWrites;
+}
+
+/** A LocalMutation as the decision sees it: validated, its time already corrected (`correctOccurredAtMs`). */
+export interface MutationInput {
+  readonly mutationId: string;
+  readonly deviceId: string;
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly op: MutationOp;
+  readonly data: JsonObject | null;
+  /** A Yjs update (v1), base64; `merge` only. */
+  readonly update: string | null;
+  readonly baseClock: VectorClock;
+  readonly occurredAtMs: number;
+  readonly schemaVersion: number;
+}
+
+/**
+ * The mutation's own clock: `baseClock` with its device's entry one higher.
+ * @throws RangeError when the device's counter or the number of entries cannot grow
+ */
+export function mutationClock(mutation: Pick<MutationInput, 'baseClock' | 'deviceId'>): VectorClock {
+  return incrementClock(mutation.baseClock, deviceReplica(mutation.deviceId));
+}
+
+/** The mutation as a write: the dot that its own clock adds, and its time. */
+export function mutationWrite(
+  mutation: Pick<MutationInput, 'baseClock' | 'deviceId' | 'occurredAtMs'>,
+): Write {
+  const by = deviceReplica(mutation.deviceId);
+  return { atMs: mutation.occurredAtMs, by, counter: counterOf(mutation.baseClock, by) + 1 };
+}

@@ -1,0 +1,61 @@
+/** The pure decisions of sync: acceptance, time, conflict, projection, digest, device health. */
+export { allowedOps, checkOp } from './acceptance/check-op.ts';
+export type { OpRefusal } from './acceptance/check-op.ts';
+export { planLanes } from './acceptance/plan-lanes.ts';
+export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts';
+export { decide } from './conflict/decide.ts';
+export type {
+  ConflictDraft,
+  Decision,
+  DecisionInput,
+  FieldConflict,
+  RejectCode,
+  ReviewMode,
+  SubmitDecision,
+} from './conflict/decision.ts';
+export { detectConflict } from './conflict/detect-conflict.ts';
+export type { Concurrency } from './conflict/detect-conflict.ts';
+export { compareWrites, recordExistence, recordFieldWrites } from './conflict/field-writes.ts';
+export { EXISTENCE_FIELD, mutationClock, mutationWrite } from './entity.ts';
+export type {
+  ConflictPolicy,
+  EntityState,
+  FieldWrite,
+  FieldWrites,
+  MutationInput,
+  MutationOp,
+  Write,
+} from './entity.ts';
+export { DEFAULT_HEALTH_THRESHOLDS, assessDevice } from './health/assess-device.ts';
+export type {
+  DeviceAssessment,
+  DeviceObservation,
+  DeviceStatus,
+  HealthReason,
+  HealthReasonCode,
+  HealthThresholds,
+} from './health/assess-device.ts';
+export { canonicalJson, deepEqualJson, isJsonObject, readField } from './json.ts';
+export type { JsonObject, JsonValue } from './json.ts';
+export { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from './projection/digest.ts';
+export { projectEvent } from './projection/project-event.ts';
+export type {
+  DeltaDraft,
+  DomainChange,
+  EntityHead,
+  GrantRule,
+  PoisonCode,
+  ProjectionResult,
+  ProjectionRule,
+  ScopeGrant,
+} from './projection/projection.ts';
+export {
+  isScope,
+  parseScopeTemplate,
+  parseUserTemplate,
+  renderScope,
+  renderUser,
+} from './projection/scope-template.ts';
+export type { ParsedTemplate, Template, TemplateIds } from './projection/scope-template.ts';
+export { correctOccurredAtMs } from './time/correct-occurred-at.ts';
+export type { OccurredAtInput } from './time/correct-occurred-at.ts';

@@ -1,0 +1,88 @@
+import { compareCodePoints } from '@sync/vector-clock';
+
+/** Any JSON value, as `JSON.parse` returns it. */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
+
+/** A JSON object. Read its fields with `readField`: `data['constructor']` would find what nobody sent. */
+export type JsonObject = { readonly [field: string]: JsonValue };
+
+/** Says whether a JSON value is an object (not an array, not null). */
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The value of an own field, `undefined` when the object has no such field. */
+export function readField(object: JsonObject, field: string): JsonValue | undefined {
+  return Object.hasOwn(object, field) ? object[field] : undefined;
+}
+
+/**
+ * The one JSON text of a value: object keys in code point order, no spaces, numbers and strings as RFC 8785 writes
+ * them.
+ *
+ * RFC 8785 sorts keys by UTF-16 code unit; this sorts by code point, as the clock's canonical JSON does, so that
+ * the project has one order. They differ only for keys with characters above U+FFFF.
+ *
+ * Iterative, because JSON of depth 100,000 parses and then overflows the stack of every recursive walker.
+ * @throws TypeError for what is not JSON: undefined, functions, bigint, NaN and the infinities
+ */
+export function canonicalJson(value: JsonValue): string {
+  const parts: string[] = [];
+  // Pending work, last first: a text to write, or a value to expand. Wrapped, to tell text from string values.
+  const pending: ({ text: string } | { value: JsonValue })[] = [{ value }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if ('text' in next) {
+      parts.push(next.text);
+    } else if (Array.isArray(next.value) || isJsonObject(next.value)) {
+      pending.push(...expand(next.value).reverse());
+    } else {
+      parts.push(scalarJson(next.value));
+    }
+  }
+  return parts.join('');
+}
+
+function expand(value: readonly JsonValue[] | JsonObject): ({ text: string } | { value: JsonValue })[] {
+  const steps: ({ text: string } | { value: JsonValue })[] = [];
+  if (Array.isArray(value)) {
+    for (const item of value as readonly JsonValue[]) {
+      steps.push({ text: steps.length === 0 ? '[' : ',' }, { value: item });
+    }
+    return [...(steps.length === 0 ? [{ text: '[' }] : steps), { text: ']' }];
+  }
+  const entries = Object.entries(value).sort(([a], [b]) => compareCodePoints(a, b));
+  for (const [field, item] of entries) {
+    const separator = steps.length === 0 ? '{' : ',';
+    steps.push({ text: `${separator}${JSON.stringify(field)}:` }, { value: item });
+  }
+  return [...(steps.length === 0 ? [{ text: '{' }] : steps), { text: '}' }];
+}
+
+function scalarJson(value: JsonValue): string {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
+  throw new TypeError(`not a JSON value: ${typeof value === 'number' ? String(value) : typeof value}`);
+}
+
+/** Structural equality of JSON values; the order of keys does not matter. Iterative, for the same reason as above. */
+export function deepEqualJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  const pending: [JsonValue | undefined, JsonValue | undefined][] = [[a, b]];
+  for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
+    const [left, right] = pair;
+    if (left === right) continue;
+    if (Array.isArray(left) && Array.isArray(right)) {
+      if (left.length !== right.length) return false;
+      left.forEach((item: JsonValue, index) => pending.push([item, right[index] as JsonValue]));
+    } else if (isJsonObject(left) && isJsonObject(right)) {
+      const fields = Object.keys(left);
+      if (fields.length !== Object.keys(right).length) return false;
+      for (const field of fields) {
+        if (!Object.hasOwn(right, field)) return false;
+        pending.push([left[field], right[field]]);
+      }
+    } else {
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,236 @@
+import {
+  EMPTY_CLOCK,
+  MAX_CLOCK_ENTRIES,
+  clockSize,
+  compareCodePoints,
+  counterOf,
+  deviceReplica,
+  incrementClock,
+  mergeClocks,
+  serviceReplica,
+} from '@sync/vector-clock';
+import type { VectorClock } from '@sync/vector-clock';
+import { recordExistence, recordFieldWrites, writeOver, readFieldWrite } from '../conflict/field-writes.ts';
+import type { FieldWrites, Write } from '../entity.ts';
+import { deepEqualJson, isJsonObject, readField } from '../json.ts';
+import type { JsonObject } from '../json.ts';
+import type {
+  DeltaDraft,
+  DomainChange,
+  EntityHead,
+  PoisonCode,
+  ProjectionResult,
+  ProjectionRule,
+  ScopeGrant,
+} from './projection.ts';
+import {
+  parseScopeTemplate,
+  parseUserTemplate,
+  readPath,
+  renderScope,
+  renderUser,
+} from './scope-template.ts';
+
+/** Ends a projection; caught in `projectEvent`, the only place that can. */
+class Poison extends Error {
+  readonly code: PoisonCode;
+  readonly path: string;
+  constructor(code: PoisonCode, path: string) {
+    super(code);
+    this.code = code;
+    this.path = path;
+  }
+}
+
+/** What an event says about its entity, before it is compared with the head. */
+interface View {
+  readonly data: JsonObject | null;
+  readonly update: string | null;
+  readonly scopes: readonly string[];
+  readonly grants: readonly ScopeGrant[];
+}
+
+/**
+ * What one event of an owning service does to its entity: the new head, deltas per scope, scope grants.
+ *
+ * By revision, not by order: an event at or below the head's revision is stale, however late it comes. The one
+ * exception is the head's own revision under a newer schema version: then the entity is projected anew (backfill
+ * after a registration changed) and keeps its clock, because nobody changed it.
+ *
+ * Clock: the head's merged with the owner's if it keeps one; else with the causing mutation's; else one more change
+ * of the service. Grants follow the data; deletion takes all away.
+ */
+export function projectEvent(
+  head: EntityHead | null,
+  event: DomainChange,
+  rule: ProjectionRule,
+): ProjectionResult {
+  try {
+    if (!Number.isSafeInteger(event.revision) || event.revision < 0) {
+      throw new Poison('revision_invalid', '/revision');
+    }
+    if (head !== null && isStale(head, event, rule)) return { kind: 'stale' };
+    return change(head, event, rule, readView(event, rule));
+  } catch (error) {
+    if (error instanceof Poison) return { kind: 'poison', code: error.code, path: error.path };
+    throw error;
+  }
+}
+
+function isStale(head: EntityHead, event: DomainChange, rule: ProjectionRule): boolean {
+  if (event.revision !== head.revision) return event.revision < head.revision;
+  return rule.schemaVersion <= head.schemaVersion;
+}
+
+function readView(event: DomainChange, rule: ProjectionRule): View {
+  if (event.op === 'delete') return { data: null, update: null, scopes: [], grants: [] };
+  const { data } = event;
+  if (!isJsonObject(data)) throw new Poison('data_not_object', '/data');
+  const docField = rule.docUpdateField;
+  const docUpdate = docField === null ? undefined : readField(data, docField);
+  return {
+    data: selectFields(data, rule),
+    update: event.update ?? (typeof docUpdate === 'string' ? docUpdate : null),
+    scopes: readScopes(data, event, rule),
+    grants: readGrants(data, event, rule),
+  };
+}
+
+function selectFields(data: JsonObject, { fields, docUpdateField }: ProjectionRule): JsonObject {
+  const chosen = fields === '*' ? Object.keys(data) : fields.filter((field) => Object.hasOwn(data, field));
+  const entries = chosen
+    .filter((field) => field !== docUpdateField)
+    .map((field) => [field, data[field]] as const);
+  return Object.fromEntries(entries) as JsonObject;
+}
+
+function readScopes(data: JsonObject, event: DomainChange, rule: ProjectionRule): readonly string[] {
+  const scopes = rule.scopes.map((source, index) => {
+    const parsed = parseScopeTemplate(source);
+    if (!parsed.ok) throw new Poison('template_invalid', `/rule/scopes/${index}`);
+    const scope = renderScope(parsed.template, data, event);
+    if (scope === null) throw new Poison('scope_unrenderable', `/rule/scopes/${index}`);
+    return scope;
+  });
+  return [...new Set(scopes)].sort(compareCodePoints);
+}
+
+function readGrants(data: JsonObject, event: DomainChange, rule: ProjectionRule): readonly ScopeGrant[] {
+  const grants = new Map<string, ScopeGrant>();
+  for (const [index, { scope: scopeSource, user: userSource, when }] of rule.grants.entries()) {
+    if (when) {
+      const value = readPath(data, when.field.split('.'));
+      if (!when.in.some((candidate) => deepEqualJson(candidate, value))) continue;
+    }
+    const path = `/rule/grants/${index}`;
+    const scopeTemplate = parseScopeTemplate(scopeSource);
+    const userTemplate = parseUserTemplate(userSource);
+    if (!scopeTemplate.ok || !userTemplate.ok) throw new Poison('template_invalid', path);
+    const scope = renderScope(scopeTemplate.template, data, event);
+    const userId = renderUser(userTemplate.template, data, event);
+    if (scope === null || userId === null) throw new Poison('grant_unrenderable', path);
+    grants.set(grantKey({ scope, userId }), { scope, userId });
+  }
+  return [...grants.entries()].sort(([a], [b]) => compareCodePoints(a, b)).map(([, grant]) => grant);
+}
+
+/** Neither part can hold a space, and a space sorts below every character that they can. */
+function grantKey({ scope, userId }: ScopeGrant): string {
+  return `${scope} ${userId}`;
+}
+
+function change(
+  head: EntityHead | null,
+  event: DomainChange,
+  rule: ProjectionRule,
+  view: View,
+): ProjectionResult {
+  const unchanged = head !== null && head.revision === event.revision;
+  const clock = unchanged ? head.clock : nextClock(head?.clock ?? EMPTY_CLOCK, event);
+  if (clockSize(clock) > MAX_CLOCK_ENTRIES) throw new Poison('clock_limit_exceeded', '/clock');
+  const deleted = view.data === null;
+  const next: EntityHead = {
+    revision: event.revision,
+    schemaVersion: rule.schemaVersion,
+    clock,
+    data: view.data,
+    deleted,
+    deletedData: deleted ? lastData(head) : null,
+    scopes: view.scopes,
+    grants: view.grants,
+    fieldWrites: unchanged
+      ? keepWrites(head, view, clock, event)
+      : nextWrites(head, event, rule, view, clock),
+  };
+  const before = head?.scopes ?? [];
+  const held = new Set((head?.grants ?? []).map(grantKey));
+  const holds = new Set(view.grants.map(grantKey));
+  return {
+    kind: 'changed',
+    head: next,
+    deltas: readDeltas(before, view),
+    entered: view.scopes.filter((scope) => !before.includes(scope)),
+    granted: view.grants.filter((grant) => !held.has(grantKey(grant))),
+    revoked: (head?.grants ?? []).filter((grant) => !holds.has(grantKey(grant))),
+  };
+}
+
+function nextClock(clock: VectorClock, event: DomainChange): VectorClock {
+  const known = event.clock ?? event.mutationClock;
+  if (known !== null) return mergeClocks(clock, known);
+  try {
+    return incrementClock(clock, serviceReplica(event.service));
+  } catch (error) {
+    if (error instanceof RangeError) throw new Poison('clock_limit_exceeded', '/clock');
+    throw error;
+  }
+}
+
+function lastData(head: EntityHead | null): JsonObject | null {
+  return head === null ? null : (head.data ?? head.deletedData);
+}
+
+function readDeltas(before: readonly string[], view: View): DeltaDraft[] {
+  const op = view.update === null ? 'put' : 'merge';
+  const present = view.scopes.map((scope): DeltaDraft => {
+    return { scope, op, data: view.data, update: view.update };
+  });
+  const left = before
+    .filter((scope) => !view.scopes.includes(scope))
+    .map((scope): DeltaDraft => ({ scope, op: 'delete', data: null, update: null }));
+  return [...present, ...left].sort((a, b) => compareCodePoints(a.scope, b.scope));
+}
+
+/** The change as a write: the causing mutation's dot, else the service's own. */
+function eventWrite(event: DomainChange, clock: VectorClock): Write {
+  const { mutationClock: cause, mutationDeviceId, occurredAtMs: atMs } = event;
+  const by = mutationDeviceId === null ? serviceReplica(event.service) : deviceReplica(mutationDeviceId);
+  return { atMs, by, counter: counterOf(mutationDeviceId === null || cause === null ? clock : cause, by) };
+}
+
+function nextWrites(
+  head: EntityHead | null,
+  event: DomainChange,
+  rule: ProjectionRule,
+  view: View,
+  clock: VectorClock,
+): FieldWrites {
+  const write = eventWrite(event, clock);
+  const before = lastData(head);
+  const previous = head?.fieldWrites ?? {};
+  let writes = recordFieldWrites(previous, before, view.data, write, event.decidedWrites ?? {});
+  if (head?.deleted && before !== null && view.data !== null) writes = recordExistence(writes, write);
+  if (view.update === null) return writes;
+  // A document's text is no data field, but a deletion must know that somebody wrote it.
+  const docField = rule.docUpdateField ?? 'update';
+  return { ...writes, [docField]: writeOver(readFieldWrite(writes, docField), write) };
+}
+
+/** Under a new schema the same change may show other fields; those count as written by the service, from here on. */
+function keepWrites(head: EntityHead, view: View, clock: VectorClock, event: DomainChange): FieldWrites {
+  const service = serviceReplica(event.service);
+  const write = { atMs: event.occurredAtMs, by: service, counter: counterOf(clock, service) };
+  return head.deleted || view.data === null
+    ? head.fieldWrites
+    : recordFieldWrites(head.fieldWrites, head.data, view.data, write);
+}
