@@ -2,11 +2,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { exitOf } from './exit-of.ts';
+import { freePort } from './free-port.ts';
 import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts';
 import { watchOver, type Watchdog } from './watch-over.ts';
 
@@ -232,15 +233,6 @@ async function runInitdb(binaries: PostgresBinaries, dataDir: string, pwfile: st
   if (how !== 'exit code 0') throw new Error(`initdb in ${dataDir} ended with ${how}:\n${output}`);
 }
 
-function exitOf(child: ChildProcess): Promise<string> {
-  if (child.exitCode !== null) return Promise.resolve(`exit code ${child.exitCode}`);
-  if (child.signalCode !== null) return Promise.resolve(child.signalCode);
-  return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
-    child.once('error', (error) => resolve(error.message));
-  });
-}
-
 async function untilReady(ended: Promise<string>, port: number, password: string): Promise<void> {
   let how: string | undefined;
   void ended.then((reason) => (how = reason));
@@ -264,13 +256,4 @@ async function tryToConnect(port: number, password: string): Promise<unknown> {
   } catch (error) {
     return error;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('No free port');
-  return address.port;
 }
