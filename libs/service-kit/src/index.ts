@@ -1,0 +1,13 @@
+export { ConfigError, readConfig } from './read-config.ts';
+export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';
+export { createLogger, nestLogger } from './logger.ts';
+export type { Logger } from './logger.ts';
+export { Metrics } from './metrics.ts';
+export { ProblemError } from './problem-error.ts';
+export type { ProblemOptions } from './problem-error.ts';
+export { ProblemFilter, toProblem } from './problem-filter.ts';
+export { TokenVerifier } from './token-verifier.ts';
+export type { TokenClaims, TokenVerifierOptions } from './token-verifier.ts';
+export { runService } from './run-service.ts';
+export type { RunningService, ServiceOptions } from './run-service.ts';
+export type { ReadinessCheck } from './operations.ts';

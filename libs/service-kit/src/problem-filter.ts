@@ -1,0 +1,111 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import type { ProblemCode } from '@sync/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from './logger.ts';
+import { ProblemError } from './problem-error.ts';
+
+const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
+  400: 'schema_invalid',
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  413: 'payload_too_large',
+  415: 'unsupported_media_type',
+  429: 'rate_limited',
+  503: 'unavailable',
+};
+
+const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_json',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_json',
+};
+
+/** Connection-level faults of Postgres and NATS: the request may succeed once they are back. */
+const UNAVAILABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  '57P01',
+  '57P02',
+  '57P03',
+  '53100',
+  '53200',
+  '53300',
+  '08006',
+  '08003',
+  '08001',
+]);
+
+/** Answers every error as RFC 9457 problem+json. What is not expected is logged with its cause and hidden from the caller. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger: Logger;
+
+  constructor(logger: Logger) {
+    this.logger = logger;
+  }
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const reply = http.getResponse<FastifyReply>();
+    const request = http.getRequest<FastifyRequest>();
+    const known = toProblem(error);
+    if (known.status >= 500) {
+      this.logger.error(
+        { err: error, requestId: request.id, route: request.url.split('?')[0] },
+        known.message,
+      );
+    }
+    if (reply.sent) return;
+    void reply
+      .code(known.status)
+      .headers({ 'content-type': 'application/problem+json', ...known.options.headers })
+      .send(JSON.stringify(known.toBody(Date.now())));
+  }
+}
+
+/** Maps any thrown value to the closed list of problem codes. */
+export function toProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (error instanceof HttpException) {
+    // Nest wraps what Fastify's body parser says; the precise code is in the cause.
+    const precise =
+      CODE_OF_FASTIFY[codeOf(error.cause)] ?? (isSyntaxError(error.cause) ? 'malformed_json' : undefined);
+    if (precise) return new ProblemError(precise, error.message, { cause: error });
+    return new ProblemError(CODE_OF_STATUS[error.getStatus()] ?? 'internal', error.message, { cause: error });
+  }
+  const code = codeOf(error);
+  const fastifyCode = CODE_OF_FASTIFY[code];
+  if (fastifyCode) return new ProblemError(fastifyCode, messageOf(error), { cause: error });
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  const clientCode = typeof status === 'number' && status < 500 ? CODE_OF_STATUS[status] : undefined;
+  if (clientCode) return new ProblemError(clientCode, messageOf(error), { cause: error });
+  if (UNAVAILABLE.has(code)) {
+    return new ProblemError('unavailable', 'A store that this request needs is not available', {
+      cause: error,
+      headers: { 'retry-after': '1' },
+    });
+  }
+  return new ProblemError('internal', 'An unexpected fault; it was logged with the request id', {
+    cause: error,
+  });
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === 'string') return code;
+  const cause = (error as { driverError?: { code?: unknown } } | null)?.driverError?.code;
+  return typeof cause === 'string' ? cause : '';
+}
+
+function isSyntaxError(error: unknown): boolean {
+  return (error as { name?: unknown } | null | undefined)?.name === 'SyntaxError';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'The request cannot be read';
+}

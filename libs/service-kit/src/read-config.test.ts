@@ -1,0 +1,29 @@
+import { ConfigError, readConfig } from './read-config.ts';
+
+const OPTIONS = {
+  port: { env: 'PORT', type: 'port', default: 0, desc: 'where to listen' },
+  url: { env: 'DATABASE_URL', type: 'string', desc: 'the app role’s connection' },
+  hint: { env: 'HINT', type: 'string', optional: true, desc: 'free text' },
+  batch: { env: 'BATCH', type: 'int', min: 1, max: 10, default: 5, desc: 'rows at once' },
+  durable: { env: 'DURABLE', type: 'bool', default: true, desc: 'fsync' },
+} as const;
+
+describe('readConfig', () => {
+  it('takes defaults and parses what is given', () => {
+    expect(readConfig(OPTIONS, { DATABASE_URL: 'postgres://x', BATCH: '7', DURABLE: 'false' })).toEqual({
+      port: 0,
+      url: 'postgres://x',
+      hint: '',
+      batch: 7,
+      durable: false,
+    });
+  });
+
+  it('names every fault at once, with what the variable is for', () => {
+    const attempt = (): unknown => readConfig(OPTIONS, { PORT: '70000', BATCH: '0', DURABLE: 'yes' });
+    expect(attempt).toThrow(ConfigError);
+    expect(attempt).toThrow(
+      /PORT is "70000".*where to listen[\s\S]*DATABASE_URL is not set[\s\S]*BATCH is "0"[\s\S]*DURABLE is "yes"/,
+    );
+  });
+});

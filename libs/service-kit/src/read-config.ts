@@ -1,0 +1,95 @@
+/**
+ * Configuration as data: every option is `{env, type, desc}`, from which parsing, error messages and documentation
+ * derive. It is read once, in an app's `config.ts`, and handed on typed.
+ */
+interface OptionBase {
+  readonly env: string;
+  readonly desc: string;
+}
+
+export interface StringOption extends OptionBase {
+  readonly type: 'string';
+  readonly default?: string;
+  /** Missing is allowed and read as ''. */
+  readonly optional?: true;
+}
+
+export interface IntOption extends OptionBase {
+  readonly type: 'int' | 'port';
+  readonly default?: number;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export interface BoolOption extends OptionBase {
+  readonly type: 'bool';
+  readonly default?: boolean;
+}
+
+export type ConfigOption = StringOption | IntOption | BoolOption;
+
+type ValueOf<O extends ConfigOption> = O extends StringOption
+  ? string
+  : O extends BoolOption
+    ? boolean
+    : number;
+
+export type ConfigOf<S extends Readonly<Record<string, ConfigOption>>> = {
+  readonly [K in keyof S]: ValueOf<S[K]>;
+};
+
+/** Names every bad variable at once, with what it is for: one start attempt shows all that is to be fixed. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(`Configuration is incomplete:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}
+
+/**
+ * @param options the app's options by name
+ * @param env the environment, usually `process.env`
+ * @throws ConfigError listing every missing or malformed variable
+ */
+export function readConfig<const S extends Readonly<Record<string, ConfigOption>>>(
+  options: S,
+  env: Readonly<Record<string, string | undefined>>,
+): ConfigOf<S> {
+  const faults: string[] = [];
+  const values: Record<string, string | number | boolean> = {};
+  for (const [name, option] of Object.entries(options)) {
+    const raw = env[option.env];
+    const parsed = raw === undefined || raw === '' ? defaultOf(option) : parse(option, raw);
+    if (parsed instanceof Error) faults.push(`${option.env} ${parsed.message} (${option.desc})`);
+    else values[name] = parsed;
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return values as ConfigOf<S>;
+}
+
+function defaultOf(option: ConfigOption): string | number | boolean | Error {
+  if (option.default !== undefined) return option.default;
+  if (option.type === 'string' && option.optional) return '';
+  return new Error('is not set');
+}
+
+function parse(option: ConfigOption, raw: string): string | number | boolean | Error {
+  switch (option.type) {
+    case 'string':
+      return raw;
+    case 'bool':
+      if (raw === 'true' || raw === '1') return true;
+      return raw === 'false' || raw === '0' ? false : new Error(`is "${raw}", not true or false`);
+    case 'int':
+    case 'port': {
+      const min = option.min ?? 0;
+      const max = option.max ?? (option.type === 'port' ? 65_535 : Number.MAX_SAFE_INTEGER);
+      const value = Number(raw);
+      if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+      return new Error(`is "${raw}", not a whole number from ${min} to ${max}`);
+    }
+  }
+}
