@@ -17,10 +17,11 @@ export function countingClient(onMessage: () => void): typeof Client {
     constructor(config?: string | ClientConfig) {
       super(config);
       this.on('error', ignoreLostConnection);
-      this.query = new Proxy(this.query, {
-        apply: (query, client: unknown, args: unknown[]): unknown => {
+      const send = this.query.bind(this);
+      this.query = new Proxy(send, {
+        apply: (_send, _client, args: unknown[]): unknown => {
           onMessage();
-          return Reflect.apply(query, client, args);
+          return Reflect.apply(send, this, args);
         },
       });
     }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { EntitySchema, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { Column, Entity, PrimaryColumn, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { Database, TransactionAbortedError } from './database.ts';
 import { isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
 import { InvalidTenantError, tenantPolicySql } from './tenants.ts';
@@ -18,16 +18,13 @@ class CreateNotes1764000000000 implements MigrationInterface {
   }
 }
 
-interface Counter {
-  name: string;
-  value: number;
+@Entity('counter')
+class Counter {
+  @PrimaryColumn('text')
+  name!: string;
+  @Column('int4')
+  value!: number;
 }
-
-const counters = new EntitySchema<Counter>({
-  name: 'counter',
-  tableName: 'counter',
-  columns: { name: { type: 'text', primary: true }, value: { type: 'int4' } },
-});
 
 let test: TestDatabase;
 let database: Database;
@@ -38,7 +35,7 @@ beforeAll(async () => {
     postgres,
     name: 'database',
     migrations: [CreateNotes1764000000000],
-    entities: [counters],
+    entities: [Counter],
     poolSize: 4,
   });
   database = test.database;
@@ -69,7 +66,7 @@ describe('round trips', () => {
   });
 
   it('counts what TypeORM sends too', async () => {
-    const repository = database.dataSource.getRepository(counters);
+    const repository = database.dataSource.getRepository(Counter);
     expect(await spentRoundTrips(() => repository.find())).toBe(1);
   });
 });
@@ -122,9 +119,9 @@ describe('transaction', () => {
 
   it('gives TypeORM the same transaction, and nests with savepoints', async () => {
     await database.transaction(async (tx) => {
-      await tx.manager.getRepository(counters).insert({ name: 'outer', value: 1 });
+      await tx.manager.getRepository(Counter).insert({ name: 'outer', value: 1 });
       const inner = tx.manager.transaction(async (manager) => {
-        await manager.getRepository(counters).insert({ name: 'inner', value: 1 });
+        await manager.getRepository(Counter).insert({ name: 'inner', value: 1 });
         throw new Error('only the inner one');
       });
       await expect(inner).rejects.toThrow('only the inner one');
@@ -132,7 +129,7 @@ describe('transaction', () => {
         { name: 'outer' },
       ]);
     });
-    expect(await database.dataSource.getRepository(counters).countBy({ name: 'outer' })).toBe(1);
+    expect(await database.dataSource.getRepository(Counter).countBy({ name: 'outer' })).toBe(1);
   });
 
   it('keeps the connection after an error that Postgres reported', async () => {

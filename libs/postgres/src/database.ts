@@ -1,6 +1,6 @@
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
-import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
+import { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { countingClient } from './counting-client.ts';
 import { beginForTenants } from './tenants.ts';
@@ -65,9 +65,8 @@ export class Database {
 
   private constructor(dataSource: DataSource, messages: { sent: number }) {
     this.dataSource = dataSource;
-    // Typed `any` by TypeORM: one driver class serves several pool implementations.
-    const { master } = dataSource.driver as PostgresDriver;
-    this.#pool = master as Pool;
+    // Typed `any` by TypeORM, whose driver class serves several pool implementations.
+    this.#pool = driverOf(dataSource).master as Pool;
     this.#messages = messages;
   }
 
@@ -176,6 +175,11 @@ export class Database {
   }
 }
 
+function driverOf({ driver }: DataSource): PostgresDriver {
+  if (!(driver instanceof PostgresDriver)) throw new TypeError('Not a Postgres data source');
+  return driver;
+}
+
 /** The driver's pool hands a connection with an unknown state back to nobody: what cannot roll back is destroyed. */
 async function rollBackAndRelease(client: PoolClient): Promise<void> {
   try {
@@ -253,7 +257,7 @@ class OpenTransaction implements Tx {
  */
 class OpenTransactionRunner extends PostgresQueryRunner {
   constructor(dataSource: DataSource, client: PoolClient) {
-    super(dataSource.driver as PostgresDriver, 'master');
+    super(driverOf(dataSource), 'master');
     this.databaseConnection = client;
     this.databaseConnectionPromise = Promise.resolve(client);
     this.isTransactionActive = true;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Client, escapeIdentifier } from 'pg';
-import { DataSource, type MigrationInterface } from 'typeorm';
+import { DataSource, type Logger, type MigrationInterface } from 'typeorm';
 
 /** A TypeORM migration; the class name ends in its timestamp (`CreateLedger1764000000000`). */
 export type MigrationClass = new () => MigrationInterface;
@@ -44,7 +44,7 @@ const REPEATABLE_TABLE = 'schema_repeatable';
  * A script that drops a function and creates it anew is fine under running apps: Postgres plans their prepared
  * statements again, unless the result columns changed; then give the function a new name.
  *
- * @throws the driver's error, or one that names the failed repeatable script
+ * @throws Error that names the migration or script that failed; the driver's error is its `cause`
  */
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
   const { ownerUrl, migrations, repeatables = [] } = options;
@@ -72,6 +72,7 @@ function appRoleOf(ownerUrl: string): string {
 }
 
 async function runMigrations(url: string, migrations: readonly MigrationClass[]): Promise<string[]> {
+  const log = new MigrationLog();
   const dataSource = new DataSource({
     type: 'postgres',
     url,
@@ -79,7 +80,7 @@ async function runMigrations(url: string, migrations: readonly MigrationClass[])
     migrations: [...migrations],
     migrationsTableName: MIGRATION_TABLE,
     installExtensions: false,
-    logging: false,
+    logger: log,
     poolSize: 2,
   });
   await dataSource.initialize();
@@ -87,9 +88,24 @@ async function runMigrations(url: string, migrations: readonly MigrationClass[])
     // One transaction each, so that a migration may opt out of its own (CREATE INDEX CONCURRENTLY).
     const applied = await dataSource.runMigrations({ transaction: 'each' });
     return applied.map((migration) => migration.name);
+  } catch (cause) {
+    throw new Error(log.last, { cause });
   } finally {
     await dataSource.destroy();
   }
+}
+
+/** Keeps TypeORM off the console; its last word is the only place that names the migration which failed. */
+class MigrationLog implements Logger {
+  last = 'The migrations could not run';
+  logMigration(message: string): void {
+    this.last = message;
+  }
+  logQuery(): void {}
+  logQueryError(): void {}
+  logQuerySlow(): void {}
+  logSchemaBuild(): void {}
+  log(): void {}
 }
 
 async function runRepeatables(owner: Client, scripts: readonly RepeatableScript[]): Promise<string[]> {

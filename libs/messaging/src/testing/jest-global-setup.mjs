@@ -15,18 +15,16 @@ registerHooks({
     ),
 });
 
-let servers = [];
+let servers;
 
 export default async function setup() {
-  const { startPostgres } = await import('@sync/postgres/testing');
-  const { startNats } = await import('./nats-server.ts');
-  const [postgres, nats] = await Promise.all([startPostgres({ durable: false }), startNats()]);
-  servers = [nats, postgres];
-  process.env.TEST_DATABASE_URL = postgres.adminUrl;
-  process.env.TEST_NATS_URL = nats.url;
+  const { startServers } = await import('./start-servers.ts');
+  servers = await startServers();
+  process.env.TEST_DATABASE_URL = servers.postgresUrl;
+  process.env.TEST_NATS_URL = servers.natsUrl;
 }
 
 /** For jest-global-teardown.mjs, which Jest imports into the same process. */
 export async function stop() {
-  for (const server of servers) await server.stop();
+  await servers?.stop();
 }

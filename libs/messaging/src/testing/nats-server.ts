@@ -106,7 +106,8 @@ class OwnServer implements RunningNats {
     for (let attempt = 1; ; attempt += 1) {
       const port = this.#port ?? (await freePort());
       try {
-        return await this.#startOn(port);
+        await this.#startOn(port);
+        return;
       } catch (error) {
         const taken = error instanceof Error && error.message.includes('address already in use');
         if (!taken || this.#port !== undefined || attempt === START_ATTEMPTS) throw error;

@@ -66,7 +66,8 @@ async function readableByOthers(folder: string): Promise<string> {
   return copy;
 }
 
-async function everybodyMayEnter(folder: string): Promise<boolean> {
+/** True when any user of the system can reach this folder. */
+export async function everybodyMayEnter(folder: string): Promise<boolean> {
   const OTHERS_EXECUTE = 0o001;
   for (let path = folder; path !== parse(path).root; path = dirname(path)) {
     const { mode } = await stat(path);

@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { exitOf } from './exit-of.ts';
 import { freePort } from './free-port.ts';
-import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts';
+import { everybodyMayEnter, findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts';
 import { watchOver, type Watchdog } from './watch-over.ts';
 
 /** Options of {@link startPostgres}. */
@@ -53,7 +53,12 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const given = process.env['TEST_DATABASE_URL'] ?? process.env['DATABASE_ADMIN_URL'];
   if (given !== undefined && given !== '' && options.own !== true) return foreignServer(given);
   const server = await OwnServer.create(options);
-  await server.start();
+  try {
+    await server.start();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
   return server;
 }
 
@@ -107,7 +112,8 @@ class OwnServer implements RunningPostgres {
     for (let attempt = 1; ; attempt += 1) {
       const port = this.#port ?? (await freePort());
       try {
-        return await this.#startOn(port);
+        await this.#startOn(port);
+        return;
       } catch (error) {
         const reason = error instanceof Error ? error.message : '';
         const portTaken = this.#port === undefined && reason.includes('could not bind');
@@ -196,7 +202,14 @@ async function initialize(binaries: PostgresBinaries, dataDir: string): Promise<
   if (existsSync(join(dataDir, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
   await mkdir(dataDir, { recursive: true });
   await chmod(dataDir, 0o700);
-  if (binaries.user !== undefined) await chown(dataDir, binaries.user.uid, binaries.user.gid);
+  if (binaries.user !== undefined) {
+    if (!(await everybodyMayEnter(dirname(dataDir)))) {
+      throw new Error(
+        `${dataDir} is in a folder that only root may enter, and Postgres never runs as root: choose another`,
+      );
+    }
+    await chown(dataDir, binaries.user.uid, binaries.user.gid);
+  }
   const password = randomBytes(16).toString('hex');
   // initdb wants an empty folder, so the password waits outside until the cluster exists.
   const secret = await mkdtemp(join(tmpdir(), 'sync-initdb-'));
@@ -238,15 +251,16 @@ async function untilReady(ended: Promise<string>, port: number, password: string
   void ended.then((reason) => (how = reason));
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
-    const error = await tryToConnect(port, password);
-    if (error === undefined) return;
+    const obstacle = await tryToConnect(port, password);
+    if (obstacle === undefined) return;
     if (how !== undefined) throw new Error(`it ended with ${how}`);
-    if (Date.now() > deadline) throw new Error(`not ready after ${START_TIMEOUT_MS} ms: ${String(error)}`);
+    if (Date.now() > deadline) throw new Error(`not ready after ${START_TIMEOUT_MS} ms: ${obstacle}`);
     await sleep(25);
   }
 }
 
-async function tryToConnect(port: number, password: string): Promise<unknown> {
+/** @returns why there is no connection yet, or `undefined` when there is one */
+async function tryToConnect(port: number, password: string): Promise<string | undefined> {
   const client = new Client({ host: '127.0.0.1', port, user: 'postgres', password, database: 'postgres' });
   client.on('error', () => undefined);
   try {
@@ -254,6 +268,6 @@ async function tryToConnect(port: number, password: string): Promise<unknown> {
     await client.end();
     return undefined;
   } catch (error) {
-    return error;
+    return error instanceof Error ? error.message : String(error);
   }
 }

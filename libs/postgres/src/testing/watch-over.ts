@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 
 /** Stops watching: the process was ended in order. */
 export interface Watchdog {
@@ -31,6 +32,7 @@ export function watchOver(pid: number, signal: 'INT' | 'TERM', folder?: string):
   watchdog.on('error', () => undefined); // no /bin/sh: nothing is watched, as on Windows
   watchdog.stdin.on('error', () => undefined); // the watchdog was killed by somebody: not our business
   watchdog.unref();
-  if ('unref' in watchdog.stdin && typeof watchdog.stdin.unref === 'function') watchdog.stdin.unref();
+  // A pipe to a child is a socket, which the type does not say.
+  if (watchdog.stdin instanceof Socket) watchdog.stdin.unref();
   return { release: () => void watchdog.stdin.end('released\n') };
 }

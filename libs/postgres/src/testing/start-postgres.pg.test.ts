@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { Database } from '../database.ts';
+import { exitOf, freePort, isFree, startPostgres } from './index.ts';
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(50);
+}
+
+describe('startPostgres', () => {
+  it('keeps data between starts in a folder of the caller', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'sync-kept-'));
+    await chmod(parent, 0o755);
+    const dataDir = join(parent, 'postgres');
+    const first = await startPostgres({ own: true, dataDir });
+    const before = await Database.connect({ url: first.adminUrl, applicationName: 'kept', poolSize: 1 });
+    await before.call('create', 'CREATE TABLE kept AS SELECT 7 AS n', []);
+    await before.close();
+    await first.stop();
+    const second = await startPostgres({ own: true, dataDir });
+    const after = await Database.connect({ url: second.adminUrl, applicationName: 'kept', poolSize: 1 });
+    expect(await after.call('select', 'SELECT n FROM kept', [])).toEqual([{ n: 7 }]);
+    await after.close();
+    await second.stop();
+    await rm(parent, { recursive: true });
+  });
+
+  it('leaves neither process nor files when its starter is killed', async () => {
+    const script = `
+      const { startPostgres } = await import(${JSON.stringify(import.meta.resolve('./start-postgres.ts'))});
+      const postgres = await startPostgres({ own: true, durable: false });
+      console.log(JSON.stringify({ url: postgres.adminUrl, pid: postgres.pid }));
+      setInterval(() => {}, 1000);`;
+    const starter = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const line = await new Promise<string>((resolve) =>
+      starter.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())),
+    );
+    const { url } = JSON.parse(line) as { url: string; pid: number };
+    const database = await Database.connect({ url, applicationName: 'orphan', poolSize: 1 });
+    const [setting] = await database.call<{ folder: string }>(
+      'folder',
+      `SELECT current_setting('data_directory') AS folder`,
+      [],
+    );
+    await database.close();
+    starter.kill('SIGKILL');
+    await exitOf(starter);
+    await until(() => isFree(Number(new URL(url).port)));
+    await until(() => !existsSync(setting?.folder ?? ''));
+    expect(existsSync(setting?.folder ?? '')).toBe(false);
+  });
+
+  it('says why it could not start', async () => {
+    const first = await startPostgres({ own: true, durable: false });
+    const port = Number(new URL(first.adminUrl).port);
+    await expect(startPostgres({ own: true, port })).rejects.toThrow(/did not start on port .*exit code 1/s);
+    await first.stop();
+  });
+
+  it('does not let a test kill the server of all tests', async () => {
+    const shared = await startPostgres();
+    await expect(shared.kill('SIGKILL')).rejects.toThrow('own: true');
+  });
+});
+
+describe('freePort', () => {
+  it('lies below the ports of outgoing connections', async () => {
+    const port = await freePort();
+    expect(port).toBeGreaterThanOrEqual(20_000);
+    expect(port).toBeLessThan(32_000);
+  });
+});
