@@ -1,0 +1,7 @@
+export { DriverDevice, UnexpectedAnswerError } from './driver-device.ts';
+export type { LocalChange } from './driver-device.ts';
+export { ScopeReplica } from './scope-replica.ts';
+export { callGateway, signRequest } from './signed-http.ts';
+export type { DeviceCredentials, GatewayAnswer, SignedRequestParts } from './signed-http.ts';
+export { adminToken, bindDevice, changeOnServer, deleteOnServer, revokeDevice } from './platform-client.ts';
+export type { PlatformUrls } from './platform-client.ts';

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from '@sync/domain';
+import type { RemoteDelta } from '@sync/protocol';
+
+/** What a device holds of one scope: its live entities, its cursor and its own digest, kept incrementally. */
+export class ScopeReplica {
+  readonly entities = new Map<string, RemoteDelta>();
+  /** Every delta in the order it came, for tests of order and of exactly-once. */
+  readonly log: RemoteDelta[] = [];
+  cursor: string | null = null;
+  private hash = EMPTY_DIGEST;
+
+  /** Applies one page; deltas and cursor belong together, as a real device stores both in one transaction. */
+  applyPage(page: { reset: boolean; deltas: readonly RemoteDelta[]; cursor: string }): void {
+    if (page.reset) {
+      this.entities.clear();
+      this.hash = EMPTY_DIGEST;
+    }
+    for (const delta of page.deltas) this.apply(delta);
+    this.cursor = page.cursor;
+  }
+
+  get digest(): { count: number; hash: string } {
+    return { count: this.entities.size, hash: this.hash };
+  }
+
+  /** The digest by its definition, from nothing: what the incremental one must equal. */
+  digestFromScratch(): { count: number; hash: string } {
+    const hash = [...this.entities.values()].reduce(
+      (sum, delta) => addToDigest(sum, hashOf(delta)),
+      EMPTY_DIGEST,
+    );
+    return { count: this.entities.size, hash };
+  }
+
+  private apply(delta: RemoteDelta): void {
+    this.log.push(delta);
+    const key = `${delta.entityType}/${delta.entityId}`;
+    const known = this.entities.get(key);
+    if (known) this.hash = subtractFromDigest(this.hash, hashOf(known));
+    if (delta.op === 'delete') {
+      this.entities.delete(key);
+      return;
+    }
+    this.entities.set(key, delta);
+    this.hash = addToDigest(this.hash, hashOf(delta));
+  }
+}
+
+function hashOf(delta: RemoteDelta): string {
+  return createHash('sha256')
+    .update(entityDigestInput(delta.entityType, delta.entityId, delta.clock))
+    .digest('hex');
+}
