@@ -1,0 +1,84 @@
+import { createHmac, type KeyObject, hash, timingSafeEqual } from 'node:crypto';
+import {
+  LIMITS,
+  parseContentDigest,
+  parseSignature,
+  parseSignatureInput,
+  type SignatureInput,
+  signatureBase,
+} from '@sync/protocol';
+import { ProblemError } from '@sync/service-kit';
+
+/** The parts of a request that its signature covers, and the signature itself. */
+export interface SignedParts {
+  readonly method: string;
+  /** As sent: path and, after `?`, the query. */
+  readonly url: string;
+  readonly authorization: string;
+  readonly signatureInput: string | undefined;
+  readonly signature: string | undefined;
+  readonly contentDigest: string | undefined;
+  /** The body's bytes as sent, still compressed. */
+  readonly rawBody: Buffer;
+}
+
+/** A signature that is well-formed and fresh, but not verified yet: its key is still to be fetched. */
+export interface ClaimedSignature {
+  readonly input: SignatureInput;
+  /** 32 bytes as base64. */
+  readonly value: string;
+  readonly digest: string | null;
+}
+
+/**
+ * Reads the signature fields; everything that can be refused without the device's key is refused here.
+ * @throws ProblemError `signature_invalid`, or `clock_skew` when `created` is more than 300 s away
+ */
+export function readSignature(parts: SignedParts, nowMs: number): ClaimedSignature {
+  const hasBody = parts.method !== 'GET' && parts.method !== 'HEAD';
+  const input = parseSignatureInput(parts.signatureInput, hasBody);
+  if (!input) throw invalid('Signature-Input is missing, malformed, or covers too little');
+  const value = parseSignature(parts.signature);
+  if (value === null) throw invalid('Signature is missing or malformed');
+  const digest = hasBody ? parseContentDigest(parts.contentDigest) : null;
+  if (hasBody && digest === null) throw invalid('Content-Digest with sha-256 is missing or malformed');
+  const skewSeconds = input.createdSeconds - nowMs / 1000;
+  if (Math.abs(skewSeconds) > LIMITS.signatureSkewSeconds) {
+    throw new ProblemError('clock_skew', `created is ${Math.round(skewSeconds)} s away from server time`);
+  }
+  return { input, value, digest };
+}
+
+/**
+ * Checks the body's digest and the signature itself, both in constant time.
+ * @throws ProblemError `signature_invalid`
+ */
+export function verifySignature(parts: SignedParts, claimed: ClaimedSignature, key: KeyObject): void {
+  if (claimed.digest !== null) {
+    const actual = hash('sha256', parts.rawBody, 'base64');
+    if (!equal(actual, claimed.digest)) throw invalid('Content-Digest does not match the body');
+  }
+  const at = parts.url.indexOf('?');
+  const base = signatureBase(
+    {
+      method: parts.method,
+      path: at < 0 ? parts.url : parts.url.slice(0, at),
+      query: at < 0 ? '?' : parts.url.slice(at),
+      contentDigest: parts.contentDigest ?? null,
+      authorization: parts.authorization,
+    },
+    claimed.input.components,
+    claimed.input.params,
+  );
+  const expected = createHmac('sha256', key).update(base).digest('base64');
+  if (!equal(expected, claimed.value)) throw invalid('The signature does not match');
+}
+
+/** Both are 44 characters of base64: the parsers accept nothing else, so lengths never differ. */
+function equal(left: string, right: string): boolean {
+  return left.length === right.length && timingSafeEqual(Buffer.from(left), Buffer.from(right));
+}
+
+function invalid(detail: string): ProblemError {
+  return new ProblemError('signature_invalid', detail);
+}

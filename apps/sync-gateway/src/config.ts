@@ -1,0 +1,72 @@
+import { type ConfigOf, readConfig } from '@sync/service-kit';
+
+/** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
+const OPTIONS = {
+  port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
+  host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
+  natsUrl: { env: 'NATS_URL', type: 'string', desc: 'nats://host:port' },
+  databaseUrl: { env: 'DATABASE_URL', type: 'string', desc: 'Postgres as the app role' },
+  databaseOwnerUrl: {
+    env: 'DATABASE_OWNER_URL',
+    type: 'string',
+    optional: true,
+    desc: 'Postgres as the owner role; when set, migrations run at start',
+  },
+  databasePoolSize: {
+    env: 'DATABASE_POOL_SIZE',
+    type: 'int',
+    default: 20,
+    min: 2,
+    max: 500,
+    desc: 'Postgres connections of one replica',
+  },
+  identityUrl: { env: 'IDENTITY_URL', type: 'string', desc: 'base URL of the identity service (JWKS)' },
+  tokenIssuer: {
+    env: 'TOKEN_ISSUER',
+    type: 'string',
+    default: 'https://identity.sync.local',
+    desc: 'pinned `iss` of access tokens',
+  },
+  tokenAudience: {
+    env: 'TOKEN_AUDIENCE',
+    type: 'string',
+    default: 'sync-service',
+    desc: 'pinned `aud` of access tokens',
+  },
+  logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
+  cursorSecret: {
+    env: 'CURSOR_SECRET',
+    type: 'string',
+    optional: true,
+    desc: 'key of the cursor tokens, the same on all replicas; default: one kept in the database',
+  },
+  maxWaitingPulls: {
+    env: 'MAX_WAITING_PULLS',
+    type: 'int',
+    default: 20_000,
+    min: 1,
+    desc: 'long polls that wait at once in one replica',
+  },
+  maxSockets: {
+    env: 'MAX_SOCKETS',
+    type: 'int',
+    default: 50_000,
+    min: 1,
+    desc: 'live sockets of one replica',
+  },
+  tombstoneDays: {
+    env: 'TOMBSTONE_DAYS',
+    type: 'int',
+    default: 30,
+    min: 1,
+    max: 3650,
+    desc: 'days a deletion is kept for devices that have not seen it; older cursors resync',
+  },
+} as const;
+
+export type GatewayConfig = ConfigOf<typeof OPTIONS>;
+
+/** @throws ConfigError naming every missing or malformed variable */
+export function readGatewayConfig(env: Readonly<Record<string, string | undefined>>): GatewayConfig {
+  return readConfig(OPTIONS, env);
+}

@@ -1,0 +1,65 @@
+import { connectNats, OutboxRelay } from '@sync/messaging';
+import { Database, migrate } from '@sync/postgres';
+import { STREAMS } from '@sync/protocol';
+import { createLogger, type Logger, Metrics } from '@sync/service-kit';
+import type { Provider, Type } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { GatewayConfig } from './config.ts';
+import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
+
+/** What everything else stands on, connected and migrated. */
+export interface Foundation {
+  readonly config: GatewayConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly database: Database;
+  readonly nats: NatsConnection;
+  readonly relay: OutboxRelay;
+}
+
+/** One capability group, ready to be put into the Nest module. */
+export interface Wired {
+  readonly controllers?: readonly Type[];
+  readonly providers?: readonly Provider[];
+  /** Before listening: hooks and sockets on the HTTP server. */
+  readonly prepare?: (app: NestFastifyApplication) => void | Promise<void>;
+  /** Consumers and timers; after the first connection, before requests are accepted. */
+  readonly start?: () => void | Promise<void>;
+  /** Requests are still open: end long polls and sockets. */
+  readonly drainStart?: () => void | Promise<void>;
+  /** The last request has been answered: stop consumers and timers. Connections are closed after all of these. */
+  readonly drain?: () => void | Promise<void>;
+}
+
+/** The producer name of the gateway's outbox on the wire. */
+export const PRODUCER = 'sync-gateway';
+
+/**
+ * Migrates (when the owner's URL is given), connects to Postgres and NATS, and creates the relay.
+ * @throws when Postgres refuses; NATS is waited for
+ */
+export async function wireFoundation(config: GatewayConfig): Promise<Foundation> {
+  const logger = createLogger({ service: PRODUCER, level: config.logLevel });
+  const metrics = new Metrics(PRODUCER);
+  if (config.databaseOwnerUrl !== '') {
+    await migrate({ ownerUrl: config.databaseOwnerUrl, migrations: MIGRATIONS, repeatables: REPEATABLES });
+  }
+  const [database, nats] = await Promise.all([
+    Database.connect({
+      url: config.databaseUrl,
+      applicationName: PRODUCER,
+      poolSize: config.databasePoolSize,
+      logger,
+    }),
+    connectNats({ url: config.natsUrl, name: PRODUCER, logger }),
+  ]);
+  const relay = new OutboxRelay({
+    database,
+    nats,
+    producer: PRODUCER,
+    streams: [STREAMS.SYNC_EVENTS],
+    logger,
+  });
+  return { config, logger, metrics, database, nats, relay };
+}
