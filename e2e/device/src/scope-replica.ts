@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from '@sync/domain';
-import type { RemoteDelta } from '@sync/protocol';
+import type { Digest, PullResponse, RemoteDelta } from '@sync/protocol';
 
 /** What a device holds of one scope: its live entities, its cursor and its own digest, kept incrementally. */
 export class ScopeReplica {
@@ -8,24 +8,27 @@ export class ScopeReplica {
   /** Every delta in the order it came, for tests of order and of exactly-once. */
   readonly log: RemoteDelta[] = [];
   cursor: string | null = null;
+  /** The server's digest as of `cursor`; null while more is to be pulled. */
+  serverDigest: Digest | null = null;
   private hash = EMPTY_DIGEST;
 
   /** Applies one page; deltas and cursor belong together, as a real device stores both in one transaction. */
-  applyPage(page: { reset: boolean; deltas: readonly RemoteDelta[]; cursor: string }): void {
+  applyPage(page: PullResponse['scopes'][number]): void {
     if (page.reset) {
       this.entities.clear();
       this.hash = EMPTY_DIGEST;
     }
     for (const delta of page.deltas) this.apply(delta);
     this.cursor = page.cursor;
+    this.serverDigest = page.digest ?? null;
   }
 
-  get digest(): { count: number; hash: string } {
+  get digest(): Digest {
     return { count: this.entities.size, hash: this.hash };
   }
 
   /** The digest by its definition, from nothing: what the incremental one must equal. */
-  digestFromScratch(): { count: number; hash: string } {
+  digestFromScratch(): Digest {
     const hash = [...this.entities.values()].reduce(
       (sum, delta) => addToDigest(sum, hashOf(delta)),
       EMPTY_DIGEST,
