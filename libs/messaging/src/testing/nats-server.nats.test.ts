@@ -41,6 +41,15 @@ describe('startNats', () => {
     expect(existsSync(nats.storeDir)).toBe(false);
   });
 
+  it('tells when the server ends unasked', async () => {
+    let ended = (_how: string): void => undefined;
+    const unasked = new Promise<string>((resolve) => (ended = resolve));
+    const nats = await startNats({ own: true, onUnexpectedExit: (how) => ended(how) });
+    process.kill(nats.pid ?? 0, 'SIGKILL');
+    expect(await unasked).toBe('SIGKILL');
+    await nats.stop();
+  });
+
   it('says why it could not start', async () => {
     const first = await startNats({ own: true });
     const port = Number(new URL(first.url).port);

@@ -21,6 +21,8 @@ export interface StartNatsOptions {
   readonly logFile?: string;
   /** Told once when the program has to be downloaded first. */
   readonly onDownload?: () => void;
+  /** Told when the server ends although nobody here asked it to: `exit code 1` or a signal's name. */
+  readonly onUnexpectedExit?: (how: string) => void;
 }
 
 /** A running NATS server with JetStream. */
@@ -81,6 +83,7 @@ class OwnServer implements RunningNats {
   readonly #program: string;
   readonly #workDir: string;
   readonly #logFile: string;
+  readonly #onUnexpectedExit: ((how: string) => void) | undefined;
   #port: number | undefined;
   #process: ChildProcess | undefined;
   #watchdog: Watchdog | undefined;
@@ -91,6 +94,7 @@ class OwnServer implements RunningNats {
     this.#workDir = workDir;
     this.#logFile = options.logFile ?? join(workDir, 'server.log');
     this.#port = options.port;
+    this.#onUnexpectedExit = options.onUnexpectedExit;
   }
 
   get url(): string {
@@ -145,8 +149,9 @@ class OwnServer implements RunningNats {
     const log = openSync(this.#logFile, 'a');
     const server = spawn(this.#program, ['-c', config], { detached: true, stdio: ['ignore', log, log] });
     closeSync(log);
+    const ended = exitOf(server);
     try {
-      await untilReady(exitOf(server), port, name);
+      await untilReady(ended, port, name);
     } catch (error) {
       server.kill('SIGKILL');
       const tail = (await readFile(this.#logFile, 'utf8')).split('\n').slice(-15).join('\n');
@@ -158,6 +163,12 @@ class OwnServer implements RunningNats {
     this.#process = server;
     this.#port = port;
     this.#watchdog = server.pid === undefined ? undefined : watchOver(server.pid, 'TERM', this.#workDir);
+    void ended.then((how) => {
+      if (this.#process !== server) return;
+      this.#process = undefined;
+      this.#watchdog?.release(); // the number of a process that is gone may soon be somebody else's
+      this.#onUnexpectedExit?.(how);
+    });
   }
 }
 

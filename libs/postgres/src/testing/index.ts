@@ -1,4 +1,5 @@
 export { exitOf } from './exit-of.ts';
+export { withFileLock } from './file-lock.ts';
 export { freePort, isFree } from './free-port.ts';
 export { startPostgres } from './start-postgres.ts';
 export type { RunningPostgres, StartPostgresOptions } from './start-postgres.ts';

@@ -59,7 +59,11 @@ async function readableByOthers(folder: string): Promise<string> {
   if (!isRoot() || (await everybodyMayEnter(folder))) return folder;
   const { mtimeMs } = await stat(join(folder, 'bin', 'postgres'));
   const copy = join(tmpdir(), `sync-postgres-${process.arch}-${Math.trunc(mtimeMs)}`);
-  if (existsSync(copy)) return copy;
+  if (existsSync(copy)) {
+    // The name can be guessed and the folder is everybody's: only what root put there is run.
+    if ((await stat(copy)).uid !== 0) throw new Error(`${copy} belongs to another user: remove it`);
+    return copy;
+  }
   const unfinished = `${copy}.${randomUUID()}`;
   await cp(folder, unfinished, { recursive: true, verbatimSymlinks: true });
   await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true, force: true }));

@@ -64,6 +64,18 @@ describe('startPostgres', () => {
     await first.stop();
   });
 
+  it('tells when the server ends unasked, and can bring it back', async () => {
+    let ended = (_how: string): void => undefined;
+    const unasked = new Promise<string>((resolve) => (ended = resolve));
+    const postgres = await startPostgres({ own: true, onUnexpectedExit: (how) => ended(how) });
+    process.kill(postgres.pid ?? 0, 'SIGKILL');
+    expect(await unasked).toBe('SIGKILL');
+    expect(postgres.pid).toBeUndefined();
+    await postgres.restart();
+    expect(postgres.pid).toBeGreaterThan(0);
+    await postgres.stop();
+  });
+
   it('does not let a test kill the server of all tests', async () => {
     const shared = await startPostgres();
     await expect(shared.kill('SIGKILL')).rejects.toThrow('own: true');

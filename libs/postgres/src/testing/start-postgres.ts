@@ -23,6 +23,8 @@ export interface StartPostgresOptions {
   readonly port?: number;
   /** Where the server writes its log; inside its data folder when not given. */
   readonly logFile?: string;
+  /** Told when the server ends although nobody here asked it to: `exit code 1` or a signal's name. */
+  readonly onUnexpectedExit?: (how: string) => void;
 }
 
 /** A running Postgres. */
@@ -181,6 +183,12 @@ class OwnServer implements RunningPostgres {
     this.#port = port;
     const temporary = this.#options.dataDir === undefined ? this.#dataDir : undefined;
     this.#watchdog = server.pid === undefined ? undefined : watchOver(server.pid, 'INT', temporary);
+    void ended.then((how) => {
+      if (this.#process !== server) return;
+      this.#process = undefined;
+      this.#watchdog?.release(); // the number of a process that is gone may soon be somebody else's
+      this.#options.onUnexpectedExit?.(how);
+    });
   }
 }
 
