@@ -1,0 +1,54 @@
+import { connect, type ConnectionOptions, type NatsConnection } from '@nats-io/transport-node';
+import type { MessagingLogger } from './ports.ts';
+
+/** Options of {@link connectNats}; credentials go through `authenticator`, `token` or `user` and `pass`. */
+export type NatsOptions = Pick<
+  ConnectionOptions,
+  'authenticator' | 'token' | 'user' | 'pass' | 'tls' | 'waitOnFirstConnect'
+> & {
+  /** `nats://host:port`, several for a cluster. */
+  readonly url: string | readonly string[];
+  /** Shown in the server's connection list. */
+  readonly name: string;
+  readonly logger?: MessagingLogger;
+};
+
+const RECONNECT_WAIT_MS = 250;
+const RECONNECT_JITTER_MS = 250;
+/** Two lost pings end the connection: a frozen server is noticed within 15 s. */
+const PING_INTERVAL_MS = 5_000;
+
+/**
+ * Connects and stays connected: reconnects for ever, quarter of a second apart with jitter. Waits for the first
+ * connection too (services and NATS start together) unless `waitOnFirstConnect` is false. `nats.drain()` ends it.
+ */
+export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
+  const { url, name, logger, waitOnFirstConnect = true, ...credentials } = options;
+  const nats = await connect({
+    ...credentials,
+    servers: typeof url === 'string' ? [url] : [...url],
+    name,
+    waitOnFirstConnect,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_WAIT_MS,
+    reconnectJitter: RECONNECT_JITTER_MS,
+    pingInterval: PING_INTERVAL_MS,
+    maxPingOut: 2,
+    // The default gives up on an expired or changed credential for good; a restart would be the only way back.
+    ignoreAuthErrorAbort: true,
+  });
+  if (logger !== undefined) void logStatus(nats, name, logger);
+  return nats;
+}
+
+async function logStatus(nats: NatsConnection, name: string, logger: MessagingLogger): Promise<void> {
+  for await (const status of nats.status()) {
+    if (status.type === 'disconnect' || status.type === 'staleConnection') {
+      logger.warn({ name, status: status.type }, 'lost the connection to NATS');
+    } else if (status.type === 'reconnect') {
+      logger.info({ name, server: status.server }, 'connected to NATS again');
+    } else if (status.type === 'error') {
+      logger.error({ name, err: status.error }, 'NATS reported an error');
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import type { JsMsg } from '@nats-io/jetstream';
+
+/** A message that waits for its turn. */
+export interface Incoming {
+  /** Null for a plain message. */
+  readonly number: number | null;
+  readonly message: JsMsg;
+  readonly bytes: number;
+  readonly receivedAt: number;
+}
+
+/** Bounds of one batch. */
+export const BATCH = { messages: 64, bytes: 1_048_576 } as const;
+
+/**
+ * The messages of one producer and epoch in one partition. Lanes fail and wait independently of each other: a producer
+ * that is down with a gap open does not hold back the others. Pure bookkeeping, no input or output.
+ */
+export class ConsumerLane {
+  readonly producer: string;
+  /** Null for plain messages, which have no numbers and no watermark. */
+  readonly epoch: string | null;
+  /** Last number whose effects are committed. */
+  watermark: number;
+  /** Last number the producer announced. */
+  head = 0;
+  /** A number is missing, or the head is ahead without anything arriving. */
+  replaying = false;
+  attempts = 0;
+  retryAt = 0;
+  readonly #waiting: Incoming[] = [];
+  #watermarkAtLastHead: number | undefined;
+
+  constructor(producer: string, epoch: string | null, watermark: number) {
+    this.producer = producer;
+    this.epoch = epoch;
+    this.watermark = watermark;
+  }
+
+  get waiting(): readonly Incoming[] {
+    return this.#waiting;
+  }
+
+  isReady(now: number): boolean {
+    return now >= this.retryAt && (this.replaying || this.#waiting.length > 0);
+  }
+
+  /** Keeps numbers sorted: a redelivered message comes after its successors. @returns a delivery it replaces */
+  add(incoming: Incoming): Incoming | undefined {
+    const { number } = incoming;
+    if (number === null) {
+      this.#waiting.push(incoming);
+      return undefined;
+    }
+    let at = this.#waiting.length;
+    while (at > 0 && (this.#waiting[at - 1]?.number ?? 0) >= number) at -= 1;
+    const same = this.#waiting[at]?.number === number;
+    return this.#waiting.splice(at, same ? 1 : 0, incoming)[0];
+  }
+
+  /** Removes and returns what the watermark already covers. */
+  takeDuplicates(): Incoming[] {
+    const first = this.#waiting.findIndex(({ number }) => number === null || number > this.watermark);
+    return this.#waiting.splice(0, first < 0 ? this.#waiting.length : first);
+  }
+
+  /** The next messages without a hole after the watermark, at most one batch; they stay until {@link take}. */
+  nextRun(): Incoming[] {
+    let bytes = 0;
+    const run: Incoming[] = [];
+    for (const incoming of this.#waiting.slice(0, BATCH.messages)) {
+      if (incoming.number !== null && incoming.number !== this.watermark + run.length + 1) break;
+      bytes += incoming.bytes;
+      if (run.length > 0 && bytes > BATCH.bytes) break;
+      run.push(incoming);
+    }
+    return run;
+  }
+
+  /** Removes the first `count` messages. */
+  take(count: number): Incoming[] {
+    return this.#waiting.splice(0, count);
+  }
+
+  /** Removes everything after the first `keep` messages. */
+  shed(keep: number): Incoming[] {
+    return this.#waiting.splice(keep);
+  }
+
+  /**
+   * Notes an announced head.
+   *
+   * @returns true when the watermark stayed below the head for two announcements although nothing waits here
+   */
+  announce(head: number): boolean {
+    this.head = head;
+    const standsStill = this.watermark < head && this.#watermarkAtLastHead === this.watermark;
+    this.#watermarkAtLastHead = this.watermark < head ? this.watermark : undefined;
+    return standsStill && !this.replaying && this.attempts === 0 && this.#waiting.length === 0;
+  }
+}

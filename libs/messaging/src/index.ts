@@ -1,0 +1,29 @@
+export { connectNats } from './connect-nats.ts';
+export type { NatsOptions } from './connect-nats.ts';
+export type { Batch, BatchHandler, BatchMessage, Pruned } from './consumer-context.ts';
+export { WatermarkMovedError } from './inbox-store.ts';
+export { assertLease, LeaseKeeper, LeaseLostError } from './lease.ts';
+export type { Lease, LeaseKeeperOptions } from './lease.ts';
+export { MessagingTables1700000000000 } from './migration.ts';
+export { appendToOutbox, MAX_PAYLOAD_BYTES, PayloadTooLargeError } from './outbox.ts';
+export type { OutboxRow } from './outbox.ts';
+export { partitionOf } from './partition.ts';
+export { PartitionedConsumer } from './partitioned-consumer.ts';
+export type { ConsumerOptions } from './partitioned-consumer.ts';
+export { noMetrics } from './ports.ts';
+export type { MessagingLogger, MessagingMetrics, PartitionToken } from './ports.ts';
+export { OutboxRelay } from './relay.ts';
+export type { RelayOptions } from './relay.ts';
+export {
+  MalformedReplyError,
+  MAX_MESSAGE_BYTES,
+  MessageTooLargeError,
+  NoRespondersError,
+  RemoteError,
+  request,
+  RequestTimeoutError,
+  Responder,
+} from './request-reply.ts';
+export type { RequestContext, RequestOptions, ResponderOptions } from './request-reply.ts';
+export { setTenants } from './set-tenants.ts';
+export { ensureStreams, StreamMismatchError } from './streams.ts';

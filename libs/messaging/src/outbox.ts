@@ -1,0 +1,49 @@
+import type { Tx } from '@sync/postgres';
+
+/** One message to be: `payload` is a batch as JSON text, at most {@link MAX_PAYLOAD_BYTES}. */
+export interface OutboxRow {
+  readonly stream: string;
+  readonly partition: number;
+  readonly payload: string;
+}
+
+/**
+ * Bound of one payload: NATS refuses messages over 1 MiB, headers included, and what can never be published would stop
+ * its partition. Writers cut their batches well below it (256 KiB keeps latency low).
+ */
+export const MAX_PAYLOAD_BYTES = 983_040;
+
+/** Thrown before anything is written: the writer must cut its batch. */
+export class PayloadTooLargeError extends Error {
+  override readonly name = 'PayloadTooLargeError';
+}
+
+/**
+ * Writes messages in the caller's transaction, in one statement; they are sent once it commits. Order within a partition
+ * is the order of `rows`. Rows that must keep their order across transactions (one entity, one scope) have to be written
+ * under that entity's or scope's row lock. Call `relay.kick()` after the commit to save the relay's polling time.
+ *
+ * @throws PayloadTooLargeError
+ */
+export async function appendToOutbox(tx: Pick<Tx, 'call'>, rows: readonly OutboxRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  for (const row of rows) assertSendable(row);
+  // ORDER BY: identity values are given after the sort, so ids follow the order of the array.
+  await tx.call(
+    'sync_append_outbox_rows',
+    `INSERT INTO sync_outbox (stream, partition, payload)
+     SELECT r.stream, r.partition, r.payload
+     FROM unnest($1::text[], $2::integer[], $3::text[]) WITH ORDINALITY AS r (stream, partition, payload, place)
+     ORDER BY r.place`,
+    [rows.map((row) => row.stream), rows.map((row) => row.partition), rows.map((row) => row.payload)],
+  );
+}
+
+function assertSendable(row: OutboxRow): void {
+  const bytes = Buffer.byteLength(row.payload);
+  if (bytes > MAX_PAYLOAD_BYTES) {
+    throw new PayloadTooLargeError(
+      `A message for ${row.stream}.${row.partition} has ${bytes} bytes, at most ${MAX_PAYLOAD_BYTES} can be sent`,
+    );
+  }
+}

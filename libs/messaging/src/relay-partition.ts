@@ -1,0 +1,127 @@
+import type { JetStreamClient } from '@nats-io/jetstream';
+import type { StreamDeclaration } from '@sync/protocol';
+import type { ConnectionWatch } from './connection-watch.ts';
+import type { Lease } from './lease.ts';
+import { backoffMs } from './pacing.ts';
+import type { NumberedRow, OutboxHead, TakeRequest } from './relay-store.ts';
+import { encodeNumber, hopSubjects, messageId } from './wire.ts';
+
+const MAX_IN_FLIGHT = 64;
+const PUBLISH_TIMEOUT_MS = 5_000;
+const PUBLISH_BACKOFF = { baseMs: 50, capMs: 5_000 } as const;
+
+/** What a partition needs to publish. */
+export interface PublishContext {
+  readonly jetstream: JetStreamClient;
+  readonly connection: ConnectionWatch;
+  readonly producer: string;
+}
+
+/**
+ * One leased partition of the outbox: its position in memory and its publishing. A failure is local to it, so a missing
+ * or full stream never holds back another one.
+ */
+export class RelayPartition {
+  readonly stream: StreamDeclaration;
+  readonly partition: number;
+  readonly lease: Lease;
+  readonly epoch: string;
+  /** Last number given. */
+  head: number;
+  /** Last number confirmed by JetStream, with everything before it. */
+  published: number;
+  #asked = false;
+  #attempts = 0;
+  #retryAt = 0;
+  #publishing: Promise<void> | undefined;
+
+  constructor(stream: StreamDeclaration, partition: number, lease: Lease, head: OutboxHead) {
+    this.stream = stream;
+    this.partition = partition;
+    this.lease = lease;
+    this.epoch = head.epoch;
+    this.head = head.number;
+    this.published = head.published;
+  }
+
+  get busy(): boolean {
+    return this.#publishing !== undefined;
+  }
+
+  isReady(now: number): boolean {
+    return !this.busy && now >= this.#retryAt;
+  }
+
+  /** Somebody has asked for this partition since its last publishing began. */
+  get askedMeanwhile(): boolean {
+    return this.#asked;
+  }
+
+  ask(): void {
+    this.#asked = true;
+  }
+
+  /** After a reconnect, waiting any longer has no use. */
+  retryNow(): void {
+    this.#retryAt = 0;
+  }
+
+  takeRequest(): TakeRequest {
+    return { stream: this.stream.name, partition: this.partition, after: this.published, lease: this.lease };
+  }
+
+  /** Resolves when nothing is in flight any more. */
+  async settled(): Promise<void> {
+    await this.#publishing;
+  }
+
+  /**
+   * Publishes numbered rows in order and advances {@link published} over what JetStream confirmed without a hole.
+   * Resolves to the error that stopped it, if any; the next attempt is then due after a pause.
+   */
+  publish(rows: readonly NumberedRow[], context: PublishContext): Promise<unknown> {
+    this.#asked = false;
+    const work = this.#publishAll(rows, context);
+    this.#publishing = work.then(() => {
+      this.#publishing = undefined;
+    });
+    return work;
+  }
+
+  async #publishAll(rows: readonly NumberedRow[], context: PublishContext): Promise<unknown> {
+    this.head = rows.at(-1)?.head ?? this.head;
+    for (let start = 0; start < rows.length; start += MAX_IN_FLIGHT) {
+      const failure = await this.#publishWindow(rows.slice(start, start + MAX_IN_FLIGHT), context);
+      if (failure !== undefined) {
+        this.#attempts += 1;
+        this.#retryAt = performance.now() + backoffMs(this.#attempts, PUBLISH_BACKOFF);
+        return failure;
+      }
+    }
+    this.#attempts = 0;
+    return undefined;
+  }
+
+  /** @returns the first error, after everything in flight has been answered */
+  async #publishWindow(rows: readonly NumberedRow[], context: PublishContext): Promise<unknown> {
+    const { connection } = context;
+    const results = await Promise.allSettled(
+      rows.map((row) => connection.untilDisconnect(this.#publishRow(row, context))),
+    );
+    for (const [at, result] of results.entries()) {
+      if (result.status === 'rejected') return (result.reason as unknown) ?? new Error('Publishing failed');
+      this.published = rows[at]?.number ?? this.published;
+    }
+    return undefined;
+  }
+
+  async #publishRow(row: NumberedRow, { jetstream, producer }: PublishContext): Promise<void> {
+    const number = { producer, epoch: this.epoch, number: row.number };
+    await jetstream.publish(hopSubjects.message(this.stream, this.partition, producer), row.payload, {
+      msgID: messageId(this.stream.name, this.partition, number),
+      headers: encodeNumber(number),
+      timeout: PUBLISH_TIMEOUT_MS,
+      expect: { streamName: this.stream.name },
+    });
+  }
+}

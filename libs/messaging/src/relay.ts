@@ -1,0 +1,261 @@
+import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
+import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { Database } from '@sync/postgres';
+import type { StreamDeclaration } from '@sync/protocol';
+import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
+import { LeaseKeeper, type Lease } from './lease.ts';
+import { backoffMs, Wakeup } from './pacing.ts';
+import { noMetrics, type MessagingLogger, type MessagingMetrics } from './ports.ts';
+import { RelayPartition } from './relay-partition.ts';
+import { confirmPublished, openHead, pruneRows, takeRows, type NumberedRow } from './relay-store.ts';
+import { ReplayResponder } from './replay-responder.ts';
+import { restoreStream } from './streams.ts';
+import { assertProducer, hopSubjects } from './wire.ts';
+
+export interface RelayOptions {
+  readonly database: Pick<Database, 'call'>;
+  readonly nats: NatsConnection;
+  /** Name of this service on the wire, one per database; one subject token. */
+  readonly producer: string;
+  readonly streams: readonly StreamDeclaration[];
+  readonly logger: MessagingLogger;
+  readonly metrics?: MessagingMetrics;
+  /** How long rows are kept after they were published. Default 24 h. */
+  readonly retentionMs?: number;
+  readonly pollMs?: number;
+  readonly announceMs?: number;
+  readonly pruneMs?: number;
+}
+
+const PAGE = { rows: 256, bytes: 4_194_304 } as const;
+const CONFIRM_DELAY_MS = 20;
+const PRUNE_ROWS = 1_000;
+const DATABASE_BACKOFF = { baseMs: 100, capMs: 2_000 } as const;
+
+/**
+ * Brings committed outbox rows to JetStream, each at least once and in order per partition; consumers make it exactly
+ * once by the numbers. Every process of a producer runs one; leases share the partitions out among them.
+ *
+ * One loop takes rows of all idle partitions in one statement (numbers are durable before anything is published), then
+ * each partition publishes on its own. Confirmation is written later and in bulk: losing it means publishing again.
+ */
+export class OutboxRelay {
+  readonly #options: RelayOptions;
+  readonly #metrics: MessagingMetrics;
+  readonly #jetstream: JetStreamClient;
+  readonly #connection: ConnectionWatch;
+  readonly #keeper: LeaseKeeper;
+  readonly #partitions = new Map<string, RelayPartition>();
+  readonly #unconfirmed = new Set<RelayPartition>();
+  readonly #wakeup = new Wakeup();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #places = new Map<string, { readonly stream: StreamDeclaration; readonly partition: number }>();
+  #confirming: Promise<void> | undefined;
+  #pruning: Promise<void> | undefined;
+  #responder: ReplayResponder | undefined;
+  #kicks: Subscription | undefined;
+  #forgetReconnects: () => void = () => undefined;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: RelayOptions) {
+    assertProducer(options.producer);
+    this.#options = options;
+    this.#metrics = options.metrics ?? noMetrics;
+    this.#jetstream = jetstream(options.nats);
+    this.#connection = watchConnection(options.nats);
+    for (const stream of options.streams) {
+      for (let partition = 0; partition < stream.partitions; partition += 1) {
+        this.#places.set(`relay:${stream.name}:${partition}`, { stream, partition });
+      }
+    }
+    this.#keeper = new LeaseKeeper({
+      database: options.database,
+      group: 'relay',
+      names: [...this.#places.keys()],
+      logger: options.logger,
+      metrics: this.#metrics,
+      onAcquired: (lease) => this.#open(lease),
+      onReleased: (lease) => this.#close(lease),
+    });
+  }
+
+  /** Starts in the background; a missing database or NATS is retried and never thrown. */
+  start(): void {
+    if (this.#running !== undefined) return;
+    const { nats, database, producer, logger, announceMs = 1_000, pruneMs = 60_000 } = this.#options;
+    this.#responder = new ReplayResponder(nats, database, producer, logger);
+    this.#kicks = nats.subscribe(hopSubjects.kick(producer), { callback: () => this.#wake() });
+    this.#forgetReconnects = this.#connection.onReconnect(() => {
+      for (const partition of this.#partitions.values()) partition.retryNow();
+      this.#wake();
+    });
+    this.#timers.push(
+      setInterval(() => this.#announce(), announceMs),
+      setInterval(() => this.#prune(), pruneMs),
+    );
+    this.#keeper.start();
+    this.#running = this.#run();
+  }
+
+  /**
+   * Says that rows were committed; many calls count as one. Partitions that another replica holds are reached through a
+   * notice on core NATS; it may be lost, then they are found by polling.
+   */
+  kick(): void {
+    this.#wake();
+    const holdsAll = this.#partitions.size === this.#places.size;
+    if (!holdsAll && this.#connection.connected && !this.#options.nats.isClosed()) {
+      this.#options.nats.publish(hopSubjects.kick(this.#options.producer));
+    }
+  }
+
+  /** Finishes what is in flight and gives the leases back. Rows that wait stay for the next relay. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#forgetReconnects();
+    if (this.#kicks?.isClosed() === false) this.#kicks.unsubscribe();
+    await this.#responder?.stop();
+    this.#wakeup.wake();
+    await this.#running;
+    await this.#keeper.stop();
+    await this.#pruning;
+  }
+
+  #wake(): void {
+    for (const partition of this.#partitions.values()) partition.ask();
+    this.#wakeup.wake();
+  }
+
+  async #open(lease: Lease): Promise<void> {
+    const place = this.#places.get(lease.name);
+    if (place === undefined) return;
+    const head = await openHead(this.#options.database, place.stream.name, place.partition);
+    this.#partitions.set(lease.name, new RelayPartition(place.stream, place.partition, lease, head));
+    this.#wakeup.wake();
+  }
+
+  async #close(lease: Lease): Promise<void> {
+    const partition = this.#partitions.get(lease.name);
+    if (partition === undefined) return;
+    this.#partitions.delete(lease.name);
+    await partition.settled();
+    await this.#confirm();
+  }
+
+  async #run(): Promise<void> {
+    const { pollMs = 100, logger } = this.#options;
+    let failures = 0;
+    while (!this.#stopped) {
+      let pauseMs = pollMs;
+      try {
+        await this.#takeAndPublish();
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        pauseMs = backoffMs(failures, DATABASE_BACKOFF);
+        logger.warn({ err: error, failures }, 'relay could not read its outbox');
+      }
+      await this.#wakeup.sleep(pauseMs);
+    }
+  }
+
+  async #takeAndPublish(): Promise<void> {
+    if (!this.#connection.connected) return;
+    const now = performance.now();
+    const ready = [...this.#partitions.values()].filter((partition) => partition.isReady(now));
+    if (ready.length === 0) return;
+    const requests = ready.map((partition) => partition.takeRequest());
+    const rows = await takeRows(this.#options.database, requests, PAGE);
+    const pages = Map.groupBy(rows, (row) => `relay:${row.stream}:${row.partition}`);
+    for (const partition of ready) {
+      const page = pages.get(partition.lease.name);
+      // Compared by identity: the lease may have been lost and won anew while the statement ran.
+      if (page === undefined || this.#partitions.get(partition.lease.name) !== partition) continue;
+      void this.#publish(partition, page);
+    }
+  }
+
+  async #publish(partition: RelayPartition, rows: readonly NumberedRow[]): Promise<void> {
+    const { stream } = partition;
+    const before = partition.published;
+    const failure = await partition.publish(rows, {
+      jetstream: this.#jetstream,
+      connection: this.#connection,
+      producer: this.#options.producer,
+    });
+    this.#metrics.relayPublished(stream.name, partition.partition, partition.published - before);
+    this.#metrics.relayPending(stream.name, partition.partition, partition.head - partition.published);
+    if (partition.published > before) this.#confirmSoon(partition);
+    if (failure !== undefined) return this.#recover(partition, failure);
+    // Let the loop go on at once only if more is known to wait: an idle relay asks the database ten times a second.
+    const more = rows.length === PAGE.rows || partition.head > partition.published;
+    if (more || partition.askedMeanwhile) this.#wakeup.wake();
+  }
+
+  async #recover({ stream, partition }: RelayPartition, failure: unknown): Promise<void> {
+    const { logger, nats } = this.#options;
+    logger.warn({ err: failure, stream: stream.name, partition }, 'could not publish, will try again');
+    if (this.#stopped || !this.#connection.connected) return;
+    await restoreStream(nats, stream).catch((error: unknown) => {
+      logger.warn({ err: error, stream: stream.name }, 'could not restore the stream');
+    });
+  }
+
+  #confirmSoon(partition: RelayPartition): void {
+    this.#unconfirmed.add(partition);
+    this.#confirming ??= new Promise<void>((resolve) => setTimeout(resolve, CONFIRM_DELAY_MS)).then(() => {
+      this.#confirming = undefined;
+      return this.#confirm();
+    });
+  }
+
+  async #confirm(): Promise<void> {
+    const partitions = [...this.#unconfirmed];
+    if (partitions.length === 0) return;
+    this.#unconfirmed.clear();
+    try {
+      await confirmPublished(
+        this.#options.database,
+        partitions.map(({ stream, partition, published, lease }) => ({
+          stream: stream.name,
+          partition,
+          published,
+          lease,
+        })),
+      );
+    } catch (error) {
+      // The position in memory goes on; the next confirmation covers this one.
+      this.#options.logger.warn({ err: error }, 'could not store what was published');
+    }
+  }
+
+  #announce(): void {
+    if (!this.#connection.connected || this.#options.nats.isClosed()) return;
+    for (const { stream, partition, epoch, head } of this.#partitions.values()) {
+      const subject = hopSubjects.head(stream.name, partition, this.#options.producer);
+      this.#options.nats.publish(subject, JSON.stringify({ epoch, number: head }));
+    }
+  }
+
+  #prune(): void {
+    this.#pruning ??= this.#pruneAll()
+      .catch((error: unknown) => this.#options.logger.warn({ err: error }, 'could not prune the outbox'))
+      .finally(() => {
+        this.#pruning = undefined;
+      });
+  }
+
+  async #pruneAll(): Promise<void> {
+    const { database, retentionMs = 86_400_000 } = this.#options;
+    for (const { stream, partition } of [...this.#partitions.values()]) {
+      const place = { stream: stream.name, partition };
+      // Small deletes one after the other: locks stay short and vacuum keeps up.
+      while (
+        !this.#stopped &&
+        (await pruneRows(database, place, { retentionMs, rows: PRUNE_ROWS })) === PRUNE_ROWS
+      );
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { decodeReplayPage, hopSubjects, type ReplayPage, type ReplayRequest } from './wire.ts';
+
+const REPLAY_TIMEOUT_MS = 5_000;
+
+/**
+ * Asks a producer for the messages after a number.
+ *
+ * @throws RequestError without a responder (producer down), TimeoutError, SyntaxError for an unreadable answer
+ */
+export async function requestReplay(
+  nats: NatsConnection,
+  producer: string,
+  request: ReplayRequest,
+): Promise<ReplayPage> {
+  const answer = await nats.request(hopSubjects.replay(producer), JSON.stringify(request), {
+    timeout: REPLAY_TIMEOUT_MS,
+  });
+  return decodeReplayPage(answer.data);
+}

@@ -1,0 +1,109 @@
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type JetStreamManager,
+  type StreamConfig,
+} from '@nats-io/jetstream';
+import { nanos, type NatsConnection } from '@nats-io/transport-node';
+import type { StreamDeclaration } from '@sync/protocol';
+
+/** Thrown when the server keeps another configuration than asked for: older servers ignore options silently. */
+export class StreamMismatchError extends Error {
+  override readonly name = 'StreamMismatchError';
+}
+
+const HOUR_MS = 3_600_000;
+
+type DeclaredConfig = Pick<
+  StreamConfig,
+  | 'name'
+  | 'subjects'
+  | 'retention'
+  | 'storage'
+  | 'max_age'
+  | 'max_bytes'
+  | 'duplicate_window'
+  | 'discard'
+  | 'num_replicas'
+>;
+
+/**
+ * Creates the declared streams or brings existing ones to their declaration, then compares what the server answers.
+ *
+ * @param replicas 1 on a single server, 3 in a cluster
+ * @throws StreamMismatchError naming every option the server did not keep
+ * @throws JetStreamApiError when the server refuses, for example for lack of storage
+ */
+export async function ensureStreams(
+  nats: NatsConnection,
+  declarations: readonly StreamDeclaration[],
+  replicas = 1,
+): Promise<void> {
+  const manager = await jetstreamManager(nats);
+  for (const declaration of declarations) await ensureStream(manager, configOf(declaration, replicas));
+}
+
+/**
+ * Creates one stream if it does not exist: what relays and consumers do after a server came back without its store.
+ * An existing stream is left as it is, so that the processes of two versions do not fight over it.
+ */
+export async function restoreStream(nats: NatsConnection, declaration: StreamDeclaration): Promise<void> {
+  const manager = await jetstreamManager(nats);
+  const existing = await findStream(manager, declaration.name);
+  if (existing === undefined) await manager.streams.add(configOf(declaration, 1));
+}
+
+function configOf(declaration: StreamDeclaration, replicas: number): DeclaredConfig {
+  return {
+    name: declaration.name,
+    subjects: [`${declaration.subjectPrefix}.>`],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    max_age: nanos(declaration.maxAgeHours * HOUR_MS),
+    max_bytes: declaration.maxBytes,
+    duplicate_window: nanos(declaration.duplicateWindowMs),
+    discard: DiscardPolicy.Old,
+    num_replicas: replicas,
+  };
+}
+
+async function ensureStream(manager: JetStreamManager, wanted: DeclaredConfig): Promise<void> {
+  const existing = await findStream(manager, wanted.name);
+  if (existing === undefined) {
+    const { config } = await manager.streams.add(wanted);
+    assertKept(wanted, config);
+    return;
+  }
+  if (differences(wanted, existing).length === 0) return;
+  const { config } = await manager.streams.update(wanted.name, wanted);
+  assertKept(wanted, config);
+}
+
+async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {
+  try {
+    return (await manager.streams.info(name)).config;
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound)
+      return undefined;
+    throw error;
+  }
+}
+
+function assertKept(wanted: DeclaredConfig, kept: StreamConfig): void {
+  const different = differences(wanted, kept);
+  if (different.length > 0) {
+    throw new StreamMismatchError(`Stream ${wanted.name}: the server did not keep ${different.join(', ')}`);
+  }
+}
+
+function differences(wanted: DeclaredConfig, kept: StreamConfig): string[] {
+  return (Object.keys(wanted) as (keyof DeclaredConfig)[])
+    .filter((option) => JSON.stringify(wanted[option]) !== JSON.stringify(kept[option]))
+    .map(
+      (option) => `${option} (asked ${JSON.stringify(wanted[option])}, got ${JSON.stringify(kept[option])})`,
+    );
+}
