@@ -40,9 +40,9 @@ const page = { tenantId: TenantId, cursor: Next, limit: PageLimit };
 
 // ---- device-health: `sync.health.v1.devices` --------------------------------------------------------------------
 
-export const DeviceStatus = Type.Enum(['healthy', 'lagging', 'stale', 'revoked'], {
+export const DeviceStatus = Type.Enum(['healthy', 'lagging', 'offline', 'stale', 'at_risk', 'revoked'], {
   description:
-    'healthy, lagging (works, but behind: backlog, old cursor, wrong clock), stale (not seen for too long), revoked.',
+    'From harmless to final, see libs/domain assessDevice: lagging passes by itself, at_risk means work may be lost or data is wrong.',
 });
 export type DeviceStatus = Static<typeof DeviceStatus>;
 

@@ -1,0 +1,89 @@
+import type { Tx } from '@sync/postgres';
+import type { StoredDevice } from './observation.ts';
+
+export interface DeviceFilter {
+  readonly afterDeviceId: string | null;
+  readonly deviceId: string | null;
+  readonly userId: string | null;
+  readonly status: string | null;
+  readonly limit: number;
+}
+
+const EPOCH_MS = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
+
+// A cursor is behind since the first minute that ended past it, or whose epoch is another one.
+const SCOPES = `
+  SELECT coalesce(jsonb_agg(jsonb_build_object(
+           'scope', c.scope, 'ackedSequence', c.sequence::text, 'headSequence', head.sequence::text,
+           'purgeOwed', c.purge_owed, 'behindSinceMs', behind.since) ORDER BY c.scope), '[]')
+  FROM device_cursor c
+  LEFT JOIN LATERAL (
+    SELECT s.sequence FROM scope_minute s WHERE s.tenant_id = c.tenant_id AND s.scope = c.scope
+    ORDER BY s.minute DESC LIMIT 1) head ON true
+  LEFT JOIN LATERAL (
+    SELECT ${EPOCH_MS('min(s.minute)')} AS since FROM scope_minute s
+    WHERE s.tenant_id = c.tenant_id AND s.scope = c.scope
+      AND (s.sequence > c.sequence OR s.epoch <> c.epoch) AND s.minute >= date_trunc('minute', c.acked_at)) behind ON true
+  WHERE c.tenant_id = d.tenant_id AND c.device_id = d.device_id`;
+
+/** Devices of a tenant by id, with their scopes and incidents. */
+export async function readDevices(tx: Tx, tenantId: string, filter: DeviceFilter): Promise<StoredDevice[]> {
+  return tx.query<StoredDevice>(
+    `SELECT d.device_id AS "deviceId", d.user_id AS "userId", d.connected, d.status,
+            ${EPOCH_MS('d.last_seen_at')} AS "lastSeenAtMs", d.clock_offset_ms::float8 AS "clockOffsetMs",
+            d.pending::float8 AS pending, ${EPOCH_MS('d.oldest_pending_at')} AS "oldestPendingAtMs",
+            ${EPOCH_MS('d.revoked_at')} AS "revokedAtMs", ${EPOCH_MS('d.updated_at')} AS "updatedAtMs",
+            i.all_resyncs AS "fullResyncs", i.resyncs AS "fullResyncs7d", i.mismatches AS "digestMismatches7d",
+            i.last_resync AS "lastFullResyncAtMs", (${SCOPES}) AS scopes
+     FROM device d
+     CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE kind = 'full_resync')::int AS all_resyncs,
+              count(*) FILTER (WHERE kind = 'full_resync' AND at > now() - interval '7 days')::int AS resyncs,
+              count(*) FILTER (WHERE kind = 'digest_mismatch' AND at > now() - interval '7 days')::int AS mismatches,
+              ${EPOCH_MS("max(at) FILTER (WHERE kind = 'full_resync')")} AS last_resync
+       FROM device_incident i WHERE i.tenant_id = d.tenant_id AND i.device_id = d.device_id) i
+     WHERE d.tenant_id = $1
+       AND ($2::text IS NULL OR d.device_id > $2 COLLATE "C") AND ($3::text IS NULL OR d.device_id = $3)
+       AND ($4::text IS NULL OR d.user_id = $4) AND ($5::text IS NULL OR d.status = $5)
+     ORDER BY d.device_id LIMIT $6`,
+    [tenantId, filter.afterDeviceId, filter.deviceId, filter.userId, filter.status, filter.limit],
+  );
+}
+
+export interface StatusChange {
+  readonly deviceId: string;
+  readonly status: string;
+  readonly reasons: readonly string[];
+}
+
+/** Writes statuses that changed; `updated_at` stays: it says when the device was last heard of. */
+export async function saveStatuses(
+  tx: Tx,
+  tenantId: string,
+  changes: readonly StatusChange[],
+): Promise<void> {
+  await tx.query(
+    `UPDATE device d SET status = r.status, reasons = r.reasons
+     FROM jsonb_to_recordset($2::jsonb) AS r ("deviceId" text, status text, reasons jsonb)
+     WHERE d.tenant_id = $1 AND d.device_id = r."deviceId"`,
+    [tenantId, JSON.stringify(changes)],
+  );
+}
+
+/** Tenants that have devices. */
+export async function readTenants(tx: Tx): Promise<string[]> {
+  const rows = await tx.query<{ tenant_id: string }>('SELECT tenant_id FROM known_tenant ORDER BY tenant_id');
+  return rows.map((row) => row.tenant_id);
+}
+
+/** Forgets minutes and incidents that no status depends on any more. */
+export async function pruneHistory(tx: Tx, tenantId: string): Promise<void> {
+  await tx.query(
+    `DELETE FROM scope_minute s WHERE tenant_id = $1 AND minute < now() - interval '30 days'
+       AND EXISTS (SELECT 1 FROM scope_minute n WHERE n.tenant_id = $1 AND n.scope = s.scope AND n.minute > s.minute)`,
+    [tenantId],
+  );
+  await tx.query(`DELETE FROM device_incident WHERE tenant_id = $1 AND at < now() - interval '90 days'`, [
+    tenantId,
+  ]);
+}

@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { appendToOutbox, connectNats, MessagingTables1700000000000, request } from '@sync/messaging';
+import { type RunningNats, startNats } from '@sync/messaging/testing';
+import { type TestDatabase, createTestDatabase, startPostgres } from '@sync/postgres/testing';
+import {
+  type DeviceHealth,
+  type DevicesReply,
+  type SyncEvent,
+  type SyncEventData,
+  type SyncEventType,
+  subjects,
+} from '@sync/protocol';
+import type { RunningService } from '@sync/service-kit';
+import { CreateDeviceHealth1764000000000 } from './database/create-device-health.ts';
+import { startHealthService } from './start-health-service.ts';
+
+const agoIso = (ms: number): string => new Date(Date.now() - ms).toISOString();
+const HOUR_MS = 3_600_000;
+
+function event<T extends SyncEventType>(
+  type: T,
+  data: SyncEventData[T],
+  about: Partial<SyncEvent> = {},
+): SyncEvent {
+  return {
+    specversion: '1.0',
+    id: randomUUID(),
+    source: '/test',
+    type,
+    time: new Date().toISOString(),
+    datacontenttype: 'application/json',
+    tenantid: 't1',
+    data,
+    ...about,
+  };
+}
+
+const seen = (
+  deviceId: string,
+  told: Partial<SyncEventData['sync.device.seen.v1']['devices'][number]> = {},
+): SyncEvent =>
+  event('sync.device.seen.v1', {
+    devices: [
+      {
+        tenantId: 't1',
+        userId: 'u1',
+        deviceId,
+        lastSeenAt: new Date().toISOString(),
+        connected: true,
+        clockOffsetMs: null,
+        pending: null,
+        oldestPendingAt: null,
+        ...told,
+      },
+    ],
+  });
+
+describe('device-health', () => {
+  let server: RunningNats;
+  let nats: NatsConnection;
+  let test: TestDatabase;
+  let service: RunningService;
+
+  beforeAll(async () => {
+    server = await startNats({ own: true });
+    nats = await connectNats({ url: server.url, name: 'test' });
+    test = await createTestDatabase({
+      postgres: await startPostgres(),
+      name: 'health',
+      migrations: [MessagingTables1700000000000, CreateDeviceHealth1764000000000],
+    });
+    service = await startHealthService({
+      port: 0,
+      host: '127.0.0.1',
+      natsUrl: server.url,
+      databaseUrl: test.appUrl,
+      databaseOwnerUrl: '',
+      databasePoolSize: 5,
+      assessEverySeconds: 1,
+      logLevel: 'silent',
+    });
+  });
+  afterAll(async () => {
+    await service.stop();
+    await nats.close();
+    await server.stop();
+    await test.drop();
+  });
+
+  /** The service's own outbox stands in for the gateway's: the hop is the same. */
+  const publish = (...events: readonly SyncEvent[]): Promise<void> =>
+    test.database.transaction((tx) =>
+      appendToOutbox(tx, [{ stream: 'SYNC_EVENTS', partition: 0, payload: JSON.stringify(events) }]),
+    );
+
+  const list = (body: object): Promise<DevicesReply> =>
+    request<DevicesReply>(
+      nats,
+      subjects.deviceHealth,
+      { tenantId: 't1', cursor: null, limit: 50, ...body },
+      { timeoutMs: 5_000 },
+    );
+
+  async function waitFor(deviceId: string, wanted: (device: DeviceHealth) => boolean): Promise<DeviceHealth> {
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const [device] = (await list({ deviceId })).devices;
+      if (device && wanted(device)) return device;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`device ${deviceId} never looked as wanted: ${JSON.stringify(await list({ deviceId }))}`);
+  }
+
+  it('shows what gateways saw of a device', async () => {
+    const oldestPendingAt = agoIso(60_000);
+    await publish(seen('d1', { pending: 3, oldestPendingAt, clockOffsetMs: -1_500 }));
+    const device = await waitFor('d1', () => true);
+    expect(device).toMatchObject({ userId: 'u1', status: 'healthy', reasons: [], connected: true });
+    expect(device).toMatchObject({
+      pending: 3,
+      oldestPendingAt,
+      clockOffsetMs: -1_500,
+      fullResyncs: 0,
+      scopes: [],
+    });
+  });
+
+  it('keeps what a later report leaves out and never goes back in time', async () => {
+    await publish(
+      seen('d2', { pending: 7, clockOffsetMs: 20 }),
+      seen('d2', { lastSeenAt: agoIso(HOUR_MS), connected: true }),
+    );
+    const device = await waitFor('d2', () => true);
+    expect(device).toMatchObject({ pending: 7, clockOffsetMs: 20 });
+    expect(Date.parse(device.lastSeenAt ?? '')).toBeGreaterThan(Date.now() - HOUR_MS / 2);
+  });
+
+  it('says since when a scope is behind, and stops saying so once the cursor advanced', async () => {
+    const about = { deviceid: 'd3', userid: 'u1' };
+    const at = (sequence: string, ms: number): SyncEvent =>
+      event(
+        'sync.delta.projected.v1',
+        { scope: 'user:u1', epoch: 'e1', fromSequence: sequence, toSequence: sequence, deltas: 1, lagMs: 5 },
+        { time: agoIso(ms) },
+      );
+    const cursor = (sequence: string, ms: number): SyncEvent =>
+      event(
+        'sync.cursor.advanced.v1',
+        { cursors: [{ scope: 'user:u1', epoch: 'e1', sequence }], purged: [] },
+        { ...about, time: agoIso(ms) },
+      );
+    await publish(
+      seen('d3'),
+      at('5', 3 * HOUR_MS),
+      cursor('5', 3 * HOUR_MS),
+      at('6', 2 * HOUR_MS),
+      at('9', HOUR_MS),
+    );
+    const behind = await waitFor('d3', ({ scopes }) => scopes?.[0]?.headSequence === '9');
+    expect(behind).toMatchObject({ status: 'lagging', scopes: [{ ackedSequence: '5', headSequence: '9' }] });
+    const stalenessMs = behind.scopes?.[0]?.stalenessMs ?? 0;
+    expect(stalenessMs / HOUR_MS).toBeCloseTo(2, 1);
+
+    await publish(cursor('9', 0));
+    const caughtUp = await waitFor('d3', ({ scopes }) => scopes?.[0]?.ackedSequence === '9');
+    expect(caughtUp).toMatchObject({ status: 'healthy', scopes: [{ stalenessMs: 0 }] });
+  });
+
+  it('counts full resyncs once each and calls repeated ones a risk', async () => {
+    const resync = (): SyncEvent =>
+      event(
+        'sync.resync.required.v1',
+        { scopes: ['user:u1'], reason: 'retention' },
+        { deviceid: 'd4', userid: 'u1' },
+      );
+    const first = resync();
+    await publish(seen('d4'), first, first, resync(), resync());
+    const device = await waitFor('d4', ({ fullResyncs }) => fullResyncs === 3);
+    expect(device.status).toBe('at_risk');
+    expect(device.reasons.join()).toContain('full_resyncs');
+  });
+
+  it('lists a purge that is owed until its receipt', async () => {
+    const about = { deviceid: 'd5', userid: 'u5' };
+    const cursors = [{ scope: 'course:c1', epoch: 'e1', sequence: '1' }];
+    await publish(
+      seen('d5', { userId: 'u5' }),
+      event('sync.cursor.advanced.v1', { cursors, purged: [] }, about),
+    );
+    await publish(event('sync.scope.revoked.v1', { scope: 'course:c1' }, { userid: 'u5' }));
+    const owing = await waitFor('d5', ({ reasons }) => reasons.length > 0);
+    expect(owing.reasons.join()).toMatch(/purge_owed.*course:c1/);
+    await publish(event('sync.cursor.advanced.v1', { cursors: [], purged: ['course:c1'] }, about));
+    expect(await waitFor('d5', ({ reasons }) => reasons.length === 0)).toMatchObject({
+      status: 'healthy',
+      scopes: [],
+    });
+  });
+
+  it('announces a device that became stale and, once, that it recovered', async () => {
+    const notices: SyncEvent[] = [];
+    const subscription = nats.subscribe('analytics.sync.v1.*.device-health', {
+      callback: (_error, message) => void notices.push(...message.json<SyncEvent[]>()),
+    });
+    await publish(seen('d6', { lastSeenAt: agoIso(30 * 24 * HOUR_MS), connected: false }));
+    await waitFor('d6', ({ status }) => status === 'stale');
+    const typesOf = (): string[] =>
+      notices.filter(({ deviceid }) => deviceid === 'd6').map(({ type }) => type);
+    const until = async (count: number): Promise<void> => {
+      for (let attempt = 0; attempt < 200 && typesOf().length < count; attempt += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    await until(1);
+    await publish(seen('d6'));
+    await until(2);
+    subscription.unsubscribe();
+    expect(typesOf()).toEqual(['sync.device.stale.v1', 'sync.device.recovered.v1']);
+  });
+
+  it('marks a revoked device for good', async () => {
+    const revokedAt = new Date().toISOString();
+    await publish(
+      seen('d7'),
+      event('sync.device.revoked.v1', { revokedAt }, { deviceid: 'd7', userid: 'u1' }),
+      seen('d7'),
+    );
+    expect((await waitFor('d7', () => true)).status).toBe('revoked');
+  });
+
+  it('pages by device id, filters, and never shows another tenant', async () => {
+    const first = await list({ limit: 3 });
+    const second = await list({ limit: 50, cursor: first.next });
+    const ids = [...first.devices, ...second.devices].map(({ deviceId }) => deviceId);
+    expect(ids).toEqual([...ids].sort());
+    expect(ids.length).toBe(7);
+    expect((await list({ tenantId: 't2' })).devices).toEqual([]);
+    expect((await list({ userId: 'u5' })).devices.map(({ deviceId }) => deviceId)).toEqual(['d5']);
+  });
+
+  it('refuses a malformed question with the path', async () => {
+    await expect(list({ limit: 0 })).rejects.toMatchObject({
+      code: 'schema_invalid',
+      message: expect.stringContaining('/limit') as string,
+    });
+  });
+});

@@ -1,0 +1,154 @@
+import type { SyncEvent, SyncEventData } from '@sync/protocol';
+
+export interface DeviceRow {
+  readonly deviceId: string;
+  readonly userId: string;
+  readonly lastSeenAt: string | null;
+  readonly connected: boolean | null;
+  readonly clockOffsetMs: number | null;
+  readonly pending: number | null;
+  readonly oldestPendingAt: string | null;
+  readonly revokedAt: string | null;
+}
+
+export interface CursorRow {
+  readonly deviceId: string;
+  readonly scope: string;
+  readonly epoch: string;
+  readonly sequence: string;
+  readonly ackedAt: string;
+}
+
+export interface IncidentRow {
+  readonly deviceId: string;
+  readonly eventId: string;
+  readonly kind: 'full_resync' | 'digest_mismatch';
+  readonly at: string;
+}
+
+export interface ScopeRow {
+  readonly scope: string;
+  readonly epoch: string;
+  readonly sequence: string;
+  readonly minute: string;
+}
+
+/** What a batch of sync events says about one tenant, the latest word per device, cursor and scope minute. */
+export interface Observations {
+  readonly devices: Map<string, DeviceRow>;
+  readonly cursors: Map<string, CursorRow>;
+  readonly purged: { readonly deviceId: string; readonly scope: string }[];
+  /** Scopes taken from a user: each of the user's devices that holds one owes a purge. */
+  readonly revoked: { readonly userId: string; readonly scope: string; readonly owed: boolean }[];
+  readonly incidents: IncidentRow[];
+  readonly scopes: Map<string, ScopeRow>;
+}
+
+/** Folds events, in order, into the rows to write; pure. Event types that say nothing about devices are passed over. */
+export function collectObservations(events: readonly SyncEvent[]): Map<string, Observations> {
+  const tenants = new Map<string, Observations>();
+  for (const event of events) {
+    const known = tenants.get(event.tenantid) ?? emptyObservations();
+    if (collect(known, event)) tenants.set(event.tenantid, known);
+  }
+  return tenants;
+}
+
+function emptyObservations(): Observations {
+  return {
+    devices: new Map(),
+    cursors: new Map(),
+    purged: [],
+    revoked: [],
+    incidents: [],
+    scopes: new Map(),
+  };
+}
+
+/** @returns whether the event said anything */
+function collect(into: Observations, event: SyncEvent): boolean {
+  const { deviceid: deviceId, userid: userId, time } = event;
+  switch (event.type) {
+    case 'sync.device.seen.v1':
+      for (const seen of (event.data as SyncEventData['sync.device.seen.v1']).devices) {
+        mergeDevice(into, { ...seen, revokedAt: null });
+      }
+      return true;
+    case 'sync.delta.projected.v1':
+      noteScope(into, event.data as SyncEventData['sync.delta.projected.v1'], time);
+      return true;
+    case 'sync.scope.revoked.v1':
+    case 'sync.scope.granted.v1': {
+      if (!userId) return false;
+      const { scope } = event.data as SyncEventData['sync.scope.revoked.v1'];
+      into.revoked.push({ userId, scope, owed: event.type === 'sync.scope.revoked.v1' });
+      return true;
+    }
+    default:
+      return deviceId && userId ? collectOfDevice(into, event, deviceId, userId) : false;
+  }
+}
+
+function collectOfDevice(into: Observations, event: SyncEvent, deviceId: string, userId: string): boolean {
+  switch (event.type) {
+    case 'sync.cursor.advanced.v1': {
+      const { cursors, purged } = event.data as SyncEventData['sync.cursor.advanced.v1'];
+      for (const cursor of cursors) {
+        into.cursors.set(`${deviceId} ${cursor.scope}`, { ...cursor, deviceId, ackedAt: event.time });
+      }
+      for (const scope of purged) into.purged.push({ deviceId, scope });
+      mergeDevice(into, { ...UNKNOWN, deviceId, userId, lastSeenAt: event.time });
+      return true;
+    }
+    case 'sync.resync.required.v1': {
+      const { reason } = event.data as SyncEventData['sync.resync.required.v1'];
+      const kind = reason === 'digest_mismatch' ? 'digest_mismatch' : 'full_resync';
+      into.incidents.push({ deviceId, eventId: event.id, kind, at: event.time });
+      return true;
+    }
+    case 'sync.device.revoked.v1': {
+      const { revokedAt } = event.data as SyncEventData['sync.device.revoked.v1'];
+      mergeDevice(into, { ...UNKNOWN, deviceId, userId, revokedAt, connected: false });
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+const UNKNOWN = {
+  lastSeenAt: null,
+  connected: null,
+  clockOffsetMs: null,
+  pending: null,
+  oldestPendingAt: null,
+  revokedAt: null,
+} as const;
+
+/** A later word wins, whichever comes first; what it leaves out stays. A count of pending work and the age of its oldest belong together. */
+function mergeDevice(into: Observations, given: DeviceRow): void {
+  const known = into.devices.get(given.deviceId);
+  // RFC 3339 in UTC sorts as text.
+  const late = (known?.lastSeenAt ?? '') > (given.lastSeenAt ?? '~');
+  const [row, before] = late && known ? [known, given] : [given, known];
+  into.devices.set(row.deviceId, {
+    deviceId: row.deviceId,
+    userId: row.userId,
+    lastSeenAt: row.lastSeenAt ?? before?.lastSeenAt ?? null,
+    connected: row.connected ?? before?.connected ?? null,
+    clockOffsetMs: row.clockOffsetMs ?? before?.clockOffsetMs ?? null,
+    pending: row.pending ?? before?.pending ?? null,
+    oldestPendingAt: row.pending === null ? (before?.oldestPendingAt ?? null) : row.oldestPendingAt,
+    revokedAt: row.revokedAt ?? before?.revokedAt ?? null,
+  });
+}
+
+function noteScope(into: Observations, data: SyncEventData['sync.delta.projected.v1'], time: string): void {
+  const minute = `${time.slice(0, 16)}:00.000Z`;
+  into.scopes.set(`${data.scope} ${minute}`, {
+    scope: data.scope,
+    epoch: data.epoch,
+    sequence: data.toSequence,
+    minute,
+  });
+}

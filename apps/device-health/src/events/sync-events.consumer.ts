@@ -1,0 +1,41 @@
+import { Controller, Inject } from '@nestjs/common';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { type Batch, type Pruned, setTenants } from '@sync/messaging';
+import { BatchContext } from '@sync/messaging/nest';
+import type { SyncEvent } from '@sync/protocol';
+import type { Logger } from '@sync/service-kit';
+import { LOGGER } from '../tokens.ts';
+import { collectObservations } from './collect-observations.ts';
+import { saveObservations } from './observation-store.ts';
+
+/** Sync events in, observations out; the strategy commits them together with the watermark and acks after that. */
+@Controller()
+export class SyncEventsConsumer {
+  private readonly logger: Logger;
+
+  constructor(@Inject(LOGGER) logger: Logger) {
+    this.logger = logger;
+  }
+
+  @EventPattern('SYNC_EVENTS')
+  async observe(@Payload() batch: Batch, @Ctx() context: unknown): Promise<void> {
+    if (!(context instanceof BatchContext))
+      throw new TypeError('SYNC_EVENTS is consumed by the JetStreamStrategy only');
+    const { tx } = context;
+    const events = batch.messages.flatMap((message) => JSON.parse(message.payload) as SyncEvent[]);
+    const tenants = collectObservations(events);
+    if (tenants.size === 0) return;
+    await setTenants(tx, tenants.keys());
+    for (const [tenantId, seen] of tenants) await saveObservations(tx, tenantId, seen);
+  }
+
+  /** Observations that were missed come again with the device's next request: nothing to rebuild. */
+  @EventPattern('SYNC_EVENTS.pruned')
+  skipPruned(@Payload() pruned: Pruned): Promise<void> {
+    this.logger.warn(
+      { event: 'observations_missed', ...pruned },
+      'sync events were pruned before they were read',
+    );
+    return Promise.resolve();
+  }
+}

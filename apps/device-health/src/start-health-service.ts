@@ -1,0 +1,92 @@
+import { Module } from '@nestjs/common';
+import type { MicroserviceOptions } from '@nestjs/microservices';
+import { MessagingTables1700000000000, OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
+import { JetStreamStrategy, RemoteErrorFilter } from '@sync/messaging/nest';
+import { Database, migrate } from '@sync/postgres';
+import { STREAMS } from '@sync/protocol';
+import { Metrics, type RunningService, createLogger, runService } from '@sync/service-kit';
+import { AssessEverybody } from './assessment/assess-everybody.ts';
+import type { HealthConfig } from './config.ts';
+import { CreateDeviceHealth1764000000000 } from './database/create-device-health.ts';
+import { SyncEventsConsumer } from './events/sync-events.consumer.ts';
+import { DevicesController } from './listing/devices.controller.ts';
+import { DATABASE, LOGGER } from './tokens.ts';
+
+const NAME = 'device-health';
+const STATUSES = ['healthy', 'lagging', 'offline', 'stale', 'at_risk', 'revoked'];
+
+@Module({})
+class HealthModule {}
+
+/**
+ * Builds and runs the service: the composition root, apart from reading the environment.
+ * @throws when Postgres refuses or the port is taken; NATS is waited for
+ */
+export async function startHealthService(config: HealthConfig): Promise<RunningService> {
+  const logger = createLogger({ service: NAME, level: config.logLevel });
+  const metrics = new Metrics(NAME);
+  const devices = metrics.gauge('sync_devices', 'Devices by status.', ['status']);
+
+  if (config.databaseOwnerUrl !== '') {
+    await migrate({
+      ownerUrl: config.databaseOwnerUrl,
+      migrations: [MessagingTables1700000000000, CreateDeviceHealth1764000000000],
+    });
+  }
+  const database = await Database.connect({
+    url: config.databaseUrl,
+    applicationName: NAME,
+    poolSize: config.databasePoolSize,
+    logger,
+  });
+  const nats = await connectNats({ url: config.natsUrl, name: NAME, logger });
+  await ensureStreams(nats, [STREAMS.SYNC_EVENTS]);
+  const relay = new OutboxRelay({ database, nats, producer: NAME, streams: [STREAMS.SYNC_EVENTS], logger });
+  const assessment = new AssessEverybody({
+    database,
+    logger,
+    everyMs: config.assessEverySeconds * 1000,
+    report: (counts) => {
+      for (const status of STATUSES) devices.set({ status }, counts.get(status) ?? 0);
+    },
+    afterRound: () => relay.kick(),
+  });
+  relay.start();
+  assessment.start();
+
+  return runService({
+    name: NAME,
+    module: {
+      module: HealthModule,
+      controllers: [SyncEventsConsumer, DevicesController],
+      providers: [
+        { provide: LOGGER, useValue: logger },
+        { provide: DATABASE, useValue: database },
+      ],
+    },
+    config,
+    logger,
+    metrics,
+    readiness: [
+      { name: 'postgres', check: async () => void (await database.call('ready', 'SELECT 1', [])) },
+      { name: 'nats', check: () => nats.flush() },
+    ],
+    prepare: async (app) => {
+      app.useGlobalFilters(new RemoteErrorFilter());
+      app.connectMicroservice<MicroserviceOptions>(
+        {
+          strategy: new JetStreamStrategy({
+            nats,
+            database,
+            consumer: NAME,
+            streams: [STREAMS.SYNC_EVENTS],
+            logger,
+          }),
+        },
+        { inheritAppConfig: true },
+      );
+      await app.startAllMicroservices();
+    },
+    onDrain: [() => assessment.stop(), () => relay.stop(), () => nats.drain(), () => database.close()],
+  });
+}
