@@ -1,6 +1,6 @@
 import { EXISTENCE_FIELD, mutationWrite } from '../entity.ts';
 import type { EntityState, FieldWrite, Write } from '../entity.ts';
-import type { Decision, DecisionInput, FieldConflict } from './decision.ts';
+import type { Decision, DecisionInput } from './decision.ts';
 import { detectConflict } from './detect-conflict.ts';
 import {
   compareWrites,
@@ -47,33 +47,38 @@ function decideEdit(input: DecisionInput, current: EntityState): Decision {
 }
 
 function decideDelete(input: DecisionInput, current: EntityState): Decision {
-  const { mutation } = input;
-  const write = mutationWrite(mutation);
+  const write = mutationWrite(input.mutation);
   const unseen = unseenWrites(input, current);
-  const survives = unseen.some(([, latest]) => latest !== undefined && compareWrites(latest, write) > 0);
-  const conflicts = unseen
-    .filter(([field]) => field !== EXISTENCE_FIELD)
-    .map(([field]) => {
-      const ours = readField(current.data ?? {}, field);
-      return fieldConflict(field, { ours, winner: survives ? 'ours' : 'theirs' });
-    });
-  if (input.review === 'collisions' && unseen.length > 0) {
+  const fieldWrites = { [EXISTENCE_FIELD]: writeOverAll(current.fieldWrites, write) };
+  if (unseen.length === 0) return submit(input, { status: 'merged', fieldWrites });
+  const survives = unseen.some(({ latest }) => latest !== undefined && compareWrites(latest, write) > 0);
+  const winner = survives ? 'ours' : 'theirs';
+  const fields = unseen.map(({ field }) => field).filter((field) => field !== EXISTENCE_FIELD);
+  const conflicts = [
+    fieldConflict(EXISTENCE_FIELD, { winner }),
+    ...fields.map((field) => fieldConflict(field, { ours: readField(current.data ?? {}, field), winner })),
+  ];
+  if (input.review === 'collisions') {
     return { kind: 'hold', record: draftRecord(input, current, 'open', conflicts) };
   }
-  const record = unseen.length === 0 ? null : draftRecord(input, current, 'auto', conflicts);
-  if (survives && record) return { kind: 'supersede', record };
-  const fieldWrites = { [EXISTENCE_FIELD]: writeOverAll(current.fieldWrites, write) };
-  return submit(input, { status: 'merged', record, fieldWrites });
+  const record = draftRecord(input, current, 'auto', conflicts);
+  return survives ? { kind: 'supersede', record } : submit(input, { status: 'merged', record, fieldWrites });
 }
 
-/** The fields whose last write or removal the device had not seen, each with the later of the two. */
-function unseenWrites({ mutation }: DecisionInput, current: EntityState): [string, Write | undefined][] {
+interface UnseenWrite {
+  readonly field: string;
+  /** The later of the field's last write and its removal; `undefined` when nobody knows who wrote it. */
+  readonly latest: Write | undefined;
+}
+
+/** The fields whose last write or removal the device had not seen. */
+function unseenWrites({ mutation }: DecisionInput, current: EntityState): UnseenWrite[] {
   const fields = new Set([...Object.keys(current.fieldWrites), ...Object.keys(current.data ?? {})]);
-  const unseen: [string, Write | undefined][] = [];
+  const unseen: UnseenWrite[] = [];
   for (const field of fields) {
     const previous = readFieldWrite(current.fieldWrites, field);
     if (previous && hasSeen(mutation.baseClock, previous)) continue;
-    unseen.push([field, previous?.removedBy ? laterWrite(previous.removedBy, previous) : previous]);
+    unseen.push({ field, latest: previous?.removedBy ? laterWrite(previous.removedBy, previous) : previous });
   }
   return unseen;
 }
@@ -91,7 +96,7 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
   if (deletion && hasSeen(mutation.baseClock, deletion)) return submitAsSent(input, 'merged');
   const merge = mergeFields(input, current, current.deletedData ?? {});
   const survives = canRevive(input, current) && isLater(write, deletion) && hasEffect(input);
-  const existence: FieldConflict = { field: EXISTENCE_FIELD, winner: survives ? 'theirs' : 'ours' };
+  const existence = fieldConflict(EXISTENCE_FIELD, { winner: survives ? 'theirs' : 'ours' });
   const lost = Object.entries(mutation.data ?? {}).map(([field, theirs]) => {
     return fieldConflict(field, { theirs, winner: 'ours' });
   });

@@ -48,39 +48,41 @@ export function writeOverAll(previous: FieldWrites, write: Write): Write {
   }, write);
 }
 
+/** What else is known of a change, for `recordFieldWrites`. */
+export interface RecordOptions {
+  /** The entity was deleted before the change; `before` is then its `deletedData`. */
+  readonly wasDeleted?: boolean;
+  /**
+   * The entries of the decision that led to the change (`SubmitDecision.fieldWrites`). The difference of the data
+   * cannot show a write that repeated the present value, and such a write counts: without it, "1 at 10:00, 1 at
+   * 10:05, 2 at 10:02" would end as 1 or 2 depending on the order of arrival.
+   */
+  readonly decided?: FieldWrites;
+}
+
 /**
- * What is known of every field's last write after one event. Used by the projector for every event.
+ * What is known of every field's last write after one change. Used by the projector for every event.
  *
  * - a field whose value changed gets the new write;
  * - a removed field keeps its entry, with `removedBy`: a write that had not seen the removal still competes with the
  *   value that was removed;
- * - creation (`before` null) and deletion (`after` null) write the key `''`; deletion keeps the other entries.
- *
- * `decided` are the entries of the decision that led to the event (`Decision.fieldWrites`), when they are known. The
- * difference of the data cannot show a write that repeated the present value, and such a write counts: without it,
- * "1 at 10:00, 1 at 10:05, 2 at 10:02" would end as 1 or 2 depending on the order of arrival.
- *
- * `before` of a deleted entity that comes back is its `deletedData`; the caller then adds `recordExistence`.
+ * - creation (`before` null), deletion (`after` null) and return write the key `''`; deletion keeps the other
+ *   entries, and a second deletion counts only if it is later than the first.
  */
 export function recordFieldWrites(
   previous: FieldWrites,
   before: JsonObject | null,
   after: JsonObject | null,
   write: Write,
-  decided: FieldWrites = {},
+  { wasDeleted = false, decided = {} }: RecordOptions = {},
 ): FieldWrites {
+  const existence = readFieldWrite(previous, EXISTENCE_FIELD);
   const writes = new Map<string, FieldWrite>(Object.entries(previous));
   if (after === null) {
-    writes.set(EXISTENCE_FIELD, writeOverAll(previous, write));
+    writes.set(EXISTENCE_FIELD, wasDeleted ? laterWrite(existence, write) : writeOverAll(previous, write));
   } else {
-    for (const [field, value] of Object.entries(after)) {
-      if (before !== null && deepEqualJson(readField(before, field), value)) continue;
-      writes.set(field, writeOver(writes.get(field), write));
-    }
-    for (const field of Object.keys(before ?? {})) {
-      if (!Object.hasOwn(after, field)) writes.set(field, removalOf(writes.get(field), write));
-    }
-    if (before === null) writes.set(EXISTENCE_FIELD, writeOver(writes.get(EXISTENCE_FIELD), write));
+    recordValues(writes, before ?? {}, after, write);
+    if (before === null || wasDeleted) writes.set(EXISTENCE_FIELD, writeOver(existence, write));
   }
   for (const [field, entry] of Object.entries(decided)) {
     const known = writes.get(field);
@@ -89,13 +91,23 @@ export function recordFieldWrites(
   return Object.fromEntries(writes);
 }
 
+function recordValues(
+  writes: Map<string, FieldWrite>,
+  before: JsonObject,
+  after: JsonObject,
+  write: Write,
+): void {
+  for (const [field, value] of Object.entries(after)) {
+    if (deepEqualJson(readField(before, field), value)) continue;
+    writes.set(field, writeOver(writes.get(field), write));
+  }
+  for (const field of Object.keys(before)) {
+    if (!Object.hasOwn(after, field)) writes.set(field, removalOf(writes.get(field), write));
+  }
+}
+
 /** The entry of a field that `write` leaves out. */
 export function removalOf(previous: FieldWrite | undefined, write: Write): FieldWrite {
   const { atMs, by, counter } = previous ?? write;
   return { atMs, by, counter, removedBy: write };
-}
-
-/** Records that `write` made the entity exist (again). */
-export function recordExistence(writes: FieldWrites, write: Write): FieldWrites {
-  return { ...writes, [EXISTENCE_FIELD]: writeOver(readFieldWrite(writes, EXISTENCE_FIELD), write) };
 }

@@ -90,7 +90,8 @@ function decideField(contest: FieldContest): 'same' | 'unopposed' | 'ours' | 'th
   if (!previous) return ours === undefined ? 'unopposed' : 'theirs';
   if (hasSeen(baseClock, previous)) return 'unopposed';
   const order = compareWrites(write, previous);
-  // Equal means the very same write: the mutation meets its own effect, which the owner may have normalised.
-  if (order === 0) return 'unopposed';
+  // Equal means the very same write: the mutation comes again and meets its own effect, which the owner may have
+  // normalised since, or which somebody who had seen it may have removed.
+  if (order === 0) return previous.removedBy ? 'ours' : 'unopposed';
   return order > 0 ? 'theirs' : 'ours';
 }

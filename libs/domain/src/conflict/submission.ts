@@ -2,6 +2,7 @@ import { EMPTY_CLOCK, mergeClocks } from '@sync/vector-clock';
 import { EXISTENCE_FIELD, mutationClock, mutationWrite } from '../entity.ts';
 import type { EntityState, FieldWrite, FieldWrites } from '../entity.ts';
 import { readField } from '../json.ts';
+import type { JsonValue } from '../json.ts';
 import type { ConflictDraft, DecisionInput, FieldConflict, SubmitDecision } from './decision.ts';
 import { readFieldWrite, removalOf, writeOver, writeOverAll } from './field-writes.ts';
 
@@ -41,9 +42,8 @@ function writesAsSent({ mutation, current }: DecisionInput): FieldWrites {
   });
   if (mutation.op === 'put') {
     for (const field of Object.keys(current?.data ?? {})) {
-      if (readField(data, field) === undefined) {
-        writes.push([field, removalOf(readFieldWrite(previous, field), write)]);
-      }
+      if (readField(data, field) !== undefined) continue;
+      writes.push([field, removalOf(readFieldWrite(previous, field), write)]);
     }
   }
   return Object.fromEntries(writes);
@@ -72,14 +72,15 @@ export function draftRecord(
   };
 }
 
-/** One conflicting field; a side without a value gets no property. */
-export function fieldConflict(
-  field: string,
-  values: Pick<FieldConflict, 'winner'> & { ours?: FieldConflict['ours'] | undefined } & {
-    theirs?: FieldConflict['theirs'] | undefined;
-  },
-): FieldConflict {
-  const { ours, theirs, winner } = values;
+/** The two sides of a conflicting field; `undefined` for a side that has no value there. */
+interface Contestants {
+  readonly ours?: JsonValue | undefined;
+  readonly theirs?: JsonValue | undefined;
+  readonly winner: FieldConflict['winner'];
+}
+
+/** One conflicting field; a side without a value gets no property, because a record is stored as JSON. */
+export function fieldConflict(field: string, { ours, theirs, winner }: Contestants): FieldConflict {
   return {
     field,
     ...(ours === undefined ? {} : { ours }),

@@ -10,7 +10,7 @@ import {
   serviceReplica,
 } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
-import { recordExistence, recordFieldWrites, writeOver, readFieldWrite } from '../conflict/field-writes.ts';
+import { readFieldWrite, recordFieldWrites, writeOver } from '../conflict/field-writes.ts';
 import type { FieldWrites, Write } from '../entity.ts';
 import { deepEqualJson, isJsonObject, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
@@ -217,9 +217,10 @@ function nextWrites(
 ): FieldWrites {
   const write = eventWrite(event, clock);
   const before = lastData(head);
-  const previous = head?.fieldWrites ?? {};
-  let writes = recordFieldWrites(previous, before, view.data, write, event.decidedWrites ?? {});
-  if (head?.deleted && before !== null && view.data !== null) writes = recordExistence(writes, write);
+  const writes = recordFieldWrites(head?.fieldWrites ?? {}, before, view.data, write, {
+    wasDeleted: head?.deleted ?? false,
+    decided: event.decidedWrites ?? {},
+  });
   if (view.update === null) return writes;
   // A document's text is no data field, but a deletion must know that somebody wrote it.
   const docField = rule.docUpdateField ?? 'update';

@@ -1,0 +1,154 @@
+/** Last writer wins as laws: order-free, idempotent, nothing lost without a record. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { ConflictDraft } from './decision.ts';
+import type { MutationInput } from '../entity.ts';
+import { deepEqualJson, readField } from '../json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import { INITIAL, expectedData, hadSeen, history, latestOf, linearExtensions } from '../testing/histories.ts';
+import { ServerModel } from '../testing/server-model.ts';
+
+function run(mutations: readonly MutationInput[], passesDecidedWrites = true): ServerModel {
+  const server = new ServerModel({ passesDecidedWrites });
+  server.changeOnServer(INITIAL, 0);
+  for (const mutation of mutations) server.push(mutation);
+  return server;
+}
+
+/** Every causal order, up to a bound: five unrelated mutations have 120. */
+function orders(mutations: readonly MutationInput[]): MutationInput[][] {
+  return [...linearExtensions(mutations)].slice(0, 120);
+}
+
+describe('concurrent patches and puts end the same in whatever order they arrive', () => {
+  const options = { ops: ['patch', 'put'], maxLength: 5 } as const;
+
+  it('from two or three devices, in all orders', () => {
+    fc.assert(
+      fc.property(history({ ...options, equalValues: true, causal: false }), (mutations) => {
+        const expected = expectedData(mutations);
+        for (const order of orders(mutations)) expect(run(order).head?.data).toEqual(expected);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('also when devices have seen some of each other’s changes', () => {
+    fc.assert(
+      fc.property(history({ ...options, equalValues: true, causal: true }), (mutations) => {
+        const expected = expectedData(mutations);
+        for (const order of orders(mutations)) expect(run(order).head?.data).toEqual(expected);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('and, when all values differ, without the decision’s field writes on the event', () => {
+    fc.assert(
+      fc.property(history({ ...options, equalValues: false, causal: true }), (mutations) => {
+        const expected = expectedData(mutations);
+        for (const order of orders(mutations)) expect(run(order, false).head?.data).toEqual(expected);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe('deletes', () => {
+  const options = { ops: ['patch', 'put', 'delete'], maxLength: 5, equalValues: true } as const;
+
+  it('leave the entity alive or deleted by the latest mutation alone, in all orders', () => {
+    fc.assert(
+      fc.property(history({ ...options, causal: true }), (mutations) => {
+        const deleted = latestOf(mutations)?.op === 'delete';
+        for (const order of orders(mutations)) expect(run(order).head?.deleted).toBe(deleted);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('against one edit end in the same data, in both orders', () => {
+    fc.assert(
+      fc.property(history({ ...options, maxLength: 2, causal: false }), (mutations) => {
+        const [first, second] = orders(mutations).map((order) => run(order).head?.data);
+        expect(second ?? first).toEqual(first);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('nothing is lost', () => {
+  const options = {
+    ops: ['patch', 'put', 'delete'],
+    maxLength: 5,
+    equalValues: false,
+    causal: true,
+  } as const;
+
+  const wild = history({ ...options, wildTimes: true });
+
+  it('every value is in the data, overwritten by a write that had seen it, or in a record', () => {
+    fc.assert(
+      fc.property(fc.oneof(history(options), wild), fc.boolean(), (mutations, passesDecidedWrites) => {
+        const { head, records } = run(mutations, passesDecidedWrites);
+        for (const mutation of mutations) {
+          for (const [field, value] of Object.entries(mutation.data ?? {})) {
+            const kept =
+              deepEqualJson(readField(head?.data ?? {}, field), value) ||
+              mutations.some((later) => hadSeen(later, mutation) && touches(later, field)) ||
+              records.some((record) => recordHolds(record, mutation, field, value));
+            expect({ field, value, kept }).toEqual({ field, value, kept: true });
+          }
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('and pushing a mutation again at once changes nothing', () => {
+    fc.assert(
+      fc.property(history(options), (mutations) => {
+        const server = run([]);
+        for (const mutation of mutations) {
+          server.push(mutation);
+          const before = server.head?.data;
+          server.push(mutation);
+          expect(server.head?.data).toEqual(before);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  // Not with deletes: an edit that lost to a deletion would be decided anew once somebody has brought the entity back.
+  it('nor does pushing it again at any time, unless somebody deleted', () => {
+    fc.assert(
+      fc.property(history({ ...options, ops: ['patch', 'put'] }), fc.nat(), (mutations, pick) => {
+        const server = run(mutations);
+        const before = server.head?.data;
+        server.push(mutations[pick % mutations.length] as MutationInput);
+        expect(server.head?.data).toEqual(before);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** A put or delete writes every field, by value or by omission. */
+function touches({ op, data }: MutationInput, field: string): boolean {
+  return op !== 'patch' || readField(data ?? {}, field) !== undefined;
+}
+
+function recordHolds(
+  record: ConflictDraft,
+  mutation: MutationInput,
+  field: string,
+  value: JsonValue,
+): boolean {
+  const conflict = record.fields.find((candidate) => candidate.field === field);
+  if (!conflict) return false;
+  const side = record.mutationId === mutation.mutationId ? conflict.theirs : conflict.ours;
+  const data: JsonObject | null = record.mutationId === mutation.mutationId ? record.theirs : record.ours;
+  return deepEqualJson(side, value) && deepEqualJson(readField(data ?? {}, field), value);
+}
