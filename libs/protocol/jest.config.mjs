@@ -1,3 +1,6 @@
 import { preset } from '../../tools/jest/preset.mjs';
 
-export default preset(import.meta.url);
+export default preset(import.meta.url, {
+  collectCoverageFrom: ['src/**/*.ts'],
+  coverageThreshold: { global: { lines: 95, branches: 95 } },
+});

@@ -1,48 +1,72 @@
-import type { RemoteDelta } from './device-api.ts';
+/** What the delta-projector tells the gateways on the stream DELTAS. Internal: versioned with the code, not with the protocol. */
+import Type, { type Static } from 'typebox';
+import { RemoteDelta } from './device-api.ts';
+import { FieldWrites } from './field-writes.ts';
+import { Revision } from './owner-api.ts';
+import type { ReadOnly } from './read-only.ts';
+import { Count, DigestHash, EntityId, EntityType, Position, Scope, TenantId, UserId } from './scalars.ts';
+
+const Epoch = Type.String({ minLength: 1, maxLength: 64 });
+const Origin = Type.String({ minLength: 1, maxLength: 64, description: 'The region that projected it.' });
+
+export const ScopeHead = Type.Object(
+  {
+    tenantId: TenantId,
+    scope: Scope,
+    epoch: Epoch,
+    /** Sequence of the scope's last delta, decimal text. */
+    sequence: Position,
+    count: Count,
+    hash: DigestHash,
+  },
+  { $id: 'ScopeHead', description: 'A scope’s position and digest after the batch.' },
+);
+export type ScopeHead = ReadOnly<Static<typeof ScopeHead>>;
+
+export const ProjectedDelta = Type.Object(
+  {
+    tenantId: TenantId,
+    scope: Scope,
+    sequence: Position,
+    entityType: EntityType,
+    entityId: EntityId,
+    revision: Revision,
+    deleted: Type.Boolean(),
+    /** Null where the policy does not need it. */
+    fieldWrites: Type.Union([FieldWrites, Type.Null()]),
+    /** The RemoteDelta exactly as devices get it: stored and sent as text, never parsed again. */
+    wire: RemoteDelta,
+  },
+  { $id: 'ProjectedDelta' },
+);
+export type ProjectedDelta = ReadOnly<Static<typeof ProjectedDelta>>;
+
+export const GrantChange = Type.Object(
+  {
+    tenantId: TenantId,
+    userId: UserId,
+    scope: Scope,
+    granted: Type.Boolean(),
+    /** The entity that grants: two sources may grant the same scope, each is taken back on its own. */
+    sourceType: EntityType,
+    sourceId: EntityId,
+    revision: Revision,
+  },
+  { $id: 'GrantChange' },
+);
+export type GrantChange = ReadOnly<Static<typeof GrantChange>>;
 
 /**
- * One message of the stream DELTAS, from the delta-projector to the gateways. It is one projector transaction's effect on the scopes
- * of one delta partition (`partitionOf(tenantId + NUL + scope)`), in sequence order. Internal, versioned with the code.
+ * One message: one projector transaction's effect on the scopes of one delta partition (`partitionOf(tenantId + NUL + scope)`), in
+ * sequence order. A grant or revocation travels with the partition of the user's own scope.
  */
-export interface DeltaBatch {
-  readonly origin: string;
-  /** Scope heads after this batch; a grant or revocation travels with the partition of the user's own scope. */
-  readonly scopes: readonly ScopeHead[];
-  readonly deltas: readonly ProjectedDelta[];
-  readonly grants: readonly GrantChange[];
-}
-
-export interface ScopeHead {
-  readonly tenantId: string;
-  readonly scope: string;
-  readonly epoch: string;
-  /** Sequence of the scope's last delta, decimal text. */
-  readonly sequence: string;
-  readonly count: number;
-  readonly hash: string;
-}
-
-export interface ProjectedDelta {
-  readonly tenantId: string;
-  readonly scope: string;
-  readonly sequence: string;
-  readonly entityType: string;
-  readonly entityId: string;
-  readonly revision: number;
-  readonly deleted: boolean;
-  /** Who wrote each field last (`libs/domain` FieldWrites); null where the policy does not need it. */
-  readonly fieldWrites: Readonly<Record<string, { atMs: number; by: string; counter: number }>> | null;
-  /** The RemoteDelta exactly as devices get it: stored and sent as text, never parsed again. */
-  readonly wire: RemoteDelta;
-}
-
-export interface GrantChange {
-  readonly tenantId: string;
-  readonly userId: string;
-  readonly scope: string;
-  readonly granted: boolean;
-  /** The entity that grants: two sources may grant the same scope, each is taken back on its own. */
-  readonly sourceType: string;
-  readonly sourceId: string;
-  readonly revision: number;
-}
+export const DeltaBatch = Type.Object(
+  {
+    origin: Origin,
+    scopes: Type.Array(ScopeHead),
+    deltas: Type.Array(ProjectedDelta),
+    grants: Type.Array(GrantChange),
+  },
+  { $id: 'DeltaBatch' },
+);
+export type DeltaBatch = ReadOnly<Static<typeof DeltaBatch>>;

@@ -37,7 +37,11 @@ export type RemoteDelta = Static<typeof RemoteDelta>;
 export const LocalMutation = Type.Object(
   {
     mutationId: MutationId,
-    sequence: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Counts per device.' }),
+    sequence: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Counts per device.',
+    }),
     scope: Scope,
     entityType: EntityType,
     entityId: EntityId,
@@ -167,9 +171,7 @@ export type AckRequest = Static<typeof AckRequest>;
 export const AckResponse = Type.Object(
   {
     serverTime: Timestamp,
-    cursors: Type.Array(
-      Type.Object({ scope: Scope, status: Type.Enum(['advanced', 'unchanged', 'stale']) }),
-    ),
+    cursors: Type.Array(Type.Object({ scope: Scope, status: Type.Enum(['advanced', 'unchanged', 'stale']) })),
   },
   { $id: 'AckResponse' },
 );

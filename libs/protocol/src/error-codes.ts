@@ -10,7 +10,12 @@ export interface ProblemKind {
 }
 
 export const PROBLEM_CODES = {
-  malformed_json: { status: 400, retryable: false, title: 'The body is not valid JSON', remedy: 'Send UTF-8 JSON.' },
+  malformed_json: {
+    status: 400,
+    retryable: false,
+    title: 'The body is not valid JSON',
+    remedy: 'Send UTF-8 JSON.',
+  },
   schema_invalid: {
     status: 400,
     retryable: false,
@@ -71,7 +76,12 @@ export const PROBLEM_CODES = {
     title: 'The device was revoked',
     remedy: 'Remove local data; bind the device again.',
   },
-  forbidden: { status: 403, retryable: false, title: 'Not allowed', remedy: 'The role that is needed is missing.' },
+  forbidden: {
+    status: 403,
+    retryable: false,
+    title: 'Not allowed',
+    remedy: 'The role that is needed is missing.',
+  },
   not_found: { status: 404, retryable: false, title: 'No such resource', remedy: 'Check the path.' },
   method_not_allowed: { status: 405, retryable: false, title: 'Method not allowed', remedy: 'See OpenAPI.' },
   entity_type_taken: {
@@ -98,7 +108,12 @@ export const PROBLEM_CODES = {
     title: 'The tenant has no suggestions',
     remedy: 'Resolve by hand.',
   },
-  payload_too_large: { status: 413, retryable: false, title: 'The body is too large', remedy: 'Send less at once.' },
+  payload_too_large: {
+    status: 413,
+    retryable: false,
+    title: 'The body is too large',
+    remedy: 'Send less at once.',
+  },
   unsupported_media_type: {
     status: 415,
     retryable: false,
@@ -130,7 +145,9 @@ export const OUTCOME_CODES = {
   scope_not_held: 'The user does not hold the scope.',
   op_not_allowed: 'The policy of this entity type does not know this op.',
   append_only_violation: 'put, patch or delete on an append_only entity type.',
-  schema_version_unknown: 'The registration cannot read this schemaVersion; the message names the one wanted.',
+  schema_version_unknown:
+    'The registration cannot read this schemaVersion; the message names the one wanted.',
+  clock_limit_exceeded: 'The entity’s clock has no room for this device, or the device’s counter is used up.',
   server_changed: 'server_authoritative: the server’s value changed since the base.',
   dependency_cycle: 'dependsOn forms a circle.',
   dependency_failed: 'A mutation that this one depends on was rejected.',

@@ -52,16 +52,16 @@ export {
   SnapshotRequest,
 } from './owner-api.ts';
 export { DomainEvent } from './domain-event.ts';
-export type { DeltaBatch, GrantChange, ProjectedDelta, ScopeHead } from './delta-batch.ts';
-export type { DecideItem, DecideReply, DecideRequest } from './resolve-api.ts';
-export type {
+export { DeltaBatch, GrantChange, ProjectedDelta, ScopeHead } from './delta-batch.ts';
+export { ConflictDraft, DecideItem, DecideReply, DecideRequest } from './resolve-api.ts';
+export {
   ConflictSeen,
   DeviceSeen,
   MutationsSeen,
-  SyncEvent,
-  SyncEventData,
-  SyncEventType,
+  SYNC_EVENT_DATA,
+  SyncEventEnvelope,
 } from './sync-events.ts';
+export type { SyncEvent, SyncEventData, SyncEventType } from './sync-events.ts';
 export { PLAIN_PARTITION, STREAMS } from './streams.ts';
 export type { StreamDeclaration, StreamName } from './streams.ts';
 export { subjects } from './subjects.ts';

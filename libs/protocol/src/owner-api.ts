@@ -43,7 +43,10 @@ export const PushedMutation = Type.Object(
 export type PushedMutation = Static<typeof PushedMutation>;
 
 export const OwnerPushRequest = Type.Object(
-  { tenantId: TenantId, mutations: Type.Array(PushedMutation, { minItems: 1, maxItems: LIMITS.mutationsPerPush }) },
+  {
+    tenantId: TenantId,
+    mutations: Type.Array(PushedMutation, { minItems: 1, maxItems: LIMITS.mutationsPerPush }),
+  },
   { $id: 'OwnerPushRequest' },
 );
 export type OwnerPushRequest = Static<typeof OwnerPushRequest>;
@@ -80,7 +83,10 @@ export const OwnerPushResult = Type.Union(
 );
 export type OwnerPushResult = Static<typeof OwnerPushResult>;
 
-export const OwnerPushReply = Type.Object({ results: Type.Array(OwnerPushResult) }, { $id: 'OwnerPushReply' });
+export const OwnerPushReply = Type.Object(
+  { results: Type.Array(OwnerPushResult) },
+  { $id: 'OwnerPushReply' },
+);
 export type OwnerPushReply = Static<typeof OwnerPushReply>;
 
 export const SnapshotRequest = Type.Object(
@@ -88,7 +94,10 @@ export const SnapshotRequest = Type.Object(
     cursor: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]),
     limit: Type.Integer({ minimum: 1, maximum: 1000 }),
   },
-  { $id: 'SnapshotRequest', description: 'All tenants; pages in an order of the owner’s choice that does not skip.' },
+  {
+    $id: 'SnapshotRequest',
+    description: 'All tenants; pages in an order of the owner’s choice that does not skip.',
+  },
 );
 export type SnapshotRequest = Static<typeof SnapshotRequest>;
 

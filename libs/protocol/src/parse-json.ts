@@ -16,7 +16,9 @@ export type ParsedJson =
  */
 export function parseJson(text: string, maxDepth: number = LIMITS.jsonDepth): ParsedJson {
   const scan = scanJson(text, maxDepth);
-  if (scan.tooDeep) return { ok: false, code: 'limit_exceeded', detail: `JSON is nested deeper than ${maxDepth}` };
+  if (scan.tooDeep) {
+    return { ok: false, code: 'limit_exceeded', detail: `JSON is nested deeper than ${maxDepth}` };
+  }
   try {
     return { ok: true, value: JSON.parse(text) as unknown, suspicious: scan.suspicious };
   } catch {
@@ -30,7 +32,8 @@ const BACKSLASH = 0x5c;
 function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspicious: boolean } {
   let depth = 0;
   let digits = 0;
-  let suspicious = text.includes('__proto__');
+  // Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape; the check costs next to nothing.
+  let suspicious = text.includes('__proto__') || !text.isWellFormed();
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {

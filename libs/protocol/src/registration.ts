@@ -1,13 +1,19 @@
 import Type, { type Static } from 'typebox';
 import { ConflictPolicy, EntityType, SchemaVersion, ServiceName } from './scalars.ts';
 
-const FieldName = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,63}$' });
+const NAME = '[A-Za-z_][A-Za-z0-9_]{0,63}';
+const PATH = `${NAME}(\\.${NAME}){0,7}`;
+const FieldName = Type.String({ pattern: `^${NAME}$` });
+const FieldPath = Type.String({
+  pattern: `^${PATH}$`,
+  description: 'A field of the entity’s data; dots lead into nested objects: `actor.account.name`.',
+});
 const ScopeTemplate = Type.String({
-  pattern: '^[a-z][a-z0-9_-]{0,31}:(\\{[A-Za-z_][A-Za-z0-9_]{0,63}\\}|[A-Za-z0-9._~-]){1,128}$',
-  description: '`course:{courseId}`: a field of the entity’s data, or `{entityId}`, in braces.',
+  pattern: `^[a-z][a-z0-9_-]{0,31}:(\\{${PATH}\\}|[A-Za-z0-9._~-]){1,128}$`,
+  description: '`course:{courseId}`: a field of the entity’s data, its path, or `{entityId}`, in braces.',
 });
 const ValueTemplate = Type.String({
-  pattern: '^\\{[A-Za-z_][A-Za-z0-9_]{0,63}\\}$',
+  pattern: `^\\{${PATH}\\}$`,
   description: '`{userId}`: the field of the entity’s data that holds the value.',
 });
 const Subject = Type.String({ pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_*>-]+){1,15}$' });
@@ -17,12 +23,13 @@ export const GrantRule = Type.Object(
     scope: ScopeTemplate,
     user: ValueTemplate,
     when: Type.Optional(
-      Type.Object({ field: FieldName, in: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 32 }) }),
+      Type.Object({ field: FieldPath, in: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 32 }) }),
     ),
   },
   {
     $id: 'GrantRule',
-    description: 'While an entity exists and `when` holds, its user holds the scope; when that ends, the scope is revoked.',
+    description:
+      'While an entity exists and `when` holds, its user holds the scope; when that ends, the scope is revoked.',
   },
 );
 export type GrantRule = Static<typeof GrantRule>;
@@ -50,7 +57,8 @@ export const EntityTypeRegistration = Type.Object(
     eventSubjects: Type.Optional(
       Type.Array(Subject, {
         maxItems: 8,
-        description: 'Where a service that does not use the SDK publishes its CloudEvents; default `sync.events.v1.plain.<service>.<entityType>`.',
+        description:
+          'Where a service that does not use the SDK publishes its CloudEvents; default `sync.events.v1.plain.<service>.<entityType>`.',
       }),
     ),
     pushSubject: Type.Optional(Subject),

@@ -10,38 +10,82 @@ export const ENTITY_ID_PATTERN = '^[A-Za-z0-9._~:-]{1,128}$';
 export const SERVICE_PATTERN = '^[a-z][a-z0-9-]{0,63}$';
 export const SCOPE_PATTERN = '^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._~-]{1,128}$';
 export const MUTATION_ID_PATTERN = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
+/**
+ * RFC 3339 without what one of our readers would refuse or move: no leap second (JavaScript's Date has none), no year 0 and no offset beyond
+ * 14 hours (Postgres refuses them). `format: 'date-time'` adds the days of each month.
+ */
 const TIMESTAMP_PATTERN =
-  '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:([0-5]\\d|60)(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)$';
+  '^(?!0000)\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-](0\\d|1[0-3]):[0-5]\\d|[+-]14:00)$';
 
-export const TenantId = Type.String({ pattern: TENANT_ID_PATTERN, description: 'From the token claim `tid`.' });
+export const TenantId = Type.String({
+  pattern: TENANT_ID_PATTERN,
+  description: 'From the token claim `tid`.',
+});
 export const UserId = Type.String({ pattern: USER_ID_PATTERN, description: 'From the token claim `sub`.' });
-export const DeviceId = Type.String({ pattern: DEVICE_ID_PATTERN, description: 'The `keyid` of the signature.' });
+export const DeviceId = Type.String({
+  pattern: DEVICE_ID_PATTERN,
+  description: 'The `keyid` of the signature.',
+});
 export const EntityType = Type.String({ pattern: ENTITY_TYPE_PATTERN });
 export const EntityId = Type.String({ pattern: ENTITY_ID_PATTERN });
 export const ServiceName = Type.String({ pattern: SERVICE_PATTERN });
-export const Scope = Type.String({ pattern: SCOPE_PATTERN, description: '`<kind>:<id>`, such as `user:u1`.' });
+export const Scope = Type.String({
+  pattern: SCOPE_PATTERN,
+  description: '`<kind>:<id>`, such as `user:u1`.',
+});
 export const MutationId = Type.String({ pattern: MUTATION_ID_PATTERN, description: 'UUID, lower case.' });
-export const Timestamp = Type.String({ pattern: TIMESTAMP_PATTERN, description: 'RFC 3339.' });
-export const CursorToken = Type.String({ minLength: 1, maxLength: 2048, description: 'Opaque, tamper-proof.' });
+export const Timestamp = Type.String({
+  format: 'date-time',
+  pattern: TIMESTAMP_PATTERN,
+  description: 'RFC 3339, no leap second.',
+});
+export const CursorToken = Type.String({
+  minLength: 1,
+  maxLength: 2048,
+  description: 'Opaque, tamper-proof.',
+});
 export const DigestHash = Type.String({ pattern: '^[0-9a-f]{64}$' });
-export const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' });
+// Groups of four would be checked by the pattern itself, but a repeated group overflows the stack on 8 MiB of text; one
+// character class does not, and the rest is arithmetic.
+export const Base64 = Type.Refine(
+  Type.String({
+    pattern: '^[A-Za-z0-9+/]*={0,2}$',
+    contentEncoding: 'base64',
+    description: 'RFC 4648 base64 with padding.',
+  }),
+  (text) => text.length % 4 === 0,
+  () => 'must be base64 with its padding',
+);
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const SchemaVersion = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 /** Decimal text: 64-bit positions never travel as JSON numbers. */
 export const Position = Type.String({ pattern: '^(0|[1-9]\\d{0,18})$' });
-export const EntityData = Type.Record(Type.String(), Type.Unknown(), { description: 'The entity, a JSON object.' });
+export const EntityData = Type.Record(Type.String(), Type.Unknown(), {
+  description: 'The entity, a JSON object.',
+});
+
+// F06 lets a replica id be nearly any text; the wire takes only those that a deviceId or a service name can make.
+const REPLICA_ID_PATTERN = '^(d:[A-Za-z0-9._~-]{1,128}|s:[a-z][a-z0-9-]{0,63})$';
 
 export const VectorClock = Type.Record(
-  Type.String({ pattern: '^[ds]:.{1,198}$' }),
+  Type.String({ pattern: REPLICA_ID_PATTERN }),
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   {
     additionalProperties: false,
     maxProperties: LIMITS.clockEntries,
-    description: 'replicaId → counter: `d:<deviceId>` counts mutations, `s:<service>` the owner’s own changes.',
+    description:
+      'replicaId → counter: `d:<deviceId>` counts mutations, `s:<service>` the owner’s own changes.',
   },
 );
 
 export const ConflictPolicy = Type.Enum(['append_only', 'crdt_yjs', 'lww', 'server_authoritative']);
 export const MutationOp = Type.Enum(['put', 'patch', 'delete', 'append', 'merge']);
 export const DeltaOp = Type.Enum(['put', 'delete', 'merge']);
-export const OutcomeStatus = Type.Enum(['applied', 'merged', 'superseded', 'rejected', 'conflict', 'accepted']);
+export const OutcomeStatus = Type.Enum([
+  'applied',
+  'merged',
+  'superseded',
+  'rejected',
+  'conflict',
+  'accepted',
+]);

@@ -14,6 +14,13 @@ export const subjects = {
   /** Core notice to everybody who keeps a copy of the registrations. */
   registryChanged: 'sync.registry.v1.changed',
   decide: 'sync.resolve.v1.decide',
+  /** A relay's announcement of its last number, once a second. */
+  relayHead: (stream: string, partition: number, producer: string): string =>
+    `sync.head.v1.${stream}.${partition}.${producer}`,
+  relayHeads: (stream: string): string => `sync.head.v1.${stream}.>`,
+  replay: (producer: string): string => `sync.replay.v1.${producer}`,
+  /** Wakes the relay of a producer whose rows another process wrote. */
+  relayKick: (producer: string): string => `sync.kick.v1.${producer}`,
   deviceBindingVerify: 'identity.device-binding.v1.verify',
   deviceBindingRevoked: 'identity.device-binding.v1.revoked',
   /** Hints between gateway replicas: what changed and should be read again. Losing one costs at most a second. */

@@ -1,80 +1,136 @@
 /** Sync events: CloudEvents 1.0 on the stream SYNC_EVENTS, which is also the analytics firehose (`analytics.sync.>`). */
+import Type, { type Static } from 'typebox';
+import { MutationId, OutcomeStatus } from './scalars.ts';
+import type { ReadOnly } from './read-only.ts';
+import {
+  Count,
+  DeviceId,
+  EntityId,
+  EntityType,
+  Position,
+  Scope,
+  ServiceName,
+  TenantId,
+  Timestamp,
+  UserId,
+} from './scalars.ts';
 
-/** Shapes of `data` per event type. One event covers everything of its kind that one transaction did. */
-export interface SyncEventData {
-  'sync.mutation.accepted.v1': MutationsSeen;
-  'sync.mutation.applied.v1': MutationsSeen;
-  'sync.mutation.rejected.v1': MutationsSeen;
-  'sync.delta.projected.v1': {
-    readonly scope: string;
-    readonly epoch: string;
-    readonly fromSequence: string;
-    readonly toSequence: string;
-    readonly deltas: number;
-    /** From the owner's commit (event time) to the projector's commit, the slowest of the batch. */
-    readonly lagMs: number;
-  };
-  'sync.conflict.detected.v1': ConflictSeen;
-  'sync.conflict.resolved.v1': ConflictSeen;
-  'sync.cursor.advanced.v1': {
-    readonly cursors: readonly { readonly scope: string; readonly epoch: string; readonly sequence: string }[];
-    readonly purged: readonly string[];
-  };
-  'sync.resync.required.v1': { readonly scopes: readonly string[]; readonly reason: string };
-  'sync.device.seen.v1': { readonly devices: readonly DeviceSeen[] };
-  'sync.device.stale.v1': { readonly reasons: readonly string[] };
-  'sync.device.recovered.v1': { readonly status: string };
-  'sync.device.revoked.v1': { readonly revokedAt: string };
-  'sync.scope.granted.v1': { readonly scope: string };
-  'sync.scope.revoked.v1': { readonly scope: string };
-  'sync.registration.changed.v1': { readonly service: string; readonly entityTypes: readonly string[] };
-}
+const Epoch = Type.String({ minLength: 1, maxLength: 64 });
 
-export type SyncEventType = keyof SyncEventData;
+export const MutationsSeen = Type.Object(
+  {
+    mutations: Type.Array(
+      Type.Object({
+        mutationId: MutationId,
+        entityType: EntityType,
+        entityId: EntityId,
+        status: Type.Unsafe<string>(OutcomeStatus),
+        code: Type.Optional(Type.String()),
+      }),
+    ),
+  },
+  { $id: 'MutationsSeen' },
+);
+export type MutationsSeen = ReadOnly<Static<typeof MutationsSeen>>;
 
-export interface MutationsSeen {
-  readonly mutations: readonly {
-    readonly mutationId: string;
-    readonly entityType: string;
-    readonly entityId: string;
-    readonly status: string;
-    readonly code?: string;
-  }[];
-}
+export const ConflictSeen = Type.Object(
+  {
+    conflictId: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
+    mutationId: MutationId,
+    entityType: EntityType,
+    entityId: EntityId,
+    scope: Scope,
+    status: Type.Enum(['open', 'auto_resolved']),
+    draft: Type.Unknown({
+      description: 'The draft of the ConflictRecord (ConflictDraft); the resolver stores it.',
+    }),
+  },
+  { $id: 'ConflictSeen' },
+);
+export type ConflictSeen = ReadOnly<Static<typeof ConflictSeen>>;
 
-export interface ConflictSeen {
-  readonly conflictId: string;
-  readonly mutationId: string;
-  readonly entityType: string;
-  readonly entityId: string;
-  readonly scope: string;
-  readonly status: 'open' | 'auto_resolved';
-  /** The draft of the ConflictRecord (`libs/domain` ConflictDraft); the resolver stores it. */
-  readonly draft: unknown;
-}
+const DeltaProjected = Type.Object({
+  scope: Scope,
+  epoch: Epoch,
+  fromSequence: Position,
+  toSequence: Position,
+  deltas: Count,
+  lagMs: Type.Number({
+    description: 'From the owner’s commit (event time) to the projector’s commit, the slowest of the batch.',
+  }),
+});
 
-/** What gateways saw of devices since the last report; collected in memory, so that an empty pull writes nothing. */
-export interface DeviceSeen {
-  readonly tenantId: string;
-  readonly userId: string;
-  readonly deviceId: string;
-  readonly lastSeenAt: string;
-  readonly connected: boolean;
-  readonly clockOffsetMs: number | null;
-  readonly pending: number | null;
-  readonly oldestPendingAt: string | null;
-}
+const CursorAdvanced = Type.Object({
+  cursors: Type.Array(Type.Object({ scope: Scope, epoch: Epoch, sequence: Position })),
+  purged: Type.Array(Scope),
+});
 
-/** CloudEvents 1.0 envelope. `deviceid` and `userid` are present where the event concerns one device or user. */
-export interface SyncEvent<T extends SyncEventType = SyncEventType> {
-  readonly specversion: '1.0';
-  readonly id: string;
-  readonly source: string;
+const Nullable = { timestamp: Type.Union([Timestamp, Type.Null()]), count: Type.Union([Count, Type.Null()]) };
+
+export const DeviceSeen = Type.Object(
+  {
+    tenantId: TenantId,
+    userId: UserId,
+    deviceId: DeviceId,
+    lastSeenAt: Timestamp,
+    connected: Type.Boolean(),
+    clockOffsetMs: Type.Union([Type.Number(), Type.Null()], {
+      description: 'Device time minus server time.',
+    }),
+    pending: Nullable.count,
+    oldestPendingAt: Nullable.timestamp,
+  },
+  {
+    $id: 'DeviceSeen',
+    description:
+      'What gateways saw of devices since the last report; collected in memory, so that an empty pull writes nothing.',
+  },
+);
+export type DeviceSeen = ReadOnly<Static<typeof DeviceSeen>>;
+
+const ScopeNamed = Type.Object({ scope: Scope });
+
+/** `data` per event type. One event covers everything of its kind that one transaction did. */
+export const SYNC_EVENT_DATA = {
+  'sync.mutation.accepted.v1': MutationsSeen,
+  'sync.mutation.applied.v1': MutationsSeen,
+  'sync.mutation.rejected.v1': MutationsSeen,
+  'sync.delta.projected.v1': DeltaProjected,
+  'sync.conflict.detected.v1': ConflictSeen,
+  'sync.conflict.resolved.v1': ConflictSeen,
+  'sync.cursor.advanced.v1': CursorAdvanced,
+  'sync.resync.required.v1': Type.Object({ scopes: Type.Array(Scope), reason: Type.String() }),
+  'sync.device.seen.v1': Type.Object({ devices: Type.Array(DeviceSeen) }),
+  'sync.device.stale.v1': Type.Object({ reasons: Type.Array(Type.String()) }),
+  'sync.device.recovered.v1': Type.Object({ status: Type.String() }),
+  'sync.device.revoked.v1': Type.Object({ revokedAt: Timestamp }),
+  'sync.scope.granted.v1': ScopeNamed,
+  'sync.scope.revoked.v1': ScopeNamed,
+  'sync.registration.changed.v1': Type.Object({ service: ServiceName, entityTypes: Type.Array(EntityType) }),
+} as const;
+
+export type SyncEventType = keyof typeof SYNC_EVENT_DATA;
+/** Shapes of `data` per event type. */
+export type SyncEventData = {
+  readonly [Name in SyncEventType]: ReadOnly<Static<(typeof SYNC_EVENT_DATA)[Name]>>;
+};
+
+/** The CloudEvents 1.0 envelope without `type` and `data`. */
+export const SyncEventEnvelope = Type.Object({
+  specversion: Type.Literal('1.0'),
+  id: Type.String({ minLength: 1, maxLength: 200 }),
+  source: Type.String({ minLength: 1, maxLength: 200 }),
+  time: Timestamp,
+  datacontenttype: Type.Literal('application/json'),
+  tenantid: TenantId,
+  userid: Type.Optional(UserId),
+  deviceid: Type.Optional(DeviceId),
+});
+
+/** CloudEvents 1.0. `deviceid` and `userid` are present where the event concerns one device or user. */
+export type SyncEvent<T extends SyncEventType = SyncEventType> = ReadOnly<
+  Static<typeof SyncEventEnvelope>
+> & {
   readonly type: T;
-  readonly time: string;
-  readonly datacontenttype: 'application/json';
-  readonly tenantid: string;
-  readonly userid?: string;
-  readonly deviceid?: string;
   readonly data: SyncEventData[T];
-}
+};

@@ -8,31 +8,33 @@ export interface SchemaFault {
 }
 
 export type Validated<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly faults: readonly SchemaFault[] };
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly SchemaFault[] };
 
-const MAX_FAULTS = 20;
+/** A path may repeat a hostile key of megabytes; the answer must not. */
+const MAX_PATH_LENGTH = 300;
 
 /**
  * Compiles a schema once into a checker; unknown fields are left alone (the additive rule of protocol v1).
- * @returns a function that answers the same value, typed, or at most 20 offending paths
+ * @returns a function that answers the same value, typed, or its offending paths: at least one, at most 8 (TypeBox stops there)
  */
 export function validator<T extends TSchema>(schema: T): (value: unknown) => Validated<Static<T>> {
   const compiled = Compile(schema);
   return (value) => {
-    if (compiled.Check(value)) return { ok: true, value: value as Static<T> };
+    if (compiled.Check(value)) return { ok: true, value };
     const faults = new Map<string, string>();
     for (const error of compiled.Errors(value)) {
-      const path = pathOf(error);
-      if (!faults.has(path)) faults.set(path, error.message);
-      if (faults.size >= MAX_FAULTS) break;
+      // The parent of a forbidden key is reported besides the key itself.
+      if (error.keyword === 'additionalProperties') continue;
+      const message = error.keyword === 'boolean' ? 'this key is not allowed' : error.message;
+      for (const path of pathsOf(error)) if (!faults.has(path)) faults.set(path, message);
     }
     return { ok: false, faults: [...faults].map(([path, message]) => ({ path, message })) };
   };
 }
 
-/** A missing field is reported at its parent with the names in `params`; callers want the field's own path. */
-function pathOf(error: { instancePath: string; params: object }): string {
-  const missing = (error.params as { requiredProperties?: readonly string[] }).requiredProperties?.[0];
-  return missing === undefined ? error.instancePath : `${error.instancePath}/${missing}`;
+/** Missing fields are reported at their parent with the names in `params`; callers want each field's own path. */
+function pathsOf(error: { instancePath: string; params: object }): string[] {
+  const missing = (error.params as { requiredProperties?: readonly string[] }).requiredProperties;
+  const paths = missing?.map((name) => `${error.instancePath}/${name}`) ?? [error.instancePath];
+  return paths.map((path) => path.slice(0, MAX_PATH_LENGTH));
 }

@@ -1,0 +1,16 @@
+/** Who wrote each field last, as projector, gateway and resolver tell each other. Internal: devices never see it. */
+import Type from 'typebox';
+import { Count } from './scalars.ts';
+
+const write = {
+  atMs: Type.Number({ description: 'Server time, epoch milliseconds.' }),
+  by: Type.String({ description: 'Replica id.' }),
+  counter: Count,
+};
+
+/** The types are `FieldWrites` of `libs/domain`; resolve-api.test.ts keeps both equal. */
+export const FieldWrites = Type.Record(
+  Type.String(),
+  Type.Object({ ...write, removedBy: Type.Optional(Type.Object(write)) }),
+  { description: 'Top-level field → its last write; the key `` (empty) is the entity itself.' },
+);
