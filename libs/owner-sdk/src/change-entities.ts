@@ -1,0 +1,192 @@
+import type { Tx } from '@sync/postgres';
+import { appendToOutbox } from '@sync/messaging';
+import { canonicalClockJson, serviceReplica } from '@sync/vector-clock';
+import { packEvents, type EventDraft } from './domain-event-outbox.ts';
+import type { EntityDefinition, ServerChange, StoredRow } from './entity-definition.ts';
+import { versionOf, type VersionRow } from './entity-version.ts';
+import { refuseData } from './push/decide-push.ts';
+
+/** What own changes need to know of their service. */
+export interface OwnerContext {
+  readonly service: string;
+  readonly definitions: ReadonlyMap<string, EntityDefinition>;
+}
+
+/** The revision that a change made. */
+export interface ChangeResult {
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly revision: number;
+}
+
+/** Thrown before anything is written: the type is not defined here, or the data cannot be stored. */
+export class InvalidChangeError extends Error {
+  override readonly name = 'InvalidChangeError';
+}
+
+interface PreparedChange {
+  readonly change: ServerChange;
+  readonly definition: EntityDefinition;
+  readonly json: string | null;
+}
+
+const ENTITY_ID = /^[A-Za-z0-9._~:-]{1,128}$/;
+
+/** `$5`: only entities that do not exist; the others are left out of the answer. */
+const RAISE_VERSIONS = `
+WITH r AS (
+  SELECT * FROM json_to_recordset($2::json) AS r (type text, id text, deleted boolean)
+), tenant AS (
+  INSERT INTO sync_tenant (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING
+)
+INSERT INTO sync_entity AS e (tenant_id, entity_type, entity_id, revision, clock, deleted, changed_at)
+SELECT $1, type, id, 1, jsonb_build_object($3::text, 1), deleted, $4 FROM r
+ORDER BY type COLLATE "C", id COLLATE "C"
+ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
+  revision = e.revision + 1,
+  clock = e.clock || jsonb_build_object($3::text, coalesce((e.clock ->> $3)::bigint, 0) + 1),
+  deleted = excluded.deleted, changed_at = excluded.changed_at
+WHERE e.deleted OR NOT $5::boolean
+RETURNING entity_type, entity_id, revision, clock, deleted`;
+
+/**
+ * Makes the service's own changes inside its transaction: version (`s:<service>` one higher), the entity's row by its
+ * store, and the event. The version row comes first, because it is the lock that pushes of the same entity take first too.
+ *
+ * Of several changes of one entity the last counts.
+ *
+ * @param tx a transaction of this tenant
+ * @param stored the entities' rows are written already: version and event only
+ * @returns the revisions made, without the `ifAbsent` ones that found their entity
+ * @throws InvalidChangeError
+ */
+export async function changeEntities(
+  tx: Tx,
+  owner: OwnerContext,
+  tenantId: string,
+  changes: readonly ServerChange[],
+  options: { readonly nowIso: string; readonly stored?: boolean },
+): Promise<ChangeResult[]> {
+  const prepared = new Map<string, PreparedChange>();
+  for (const change of changes)
+    prepared.set(keyOf(change.entityType, change.entityId), prepare(owner, change));
+  const all = [...prepared.values()];
+  const versions = [
+    ...(await raiseVersions(
+      tx,
+      owner,
+      tenantId,
+      all.filter(({ change }) => !change.ifAbsent),
+      options.nowIso,
+      false,
+    )),
+    ...(await raiseVersions(
+      tx,
+      owner,
+      tenantId,
+      all.filter(({ change }) => change.ifAbsent),
+      options.nowIso,
+      true,
+    )),
+  ];
+  const made = versions.map((row) => {
+    const found = prepared.get(keyOf(row.entity_type, row.entity_id));
+    if (!found) throw new Error(`sync_entity answered ${row.entity_id}, which was not asked for`);
+    return { ...found, row };
+  });
+  if (made.length === 0) return [];
+  if (!options.stored) await storeAll(tx, tenantId, made);
+  await appendToOutbox(
+    tx,
+    packEvents(
+      owner.service,
+      made.map((one) => draftOf(tenantId, options.nowIso, one)),
+    ),
+  );
+  return made.map(({ row }) => ({
+    entityType: row.entity_type,
+    entityId: row.entity_id,
+    revision: Number(row.revision),
+  }));
+}
+
+type RaisedRow = VersionRow & { readonly entity_type: string };
+
+async function raiseVersions(
+  tx: Tx,
+  owner: OwnerContext,
+  tenantId: string,
+  changes: readonly PreparedChange[],
+  nowIso: string,
+  onlyAbsent: boolean,
+): Promise<RaisedRow[]> {
+  if (changes.length === 0) return [];
+  const rows = changes.map(({ change }) => ({
+    type: change.entityType,
+    id: change.entityId,
+    deleted: change.data === null,
+  }));
+  const replica = serviceReplica(owner.service);
+  return tx.call('sync_raise_versions', RAISE_VERSIONS, [
+    tenantId,
+    JSON.stringify(rows),
+    replica,
+    nowIso,
+    onlyAbsent,
+  ]);
+}
+
+function prepare(owner: OwnerContext, change: ServerChange): PreparedChange {
+  const definition = owner.definitions.get(change.entityType);
+  if (!definition)
+    throw new InvalidChangeError(`${owner.service} does not define entity type ${change.entityType}`);
+  if (!ENTITY_ID.test(change.entityId)) {
+    throw new InvalidChangeError(
+      `Entity id ${JSON.stringify(change.entityId.slice(0, 200))} must match ${ENTITY_ID}`,
+    );
+  }
+  const json = change.data === null ? null : JSON.stringify(change.data);
+  const refusal = refuseData(change.data, json);
+  if (refusal) {
+    throw new InvalidChangeError(`${change.entityType} ${change.entityId}: ${refusal.message}`);
+  }
+  return { change, definition, json };
+}
+
+async function storeAll(tx: Tx, tenantId: string, changes: readonly PreparedChange[]): Promise<void> {
+  const byDefinition = Map.groupBy(changes, ({ definition }) => definition);
+  for (const [definition, ofType] of byDefinition) {
+    await definition.store(
+      tx,
+      tenantId,
+      ofType.map(({ change, json }) => storedRow(change.entityId, change.data, json)),
+    );
+  }
+}
+
+/** The row that a store gets; `data` and its text are null together. */
+export function storedRow(entityId: string, data: ServerChange['data'], json: string | null): StoredRow {
+  return data === null || json === null ? { entityId, data: null, json: null } : { entityId, data, json };
+}
+
+function draftOf(
+  tenantId: string,
+  nowIso: string,
+  made: PreparedChange & { readonly row: VersionRow },
+): EventDraft {
+  const { revision, clock } = versionOf(made.row);
+  return {
+    tenantId,
+    entityType: made.change.entityType,
+    entityId: made.change.entityId,
+    revision,
+    schemaVersion: made.definition.schemaVersion,
+    timeIso: nowIso,
+    entityClock: canonicalClockJson(clock),
+    json: made.json,
+  };
+}
+
+function keyOf(entityType: string, entityId: string): string {
+  return `${entityType}\0${entityId}`;
+}

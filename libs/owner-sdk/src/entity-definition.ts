@@ -1,0 +1,125 @@
+import type { Tx } from '@sync/postgres';
+import type { EntityTypeRegistration, PushedMutation } from '@sync/protocol';
+
+/** The data of an entity: a JSON object of the service's own making. */
+export type EntityData = Readonly<Record<string, unknown>>;
+
+/** A change that the service makes itself. `data: null` deletes. */
+export interface ServerChange {
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly data: EntityData | null;
+  /** Leaves an entity that exists as it is: for things issued once, such as a certificate. */
+  readonly ifAbsent?: boolean;
+}
+
+export interface Accepted {
+  readonly kind: 'accepted';
+  readonly data: EntityData | null;
+  readonly also: readonly ServerChange[];
+}
+
+export interface Rejected {
+  readonly kind: 'rejected';
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a push handler answers; built with {@link accept} and {@link reject}. */
+export type HandlerAnswer = Accepted | Rejected;
+
+/** Whose mutation it is, and when: everything a handler may know besides the mutation and the entity. */
+export interface HandlerContext {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  /** Time of this batch, RFC 3339; handlers read no clock of their own, so that the same input gives the same answer. */
+  readonly nowIso: string;
+}
+
+/**
+ * The business rule of one entity type: decides one mutation. Pure and synchronous; a batch calls it once per
+ * mutation, in order, each call seeing the effect of the one before.
+ *
+ * @param mutation `data` is a whole entity (`put`, `append`), some fields (`patch`) or null (`delete`); `update` a
+ *   Yjs update (`merge`). See {@link mutatedData}.
+ * @param current the entity now, null when there is none
+ * @throws anything: the mutation stays unanswered, is logged, and comes again; use {@link reject} for a final no
+ */
+export type PushHandlerFunction = (
+  mutation: PushedMutation,
+  current: EntityData | null,
+  context: HandlerContext,
+) => HandlerAnswer;
+
+/** One row to write. `json` is `data` as text, made once for the event and good for the table as well. */
+export type StoredRow =
+  | { readonly entityId: string; readonly data: EntityData; readonly json: string }
+  | { readonly entityId: string; readonly data: null; readonly json: null };
+
+/** Where a service keeps entities of one type. Both work on a whole batch: one statement each. */
+export interface EntityStore {
+  /**
+   * Reads entities inside the caller's transaction (`app.tenant` is set).
+   * @returns what exists, by entity id
+   */
+  load(tx: Tx, tenantId: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, EntityData>>;
+  /** Writes entities, `data: null` deletes; ids are distinct. An entity may or may not exist. */
+  store(tx: Tx, tenantId: string, rows: readonly StoredRow[]): Promise<void>;
+}
+
+/** One entity type: what sync-service is told (EntityTypeRegistration), the push handler and the store. */
+export interface EntityDefinition
+  extends Omit<EntityTypeRegistration, 'eventSubjects' | 'pushSubject' | 'snapshotSubject'>, EntityStore {
+  readonly handle: PushHandlerFunction;
+  /**
+   * append_only: says whether an entity sent again under its id is the stored one (then answered as applied) or another
+   * (rejected, `entity_exists`). Deep equality when not given; give one that skips what the server stamps.
+   */
+  readonly sameContent?: (stored: EntityData, sent: EntityData) => boolean;
+}
+
+/** @throws TypeError when a name cannot be registered, so that a typing error shows at start */
+export function defineEntity(definition: EntityDefinition): EntityDefinition {
+  if (!/^[a-z][a-z0-9_-]{0,63}$/.test(definition.entityType)) {
+    throw new TypeError(
+      `entityType ${JSON.stringify(definition.entityType)} must match ^[a-z][a-z0-9_-]{0,63}$`,
+    );
+  }
+  return definition;
+}
+
+/**
+ * Applies the mutation.
+ * @param data the entity as it is to be stored and shown; null deletes it
+ * @param options `also`: changes of other entities of this service, in the same transaction
+ */
+export function accept(
+  data: EntityData | null,
+  options: { readonly also?: readonly ServerChange[] } = {},
+): Accepted {
+  return { kind: 'accepted', data, also: options.also ?? [] };
+}
+
+/**
+ * Refuses the mutation for ever: the device drops it and shows why.
+ * @param code `^[a-z][a-z0-9_]{0,63}$`; protocol v1 names `forbidden` and `data_invalid`
+ * @param message for developers, cut to 1000 characters; names the field of `data_invalid`
+ * @throws TypeError for a code that the protocol does not allow
+ */
+export function reject(code: string, message: string): Rejected {
+  if (!/^[a-z][a-z0-9_]{0,63}$/.test(code))
+    throw new TypeError(`${JSON.stringify(code)} is not an outcome code`);
+  return { kind: 'rejected', code, message };
+}
+
+/**
+ * The entity that a mutation asks for: `put` and `append` bring all of it, `patch` sets fields of the current one,
+ * `delete` leaves nothing.
+ * @returns null for `delete`
+ */
+export function mutatedData(mutation: PushedMutation, current: EntityData | null): EntityData | null {
+  if (mutation.op === 'delete') return null;
+  if (mutation.op === 'patch') return { ...current, ...mutation.data };
+  return mutation.data ?? {};
+}

@@ -1,0 +1,22 @@
+export { accept, defineEntity, mutatedData, reject } from './entity-definition.ts';
+export type {
+  Accepted,
+  EntityData,
+  EntityDefinition,
+  EntityStore,
+  HandlerAnswer,
+  HandlerContext,
+  PushHandlerFunction,
+  Rejected,
+  ServerChange,
+  StoredRow,
+} from './entity-definition.ts';
+export { jsonEntityStore, jsonEntityTableSql } from './json-entity-store.ts';
+export { OwnerTables1700000000100, ownerMigrations } from './migration.ts';
+export { startOwner } from './start-owner.ts';
+export type { Owner, OwnerOptions } from './start-owner.ts';
+export { InvalidChangeError } from './change-entities.ts';
+export type { ChangeResult } from './change-entities.ts';
+export { MAX_ENTITY_BYTES } from './domain-event-outbox.ts';
+export { RegistrationFaultError } from './service-registration.ts';
+export type { OwnerLogger, OwnerMetrics, PushReport } from './ports.ts';

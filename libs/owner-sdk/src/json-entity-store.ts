@@ -1,0 +1,61 @@
+import type { Tx } from '@sync/postgres';
+import { tenantPolicySql } from '@sync/postgres';
+import type { EntityData, EntityStore, StoredRow } from './entity-definition.ts';
+
+const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
+
+/**
+ * A store for services that keep an entity as one JSON column: `load` and `store` are one prepared statement each.
+ *
+ * @param table made by {@link jsonEntityTableSql}
+ * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,40}$`
+ */
+export function jsonEntityStore(table: string): EntityStore {
+  assertTableName(table);
+  const loadText = `SELECT entity_id, data FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($2::text[])`;
+  // One statement for both: a device's batch mixes edits and deletions, and each statement is a round trip.
+  const storeText = `
+    WITH r AS (SELECT * FROM json_to_recordset($2::json) AS r (id text, data jsonb)),
+    gone AS (DELETE FROM ${table} t USING r WHERE t.tenant_id = $1 AND t.entity_id = r.id AND r.data IS NULL)
+    INSERT INTO ${table} (tenant_id, entity_id, data)
+    SELECT $1, r.id, r.data FROM r WHERE r.data IS NOT NULL ORDER BY r.id
+    ON CONFLICT (tenant_id, entity_id) DO UPDATE SET data = excluded.data`;
+  return {
+    async load(tx: Tx, tenantId: string, entityIds: readonly string[]) {
+      const rows = await tx.call<{ entity_id: string; data: EntityData }>(`load_${table}`, loadText, [
+        tenantId,
+        entityIds,
+      ]);
+      return new Map(rows.map((row) => [row.entity_id, row.data]));
+    },
+    async store(tx: Tx, tenantId: string, rows: readonly StoredRow[]) {
+      await tx.call(`store_${table}`, storeText, [tenantId, rowsAsJson(rows)]);
+    },
+  };
+}
+
+/**
+ * SQL for a service's migration: the table of a {@link jsonEntityStore}, with forced row level security.
+ * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,40}$`
+ */
+export function jsonEntityTableSql(table: string): string {
+  assertTableName(table);
+  return `
+    CREATE TABLE ${table} (
+      tenant_id text COLLATE "C" NOT NULL,
+      entity_id text COLLATE "C" NOT NULL,
+      data jsonb NOT NULL,
+      PRIMARY KEY (tenant_id, entity_id)
+    );
+    ${tenantPolicySql(table)}`;
+}
+
+/** The text of each entity is there already; ids match a pattern that needs no escaping in JSON. */
+function rowsAsJson(rows: readonly StoredRow[]): string {
+  return `[${rows.map((row) => `{"id":"${row.entityId}","data":${row.json ?? 'null'}}`).join(',')}]`;
+}
+
+function assertTableName(table: string): void {
+  if (!TABLE_NAME.test(table))
+    throw new RangeError(`Table name ${JSON.stringify(table)} must match ${TABLE_NAME}`);
+}

@@ -1,0 +1,147 @@
+import { appendToOutbox } from '@sync/messaging';
+import { isUnavailable, retryConflicts, type Database, type Tx } from '@sync/postgres';
+import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/protocol';
+import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
+import { packEvents } from '../domain-event-outbox.ts';
+import type { EntityDefinition } from '../entity-definition.ts';
+import { lockVersions } from '../entity-version.ts';
+import type { OwnerLogger } from '../ports.ts';
+import { decidePush, type EntityNow, type PushDecision } from './decide-push.ts';
+import { PushRaceError, findAnswers, writeVersionsAndAnswers } from './push-store.ts';
+
+export interface PushContext extends OwnerContext {
+  readonly database: Database;
+  readonly logger: OwnerLogger;
+  readonly now: () => Date;
+}
+
+const MAX_RACES = 5;
+
+/**
+ * Answers one batch of mutations of one entity type in one transaction: lock versions → inbox → load → decide → versions and
+ * answers → store → outbox. Eight round trips whatever the size of the batch, BEGIN and COMMIT included; six when all
+ * entities are new and none is looked up.
+ *
+ * The inbox is read after the lock: a repetition that runs beside the first attempt waits there, and then finds the answer.
+ *
+ * When the service's own `load` or `store` fails, the batch is taken apart and each entity gets its own transaction, so
+ * that one bad row does not hold back the others.
+ *
+ * @returns the answers given; a mutation without one is to be sent again
+ * @throws the driver's error when Postgres is away; nothing was committed, or the outcome is unknown and a repetition finds it
+ */
+export async function answerPush(
+  context: PushContext,
+  definition: EntityDefinition,
+  request: OwnerPushRequest,
+): Promise<OwnerPushResult[]> {
+  const { tenantId, mutations } = request;
+  try {
+    return await answerTogether(context, definition, tenantId, mutations);
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    const lanes = [...Map.groupBy(mutations, (mutation) => mutation.entityId).values()];
+    logUnanswered(
+      context,
+      definition,
+      mutations.slice(0, 1),
+      error,
+      'a batch failed and is taken apart by entity',
+    );
+    const results: OwnerPushResult[] = [];
+    for (const lane of lanes) results.push(...(await answerLane(context, definition, tenantId, lane)));
+    return results;
+  }
+}
+
+async function answerLane(
+  context: PushContext,
+  definition: EntityDefinition,
+  tenantId: string,
+  lane: readonly PushedMutation[],
+): Promise<OwnerPushResult[]> {
+  try {
+    return await answerTogether(context, definition, tenantId, lane);
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    logUnanswered(context, definition, lane, error, 'no answer: the service’s load or store failed');
+    return [];
+  }
+}
+
+async function answerTogether(
+  context: PushContext,
+  definition: EntityDefinition,
+  tenantId: string,
+  mutations: readonly PushedMutation[],
+): Promise<OwnerPushResult[]> {
+  for (let race = 1; ; race += 1) {
+    try {
+      const decision = await retryConflicts(() =>
+        context.database.inTenant(tenantId, (tx) => transact(tx, context, definition, tenantId, mutations)),
+      );
+      for (const { mutation, error } of decision.unanswered) {
+        logUnanswered(context, definition, [mutation], error, 'no answer: the push handler threw');
+      }
+      return [...decision.results];
+    } catch (error) {
+      if (!(error instanceof PushRaceError) || race === MAX_RACES) throw error;
+    }
+  }
+}
+
+async function transact(
+  tx: Tx,
+  context: PushContext,
+  definition: EntityDefinition,
+  tenantId: string,
+  mutations: readonly PushedMutation[],
+): Promise<PushDecision> {
+  const { entityType } = definition;
+  const nowIso = context.now().toISOString();
+  const entityIds = [...new Set(mutations.map((mutation) => mutation.entityId))].sort();
+  const versions = await lockVersions(tx, tenantId, entityType, entityIds);
+  const mutationIds = mutations.map((mutation) => mutation.mutationId);
+  const answered = await findAnswers(tx, tenantId, mutationIds);
+  const alive = [...versions].filter(([, version]) => !version.deleted).map(([entityId]) => entityId);
+  const loaded = alive.length === 0 ? new Map() : await definition.load(tx, tenantId, alive);
+  const entities = new Map<string, EntityNow>();
+  for (const [entityId, version] of versions) {
+    entities.set(entityId, { ...version, data: loaded.get(entityId) ?? null });
+  }
+  const state = { service: context.service, tenantId, nowIso, answered, entities };
+  const decision = decidePush(definition, state, mutations);
+  await write(tx, context, definition, tenantId, decision, nowIso);
+  return decision;
+}
+
+async function write(
+  tx: Tx,
+  context: PushContext,
+  definition: EntityDefinition,
+  tenantId: string,
+  decision: PushDecision,
+  nowIso: string,
+): Promise<void> {
+  const { changed, final } = decision;
+  if (final.length > 0) {
+    await writeVersionsAndAnswers(tx, tenantId, definition.entityType, { changed, final, nowIso });
+  }
+  if (changed.size > 0) {
+    const rows = [...changed].map(([entityId, { data, json }]) => storedRow(entityId, data, json));
+    await definition.store(tx, tenantId, rows);
+    await appendToOutbox(tx, packEvents(context.service, decision.events));
+  }
+  if (decision.also.length > 0) await changeEntities(tx, context, tenantId, decision.also, { nowIso });
+}
+
+function logUnanswered(
+  { logger }: PushContext,
+  { entityType }: EntityDefinition,
+  mutations: readonly PushedMutation[],
+  error: unknown,
+  message: string,
+): void {
+  const mutationIds = mutations.slice(0, 10).map((mutation) => mutation.mutationId);
+  logger.error({ err: error, entityType, mutationIds }, message);
+}

@@ -1,0 +1,244 @@
+import { isDeepStrictEqual } from 'node:util';
+import { LIMITS, findUnstorable, type OwnerPushResult, type PushedMutation } from '@sync/protocol';
+import {
+  canonicalClockJson,
+  clockSize,
+  counterOf,
+  mergeClocks,
+  serviceReplica,
+  type VectorClock,
+} from '@sync/vector-clock';
+import { MAX_ENTITY_BYTES, type EventDraft } from '../domain-event-outbox.ts';
+import {
+  reject,
+  type Accepted,
+  type EntityData,
+  type EntityDefinition,
+  type HandlerAnswer,
+  type Rejected,
+  type ServerChange,
+} from '../entity-definition.ts';
+
+/** An entity as a batch finds it, and as its mutations change it. Revision 0: it never existed. */
+export interface EntityNow {
+  readonly revision: number;
+  readonly clock: VectorClock;
+  readonly deleted: boolean;
+  readonly data: EntityData | null;
+}
+
+/** An entity that a batch changed. */
+export interface ChangedEntity extends EntityNow {
+  /** Revision before the batch; 0 creates the row. */
+  readonly baseRevision: number;
+  /** `data` as text. */
+  readonly json: string | null;
+}
+
+export interface PushState {
+  readonly service: string;
+  readonly tenantId: string;
+  readonly nowIso: string;
+  /** Final answers that the inbox has. */
+  readonly answered: ReadonlyMap<string, OwnerPushResult>;
+  /** Entities that exist, or did and were deleted. */
+  readonly entities: ReadonlyMap<string, EntityNow>;
+}
+
+/** What a batch comes to. Nothing of it has happened yet. */
+export interface PushDecision {
+  /** In the order of the request, without the unanswered. */
+  readonly results: readonly OwnerPushResult[];
+  /** The new final answers, to be kept for ever. Conflicts are not final: the gateway decides anew and comes again. */
+  readonly final: readonly OwnerPushResult[];
+  readonly changed: ReadonlyMap<string, ChangedEntity>;
+  readonly events: readonly EventDraft[];
+  readonly also: readonly ServerChange[];
+  /** Mutations whose handler threw, and those behind them in the same entity; they come again. */
+  readonly unanswered: readonly { readonly mutation: PushedMutation; readonly error: unknown }[];
+}
+
+const MAX_MESSAGE_LENGTH = 1000;
+const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: null };
+
+/**
+ * Decides a batch: pure, `(state, mutations) → what to answer and what to write`.
+ *
+ * 1. What the inbox knows keeps its answer.
+ * 2. `expectedRevision` must be the entity's revision, counted with what this batch did to it; else `conflict`. append_only
+ *    has no revisions to expect: the id exists or not.
+ * 3. The handler decides; accepted data must be storable and within bounds.
+ * 4. The entity's clock becomes the merge of its own and the mutation's.
+ */
+export function decidePush(
+  definition: EntityDefinition,
+  state: PushState,
+  mutations: readonly PushedMutation[],
+): PushDecision {
+  return new PushDecider(definition, state).decide(mutations);
+}
+
+class PushDecider {
+  readonly #definition: EntityDefinition;
+  readonly #state: PushState;
+  readonly #serviceReplica: string;
+  readonly #results = new Map<string, OwnerPushResult>();
+  readonly #final: OwnerPushResult[] = [];
+  readonly #changed = new Map<string, ChangedEntity>();
+  readonly #events: EventDraft[] = [];
+  readonly #also: ServerChange[] = [];
+  readonly #unanswered: { mutation: PushedMutation; error: unknown }[] = [];
+  /** Entity → why its lane stopped: what follows a failed mutation expects its effect. */
+  readonly #stopped = new Map<string, unknown>();
+
+  constructor(definition: EntityDefinition, state: PushState) {
+    this.#definition = definition;
+    this.#state = state;
+    this.#serviceReplica = serviceReplica(state.service);
+  }
+
+  decide(mutations: readonly PushedMutation[]): PushDecision {
+    for (const mutation of mutations) this.#decideOne(mutation);
+    const distinct = new Set(mutations.map((mutation) => mutation.mutationId));
+    return {
+      results: [...distinct].flatMap((mutationId) => this.#results.get(mutationId) ?? []),
+      final: this.#final,
+      changed: this.#changed,
+      events: this.#events,
+      also: this.#also,
+      unanswered: this.#unanswered,
+    };
+  }
+
+  #decideOne(mutation: PushedMutation): void {
+    const { mutationId, entityId } = mutation;
+    if (this.#results.has(mutationId)) return;
+    const known = this.#state.answered.get(mutationId);
+    if (known) {
+      this.#results.set(mutationId, known);
+      return;
+    }
+    if (this.#stopped.has(entityId)) {
+      this.#unanswered.push({ mutation, error: this.#stopped.get(entityId) });
+      return;
+    }
+    const now = this.#changed.get(entityId) ?? this.#state.entities.get(entityId) ?? NOT_EXISTING;
+    try {
+      const result =
+        this.#definition.policy === 'append_only' ? this.#append(mutation, now) : this.#change(mutation, now);
+      this.#results.set(mutationId, result);
+      if (result.status !== 'conflict') this.#final.push(result);
+    } catch (error) {
+      this.#stopped.set(entityId, error);
+      this.#unanswered.push({ mutation, error });
+    }
+  }
+
+  #change(mutation: PushedMutation, now: EntityNow): OwnerPushResult {
+    const { mutationId, expectedRevision } = mutation;
+    if (now.revision !== expectedRevision) {
+      const { revision, clock, data, deleted } = now;
+      return { mutationId, status: 'conflict', current: { revision, clock, data, deleted } };
+    }
+    return this.#settle(mutation, now, this.#ask(mutation, now.data));
+  }
+
+  /** An append never conflicts: the id is new, or this is the stored entity again, or it is another under a used id. */
+  #append(mutation: PushedMutation, now: EntityNow): OwnerPushResult {
+    const { mutationId, op } = mutation;
+    if (op !== 'append') {
+      return rejected(mutationId, reject('append_only_violation', `${op} on an append_only entity type`));
+    }
+    const answer = this.#ask(mutation, null);
+    if (now.revision === 0 || answer.kind === 'rejected') return this.#settle(mutation, now, answer);
+    const same = this.#definition.sameContent ?? isDeepStrictEqual;
+    if (now.data !== null && answer.data !== null && same(now.data, answer.data)) {
+      return { mutationId, status: 'applied', revision: now.revision, clock: now.clock };
+    }
+    return rejected(mutationId, reject('entity_exists', 'This id is taken by an entity with other content'));
+  }
+
+  #ask(mutation: PushedMutation, current: EntityData | null): HandlerAnswer {
+    const { tenantId, nowIso } = this.#state;
+    const { userId, deviceId } = mutation;
+    return this.#definition.handle(mutation, current, { tenantId, userId, deviceId, nowIso });
+  }
+
+  #settle(mutation: PushedMutation, now: EntityNow, answer: HandlerAnswer): OwnerPushResult {
+    const { mutationId } = mutation;
+    if (answer.kind === 'rejected') return rejected(mutationId, answer);
+    const json = answer.data === null ? null : JSON.stringify(answer.data);
+    const clock = mergeClocks(now.clock, mutation.clock);
+    const refusal = refuseData(answer.data, json) ?? this.#refuseClock(clock);
+    if (refusal) return rejected(mutationId, refusal);
+    return this.#apply(mutation, now, { answer, json, clock });
+  }
+
+  /** One entry stays free for the service's own changes, which nobody can reject. */
+  #refuseClock(clock: VectorClock): Rejected | null {
+    const own = counterOf(clock, this.#serviceReplica) > 0 ? 0 : 1;
+    if (clockSize(clock) + own <= LIMITS.clockEntries) return null;
+    return reject(
+      'clock_full',
+      `The entity’s clock has ${LIMITS.clockEntries} entries and takes no further device`,
+    );
+  }
+
+  #apply(
+    mutation: PushedMutation,
+    now: EntityNow,
+    next: { readonly answer: Accepted; readonly json: string | null; readonly clock: VectorClock },
+  ): OwnerPushResult {
+    const { mutationId, entityId, deviceId, occurredAt } = mutation;
+    const { answer, json, clock } = next;
+    const revision = now.revision + 1;
+    const baseRevision = this.#changed.get(entityId)?.baseRevision ?? now.revision;
+    this.#changed.set(entityId, {
+      baseRevision,
+      revision,
+      clock,
+      deleted: answer.data === null,
+      data: answer.data,
+      json,
+    });
+    const entityClock = canonicalClockJson(clock);
+    const ownClock = now.revision === 0 ? entityClock : canonicalClockJson(mutation.clock);
+    this.#events.push({
+      tenantId: this.#state.tenantId,
+      entityType: this.#definition.entityType,
+      entityId,
+      revision,
+      schemaVersion: this.#definition.schemaVersion,
+      timeIso: this.#state.nowIso,
+      entityClock,
+      mutation: { mutationId, clock: ownClock, deviceId, occurredAt },
+      json,
+    });
+    this.#also.push(...answer.also);
+    return { mutationId, status: 'applied', revision, clock };
+  }
+}
+
+/** A message may quote the data, and must not make the answer itself unstorable. */
+function rejected(mutationId: string, { code, message }: Rejected): OwnerPushResult {
+  const storable = message.toWellFormed().replaceAll('\0', '\ufffd').slice(0, MAX_MESSAGE_LENGTH);
+  return { mutationId, status: 'rejected', code, message: storable };
+}
+
+/** What JSON.stringify writes for a NUL character or half a surrogate pair, neither of which Postgres stores as jsonb. */
+const UNSTORABLE_ESCAPE = /\\u(?:0000|d[89a-f])/i;
+
+/**
+ * Data that the database would refuse is answered here: thrown at the insert, it would take the whole batch with it.
+ * @param json `data` as text
+ */
+export function refuseData(data: EntityData | null, json: string | null): Rejected | null {
+  if (data === null || json === null) return null;
+  // UTF-16 units first: counting bytes of every small entity costs more than it finds.
+  if (json.length * 3 > MAX_ENTITY_BYTES && Buffer.byteLength(json) > MAX_ENTITY_BYTES) {
+    return reject('data_too_large', `An entity has at most ${MAX_ENTITY_BYTES} bytes as JSON`);
+  }
+  if (!UNSTORABLE_ESCAPE.test(json)) return null;
+  const fault = findUnstorable(data);
+  return fault && reject('data_invalid', `${fault.path}: ${fault.message}`);
+}

@@ -1,0 +1,59 @@
+import { RemoteError } from '@sync/messaging';
+import { OwnerPushRequest, validator, type OwnerPushReply, type OwnerPushResult } from '@sync/protocol';
+import type { EntityDefinition } from '../entity-definition.ts';
+import type { OwnerMetrics } from '../ports.ts';
+import { faultsText, unavailableOr } from '../request-faults.ts';
+import { answerPush, type PushContext } from './answer-push.ts';
+
+const checkRequest = validator(OwnerPushRequest);
+
+/** Below the responder's own bound, so that too large a reply becomes a shorter one and not an error. */
+const MAX_RESULTS_BYTES = 960_000;
+
+/**
+ * The edge of `sync.push.v1.<service>.<entityType>`: decodes, calls {@link answerPush}, kicks the relay, encodes.
+ * @throws RemoteError `schema_invalid` for a request that is not an OwnerPushRequest of this entity type, `unavailable`
+ *   while Postgres is away
+ */
+export async function respondToPush(
+  context: PushContext & { readonly metrics: OwnerMetrics; readonly kick: () => void },
+  definition: EntityDefinition,
+  value: unknown,
+): Promise<OwnerPushReply> {
+  const startedMs = performance.now();
+  const request = checkRequest(value);
+  if (!request.ok) {
+    throw new RemoteError('schema_invalid', `not an OwnerPushRequest: ${faultsText(request.faults)}`);
+  }
+  const foreign = request.value.mutations.findIndex(({ entityType }) => entityType !== definition.entityType);
+  if (foreign >= 0) {
+    const path = `/mutations/${foreign}/entityType`;
+    throw new RemoteError('schema_invalid', `${path} must be ${definition.entityType} on this subject`);
+  }
+  const results = await answerPush(context, definition, request.value).catch(unavailableOr);
+  const counts = { applied: 0, rejected: 0, conflict: 0 };
+  for (const { status } of results) counts[status] += 1;
+  if (counts.applied > 0) context.kick();
+  context.metrics.pushed({
+    entityType: definition.entityType,
+    applied: counts.applied,
+    rejected: counts.rejected,
+    conflicts: counts.conflict,
+    unanswered: request.value.mutations.length - results.length,
+    durationMs: performance.now() - startedMs,
+  });
+  return { results: cutToBytes(results) };
+}
+
+/**
+ * Results that do not fit one message are left out: their mutations come again and are answered from the inbox. The
+ * first always fits, so that every repetition gets further.
+ */
+export function cutToBytes(results: readonly OwnerPushResult[]): OwnerPushResult[] {
+  let bytes = 0;
+  const over = results.findIndex((result, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(result)) + 1;
+    return bytes > MAX_RESULTS_BYTES && index > 0;
+  });
+  return over < 0 ? [...results] : results.slice(0, over);
+}

@@ -1,0 +1,110 @@
+import type { Tx } from '@sync/postgres';
+import type { OwnerPushResult } from '@sync/protocol';
+import type { ChangedEntity } from './decide-push.ts';
+
+/** The final answers that earlier attempts left. */
+export async function findAnswers(
+  tx: Tx,
+  tenantId: string,
+  mutationIds: readonly string[],
+): Promise<Map<string, OwnerPushResult>> {
+  const rows = await tx.call<{ mutation_id: string; result: OwnerPushResult }>(
+    'sync_find_answers',
+    `SELECT mutation_id, result FROM sync_mutation_inbox
+     WHERE tenant_id = $1 AND mutation_id = ANY ($2::uuid[])`,
+    [tenantId, mutationIds],
+  );
+  return new Map(rows.map((row) => [row.mutation_id, row.result]));
+}
+
+/**
+ * Somebody else created one of the entities, or answered one of the mutations, after this transaction looked. It must
+ * roll back; the next attempt sees what the other did.
+ */
+export class PushRaceError extends Error {
+  override readonly name = 'PushRaceError';
+}
+
+const WRITE_PUSH = `
+WITH changed AS (
+  SELECT * FROM json_to_recordset($3::json)
+    AS r (id text, base bigint, revision bigint, clock jsonb, deleted boolean) ORDER BY id
+), tenant AS (
+  INSERT INTO sync_tenant (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING
+), updated AS (
+  UPDATE sync_entity e SET revision = r.revision, clock = r.clock, deleted = r.deleted, changed_at = $5
+  FROM changed r
+  WHERE e.tenant_id = $1 AND e.entity_type = $2 AND e.entity_id = r.id AND r.base > 0
+  RETURNING 1
+), created AS (
+  INSERT INTO sync_entity (tenant_id, entity_type, entity_id, revision, clock, deleted, changed_at)
+  SELECT $1, $2, id, revision, clock, deleted, $5 FROM changed WHERE base = 0 ORDER BY id
+  ON CONFLICT DO NOTHING RETURNING 1
+), answered AS (
+  INSERT INTO sync_mutation_inbox (tenant_id, mutation_id, result)
+  SELECT $1, (result ->> 'mutationId')::uuid, result FROM json_array_elements($4::json) AS result
+  ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT (SELECT count(*) FROM updated)::int4 + (SELECT count(*) FROM created)::int4 AS entities,
+       (SELECT count(*) FROM answered)::int4 AS answers`;
+
+/**
+ * Writes versions and answers of a batch in one statement. Creating is a plain insert: under read committed it waits for a
+ * concurrent creator of the same id and then does nothing, which the count shows.
+ *
+ * @throws PushRaceError
+ */
+export async function writeVersionsAndAnswers(
+  tx: Tx,
+  tenantId: string,
+  entityType: string,
+  batch: {
+    readonly changed: ReadonlyMap<string, ChangedEntity>;
+    readonly final: readonly OwnerPushResult[];
+    readonly nowIso: string;
+  },
+): Promise<void> {
+  const changed = [...batch.changed].map(([id, entity]) => ({
+    id,
+    base: entity.baseRevision,
+    revision: entity.revision,
+    clock: entity.clock,
+    deleted: entity.deleted,
+  }));
+  const [written] = await tx.call<{ entities: number; answers: number }>('sync_write_push', WRITE_PUSH, [
+    tenantId,
+    entityType,
+    JSON.stringify(changed),
+    JSON.stringify(batch.final),
+    batch.nowIso,
+  ]);
+  if (written?.entities !== changed.length || written.answers !== batch.final.length) {
+    throw new PushRaceError(
+      'Another transaction created one of these entities or answered one of these mutations',
+    );
+  }
+}
+
+/**
+ * Forgets answers older than `retentionDays`, at most `limit` rows a call.
+ * @returns how many were forgotten
+ */
+export async function pruneAnswers(
+  tx: Tx,
+  tenantId: string,
+  retentionDays: number,
+  limit: number,
+): Promise<number> {
+  const [pruned] = await tx.call<{ count: number }>(
+    'sync_prune_answers',
+    `WITH old AS (
+       SELECT mutation_id FROM sync_mutation_inbox
+       WHERE tenant_id = $1 AND at < now() - make_interval(days => $2) LIMIT $3
+     ), gone AS (
+       DELETE FROM sync_mutation_inbox i USING old
+       WHERE i.tenant_id = $1 AND i.mutation_id = old.mutation_id RETURNING 1
+     ) SELECT count(*)::int4 AS count FROM gone`,
+    [tenantId, retentionDays, limit],
+  );
+  return pruned?.count ?? 0;
+}

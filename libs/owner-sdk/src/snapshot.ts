@@ -1,0 +1,144 @@
+import type { Database, Tx } from '@sync/postgres';
+import type { SnapshotEntity, SnapshotPage, SnapshotRequest } from '@sync/protocol';
+import type { EntityData, EntityDefinition } from './entity-definition.ts';
+import type { VersionRow } from './entity-version.ts';
+
+/** Thrown for a cursor that this service did not give. */
+export class SnapshotCursorError extends Error {
+  override readonly name = 'SnapshotCursorError';
+}
+
+interface Position {
+  readonly tenantId: string;
+  readonly entityId: string;
+}
+
+type SnapshotRow = VersionRow & { readonly tenant_id: string; readonly changed_at: Date };
+
+/** Tenants looked through in one transaction: thousands of small ones should not cost a transaction each. */
+const TENANTS_PER_STEP = 100;
+/** Entities read at once: what has to fit into memory before the page is found to be full. */
+const ENTITIES_PER_STEP = 100;
+/** A page travels in one NATS message. */
+const MAX_PAGE_BYTES = 768 * 1024;
+
+/**
+ * One page of all entities of a type, deleted ones included, in the order (tenant, entity id). Entities created behind the cursor are
+ * not shown; their events are. FOR SHARE keeps the data of the page at the revision shown beside it.
+ *
+ * @returns `next: null` at the end; a page may be shorter than `limit` before it
+ * @throws SnapshotCursorError
+ */
+export async function readSnapshotPage(
+  database: Database,
+  definition: EntityDefinition,
+  request: SnapshotRequest,
+): Promise<SnapshotPage> {
+  const page = new PageInProgress(request.limit);
+  let position = request.cursor === null ? { tenantId: '', entityId: '' } : decodeCursor(request.cursor);
+  for (;;) {
+    const tenantIds = await tenantsFrom(database, position.tenantId);
+    const lastTenant = tenantIds.at(-1);
+    if (lastTenant === undefined) return page.end();
+    for (;;) {
+      const step = Math.min(ENTITIES_PER_STEP, page.missing);
+      const rows = await database.inTenant(tenantIds, (tx) => readRows(tx, definition, position, step));
+      const full = page.add(rows);
+      if (full) return full;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < step) break;
+      position = { tenantId: last.tenantId, entityId: last.entityId };
+    }
+    if (tenantIds.length < TENANTS_PER_STEP) return page.end();
+    // '~' is the last character that an id may have: after every entity of the step's last tenant.
+    position = { tenantId: lastTenant, entityId: '~'.repeat(129) };
+  }
+}
+
+class PageInProgress {
+  readonly #limit: number;
+  readonly #entities: SnapshotEntity[] = [];
+  #bytes = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get missing(): number {
+    return this.#limit - this.#entities.length;
+  }
+
+  /** @returns the page when it is full; the first entity fits always */
+  add(entities: readonly SnapshotEntity[]): SnapshotPage | null {
+    for (const entity of entities) {
+      this.#bytes += Buffer.byteLength(JSON.stringify(entity)) + 1;
+      if (this.#bytes > MAX_PAGE_BYTES && this.#entities.length > 0) return this.#cut();
+      this.#entities.push(entity);
+    }
+    return this.missing === 0 ? this.#cut() : null;
+  }
+
+  end(): SnapshotPage {
+    return { entities: this.#entities, next: null };
+  }
+
+  #cut(): SnapshotPage {
+    const last = this.#entities.at(-1);
+    const next = last ? Buffer.from(`${last.tenantId}\0${last.entityId}`).toString('base64url') : null;
+    return { entities: this.#entities, next };
+  }
+}
+
+/** The tenant of the position itself comes first: its page may go on. */
+async function tenantsFrom(database: Database, tenantId: string): Promise<string[]> {
+  const rows = await database.call<{ tenant_id: string }>(
+    'sync_snapshot_tenants',
+    'SELECT tenant_id FROM sync_tenant WHERE tenant_id >= $1 ORDER BY tenant_id LIMIT $2',
+    [tenantId, TENANTS_PER_STEP],
+  );
+  return rows.map((row) => row.tenant_id);
+}
+
+async function readRows(
+  tx: Tx,
+  definition: EntityDefinition,
+  after: Position,
+  limit: number,
+): Promise<SnapshotEntity[]> {
+  const rows = await tx.call<SnapshotRow>(
+    'sync_snapshot_rows',
+    `SELECT tenant_id, entity_id, revision, clock, deleted, changed_at FROM sync_entity
+     WHERE entity_type = $1 AND (tenant_id, entity_id) > ($2, $3)
+       AND tenant_id = ANY (string_to_array(current_setting('app.tenant'), ','))
+     ORDER BY tenant_id, entity_id LIMIT $4 FOR SHARE`,
+    [definition.entityType, after.tenantId, after.entityId, limit],
+  );
+  const found: SnapshotEntity[] = [];
+  for (const [tenantId, ofTenant] of Map.groupBy(rows, (row) => row.tenant_id)) {
+    const alive = ofTenant.filter((row) => !row.deleted).map((row) => row.entity_id);
+    const data =
+      alive.length === 0 ? new Map<string, EntityData>() : await definition.load(tx, tenantId, alive);
+    found.push(...ofTenant.map((row) => entityOf(row, data.get(row.entity_id) ?? null)));
+  }
+  return found;
+}
+
+function entityOf(row: SnapshotRow, data: EntityData | null): SnapshotEntity {
+  return {
+    tenantId: row.tenant_id,
+    entityId: row.entity_id,
+    revision: Number(row.revision),
+    clock: row.clock,
+    data: row.deleted ? null : { ...data },
+    deleted: row.deleted,
+    changedAt: row.changed_at.toISOString(),
+  };
+}
+
+function decodeCursor(cursor: string): Position {
+  const [tenantId, entityId, ...rest] = Buffer.from(cursor, 'base64url').toString('utf8').split('\0');
+  if (tenantId === undefined || entityId === undefined || rest.length > 0) {
+    throw new SnapshotCursorError('The snapshot cursor is not one of this service');
+  }
+  return { tenantId, entityId };
+}
