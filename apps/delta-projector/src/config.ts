@@ -1,0 +1,57 @@
+import { type ConfigOf, readConfig } from '@sync/service-kit';
+
+/** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
+const OPTIONS = {
+  port: {
+    env: 'PORT',
+    type: 'port',
+    default: 0,
+    desc: 'HTTP port for health and metrics; 0 takes a free one',
+  },
+  host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
+  natsUrl: { env: 'NATS_URL', type: 'string', desc: 'nats://host:port' },
+  databaseUrl: { env: 'DATABASE_URL', type: 'string', desc: 'Postgres as the app role' },
+  databaseOwnerUrl: {
+    env: 'DATABASE_OWNER_URL',
+    type: 'string',
+    optional: true,
+    desc: 'Postgres as the owner role; when set, migrations run at start',
+  },
+  databasePoolSize: {
+    env: 'DATABASE_POOL_SIZE',
+    type: 'int',
+    default: 12,
+    min: 4,
+    max: 200,
+    desc: 'Postgres connections of one worker; each partition it holds needs one, relay and backfill a few more',
+  },
+  origin: {
+    env: 'ORIGIN',
+    type: 'string',
+    default: 'main',
+    desc: 'name of this region in cursors; never change it while devices hold cursors',
+  },
+  reconcileIntervalS: {
+    env: 'RECONCILE_INTERVAL_S',
+    type: 'int',
+    default: 900,
+    min: 5,
+    desc: 'seconds between two comparisons with the snapshot of a service that publishes plain CloudEvents',
+  },
+  deadLetterDays: {
+    env: 'DEAD_LETTER_DAYS',
+    type: 'int',
+    default: 30,
+    min: 1,
+    max: 3650,
+    desc: 'days a dead letter is kept after it was replayed',
+  },
+  logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
+} as const;
+
+export type ProjectorConfig = ConfigOf<typeof OPTIONS>;
+
+/** @throws ConfigError naming every missing or malformed variable */
+export function readProjectorConfig(env: Readonly<Record<string, string | undefined>>): ProjectorConfig {
+  return readConfig(OPTIONS, env);
+}

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { MessagingTables1700000000000 } from '@sync/messaging';
+import type { MigrationClass, RepeatableScript } from '@sync/postgres';
+import { CreateProjection1764000000000 } from './create-projection.ts';
+
+/** In the order of their timestamps. */
+export const MIGRATIONS: readonly MigrationClass[] = [
+  MessagingTables1700000000000,
+  CreateProjection1764000000000,
+];
+
+const SCRIPTS = [
+  'projection/load-heads.sql',
+  'projection/save-projection.sql',
+  'dead-letters/record-dead-letters.sql',
+] as const;
+
+/** SQL functions, installed again whenever their text changes; each lives beside the store that calls it. */
+export const REPEATABLES: readonly RepeatableScript[] = SCRIPTS.map((name) => ({
+  name,
+  sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'),
+}));

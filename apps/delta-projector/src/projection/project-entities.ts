@@ -1,0 +1,183 @@
+import { projectEvent, type DomainChange, type EntityHead, type ProjectionRule } from '@sync/domain';
+import { renderChange, type RenderedChange } from './render-change.ts';
+
+/** An entity across tenants. No part can hold a NUL character. */
+export function entityKey(tenantId: string, entityType: string, entityId: string): string {
+  return `${tenantId}\0${entityType}\0${entityId}`;
+}
+
+/** One event, with everything that its projection needs to know. */
+export interface ProjectableEvent {
+  readonly tenantId: string;
+  readonly change: DomainChange;
+  readonly rule: ProjectionRule;
+  readonly comparesFields: boolean;
+  /** The owner's commit, epoch milliseconds. */
+  readonly committedAtMs: number;
+}
+
+/** What became of one event. A refused one belongs into the dead letters. */
+export type EventResult =
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'refused'; readonly code: string; readonly cause: string };
+
+/** What a batch does to one entity: from the head before its first event to the head after its last. */
+export interface EntityChange {
+  readonly tenantId: string;
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly before: EntityHead | null;
+  readonly after: EntityHead;
+  /** The document's update, of entity types with a document. */
+  readonly update: string | null;
+  readonly comparesFields: boolean;
+  readonly committedAtMs: number;
+}
+
+export interface ProjectedEntities {
+  /** One per event, same order. */
+  readonly results: readonly EventResult[];
+  /** In the order of each entity's last event. */
+  readonly changes: readonly RenderedChange[];
+}
+
+export interface KnownEntities {
+  readonly heads: ReadonlyMap<string, EntityHead>;
+  /** Their events are refused with `entity_quarantined`, so that they stay behind the one that is being looked at. */
+  readonly quarantined: ReadonlySet<string>;
+}
+
+/**
+ * `live`: the first event of an entity that cannot be projected holds back all that follow it. `replay`: each event is tried
+ * on its own; as every event carries the whole entity, a later good one makes up for an earlier bad one.
+ */
+export type ProjectionMode = 'live' | 'replay';
+
+const STALE = { kind: 'stale' } as const;
+const CHANGED = { kind: 'changed' } as const;
+
+/**
+ * Projects a batch: events of one entity follow each other, entities do not touch each other. Pure; throws nothing that an
+ * event could cause.
+ */
+export function projectEntities(
+  events: readonly ProjectableEvent[],
+  known: KnownEntities,
+  mode: ProjectionMode,
+): ProjectedEntities {
+  const results: EventResult[] = Array.from({ length: events.length }, () => STALE);
+  const changes: { readonly last: number; readonly rendered: RenderedChange }[] = [];
+  for (const [key, places] of placesByEntity(events)) {
+    const before = known.heads.get(key) ?? null;
+    const outcome = projectEntity(events, places, before, known.quarantined.has(key), mode);
+    for (const { place, result } of outcome.results) results[place] = result;
+    if (outcome.change === null) continue;
+    const rendered = renderChange(outcome.change);
+    if (rendered.kind === 'too_large') {
+      // Nothing of it was written yet: refusing what changed the entity leaves it as it was.
+      for (const { place, result } of outcome.results)
+        if (result === CHANGED) results[place] = rendered.refusal;
+    } else {
+      changes.push({ last: outcome.last, rendered });
+    }
+  }
+  changes.sort((a, b) => a.last - b.last);
+  return { results, changes: changes.map(({ rendered }) => rendered) };
+}
+
+function placesByEntity(events: readonly ProjectableEvent[]): Map<string, number[]> {
+  const places = new Map<string, number[]>();
+  for (const [place, { tenantId, change }] of events.entries()) {
+    const key = entityKey(tenantId, change.entityType, change.entityId);
+    const known = places.get(key);
+    if (known === undefined) places.set(key, [place]);
+    else known.push(place);
+  }
+  return places;
+}
+
+interface EntityOutcome {
+  readonly results: readonly { readonly place: number; readonly result: EventResult }[];
+  readonly change: EntityChange | null;
+  /** Place of the last event that changed the entity. */
+  readonly last: number;
+}
+
+function projectEntity(
+  events: readonly ProjectableEvent[],
+  places: readonly number[],
+  before: EntityHead | null,
+  quarantined: boolean,
+  mode: ProjectionMode,
+): EntityOutcome {
+  const results: { place: number; result: EventResult }[] = [];
+  let held = quarantined && mode === 'live';
+  let head = before;
+  let change: EntityChange | null = null;
+  let last = -1;
+  for (const place of places) {
+    const event = events[place] as ProjectableEvent;
+    if (held) {
+      results.push({ place, result: heldBack() });
+      continue;
+    }
+    const projected = projectOne(head, event);
+    if (projected.kind === 'changed') {
+      head = projected.head;
+      last = place;
+      change = changeOf(event, before, projected);
+      results.push({ place, result: CHANGED });
+    } else {
+      results.push({ place, result: projected });
+      held = projected.kind === 'refused' && mode === 'live';
+    }
+  }
+  return { results, change, last };
+}
+
+interface ProjectedHead {
+  readonly kind: 'changed';
+  readonly head: EntityHead;
+  readonly update: string | null;
+}
+
+function projectOne(
+  head: EntityHead | null,
+  event: ProjectableEvent,
+): ProjectedHead | Exclude<EventResult, { readonly kind: 'changed' }> {
+  try {
+    const projected = projectEvent(head, event.change, event.rule);
+    switch (projected.kind) {
+      case 'stale':
+        return STALE;
+      case 'poison':
+        return { kind: 'refused', code: projected.code, cause: `${projected.path} (${projected.code})` };
+      case 'changed': {
+        const update = projected.deltas.find((delta) => delta.update !== null)?.update ?? null;
+        return { kind: 'changed', head: projected.head, update };
+      }
+    }
+  } catch (error) {
+    // A fault of ours, not of the event: it must hold back this entity and not the whole partition.
+    return { kind: 'refused', code: 'projection_failed', cause: String(error) };
+  }
+}
+
+function changeOf(
+  { tenantId, change, comparesFields, committedAtMs }: ProjectableEvent,
+  before: EntityHead | null,
+  { head, update }: ProjectedHead,
+): EntityChange {
+  const { entityType, entityId } = change;
+  return { tenantId, entityType, entityId, before, after: head, update, comparesFields, committedAtMs };
+}
+
+/** The result of an event whose entity is quarantined. */
+export function heldBack(): Extract<EventResult, { readonly kind: 'refused' }> {
+  return {
+    kind: 'refused',
+    code: 'entity_quarantined',
+    cause: 'An earlier event of this entity is in the dead letters; this one waits behind it',
+  };
+}

@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import { appendToOutbox } from '@sync/messaging';
+import type { Tx } from '@sync/postgres';
+import { deltaMessages, grantChanges } from './delta-messages.ts';
+import { loadHeads, saveProjection, type EntityRef } from './heads-store.ts';
+import { projectableEvent, type IncomingEvent } from './incoming-event.ts';
+import {
+  entityKey,
+  heldBack,
+  projectEntities,
+  type EventResult,
+  type ProjectableEvent,
+  type ProjectionMode,
+} from './project-entities.ts';
+import type { ProjectedType } from './projected-type.ts';
+import type { RemoteAnswer, RemoteProjector } from './remote-projector.ts';
+import type { RenderedChange } from './render-change.ts';
+import { scopeChanges } from './scope-changes.ts';
+import { syncEventMessages } from './sync-event-messages.ts';
+
+/** What became of one event. `holds`: the later events of its entity must wait behind it. */
+export type EventOutcome =
+  | Exclude<EventResult, { readonly kind: 'refused' }>
+  | { readonly kind: 'refused'; readonly code: string; readonly cause: string; readonly holds: boolean };
+
+/** Where entity types come from; `registry/` implements it. */
+export interface EntityTypes {
+  get(entityType: string): ProjectedType | undefined;
+  /** Looks once for entity types that are not known yet; returns soon whether or not somebody answers. */
+  lookFor(entityTypes: ReadonlySet<string>): Promise<void>;
+}
+
+interface Candidate {
+  readonly place: number;
+  readonly event: ProjectableEvent;
+}
+
+/**
+ * The projection of a batch in the caller's transaction, in at most three statements however long the batch is: heads are locked and
+ * read; heads and scope heads are written; deltas, grants and sync events go to the outbox.
+ *
+ * Who calls it (consumer, backfill, replay) decides what happens to the refused events; nothing of them has been written.
+ */
+export class ProjectEvents {
+  readonly #types: EntityTypes;
+  readonly #remote: RemoteProjector;
+  readonly #origin: string;
+  readonly #now: () => Date;
+
+  constructor(
+    types: EntityTypes,
+    remote: RemoteProjector,
+    options: { readonly origin: string; readonly now?: () => Date },
+  ) {
+    this.#types = types;
+    this.#remote = remote;
+    this.#origin = options.origin;
+    this.#now = options.now ?? (() => new Date());
+  }
+
+  /**
+   * @returns one outcome per event, same order
+   * @throws RemoteProjectionError, or SQLSTATE 40001 and 40P01: roll back and start over
+   */
+  async project(
+    tx: Tx,
+    incoming: readonly IncomingEvent[],
+    mode: ProjectionMode,
+  ): Promise<readonly EventOutcome[]> {
+    await this.#lookForTypes(incoming);
+    const outcomes: EventOutcome[] = incoming.map((event) => this.#examine(event));
+    const answers = await this.#askRemotes(incoming, outcomes);
+    if (mode === 'live') holdBehindFaulty(incoming, outcomes);
+    const candidates = this.#candidates(incoming, outcomes, answers);
+    const tenants = new Set(incoming.flatMap(({ identity }) => identity.tenantId ?? []));
+    // Even when nothing is left to project: what is refused is written under these tenants as well.
+    if (tenants.size === 0) return outcomes;
+    const events = candidates.map(({ event }) => event);
+    const known = await loadHeads(tx, tenants, entitiesOf(events), mode);
+    const { results, changes } = projectEntities(events, known, mode);
+    for (const [at, { place }] of candidates.entries()) {
+      const result = results[at] as EventResult;
+      outcomes[place] = result.kind === 'refused' ? { ...result, holds: true } : result;
+    }
+    if (changes.length > 0) await this.#save(tx, changes);
+    return outcomes;
+  }
+
+  /** A registration may reach us later than the first events of its types. */
+  async #lookForTypes(incoming: readonly IncomingEvent[]): Promise<void> {
+    const missing = new Set<string>();
+    for (const { read } of incoming) {
+      if (read.kind === 'faulty' || this.#types.get(read.event.entitytype) !== undefined) continue;
+      missing.add(read.event.entitytype);
+    }
+    if (missing.size > 0) await this.#types.lookFor(missing);
+  }
+
+  /** What can be said of an event without its head; `stale` stands for "nothing yet". */
+  #examine({ read, producer, identity }: IncomingEvent): EventOutcome {
+    const type = identity.entityType === null ? undefined : this.#types.get(identity.entityType);
+    const isForeign = type !== undefined && type.registration.service !== producer;
+    if (read.kind === 'faulty') {
+      // Only its owner can hold an entity back, or anybody could stop anything.
+      const { code, cause } = read;
+      return { kind: 'refused', code, cause, holds: type !== undefined && !isForeign };
+    }
+    if (type === undefined) {
+      const cause = `Nobody has registered the entity type ${read.event.entitytype}`;
+      return { kind: 'refused', code: 'entity_type_unknown', cause, holds: false };
+    }
+    if (!isForeign) return { kind: 'stale' };
+    const cause = `${read.event.entitytype} belongs to ${type.registration.service}, not to ${producer}`;
+    return { kind: 'refused', code: 'not_the_owner', cause, holds: false };
+  }
+
+  #candidates(
+    incoming: readonly IncomingEvent[],
+    outcomes: readonly EventOutcome[],
+    answers: ReadonlyMap<number, RemoteAnswer>,
+  ): Candidate[] {
+    return incoming.flatMap(({ read }, place) => {
+      if (outcomes[place]?.kind === 'refused' || read.kind === 'faulty') return [];
+      const type = this.#types.get(read.event.entitytype);
+      return type === undefined ? [] : [{ place, event: projectableEvent(read, type, answers.get(place)) }];
+    });
+  }
+
+  /** Answers for the events of remote types, by place; without an answer they are refused in `outcomes`. */
+  async #askRemotes(
+    incoming: readonly IncomingEvent[],
+    outcomes: EventOutcome[],
+  ): Promise<ReadonlyMap<number, RemoteAnswer>> {
+    const places = new Map<string, number[]>();
+    for (const [place, { read }] of incoming.entries()) {
+      if (read.kind === 'faulty' || outcomes[place]?.kind === 'refused' || read.event.data === null) continue;
+      const subject = this.#types.get(read.event.entitytype)?.remoteSubject ?? null;
+      if (subject !== null) places.set(subject, [...(places.get(subject) ?? []), place]);
+    }
+    const answers = new Map<number, RemoteAnswer>();
+    for (const [subject, asked] of places) {
+      const questions = asked.flatMap((place) => {
+        const read = incoming[place]?.read;
+        if (read?.kind !== 'readable') return [];
+        const { tenantid: tenantId, entitytype: entityType, entityid: entityId, revision, data } = read.event;
+        return [{ tenantId, entityType, entityId, revision, data }];
+      });
+      const answered = await this.#remote.ask(subject, questions);
+      for (const [at, place] of asked.entries()) {
+        const answer = typeof answered === 'string' ? undefined : answered[at];
+        if (answer !== undefined) answers.set(place, answer);
+        // Nothing is wrong with the entity: a later event may go ahead of this one, which then is stale.
+        else
+          outcomes[place] = {
+            kind: 'refused',
+            code: 'projector_unavailable',
+            cause: String(answered),
+            holds: false,
+          };
+      }
+    }
+    return answers;
+  }
+
+  async #save(tx: Tx, changes: readonly RenderedChange[]): Promise<void> {
+    const now = this.#now();
+    const scopes = scopeChanges(changes);
+    const epoch = randomBytes(8).toString('hex');
+    const positions = await saveProjection(tx, changes, scopes, { epoch, now });
+    const grants = grantChanges(changes);
+    await appendToOutbox(tx, [
+      ...deltaMessages(this.#origin, scopes, positions, grants),
+      ...syncEventMessages(scopes, positions, grants, now),
+    ]);
+  }
+}
+
+/** What follows a faulty event of its entity in the same batch waits behind it, as what follows in later batches does. */
+function holdBehindFaulty(incoming: readonly IncomingEvent[], outcomes: EventOutcome[]): void {
+  const held = new Set<string>();
+  for (const [place, { identity }] of incoming.entries()) {
+    const { tenantId, entityType, entityId } = identity;
+    const outcome = outcomes[place];
+    if (tenantId === null || entityType === null || entityId === null) continue;
+    const key = entityKey(tenantId, entityType, entityId);
+    if (outcome?.kind === 'refused') {
+      if (outcome.holds) held.add(key);
+    } else if (held.has(key)) {
+      outcomes[place] = { ...heldBack(), holds: true };
+    }
+  }
+}
+
+function entitiesOf(events: readonly ProjectableEvent[]): EntityRef[] {
+  const entities = new Map<string, EntityRef>();
+  for (const { tenantId, change } of events) {
+    const { entityType, entityId } = change;
+    entities.set(entityKey(tenantId, entityType, entityId), { tenantId, entityType, entityId });
+  }
+  return [...entities.values()];
+}

@@ -1,0 +1,102 @@
+import type { ScopeGrant } from '@sync/domain';
+import { canonicalClockJson } from '@sync/vector-clock';
+import type { EntityChange, EventResult } from './project-entities.ts';
+
+/** A change as text, each part made once however many scopes it goes to. */
+export interface RenderedChange {
+  readonly kind: 'rendered';
+  readonly change: EntityChange;
+  /** The row of the entity's head, an object for `save_projection`. */
+  readonly headJson: string;
+  /** Everything of a ProjectedDelta behind its sequence, for scopes that hold the entity now; null when none does. */
+  readonly presentJson: string | null;
+  /** The same for scopes that it has left (or that it was deleted in); null when there is none. */
+  readonly absentJson: string | null;
+  readonly left: readonly string[];
+  readonly granted: readonly ScopeGrant[];
+  readonly revoked: readonly ScopeGrant[];
+}
+
+/** The change cannot travel; `refusal` goes to the dead letters. */
+export interface OversizedChange {
+  readonly kind: 'too_large';
+  readonly refusal: EventResult;
+}
+
+/**
+ * A message carries at least one delta and must stay below the outbox's bound (960 KiB); the rest is for the envelope. Mostly a
+ * matter of field writes: 100,000 tiny fields fit into an event, but not together with who wrote each of them.
+ */
+export const MAX_DELTA_BYTES = 940_000;
+
+/** Writes an entity's change as text: its head row, and its deltas up to their positions. */
+export function renderChange(change: EntityChange): RenderedChange | OversizedChange {
+  const { before, after, comparesFields } = change;
+  const left = (before?.scopes ?? []).filter((scope) => !after.scopes.includes(scope));
+  const dataJson = JSON.stringify(after.data);
+  const writesJson = comparesFields ? JSON.stringify(after.fieldWrites) : 'null';
+  const clockJson = canonicalClockJson(after.clock);
+  const deltaOf = (deleted: boolean): string =>
+    deltaJson(change, deleted, { dataJson, writesJson, clockJson });
+  const presentJson = after.scopes.length > 0 ? deltaOf(false) : null;
+  const absentJson = left.length > 0 ? deltaOf(true) : null;
+  const bytes = Math.max(Buffer.byteLength(presentJson ?? ''), Buffer.byteLength(absentJson ?? ''));
+  if (bytes > MAX_DELTA_BYTES) {
+    const cause = `The delta has ${bytes} bytes, at most ${MAX_DELTA_BYTES} can be sent`;
+    return { kind: 'too_large', refusal: { kind: 'refused', code: 'delta_too_large', cause } };
+  }
+  const kept = after.deleted ? after.deletedData : after.data;
+  const keptJson = comparesFields ? (kept === after.data ? dataJson : JSON.stringify(kept)) : 'null';
+  return {
+    kind: 'rendered',
+    change,
+    headJson: headJson(change, { keptJson, writesJson, clockJson }),
+    presentJson,
+    absentJson,
+    left,
+    granted: missingFrom(after.grants, before?.grants ?? []),
+    revoked: missingFrom(before?.grants ?? [], after.grants),
+  };
+}
+
+function deltaJson(
+  { entityType, entityId, after, update, committedAtMs }: EntityChange,
+  deleted: boolean,
+  text: { readonly dataJson: string; readonly writesJson: string; readonly clockJson: string },
+): string {
+  const op = deleted ? 'delete' : update === null ? 'put' : 'merge';
+  const names = `"entityType":${JSON.stringify(entityType)},"entityId":${JSON.stringify(entityId)}`;
+  const wire = [
+    `{${names},"op":"${op}","clock":${text.clockJson},"schemaVersion":${after.schemaVersion}`,
+    `"committedAt":"${new Date(committedAtMs).toISOString()}","data":${deleted ? 'null' : text.dataJson}`,
+    ...(op === 'merge' ? [`"update":${JSON.stringify(update)}`] : []),
+  ].join(',');
+  const { revision } = after;
+  return `${names},"revision":${revision},"deleted":${deleted},"fieldWrites":${text.writesJson},"wire":${wire}}}`;
+}
+
+function headJson(
+  { tenantId, entityType, entityId, after, committedAtMs }: EntityChange,
+  text: { readonly keptJson: string; readonly writesJson: string; readonly clockJson: string },
+): string {
+  const { revision, schemaVersion, deleted, scopes, grants } = after;
+  const plain = JSON.stringify({
+    t: tenantId,
+    y: entityType,
+    i: entityId,
+    revision,
+    schema: schemaVersion,
+    deleted,
+    scopes,
+    grants: grants.length > 0 ? grants : null,
+    committed: new Date(committedAtMs).toISOString(),
+  });
+  return `${plain.slice(0, -1)},"clock":${text.clockJson},"data":${text.keptJson},"writes":${text.writesJson}}`;
+}
+
+function missingFrom(grants: readonly ScopeGrant[], others: readonly ScopeGrant[]): readonly ScopeGrant[] {
+  if (grants.length === 0) return grants;
+  return grants.filter(
+    ({ scope, userId }) => !others.some((other) => other.scope === scope && other.userId === userId),
+  );
+}

@@ -1,0 +1,102 @@
+import { hash } from 'node:crypto';
+import { entityDigestInput } from '@sync/domain';
+import type { VectorClock } from '@sync/vector-clock';
+import type { RenderedChange } from './render-change.ts';
+
+const MODULUS = 1n << 256n;
+
+/** One delta of a scope, without its position. */
+export interface ScopeDelta {
+  /** A ProjectedDelta's text behind its sequence. */
+  readonly json: string;
+  /** What it does to the scope's live count: -1, 0 or 1. */
+  readonly count: number;
+  /** What it adds to the scope's digest, modulo 2^256, not negative. */
+  readonly digest: bigint;
+}
+
+/** What a batch does to one scope. */
+export interface ScopeChange {
+  readonly tenantId: string;
+  readonly scope: string;
+  /** In the order in which they get their positions. */
+  readonly deltas: readonly ScopeDelta[];
+  readonly count: number;
+  readonly digest: bigint;
+  /** The earliest owner's commit among them: the batch's greatest lag in this scope. */
+  readonly oldestMs: number;
+}
+
+interface OpenScope {
+  readonly tenantId: string;
+  readonly scope: string;
+  readonly deltas: ScopeDelta[];
+  count: number;
+  digest: bigint;
+  oldestMs: number;
+}
+
+/** A scope across tenants. No part can hold a NUL character. */
+export function scopeKey(tenantId: string, scope: string): string {
+  return `${tenantId}\0${scope}`;
+}
+
+/** Distributes the changes of a batch over their scopes, with what each does to count and digest. */
+export function scopeChanges(changes: readonly RenderedChange[]): ScopeChange[] {
+  const open = new Map<string, OpenScope>();
+  for (const { change, presentJson, absentJson, left } of changes) {
+    const { tenantId, entityType, entityId, before, after, committedAtMs } = change;
+    const held = new Set(before?.scopes);
+    const removed = before === null || held.size === 0 ? 0n : hashOf(entityType, entityId, before.clock);
+    const added = after.scopes.length === 0 ? 0n : hashOf(entityType, entityId, after.clock);
+    const add = (scope: string, delta: ScopeDelta): void => {
+      addDelta(open, tenantId, scope, delta, committedAtMs);
+    };
+    for (const scope of after.scopes) {
+      if (presentJson === null) break;
+      const wasThere = held.has(scope);
+      const digest = modulo(wasThere ? added - removed : added);
+      add(scope, { json: presentJson, count: wasThere ? 0 : 1, digest });
+    }
+    for (const scope of left) {
+      if (absentJson !== null) add(scope, { json: absentJson, count: -1, digest: modulo(-removed) });
+    }
+  }
+  return [...open.values()];
+}
+
+function addDelta(
+  open: Map<string, OpenScope>,
+  tenantId: string,
+  scope: string,
+  delta: ScopeDelta,
+  committedAtMs: number,
+): void {
+  const key = scopeKey(tenantId, scope);
+  const known = open.get(key);
+  if (known === undefined) {
+    const { count, digest } = delta;
+    open.set(key, { tenantId, scope, deltas: [delta], count, digest, oldestMs: committedAtMs });
+    return;
+  }
+  known.deltas.push(delta);
+  known.count += delta.count;
+  known.digest = modulo(known.digest + delta.digest);
+  known.oldestMs = Math.min(known.oldestMs, committedAtMs);
+}
+
+/** What one live entity contributes to the digest of each of its scopes (protocol v1, pull). */
+export function hashOf(entityType: string, entityId: string, clock: VectorClock): bigint {
+  return BigInt(`0x${hash('sha256', entityDigestInput(entityType, entityId, clock), 'hex')}`);
+}
+
+/** The non-negative remainder modulo 2^256: `%` of a negative bigint is negative. */
+export function modulo(value: bigint): bigint {
+  const rest = value % MODULUS;
+  return rest < 0n ? rest + MODULUS : rest;
+}
+
+/** A digest on the wire: 64 lower-case hex digits. */
+export function digestHex(value: bigint): string {
+  return value.toString(16).padStart(64, '0');
+}
