@@ -42,7 +42,7 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionedD
     throw new Error('provision: adminUrl has no password to derive role passwords from, give passwordSecret');
   }
   const roles = { owner: `${name}_owner`, app: `${name}_app` };
-  await asAdmin(adminUrl, 'sync-provision', async (admin) => {
+  await asAdmin(adminUrl, `sync-provision ${name}`, async (admin) => {
     for (const role of Object.values(roles)) await ensureRole(admin, role, derivePassword(secret, role));
     await ensureDatabase(admin, name);
     await restrictDatabase(admin, name, roles);

@@ -33,7 +33,7 @@ export interface RunningNats {
   readonly pid: number | undefined;
   /** JetStream's folder: may be changed or wiped while the server is down. */
   readonly storeDir: string;
-  /** Sends a signal and waits for the server's end. */
+  /** Sends a signal and, unless it is SIGSTOP or SIGCONT, waits for the server's end. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same folder and port, stopping it first when it runs. */
   restart(): Promise<void>;
@@ -122,6 +122,10 @@ class OwnServer implements RunningNats {
   async kill(signal: NodeJS.Signals): Promise<void> {
     const server = this.#process;
     if (server === undefined) return;
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
+      server.kill(signal);
+      return;
+    }
     this.#process = undefined;
     this.#watchdog?.release();
     server.ref(); // it was let go of so as not to keep its starter alive; now its end is waited for

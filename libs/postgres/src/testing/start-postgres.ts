@@ -33,7 +33,7 @@ export interface RunningPostgres {
   readonly adminUrl: string;
   /** The postmaster's process id; `undefined` when the server is not ours. */
   readonly pid: number | undefined;
-  /** Sends a signal to the postmaster (SIGKILL makes its backends end themselves) and waits for its end. */
+  /** Sends a signal to the postmaster (SIGKILL makes its backends end themselves) and, unless it is SIGSTOP or SIGCONT, waits for its end. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same data and port. */
   restart(): Promise<void>;
@@ -130,6 +130,10 @@ class OwnServer implements RunningPostgres {
   async kill(signal: NodeJS.Signals): Promise<void> {
     const server = this.#process;
     if (server === undefined) return;
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
+      server.kill(signal);
+      return;
+    }
     this.#process = undefined;
     this.#watchdog?.release();
     server.ref(); // it was let go of so as not to keep its starter alive; now its end is waited for

@@ -1,0 +1,117 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startNats, type RunningNats } from '@sync/messaging/testing';
+import { provision, type ProvisionedDatabase } from '@sync/postgres';
+import { startPostgres, type RunningPostgres } from '@sync/postgres/testing';
+
+/** What the processes stand on. */
+export interface BackingServers {
+  /** `undefined` when every database was given by its own URL. */
+  readonly postgres: RunningPostgres | undefined;
+  readonly nats: RunningNats;
+  /** By database name. */
+  readonly databases: ReadonlyMap<string, ProvisionedDatabase>;
+}
+
+/** Options of {@link startBackingServers}. */
+export interface BackingOptions {
+  readonly databases: readonly string[];
+  /** Folder of logs. */
+  readonly logDir: string;
+  /** Keeps the data between starts when given. */
+  readonly dataDir: string | undefined;
+  /** One line per finished step. */
+  readonly progress: (message: string) => void;
+  /** Told when a server of ours died and when it is back. */
+  readonly report: (message: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const RESTART_PAUSE_MS = 500;
+
+/**
+ * Starts Postgres and NATS, or uses those that the environment names (`DATABASE_ADMIN_URL`, `NATS_URL`), and creates one
+ * database per app. `DATABASE_URL_<DATABASE>` with `DATABASE_OWNER_URL_<DATABASE>` give one app an existing database.
+ *
+ * A server of ours that dies is started again on the same data and port.
+ */
+export async function startBackingServers(options: BackingOptions): Promise<BackingServers> {
+  const given = givenDatabases(options);
+  const missing = options.databases.filter((name) => !given.has(name));
+  if (options.dataDir !== undefined) await mkdir(options.dataDir, { recursive: true });
+  const [postgres, nats] = await settleAll([
+    missing.length === 0 ? Promise.resolve(undefined) : launchPostgres(options),
+    launchNats(options),
+  ]);
+  const databases = new Map(given);
+  if (postgres !== undefined) {
+    const { adminUrl } = postgres;
+    await Promise.all(missing.map(async (name) => databases.set(name, await provision({ adminUrl, name }))));
+    options.progress(`${missing.length} databases with two roles each`);
+  }
+  return { postgres, nats, databases };
+}
+
+/** Waits for both even if one fails, and stops the other: half a stack would stay behind otherwise. */
+async function settleAll(
+  starting: [Promise<RunningPostgres | undefined>, Promise<RunningNats>],
+): Promise<[RunningPostgres | undefined, RunningNats]> {
+  const [postgres, nats] = await Promise.allSettled(starting);
+  if (postgres.status === 'fulfilled' && nats.status === 'fulfilled') return [postgres.value, nats.value];
+  if (postgres.status === 'fulfilled') await postgres.value?.stop();
+  if (nats.status === 'fulfilled') await nats.value.stop();
+  throw postgres.status === 'rejected' ? postgres.reason : (nats as PromiseRejectedResult).reason;
+}
+
+function givenDatabases({ databases, env }: BackingOptions): Map<string, ProvisionedDatabase> {
+  const given = new Map<string, ProvisionedDatabase>();
+  for (const name of databases) {
+    const suffix = name.toUpperCase();
+    const appUrl = env[`DATABASE_URL_${suffix}`];
+    if (appUrl === undefined || appUrl === '') continue;
+    given.set(name, { appUrl, ownerUrl: env[`DATABASE_OWNER_URL_${suffix}`] ?? '' });
+  }
+  return given;
+}
+
+async function launchPostgres(options: BackingOptions): Promise<RunningPostgres> {
+  const { dataDir, logDir, report } = options;
+  const revive = reviver('Postgres', report, () => postgres);
+  const postgres = await startPostgres({
+    ...(dataDir === undefined ? {} : { dataDir: join(dataDir, 'postgres') }),
+    logFile: join(logDir, 'postgres.log'),
+    onUnexpectedExit: revive,
+  });
+  options.progress(`Postgres on ${new URL(postgres.adminUrl).host}`);
+  return postgres;
+}
+
+async function launchNats(options: BackingOptions): Promise<RunningNats> {
+  const { dataDir, logDir, report } = options;
+  const revive = reviver('NATS', report, () => nats);
+  const nats = await startNats({
+    ...(dataDir === undefined ? {} : { storeDir: join(dataDir, 'nats') }),
+    logFile: join(logDir, 'nats.log'),
+    onUnexpectedExit: revive,
+    onDownload: () => options.progress('nats-server is not installed: fetching the system package once'),
+  });
+  options.progress(`NATS with JetStream on ${new URL(nats.url).host}`);
+  return nats;
+}
+
+interface Restartable {
+  restart(): Promise<void>;
+}
+
+function reviver(name: string, report: (message: string) => void, server: () => Restartable) {
+  return (how: string): void => {
+    report(`${name} ended unexpectedly (${how}), starting it again`);
+    void sleep(RESTART_PAUSE_MS, undefined, { ref: false })
+      .then(() => server().restart())
+      .then(
+        () => report(`${name} is back`),
+        (error: unknown) => report(`${name} does not start: ${String(error)}`),
+      );
+  };
+}

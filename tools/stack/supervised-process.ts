@@ -1,0 +1,190 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exitOf, watchOver, type Watchdog } from '@sync/postgres/testing';
+
+/** How to start one process. */
+export interface ProcessOptions {
+  readonly name: string;
+  /** Absolute path of the main module. */
+  readonly entry: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Stdout and stderr, appended. */
+  readonly logFile: string;
+  /** Told about every unexpected end and every return, one line each. */
+  readonly report: (message: string) => void;
+}
+
+/** Thrown when a process ended, or did not become ready, during its start; the message holds the end of its log. */
+export class ProcessStartError extends Error {
+  override readonly name = 'ProcessStartError';
+}
+
+const START_TIMEOUT_MS = 60_000;
+const DRAIN_TIMEOUT_MS = 10_000;
+const FIRST_BACKOFF_MS = 250;
+const MAX_BACKOFF_MS = 10_000;
+/** A process that lived this long did not fail because of its start: the back-off begins anew. */
+const STABLE_AFTER_MS = 30_000;
+const POLL_MS = 25;
+const SHOWN_LOG_LINES = 15;
+
+/**
+ * One process of the stack: started, waited for until it is ready, and started again with a growing pause when it ends
+ * unasked. Ready means: a JSON log line with `"event":"ready"` and `"url"`, and `GET <url>/health/ready` answers 200.
+ *
+ * Its output goes straight into a file. A pipe would make every log line work for the stack, and a stack that is stopped
+ * in a debugger would in the end block its services.
+ */
+export class SupervisedProcess {
+  readonly #options: ProcessOptions;
+  #child: ChildProcess | undefined;
+  #watchdog: Watchdog | undefined;
+  #url = '';
+  #wanted = false;
+  #backoffMs = FIRST_BACKOFF_MS;
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+  }
+
+  /** `undefined` while it is down. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Empty before the first start. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** @throws ProcessStartError */
+  async start(): Promise<void> {
+    this.#wanted = true;
+    await this.#launch();
+  }
+
+  /** Sends a signal. After one that ends processes it stays down until `start`; SIGSTOP and SIGCONT only pass through. */
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
+      child?.kill(signal);
+      return;
+    }
+    this.#wanted = false;
+    if (child === undefined) return;
+    child.kill(signal);
+    await exitOf(child);
+  }
+
+  /** Lets it drain for 10 s, then ends it. */
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    const child = this.#child;
+    if (child === undefined) return;
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => {
+      this.#options.report(`${this.#options.name} did not drain within ${DRAIN_TIMEOUT_MS} ms: killed`);
+      child.kill('SIGKILL');
+    }, DRAIN_TIMEOUT_MS);
+    await exitOf(child);
+    clearTimeout(timer);
+  }
+
+  async #launch(): Promise<void> {
+    const { entry, env, logFile } = this.#options;
+    const from = existsSync(logFile) ? statSync(logFile).size : 0;
+    const log = openSync(logFile, 'a');
+    const child = spawn(process.execPath, ['--enable-source-maps', entry], {
+      // Ctrl-C in a terminal reaches a whole process group: out of it, so that the stack can stop things in order.
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...env },
+    });
+    closeSync(log);
+    this.#child = child;
+    this.#watchdog = child.pid === undefined ? undefined : watchOver(child.pid, 'TERM');
+    const startedMs = Date.now();
+    const ended = exitOf(child);
+    let ready = false;
+    void ended.then((how) => {
+      this.#watchdog?.release(); // the number of a process that is gone may soon be somebody else's
+      if (this.#child === child) this.#child = undefined;
+      if (ready && this.#wanted) this.#restartLater(how, Date.now() - startedMs);
+    });
+    this.#url = await this.#untilReady(ended, from);
+    ready = true;
+  }
+
+  async #untilReady(ended: Promise<string>, from: number): Promise<string> {
+    let how: string | undefined;
+    void ended.then((reason) => (how = reason));
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    for (;;) {
+      const url = readyUrl(readLog(this.#options.logFile, from));
+      if (url !== undefined && (await answersReady(url))) return url;
+      if (how !== undefined) throw this.#startError(`ended with ${how} during its start`, from);
+      if (Date.now() > deadline) {
+        await this.kill('SIGKILL');
+        throw this.#startError(`was not ready after ${START_TIMEOUT_MS / 1000} s`, from);
+      }
+      await sleep(POLL_MS);
+    }
+  }
+
+  #startError(what: string, from: number): ProcessStartError {
+    const { name, logFile } = this.#options;
+    const lines = readLog(logFile, from).trimEnd().split('\n').slice(-SHOWN_LOG_LINES);
+    const taken = /EADDRINUSE[^\n]*/.exec(lines.join('\n'));
+    if (taken !== null)
+      return new ProcessStartError(`${name}: its port is taken (${taken[0].slice(0, 100)})`);
+    const quoted = lines.map((line) => `  | ${line}`).join('\n');
+    return new ProcessStartError(`${name} ${what}. The end of its log (${logFile}):\n${quoted}`);
+  }
+
+  #restartLater(how: string, livedMs: number): void {
+    const { name, report } = this.#options;
+    if (livedMs > STABLE_AFTER_MS) this.#backoffMs = FIRST_BACKOFF_MS;
+    const pauseMs = this.#backoffMs;
+    this.#backoffMs = Math.min(pauseMs * 2, MAX_BACKOFF_MS);
+    report(`${name} ended unexpectedly (${how}), starting it again in ${pauseMs} ms`);
+    setTimeout(() => {
+      if (!this.#wanted || this.#child !== undefined) return;
+      this.#launch().then(
+        () => report(`${name} is back (process ${this.pid ?? 'gone'})`),
+        (error: unknown) => {
+          report(error instanceof Error ? error.message : String(error));
+          if (this.#wanted) this.#restartLater('start failed', 0);
+        },
+      );
+    }, pauseMs).unref();
+  }
+}
+
+function readLog(logFile: string, from: number): string {
+  return readFileSync(logFile).subarray(from).toString('utf8');
+}
+
+/** The `url` of the last complete ready line, if there is one. */
+function readyUrl(log: string): string | undefined {
+  const lines = log.slice(0, log.lastIndexOf('\n') + 1).split('\n');
+  const line = lines.findLast((candidate) => candidate.includes('"event":"ready"'));
+  if (line === undefined) return undefined;
+  try {
+    const fields: unknown = JSON.parse(line);
+    if (typeof fields !== 'object' || fields === null || !('url' in fields)) return undefined;
+    return typeof fields.url === 'string' ? fields.url : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function answersReady(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(new URL('/health/ready', url), { signal: AbortSignal.timeout(5_000) });
+    await answer.body?.cancel();
+    return answer.status === 200;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { summarizeReports, type Summary } from './summarize-reports.ts';
+
+/**
+ * Runs the tests of every project and sums them up. Libraries and apps two at a time; what starts the whole platform
+ * (tag `layer:e2e`) afterwards and one by one, because two platforms on two cores measure only each other.
+ *
+ * Never from Nx's cache: these tests run against real servers, which are no input that Nx could know.
+ *
+ * @param root the workspace
+ */
+export async function runTests(root: string): Promise<Summary> {
+  const reportFolder = join(root, 'reports/tests');
+  await rm(reportFolder, { recursive: true, force: true });
+  const projects = await projectsWithTests(root);
+  const all = ['run-many', '-t', 'test', '--skip-nx-cache', '--output-style=stream'];
+  const codes = [
+    await run(root, 'nx', [...all, '--exclude=tag:layer:e2e', '--parallel=2']),
+    await run(root, 'nx', [...all, '--projects=tag:layer:e2e', '--parallel=1']),
+  ];
+  const reports = new Map<string, string | undefined>();
+  for (const project of projects) {
+    reports.set(
+      project,
+      await readFile(join(reportFolder, `${project}.json`), 'utf8').catch(() => undefined),
+    );
+  }
+  const summary = summarizeReports(reports);
+  // Jest can fail without a failed test (a coverage threshold, a teardown): that is a failure too.
+  const unexplained = summary.failed === 0 && codes.some((code) => code !== 0);
+  return unexplained ? { ...summary, failed: 1 } : summary;
+}
+
+async function projectsWithTests(root: string): Promise<string[]> {
+  let output = '';
+  const child = spawn('nx', ['show', 'projects', '--with-target', 'test', '--json'], {
+    ...spawnOptions(root),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  await codeOf(child);
+  return JSON.parse(output) as string[];
+}
+
+/** Runs one of the workspace's commands with its output passed through. @returns its exit code */
+export async function run(root: string, command: string, args: readonly string[]): Promise<number> {
+  return codeOf(spawn(command, args, { ...spawnOptions(root), stdio: 'inherit' }));
+}
+
+function spawnOptions(root: string) {
+  return {
+    cwd: root,
+    shell: process.platform === 'win32',
+    env: { ...process.env, NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_TUI: 'false' },
+  };
+}
+
+function codeOf(child: ReturnType<typeof spawn>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
