@@ -1,0 +1,39 @@
+import type { Goal, OperationResult } from './result.ts';
+
+/** The project's goals for two cores with everything on one machine and fsync on, held against this run. */
+export function checkGoals(operations: readonly OperationResult[]): Goal[] {
+  const find = (name: string, clients?: number): OperationResult | undefined =>
+    operations.find((one) => one.name === name && (clients === undefined || one.clients === clients));
+  const goals: Goal[] = [];
+  const add = (
+    text: string,
+    value: number | undefined,
+    limit: number,
+    unit: string,
+    atLeast = false,
+  ): void => {
+    if (value === undefined) return;
+    const met = atLeast ? value >= limit : value <= limit;
+    goals.push({ text, measured: `${value.toFixed(2)}${unit}`, met });
+  };
+  add('push p50 ≤ 4 × floor, 1 client', find('push-100', 1)?.ratioP50, 4, ' ×');
+  add('push p95 ≤ 60 ms, 1 client', find('push-100', 1)?.p95Ms, 60, ' ms');
+  add('push ≥ 50 batches/s, 16 clients', find('push-100', 16)?.perSecond, 50, '/s', true);
+  add(
+    'projection catches up after that within 2 s',
+    find('push-100', 16)?.extra?.['projectionCatchUpMs'],
+    2_000,
+    ' ms',
+  );
+  add('pull p50 ≤ 1.5 × floor, 1 client', find('pull-500', 1)?.ratioP50, 1.5, ' ×');
+  add('pull ≥ 250/s, 16 clients', find('pull-500', 16)?.perSecond, 250, '/s', true);
+  add('ack p50 ≤ 3 × floor, 1 client', find('ack', 1)?.ratioP50, 3, ' ×');
+  add('empty pull p50 ≤ 2 × bare framework, 1 client', find('pull-empty', 1)?.ratioP50, 2, ' ×');
+  add('write→visible p99 ≤ 250 ms at 500 events/s', find('write-visible')?.p99Ms, 250, ' ms');
+  add('projection ≥ 5,000 events/s', find('projection')?.extra?.['eventsPerSecond'], 5_000, '/s', true);
+  add('first sync of 50,000 ≤ 10 s', find('first-sync-50k')?.p50Ms, 10_000, ' ms');
+  for (const name of ['idle-sockets-1000', 'idle-sockets-10000']) {
+    add(`${name} ≤ 12 KiB each`, find(name)?.extra?.['kibPerSocket'], 12, ' KiB');
+  }
+  return goals;
+}

@@ -1,0 +1,81 @@
+/** `npm run bench [-- --json FILE] [--quick] [--only NAME]`: every operation beside its floor of the same run. */
+import { writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { checkGoals } from './goals.ts';
+import { measureFirstSync, measureProjection, measureVisible } from './measure-flow.ts';
+import { measureAck, measureEmptyPull, measurePull, measurePush } from './measure-requests.ts';
+import { measureSockets } from './measure-sockets.ts';
+import { residentKib } from './process-memory.ts';
+import type { OperationResult } from './result.ts';
+import { HEAD, rowOf } from './table.ts';
+import { FULL_SIZES, QUICK_SIZES, type World, startWorld } from './world.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true },
+  },
+});
+
+/** Name → measurement, in the order of the report; memory of sockets last, because it leaves the heap grown. */
+function plan(world: World): [string, () => Promise<OperationResult>][] {
+  return [
+    ['push-100', () => measurePush(world, 1)],
+    ['push-100', () => measurePush(world, 16)],
+    ['pull-500', () => measurePull(world, 1)],
+    ['pull-500', () => measurePull(world, 16)],
+    ['ack', () => measureAck(world, 1)],
+    ['ack', () => measureAck(world, 16)],
+    ['pull-empty', () => measureEmptyPull(world, 1)],
+    ['pull-empty', () => measureEmptyPull(world, 16)],
+    ['write-visible', () => measureVisible(world)],
+    ['projection', () => measureProjection(world)],
+    ['first-sync-50k', () => measureFirstSync(world)],
+    ...world.sizes.sockets.map((count): [string, () => Promise<OperationResult>] => [
+      `idle-sockets-${count}`,
+      () => measureSockets(world, count),
+    ]),
+  ];
+}
+
+async function memoryOf(world: World): Promise<{ name: string; rssMiB: number }[]> {
+  const rows = await Promise.all(
+    Object.entries(world.stack.pids).map(async ([name, pid]) => ({
+      name,
+      rssMiB: ((await residentKib(pid)) ?? 0) / 1024,
+    })),
+  );
+  return rows.map(({ name, rssMiB }) => ({ name, rssMiB: Number(rssMiB.toFixed(1)) }));
+}
+
+const out = (line: string): void => void process.stdout.write(`${line}\n`);
+const world = await startWorld(options.quick ? QUICK_SIZES : FULL_SIZES, out);
+const operations: OperationResult[] = [];
+let processes: { name: string; rssMiB: number }[] = [];
+try {
+  out(HEAD);
+  for (const [name, measure] of plan(world)) {
+    if (options.only && !options.only.includes(name)) continue;
+    const measured = await measure();
+    operations.push(measured);
+    out(rowOf(measured));
+  }
+  processes = await memoryOf(world);
+} finally {
+  await world.stop();
+}
+out('\nresident memory (MiB): ' + processes.map(({ name, rssMiB }) => `${name} ${rssMiB}`).join(', '));
+out('\ngoals');
+for (const { text, measured, met } of checkGoals(operations))
+  out(`  ${met ? 'met   ' : 'MISSED'}  ${text}: ${measured}`);
+if (options.json) {
+  const machine = {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+  };
+  await writeFile(options.json, `${JSON.stringify({ machine, operations, processes }, null, 2)}\n`);
+}

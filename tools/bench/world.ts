@@ -1,0 +1,188 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { resolve } from 'node:path';
+import { type DeviceCredentials, type PlatformUrls, bindDevice, signRequest } from '@sync/e2e-device';
+import { Client } from 'pg';
+import { type Stack, startStack } from '../stack/start-stack.ts';
+import { KeepAliveClient, type RawAnswer, type RawRequest } from './keep-alive-client.ts';
+
+export const TENANT = 'bench';
+
+/** The platform under test, the floor beside it, and the sizes of this run. */
+export interface World {
+  readonly stack: Stack;
+  readonly urls: PlatformUrls;
+  readonly floorUrl: string;
+  /** A bare route of the framework that the gateway runs on. */
+  readonly frameworkUrl: string;
+  readonly floorPid: number;
+  readonly sizes: Sizes;
+  readonly out: (line: string) => void;
+}
+
+/** How much is measured; `--quick` keeps the whole run under two minutes. */
+export interface Sizes {
+  readonly pushes: number;
+  readonly pulls: number;
+  readonly acks: number;
+  readonly emptyPulls: number;
+  readonly visibleWrites: number;
+  readonly projectionEvents: number;
+  readonly firstSyncEntities: number;
+  readonly sockets: readonly number[];
+}
+
+export const FULL_SIZES: Sizes = {
+  pushes: 300,
+  pulls: 600,
+  acks: 1_500,
+  emptyPulls: 3_000,
+  visibleWrites: 300,
+  projectionEvents: 40_000,
+  firstSyncEntities: 50_000,
+  sockets: [1_000, 10_000],
+};
+
+/** Same names, smaller samples: only the socket count and the amounts differ, the work per operation does not. */
+export const QUICK_SIZES: Sizes = {
+  pushes: 60,
+  pulls: 150,
+  acks: 300,
+  emptyPulls: 500,
+  visibleWrites: 60,
+  projectionEvents: 10_000,
+  firstSyncEntities: 50_000,
+  sockets: [1_000],
+};
+
+/** Starts the platform, durable and quiet, and the floor server on a database of the same Postgres. */
+export async function startWorld(
+  sizes: Sizes,
+  out: (line: string) => void,
+): Promise<World & { stop(): Promise<void> }> {
+  const stack = await startStack({ logLevel: 'warn', progress: (message) => out(`  ${message}`) });
+  try {
+    const floor = await startFloor(stack.urls['postgres'] ?? '');
+    const urls = platformUrls(stack);
+    return {
+      stack,
+      urls,
+      floorUrl: floor.url,
+      frameworkUrl: floor.frameworkUrl,
+      floorPid: floor.process.pid ?? 0,
+      sizes,
+      out,
+      stop: async () => {
+        floor.process.kill('SIGTERM');
+        await stack.stop();
+      },
+    };
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
+}
+
+function platformUrls({ urls }: Stack): PlatformUrls {
+  const url = (name: string): string => {
+    const found = urls[name];
+    if (!found) throw new Error(`the stack has no ${name}`);
+    return found;
+  };
+  return {
+    gateway: url('gateway'),
+    identity: url('identity'),
+    learning: url('learning'),
+    authoring: url('authoring'),
+  };
+}
+
+async function startFloor(
+  adminUrl: string,
+): Promise<{ url: string; frameworkUrl: string; process: ChildProcess }> {
+  const name = `floor_${randomUUID().slice(0, 8)}`;
+  const admin = new Client({ connectionString: adminUrl });
+  await admin.connect();
+  await admin.query(`CREATE DATABASE ${name}`);
+  await admin.end();
+  const databaseUrl = new URL(adminUrl);
+  databaseUrl.pathname = `/${name}`;
+  const child = spawn(process.execPath, [resolve(import.meta.dirname, 'floor-server.ts')], {
+    env: { ...process.env, FLOOR_DATABASE_URL: databaseUrl.href },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const [line] = (await once(lines, 'line')) as [string];
+  const { port, frameworkPort } = JSON.parse(line) as { port: number; frameworkPort: number };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    frameworkUrl: `http://127.0.0.1:${frameworkPort}`,
+    process: child,
+  };
+}
+
+/** A bound device with a connection of its own, and nothing of the driver's bookkeeping in the measured path. */
+export class BenchDevice {
+  readonly userId: string;
+  readonly credentials: DeviceCredentials;
+  readonly http = new KeepAliveClient();
+  private readonly gatewayUrl: string;
+  private sequence = 0;
+
+  constructor(gatewayUrl: string, userId: string, credentials: DeviceCredentials) {
+    this.gatewayUrl = gatewayUrl;
+    this.userId = userId;
+    this.credentials = credentials;
+  }
+
+  get scope(): string {
+    return `user:${this.userId}`;
+  }
+
+  nextSequence(): number {
+    this.sequence += 1;
+    return this.sequence;
+  }
+
+  /** Signs now, so that the signature costs the measured operation nothing on the client's side. */
+  prepare(path: string, body: unknown): RawRequest {
+    const url = new URL(path, this.gatewayUrl);
+    const bytes = Buffer.from(JSON.stringify(body));
+    const signed = signRequest(this.credentials, 'POST', url, bytes, Math.floor(Date.now() / 1000));
+    return { url: url.href, method: 'POST', headers: signed.headers, body: bytes };
+  }
+
+  /** @throws when the answer is not 200 */
+  async send(request: RawRequest): Promise<RawAnswer> {
+    const answer = await this.http.send(request);
+    if (answer.status !== 200)
+      throw new Error(`${request.url} answered ${answer.status}: ${answer.body.toString().slice(0, 500)}`);
+    return answer;
+  }
+
+  async call<T>(path: string, body: unknown): Promise<T> {
+    return JSON.parse((await this.send(this.prepare(path, body))).body.toString()) as T;
+  }
+}
+
+/** Binds `count` devices, each of a user of its own unless `userId` is given. */
+export async function bindBenchDevices(world: World, count: number, userId?: string): Promise<BenchDevice[]> {
+  const devices: BenchDevice[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const owner = userId ?? `user-${randomUUID().slice(0, 12)}`;
+    devices.push(new BenchDevice(world.urls.gateway, owner, await bindDevice(world.urls, TENANT, owner)));
+  }
+  return devices;
+}
+
+/** A request to the floor server. */
+export function floorRequest(world: World, path: string, body?: string): RawRequest {
+  return {
+    url: `${world.floorUrl}${path}`,
+    method: 'POST',
+    headers: {},
+    body: body === undefined ? null : Buffer.from(body),
+  };
+}
