@@ -15,8 +15,6 @@ export type {
 } from './conflict/decision.ts';
 export { detectConflict } from './conflict/detect-conflict.ts';
 export type { Concurrency } from './conflict/detect-conflict.ts';
-export { inferState } from './conflict/infer-state.ts';
-export type { InferenceInput, OwnerSnapshot } from './conflict/infer-state.ts';
 export { compareWrites, recordFieldWrites } from './conflict/field-writes.ts';
 export type { RecordOptions } from './conflict/field-writes.ts';
 export { EXISTENCE_FIELD, mutationClock, mutationWrite } from './entity.ts';

@@ -6,7 +6,8 @@ import type { Decision, DecisionInput } from './decision.ts';
 import { draftRecord, fieldConflict, submitAsSent } from './submission.ts';
 
 /**
- * Every append is its own entity, idempotent by its id, so appends never conflict.
+ * Every append is its own entity, idempotent by its id, so appends never conflict. (Other ops do not get here: `decide`
+ * asks `checkOp` first.)
  *
  * An append whose entity exists is submitted again (`expectedRevision` 0; the owner's inbox deduplicates) when it is
  * the same one: the entity's clock contains its dot, or every field it names has the value it names (the owner may
@@ -15,7 +16,6 @@ import { draftRecord, fieldConflict, submitAsSent } from './submission.ts';
  */
 export function decideAppendOnly(input: DecisionInput): Decision {
   const { mutation, current } = input;
-  if (mutation.op !== 'append') return { kind: 'reject', code: 'append_only_violation', record: null };
   if (current === null || isSameAppend(mutation, current)) {
     return { ...submitAsSent(input, 'applied'), expectedRevision: 0 };
   }

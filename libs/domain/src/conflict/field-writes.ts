@@ -43,9 +43,9 @@ export function laterWrite(previous: FieldWrite | undefined, write: Write): Fiel
 
 /** Deletion as a write of the whole entity: later than every write of a field that it takes away. */
 export function writeOverAll(previous: FieldWrites, write: Write): Write {
-  return Object.values(previous).reduce<Write>((latest, field) => {
-    return writeOver(field.removedBy ? writeOver(field.removedBy, latest) : field, latest);
-  }, write);
+  const fields = Object.values(previous);
+  const removals = fields.flatMap((field) => field.removedBy ?? []);
+  return [...fields, ...removals].reduce((latest, earlier) => writeOver(earlier, latest), write);
 }
 
 /** What else is known of a change, for `recordFieldWrites`. */

@@ -1,0 +1,432 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { JsonObject } from '../json.ts';
+import { projectEvent } from './project-event.ts';
+import type { DomainChange, EntityHead, ProjectionResult, ProjectionRule } from './projection.ts';
+
+const RULE: ProjectionRule = {
+  schemaVersion: 1,
+  policy: 'lww',
+  fields: '*',
+  scopes: ['user:{userId}'],
+  grants: [],
+  docUpdateField: null,
+};
+
+const ENROLLMENT: ProjectionRule = {
+  ...RULE,
+  policy: 'server_authoritative',
+  grants: [
+    { scope: 'course:{courseId}', user: '{userId}', when: { field: 'status', in: ['active', 'completed'] } },
+  ],
+};
+
+function eventOf(
+  revision: number,
+  data: JsonObject | null,
+  fields: Partial<DomainChange> = {},
+): DomainChange {
+  return {
+    entityType: 'note',
+    entityId: 'n1',
+    revision,
+    op: data === null ? 'delete' : 'put',
+    data,
+    clock: null,
+    mutationClock: null,
+    mutationDeviceId: null,
+    occurredAtMs: revision * 10,
+    service: 'learning',
+    update: null,
+    ...fields,
+  };
+}
+
+function changed(result: ProjectionResult): Extract<ProjectionResult, { kind: 'changed' }> {
+  if (result.kind !== 'changed') throw new Error(`unexpected ${JSON.stringify(result)}`);
+  return result;
+}
+
+/** The head after these events, each at the next revision. */
+function headAfter(rule: ProjectionRule, ...data: (JsonObject | null)[]): EntityHead {
+  const heads = data.reduce<EntityHead | null>((head, item, index) => {
+    return changed(projectEvent(head, eventOf(index + 1, item), rule)).head;
+  }, null);
+  if (heads === null) throw new Error('no event');
+  return heads;
+}
+
+const U1 = { userId: 'u1', text: 'a' };
+const U2 = { userId: 'u2', text: 'a' };
+const service = (atMs: number, counter: number): object => ({ atMs, by: 's:learning', counter });
+
+describe('a first event', () => {
+  it('makes a head and a put in each scope', () => {
+    expect(projectEvent(null, eventOf(1, U1), RULE)).toEqual({
+      kind: 'changed',
+      head: {
+        revision: 1,
+        schemaVersion: 1,
+        clock: { 's:learning': 1 },
+        data: U1,
+        deleted: false,
+        deletedData: null,
+        scopes: ['user:u1'],
+        grants: [],
+        fieldWrites: { '': service(10, 1), userId: service(10, 1), text: service(10, 1) },
+      },
+      deltas: [{ scope: 'user:u1', op: 'put', data: U1, update: null }],
+      entered: ['user:u1'],
+      granted: [],
+      revoked: [],
+    });
+  });
+
+  it('that deletes makes a tombstone that nobody needs to be told of', () => {
+    expect(projectEvent(null, eventOf(3, null), RULE)).toEqual({
+      kind: 'changed',
+      head: {
+        revision: 3,
+        schemaVersion: 1,
+        clock: { 's:learning': 1 },
+        data: null,
+        deleted: true,
+        deletedData: null,
+        scopes: [],
+        grants: [],
+        fieldWrites: { '': service(30, 1) },
+      },
+      deltas: [],
+      entered: [],
+      granted: [],
+      revoked: [],
+    });
+  });
+});
+
+describe('order', () => {
+  const head = headAfter(RULE, U1, U1);
+
+  it('is by revision: what is not newer than the head is stale', () => {
+    expect(projectEvent(head, eventOf(1, U2), RULE)).toEqual({ kind: 'stale' });
+    expect(projectEvent(head, eventOf(2, U2), RULE)).toEqual({ kind: 'stale' });
+    expect(projectEvent(head, eventOf(3, U1), RULE).kind).toBe('changed');
+    expect(projectEvent(head, eventOf(9, U1), RULE).kind).toBe('changed');
+  });
+
+  it('is checked before content: an old event cannot poison', () => {
+    expect(projectEvent(head, eventOf(1, {}), RULE)).toEqual({ kind: 'stale' });
+  });
+
+  it('lets the head’s own revision through once more under a newer schema, with the same clock', () => {
+    const rule = { ...RULE, schemaVersion: 2, fields: ['text'] };
+    const { head: next, deltas } = changed(projectEvent(head, eventOf(2, U1, { occurredAtMs: 99 }), rule));
+    expect(next).toMatchObject({ revision: 2, schemaVersion: 2, clock: head.clock, data: { text: 'a' } });
+    expect(next.fieldWrites).toEqual({
+      '': service(10, 1),
+      userId: { ...service(10, 1), removedBy: service(99, 2) },
+      text: service(10, 1),
+    });
+    expect(deltas).toEqual([{ scope: 'user:u1', op: 'put', data: { text: 'a' }, update: null }]);
+    expect(projectEvent(next, eventOf(2, U1), rule)).toEqual({ kind: 'stale' });
+    expect(projectEvent(next, eventOf(1, U1), { ...rule, schemaVersion: 3 })).toEqual({ kind: 'stale' });
+  });
+
+  it('keeps a tombstone as it is under a newer schema', () => {
+    const gone = headAfter(RULE, U1, null);
+    const rule = { ...RULE, schemaVersion: 2 };
+    const { head: next } = changed(projectEvent(gone, eventOf(2, null), rule));
+    expect(next).toEqual({ ...gone, schemaVersion: 2 });
+  });
+
+  it('makes any order of delivery end in the same data as the newest event alone', () => {
+    const revisions = fc.shuffledSubarray([1, 2, 3, 4, 5], { minLength: 5 });
+    fc.assert(
+      fc.property(revisions, (order) => {
+        let present: EntityHead | null = null;
+        for (const revision of order) {
+          const data = revision === 3 ? null : { userId: `u${revision % 2}`, text: `t${revision}` };
+          const result = projectEvent(present, eventOf(revision, data), RULE);
+          if (result.kind === 'changed') present = result.head;
+        }
+        expect(present).toMatchObject({
+          revision: 5,
+          data: { userId: 'u1', text: 't5' },
+          scopes: ['user:u1'],
+        });
+      }),
+    );
+  });
+});
+
+describe('the clock', () => {
+  const head = headAfter(RULE, U1);
+
+  it('is the owner’s merged in, when it keeps one', () => {
+    const event = eventOf(2, U1, { clock: { 'd:a': 3 }, mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b' });
+    expect(changed(projectEvent(head, event, RULE)).head.clock).toEqual({ 's:learning': 1, 'd:a': 3 });
+  });
+
+  it('else the mutation’s merged in', () => {
+    const event = eventOf(2, U1, { mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b' });
+    expect(changed(projectEvent(head, event, RULE)).head.clock).toEqual({ 's:learning': 1, 'd:b': 7 });
+  });
+
+  it('else one more change of the service', () => {
+    expect(changed(projectEvent(head, eventOf(2, U1), RULE)).head.clock).toEqual({ 's:learning': 2 });
+    const other = eventOf(2, U1, { service: 'authoring' });
+    expect(changed(projectEvent(head, other, RULE)).head.clock).toEqual({
+      's:learning': 1,
+      's:authoring': 1,
+    });
+  });
+
+  it('names the writer: the mutation’s device with its counter, else the service', () => {
+    const clock = { 's:learning': 1, 'd:a': 2, 'd:b': 7 };
+    const byDevice = eventOf(
+      2,
+      { ...U1, text: 'b' },
+      { clock, mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b' },
+    );
+    expect(changed(projectEvent(head, byDevice, RULE)).head.fieldWrites['text']).toEqual({
+      atMs: 20,
+      by: 'd:b',
+      counter: 7,
+    });
+    const withoutClock = eventOf(2, { ...U1, text: 'b' }, { clock, mutationDeviceId: 'a' });
+    expect(changed(projectEvent(head, withoutClock, RULE)).head.fieldWrites['text']).toEqual({
+      atMs: 20,
+      by: 'd:a',
+      counter: 2,
+    });
+    const byService = eventOf(
+      2,
+      { ...U1, text: 'b' },
+      { clock: { 's:learning': 5 }, mutationClock: { 'd:b': 7 } },
+    );
+    expect(changed(projectEvent(head, byService, RULE)).head.fieldWrites['text']).toEqual(service(20, 5));
+  });
+
+  it('takes the decision’s field writes when the owner passes them on', () => {
+    const decidedWrites = { text: { atMs: 15, by: 'd:b', counter: 7 } };
+    const event = eventOf(2, U1, { mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b', decidedWrites });
+    expect(changed(projectEvent(head, event, RULE)).head.fieldWrites['text']).toEqual(decidedWrites.text);
+  });
+});
+
+describe('fields', () => {
+  it('are chosen by the rule; scopes and grants may use the others', () => {
+    const rule = { ...RULE, fields: ['text', 'absent'] };
+    const { head, deltas } = changed(projectEvent(null, eventOf(1, U1), rule));
+    expect(head.data).toEqual({ text: 'a' });
+    expect(deltas).toEqual([{ scope: 'user:u1', op: 'put', data: { text: 'a' }, update: null }]);
+    expect(Object.keys(head.fieldWrites)).toEqual(['text', '']);
+  });
+
+  it('may have any name', () => {
+    const data = JSON.parse('{"__proto__":{"x":1},"userId":"u1"}') as JsonObject;
+    const { head } = changed(projectEvent(null, eventOf(1, data), RULE));
+    expect(Object.keys(head.data ?? {})).toEqual(['__proto__', 'userId']);
+  });
+});
+
+describe('documents', () => {
+  const rule = { ...RULE, policy: 'crdt_yjs', docUpdateField: 'body' } as const;
+
+  it('take the update out of the data', () => {
+    const { head, deltas } = changed(projectEvent(null, eventOf(1, { ...U1, body: 'AAA=' }), rule));
+    expect(head.data).toEqual(U1);
+    expect(deltas).toEqual([{ scope: 'user:u1', op: 'merge', data: U1, update: 'AAA=' }]);
+    expect(head.fieldWrites['body']).toEqual(service(10, 1));
+  });
+
+  it('take the event’s own update first', () => {
+    const event = eventOf(1, { ...U1, body: 'AAA=' }, { update: 'BBB=' });
+    expect(changed(projectEvent(null, event, rule)).deltas).toEqual([
+      { scope: 'user:u1', op: 'merge', data: U1, update: 'BBB=' },
+    ]);
+    const noField = { ...rule, docUpdateField: null };
+    const { head } = changed(projectEvent(null, eventOf(1, U1, { update: 'BBB=' }), noField));
+    expect(head.fieldWrites['update']).toEqual(service(10, 1));
+  });
+
+  it('remember who wrote the text last', () => {
+    const first = changed(projectEvent(null, eventOf(1, U1, { update: 'A' }), rule)).head;
+    const mutation = { mutationClock: { 'd:a': 1 }, mutationDeviceId: 'a', update: 'B' };
+    const second = changed(projectEvent(first, eventOf(2, U1, mutation), rule)).head;
+    expect(second.fieldWrites['body']).toEqual({ atMs: 20, by: 'd:a', counter: 1 });
+    expect(second.fieldWrites['text']).toEqual(service(10, 1));
+  });
+
+  it('without an update are put like anything else', () => {
+    expect(changed(projectEvent(null, eventOf(1, { ...U1, body: null }), rule)).deltas).toEqual([
+      { scope: 'user:u1', op: 'put', data: U1, update: null },
+    ]);
+  });
+});
+
+describe('scopes', () => {
+  const rule = { ...RULE, scopes: ['user:{userId}', 'course:{courseId}', 'user:{userId}'] };
+  const head = headAfter(rule, { userId: 'u1', courseId: 'c1' });
+
+  it('are sorted and unique', () => {
+    expect(head.scopes).toEqual(['course:c1', 'user:u1']);
+  });
+
+  it('that the entity leaves get a delete, those it enters a put, in sorted order', () => {
+    const result = changed(projectEvent(head, eventOf(2, { userId: 'u1', courseId: 'b' }), rule));
+    const data = { userId: 'u1', courseId: 'b' };
+    expect(result.deltas).toEqual([
+      { scope: 'course:b', op: 'put', data, update: null },
+      { scope: 'course:c1', op: 'delete', data: null, update: null },
+      { scope: 'user:u1', op: 'put', data, update: null },
+    ]);
+    expect(result.entered).toEqual(['course:b']);
+    expect(result.head.scopes).toEqual(['course:b', 'user:u1']);
+  });
+
+  it('are all left on deletion, and entered again on return', () => {
+    const deletion = changed(projectEvent(head, eventOf(2, null), rule));
+    expect(deletion.deltas).toEqual([
+      { scope: 'course:c1', op: 'delete', data: null, update: null },
+      { scope: 'user:u1', op: 'delete', data: null, update: null },
+    ]);
+    expect(deletion.head).toMatchObject({
+      data: null,
+      deleted: true,
+      deletedData: { userId: 'u1', courseId: 'c1' },
+      scopes: [],
+    });
+    const again = changed(projectEvent(deletion.head, eventOf(3, { userId: 'u1', courseId: 'c1' }), rule));
+    expect(again.entered).toEqual(['course:c1', 'user:u1']);
+    expect(again.head).toMatchObject({ deleted: false, deletedData: null });
+    expect(again.head.fieldWrites).toEqual({
+      '': service(30, 3),
+      userId: service(10, 1),
+      courseId: service(10, 1),
+    });
+  });
+
+  it('of a twice deleted entity stay empty, and what was deleted stays known', () => {
+    const gone = headAfter(RULE, U1, null, null);
+    expect(gone).toMatchObject({ revision: 3, deleted: true, deletedData: U1, scopes: [] });
+    expect(gone.fieldWrites['']).toEqual(service(30, 3));
+  });
+});
+
+describe('grants', () => {
+  const enrolled = (status: string, courseId = 'c1'): JsonObject => ({ userId: 'u1', courseId, status });
+  const grant = (courseId: string): object => ({ scope: `course:${courseId}`, userId: 'u1' });
+
+  it('follow the data', () => {
+    const first = changed(projectEvent(null, eventOf(1, enrolled('active')), ENROLLMENT));
+    expect(first).toMatchObject({ granted: [grant('c1')], revoked: [], head: { grants: [grant('c1')] } });
+    const same = changed(projectEvent(first.head, eventOf(2, enrolled('completed')), ENROLLMENT));
+    expect(same).toMatchObject({ granted: [], revoked: [] });
+    const moved = changed(projectEvent(same.head, eventOf(3, enrolled('active', 'c2')), ENROLLMENT));
+    expect(moved).toMatchObject({ granted: [grant('c2')], revoked: [grant('c1')] });
+    const withdrawn = changed(projectEvent(moved.head, eventOf(4, enrolled('withdrawn', 'c2')), ENROLLMENT));
+    expect(withdrawn).toMatchObject({ granted: [], revoked: [grant('c2')], head: { grants: [] } });
+  });
+
+  it('are all revoked by deletion', () => {
+    const head = headAfter(ENROLLMENT, enrolled('active'));
+    expect(changed(projectEvent(head, eventOf(2, null), ENROLLMENT))).toMatchObject({
+      granted: [],
+      revoked: [grant('c1')],
+    });
+  });
+
+  it('compare values deeply, at any path, and need no condition', () => {
+    const rule = {
+      ...RULE,
+      grants: [
+        { scope: 'b:x', user: '{userId}', when: { field: 'a.b', in: [1, { deep: [true] }] } },
+        { scope: 'a:always', user: '{userId}' },
+        { scope: 'a:always', user: '{userId}' },
+        { scope: 'c:never', user: '{userId}', when: { field: 'a.missing', in: [null] } },
+        { scope: 'c:never', user: '{userId}', when: { field: 'a.missing', in: [] } },
+      ],
+    };
+    const { head } = changed(projectEvent(null, eventOf(1, { ...U1, a: { b: { deep: [true] } } }), rule));
+    expect(head.grants).toEqual([
+      { scope: 'a:always', userId: 'u1' },
+      { scope: 'b:x', userId: 'u1' },
+    ]);
+  });
+
+  it('are not rendered while their condition does not hold', () => {
+    expect(projectEvent(null, eventOf(1, { userId: 'u1', status: 'withdrawn' }), ENROLLMENT).kind).toBe(
+      'changed',
+    );
+  });
+});
+
+describe('poison', () => {
+  it.each<[string, DomainChange, ProjectionRule, object]>([
+    ['a fraction as revision', eventOf(1.5, U1), RULE, { code: 'revision_invalid', path: '/revision' }],
+    ['a negative revision', eventOf(-1, U1), RULE, { code: 'revision_invalid', path: '/revision' }],
+    ['a put without data', eventOf(1, null, { op: 'put' }), RULE, { code: 'data_not_object', path: '/data' }],
+    [
+      'a list as data',
+      eventOf(1, [] as unknown as JsonObject),
+      RULE,
+      { code: 'data_not_object', path: '/data' },
+    ],
+    ['a missing scope field', eventOf(1, {}), RULE, { code: 'scope_unrenderable', path: '/rule/scopes/0' }],
+    [
+      'a scope that is none',
+      eventOf(1, { userId: 'u1', c: 'a b' }),
+      { ...RULE, scopes: ['user:{userId}', 'c:{c}'] },
+      { code: 'scope_unrenderable', path: '/rule/scopes/1' },
+    ],
+    [
+      'a broken scope template',
+      eventOf(1, U1),
+      { ...RULE, scopes: ['user'] },
+      { code: 'template_invalid', path: '/rule/scopes/0' },
+    ],
+    [
+      'a broken grant scope template',
+      eventOf(1, U1),
+      { ...RULE, grants: [{ scope: 'x', user: '{userId}' }] },
+      { code: 'template_invalid', path: '/rule/grants/0' },
+    ],
+    [
+      'a broken grant user template',
+      eventOf(1, U1),
+      { ...RULE, grants: [{ scope: 'x:y', user: '{' }] },
+      { code: 'template_invalid', path: '/rule/grants/0' },
+    ],
+    [
+      'a grant without scope',
+      eventOf(1, { userId: 'u1', status: 'active' }),
+      ENROLLMENT,
+      { code: 'grant_unrenderable', path: '/rule/grants/0' },
+    ],
+    [
+      'a grant without user',
+      eventOf(1, U1),
+      { ...RULE, grants: [{ scope: 'x:y', user: '{nobody}' }] },
+      { code: 'grant_unrenderable', path: '/rule/grants/0' },
+    ],
+  ])('%s', (_name, event, rule, expected) => {
+    expect(projectEvent(null, event, rule)).toEqual({ kind: 'poison', ...expected });
+  });
+
+  it('a clock that outgrows its bounds', () => {
+    const wide = Object.fromEntries(Array.from({ length: 256 }, (_, index) => [`d:${index}`, 1]));
+    const full = { ...headAfter(RULE, U1), clock: wide };
+    const poison = { kind: 'poison', code: 'clock_limit_exceeded', path: '/clock' };
+    expect(projectEvent(full, eventOf(2, U1), RULE)).toEqual(poison);
+    expect(projectEvent(full, eventOf(2, U1, { clock: { 's:x': 1 } }), RULE)).toEqual(poison);
+    expect(projectEvent(full, eventOf(2, U1, { clock: { 'd:0': 2 } }), RULE)).toMatchObject({
+      kind: 'changed',
+    });
+  });
+
+  it('says nothing of errors that are ours', () => {
+    const broken = { ...RULE, scopes: undefined as unknown as string[] };
+    expect(() => projectEvent(null, eventOf(1, U1), broken)).toThrow(TypeError);
+  });
+});
