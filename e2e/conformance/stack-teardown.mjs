@@ -1,0 +1,3 @@
+import { stop } from './stack-setup.mjs';
+
+export default stop;
