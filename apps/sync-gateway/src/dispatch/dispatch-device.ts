@@ -1,0 +1,152 @@
+import type { RegisteredEntityType } from '@sync/protocol';
+import type { Logger } from '@sync/service-kit';
+import type { OutcomesStored, RegisteredTypes } from '../push/accept-push.ts';
+import { admitMutation } from '../push/admit-mutation.ts';
+import { type Completed, completionOf } from '../push/completion.ts';
+import { headOf } from '../push/entity-head.ts';
+import type { LedgerStore } from '../push/ledger-store.ts';
+import { type PreparedMutation, restoreMutation } from '../push/prepare-mutation.ts';
+import { type Author, postponed, type Settled, type Settlement, type Work } from '../push/settlement.ts';
+import type { SettleMutations } from '../push/settle-mutations.ts';
+import { refusedHere } from '../push/sort-received.ts';
+import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
+import type { FindHidden } from './find-hidden.ts';
+import { retryDelayMs } from './retry-delay.ts';
+
+/** One open mutation, either to be worked on or ended at once. */
+interface Opened {
+  readonly row: OpenMutation;
+  readonly mutation: PreparedMutation | null;
+  readonly work: Work | null;
+  readonly end: Settled | null;
+}
+
+/** A run must be over before somebody else may take the device (`VISIBLE_MS` of the store). */
+const BUDGET_MS = 15_000;
+
+/**
+ * Goes on with the accepted mutations of one device, just as a push would: the same lanes, the same decisions, the same owners. What a crash
+ * left behind (`pending`) is taken up here too.
+ *
+ * Everything that was checked when the mutation came is checked again: since then its scope may have been revoked, or its
+ * type registered anew.
+ */
+export class DispatchDevice {
+  readonly #store: DispatchStore;
+  readonly #ledger: LedgerStore;
+  readonly #settler: SettleMutations;
+  readonly #types: RegisteredTypes;
+  readonly #hidden: FindHidden;
+  readonly #outcomesStored: OutcomesStored;
+
+  constructor(
+    store: DispatchStore,
+    ledger: LedgerStore,
+    settler: SettleMutations,
+    types: RegisteredTypes,
+    hidden: FindHidden,
+    outcomesStored: OutcomesStored,
+  ) {
+    this.#store = store;
+    this.#ledger = ledger;
+    this.#settler = settler;
+    this.#types = types;
+    this.#hidden = hidden;
+    this.#outcomesStored = outcomesStored;
+  }
+
+  /**
+   * @param device taken by this process
+   * @returns how many mutations got their outcome
+   */
+  async execute(device: DueDevice, logger: Logger): Promise<number> {
+    const rows = await this.#store.load(device);
+    if (rows.length === 0) {
+      await this.#store.release(device);
+      return 0;
+    }
+    let ended = 0;
+    // A device has one user; only one that was bound anew can have work of two.
+    for (const [userId, own] of Map.groupBy(rows, (row) => row.user_id)) {
+      ended += await this.#dispatch({ ...device, userId }, own);
+    }
+    logger.debug({ ...device, mutations: rows.length, ended }, 'dispatched accepted mutations');
+    return ended;
+  }
+
+  async #dispatch(author: Author, rows: readonly OpenMutation[]): Promise<number> {
+    const nowMs = Date.now();
+    const nowIso = new Date(nowMs).toISOString();
+    const opened = rows.map((row) => this.#open(author, row, nowIso));
+    const works = opened.flatMap(({ work }) => work ?? []);
+    const limits = { deadlineMs: nowMs + BUDGET_MS, apart: true };
+    const settlements = await this.#settler.settle(author, works, statusesOf(opened), limits);
+    const completed = await Promise.all(
+      opened.map(async (one) => completedOf(one, await this.#endOf(author, one, settlements, nowIso))),
+    );
+    await this.#ledger.complete(author, completionOf(author, completed, nowIso));
+    const ended = completed.filter(({ settlement }) => settlement.kind === 'settled').length;
+    if (ended > 0) this.#outcomesStored(author);
+    return ended;
+  }
+
+  #open(author: Author, row: OpenMutation, nowIso: string): Opened {
+    const mutation =
+      row.payload === null ? null : restoreMutation(row.payload, author.deviceId, row.occurred_at_ms ?? 0);
+    if (!mutation) {
+      // Only a crash between receiving and completing leaves one: what was wrong with it was known to nobody else.
+      const refusal = {
+        code: 'mutation_invalid',
+        message: 'it does not match its schema; send it again to see where',
+      };
+      return { row, mutation, work: null, end: refusedHere(refusal, null, null, null, nowIso) };
+    }
+    const registration: RegisteredEntityType | null = this.#types.find(mutation.entityType);
+    const head = headOf(row);
+    const refusal = admitMutation(mutation, registration, row.held);
+    if (refusal || !registration) {
+      const named = refusal ?? { code: 'entity_type_unknown', message: '/entityType' };
+      return { row, mutation, work: null, end: refusedHere(named, mutation, head, registration, nowIso) };
+    }
+    const payloadBytes = Buffer.byteLength(row.payload ?? '');
+    const work = { mutation, registration, payloadBytes, head, mayBeSent: row.may_be_sent, hold: null };
+    return { row, mutation, end: null, work };
+  }
+
+  async #endOf(
+    author: Author,
+    { work, end, row }: Opened,
+    settlements: ReadonlyMap<Work, Settlement>,
+    nowIso: string,
+  ): Promise<Settlement> {
+    if (end) return end;
+    const settlement = (work && settlements.get(work)) ?? postponed('out_of_time', row.may_be_sent);
+    if (!work || settlement.kind === 'settled' || settlement.reason !== 'projection_behind')
+      return settlement;
+    const hidden = await this.#hidden.refuse(author, work, row.attempts, nowIso);
+    return hidden ?? settlement;
+  }
+}
+
+function completedOf({ row, mutation }: Opened, settlement: Settlement): Completed {
+  return {
+    mutationId: row.mutation_id,
+    address: mutation,
+    attempt: row.attempts,
+    fresh: row.status === 'pending',
+    delayMs: retryDelayMs(row.attempts, Math.random()),
+    settlement,
+  };
+}
+
+/** What is known of mutations outside the run: their ledger status, and those that were ended without being worked on. */
+function statusesOf(
+  opened: readonly Opened[],
+): (mutationId: string) => Settled['status'] | 'postponed' | undefined {
+  return (mutationId) => {
+    if (opened.some(({ row, end }) => end && row.mutation_id === mutationId)) return 'rejected';
+    const known = opened.find(({ row }) => row.dependencies?.[mutationId])?.row.dependencies?.[mutationId];
+    if (known === undefined) return undefined;
+    return known === 'pending' || known === 'accepted' ? 'postponed' : (known as Settled['status']);
+  };
+}

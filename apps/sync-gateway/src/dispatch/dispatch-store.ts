@@ -1,0 +1,62 @@
+import type { Database } from '@sync/postgres';
+import type { HeadColumns } from '../push/entity-head.ts';
+
+/** A device with due work. */
+export interface DueDevice {
+  readonly tenantId: string;
+  readonly deviceId: string;
+}
+
+/** An open mutation as the ledger has it; see dispatch-take.sql. */
+export interface OpenMutation extends HeadColumns {
+  readonly mutation_id: string;
+  readonly user_id: string;
+  readonly status: 'pending' | 'accepted';
+  readonly attempts: number;
+  readonly may_be_sent: boolean;
+  readonly payload: string | null;
+  readonly occurred_at_ms: number | null;
+  readonly held: boolean;
+  readonly dependencies: Readonly<Record<string, string>> | null;
+}
+
+/** How long a taken device belongs to its taker; longer than one run may last. */
+const VISIBLE_MS = 30_000;
+const MUTATIONS_PER_RUN = 200;
+
+/** The queue of devices with open work. */
+export class DispatchStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Takes at most `limit` devices whose work is due; nobody else gets them for 30 s. */
+  async take(limit: number): Promise<DueDevice[]> {
+    const rows = await this.#database.call<{ readonly tenant_id: string; readonly device_id: string }>(
+      'dispatch_take',
+      'SELECT * FROM dispatch_take($1, $2)',
+      [limit, VISIBLE_MS],
+    );
+    return rows.map((row) => ({ tenantId: row.tenant_id, deviceId: row.device_id }));
+  }
+
+  /** The due work of a taken device in its order of arrival. */
+  async load({ tenantId, deviceId }: DueDevice): Promise<OpenMutation[]> {
+    return this.#database.call<OpenMutation>('dispatch_load', 'SELECT * FROM dispatch_load($1, $2, $3, $4)', [
+      tenantId,
+      deviceId,
+      VISIBLE_MS,
+      MUTATIONS_PER_RUN,
+    ]);
+  }
+
+  /** Nothing was due after all: sets the device's time to what its ledger says, or takes it out of the queue. */
+  async release({ tenantId, deviceId }: DueDevice): Promise<void> {
+    await this.#database.call('dispatch_release', `SELECT push_complete($1, $2, '[]', '{}', 0)`, [
+      tenantId,
+      deviceId,
+    ]);
+  }
+}

@@ -1,0 +1,58 @@
+-- Devices with work that is due, each taken by one dispatcher only: taking moves the time on, so that a dispatcher that dies gives its devices
+-- back by itself. Cross-tenant; reads no tenant's rows.
+CREATE OR REPLACE FUNCTION dispatch_take(p_limit integer, p_visible_ms integer)
+RETURNS TABLE (tenant_id text, device_id text)
+LANGUAGE sql AS $$
+  UPDATE dispatch_queue q
+    SET next_attempt_at = clock_timestamp() + p_visible_ms * interval '1 millisecond'
+    FROM (SELECT d.tenant_id, d.device_id FROM dispatch_queue d WHERE d.next_attempt_at <= clock_timestamp()
+          ORDER BY d.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due
+    WHERE q.tenant_id = due.tenant_id AND q.device_id = due.device_id
+    RETURNING q.tenant_id, q.device_id;
+$$;
+
+-- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first mutation is due. Each row's attempt is
+-- one higher afterwards: what an earlier attempt still does can no longer be stored.
+CREATE OR REPLACE FUNCTION dispatch_load(p_tenant text, p_device text, p_visible_ms integer, p_limit integer)
+RETURNS TABLE (
+  mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
+  payload text, occurred_at_ms double precision, held boolean, dependencies json,
+  head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
+)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_now timestamptz := clock_timestamp();
+BEGIN
+  PERFORM set_config('app.tenant', p_tenant, true);
+  PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
+  RETURN QUERY
+  WITH lane AS (
+    SELECT DISTINCT ON (m.entity_type, m.entity_id) m.entity_type, m.entity_id, m.next_attempt_at FROM mutation m
+    WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+    ORDER BY m.entity_type, m.entity_id, m.arrival
+  ), due AS (
+    SELECT m.mutation_id FROM lane l
+    JOIN mutation m ON m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+      AND m.entity_type IS NOT DISTINCT FROM l.entity_type AND m.entity_id IS NOT DISTINCT FROM l.entity_id
+    WHERE l.next_attempt_at <= v_now
+    ORDER BY l.next_attempt_at, m.entity_type, m.entity_id, m.arrival LIMIT p_limit
+  ), taken AS (
+    UPDATE mutation m SET attempts = m.attempts + 1,
+      next_attempt_at = v_now + p_visible_ms * interval '1 millisecond'
+    FROM due d WHERE m.tenant_id = p_tenant AND m.mutation_id = d.mutation_id
+    RETURNING m.*
+  )
+  SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.payload::text,
+    extract(epoch FROM t.occurred_at)::double precision * 1000,
+    t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
+    CASE WHEN t.depends_on IS NOT NULL THEN (
+      SELECT json_object_agg(d.mutation_id, d.status) FROM mutation d
+      WHERE d.tenant_id = p_tenant AND d.mutation_id = ANY (t.depends_on) AND d.user_id = t.user_id) END,
+    e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
+  FROM taken t
+  LEFT JOIN scope_delta e ON e.tenant_id = p_tenant AND e.scope = t.scope
+    AND e.entity_type = t.entity_type AND e.entity_id = t.entity_id
+    AND holds_scope(p_tenant, t.user_id, t.scope)
+  ORDER BY t.arrival;
+END $$;

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '@sync/service-kit';
+import type { DispatchDevice } from './dispatch-device.ts';
+import type { DispatchStore } from './dispatch-store.ts';
+
+/** Devices that one replica works on at once. */
+const DEVICES_AT_ONCE = 8;
+const IDLE_MS = 500;
+const AFTER_FAILURE_MS = 2_000;
+
+/**
+ * Goes on with accepted mutations until they have their outcomes. Any number of replicas do so at once: a device belongs to whoever took it
+ * from the queue, and what a dead replica had taken comes back by itself.
+ */
+export class Dispatcher {
+  readonly #store: DispatchStore;
+  readonly #dispatchDevice: DispatchDevice;
+  readonly #logger: Logger;
+  readonly #stopping = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(store: DispatchStore, dispatchDevice: DispatchDevice, logger: Logger) {
+    this.#store = store;
+    this.#dispatchDevice = dispatchDevice;
+    this.#logger = logger;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** Takes no more devices and waits for those it has. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      const pauseMs = await this.#pass();
+      if (pauseMs > 0) await this.#pause(pauseMs);
+    }
+  }
+
+  /** @returns how long to wait before the next pass */
+  async #pass(): Promise<number> {
+    try {
+      const devices = await this.#store.take(DEVICES_AT_ONCE);
+      await Promise.all(
+        devices.map(async (device) => {
+          try {
+            await this.#dispatchDevice.execute(device, this.#logger);
+          } catch (error) {
+            // The device comes back by itself; the others must not wait for it.
+            this.#logger.error(
+              { err: error, ...device },
+              'accepted mutations of a device could not be dispatched',
+            );
+          }
+        }),
+      );
+      return devices.length < DEVICES_AT_ONCE ? IDLE_MS : 0;
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'the dispatch queue cannot be read');
+      return AFTER_FAILURE_MS;
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,56 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { request } from '@sync/messaging';
+import { ExplainReply, type ExplainRequest, subjects, validator } from '@sync/protocol';
+import type { Logger } from '@sync/service-kit';
+import type { Author, Settled, Work } from '../push/settlement.ts';
+import { refusedHere } from '../push/sort-received.ts';
+
+const TIMEOUT_MS = 2_000;
+/** Waiting usually helps: the projection is behind for milliseconds, or its worker is being replaced. */
+const ASK_FROM_ATTEMPT = 3;
+
+const checkReply = validator(ExplainReply);
+
+/**
+ * Ends a mutation that would wait for ever: its owner has the entity, but it never appears in the mutation's scope, because it belongs to
+ * another one. Only the projector can tell that from a projection that is merely late.
+ */
+export class FindHidden {
+  readonly #nats: NatsConnection;
+  readonly #logger: Logger;
+
+  constructor(nats: NatsConnection, logger: Logger) {
+    this.#nats = nats;
+    this.#logger = logger;
+  }
+
+  /** @returns the refusal, with the entity shown as absent like one that does not exist; null: go on waiting */
+  async refuse(author: Author, work: Work, attempts: number, nowIso: string): Promise<Settled | null> {
+    if (attempts < ASK_FROM_ATTEMPT) return null;
+    const { mutation, registration } = work;
+    const question: ExplainRequest = {
+      tenantId: author.tenantId,
+      entityType: mutation.entityType,
+      entityId: mutation.entityId,
+    };
+    try {
+      const { entity } = await request(this.#nats, subjects.explain, question, {
+        timeoutMs: TIMEOUT_MS,
+        decode: decodeReply,
+      });
+      if (!entity || entity.deleted || entity.scopes.some(({ scope }) => scope === mutation.scope))
+        return null;
+      const refusal = { code: 'forbidden', message: `/scope: ${mutation.scope} does not have this entity` };
+      return refusedHere(refusal, mutation, null, registration, nowIso);
+    } catch (error) {
+      this.#logger.debug({ err: error, ...question }, 'the projector did not explain an entity');
+      return null;
+    }
+  }
+}
+
+function decodeReply(value: unknown): ExplainReply {
+  const checked = checkReply(value);
+  if (!checked.ok) throw new TypeError(`${checked.faults[0]?.path ?? ''}: not an ExplainReply`);
+  return checked.value;
+}

@@ -1,0 +1,28 @@
+import { checkOp } from '@sync/domain';
+import type { RegisteredEntityType } from '@sync/protocol';
+import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
+
+/**
+ * Whether a mutation may go to its owner at all, in the order in which a developer would want to be told.
+ * @param held whether the user holds the mutation's scope now
+ * @returns null when it may
+ */
+export function admitMutation(
+  mutation: Pick<PreparedMutation, 'entityType' | 'op' | 'schemaVersion' | 'scope'>,
+  registration: RegisteredEntityType | null,
+  held: boolean,
+): Refusal | null {
+  const { entityType, op, schemaVersion, scope } = mutation;
+  if (!registration) {
+    return { code: 'entity_type_unknown', message: `/entityType: no service registered "${entityType}"` };
+  }
+  if (!held) return { code: 'scope_not_held', message: `/scope: the user does not hold "${scope}"` };
+  const refusal = checkOp(registration.policy, op);
+  if (refusal) return { code: refusal, message: `/op: ${registration.policy} does not know ${op}` };
+  // A mutation that names no version was written against whatever its app knew; the owner's own checks decide.
+  if (schemaVersion !== undefined && schemaVersion !== registration.schemaVersion) {
+    const message = `/schemaVersion: ${schemaVersion} is not ${registration.schemaVersion}, the version of ${entityType}`;
+    return { code: 'schema_version_unknown', message };
+  }
+  return null;
+}

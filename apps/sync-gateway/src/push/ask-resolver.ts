@@ -1,0 +1,78 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { type Decision, type DecisionInput, decide } from '@sync/domain';
+import { request } from '@sync/messaging';
+import { type DecideReply, type DecideRequest, subjects } from '@sync/protocol';
+import type { Logger } from '@sync/service-kit';
+
+const TIMEOUT_MS = 2_000;
+const MAX_REQUEST_BYTES = 512 * 1024;
+const MAX_SINGLE_BYTES = 900_000;
+
+/** Asks the conflict-resolver what becomes of concurrent mutations. */
+export class AskResolver {
+  readonly #nats: NatsConnection;
+  readonly #logger: Logger;
+
+  constructor(nats: NatsConnection, logger: Logger) {
+    this.#nats = nats;
+    this.#logger = logger;
+  }
+
+  /** @returns a decision per question in the same order, null where the resolver gave none; never throws */
+  async decide(tenantId: string, questions: readonly DecisionInput[]): Promise<(Decision | null)[]> {
+    const decisions: (Decision | null)[] = [];
+    for (const part of cutToSize(questions)) decisions.push(...(await this.#decidePart(tenantId, part)));
+    return decisions;
+  }
+
+  async #decidePart(tenantId: string, part: readonly Sized[]): Promise<(Decision | null)[]> {
+    const [first] = part;
+    // One question that fits no message is answered here: the decision is a pure function, the same on both sides.
+    if (first && first.bytes > MAX_SINGLE_BYTES) return [decide(first.question)];
+    const body: DecideRequest = { tenantId, items: part.map(({ question }) => question) };
+    try {
+      const reply = await request(this.#nats, subjects.decide, body, {
+        timeoutMs: TIMEOUT_MS,
+        decode: (value) => decodeReply(value, part.length),
+      });
+      return [...reply.decisions];
+    } catch (error) {
+      this.#logger.warn({ err: error, tenantId, items: part.length }, 'the conflict-resolver did not decide');
+      return part.map(() => null);
+    }
+  }
+}
+
+interface Sized {
+  readonly question: DecisionInput;
+  readonly bytes: number;
+}
+
+function cutToSize(questions: readonly DecisionInput[]): Sized[][] {
+  const parts: Sized[][] = [];
+  let total = Infinity;
+  for (const question of questions) {
+    const bytes = Buffer.byteLength(JSON.stringify(question));
+    const last = parts.at(-1);
+    if (last && total + bytes <= MAX_REQUEST_BYTES) {
+      last.push({ question, bytes });
+      total += bytes;
+    } else {
+      parts.push([{ question, bytes }]);
+      total = bytes;
+    }
+  }
+  return parts;
+}
+
+const KINDS: ReadonlySet<unknown> = new Set(['submit', 'supersede', 'reject', 'hold']);
+
+function decodeReply(value: unknown, expected: number): DecideReply {
+  const decisions = (value as { decisions?: unknown } | null)?.decisions;
+  if (!Array.isArray(decisions) || decisions.length !== expected)
+    throw new TypeError('not one decision per item');
+  for (const decision of decisions as ({ kind?: unknown } | null)[]) {
+    if (!KINDS.has(decision?.kind)) throw new TypeError('a decision of unknown kind');
+  }
+  return value as DecideReply;
+}

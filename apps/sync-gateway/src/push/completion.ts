@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import type { ConflictDraft } from '@sync/domain';
+import type { SyncEventType } from '@sync/protocol';
+import { outcomeText } from './outcome-text.ts';
+import type { EntityAddress } from './prepare-mutation.ts';
+import type { Author, Settlement } from './settlement.ts';
+
+/** One element of `push_complete`'s p_items; see push-complete.sql. */
+export interface CompletionItem {
+  readonly id: string;
+  readonly attempt: number | null;
+  readonly status: string;
+  readonly outcome?: string;
+  readonly delayMs?: number;
+  readonly mayBeSent?: boolean;
+  readonly error?: string;
+  readonly kind?: EventKind;
+  readonly entry?: string;
+  readonly conflict?: string;
+  readonly chunk: number;
+}
+
+type EventKind = 'applied' | 'rejected' | 'accepted';
+
+/** What a settlement belongs to. */
+export interface Completed {
+  readonly mutationId: string;
+  /** null when it matches no schema: then no event can list it. */
+  readonly address: EntityAddress | null;
+  /** The attempt that may write the outcome; null: whichever. */
+  readonly attempt: number | null;
+  /** It has not been announced as accepted before. */
+  readonly fresh: boolean;
+  /** Until the next attempt, when it is postponed; absent: as planned before. */
+  readonly delayMs?: number;
+  readonly settlement: Settlement;
+}
+
+/** Everything `push_complete` needs, as JSON text. */
+export interface Completion {
+  readonly items: readonly CompletionItem[];
+  readonly events: Readonly<Record<EventKind, string>>;
+}
+
+/** One message of SYNC_EVENTS; a ConflictRecord draft may be large, and a message has a bound. */
+const MAX_CHUNK_BYTES = 256 * 1024;
+/** Above it an event would not fit one message even alone: the draft then goes without the copies that the outcome also carries. */
+const MAX_EVENT_BYTES = 900_000;
+
+/** The outcomes of one device with the sync events that tell of them. */
+export function completionOf(author: Author, completed: readonly Completed[], nowIso: string): Completion {
+  let chunk = 0;
+  let chunkBytes = 0;
+  const items = completed.map((one): CompletionItem => {
+    const item = itemOf(one);
+    const conflict = conflictEvent(author, one, nowIso);
+    if (conflict === null) return { ...item, chunk: 0 };
+    const bytes = Buffer.byteLength(conflict);
+    // Chunk 0 carries the events that list mutations; conflicts begin their own.
+    if (chunk === 0 || chunkBytes + bytes > MAX_CHUNK_BYTES) {
+      chunk += 1;
+      chunkBytes = 0;
+    }
+    chunkBytes += bytes;
+    return { ...item, conflict, chunk };
+  });
+  return {
+    items,
+    events: {
+      applied: eventHead(author, 'sync.mutation.applied.v1', nowIso),
+      rejected: eventHead(author, 'sync.mutation.rejected.v1', nowIso),
+      accepted: eventHead(author, 'sync.mutation.accepted.v1', nowIso),
+    },
+  };
+}
+
+function itemOf(completed: Completed): Omit<CompletionItem, 'chunk'> {
+  const { mutationId, address, attempt, settlement, fresh, delayMs } = completed;
+  const base = { id: mutationId, attempt };
+  if (settlement.kind === 'postponed') {
+    return {
+      ...base,
+      status: 'accepted',
+      mayBeSent: settlement.mayBeSent,
+      error: settlement.reason,
+      ...(delayMs === undefined ? {} : { delayMs }),
+      ...(fresh && address ? { kind: 'accepted', entry: entryOf(mutationId, address, 'accepted') } : {}),
+    };
+  }
+  const { status, code } = settlement;
+  const kind = status === 'applied' || status === 'merged' ? 'applied' : 'rejected';
+  return {
+    ...base,
+    status,
+    outcome: outcomeText(mutationId, settlement),
+    ...(address ? { kind, entry: entryOf(mutationId, address, status, code) } : {}),
+  };
+}
+
+function entryOf(
+  mutationId: string,
+  { entityType, entityId }: EntityAddress,
+  status: string,
+  code?: string,
+): string {
+  return JSON.stringify({ mutationId, entityType, entityId, status, code });
+}
+
+/** A CloudEvent up to the list that push_complete fills with what it stored. */
+function eventHead(author: Author, type: SyncEventType, nowIso: string): string {
+  return `${JSON.stringify(envelope(author, type, nowIso)).slice(0, -1)},"data":{"mutations":[`;
+}
+
+function envelope({ tenantId, userId, deviceId }: Author, type: SyncEventType, nowIso: string): object {
+  return {
+    specversion: '1.0',
+    id: randomUUID(),
+    source: 'sync-gateway',
+    type,
+    time: nowIso,
+    datacontenttype: 'application/json',
+    tenantid: tenantId,
+    userid: userId,
+    deviceid: deviceId,
+  };
+}
+
+/** Open conflicts are detected, the others are detected and resolved at once: one event each, with the draft of the record. */
+function conflictEvent(
+  author: Author,
+  { mutationId, address, settlement }: Completed,
+  nowIso: string,
+): string | null {
+  if (settlement.kind !== 'settled' || !settlement.conflict || !address) return null;
+  const { conflictId, draft } = settlement.conflict;
+  const open = draft.decision === 'open';
+  const { entityType, entityId, scope } = address;
+  const seen = {
+    conflictId,
+    mutationId,
+    entityType,
+    entityId,
+    scope,
+    status: open ? 'open' : 'auto_resolved',
+  };
+  const type = open ? 'sync.conflict.detected.v1' : 'sync.conflict.resolved.v1';
+  const text = (kept: ConflictDraft): string =>
+    JSON.stringify({ ...envelope(author, type, nowIso), data: { ...seen, draft: kept } });
+  const whole = text(draft);
+  if (whole.length <= MAX_EVENT_BYTES / 3 || Buffer.byteLength(whole) <= MAX_EVENT_BYTES) return whole;
+  // The mutation's own values are what would be lost; the server's are still the entity.
+  return text({ ...draft, ours: null, fields: draft.fields.map(({ field, winner }) => ({ field, winner })) });
+}

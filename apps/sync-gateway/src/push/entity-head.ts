@@ -1,0 +1,49 @@
+import type { EntityState, FieldWrites, JsonObject } from '@sync/domain';
+import type { RemoteDelta } from '@sync/protocol';
+import type { VectorClock } from '@sync/vector-clock';
+
+/**
+ * An entity as the read model shows it in the scope of a mutation. `wire` is its RemoteDelta as devices get it and `fieldWrites` JSON text;
+ * both stay unparsed until somebody needs them, which in a clean push nobody does.
+ */
+export interface EntityHead {
+  readonly revision: number;
+  readonly deleted: boolean;
+  readonly clock: VectorClock;
+  readonly fieldWrites: string | null;
+  readonly wire: string;
+}
+
+/** The columns of the SQL functions that answer heads; all null when the scope does not have the entity. */
+export interface HeadColumns {
+  /** `int8` arrives as text. */
+  readonly head_revision: string | null;
+  readonly head_deleted: boolean | null;
+  readonly head_clock: VectorClock | null;
+  readonly head_writes: string | null;
+  readonly head_wire: string | null;
+}
+
+export function headOf(row: HeadColumns): EntityHead | null {
+  if (row.head_revision === null || row.head_wire === null) return null;
+  return {
+    revision: Number(row.head_revision),
+    deleted: row.head_deleted ?? false,
+    clock: row.head_clock ?? {},
+    fieldWrites: row.head_writes,
+    wire: row.head_wire,
+  };
+}
+
+/** The head as decisions see it. The read model keeps no data of deleted entities, so `deletedData` is unknown. */
+export function stateOfHead(head: EntityHead): EntityState {
+  const wire = JSON.parse(head.wire) as RemoteDelta;
+  return {
+    revision: head.revision,
+    clock: head.clock,
+    data: head.deleted ? null : ((wire.data ?? {}) as JsonObject),
+    deleted: head.deleted,
+    deletedData: null,
+    fieldWrites: head.fieldWrites === null ? {} : (JSON.parse(head.fieldWrites) as FieldWrites),
+  };
+}

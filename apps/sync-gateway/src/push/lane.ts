@@ -1,0 +1,354 @@
+import {
+  type Decision,
+  type DecisionInput,
+  decide,
+  detectConflict,
+  type JsonObject,
+  mutationWrite,
+  type SubmitDecision,
+} from '@sync/domain';
+import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
+import { canonicalClockJson, containsDot } from '@sync/vector-clock';
+import { conflictIdOf } from './conflict-id.ts';
+import type { EntityHead } from './entity-head.ts';
+import { inputOf } from './mutation-input.ts';
+import { type Postponed, postponed, type Settled, type Settlement, type Work } from './settlement.ts';
+import {
+  bareState,
+  canProject,
+  currentText,
+  type Standing,
+  standingAfter,
+  standingOfHead,
+  standingOfOwner,
+} from './standing.ts';
+
+/** A change to send, and where the entity stands before and, if the owner takes it, after. */
+export interface Submission {
+  readonly work: Work;
+  readonly change: SubmitDecision;
+  readonly before: Standing;
+  readonly after: Standing;
+}
+
+/** What is planned for the lane's next mutations: a change to send, or an end that holds if all changes before it were taken. */
+type Step = { readonly submission: Submission } | { readonly work: Work; readonly end: Settled };
+
+/** How the rest of the process answers a lane's questions. */
+export interface LaneContext {
+  readonly deviceId: string;
+  readonly serverNowMs: number;
+  readonly nowIso: string;
+  /** What has to happen to a mutation because of those it depends on; null when it may go. */
+  readonly gate: (work: Work) => Settlement | null;
+}
+
+/** A mutation whose merged result only the read model can show, once it has this revision. */
+export interface AwaitedCurrent {
+  readonly work: Work;
+  readonly settled: Settled;
+  readonly revision: number;
+}
+
+const LANE_WAITS = postponed('lane_waits');
+const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
+
+/** How often the owner may be ahead of what was decided on before the lane is left to the dispatcher. */
+const MAX_CONFLICTS = 3;
+
+/**
+ * The mutations of one entity in one push, in their order.
+ *
+ * It plans optimistically: a change is taken to succeed, the next one is decided on what the entity will be then and expects the next revision,
+ * so that twenty edits of one note are one request to its owner. `absorb` compares the answers with the plan; where they differ, what
+ * was planned on top is void and planned again on what the owner says.
+ *
+ * 1. `plan` goes on until it needs a decision of the resolver (it returns the question; `answer` continues) or a head of
+ *    the read model (`awaitedRevision`), or has planned all.
+ * 2. `submissions` are sent, `absorb` takes the results. 3. Again, until `done`.
+ */
+export class Lane {
+  readonly settlements = new Map<Work, Settlement>();
+  readonly awaitedCurrents: AwaitedCurrent[] = [];
+  /** The owner said `conflict` at this revision and the mutation is concurrent to it: its head must be read before planning. */
+  awaitedRevision: number | null = null;
+  readonly #context: LaneContext;
+  readonly #waiting: Work[] = [];
+  #steps: Step[] = [];
+  #standing: Standing;
+  #conflicts = 0;
+  #stopped = false;
+
+  /** @param head the entity as the read model has it */
+  constructor(head: EntityHead | null, context: LaneContext) {
+    this.#context = context;
+    this.#standing = standingOfHead(head);
+  }
+
+  /** Appends the lane's mutations of the next wave. */
+  extend(works: readonly Work[]): void {
+    this.#waiting.push(...works);
+    if (this.#stopped) this.postpone(postponed('lane_waits'));
+  }
+
+  get done(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  /** The next mutation to be settled. */
+  get first(): Work | undefined {
+    return this.#waiting[0];
+  }
+
+  get submissions(): Submission[] {
+    return this.#steps.flatMap((step) => ('submission' in step ? [step.submission] : []));
+  }
+
+  /** @returns the question on which the plan waits, or null when it can be carried out as far as it goes */
+  plan(): DecisionInput | null {
+    for (let work = this.#next(); work; work = this.#next()) {
+      const gated = work.hold ?? this.#context.gate(work);
+      if (gated?.kind === 'postponed') {
+        if (this.#steps.length === 0) this.postpone(gated);
+        return null;
+      }
+      if (gated) {
+        this.#steps.push({ work, end: gated });
+        continue;
+      }
+      const decided = this.#decideHere(work);
+      if ('question' in decided) {
+        if (decided.question === null && this.#steps.length === 0)
+          this.awaitedRevision = this.#standing.revision;
+        return decided.question;
+      }
+      this.#take(work, decided.decision);
+    }
+    return null;
+  }
+
+  /** Continues after the resolver's answer to what `plan` returned. */
+  answer(decision: Decision): void {
+    const work = this.#next();
+    if (work) this.#take(work, decision);
+  }
+
+  /** The read model has caught up. @param ownerDeleted what the owner said of the entity */
+  learnHead(head: EntityHead): void {
+    const alive = !this.#standing.deleted && this.#standing.revision === head.revision;
+    this.awaitedRevision = null;
+    const { first } = this;
+    if (!first) return;
+    if (head.deleted && alive) {
+      // It lives on, but not in this scope any more: the device was told of its deletion here and has no say in it now.
+      this.settleFirst(
+        { code: 'forbidden', message: `/scope: ${first.mutation.scope} does not have the entity any more` },
+        head,
+      );
+    }
+    this.#standing = standingOfHead(head);
+  }
+
+  /** Ends the first mutation without asking the owner again. */
+  settleFirst(refusal: { readonly code: string; readonly message: string }, head: EntityHead | null): void {
+    const work = this.#waiting.shift();
+    if (!work) return;
+    const current = this.#currentText(standingOfHead(head), work);
+    this.settlements.set(work, { kind: 'settled', status: 'rejected', ...refusal, current });
+  }
+
+  /** Nothing more can be done for the lane now. */
+  postpone(first: Postponed): void {
+    this.#stopped = true;
+    this.#waiting.forEach((work, index) => {
+      const { reason, mayBeSent } = work.hold ?? (index === 0 ? first : LANE_WAITS);
+      this.settlements.set(work, postponed(reason, mayBeSent || work.mayBeSent));
+    });
+    this.#waiting.length = 0;
+    this.#steps = [];
+    this.awaitedRevision = null;
+  }
+
+  /**
+   * Compares the owner's answers with the plan.
+   * @param results by mutationId; what is missing was not answered
+   * @param unanswered what to make of a missing answer
+   */
+  absorb(results: ReadonlyMap<string, OwnerPushResult>, unanswered: Postponed): void {
+    const steps = this.#steps;
+    this.#steps = [];
+    let asPlanned = true;
+    let explained = false;
+    let conflict: {
+      readonly submission: Submission;
+      readonly result: OwnerPushResult & { status: 'conflict' };
+    } | null = null;
+    for (const step of steps) {
+      if (!('submission' in step)) {
+        if (asPlanned) this.#settle(step.work, step.end);
+        continue;
+      }
+      const { submission } = step;
+      const result = results.get(submission.work.mutation.mutationId);
+      if (!result) {
+        if (this.first === submission.work) this.postpone(unanswered);
+        break;
+      }
+      if (result.status === 'conflict') {
+        conflict ??= { submission, result };
+        asPlanned = false;
+        continue;
+      }
+      const ordinary = this.#settleAnswered(submission, result);
+      if (!ordinary) explained = true;
+      asPlanned &&= ordinary;
+    }
+    if (conflict) this.#learnConflict(conflict.submission, conflict.result, explained);
+  }
+
+  #next(): Work | undefined {
+    return this.#waiting[this.#steps.length];
+  }
+
+  #planned(): Standing {
+    const last = this.#steps.findLast((step) => 'submission' in step);
+    return last && 'submission' in last ? last.submission.after : this.#standing;
+  }
+
+  #inputOf({ registration, mutation, mayBeSent }: Work): Omit<DecisionInput, 'current'> {
+    const { deviceId, serverNowMs } = this.#context;
+    return {
+      mutation: inputOf(mutation, deviceId),
+      policy: registration.policy,
+      review: registration.review ?? 'none',
+      serverNowMs,
+      // Once the owner has answered `conflict`, its inbox does not know the mutation.
+      mayBeApplied: mayBeSent && this.#conflicts === 0,
+    };
+  }
+
+  /** Decides what needs no policy; else the question for the resolver, or null when it needs a head. */
+  #decideHere(work: Work): { readonly decision: Decision } | { readonly question: DecisionInput | null } {
+    const standing = this.#planned();
+    const input = this.#inputOf(work);
+    const { mutation, policy, mayBeApplied } = input;
+    if (policy === 'append_only') return { decision: decide({ ...input, current: null }) };
+    if (standing.revision > 0 && standing.clock === null) return { question: null };
+    if (detectConflict(standing.clock, mutation.baseClock) === 'clean') {
+      // Clean means as sent, whatever the data: the state need not be built.
+      return { decision: decide({ ...input, current: bareState(standing) }) };
+    }
+    const current = standing.state();
+    if (current === undefined) return { question: null };
+    const { by, counter } = mutationWrite(mutation);
+    const repeated = mayBeApplied && containsDot(standing.clock ?? {}, by, counter);
+    return repeated ? { decision: decide({ ...input, current }) } : { question: { ...input, current } };
+  }
+
+  #take(work: Work, decision: Decision): void {
+    const before = this.#planned();
+    if (decision.kind === 'submit') {
+      const { deviceId } = this.#context;
+      const after = standingAfter(before, work.mutation, deviceId, decision);
+      this.#steps.push({ submission: { work, change: decision, before, after } });
+      return;
+    }
+    this.#steps.push({ work, end: this.#endOf(work, decision, before) });
+  }
+
+  #endOf(work: Work, decision: Exclude<Decision, SubmitDecision>, before: Standing): Settled {
+    const current = this.#currentText(before, work);
+    const conflict = decision.record && {
+      conflictId: conflictIdOf(work.mutation.mutationId),
+      draft: decision.record,
+    };
+    return {
+      kind: 'settled',
+      status: STATUS_OF[decision.kind],
+      current,
+      ...(decision.kind === 'reject' ? { code: decision.code, message: OUTCOME_CODES[decision.code] } : {}),
+      ...(conflict ? { conflict } : {}),
+    };
+  }
+
+  /** @returns whether the plan's assumptions still hold after it */
+  #settleAnswered(submission: Submission, result: Exclude<OwnerPushResult, { status: 'conflict' }>): boolean {
+    const { work, change, before, after } = submission;
+    if (result.status === 'rejected') {
+      const { code, message } = result;
+      const current = this.#currentText(before, work);
+      this.#settle(work, {
+        kind: 'settled',
+        status: 'rejected',
+        code,
+        ...(message ? { message } : {}),
+        current,
+      });
+      return false;
+    }
+    const clock = result.clock ?? change.clock;
+    const repeated = work.mayBeSent && canonicalClockJson(clock) !== canonicalClockJson(change.clock);
+    const asSent = repeated
+      ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
+      : change.status === 'applied';
+    const ordinary = !repeated && result.revision === after.revision;
+    this.#standing = ordinary
+      ? after
+      : standingOfOwner(
+          { revision: result.revision, clock, deleted: after.deleted, data: null },
+          before.seen,
+        );
+    const conflict = change.record && {
+      conflict: { conflictId: conflictIdOf(work.mutation.mutationId), draft: change.record },
+    };
+    if (asSent) {
+      this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
+      return ordinary;
+    }
+    const current = this.#currentText(after, work);
+    const settled: Settled = { kind: 'settled', status: 'merged', clock, current, ...conflict };
+    this.#settle(work, settled);
+    if (repeated || after.state() === undefined || !canProject(work.registration)) {
+      this.awaitedCurrents.push({ work, settled, revision: result.revision });
+    }
+    return ordinary;
+  }
+
+  #learnConflict(
+    submission: Submission,
+    result: OwnerPushResult & { status: 'conflict' },
+    explained: boolean,
+  ): void {
+    const { work, before } = submission;
+    if (work.registration.policy === 'append_only') {
+      this.#settle(work, this.#endOfTakenId(work, result.current, before));
+      return;
+    }
+    if (!explained) this.#conflicts += 1;
+    if (this.#conflicts > MAX_CONFLICTS) this.postpone(postponed('contended'));
+    else this.#standing = standingOfOwner(result.current, before.seen);
+  }
+
+  /** An append whose id is taken: the same record again has been applied, another one never can be. */
+  #endOfTakenId(work: Work, owner: OwnerState, before: Standing): Settled {
+    const { revision, deleted } = owner;
+    const clock = owner.clock ?? work.mutation.clock;
+    const data = owner.data as JsonObject | null;
+    const current = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
+    const decision = decide({ ...this.#inputOf(work), current });
+    // No record: it would hold the owner's data, which this user may never have been allowed to see.
+    if (decision.kind !== 'submit')
+      return this.#endOf(work, { kind: 'reject', code: 'append_only_violation', record: null }, before);
+    return { kind: 'settled', status: 'applied', clock };
+  }
+
+  #settle(work: Work, settled: Settled): void {
+    const at = this.#waiting.indexOf(work);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.settlements.set(work, settled);
+  }
+
+  #currentText(standing: Standing, { mutation, registration }: Work): string {
+    return currentText(standing, registration, mutation, this.#context.nowIso);
+  }
+}

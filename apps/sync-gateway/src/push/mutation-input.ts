@@ -1,0 +1,20 @@
+import type { JsonObject, MutationInput } from '@sync/domain';
+import type { PreparedMutation } from './prepare-mutation.ts';
+
+/** The mutation as decisions see it. `delete` and `merge` carry no data, whatever a device put there. */
+export function inputOf(mutation: PreparedMutation, deviceId: string): MutationInput {
+  const { mutationId, entityType, entityId, op, baseClock, occurredAtMs } = mutation;
+  const carriesData = op !== 'delete' && op !== 'merge';
+  return {
+    mutationId,
+    deviceId,
+    entityType,
+    entityId,
+    op,
+    data: carriesData ? ((mutation.data ?? null) as JsonObject | null) : null,
+    update: op === 'merge' ? (mutation.update ?? null) : null,
+    baseClock,
+    occurredAtMs,
+    schemaVersion: mutation.schemaVersion ?? 1,
+  };
+}

@@ -1,0 +1,17 @@
+import type { Settled } from './settlement.ts';
+
+/**
+ * The wire text of an Outcome, made once: it is stored, sent, and sent again byte for byte whenever the mutation comes again.
+ * `current` is JSON text already and goes in as it is.
+ */
+export function outcomeText(mutationId: string, settled: Settled): string {
+  const { status, clock, current, code, message, conflict } = settled;
+  const head = { mutationId, status, clock, code, message, conflictId: conflict?.conflictId };
+  const text = JSON.stringify(head);
+  return current === undefined ? text : `${text.slice(0, -1)},"current":${current}}`;
+}
+
+/** Durably held; its outcome follows in a pull. */
+export function acceptedText(mutationId: string): string {
+  return `{"mutationId":"${mutationId}","status":"accepted"}`;
+}

@@ -1,0 +1,144 @@
+import Type from 'typebox';
+import { deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
+import { correctOccurredAtMs } from '@sync/domain';
+import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
+import { canonicalPayload } from './canonical-payload.ts';
+
+/** A LocalMutation with everything that can be known without asking anybody. */
+export interface PreparedMutation extends LocalMutation {
+  readonly baseClock: VectorClock;
+  /** `baseClock` with the device's entry one higher. */
+  readonly clock: VectorClock;
+  readonly dependsOn: string[];
+  /** In server time, epoch milliseconds. */
+  readonly occurredAtMs: number;
+}
+
+/** A refusal by sync-service itself: an outcome code and, for people, what is wrong. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Which entity a mutation is about, and through which scope its device sees it. */
+export type EntityAddress = Pick<LocalMutation, 'scope' | 'entityType' | 'entityId'>;
+
+/** One element of a push: a mutation that can be handled, or the reason why not. Its hash identifies it either way. */
+export type Prepared = {
+  readonly mutationId: string;
+  /** SHA-256 of the canonical payload, hexadecimal. */
+  readonly hash: string;
+  /** null when not even that can be read. */
+  readonly address: EntityAddress | null;
+} & (
+  | { readonly mutation: PreparedMutation; readonly payload: string; readonly refusal: null }
+  | { readonly mutation: null; readonly payload: null; readonly refusal: Refusal }
+);
+
+/** What all mutations of a push have in common. */
+export interface PushMoment {
+  readonly deviceId: string;
+  readonly sentAtMs: number | null;
+  readonly serverNowMs: number;
+}
+
+const checkMutation = validator(LocalMutation);
+const checkAddress = validator(Type.Pick(LocalMutation, ['scope', 'entityType', 'entityId']));
+
+/**
+ * Checks one element of a push by itself; whatever is wrong with it concerns no other.
+ * @param raw an object with a valid mutationId and op (the envelope was checked)
+ * @param suspicious the body holds something that parses but must not be stored
+ */
+export function prepareMutation(
+  raw: { readonly mutationId: string },
+  moment: PushMoment,
+  suspicious: boolean,
+): Prepared {
+  const canonical = canonicalPayload(raw as Readonly<Record<string, unknown>>);
+  const identity = { mutationId: raw.mutationId, hash: canonical.hash };
+  const read = readElement(raw, canonical.text, moment, suspicious);
+  if (!('code' in read))
+    return { ...identity, address: read, mutation: read, payload: canonical.text, refusal: null };
+  const address = checkAddress(raw);
+  return {
+    ...identity,
+    address: address.ok ? address.value : null,
+    mutation: null,
+    payload: null,
+    refusal: read,
+  };
+}
+
+function readElement(
+  raw: unknown,
+  text: string,
+  moment: PushMoment,
+  suspicious: boolean,
+): PreparedMutation | Refusal {
+  const checked = checkMutation(raw);
+  if (!checked.ok)
+    return invalid(checked.faults[0]?.path ?? '', checked.faults[0]?.message ?? 'is malformed');
+  const unstorable = suspicious ? findUnstorable(checked.value) : null;
+  if (unstorable) return invalid(unstorable.path, unstorable.message);
+  return faultOfContent(checked.value, text) ?? readMutation(checked.value, moment);
+}
+
+/** The mutation of a stored payload; it was prepared once, so it cannot fail. */
+export function restoreMutation(
+  payload: string,
+  deviceId: string,
+  occurredAtMs: number,
+): PreparedMutation | null {
+  const checked = checkMutation(JSON.parse(payload) as unknown);
+  if (!checked.ok) return null;
+  const read = readMutation(checked.value, { deviceId, sentAtMs: null, serverNowMs: occurredAtMs });
+  return 'code' in read ? null : { ...read, occurredAtMs };
+}
+
+function readMutation(mutation: LocalMutation, moment: PushMoment): PreparedMutation | Refusal {
+  const wallMs = parseTimestampMs(mutation.occurredAt);
+  if (wallMs === null) return invalid('/occurredAt', 'no such time');
+  const { sentAtMs, serverNowMs } = moment;
+  const baseClock: VectorClock = mutation.baseClock ?? {};
+  try {
+    return {
+      ...mutation,
+      baseClock,
+      clock: incrementClock(baseClock, deviceReplica(moment.deviceId)),
+      dependsOn: mutation.dependsOn ?? [],
+      occurredAtMs: correctOccurredAtMs({ occurredAtMs: wallMs, sentAtMs, serverNowMs }),
+    };
+  } catch (error) {
+    if (error instanceof RangeError)
+      return { code: 'clock_limit_exceeded', message: `/baseClock: ${error.message}` };
+    throw error;
+  }
+}
+
+/** What the schema cannot say: which op carries what, and how large it may be. */
+function faultOfContent({ op, data, update }: LocalMutation, text: string): Refusal | null {
+  if (op === 'merge') {
+    if (update === undefined || update === '') return invalid('/update', 'merge needs an update');
+    return update.length > LIMITS.mutationBytes ? tooLarge('/update') : null;
+  }
+  if (op === 'delete') return null;
+  if (data === undefined || data === null) return invalid('/data', `${op} needs an object`);
+  // A character is at most three bytes of UTF-8, so a short text needs no measuring.
+  if (text.length * 3 <= LIMITS.mutationBytes) return null;
+  return Buffer.byteLength(JSON.stringify(data)) > LIMITS.mutationBytes ? tooLarge('/data') : null;
+}
+
+function invalid(path: string, message: string): Refusal {
+  return { code: 'mutation_invalid', message: `${path}: ${message}`.slice(0, 1000) };
+}
+
+function tooLarge(path: string): Refusal {
+  return invalid(path, `larger than ${LIMITS.mutationBytes} bytes`);
+}
+
+/** RFC 3339 to epoch milliseconds; a leap second counts as the second before it, as in POSIX. */
+export function parseTimestampMs(text: string): number | null {
+  const ms = Date.parse(text.replace(/:60(?=[.Z+-])/, ':59'));
+  return Number.isNaN(ms) ? null : ms;
+}

@@ -1,0 +1,46 @@
+import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
+import { PushEnvelope, validator } from '@sync/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { callerOf } from '../access/caller.ts';
+import { answerText } from '../edge/answer.ts';
+import { decodeBody } from '../edge/decode-body.ts';
+import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from '../presence/record-device-seen.ts';
+import { AcceptPush } from './accept-push.ts';
+import { parseTimestampMs } from './prepare-mutation.ts';
+import { PushGate } from './push-gate.ts';
+
+const checkEnvelope = validator(PushEnvelope);
+
+/** `POST /sync/v1/push` */
+@Controller('sync/v1/push')
+export class PushController {
+  private readonly acceptPush: AcceptPush;
+  private readonly gate: PushGate;
+  private readonly deviceSeen: RecordDeviceSeen;
+
+  constructor(
+    @Inject(AcceptPush) acceptPush: AcceptPush,
+    @Inject(PushGate) gate: PushGate,
+    @Inject(RECORD_DEVICE_SEEN) deviceSeen: RecordDeviceSeen,
+  ) {
+    this.acceptPush = acceptPush;
+    this.gate = gate;
+    this.deviceSeen = deviceSeen;
+  }
+
+  @Post()
+  async push(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const caller = callerOf(request);
+    const envelope = decodeBody(request, checkEnvelope);
+    const sentAtMs = parseTimestampMs(envelope.sentAt);
+    this.deviceSeen.record(caller, {
+      ...(sentAtMs === null ? {} : { clockOffsetMs: sentAtMs - caller.receivedAtMs }),
+      backlog: envelope.backlog,
+    });
+    const outcomes = await this.gate.run(caller, () =>
+      this.acceptPush.execute(caller, envelope, caller.receivedAtMs, request.bodySuspicious),
+    );
+    const serverTime = new Date().toISOString();
+    await answerText(reply, `{"serverTime":"${serverTime}","outcomes":[${outcomes.join(',')}]}`);
+  }
+}

@@ -1,0 +1,32 @@
+import type { Metrics } from '@sync/service-kit';
+
+/** What operators see of pushes and of the background work they leave. Labels are bounded by registrations and constants. */
+export class PushMetrics {
+  readonly outcomes;
+  readonly ownerSeconds;
+  readonly ownerOpen;
+  readonly refused;
+  readonly postponed;
+
+  constructor(metrics: Metrics) {
+    this.outcomes = metrics.counter('sync_push_outcomes_total', 'Outcomes given, by status.', ['status']);
+    this.ownerSeconds = metrics.histogram(
+      'sync_push_owner_seconds',
+      'Duration of a push request to an owning service.',
+      ['owner', 'result'],
+    );
+    this.ownerOpen = metrics.gauge(
+      'sync_push_owner_circuit_open',
+      '1 while nothing is sent to an owning service because it does not answer.',
+      ['owner'],
+    );
+    this.refused = metrics.counter('sync_push_refused_total', 'Pushes refused to protect the gateway.', [
+      'reason',
+    ]);
+    this.postponed = metrics.counter(
+      'sync_push_postponed_total',
+      'Mutations left to the dispatcher, by reason.',
+      ['reason'],
+    );
+  }
+}

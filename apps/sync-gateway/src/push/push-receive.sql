@@ -1,0 +1,76 @@
+-- First round trip of a push: stores what is new and says about each mutation what has to be known to go on.
+--
+-- p_items, one object per mutation (ids distinct): {place, id, hash (hex), payload?, seq?, scope?, type?, eid?, op?, clock?, atMs?,
+-- deps?: [id], head: whether to look up the entity}. What matches no schema has id and hash only.
+--
+-- verdict: 'new'; for the same payload of the same device 'answered' (with its outcome), 'accepted' (answered so, still open) or 'pending' (being
+-- handled by somebody else, or left by a crash); 'reused' for another payload or device.
+-- waiting: an earlier mutation of the same device and entity is still open. dependencies: {id: status} of those that are in the ledger.
+--
+-- Its commit does not wait for the disk: nothing is answered before push_complete, whose commit writes out everything before it. Losing
+-- these rows in a crash of Postgres means that the device got no answer and sends them again.
+CREATE OR REPLACE FUNCTION push_receive(
+  p_tenant text, p_user text, p_device text, p_items json, p_visible_ms integer, p_max_open integer
+) RETURNS TABLE (
+  place integer, verdict text, outcome text, held boolean, waiting boolean, dependencies json,
+  head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
+)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_visible timestamptz := clock_timestamp() + p_visible_ms * interval '1 millisecond';
+  v_open integer;
+BEGIN
+  PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
+  INSERT INTO known_tenant (id) SELECT p_tenant WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = p_tenant)
+    ON CONFLICT DO NOTHING;
+  -- The device's lock: receiving and completing in two replicas at once must see each other's rows.
+  INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_visible)
+    ON CONFLICT (tenant_id, device_id)
+    DO UPDATE SET next_attempt_at = least(q.next_attempt_at, excluded.next_attempt_at);
+  SELECT count(*) INTO v_open FROM (
+    SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+    LIMIT p_max_open) open;
+  IF v_open >= p_max_open THEN
+    RAISE EXCEPTION 'device has % mutations without an outcome', v_open USING ERRCODE = 'SY001';
+  END IF;
+  RETURN QUERY
+  WITH item AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(p_items) AS i (
+      place integer, id uuid, hash text, payload json, seq bigint, scope text, type text, eid text, op text,
+      clock jsonb, "atMs" double precision, deps uuid[], head boolean)
+  ), scopes AS MATERIALIZED (
+    SELECT s.scope, holds_scope(p_tenant, p_user, s.scope) AS held
+    FROM (SELECT DISTINCT i.scope FROM item i WHERE i.scope IS NOT NULL) s
+  ), added AS (
+    INSERT INTO mutation AS m (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
+      payload, payload_hash, clock, depends_on, occurred_at, next_attempt_at)
+    SELECT p_tenant, i.id, p_user, p_device, i.seq, i.scope, i.type, i.eid, i.op,
+      i.payload, decode(i.hash, 'hex'), i.clock, i.deps, to_timestamp(i."atMs" / 1000), v_visible
+    FROM item i ORDER BY i.place
+    ON CONFLICT (tenant_id, mutation_id) DO NOTHING
+    RETURNING m.mutation_id
+  )
+  SELECT i.place,
+    CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
+         WHEN m.payload_hash = decode(i.hash, 'hex') AND m.device_id = p_device AND m.user_id = p_user
+         THEN CASE WHEN m.outcome IS NULL THEN m.status ELSE 'answered' END
+         ELSE 'reused' END,
+    m.outcome,
+    coalesce(s.held, false),
+    v_open > 0 AND EXISTS (
+      SELECT FROM mutation o
+      WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type AND o.entity_id = i.eid
+        AND o.terminal_at IS NULL),
+    CASE WHEN i.deps IS NOT NULL THEN (
+      SELECT json_object_agg(d.mutation_id, d.status) FROM mutation d
+      WHERE d.tenant_id = p_tenant AND d.mutation_id = ANY (i.deps) AND d.user_id = p_user) END,
+    e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
+  FROM item i
+  LEFT JOIN added a ON a.mutation_id = i.id
+  LEFT JOIN mutation m ON a.mutation_id IS NULL AND m.tenant_id = p_tenant AND m.mutation_id = i.id
+  LEFT JOIN scopes s ON s.scope = i.scope
+  LEFT JOIN scope_delta e ON i.head AND s.held AND m.outcome IS NULL
+    AND e.tenant_id = p_tenant AND e.scope = i.scope AND e.entity_type = i.type AND e.entity_id = i.eid
+  ORDER BY i.place;
+END $$;

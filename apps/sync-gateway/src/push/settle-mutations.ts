@@ -1,0 +1,237 @@
+import { planLanes } from '@sync/domain';
+import type { AskResolver } from './ask-resolver.ts';
+import { Lane, type LaneContext } from './lane.ts';
+import type { ReadHeads } from './read-heads.ts';
+import type { Sent, SendToOwner } from './send-to-owner.ts';
+import { type Author, postponed, refused, type Settled, type Settlement, type Work } from './settlement.ts';
+import { absentText } from './standing.ts';
+
+/** How far one run may go. */
+export interface SettleLimits {
+  /** Epoch milliseconds after which nothing new is sent: somebody else may take the work over soon after. */
+  readonly deadlineMs: number;
+  /** One request per entity instead of one per entity type: a mutation that breaks its owner must not take others with it. */
+  readonly apart: boolean;
+}
+
+/** The status of mutations that others may depend on: `undefined` is not known here. */
+export type StatusOf = (mutationId: string) => Settlement['kind'] | Settled['status'] | undefined;
+
+/** How long a push waits for the projection to show what its owner has. */
+const PROJECTION_WAIT_MS = 500;
+
+/**
+ * Brings mutations of one device to their end as far as possible now: decides, sends, compares, decides again.
+ *
+ * Waves (along `dependsOn`) run one after the other, lanes (entities) within a wave side by side; a lane's mutations go in one request. Never
+ * throws for what an owner or the resolver does: what cannot be ended is postponed.
+ */
+export class SettleMutations {
+  readonly #owners: SendToOwner;
+  readonly #resolver: AskResolver;
+  readonly #heads: ReadHeads;
+
+  constructor(owners: SendToOwner, resolver: AskResolver, heads: ReadHeads) {
+    this.#owners = owners;
+    this.#resolver = resolver;
+    this.#heads = heads;
+  }
+
+  /**
+   * @param works in the order in which the device made them
+   * @param statusOf mutations outside `works`
+   * @returns one settlement per work
+   * @throws the driver's error when the read model cannot be read
+   */
+  async settle(
+    author: Author,
+    works: readonly Work[],
+    statusOf: StatusOf,
+    limits: SettleLimits,
+  ): Promise<Map<Work, Settlement>> {
+    const run = new SettleRun(author, works, statusOf);
+    const plan = planLanes(works.map(({ mutation }) => mutation));
+    for (const [index, code] of plan.blocked) run.refuse(index, code);
+    for (const wave of plan.waves) {
+      await this.#workOff(author, run.lanesOf(wave), limits);
+    }
+    run.collect();
+    await this.#showMerged(author, run);
+    await this.#showRefusedAppends(author, run);
+    return run.settlements;
+  }
+
+  async #workOff(author: Author, lanes: readonly Lane[], limits: SettleLimits): Promise<void> {
+    for (let active = lanes; active.length > 0; active = active.filter((lane) => !lane.done)) {
+      if (Date.now() > limits.deadlineMs) {
+        for (const lane of active) lane.postpone(postponed('out_of_time', lane.first?.mayBeSent));
+        return;
+      }
+      await this.#plan(author, active);
+      await this.#learnHeads(author, active);
+      await this.#send(author, active, limits.apart);
+    }
+  }
+
+  /** Plans all lanes as far as they go; each pass asks the resolver once for all of them. */
+  async #plan(author: Author, lanes: readonly Lane[]): Promise<void> {
+    for (let asking = [...lanes]; asking.length > 0;) {
+      const asked = asking.flatMap((lane) => {
+        const question = lane.plan();
+        return question ? [{ lane, question }] : [];
+      });
+      if (asked.length === 0) return;
+      const decisions = await this.#resolver.decide(
+        author.tenantId,
+        asked.map(({ question }) => question),
+      );
+      asking = asked.flatMap(({ lane }, index) => {
+        const decision = decisions[index];
+        if (decision) lane.answer(decision);
+        else if (lane.submissions.length === 0) lane.postpone(postponed('resolver_unavailable'));
+        return decision ? [lane] : [];
+      });
+    }
+  }
+
+  async #learnHeads(author: Author, lanes: readonly Lane[]): Promise<void> {
+    const waiting = lanes.filter((lane) => lane.awaitedRevision !== null);
+    if (waiting.length === 0) return;
+    const wanted = waiting.flatMap(({ first, awaitedRevision }) => {
+      return first && awaitedRevision !== null ? [{ work: first, revision: awaitedRevision }] : [];
+    });
+    const heads = await this.#heads.waitFor(author, wanted, PROJECTION_WAIT_MS);
+    for (const lane of waiting) {
+      const head = lane.first && heads.get(lane.first);
+      if (head) lane.learnHead(head);
+      else lane.postpone(postponed('projection_behind'));
+    }
+  }
+
+  async #send(author: Author, lanes: readonly Lane[], apart: boolean): Promise<void> {
+    const groups = Map.groupBy(
+      lanes.filter((lane) => !lane.done),
+      (lane) => (apart ? lane : (lane.first?.registration.entityType ?? '')),
+    );
+    await Promise.all(
+      [...groups.values()].map(async (group) => {
+        const submissions = group.flatMap((lane) => lane.submissions);
+        const sent = submissions.length === 0 ? NOTHING_SENT : await this.#owners.send(author, submissions);
+        for (const lane of group) lane.absorb(sent.results, sent.unanswered);
+      }),
+    );
+  }
+
+  /** What a merge came to is shown as the projection shows it, where only the projection can tell. */
+  async #showMerged(author: Author, run: SettleRun): Promise<void> {
+    if (run.awaited.length === 0) return;
+    const heads = await this.#heads.waitFor(author, run.awaited, PROJECTION_WAIT_MS);
+    for (const { work, settled } of run.awaited) {
+      const head = heads.get(work);
+      if (head) run.settlements.set(work, { ...settled, current: head.wire });
+    }
+  }
+
+  /** Appends are decided without looking at the entity; a refused one has to show it after all. */
+  async #showRefusedAppends(author: Author, run: SettleRun): Promise<void> {
+    const refusals = [...run.settlements].flatMap(([work, settlement]) => {
+      const unseen = work.registration.policy === 'append_only' && work.head === null;
+      return unseen && settlement.kind === 'settled' && settlement.status === 'rejected'
+        ? [{ work, settlement }]
+        : [];
+    });
+    const heads = await this.#heads.read(
+      author,
+      refusals.map(({ work }) => work.mutation),
+    );
+    refusals.forEach(({ work, settlement }, place) => {
+      const head = heads[place];
+      if (head) run.settlements.set(work, { ...settlement, current: head.wire });
+    });
+  }
+}
+
+const NOTHING_SENT: Sent = { results: new Map(), unanswered: postponed('owner_unavailable') };
+
+/** NUL occurs in neither part. */
+function laneKeyOf({ mutation }: Work): string {
+  return `${mutation.entityType}\0${mutation.entityId}`;
+}
+
+/** The memory of one `settle`. */
+class SettleRun {
+  readonly settlements = new Map<Work, Settlement>();
+  readonly awaited: Lane['awaitedCurrents'] = [];
+  readonly #works: readonly Work[];
+  readonly #byId: ReadonlyMap<string, Work>;
+  readonly #statusOf: StatusOf;
+  readonly #context: LaneContext;
+  readonly #lanes = new Map<string, Lane>();
+
+  constructor(author: Author, works: readonly Work[], statusOf: StatusOf) {
+    const serverNowMs = Date.now();
+    this.#works = works;
+    this.#byId = new Map(works.map((work) => [work.mutation.mutationId, work]));
+    this.#statusOf = statusOf;
+    this.#context = {
+      deviceId: author.deviceId,
+      serverNowMs,
+      nowIso: new Date(serverNowMs).toISOString(),
+      gate: (work) => this.#gate(work),
+    };
+  }
+
+  /** The lanes of a wave; a lane that worked in an earlier wave goes on from there. */
+  lanesOf(wave: readonly number[]): readonly Lane[] {
+    const works = wave.flatMap((index) => this.#works[index] ?? []);
+    return [...Map.groupBy(works, laneKeyOf)].map(([key, group]) => {
+      const lane = this.#lanes.get(key) ?? new Lane(group[0]?.head ?? null, this.#context);
+      this.#lanes.set(key, lane);
+      lane.extend(group);
+      return lane;
+    });
+  }
+
+  collect(): void {
+    for (const lane of this.#lanes.values()) {
+      for (const [work, settlement] of lane.settlements) this.settlements.set(work, settlement);
+      this.awaited.push(...lane.awaitedCurrents);
+    }
+  }
+
+  /** @param code why the plan has no place for it */
+  refuse(index: number, code: 'dependency_cycle' | 'dependency_failed'): void {
+    const work = this.#works[index];
+    if (work) this.settlements.set(work, this.#failedDependency(work, code));
+  }
+
+  /** What has to happen to a work because of others; null when it may go. */
+  #gate(work: Work): Settlement | null {
+    for (const mutationId of work.mutation.dependsOn) {
+      const status = this.#statusIn(mutationId);
+      if (status === 'postponed') return postponed('dependency_waits', work.mayBeSent);
+      if (status === 'rejected' || status === undefined)
+        return this.#failedDependency(work, 'dependency_failed');
+    }
+    return null;
+  }
+
+  /** Still open in this run means ahead in the same lane: the plan counts on its success. */
+  #statusIn(mutationId: string): ReturnType<StatusOf> {
+    const work = this.#byId.get(mutationId);
+    if (!work) return this.#statusOf(mutationId);
+    const settlement = this.settlements.get(work) ?? this.#lanes.get(laneKeyOf(work))?.settlements.get(work);
+    if (!settlement) return 'settled';
+    return settlement.kind === 'postponed' ? 'postponed' : settlement.status;
+  }
+
+  #failedDependency(work: Work, code: 'dependency_cycle' | 'dependency_failed'): Settled {
+    const { mutation, registration, head } = work;
+    const current = head?.wire ?? absentText(mutation, registration.schemaVersion, this.#context.nowIso);
+    const message =
+      code === 'dependency_cycle'
+        ? 'dependsOn forms a circle'
+        : 'a mutation in dependsOn was rejected or is unknown';
+    return refused({ code, message }, current);
+  }
+}

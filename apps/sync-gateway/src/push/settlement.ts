@@ -1,0 +1,70 @@
+import type { ConflictDraft } from '@sync/domain';
+import type { Outcome, RegisteredEntityType } from '@sync/protocol';
+import type { VectorClock } from '@sync/vector-clock';
+import type { EntityHead } from './entity-head.ts';
+import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
+
+/** The device and user whose mutations these are. */
+export interface Author {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+}
+
+/** A mutation on its way to its owner. */
+export interface Work {
+  readonly mutation: PreparedMutation;
+  readonly registration: RegisteredEntityType;
+  /** Of the stored payload: what it costs to send it. */
+  readonly payloadBytes: number;
+  /** The entity in the mutation's scope as the read model has it; null when it has none (or nobody looked: append_only). */
+  readonly head: EntityHead | null;
+  /** An earlier attempt may have reached the owner without our having its answer. */
+  readonly mayBeSent: boolean;
+  /** Known before anything is sent: it has to wait, and with it what follows in its lane. */
+  readonly hold: Postponed | null;
+}
+
+export type TerminalStatus = Exclude<Outcome['status'], 'accepted'>;
+
+/** A mutation's end. */
+export interface Settled {
+  readonly kind: 'settled';
+  readonly status: TerminalStatus;
+  /** On applied and merged. */
+  readonly clock?: VectorClock;
+  /** JSON text of a RemoteDelta; on everything but applied. */
+  readonly current?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly conflict?: { readonly conflictId: string; readonly draft: ConflictDraft };
+}
+
+/** Why a mutation has to wait; for logs, metrics and the explanation of the admin API. */
+export type PostponeReason =
+  | 'owner_unavailable'
+  | 'owner_unanswered'
+  | 'resolver_unavailable'
+  | 'projection_behind'
+  | 'contended'
+  | 'lane_waits'
+  | 'dependency_waits'
+  | 'out_of_time';
+
+/** Not now: the dispatcher goes on with it. */
+export interface Postponed {
+  readonly kind: 'postponed';
+  readonly reason: PostponeReason;
+  readonly mayBeSent: boolean;
+}
+
+export type Settlement = Settled | Postponed;
+
+export function postponed(reason: PostponeReason, mayBeSent = false): Postponed {
+  return { kind: 'postponed', reason, mayBeSent };
+}
+
+/** @param current JSON text of the entity as the device may see it */
+export function refused(refusal: Refusal, current: string): Settled {
+  return { kind: 'settled', status: 'rejected', code: refusal.code, message: refusal.message, current };
+}

@@ -1,0 +1,177 @@
+import {
+  recordFieldWrites,
+  mutationWrite,
+  type EntityState,
+  type JsonObject,
+  type SubmitDecision,
+} from '@sync/domain';
+import type { OwnerState, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
+import type { VectorClock } from '@sync/vector-clock';
+import { type EntityHead, stateOfHead } from './entity-head.ts';
+import { inputOf } from './mutation-input.ts';
+import type { PreparedMutation } from './prepare-mutation.ts';
+
+/**
+ * Where an entity stands while its lane is worked off: first as the read model shows it, then one own change after the other, or as the owner
+ * says when it knows better.
+ *
+ * `seen` is what the device may be shown of it. It never comes from an owner's answer: owners answer `conflict` with the
+ * entity whoever asks, and a claimed base clock is no permission to read.
+ */
+export interface Standing {
+  readonly revision: number;
+  /** null: there is no such entity, or its owner keeps no clocks. */
+  readonly clock: VectorClock | null;
+  readonly deleted: boolean;
+  /** What a decision needs; undefined when only the owner's word is known. Computed when asked for. */
+  readonly state: () => EntityState | null | undefined;
+  readonly seen: Seen;
+}
+
+/** What the device may be shown: a head of the read model as it is (null: no such entity), with own changes on top or without. */
+export interface Seen {
+  readonly head: EntityHead | null;
+  readonly changed: boolean;
+}
+
+export function standingOfHead(head: EntityHead | null): Standing {
+  const state = once(() => (head === null ? null : stateOfHead(head)));
+  return {
+    revision: head?.revision ?? 0,
+    clock: head?.clock ?? null,
+    deleted: head?.deleted ?? false,
+    state,
+    seen: { head, changed: false },
+  };
+}
+
+/** As much of the state as a clean mutation is decided on; null when there is no such entity. */
+export function bareState({ revision, clock, deleted }: Standing): EntityState | null {
+  return clock === null ? null : { revision, clock, data: null, deleted, deletedData: null, fieldWrites: {} };
+}
+
+/** After the owner's `conflict`: its revision counts, its data stays with it. */
+export function standingOfOwner(owner: OwnerState, seen: Seen): Standing {
+  return {
+    revision: owner.revision,
+    clock: owner.revision === 0 ? {} : (owner.clock ?? null),
+    deleted: owner.deleted,
+    state: () => undefined,
+    seen,
+  };
+}
+
+/** After an own change was (or, optimistically, will be) applied. */
+export function standingAfter(
+  before: Standing,
+  mutation: PreparedMutation,
+  deviceId: string,
+  change: SubmitDecision,
+): Standing {
+  const deleted = change.op === 'delete';
+  return {
+    revision: before.revision + 1,
+    clock: change.clock,
+    deleted,
+    state: once(() => stateAfter(before.state(), mutation, deviceId, change)),
+    seen: { head: before.seen.head, changed: true },
+  };
+}
+
+function stateAfter(
+  before: EntityState | null | undefined,
+  mutation: PreparedMutation,
+  deviceId: string,
+  change: SubmitDecision,
+): EntityState | undefined {
+  if (before === undefined) return undefined;
+  const wasDeleted = before?.deleted ?? false;
+  const previous = (wasDeleted ? before?.deletedData : before?.data) ?? null;
+  const data = dataAfter(before?.data ?? null, change);
+  const write = mutationWrite(inputOf(mutation, deviceId));
+  const options = { wasDeleted, decided: change.fieldWrites };
+  const fieldWrites = recordFieldWrites(before?.fieldWrites ?? {}, previous, data, write, options);
+  return {
+    revision: (before?.revision ?? 0) + 1,
+    clock: change.clock,
+    data,
+    deleted: data === null,
+    deletedData: data === null ? previous : null,
+    fieldWrites,
+  };
+}
+
+function dataAfter(previous: JsonObject | null, { op, data }: SubmitDecision): JsonObject | null {
+  if (op === 'delete') return null;
+  if (op === 'merge') return previous ?? {};
+  return op === 'patch' ? { ...previous, ...data } : (data ?? {});
+}
+
+/**
+ * The entity as JSON text of a RemoteDelta, for an outcome's `current`.
+ *
+ * Without own changes it is the stored text byte for byte. With some, it is built from the state, unless only the projection can know how
+ * devices see it (a document, a remote projector): then it is the last state that the device could have pulled.
+ */
+export function currentText(
+  standing: Standing,
+  registration: RegisteredEntityType,
+  entity: { readonly entityType: string; readonly entityId: string },
+  nowIso: string,
+): string {
+  const { head, changed } = standing.seen;
+  const state = changed && canProject(registration) ? standing.state() : undefined;
+  if (state) return JSON.stringify(deltaOf(state, registration, entity, nowIso));
+  return head?.wire ?? absentText(entity, registration.schemaVersion, nowIso);
+}
+
+/** Whether the gateway can tell how devices will see an entity of this type from its data alone. */
+export function canProject({ policy, projection }: RegisteredEntityType): boolean {
+  return policy !== 'crdt_yjs' && projection.kind === 'declarative';
+}
+
+function deltaOf(
+  state: EntityState,
+  { schemaVersion, projection }: RegisteredEntityType,
+  { entityType, entityId }: { readonly entityType: string; readonly entityId: string },
+  committedAt: string,
+): RemoteDelta {
+  const fields = projection.kind === 'declarative' ? projection.fields : '*';
+  return {
+    entityType,
+    entityId,
+    op: state.deleted ? 'delete' : 'put',
+    clock: state.clock,
+    schemaVersion,
+    committedAt,
+    data: state.data === null ? null : chooseFields(state.data, fields),
+  };
+}
+
+function chooseFields(data: JsonObject, fields: '*' | readonly string[]): JsonObject {
+  if (fields === '*') return data;
+  return Object.fromEntries(Object.entries(data).filter(([field]) => fields.includes(field)));
+}
+
+/** How an entity is shown that is not there, or that the user may not see: the same for both. */
+export function absentText(
+  { entityType, entityId }: { readonly entityType: string; readonly entityId: string },
+  schemaVersion: number,
+  nowIso: string,
+): string {
+  const absent: RemoteDelta = {
+    entityType,
+    entityId,
+    op: 'delete',
+    clock: {},
+    schemaVersion,
+    committedAt: nowIso,
+    data: null,
+  };
+  return JSON.stringify(absent);
+}
+
+function once<T>(compute: () => T): () => T {
+  let known: { readonly value: T } | undefined;
+  return () => (known ??= { value: compute() }).value;
+}

@@ -1,0 +1,28 @@
+import type { EntityTypeRegistration } from '@sync/protocol';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/**
+ * One registered entity type. Registrations belong to services, not to tenants: no tenant column, no row level security.
+ *
+ * `spec` is the EntityTypeRegistration as it was sent; the columns beside it are what is asked for by itself.
+ */
+@Entity('registration')
+export class RegistrationEntity {
+  @PrimaryColumn('text', { name: 'entity_type' })
+  entityType!: string;
+
+  @Column('text')
+  service!: string;
+
+  @Column('integer', { name: 'schema_version' })
+  schemaVersion!: number;
+
+  @Column('text')
+  policy!: string;
+
+  @Column('jsonb')
+  spec!: EntityTypeRegistration;
+
+  @Column('timestamptz', { name: 'updated_at' })
+  updatedAt!: Date;
+}
