@@ -9,7 +9,7 @@ export default {
   // Jest loads ES modules only with this flag; Stryker starts its workers itself.
   testRunnerNodeArgs: ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning'],
   coverageAnalysis: 'perTest',
-  mutate: ['libs/domain/src/**/*.ts', '!**/*.test.ts', '!**/index.ts'],
+  mutate: ['libs/domain/src/**/*.ts', '!**/*.test.ts', '!**/testing/**', '!**/index.ts'],
   // The sandbox is a copy of the workspace: only what these tests load.
   ignorePatterns: ['apps', 'e2e', 'infra', 'docs', 'libs/*', '!libs/domain', 'dist', 'coverage'],
   tempDirName: 'reports/stryker-tmp/domain',

@@ -29,7 +29,7 @@ describe('concurrent patches and puts end the same in whatever order they arrive
         const expected = expectedData(mutations);
         for (const order of orders(mutations)) expect(run(order).head?.data).toEqual(expected);
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 
@@ -39,7 +39,7 @@ describe('concurrent patches and puts end the same in whatever order they arrive
         const expected = expectedData(mutations);
         for (const order of orders(mutations)) expect(run(order).head?.data).toEqual(expected);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -49,7 +49,7 @@ describe('concurrent patches and puts end the same in whatever order they arrive
         const expected = expectedData(mutations);
         for (const order of orders(mutations)) expect(run(order, false).head?.data).toEqual(expected);
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 });
@@ -63,7 +63,7 @@ describe('deletes', () => {
         const deleted = latestOf(mutations)?.op === 'delete';
         for (const order of orders(mutations)) expect(run(order).head?.deleted).toBe(deleted);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -73,7 +73,7 @@ describe('deletes', () => {
         const [first, second] = orders(mutations).map((order) => run(order).head?.data);
         expect(second ?? first).toEqual(first);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });
@@ -102,7 +102,7 @@ describe('nothing is lost', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 
@@ -117,7 +117,7 @@ describe('nothing is lost', () => {
           expect(server.head?.data).toEqual(before);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -130,7 +130,7 @@ describe('nothing is lost', () => {
         server.push(mutations[pick % mutations.length] as MutationInput);
         expect(server.head?.data).toEqual(before);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });
