@@ -1,3 +1,7 @@
+import Type, { type Static } from 'typebox';
+import type { ReadOnly } from './read-only.ts';
+import { Timestamp } from './scalars.ts';
+
 /**
  * The closed list of problem codes (RFC 9457 `code`). `status` is the HTTP status, `retryable` says whether the very same
  * request may succeed later, `title` is for people, `remedy` tells the caller what to do.
@@ -158,16 +162,24 @@ export const OUTCOME_CODES = {
 export type OutcomeCode = keyof typeof OUTCOME_CODES;
 
 /** RFC 9457 body. `errors` lists offending paths (JSON Pointer, RFC 6901). */
-export interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly code: ProblemCode;
-  readonly retryable: boolean;
-  readonly serverTime: string;
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
-}
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: '`urn:sync-service:problem:<code>`' }),
+    title: Type.String(),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    detail: Type.String({ description: 'What happened this time; for people.' }),
+    code: Type.Unsafe<ProblemCode>(Type.Enum(Object.keys(PROBLEM_CODES))),
+    retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
+    serverTime: Timestamp,
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({ path: Type.String({ description: 'JSON Pointer.' }), message: Type.String() }),
+      ),
+    ),
+  },
+  { $id: 'Problem' },
+);
+export type Problem = ReadOnly<Static<typeof Problem>>;
 
 /**
  * @param code one of the closed list

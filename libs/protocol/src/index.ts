@@ -26,8 +26,10 @@ export {
   RemoteDelta,
   TicketResponse,
 } from './device-api.ts';
-export { OUTCOME_CODES, PROBLEM_CODES, problem } from './error-codes.ts';
-export type { OutcomeCode, Problem, ProblemCode, ProblemKind } from './error-codes.ts';
+export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
+export type { DeviceOperation } from './device-operations.ts';
+export { OUTCOME_CODES, PROBLEM_CODES, Problem, problem } from './error-codes.ts';
+export type { OutcomeCode, ProblemCode, ProblemKind } from './error-codes.ts';
 export { validator } from './validate.ts';
 export type { SchemaFault, Validated } from './validate.ts';
 export { findUnstorable, parseJson } from './parse-json.ts';

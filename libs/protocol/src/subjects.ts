@@ -3,7 +3,7 @@ import { PLAIN_PARTITION, STREAMS, type StreamName } from './streams.ts';
 
 export const subjects = {
   /** `<prefix>.<partition>.<producer>` */
-  streamMessage: (stream: StreamName, partition: number, producer: string): string =>
+  streamMessage: (stream: StreamName, partition: number | string, producer: string): string =>
     `${STREAMS[stream].subjectPrefix}.${partition}.${producer}`,
   plainEvents: (service: string, entityType: string): string =>
     `${STREAMS.DOMAIN_EVENTS.subjectPrefix}.${PLAIN_PARTITION}.${service}.${entityType}`,
@@ -15,7 +15,7 @@ export const subjects = {
   registryChanged: 'sync.registry.v1.changed',
   decide: 'sync.resolve.v1.decide',
   /** A relay's announcement of its last number, once a second. */
-  relayHead: (stream: string, partition: number, producer: string): string =>
+  relayHead: (stream: string, partition: number | string, producer: string): string =>
     `sync.head.v1.${stream}.${partition}.${producer}`,
   relayHeads: (stream: string): string => `sync.head.v1.${stream}.>`,
   replay: (producer: string): string => `sync.replay.v1.${producer}`,

@@ -1,0 +1,223 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { fullFormats } from 'ajv-formats/dist/formats.js';
+import Type from 'typebox';
+import { ADMIN_OPERATIONS } from './admin-operations.ts';
+import { apiDocuments } from './api-documents.ts';
+import { DEVICE_OPERATIONS } from './device-operations.ts';
+import { PROBLEM_CODES } from './error-codes.ts';
+import { NATS_CHANNELS } from './nats-channels.ts';
+import { SchemaComponents } from './schema-components.ts';
+import { STREAMS } from './streams.ts';
+import { subjects } from './subjects.ts';
+import { SYNC_EVENT_DATA } from './sync-events.ts';
+
+interface Operation {
+  readonly operationId: string;
+  readonly parameters: readonly object[];
+  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+}
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly channels: Readonly<Record<string, { readonly address: string | null }>>;
+  readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+const folder = resolve(import.meta.dirname, '../../../docs/api');
+const documents = apiDocuments();
+const parsed = (file: string): Document => JSON.parse(documents.get(file) ?? '{}') as Document;
+const operationsOf = (file: string): Operation[] =>
+  Object.values(parsed(file).paths).flatMap((path) => Object.values(path));
+
+/** The component schemas of a document, as JSON Schema without the document around them. */
+function schemasOf(file: string): { readonly names: readonly string[]; readonly schema: object } {
+  const { schemas } = parsed(file).components;
+  const text = JSON.stringify({ $defs: schemas }).replaceAll('#/components/schemas/', '#/$defs/');
+  return { names: Object.keys(schemas), schema: JSON.parse(text) as object };
+}
+
+const OPENAPI = ['sync-v1.openapi.json', 'admin-v1.openapi.json'];
+
+describe('the documents in docs/api', () => {
+  it.each([...documents.keys()])('%s is what the code generates', async (file) => {
+    const stored = await readFile(resolve(folder, file), 'utf8').catch(() => '');
+    // On a difference: node --conditions=source libs/protocol/generate-api-docs.ts
+    expect(stored === documents.get(file)).toBe(true);
+  });
+});
+
+describe.each(OPENAPI)('%s', (file) => {
+  it('is OpenAPI 3.1', async () => {
+    const document = parsed(file);
+    expect(await new Validator().validate({ ...document })).toMatchObject({ valid: true });
+    expect(await new Validator().validate({ ...document, paths: { pull: {} } })).toMatchObject({
+      valid: false,
+    });
+  });
+
+  it('has only schemas that a JSON Schema 2020-12 validator compiles', () => {
+    const { names, schema } = schemasOf(file);
+    const ajv = new Ajv2020({ strict: true, strictRequired: false, formats: fullFormats }).addSchema(
+      schema,
+      'all',
+    );
+    expect(names.length).toBeGreaterThan(5);
+    for (const name of names) expect(ajv.getSchema(`all#/$defs/${name}`)).toBeInstanceOf(Function);
+  });
+
+  it('names every operation once', () => {
+    const ids = operationsOf(file).map(({ operationId }) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('describes every problem code by what the caller can do', () => {
+    const text = documents.get(file) ?? '';
+    const responses = operationsOf(file).flatMap((operation) => Object.entries(operation.responses));
+    expect(responses.filter(([, { description }]) => description === '')).toEqual([]);
+    expect(text).toContain(PROBLEM_CODES.unavailable.remedy);
+  });
+});
+
+describe('sync-v1.openapi.json', () => {
+  const { paths } = parsed('sync-v1.openapi.json');
+
+  it('has every operation of the device API', () => {
+    const described = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    );
+    expect(described.sort()).toEqual(DEVICE_OPERATIONS.map(({ method, path }) => `${method} ${path}`).sort());
+  });
+
+  it('asks for signature and digest where a body is signed', () => {
+    const pull = paths['/sync/v1/pull']?.['post'];
+    expect(pull?.parameters).toEqual([
+      { $ref: '#/components/parameters/SignatureInput' },
+      { $ref: '#/components/parameters/ContentDigest' },
+      { $ref: '#/components/parameters/ContentEncoding' },
+    ]);
+    expect(Object.keys(pull?.responses ?? {})).toEqual([
+      '200',
+      '400',
+      '401',
+      '403',
+      '413',
+      '415',
+      '429',
+      '500',
+      '503',
+    ]);
+  });
+});
+
+describe('admin-v1.openapi.json', () => {
+  it('has every operation of the admin API', () => {
+    const described = operationsOf('admin-v1.openapi.json');
+    expect(described).toHaveLength(ADMIN_OPERATIONS.length);
+  });
+});
+
+describe('asyncapi.json', () => {
+  const { channels, components } = parsed('asyncapi.json');
+  const addresses = Object.values(channels).map(({ address }) => address);
+  let metaSchema: object;
+
+  beforeAll(async () => {
+    const path = createRequire(import.meta.url).resolve('@asyncapi/specs/schemas/3.0.0-without-$id.json');
+    metaSchema = JSON.parse(await readFile(path, 'utf8')) as object;
+  });
+
+  it('is AsyncAPI 3', () => {
+    const ajv = new Ajv({ strict: false, formats: fullFormats });
+    const validate = ajv.compile(metaSchema);
+    const document = parsed('asyncapi.json');
+    expect({ valid: validate(document), errors: validate.errors }).toEqual({ valid: true, errors: null });
+    expect(validate({ ...document, channels: { pull: { address: 5 } } })).toBe(false);
+  });
+
+  it('has only schemas that a JSON Schema validator compiles', () => {
+    const { names, schema } = schemasOf('asyncapi.json');
+    const ajv = new Ajv({ strict: true, strictRequired: false, formats: fullFormats }).addSchema(
+      schema,
+      'all',
+    );
+    for (const name of names) expect(ajv.getSchema(`all#/$defs/${name}`)).toBeInstanceOf(Function);
+  });
+
+  it('has a channel for every stream and every subject', () => {
+    for (const { subjectPrefix } of Object.values(STREAMS)) {
+      expect(addresses).toContain(`${subjectPrefix}.{partition}.{producer}`);
+    }
+    const built = Object.entries(subjects).map(([name, subject]): [string, string] => {
+      if (typeof subject === 'string') return [name, subject];
+      const pattern: Readonly<Record<string, string>> = {
+        streamMessage: subjects.streamMessage('DELTAS', '{partition}', '{producer}'),
+        plainEvents: subjects.plainEvents('{service}', '{entityType}'),
+        push: subjects.push('{service}', '{entityType}'),
+        snapshot: subjects.snapshot('{service}', '{entityType}'),
+        relayHead: subjects.relayHead('{stream}', '{partition}', '{producer}'),
+        relayHeads: subjects.relayHead('{stream}', '{partition}', '{producer}'),
+        replay: subjects.replay('{producer}'),
+        relayKick: subjects.relayKick('{producer}'),
+      };
+      return [name, pattern[name] ?? `${name}: no pattern`];
+    });
+    expect(built.filter(([, address]) => !addresses.includes(address))).toEqual([]);
+  });
+
+  it('catalogues every sync event', () => {
+    const names = Object.keys(SYNC_EVENT_DATA).map((type) => type.replaceAll('.', '').toLowerCase());
+    const schemas = Object.keys(components.schemas).map((name) => name.toLowerCase());
+    expect(names.filter((name) => !schemas.includes(name))).toEqual([]);
+  });
+
+  it('marks the frozen part', () => {
+    const frozen = NATS_CHANNELS.filter(({ audience }) => audience === 'public').map(({ name }) => name);
+    expect(frozen.sort()).toEqual(
+      [
+        'domainEvents',
+        'plainDomainEvents',
+        'syncEvents',
+        'push',
+        'snapshot',
+        'register',
+        'remoteProjection',
+        'deviceBindingVerify',
+        'deviceBindingRevoked',
+      ].sort(),
+    );
+  });
+});
+
+describe('SchemaComponents', () => {
+  const Inner = Type.Object({ a: Type.String() }, { $id: 'Inner' });
+
+  it('writes a named schema once and refers to it', () => {
+    const components = new SchemaComponents();
+    const used = components.use(
+      Type.Object({ list: Type.Array(Inner), one: Type.Union([Inner, Type.Null()]) }),
+    );
+    expect(used).toEqual({
+      type: 'object',
+      required: ['list', 'one'],
+      properties: {
+        list: { type: 'array', items: { $ref: '#/components/schemas/Inner' } },
+        one: { anyOf: [{ $ref: '#/components/schemas/Inner' }, { type: 'null' }] },
+      },
+    });
+    expect(components.all()).toEqual({
+      Inner: { type: 'object', required: ['a'], properties: { a: { type: 'string' } } },
+    });
+  });
+
+  it('refuses two schemas of one name', () => {
+    const components = new SchemaComponents();
+    components.use(Inner);
+    const other = Type.Object({ b: Type.String() }, { $id: 'Inner' });
+    expect(() => components.use(other)).toThrow('two different schemas are called Inner');
+  });
+});

@@ -1,0 +1,112 @@
+/** The HTTP operations of `/sync/v1/` as data: OpenAPI is generated from this list, and a test compares it with the routes. */
+import Type, { type TSchema } from 'typebox';
+import {
+  AckRequest,
+  AckResponse,
+  PullRequest,
+  PullResponse,
+  PushRequest,
+  PushResponse,
+  TicketResponse,
+} from './device-api.ts';
+import type { ProblemCode } from './error-codes.ts';
+
+export interface DeviceOperation {
+  readonly method: 'get' | 'post';
+  readonly path: string;
+  readonly summary: string;
+  readonly description: string;
+  /** Proof of who calls: a signed request with a token, or the ticket of a socket. */
+  readonly access: 'signature' | 'ticket';
+  readonly query?: TSchema;
+  readonly body?: TSchema;
+  /** null: the connection becomes a WebSocket. */
+  readonly response: TSchema | null;
+  readonly problems: readonly ProblemCode[];
+}
+
+/** What any signed request may be answered with. */
+export const SIGNED_PROBLEMS: readonly ProblemCode[] = [
+  'unauthenticated',
+  'signature_invalid',
+  'clock_skew',
+  'device_not_bound',
+  'device_revoked',
+  'rate_limited',
+  'internal',
+  'unavailable',
+];
+
+/** What any request with a JSON body may be answered with. */
+const BODY_PROBLEMS: readonly ProblemCode[] = [
+  'malformed_json',
+  'schema_invalid',
+  'limit_exceeded',
+  'payload_too_large',
+  'unsupported_media_type',
+];
+
+const TicketQuery = Type.Object({
+  ticket: Type.String({
+    minLength: 1,
+    maxLength: 200,
+    description: 'From POST /sync/v1/tickets; one use, 30 s.',
+  }),
+});
+
+export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
+  {
+    method: 'post',
+    path: '/sync/v1/pull',
+    summary: 'What is new for this device',
+    description:
+      'Pages of deltas per scope in commit order, from the given cursors on; outcomes that the device has not acked; scopes to purge. With `waitMs` the answer is held back until there is something new. A null, expired or outdated cursor starts a full resync: `reset` is true on its first page and means “replace what you hold of this scope; keep your unpushed mutations”.',
+    access: 'signature',
+    body: PullRequest,
+    response: PullResponse,
+    problems: [...BODY_PROBLEMS, 'cursor_invalid'],
+  },
+  {
+    method: 'post',
+    path: '/sync/v1/push',
+    summary: 'Hands over local mutations',
+    description:
+      'One outcome per mutation, in the same order. A mutation that was answered is never lost and never applied twice, however often it is sent. A mutation that does not match its schema is answered `rejected` and does not harm its neighbours.',
+    access: 'signature',
+    body: PushRequest,
+    response: PushResponse,
+    problems: BODY_PROBLEMS,
+  },
+  {
+    method: 'post',
+    path: '/sync/v1/ack',
+    summary: 'Confirms what the device has stored',
+    description:
+      'Cursors up to which everything is stored, outcomes that were seen, scopes that were purged. A late or repeated ack is no error: a SyncCursor only ever advances.',
+    access: 'signature',
+    body: AckRequest,
+    response: AckResponse,
+    problems: [...BODY_PROBLEMS, 'cursor_invalid'],
+  },
+  {
+    method: 'post',
+    path: '/sync/v1/tickets',
+    summary: 'A ticket for a socket',
+    description:
+      'For WebSockets, which cannot carry headers in a browser. One use, 30 s. The body is empty or `{}`.',
+    access: 'signature',
+    response: TicketResponse,
+    problems: [],
+  },
+  {
+    method: 'get',
+    path: '/sync/v1/live',
+    summary: 'A socket that tells when to pull',
+    description:
+      'Upgrade to WebSocket. The server sends a LiveNotice as text whenever something new can be pulled in the named scopes; it may name too many, never too few. It pings; an unanswered ping closes the socket. Closes with 4403 within 1 s of the device’s revocation.',
+    access: 'ticket',
+    query: TicketQuery,
+    response: null,
+    problems: ['ticket_invalid', 'device_revoked', 'unavailable'],
+  },
+];

@@ -1,0 +1,258 @@
+/** Every NATS subject of the platform as data: AsyncAPI is generated from this list, and a test compares it with `subjects`. */
+import Type, { type TSchema } from 'typebox';
+import {
+  ConflictsReply,
+  ConflictsRequest,
+  DeadLetterReplayReply,
+  DeadLetterReplayRequest,
+  DeadLettersReply,
+  DeadLettersRequest,
+  DevicesReply,
+  DevicesRequest,
+  ExplainReply,
+  ExplainRequest,
+} from './admin-api.ts';
+import { DeltaBatch } from './delta-batch.ts';
+import { DomainEvent } from './domain-event.ts';
+import { RelayHead, ReplayPageHead, ReplayRequest } from './hop-api.ts';
+import {
+  DeviceBindingReply,
+  DeviceBindingRequest,
+  DeviceRevokedNotice,
+  OwnerPushReply,
+  OwnerPushRequest,
+  RegisterReply,
+  RegistryListReply,
+  RemoteProjectionReply,
+  RemoteProjectionRequest,
+  SnapshotPage,
+  SnapshotRequest,
+} from './owner-api.ts';
+import { SyncRegistration } from './registration.ts';
+import { DecideReply, DecideRequest } from './resolve-api.ts';
+import { subjects } from './subjects.ts';
+import { SYNC_EVENT_DATA, SyncEventEnvelope } from './sync-events.ts';
+
+interface ChannelBase {
+  /** Key in the document. */
+  readonly name: string;
+  /** The subject with its variable tokens in braces. */
+  readonly address: string;
+  readonly summary: string;
+  /** `public`: frozen, any owning service may rely on it. `internal`: between our apps, versioned with the code. */
+  readonly audience: 'public' | 'internal';
+}
+
+/** A JetStream message, numbered by its producer's relay. */
+export interface StreamChannel extends ChannelBase {
+  readonly kind: 'stream';
+  readonly messages: readonly NamedSchema[];
+}
+
+/** A core NATS message to whoever listens; losing one costs time, never data. */
+export interface NoticeChannel extends ChannelBase {
+  readonly kind: 'notice';
+  readonly messages: readonly NamedSchema[];
+}
+
+/** A core NATS request with one reply. */
+export interface RequestChannel extends ChannelBase {
+  readonly kind: 'request';
+  readonly request: NamedSchema;
+  readonly reply: NamedSchema;
+}
+
+export type NatsChannel = StreamChannel | NoticeChannel | RequestChannel;
+
+export interface NamedSchema {
+  readonly name: string;
+  readonly schema: TSchema;
+}
+
+const named = (name: string, schema: TSchema): NamedSchema => ({ name, schema });
+
+/** One outbox row is one message and carries a batch. */
+const batchOf = (name: string, item: TSchema): NamedSchema => named(name, Type.Array(item, { minItems: 1 }));
+
+const SYNC_EVENTS = Object.entries(SYNC_EVENT_DATA).map(([type, data]) =>
+  Type.Object({ ...SyncEventEnvelope.properties, type: Type.Literal(type), data }, { $id: eventId(type) }),
+);
+
+/** `sync.mutation.applied.v1` → `SyncMutationAppliedV1` */
+function eventId(type: string): string {
+  return type.replace(/(^|\.)([a-z])/g, (_match, _dot, letter: string) => letter.toUpperCase());
+}
+
+const STREAM_CHANNELS: readonly NatsChannel[] = [
+  {
+    kind: 'stream',
+    name: 'domainEvents',
+    address: subjects.streamMessage('DOMAIN_EVENTS', '{partition}', '{producer}'),
+    summary: 'Domain events of owning services on the SDK: a batch of CloudEvents, numbered.',
+    audience: 'public',
+    messages: [batchOf('DomainEventBatch', DomainEvent)],
+  },
+  {
+    kind: 'stream',
+    name: 'plainDomainEvents',
+    address: subjects.plainEvents('{service}', '{entityType}'),
+    summary:
+      'One domain event of a service without the SDK: no numbers; deduplicated by entity and revision, healed by snapshots.',
+    audience: 'public',
+    messages: [named('DomainEventMessage', DomainEvent)],
+  },
+  {
+    kind: 'stream',
+    name: 'deltas',
+    address: subjects.streamMessage('DELTAS', '{partition}', '{producer}'),
+    summary: 'What the projector did to the scopes of a partition in one transaction.',
+    audience: 'internal',
+    messages: [named('DeltaBatchMessage', DeltaBatch)],
+  },
+  {
+    kind: 'stream',
+    name: 'syncEvents',
+    address: subjects.streamMessage('SYNC_EVENTS', '{partition}', '{producer}'),
+    summary: 'What happened in sync: a batch of CloudEvents, also the analytics firehose.',
+    audience: 'public',
+    messages: [batchOf('SyncEventBatch', Type.Union(SYNC_EVENTS))],
+  },
+];
+
+const OWNER_CHANNELS: readonly NatsChannel[] = [
+  request('push', subjects.push('{service}', '{entityType}'), 'public', OwnerPushRequest, OwnerPushReply, {
+    summary:
+      'Mutations for the owning service: idempotent by mutationId, compare-and-set on expectedRevision.',
+  }),
+  request(
+    'snapshot',
+    subjects.snapshot('{service}', '{entityType}'),
+    'public',
+    SnapshotRequest,
+    SnapshotPage,
+    {
+      summary: 'All entities of a type, page by page, for backfill and rebuild.',
+    },
+  ),
+  request('register', subjects.register, 'public', SyncRegistration, RegisterReply, {
+    summary: 'An owning service registers its entity types; repeating it changes nothing.',
+  }),
+  request(
+    'remoteProjection',
+    '{projectionSubject}',
+    'public',
+    RemoteProjectionRequest,
+    RemoteProjectionReply,
+    { summary: 'Asks a projector outside of the platform; its subject is part of the registration.' },
+  ),
+  request(
+    'deviceBindingVerify',
+    subjects.deviceBindingVerify,
+    'public',
+    DeviceBindingRequest,
+    DeviceBindingReply,
+    { summary: 'Answered by the identity service: whether a device is bound, and its HMAC key.' },
+  ),
+  {
+    kind: 'notice',
+    name: 'deviceBindingRevoked',
+    address: subjects.deviceBindingRevoked,
+    summary: 'The identity service revoked a device: every gateway drops it at once.',
+    audience: 'public',
+    messages: [named('DeviceRevokedNoticeMessage', DeviceRevokedNotice)],
+  },
+];
+
+const INTERNAL_CHANNELS: readonly NatsChannel[] = [
+  request('registryList', subjects.registryList, 'internal', Type.Object({}), RegistryListReply, {
+    summary: 'Every SyncRegistration, for apps that keep a copy.',
+  }),
+  notice(
+    'registryChanged',
+    subjects.registryChanged,
+    'A registration changed: read the list again.',
+    Type.Object({}),
+  ),
+  request('decide', subjects.decide, 'internal', DecideRequest, DecideReply, {
+    summary: 'What becomes of concurrent mutations; the answer depends on the request alone.',
+  }),
+  notice(
+    'gatewayHint',
+    subjects.gatewayHint,
+    'Between replicas of the gateway: what changed and should be read again.',
+    Type.Object({ from: Type.String(), news: Type.Object({}) }),
+  ),
+  request('explain', subjects.explain, 'internal', ExplainRequest, ExplainReply, {
+    summary: 'What the projector knows about an entity.',
+  }),
+  request('deadLetters', subjects.deadLetters, 'internal', DeadLettersRequest, DeadLettersReply, {
+    summary: 'Events that could not be projected.',
+  }),
+  request(
+    'deadLetterReplay',
+    subjects.deadLetterReplay,
+    'internal',
+    DeadLetterReplayRequest,
+    DeadLetterReplayReply,
+    { summary: 'Projects quarantined events again.' },
+  ),
+  request('deviceHealth', subjects.deviceHealth, 'internal', DevicesRequest, DevicesReply, {
+    summary: 'Devices of a tenant and their health.',
+  }),
+  request('conflicts', subjects.conflicts, 'internal', ConflictsRequest, ConflictsReply, {
+    summary: 'ConflictRecords of a tenant.',
+  }),
+  notice(
+    'relayHead',
+    subjects.relayHead('{stream}', '{partition}', '{producer}'),
+    'The last number that a relay gave, once a second.',
+    RelayHead,
+  ),
+  request('replay', subjects.replay('{producer}'), 'internal', ReplayRequest, ReplayPageHead, {
+    summary: 'Asks a producer for messages that did not arrive.',
+  }),
+  notice(
+    'relayKick',
+    subjects.relayKick('{producer}'),
+    'Wakes a relay; the payload is empty.',
+    Type.Object({}),
+  ),
+];
+
+export const NATS_CHANNELS: readonly NatsChannel[] = [
+  ...STREAM_CHANNELS,
+  ...OWNER_CHANNELS,
+  ...INTERNAL_CHANNELS,
+];
+
+function request(
+  name: string,
+  address: string,
+  audience: ChannelBase['audience'],
+  requestSchema: TSchema,
+  replySchema: TSchema,
+  { summary }: { readonly summary: string },
+): RequestChannel {
+  const title = name.slice(0, 1).toUpperCase() + name.slice(1);
+  return {
+    kind: 'request',
+    name,
+    address,
+    summary,
+    audience,
+    request: named(`${title}Question`, requestSchema),
+    reply: named(`${title}Answer`, replySchema),
+  };
+}
+
+function notice(name: string, address: string, summary: string, schema: TSchema): NoticeChannel {
+  const title = name.slice(0, 1).toUpperCase() + name.slice(1);
+  return {
+    kind: 'notice',
+    name,
+    address,
+    summary,
+    audience: 'internal',
+    messages: [named(`${title}Notice`, schema)],
+  };
+}

@@ -1,0 +1,262 @@
+/** Builds the OpenAPI 3.1 documents of the two HTTP APIs from the schemas, the operations and the problem codes. */
+import Type, { type TSchema } from 'typebox';
+import { ADMIN_OPERATIONS } from './admin-operations.ts';
+import type { AdminOperation } from './admin-operations.ts';
+import { LiveNotice } from './device-api.ts';
+import { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
+import type { DeviceOperation } from './device-operations.ts';
+import { PROBLEM_CODES, Problem } from './error-codes.ts';
+import type { ProblemCode } from './error-codes.ts';
+import { LIMITS } from './limits.ts';
+import { SchemaComponents } from './schema-components.ts';
+import type { Json, JsonObject } from './schema-components.ts';
+import { PROTOCOL_VERSION } from './version/history.ts';
+
+const ADMIN_PROBLEMS: readonly ProblemCode[] = ['unauthenticated', 'forbidden', 'internal', 'unavailable'];
+
+/** `docs/api/sync-v1.openapi.json` */
+export function deviceApiDocument(): JsonObject {
+  const components = new SchemaComponents();
+  const paths = pathsOf(DEVICE_OPERATIONS, (operation) => deviceOperation(operation, components));
+  components.use(LiveNotice);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Sync protocol v1',
+      version: PROTOCOL_VERSION,
+      description: DEVICE_INTRODUCTION,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths,
+    components: {
+      schemas: components.all(),
+      headers: HEADERS,
+      parameters: SIGNATURE_PARAMETERS,
+      securitySchemes: {
+        accessToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'Claims `sub` = userId, `tid` = tenantId.',
+        },
+        deviceSignature: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Signature',
+          description:
+            'RFC 9421, label `sync`, `hmac-sha256` with the key of the device binding; see Signature-Input.',
+        },
+        ticket: { type: 'apiKey', in: 'query', name: 'ticket', description: 'From POST /sync/v1/tickets.' },
+      },
+    },
+  };
+}
+
+/** `docs/api/admin-v1.openapi.json` */
+export function adminApiDocument(): JsonObject {
+  const components = new SchemaComponents();
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Sync admin API v1',
+      version: '1.0.0',
+      description:
+        'For administrators of a tenant: the token needs the role `sync-admin`, and nothing of another tenant is ever shown.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths: pathsOf(ADMIN_OPERATIONS, (operation) => adminOperation(operation, components)),
+    components: {
+      schemas: components.all(),
+      headers: HEADERS,
+      securitySchemes: {
+        accessToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'Role `sync-admin`.',
+        },
+      },
+    },
+  };
+}
+
+const kib = (bytes: number): string =>
+  bytes % 1_048_576 === 0 ? `${bytes / 1_048_576} MiB` : `${bytes / 1_024} KiB`;
+
+const DEVICE_INTRODUCTION = [
+  'Offline sync for devices: pull what changed, push local mutations, ack what is stored. Every rule and its test: docs/protocol.md.',
+  'Additive within v1: clients ignore fields they do not know. 64-bit positions never travel as JSON numbers; cursors are opaque.',
+  `Limits: body ${kib(LIMITS.bodyCompressedBytes)} as sent, ${kib(LIMITS.bodyInflatedBytes)} inflated, JSON depth ${LIMITS.jsonDepth}; ${LIMITS.mutationsPerPush} mutations a push, ${kib(LIMITS.mutationBytes)} each; ${LIMITS.deltasPerPull} deltas and ${LIMITS.scopesPerPull} scopes a pull; ${LIMITS.outcomesPerAck} outcomes an ack; ${LIMITS.clockEntries} entries a clock. Beyond: 413 for bytes, 400 \`limit_exceeded\` for the rest, and nothing is stored.`,
+  'Request bodies may be gzip or br (`Content-Encoding`); answers are compressed on `Accept-Encoding`. Errors are RFC 9457 problem documents with a `code` of a closed list.',
+].join('\n\n');
+
+const HEADERS: JsonObject = {
+  Date: { required: true, schema: { type: 'string' }, description: 'Server time, RFC 9110.' },
+  'Content-Encoding': {
+    schema: { type: 'string', enum: ['gzip', 'br'] },
+    description: 'Absent: not compressed.',
+  },
+  'Retry-After': {
+    schema: { type: 'integer', minimum: 0 },
+    description: 'Seconds until another try makes sense.',
+  },
+};
+
+const SIGNATURE_PARAMETERS: JsonObject = {
+  SignatureInput: {
+    name: 'Signature-Input',
+    in: 'header',
+    required: true,
+    schema: { type: 'string' },
+    description: `\`sync=("@method" "@path" "@query" "content-digest" "authorization");created=<unix s>;keyid="<deviceId>";alg="hmac-sha256"\`; without "content-digest" for GET. \`created\` within ±${LIMITS.signatureSkewSeconds} s of server time.`,
+    example:
+      'sync=("@method" "@path" "@query" "content-digest" "authorization");created=1700000000;keyid="dev-1";alg="hmac-sha256"',
+  },
+  ContentDigest: {
+    name: 'Content-Digest',
+    in: 'header',
+    required: true,
+    schema: { type: 'string' },
+    description: 'RFC 9530: `sha-256=:<base64>:` of the raw body bytes as sent (compressed, if they are).',
+  },
+  ContentEncoding: {
+    name: 'Content-Encoding',
+    in: 'header',
+    schema: { type: 'string', enum: ['identity', 'gzip', 'br'] },
+    description: 'How the body is compressed.',
+  },
+};
+
+function pathsOf<T extends { readonly path: string; readonly method: string }>(
+  operations: readonly T[],
+  describe: (operation: T) => JsonObject,
+): JsonObject {
+  const paths = new Map<string, JsonObject>();
+  for (const operation of operations) {
+    paths.set(operation.path, { ...paths.get(operation.path), [operation.method]: describe(operation) });
+  }
+  return Object.fromEntries(paths);
+}
+
+function deviceOperation(operation: DeviceOperation, components: SchemaComponents): JsonObject {
+  const signed = operation.access === 'signature';
+  const parameters = [
+    ...(signed ? [parameterRef('SignatureInput')] : []),
+    ...(signed && operation.method === 'post'
+      ? [parameterRef('ContentDigest'), parameterRef('ContentEncoding')]
+      : []),
+    ...queryParameters(operation.query, components),
+  ];
+  const problems = signed ? [...operation.problems, ...SIGNED_PROBLEMS] : operation.problems;
+  return {
+    operationId: operationIdOf(operation),
+    summary: operation.summary,
+    description: operation.description,
+    security: signed ? [{ accessToken: [], deviceSignature: [] }] : [{ ticket: [] }],
+    parameters,
+    ...requestBody(operation.body, components),
+    responses: {
+      ...(operation.response === null ? SWITCHING_PROTOCOLS : success(operation.response, components)),
+      ...problemResponses(problems, components),
+    },
+  };
+}
+
+function adminOperation(operation: AdminOperation, components: SchemaComponents): JsonObject {
+  const parameters = [
+    ...Object.entries(operation.params ?? {}).map(([name, schema]) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: components.use(schema),
+    })),
+    ...queryParameters(operation.query, components),
+  ];
+  const problems = [...operation.problems.map(asProblemCode), ...ADMIN_PROBLEMS];
+  return {
+    operationId: operationIdOf(operation),
+    summary: operation.summary,
+    security: [{ accessToken: [] }],
+    parameters,
+    ...requestBody(operation.body, components),
+    responses: { ...success(operation.response, components), ...problemResponses(problems, components) },
+  };
+}
+
+function asProblemCode(code: string): ProblemCode {
+  if (Object.hasOwn(PROBLEM_CODES, code)) return code as ProblemCode;
+  throw new Error(`${code} is not in PROBLEM_CODES`);
+}
+
+/** `POST /admin/v1/dead-letters/{id}/replay` → `postDeadLettersIdReplay`: stable, for generated clients. */
+function operationIdOf({ method, path }: { readonly method: string; readonly path: string }): string {
+  const words = path.replace(/^\/(sync|admin)\/v1\//, '').match(/[A-Za-z]+/g) ?? [];
+  return method + words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
+}
+
+function parameterRef(name: string): JsonObject {
+  return { $ref: `#/components/parameters/${name}` };
+}
+
+function queryParameters(query: TSchema | undefined, components: SchemaComponents): JsonObject[] {
+  if (query === undefined) return [];
+  const { properties, required = [] } = query as { properties: Record<string, TSchema>; required?: string[] };
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    schema: components.use(schema),
+  }));
+}
+
+function requestBody(body: TSchema | undefined, components: SchemaComponents): JsonObject {
+  if (body === undefined) return {};
+  return {
+    requestBody: { required: true, content: { 'application/json': { schema: components.use(body) } } },
+  };
+}
+
+const SWITCHING_PROTOCOLS: JsonObject = {
+  '101': { description: 'The connection is a WebSocket now; its messages are LiveNotice.' },
+};
+
+function success(response: TSchema, components: SchemaComponents): JsonObject {
+  return {
+    '200': {
+      description: 'OK',
+      headers: { Date: headerRef('Date'), 'Content-Encoding': headerRef('Content-Encoding') },
+      content: { 'application/json': { schema: components.use(response) } },
+    },
+  };
+}
+
+function headerRef(name: string): JsonObject {
+  return { $ref: `#/components/headers/${name}` };
+}
+
+/** One response per status, naming every code that comes with it and what the caller can do about it. */
+function problemResponses(codes: readonly ProblemCode[], components: SchemaComponents): JsonObject {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of [...new Set(codes)]) {
+    const { status } = PROBLEM_CODES[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const entries = [...byStatus].sort(([a], [b]) => a - b);
+  return Object.fromEntries(
+    entries.map(([status, listed]): [string, Json] => [String(status), problemResponse(listed, components)]),
+  );
+}
+
+function problemResponse(codes: readonly ProblemCode[], components: SchemaComponents): JsonObject {
+  const retryAfter = codes.some((code) => code === 'rate_limited' || code === 'unavailable');
+  const narrowed = Type.Object({ code: Type.Enum([...codes]) });
+  return {
+    description: codes
+      .map((code) => `\`${code}\`: ${PROBLEM_CODES[code].title}. ${PROBLEM_CODES[code].remedy}`)
+      .join('\n\n'),
+    headers: { Date: headerRef('Date'), ...(retryAfter ? { 'Retry-After': headerRef('Retry-After') } : {}) },
+    content: {
+      'application/problem+json': { schema: { allOf: [components.use(Problem), components.use(narrowed)] } },
+    },
+  };
+}
