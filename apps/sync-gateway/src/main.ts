@@ -3,13 +3,16 @@ import { runService } from '@sync/service-kit';
 import { readGatewayConfig } from './config.ts';
 import { wireAccess } from './wire-access.ts';
 import { PRODUCER, wireFoundation } from './wire-foundation.ts';
+import { wireReading } from './wire-reading.ts';
 
 @Module({})
 class GatewayModule {}
 
 const foundation = await wireFoundation(readGatewayConfig(process.env));
 const { config, logger, metrics, database, nats, relay } = foundation;
-const parts = [wireAccess(foundation)];
+const access = wireAccess(foundation);
+const reading = await wireReading(foundation, access);
+const parts = [access, reading];
 
 relay.start();
 for (const part of parts) await part.start?.();
@@ -25,8 +28,13 @@ await runService({
   logger,
   metrics,
   readiness: [
-    { name: 'postgres', check: async () => void (await database.call('ready', 'SELECT 1', [])) },
-    { name: 'nats', check: async () => void (await nats.flush()) },
+    {
+      name: 'postgres',
+      check: async () => {
+        await database.call('ready', 'SELECT 1', []);
+      },
+    },
+    { name: 'nats', check: () => nats.flush() },
   ],
   prepare: async (app) => {
     for (const part of parts) await part.prepare?.(app);

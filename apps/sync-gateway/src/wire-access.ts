@@ -1,25 +1,57 @@
-import { TokenVerifier } from '@sync/service-kit';
+import { TokenVerifier, ProblemError } from '@sync/service-kit';
 import { authenticateAdmin } from './access/authenticate-admin.ts';
 import { AuthenticateDevice } from './access/authenticate-device.ts';
 import { DeviceBindings } from './access/device-bindings.ts';
+import { FollowRevocations } from './access/follow-revocations.ts';
 import { installEdge } from './edge/install-edge.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
 
+export interface WiredAccess extends Wired {
+  readonly bindings: DeviceBindings;
+  readonly revocations: FollowRevocations;
+}
+
 /** Who may come in: token, signature and device binding on every `/sync/v1/` route, the admin role on `/admin/`. */
-export function wireAccess({ config, nats }: Foundation): Wired & { readonly bindings: DeviceBindings } {
+export function wireAccess(foundation: Foundation): WiredAccess {
+  const { config, nats, database, logger, relay, metrics } = foundation;
   const tokens = new TokenVerifier({
     jwksUrl: `${config.identityUrl}/.well-known/jwks.json`,
     issuer: config.tokenIssuer,
     audience: config.tokenAudience,
   });
   const bindings = new DeviceBindings(nats);
+  const revocations = new FollowRevocations({
+    nats,
+    database,
+    bindings,
+    logger,
+    onEvents: () => relay.kick(),
+  });
+  // The notice of its revocation may have been missed; reporting it twice is no event.
+  bindings.onRevoked = (device) => void revocations.note(device, new Date().toISOString());
   const devices = new AuthenticateDevice(tokens, bindings);
+  const refusals = metrics.counter(
+    'sync_refused_requests_total',
+    'Requests refused before their handler, by code.',
+    ['code'],
+  );
+  const counted = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      refusals.inc({ code: error instanceof ProblemError ? error.code : 'internal' });
+      throw error;
+    }
+  };
   return {
     bindings,
+    revocations,
     prepare: (app) =>
       installEdge(app, {
-        authenticateDevice: (request, rawBody) => devices.authenticate(request, rawBody),
-        authenticateAdmin: (request) => authenticateAdmin(tokens, request),
+        authenticateDevice: (request, rawBody) => counted(devices.authenticate(request, rawBody)),
+        authenticateAdmin: (request) => counted(authenticateAdmin(tokens, request)),
       }),
+    start: () => revocations.start(),
+    drain: () => revocations.stop(),
   };
 }

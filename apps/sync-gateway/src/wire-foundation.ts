@@ -1,4 +1,4 @@
-import { connectNats, OutboxRelay } from '@sync/messaging';
+import { connectNats, ensureStreams, OutboxRelay } from '@sync/messaging';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import { createLogger, type Logger, Metrics } from '@sync/service-kit';
@@ -7,6 +7,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayConfig } from './config.ts';
 import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
+import { RegistrationEntity } from './registration/registration-entity.ts';
 
 /** What everything else stands on, connected and migrated. */
 export interface Foundation {
@@ -49,11 +50,13 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     Database.connect({
       url: config.databaseUrl,
       applicationName: PRODUCER,
+      entities: [RegistrationEntity],
       poolSize: config.databasePoolSize,
       logger,
     }),
     connectNats({ url: config.natsUrl, name: PRODUCER, logger }),
   ]);
+  await ensureStreams(nats, Object.values(STREAMS));
   const relay = new OutboxRelay({
     database,
     nats,

@@ -45,6 +45,8 @@ export class DeviceBindings {
   readonly #remembered = new Map<string, Remembered>();
   readonly #asking = new Map<string, Promise<DeviceBinding>>();
   #generation = 0;
+  /** Told each time a fresh answer says that a device is revoked. */
+  onRevoked: ((device: DeviceKey) => void) | null = null;
 
   constructor(nats: NatsConnection) {
     this.#nats = nats;
@@ -80,6 +82,7 @@ export class DeviceBindings {
     const asking = this.#request(device)
       .then((binding) => {
         if (generation === this.#generation) this.#remember(id, binding);
+        if (binding.status === 'revoked') this.onRevoked?.(device);
         return binding;
       })
       .finally(() => {

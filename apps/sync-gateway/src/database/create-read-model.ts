@@ -8,8 +8,9 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * is the RemoteDelta as text, byte for byte as the projector wrote it; the other columns serve detection in a push.
  * A deletion stays as a tombstone until retention removes it and raises `pruned_below` of its scope.
  *
- * `ingest_partition` and `ingest_number` are the DELTAS message that wrote the row last: replicas find what changed since their
- * last look by one index probe per partition, however many scopes there are.
+ * `ingest_head` counts the ingest transactions of a delta partition, and every head and grant carries the number of the one that wrote it
+ * last: a replica finds what changed since its last look by one index probe per partition, however many scopes there are. The counter's
+ * row lock makes numbers commit in order, so a look never passes over one that commits late.
  *
  * `known_tenant` lists the tenants for jobs that visit all of them (retention, dispatch). It is no tenant's data, so it has no
  * row level security; everything such a job reads then happens inside `app.tenant`.
@@ -66,6 +67,8 @@ export class CreateReadModel1764000000000 implements MigrationInterface {
       );
       CREATE INDEX scope_grant_changes ON scope_grant (ingest_partition, ingest_number);
 
+      CREATE TABLE ingest_head (partition integer PRIMARY KEY, number bigint NOT NULL) WITH (fillfactor = 20);
+
       CREATE TABLE known_tenant (id text PRIMARY KEY CHECK (id ~ '^[A-Za-z0-9_-]{1,64}$'));`);
     for (const table of ['scope_delta', 'scope_head', 'scope_grant']) {
       await runner.query(tenantPolicySql(table));
@@ -73,6 +76,6 @@ export class CreateReadModel1764000000000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP TABLE scope_delta, scope_head, scope_grant, known_tenant');
+    await runner.query('DROP TABLE scope_delta, scope_head, scope_grant, ingest_head, known_tenant');
   }
 }

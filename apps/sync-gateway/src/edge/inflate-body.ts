@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip } from 'node:zlib';
 import { LIMITS } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
+import { Places } from './places.ts';
 
 const gunzipBounded = promisify(gunzip);
 const unbrotliBounded = promisify(brotliDecompress);
@@ -13,8 +14,7 @@ const unbrotliBounded = promisify(brotliDecompress);
 const LIMIT = { maxOutputLength: LIMITS.bodyInflatedBytes };
 const PLACES = 16;
 
-let taken = 0;
-const queue: (() => void)[] = [];
+const places = new Places(PLACES);
 
 /**
  * A request body as plain bytes.
@@ -37,10 +37,8 @@ export async function inflateBody(body: Buffer, encoding: string | undefined): P
 }
 
 async function withPlace(inflate: () => Promise<Buffer>): Promise<Buffer> {
-  if (taken >= PLACES) await new Promise<void>((resolve) => queue.push(resolve));
-  else taken += 1;
   try {
-    return await inflate();
+    return await places.run(inflate);
   } catch (cause) {
     if (codeOf(cause) === 'ERR_BUFFER_TOO_LARGE') {
       throw new ProblemError(
@@ -49,11 +47,6 @@ async function withPlace(inflate: () => Promise<Buffer>): Promise<Buffer> {
       );
     }
     throw new ProblemError('malformed_json', 'The compressed body is damaged', { cause });
-  } finally {
-    const next = queue.shift();
-    // The place goes to the next in line as it is; only an empty line frees it.
-    if (next) next();
-    else taken -= 1;
   }
 }
 

@@ -12,16 +12,35 @@ export interface UserKey {
   readonly userId: string;
 }
 
+/** What has been committed and is worth reading again. */
+export interface News {
+  readonly scopes?: readonly ScopeKey[];
+  /** Users whose grants changed. */
+  readonly users?: readonly UserKey[];
+  /** Devices with new terminal outcomes, or whose copies a pull must look at again. */
+  readonly devices?: readonly DeviceKey[];
+  /** More changed than is worth listing: everything may have. */
+  readonly everything?: boolean;
+  /** All of what this ingest transaction changed is listed: it need not be looked for again. */
+  readonly ingest?: { readonly partition: number; readonly number: string };
+}
+
+export type NewsListener = (news: News) => void;
+
 /**
- * Tells this replica and, as a hint, all others what has just been committed and is worth reading again: waiting pulls wake
- * up and sockets get a notice. Losing a hint costs at most a second.
+ * Tells this replica and, as a hint, all others what has just been committed: waiting pulls wake up and sockets get a notice. Losing
+ * a hint costs at most a second.
  */
 export interface GatewayNews {
   /** Call after the commit. */
-  announce(news: {
-    readonly scopes?: readonly ScopeKey[];
-    readonly users?: readonly UserKey[];
-    /** Devices with new terminal outcomes or another cursor state. */
-    readonly devices?: readonly DeviceKey[];
-  }): void;
+  announce(news: News): void;
+}
+
+/** One text for a scope of a tenant: ids hold no NUL, so no two share it. */
+export function scopeKeyText({ tenantId, scope }: ScopeKey): string {
+  return `${tenantId}\0${scope}`;
+}
+
+export function userKeyText({ tenantId, userId }: UserKey): string {
+  return `${tenantId}\0${userId}`;
 }

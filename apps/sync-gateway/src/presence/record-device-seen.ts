@@ -1,4 +1,4 @@
-import type { Caller } from '../access/caller.ts';
+import type { DeviceKey } from '../access/device-bindings.ts';
 
 /** What one request told about its device; `undefined` leaves what was told before. */
 export interface Sighting {
@@ -8,7 +8,9 @@ export interface Sighting {
   readonly backlog?: { readonly pending: number; readonly oldestAt?: string | null } | undefined;
 }
 
-/** Collects what requests tell about devices; what is collected leaves as one sync event every few seconds. */
+/** Collects what requests tell about devices; what is collected leaves as sync events every few seconds. */
 export interface RecordDeviceSeen {
-  record(caller: Caller, sighting: Sighting): void;
+  record(device: DeviceKey, sighting: Sighting): void;
 }
+
+export const RECORD_DEVICE_SEEN = Symbol('RecordDeviceSeen');

@@ -1,0 +1,147 @@
+import type { Database } from '@sync/postgres';
+import type { Logger } from '@sync/service-kit';
+import type { ExchangeHints } from './exchange-hints.ts';
+import type { GatewayMemory, KnownDevice } from './gateway-memory.ts';
+import type { News, ScopeKey, UserKey } from './gateway-news.ts';
+
+interface ChangeRow {
+  readonly kind: 'partition' | 'scope' | 'user' | 'device';
+  readonly tenant_id: string | null;
+  readonly name: string | null;
+  readonly place: number | null;
+  readonly number: string | null;
+}
+
+const SWEEP_TEXT = 'SELECT * FROM sweep_changes($1, $2, $3, $4, $5, $6, $7, $8)';
+const PAUSE_MS = 1_000;
+/** More than this at once (a backfill) is not worth a list: everything is read again when it is asked for. */
+const MAX_NAMES = 5_000;
+
+export interface SweepOptions {
+  readonly database: Pick<Database, 'call'>;
+  readonly memory: GatewayMemory;
+  readonly hints: ExchangeHints;
+  readonly logger: Logger;
+  /** Tenants that somebody listens for although nothing of them is in memory: those of live sockets. */
+  readonly tenantsListenedFor: () => Iterable<string>;
+  /** After each sweep, successful or not: waiting pulls look at what they stand on. */
+  readonly afterSweep: () => void;
+}
+
+/**
+ * Once a second, finds what changed behind this replica's back: hints between replicas may be lost, this may not. One round trip, whose cost
+ * grows with what changed and with the devices in use, not with how many scopes there are.
+ */
+export class SweepChanges {
+  readonly #options: SweepOptions;
+  readonly #seen = new Map<number, string>();
+  #looked = false;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: SweepOptions) {
+    this.#options = options;
+  }
+
+  /** The first sweep has been made when it resolves. */
+  async start(): Promise<void> {
+    await this.#sweepAndPlan();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** A hint listed everything of one ingest transaction. If none before it is missing, the sweep need not look for it. */
+  noteIngest({ partition, number }: { readonly partition: number; readonly number: string }): void {
+    const seen = this.#seen.get(partition) ?? '0';
+    if (this.#looked && BigInt(seen) + 1n === BigInt(number)) this.#seen.set(partition, number);
+  }
+
+  /** One look. @throws when the database does not answer: then nothing is confirmed, and the memory ages out */
+  async sweep(): Promise<void> {
+    const { database, memory, hints } = this.#options;
+    const beganAtMs = Date.now();
+    const devices = memory.devicesInUse(beganAtMs).sort(byTenant);
+    const tenants = new Set([...memory.tenants(), ...this.#options.tenantsListenedFor()]);
+    const rows = await database.call<ChangeRow>('sweep_changes', SWEEP_TEXT, [
+      [...this.#seen.keys()],
+      this.#looked ? [...this.#seen.values()] : null,
+      [...tenants].sort().join(','),
+      MAX_NAMES + 1,
+      ...groupByTenant(devices),
+    ]);
+    const news = this.#read(rows, devices, beganAtMs);
+    // What was remembered before the counters were known could have changed since.
+    if (!this.#looked) memory.forget({ everything: true }, beganAtMs);
+    this.#looked = true;
+    hints.tellHere(news);
+    memory.confirmSweep(beganAtMs);
+  }
+
+  async #sweepAndPlan(): Promise<void> {
+    try {
+      this.#running = this.sweep();
+      await this.#running;
+    } catch (error) {
+      this.#options.logger.warn(
+        { err: error },
+        'could not look for changes; pulls read the database meanwhile',
+      );
+    }
+    this.#options.afterSweep();
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#sweepAndPlan(), PAUSE_MS).unref();
+  }
+
+  #read(rows: readonly ChangeRow[], swept: readonly KnownDevice[], beganAtMs: number): News {
+    const scopes: ScopeKey[] = [];
+    const users: UserKey[] = [];
+    const devices = [];
+    for (const { kind, tenant_id: tenantId, name, place, number } of rows) {
+      if (kind === 'partition') this.#advance(place ?? 0, number ?? '0');
+      else if (kind === 'scope') scopes.push({ tenantId: tenantId ?? '', scope: name ?? '' });
+      else if (kind === 'user') users.push({ tenantId: tenantId ?? '', userId: name ?? '' });
+      else {
+        const known = swept[(place ?? 0) - 1];
+        if (known && known.fingerprint !== name) devices.push(known.device);
+        else if (known) known.checkedAtMs = beganAtMs;
+      }
+    }
+    if (scopes.length > MAX_NAMES || users.length > MAX_NAMES) return { everything: true };
+    return { scopes, users, devices };
+  }
+
+  /** A counter that fell belongs to a database that was restored: what is in memory may never have been. */
+  #advance(partition: number, number: string): void {
+    const seen = this.#seen.get(partition);
+    if (seen !== undefined && BigInt(number) < BigInt(seen)) {
+      this.#options.memory.forget({ everything: true }, Date.now());
+    }
+    // A hint may have moved it on while the sweep was under way; looking twice at a number is harmless.
+    this.#seen.set(partition, number);
+  }
+}
+
+function byTenant(left: KnownDevice, right: KnownDevice): number {
+  if (left.device.tenantId === right.device.tenantId) return 0;
+  return left.device.tenantId < right.device.tenantId ? -1 : 1;
+}
+
+/** @returns tenants, the last place of each (from 1), users and devices, as sweep_changes wants them */
+function groupByTenant(devices: readonly KnownDevice[]): [string[], number[], string[], string[]] {
+  const tenants: string[] = [];
+  const until: number[] = [];
+  devices.forEach(({ device }, place) => {
+    if (tenants.at(-1) !== device.tenantId) tenants.push(device.tenantId);
+    until[tenants.length - 1] = place + 1;
+  });
+  return [
+    tenants,
+    until,
+    devices.map(({ device }) => device.userId),
+    devices.map(({ device }) => device.deviceId),
+  ];
+}

@@ -1,0 +1,106 @@
+-- Applies DELTAS messages of one partition to the read model; called inside the consumer's transaction, which holds the lease and moves the
+-- watermark. p_messages is a JSON array of DeltaBatch in order. It is json, not jsonb, so that `wire` stays byte for byte as the projector wrote it.
+--
+-- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints, by `kind`: 'scope' and 'user',
+-- 'number' with the count of this ingest, and 'lag' with the milliseconds since the newest delta was committed by its owner.
+CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_messages json)
+RETURNS TABLE (kind text, tenant_id text, name text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_number bigint;
+  v_tenants text;
+  v_tenant text[];
+  v_scope text[];
+  v_after bigint[];  -- place of the last message of an older epoch: deltas up to there are void
+  v_moved boolean[];
+BEGIN
+  SELECT string_agg(DISTINCT t.id, ',') INTO v_tenants FROM (
+    SELECT s."tenantId" AS id FROM json_array_elements(p_messages) m, json_to_recordset(m -> 'scopes') AS s ("tenantId" text)
+    UNION ALL
+    SELECT g."tenantId" FROM json_array_elements(p_messages) m, json_to_recordset(m -> 'grants') AS g ("tenantId" text)
+  ) t;
+  IF v_tenants IS NULL THEN RETURN; END IF;
+  IF v_tenants !~ '^[A-Za-z0-9_,-]+$' THEN RAISE EXCEPTION 'a DELTAS message names an impossible tenant'; END IF;
+  PERFORM set_config('app.tenant', v_tenants, true);
+  INSERT INTO known_tenant (id)
+    SELECT t.id FROM unnest(string_to_array(v_tenants, ',')) AS t (id)
+    WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = t.id)
+    ON CONFLICT DO NOTHING;
+  INSERT INTO ingest_head AS h (partition, number) VALUES (p_partition, 1)
+    ON CONFLICT (partition) DO UPDATE SET number = h.number + 1
+    RETURNING h.number INTO v_number;
+
+  WITH head AS (
+    SELECT m.place, m.batch ->> 'origin' AS origin, s.*
+    FROM json_array_elements(p_messages) WITH ORDINALITY AS m (batch, place),
+      json_to_recordset(m.batch -> 'scopes')
+        AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text)
+  ), last AS (
+    SELECT DISTINCT ON (h."tenantId", h.scope) h.* FROM head h ORDER BY h."tenantId", h.scope, h.place DESC
+  ), written AS (
+    INSERT INTO scope_head AS o
+      (tenant_id, scope, origin, epoch, sequence, live_count, hash, ingest_partition, ingest_number)
+    SELECT l."tenantId", l.scope, l.origin, l.epoch, l.sequence, l.count, l.hash, p_partition, v_number
+    FROM last l ORDER BY l."tenantId", l.scope
+    ON CONFLICT (tenant_id, scope, origin) DO UPDATE SET
+      epoch = excluded.epoch, sequence = excluded.sequence, live_count = excluded.live_count, hash = excluded.hash,
+      pruned_below = CASE WHEN o.epoch = excluded.epoch THEN o.pruned_below ELSE 0 END,
+      ingest_partition = excluded.ingest_partition, ingest_number = excluded.ingest_number
+    WHERE o.epoch <> excluded.epoch OR o.sequence <= excluded.sequence
+    RETURNING new.tenant_id, new.scope, coalesce(old.epoch <> new.epoch, false) AS moved
+  ), void AS (
+    SELECT h."tenantId", h.scope, max(h.place) AS place
+    FROM head h JOIN last l ON l."tenantId" = h."tenantId" AND l.scope = h.scope
+    WHERE h.epoch <> l.epoch GROUP BY h."tenantId", h.scope
+  )
+  SELECT array_agg(w.tenant_id), array_agg(w.scope), array_agg(w.moved), array_agg(coalesce(v.place, 0))
+  INTO v_tenant, v_scope, v_moved, v_after
+  FROM written w LEFT JOIN void v ON v."tenantId" = w.tenant_id AND v.scope = w.scope;
+
+  IF true = ANY (v_moved) THEN
+    DELETE FROM scope_delta d USING unnest(v_tenant, v_scope, v_moved) AS s (tenant_id, scope, moved)
+      WHERE s.moved AND d.tenant_id = s.tenant_id AND d.scope = s.scope;
+  END IF;
+
+  INSERT INTO scope_delta AS o
+    (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
+  SELECT DISTINCT ON (d."tenantId", d.scope, d."entityType", d."entityId")
+    d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
+    (d.wire -> 'clock')::jsonb, nullif(d."fieldWrites", 'null'), d.wire::text
+  FROM json_array_elements(p_messages) WITH ORDINALITY AS m (batch, place)
+  CROSS JOIN LATERAL json_to_recordset(m.batch -> 'deltas') AS d ("tenantId" text, scope text, sequence bigint,
+    "entityType" text, "entityId" text, revision bigint, deleted boolean, "fieldWrites" jsonb, wire json)
+  JOIN unnest(v_tenant, v_scope, v_after) AS s (tenant_id, scope, after)
+    ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND m.place > s.after
+  ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
+  ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
+    sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted, clock = excluded.clock,
+    field_writes = excluded.field_writes, wire = excluded.wire, stored_at = excluded.stored_at
+  WHERE excluded.sequence > o.sequence;
+
+  RETURN QUERY SELECT 'number', NULL::text, v_number::text;
+  RETURN QUERY SELECT 'scope', s.tenant_id, s.scope FROM unnest(v_tenant, v_scope) AS s (tenant_id, scope);
+  RETURN QUERY
+    WITH changed AS (
+      INSERT INTO scope_grant AS o (tenant_id, user_id, scope, source_type, source_id, granted, revision,
+        ingest_partition, ingest_number)
+      SELECT DISTINCT ON (g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId")
+        g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.granted, g.revision, p_partition, v_number
+      FROM json_array_elements(p_messages) WITH ORDINALITY AS m (batch, place),
+        json_to_recordset(m.batch -> 'grants') AS g ("tenantId" text, "userId" text, scope text, "sourceType" text,
+          "sourceId" text, granted boolean, revision bigint)
+      ORDER BY g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.revision DESC, m.place DESC
+      ON CONFLICT (tenant_id, user_id, scope, source_type, source_id) DO UPDATE SET
+        granted = excluded.granted, revision = excluded.revision, changed_at = now(),
+        ingest_partition = excluded.ingest_partition, ingest_number = excluded.ingest_number
+      -- Equal revisions too: the same entity projected again under another grant rule.
+      WHERE excluded.revision >= o.revision
+      RETURNING new.tenant_id, new.user_id
+    )
+    SELECT DISTINCT 'user', c.tenant_id, c.user_id FROM changed c;
+  RETURN QUERY
+    SELECT 'lag', NULL::text, greatest(0, extract(epoch FROM clock_timestamp() - max(d.at)) * 1000)::bigint::text
+    FROM (SELECT (m -> 'deltas' -> -1 -> 'wire' ->> 'committedAt')::timestamptz AS at
+          FROM json_array_elements(p_messages) m) d HAVING max(d.at) IS NOT NULL;
+END $$;

@@ -1,0 +1,39 @@
+import { WebSocket } from 'ws';
+import type { DeviceKey } from '../access/device-bindings.ts';
+
+/** A user with at least one socket here. */
+export interface SocketUser {
+  readonly tenantId: string;
+  readonly userId: string;
+  /** Held scopes as of the last look. */
+  scopes: readonly string[];
+  readonly sockets: DeviceSocket[];
+}
+
+/** Close codes of `/sync/v1/live`, beside the standard ones. */
+export const CLOSE = {
+  goingAway: 1001,
+  ticketInvalid: 4401,
+  deviceRevoked: 4403,
+  tooSlow: 4408,
+  replaced: 4409,
+  unavailable: 4503,
+} as const;
+
+/**
+ * One live socket. Its few own fields stand on the socket itself, and its listeners are shared functions: ten thousand idle sockets are
+ * ten thousand times whatever one of them holds.
+ */
+export class DeviceSocket extends WebSocket {
+  user: SocketUser | null = null;
+  deviceId = '';
+  /** Answered the last ping. */
+  answered = true;
+  /** Pings sent: every so many of them the device's binding is verified again. */
+  pings = 0;
+
+  get device(): DeviceKey | null {
+    const { user, deviceId } = this;
+    return user ? { tenantId: user.tenantId, userId: user.userId, deviceId } : null;
+  }
+}

@@ -1,0 +1,261 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Database } from '@sync/postgres';
+import { ProblemError } from '@sync/service-kit';
+import type { Logger } from '@sync/service-kit';
+import { type Server, type WebSocket, WebSocketServer } from 'ws';
+import type { DeviceBindings, DeviceKey } from '../access/device-bindings.ts';
+import { type News, type UserKey, userKeyText } from '../heads/gateway-news.ts';
+import type { RecordDeviceSeen } from '../presence/record-device-seen.ts';
+import { CLOSE, DeviceSocket, type SocketUser } from './device-socket.ts';
+import { SendNotices } from './send-notices.ts';
+import { SocketUsers } from './socket-users.ts';
+import type { RedeemedTicket, Tickets } from './tickets.ts';
+
+export interface LiveSocketsOptions {
+  readonly tickets: Tickets;
+  readonly bindings: DeviceBindings;
+  readonly database: Pick<Database, 'call'>;
+  readonly deviceSeen: RecordDeviceSeen;
+  readonly maxSockets: number;
+  readonly logger: Logger;
+}
+
+const SOCKETS_PER_DEVICE = 4;
+const PING_SECONDS = 30;
+/** Every so many pings a device's binding is verified again, in case its revocation notice never came. */
+const PINGS_PER_VERIFICATION = 10;
+/** Clients have nothing to say here. */
+const MAX_MESSAGE_BYTES = 1_024;
+
+/**
+ * `WS /sync/v1/live`: tells connected devices which of their scopes have something new.
+ *
+ * Memory is the limit, not work: no per-socket timer, no per-socket closure, no compression state. Pings go out from one timer, a thirtieth
+ * of the sockets each second. **Invariant**: a socket in `#users` belongs to a device that was bound when its ticket was redeemed and whose
+ * revocation has not been heard of.
+ */
+export class LiveSockets {
+  readonly #options: LiveSocketsOptions;
+  readonly #server: Server<typeof DeviceSocket>;
+  readonly #users = new SocketUsers();
+  readonly #notices = new SendNotices();
+  readonly #pingSlots: Set<DeviceSocket>[] = Array.from({ length: PING_SECONDS }, () => new Set());
+  readonly #toReload = new Map<string, UserKey>();
+  readonly #arriving = new Map<DeviceSocket, Set<string>>();
+  #second = 0;
+  #size = 0;
+  #pingTimer: NodeJS.Timeout | undefined;
+  #reloading = false;
+
+  constructor(options: LiveSocketsOptions) {
+    this.#options = options;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+      WebSocket: DeviceSocket,
+    });
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  start(): void {
+    this.#pingTimer = setInterval(() => this.#ping(), 1_000).unref();
+  }
+
+  /** Closes all sockets; their clients come back, to another replica. */
+  drain(): void {
+    clearInterval(this.#pingTimer);
+    this.#notices.stop();
+    for (const socket of this.#allSockets()) socket.close(CLOSE.goingAway, 'this replica is stopping');
+    // A client that does not answer the close frame must not hold the drain up.
+    setTimeout(() => {
+      for (const socket of this.#allSockets()) socket.terminate();
+    }, 1_000).unref();
+  }
+
+  /** Takes a connection over; the ticket is redeemed with the socket open, so that a browser sees the close code. */
+  accept(request: IncomingMessage, stream: Duplex, head: Buffer, ticket: string): void {
+    if (this.#size >= this.#options.maxSockets) {
+      stream.on('error', () => stream.destroy());
+      stream.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    this.#server.handleUpgrade(request, stream, head, (socket) => {
+      this.#size += 1;
+      this.#pingSlots[this.#size % PING_SECONDS]?.add(socket);
+      socket.on('close', this.#onClose).on('pong', this.#onPong).on('error', ignore).on('message', ignore);
+      void this.#admit(socket, ticket);
+    });
+  }
+
+  isConnected(device: DeviceKey): boolean {
+    return this.#users.find(device)?.sockets.some(({ deviceId }) => deviceId === device.deviceId) ?? false;
+  }
+
+  *tenants(): Generator<string> {
+    for (const { tenantId } of this.#users.all()) yield tenantId;
+  }
+
+  notice(news: News): void {
+    for (const { tenantId, scope } of news.scopes ?? []) {
+      for (const user of this.#users.holdersOf(tenantId, scope)) this.#noticeUser(user, [scope]);
+    }
+    for (const device of news.devices ?? []) this.#noticeDevice(device);
+    for (const user of news.users ?? []) this.#reloadLater(user);
+    if (!news.everything) return;
+    for (const user of this.#users.all()) {
+      this.#noticeUser(user, user.scopes);
+      this.#reloadLater(user);
+    }
+  }
+
+  revoke(device: DeviceKey): void {
+    for (const socket of [...(this.#users.find(device)?.sockets ?? [])]) {
+      if (socket.deviceId === device.deviceId) socket.close(CLOSE.deviceRevoked, 'device_revoked');
+    }
+  }
+
+  /** Verifies every connected device, a few at a time. */
+  async verifyAll(): Promise<void> {
+    for (const socket of [...this.#allSockets()]) await this.#verify(socket);
+  }
+
+  async #admit(socket: DeviceSocket, ticket: string): Promise<void> {
+    const { tickets, logger } = this.#options;
+    // News of grants that come between the look-up and the registration would find nobody.
+    this.#arriving.set(socket, new Set());
+    try {
+      const redeemed = await tickets.redeem(ticket);
+      if (redeemed) await this.#register(socket, redeemed);
+      else socket.close(CLOSE.ticketInvalid, 'ticket_invalid');
+    } catch (error) {
+      if (!(error instanceof ProblemError)) logger.warn({ err: error }, 'a ticket could not be redeemed');
+      socket.close(CLOSE.unavailable, 'unavailable');
+    } finally {
+      this.#arriving.delete(socket);
+    }
+  }
+
+  async #register(socket: DeviceSocket, { device, scopes }: RedeemedTicket): Promise<void> {
+    const { status } = await this.#options.bindings.find(device);
+    if (status !== 'bound') socket.close(CLOSE.deviceRevoked, 'device_revoked');
+    if (socket.readyState !== socket.OPEN) return;
+    const siblings = this.#users.add(socket, device, scopes);
+    for (const old of siblings.slice(0, Math.max(0, siblings.length + 1 - SOCKETS_PER_DEVICE))) {
+      old.close(CLOSE.replaced, 'too many sockets of this device');
+    }
+    if (this.#arriving.get(socket)?.has(userKeyText(device))) this.#reloadLater(device);
+    this.#options.deviceSeen.record(device, {});
+  }
+
+  /** Shared by all sockets; `this` is the socket. */
+  readonly #onClose = ((sockets: LiveSockets) =>
+    function onClose(this: WebSocket): void {
+      sockets.#leave(this as DeviceSocket);
+    })(this);
+
+  readonly #onPong = ((sockets: LiveSockets) =>
+    function onPong(this: WebSocket): void {
+      const { device } = Object.assign(this as DeviceSocket, { answered: true });
+      if (device) sockets.#options.deviceSeen.record(device, {});
+    })(this);
+
+  #leave(socket: DeviceSocket): void {
+    const { device } = socket;
+    this.#size -= 1;
+    this.#users.remove(socket);
+    this.#notices.forget(socket);
+    for (const slot of this.#pingSlots) if (slot.delete(socket)) break;
+    if (device) this.#options.deviceSeen.record(device, {});
+  }
+
+  #ping(): void {
+    this.#second = (this.#second + 1) % PING_SECONDS;
+    for (const socket of this.#pingSlots[this.#second] ?? []) {
+      if (!socket.answered) {
+        socket.terminate();
+        continue;
+      }
+      socket.answered = false;
+      socket.ping();
+      socket.pings += 1;
+      if (socket.pings % PINGS_PER_VERIFICATION === 0) void this.#verify(socket);
+    }
+  }
+
+  async #verify(socket: DeviceSocket): Promise<void> {
+    const { device } = socket;
+    if (!device) return;
+    try {
+      const { status } = await this.#options.bindings.find(device);
+      if (status !== 'bound') socket.close(CLOSE.deviceRevoked, 'device_revoked');
+    } catch {
+      // The identity service is away: a device that was bound stays connected, and is asked about with a later ping.
+      socket.pings = PINGS_PER_VERIFICATION - 1;
+    }
+  }
+
+  #noticeUser(user: SocketUser, scopes: readonly string[]): void {
+    for (const socket of user.sockets) for (const scope of scopes) this.#notices.add(socket, scope);
+  }
+
+  /** An outcome waits: the own user scope stands for it. */
+  #noticeDevice(device: DeviceKey): void {
+    for (const socket of this.#users.find(device)?.sockets ?? []) {
+      if (socket.deviceId === device.deviceId) this.#notices.add(socket, `user:${device.userId}`);
+    }
+  }
+
+  #reloadLater(user: UserKey): void {
+    const key = userKeyText(user);
+    for (const users of this.#arriving.values()) users.add(key);
+    if (!this.#users.find(user)) return;
+    this.#toReload.set(key, { tenantId: user.tenantId, userId: user.userId });
+    if (!this.#reloading) void this.#reload();
+  }
+
+  /** One user after the other: a course that is granted to thousands must not take the database from pulls. */
+  async #reload(): Promise<void> {
+    this.#reloading = true;
+    for (const [key, user] of this.#toReload) {
+      this.#toReload.delete(key);
+      try {
+        const rows = await this.#options.database.call<{ scope: string }>(
+          'scopes_of_user',
+          'SELECT scope FROM scopes_of_user($1, $2) AS scope',
+          [user.tenantId, user.userId],
+        );
+        const connected = this.#users.find(user);
+        if (!connected) continue;
+        this.#noticeUser(
+          connected,
+          this.#users.setScopes(
+            connected,
+            rows.map(({ scope }) => scope),
+          ),
+        );
+      } catch (error) {
+        this.#options.logger.warn(
+          { err: error, userId: user.userId },
+          'grants of a connected user could not be read',
+        );
+        this.#toReload.set(key, user);
+        await new Promise((resolve) => setTimeout(resolve, 1_000).unref());
+      }
+    }
+    this.#reloading = false;
+  }
+
+  *#allSockets(): Generator<DeviceSocket> {
+    for (const slot of this.#pingSlots) yield* slot;
+  }
+}
+
+function ignore(): void {
+  // A client has nothing to say here, and a broken connection is followed by its `close`.
+}

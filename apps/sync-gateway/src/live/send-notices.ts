@@ -1,0 +1,44 @@
+import { CLOSE, type DeviceSocket } from './device-socket.ts';
+
+const MIN_PAUSE_MS = 50;
+const MAX_BUFFERED_BYTES = 65_536;
+
+/**
+ * Sends `{"scopes":[…]}`, at most one notice per socket in 50 ms: the first one goes at once, what comes meanwhile goes together. One timer for
+ * all sockets. A socket whose client does not read is closed: its notices would pile up here, and it pulls when it comes back.
+ */
+export class SendNotices {
+  #due = new Map<DeviceSocket, Set<string>>();
+  #timer: NodeJS.Timeout | undefined;
+
+  add(socket: DeviceSocket, scope: string): void {
+    const scopes = this.#due.get(socket) ?? new Set();
+    scopes.add(scope);
+    this.#due.set(socket, scopes);
+    // In the next turn of the event loop: everything that one piece of news brings is in one notice.
+    this.#timer ??= setTimeout(() => this.#send(), 0);
+  }
+
+  forget(socket: DeviceSocket): void {
+    this.#due.delete(socket);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#due.clear();
+  }
+
+  #send(): void {
+    const due = this.#due;
+    this.#due = new Map();
+    for (const [socket, scopes] of due) {
+      if (socket.readyState !== socket.OPEN) continue;
+      if (socket.bufferedAmount > MAX_BUFFERED_BYTES) socket.close(CLOSE.tooSlow, 'notices are not read');
+      else socket.send(JSON.stringify({ scopes: [...scopes].sort() }));
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#due.size > 0) this.#send();
+    }, MIN_PAUSE_MS);
+  }
+}

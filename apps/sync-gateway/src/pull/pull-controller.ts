@@ -1,0 +1,39 @@
+import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { callerOf } from '../access/caller.ts';
+import { answerText as sendText } from '../edge/answer.ts';
+import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from '../presence/record-device-seen.ts';
+import { answerText } from './compose-answer.ts';
+import { CursorTokens } from './cursor-token.ts';
+import { decodePull } from './decode-pull.ts';
+import { PullScopes } from './pull-scopes.ts';
+
+/** `POST /sync/v1/pull` */
+@Controller('sync/v1')
+export class PullController {
+  readonly #pullScopes: PullScopes;
+  readonly #tokens: CursorTokens;
+  readonly #deviceSeen: RecordDeviceSeen;
+
+  constructor(
+    @Inject(PullScopes) pullScopes: PullScopes,
+    @Inject(CursorTokens) tokens: CursorTokens,
+    @Inject(RECORD_DEVICE_SEEN) deviceSeen: RecordDeviceSeen,
+  ) {
+    this.#pullScopes = pullScopes;
+    this.#tokens = tokens;
+    this.#deviceSeen = deviceSeen;
+  }
+
+  @Post('pull')
+  async pull(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const caller = callerOf(request);
+    const pull = decodePull(request, caller, this.#tokens);
+    this.#deviceSeen.record(caller, { clockOffsetMs: caller.clockOffsetMs, backlog: pull.backlog });
+    const gone = new AbortController();
+    if (pull.waitMs > 0) reply.raw.once('close', () => gone.abort());
+    const answer = await this.#pullScopes.pull(caller, pull, gone.signal);
+    if (gone.signal.aborted) return;
+    void sendText(reply, answerText(answer, new Date().toISOString()));
+  }
+}

@@ -1,0 +1,76 @@
+import type { Database } from '@sync/postgres';
+import { LIMITS } from '@sync/protocol';
+import type { DeviceKey } from '../access/device-bindings.ts';
+import type { CursorPosition } from './cursor-token.ts';
+
+/** A scope that a pull asks for. */
+export interface AskedScope {
+  readonly scope: string;
+  /** The token as it came; it is answered again while nothing moves. */
+  readonly token: string | null;
+  /** What is in it; null for a cursor null. */
+  readonly position: CursorPosition | null;
+}
+
+/** One scope's page as the database answers it; `pull.sql` describes each field. */
+export interface PageRow {
+  readonly kind: 'scope';
+  readonly scope: string;
+  /** Why a full resync starts with this page, or null. */
+  readonly reason: string | null;
+  readonly items: string | null;
+  readonly item_count: number;
+  readonly origin: string;
+  readonly epoch: string;
+  readonly sequence: string;
+  readonly floor: string;
+  readonly generation: string;
+  readonly has_more: boolean;
+  readonly live_count: string;
+  readonly hash: string;
+}
+
+/** Everything else that a pull has to say. */
+export interface NoteRow {
+  readonly kind: 'revoked' | 'directive' | 'granted' | 'device' | 'outcomes';
+  readonly scope: string | null;
+  readonly reason: string | null;
+  readonly items: string | null;
+  readonly item_count: number | null;
+}
+
+export type PullRow = PageRow | NoteRow;
+
+const PULL_TEXT = 'SELECT * FROM pull($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';
+/** A page is cut here although `limit` allows more: JSON text of this size costs a replica some 100 MB while it is compressed. */
+const MAX_PAGE_BYTES = 33_554_432;
+
+/**
+ * One pull in one round trip.
+ * @param asked null for everything the user holds
+ * @param partition of SYNC_EVENTS, for a full resync that is reported
+ */
+export async function readPull(
+  database: Pick<Database, 'call'>,
+  device: DeviceKey,
+  asked: readonly AskedScope[] | null,
+  limit: number,
+  partition: number,
+): Promise<PullRow[]> {
+  const positions = (asked ?? []).map(({ position }) => position);
+  return database.call<PullRow>('pull', PULL_TEXT, [
+    device.tenantId,
+    device.userId,
+    device.deviceId,
+    asked ? asked.map(({ scope }) => scope) : null,
+    positions.map((position) => position?.origin ?? null),
+    positions.map((position) => position?.epoch ?? null),
+    positions.map((position) => position?.sequence ?? null),
+    positions.map((position) => position?.floor ?? null),
+    positions.map((position) => position?.generation ?? null),
+    limit,
+    LIMITS.outcomesPerPull,
+    MAX_PAGE_BYTES,
+    partition,
+  ]);
+}

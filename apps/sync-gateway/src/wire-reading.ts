@@ -1,0 +1,127 @@
+import { AckController } from './ack/ack-controller.ts';
+import { AckCursors } from './ack/ack-cursors.ts';
+import { ackMetrics } from './ack/ack-metrics.ts';
+import { ResyncBudget } from './ack/resync-budget.ts';
+import { ExchangeHints } from './heads/exchange-hints.ts';
+import { GatewayMemory } from './heads/gateway-memory.ts';
+import type { GatewayNews } from './heads/gateway-news.ts';
+import { SweepChanges } from './heads/sweep-changes.ts';
+import { ConsumeDeltas } from './ingest/consume-deltas.ts';
+import { ingestMetrics } from './ingest/ingest-metrics.ts';
+import { PruneTombstones } from './ingest/prune-tombstones.ts';
+import { installLive } from './live/install-live.ts';
+import { LiveSockets } from './live/live-sockets.ts';
+import { TicketsController } from './live/tickets-controller.ts';
+import { Tickets } from './live/tickets.ts';
+import { CollectDeviceSeen } from './presence/collect-device-seen.ts';
+import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from './presence/record-device-seen.ts';
+import { CursorTokens } from './pull/cursor-token.ts';
+import { PullController } from './pull/pull-controller.ts';
+import { pullMetrics } from './pull/pull-metrics.ts';
+import { PullScopes } from './pull/pull-scopes.ts';
+import { WaitingPulls } from './pull/waiting-pulls.ts';
+import type { WiredAccess } from './wire-access.ts';
+import type { Foundation, Wired } from './wire-foundation.ts';
+
+export interface WiredReading extends Wired {
+  readonly news: GatewayNews;
+  readonly deviceSeen: RecordDeviceSeen;
+}
+
+/** Full resyncs after digest mismatches that one replica asks for in a minute. */
+const RESYNCS_PER_MINUTE = 60;
+
+/** Everything that devices read, and what feeds it: pull, ack, live, ingest, and the memory that makes an empty pull free. */
+export async function wireReading(foundation: Foundation, access: WiredAccess): Promise<WiredReading> {
+  const { config, database, nats, relay, metrics, logger } = foundation;
+  const onEvents = (): void => relay.kick();
+  const hints = new ExchangeHints(nats, logger);
+  const memory = new GatewayMemory();
+  const waiting = new WaitingPulls(config.maxWaitingPulls);
+  const tickets = new Tickets(database);
+  const deviceSeen: CollectDeviceSeen = new CollectDeviceSeen({
+    database,
+    logger,
+    isConnected: (device): boolean => waiting.has(device) || sockets.isConnected(device),
+    onEvents,
+  });
+  const sockets: LiveSockets = new LiveSockets({
+    ...{ tickets, bindings: access.bindings, database, deviceSeen, logger },
+    maxSockets: config.maxSockets,
+  });
+  const sweep = new SweepChanges({
+    ...{ database, memory, hints, logger },
+    tenantsListenedFor: () => sockets.tenants(),
+    afterSweep: () => waiting.look(),
+  });
+  hints.listen((news) => {
+    memory.forget(news, Date.now());
+    if (news.ingest) sweep.noteIngest(news.ingest);
+    waiting.notice(news);
+    sockets.notice(news);
+  });
+  access.revocations.listen({
+    revoked: (device) => {
+      waiting.revoke(device);
+      sockets.revoke(device);
+    },
+    mayHaveMissed: () => void sockets.verifyAll(),
+  });
+  const consume = new ConsumeDeltas({ database, nats, news: hints, metrics: ingestMetrics(metrics), logger });
+  const prune = new PruneTombstones({ database, logger, days: config.tombstoneDays });
+  const tokens = new CursorTokens(await cursorSecret(foundation));
+  const pullScopes = new PullScopes({
+    ...{ database, memory, waiting, tokens },
+    metrics: pullMetrics(metrics, waiting, memory),
+    maxReads: Math.max(1, Math.ceil(config.databasePoolSize * 0.6)),
+  });
+  const budget = new ResyncBudget(RESYNCS_PER_MINUTE, Date.now());
+  const ackCursors = new AckCursors({
+    database,
+    news: hints,
+    budget,
+    metrics: ackMetrics(metrics),
+    onEvents,
+  });
+  metrics.gauge('sync_live_sockets', 'Open live sockets.', [], (gauge) => gauge.set(sockets.size));
+  return {
+    news: hints,
+    deviceSeen,
+    controllers: [PullController, AckController, TicketsController],
+    providers: [
+      { provide: PullScopes, useValue: pullScopes },
+      { provide: AckCursors, useValue: ackCursors },
+      { provide: CursorTokens, useValue: tokens },
+      { provide: Tickets, useValue: tickets },
+      { provide: RECORD_DEVICE_SEEN, useValue: deviceSeen },
+    ],
+    prepare: (app) => installLive(app, sockets),
+    start: async () => {
+      hints.start();
+      await sweep.start();
+      for (const part of [consume, prune, sockets, deviceSeen]) part.start();
+    },
+    drainStart: () => {
+      waiting.drain();
+      sockets.drain();
+    },
+    drain: async () => {
+      hints.stop();
+      for (const part of [consume, prune, sweep, deviceSeen]) await part.stop();
+    },
+  };
+}
+
+/** The configured one, or the one that the first migration put into the database for all replicas. */
+async function cursorSecret({ config, database }: Foundation): Promise<string> {
+  if (config.cursorSecret !== '') return config.cursorSecret;
+  const rows = await database.call<{ value: string }>(
+    'cursor_secret',
+    `SELECT value FROM gateway_secret WHERE name = 'cursor'`,
+    [],
+  );
+  const value = rows[0]?.value;
+  if (value === undefined)
+    throw new Error('The database has no cursor secret: run the migrations, or set CURSOR_SECRET');
+  return value;
+}
