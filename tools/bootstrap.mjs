@@ -59,15 +59,19 @@ function run(command, args, options) {
 async function install() {
   say('Installing dependencies (npm ci); this takes a minute the first time …');
   const startedMs = Date.now();
+  const seconds = () => ((Date.now() - startedMs) / 1000).toFixed(0);
+  // A terminal shows npm's own progress; a log would stay silent for minutes on a slow network.
+  const heartbeat = process.stderr.isTTY ? undefined : setInterval(() => say(`… ${seconds()} s`), 15_000);
   const code = await run('npm', ['ci', '--no-audit', '--no-fund'], {
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
+  clearInterval(heartbeat);
   if (code !== 0) {
     say('npm ci failed. Check the network and the message above, then run the same command again.');
     process.exit(1);
   }
-  say(`Dependencies installed (${((Date.now() - startedMs) / 1000).toFixed(0)} s)`);
+  say(`Dependencies installed (${seconds()} s)`);
 }
 
 /** The Node that package-lock.json pins; its install script may have been refused, then a young enough own one will do. */

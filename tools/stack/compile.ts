@@ -18,11 +18,12 @@ const COMPILE_TIMEOUT_MS = 120_000;
 export async function compileWorkspace(root: string): Promise<boolean> {
   const stampFile = join(root, '.cache/compiled');
   return withFileLock(join(root, '.cache/compile.lock'), COMPILE_TIMEOUT_MS, async () => {
-    const stamp = await fingerprint(root);
-    if ((await readFile(stampFile, 'utf8').catch(() => '')) === stamp) return false;
+    const before = await fingerprint(root);
+    if ((await readFile(stampFile, 'utf8').catch(() => '')) === before) return false;
     await promisify(execFile)(process.execPath, [join(root, 'tools/build/build.mjs')], { cwd: root });
     await mkdir(join(root, '.cache'), { recursive: true });
-    await writeFile(stampFile, stamp);
+    // Taken again: it also tells which compiled folders exist, and compiling changed that.
+    await writeFile(stampFile, await fingerprint(root));
     return true;
   });
 }

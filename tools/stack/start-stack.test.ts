@@ -4,12 +4,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Database } from '@sync/postgres';
 import { isFree } from '@sync/postgres/testing';
 import type { ServiceDefinition } from './services.ts';
 import { StackError, startStack, type Stack, type StackOptions } from './start-stack.ts';
 import { ProcessStartError } from './supervised-process.ts';
+
+// Each test starts servers of its own, on machines that may be busy with other test files.
+jest.setTimeout(120_000);
 
 const fixture = (name: string, app: string): ServiceDefinition => ({
   name,

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Database } from './database.ts';
 import { isUnavailable } from './sql-errors.ts';
 import { startPostgres, type RunningPostgres } from './testing/index.ts';
+
+// Each test starts servers of its own, on machines that may be busy with other test files.
+jest.setTimeout(120_000);
 
 let postgres: RunningPostgres;
 let database: Database;

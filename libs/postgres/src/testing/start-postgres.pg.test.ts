@@ -4,9 +4,12 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Database } from '../database.ts';
 import { exitOf, freePort, isFree, startPostgres } from './index.ts';
+
+// Each test starts servers of its own, on machines that may be busy with other test files.
+jest.setTimeout(120_000);
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(50);
