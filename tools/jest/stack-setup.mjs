@@ -1,7 +1,7 @@
 /**
  * Starts the stack once for all test files, or uses a running one: `STACK_JSON` is the line that `npm run stack -- --json` printed.
  */
-import '../../tools/jest/resolve-sources.mjs';
+import './resolve-sources.mjs';
 
 let stack;
 

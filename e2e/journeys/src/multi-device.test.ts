@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { DriverDevice, type StackLine, bindDevice, changeOnServer } from '@sync/e2e-device';
+
+const WEEK_MS = 7 * 86_400_000;
+
+describe('J-20 several devices of one learner', () => {
+  const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
+  const tenantId = `t-${randomUUID().slice(0, 8)}`;
+  let userId: string;
+  let scope: string;
+
+  beforeEach(() => {
+    userId = `u-${randomUUID().slice(0, 8)}`;
+    scope = `user:${userId}`;
+  });
+
+  const bind = async (count: number): Promise<DriverDevice[]> =>
+    Promise.all(
+      Array.from(
+        { length: count },
+        async () => new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId)),
+      ),
+    );
+
+  /** Syncs all devices until they hold the same state and the server's digest agrees with each. */
+  async function converge(devices: readonly DriverDevice[], entities: number): Promise<void> {
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      for (const device of devices) await device.sync();
+      const replicas = devices.map((device) => device.replica(scope));
+      const hashes = new Set(
+        replicas.flatMap((replica) => [replica.digest.hash, replica.serverDigest?.hash]),
+      );
+      if (hashes.size === 1 && replicas.every((replica) => countOf(replica) === entities)) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(
+      `no agreement: ${devices.map((device) => JSON.stringify(device.replica(scope).digest)).join(' ')}`,
+    );
+  }
+
+  const countOf = (replica: ReturnType<DriverDevice['replica']>): number =>
+    [...replica.entities.values()].filter(({ entityType }) => entityType !== 'conflict').length;
+
+  it('lets four devices write the same entities at once and end equal, with every loser recorded', async () => {
+    const devices = await bind(4);
+    const first = devices[0];
+    const progressIds = ['a', 'b', 'c'].map((name) => `p-${name}-${userId}`);
+    for (const entityId of progressIds) {
+      const data = { userId, courseId: 'c', percent: 0, status: 'in_progress' };
+      first?.write({ scope, entityType: 'progress', entityId, op: 'put', data });
+    }
+    await first?.push();
+    await converge(devices, 3);
+    for (let round = 1; round <= 5; round += 1) {
+      for (const [index, device] of devices.entries()) {
+        for (const entityId of progressIds) {
+          const data = index % 2 === 0 ? { percent: round * 10 + index } : { lastPage: `${round}-${index}` };
+          device.write({ scope, entityType: 'progress', entityId, op: 'patch', data });
+        }
+      }
+      await Promise.all(devices.map((device) => device.push()));
+    }
+    await converge(devices, 3);
+    const outcomes = devices.flatMap((device) => [...device.outcomes.values()]);
+    expect(outcomes.length).toBe(3 + 4 * 5 * 3);
+    for (const { status } of outcomes) expect(['applied', 'merged', 'superseded']).toContain(status);
+    const superseded = outcomes.filter(({ status }) => status === 'superseded').length;
+    const records = [...(devices[0]?.replica(scope).entities.values() ?? [])].filter(
+      ({ entityType }) => entityType === 'conflict',
+    );
+    expect(records.length).toBeGreaterThanOrEqual(superseded);
+  });
+
+  it('takes a device back after seven days offline with its unsent work, while the server moved on', async () => {
+    const [offline, online] = await bind(2);
+    if (!offline || !online) throw new Error('two devices are needed');
+    await offline.sync();
+    offline.clockOffsetMs = -WEEK_MS;
+    const ids = Array.from({ length: 50 }, () => randomUUID());
+    for (const id of ids) {
+      offline.write({ scope, entityType: 'statement', entityId: id, op: 'append', data: statement(id) });
+    }
+    offline.clockOffsetMs = 0;
+    for (let note = 0; note < 40; note += 1) {
+      await changeOnServer(urls.learning, tenantId, 'note', `n-${note}-${userId}`, {
+        userId,
+        text: `note ${note}`,
+      });
+    }
+    const outcomes = await offline.push();
+    expect(outcomes.map(({ status }) => status)).toEqual(ids.map(() => 'applied'));
+    await converge([offline, online], 90);
+  });
+});
+
+function statement(id: string): Record<string, unknown> {
+  return {
+    id,
+    verb: { id: 'http://adlnet.gov/expapi/verbs/experienced' },
+    object: { objectType: 'Activity', id: 'https://courses.example/c/pages/1' },
+    timestamp: new Date(Date.now() - WEEK_MS).toISOString(),
+  };
+}
