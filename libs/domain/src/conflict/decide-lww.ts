@@ -1,5 +1,6 @@
 import { EXISTENCE_FIELD, mutationWrite } from '../entity.ts';
 import type { EntityState, FieldWrite, Write } from '../entity.ts';
+import { readField } from '../json.ts';
 import type { Decision, DecisionInput } from './decision.ts';
 import { detectConflict } from './detect-conflict.ts';
 import {
@@ -12,7 +13,6 @@ import {
 } from './field-writes.ts';
 import { mergeFields } from './merge-fields.ts';
 import { draftRecord, fieldConflict, submit, submitAsSent } from './submission.ts';
-import { readField } from '../json.ts';
 
 /**
  * Last writer wins, per top-level field (see `mergeFields`). Every value that loses is in the record.
@@ -34,16 +34,15 @@ export function decideLww(input: DecisionInput): Decision {
 
 function decideEdit(input: DecisionInput, current: EntityState): Decision {
   const { data, won, removed, conflicts, fieldWrites } = mergeFields(input, current, current.data ?? {});
-  if (conflicts.length === 0) {
-    return submit(input, { status: 'merged', data: input.mutation.op === 'put' ? data : won, fieldWrites });
-  }
+  const submitted = input.mutation.op === 'put' ? data : won;
+  const submission = submit(input, { status: 'merged', data: submitted, fieldWrites });
+  if (conflicts.length === 0) return submission;
   if (input.review === 'collisions') {
     return { kind: 'hold', record: draftRecord(input, current, 'open', conflicts) };
   }
   const record = draftRecord(input, current, 'auto', conflicts);
-  if (Object.keys(won).length === 0 && !removed) return { kind: 'supersede', record };
-  const submitted = input.mutation.op === 'put' ? data : won;
-  return submit(input, { status: 'merged', data: submitted, record, fieldWrites });
+  const lostAll = Object.keys(won).length === 0 && !removed;
+  return lostAll ? { kind: 'supersede', record } : { ...submission, record };
 }
 
 function decideDelete(input: DecisionInput, current: EntityState): Decision {
