@@ -28,6 +28,8 @@ export const subjects = {
   explain: 'sync.explain.v1.projector',
   deadLetters: 'sync.dead-letters.v1.list',
   deadLetterReplay: 'sync.dead-letters.v1.replay',
+  /** To the delta-projector: `{tenantId?}`, project everything anew from the owners' snapshots, under new epochs. */
+  projectorRebuild: 'sync.projector.v1.rebuild',
   deviceHealth: 'sync.health.v1.devices',
   conflicts: 'sync.conflicts.v1.list',
 } as const;
