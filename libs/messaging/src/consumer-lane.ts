@@ -29,7 +29,8 @@ export class ConsumerLane {
   attempts = 0;
   retryAt = 0;
   readonly #waiting: Incoming[] = [];
-  #watermarkAtLastHead: number | undefined;
+  /** Watermark at the last announcement, if that announced another number. */
+  #standing: { readonly at: number; readonly behind: boolean } | undefined;
 
   constructor(producer: string, epoch: string | null, watermark: number) {
     this.producer = producer;
@@ -90,12 +91,20 @@ export class ConsumerLane {
   /**
    * Notes an announced head.
    *
-   * @returns true when the watermark stayed below the head for two announcements although nothing waits here
+   * @returns `ahead` when the watermark stayed below the head for two announcements although nothing waits here;
+   *   `rewound` when the head was below the watermark twice: the producer lost numbers it has already given
    */
-  announce(head: number): boolean {
+  announce(head: number): 'ahead' | 'rewound' | undefined {
     this.head = head;
-    const standsStill = this.watermark < head && this.#watermarkAtLastHead === this.watermark;
-    this.#watermarkAtLastHead = this.watermark < head ? this.watermark : undefined;
-    return standsStill && !this.replaying && this.attempts === 0 && this.#waiting.length === 0;
+    const before = this.#standing;
+    this.#standing =
+      head === this.watermark ? undefined : { at: this.watermark, behind: head > this.watermark };
+    const stands = before?.at === this.watermark && before.behind === this.#standing?.behind;
+    if (!stands || this.#busy()) return undefined;
+    return before.behind ? 'ahead' : 'rewound';
+  }
+
+  #busy(): boolean {
+    return this.replaying || this.attempts > 0 || this.#waiting.length > 0;
   }
 }

@@ -30,17 +30,23 @@ $$;
  * An idle partition costs two index probes and writes nothing: locks write too, so the lease is locked only when there
  * is something to number. \`p_after\` is the last number the relay holds as published.
  * The lease is locked FOR KEY SHARE until commit: a takeover needs FOR UPDATE and cannot slip in between check and commit.
+ *
+ * The planner is held to index order and row addresses: on a table without statistics it joined the waiting rows with
+ * themselves, 600 ms for 256 of 5,000 rows instead of 4 ms. Addresses (ctid) are safe within one transaction: only the
+ * lease's holder changes rows, and what moves rows (VACUUM FULL) waits for us.
  */
 const OUTBOX_TAKE = `
 CREATE FUNCTION sync_outbox_take(
   p_streams text[], p_partitions integer[], p_after bigint[],
   p_leases text[], p_holder text, p_tokens bigint[], p_rows integer, p_bytes integer
 ) RETURNS TABLE (stream text, partition integer, number bigint, payload text, head bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
   v_head bigint;
-  v_numbered bigint;
+  v_waiting tid[];
 BEGIN
   FOR i IN 1 .. cardinality(p_streams) LOOP
     IF EXISTS (SELECT FROM sync_outbox o
@@ -52,15 +58,13 @@ BEGIN
       CONTINUE WHEN NOT FOUND;
       SELECT h.number INTO STRICT v_head FROM sync_outbox_head h
         WHERE h.stream = p_streams[i] AND h.partition = p_partitions[i] FOR UPDATE;
-      WITH waiting AS (
-        SELECT o.id FROM sync_outbox o
+      v_waiting := ARRAY (
+        SELECT o.ctid FROM sync_outbox o
         WHERE o.stream = p_streams[i] AND o.partition = p_partitions[i] AND o.number IS NULL
-        ORDER BY o.id LIMIT p_rows
-      ), placed AS (SELECT w.id, row_number() OVER (ORDER BY w.id) AS place FROM waiting w)
-      UPDATE sync_outbox o SET number = v_head + p.place FROM placed p
-        WHERE o.stream = p_streams[i] AND o.partition = p_partitions[i] AND o.number IS NULL AND o.id = p.id;
-      GET DIAGNOSTICS v_numbered = ROW_COUNT;
-      v_head := v_head + v_numbered;
+        ORDER BY o.id LIMIT p_rows);
+      UPDATE sync_outbox o SET number = v_head + w.place
+        FROM unnest(v_waiting) WITH ORDINALITY AS w (address, place) WHERE o.ctid = w.address;
+      v_head := v_head + cardinality(v_waiting);
       UPDATE sync_outbox_head h SET number = v_head
         WHERE h.stream = p_streams[i] AND h.partition = p_partitions[i];
     ELSE

@@ -64,9 +64,18 @@ export class PartitionWorker {
     const { metrics, consumer, stream } = this.#context;
     const lag = Math.max(0, number - lane.watermark);
     metrics.consumerLag(consumer, stream.name, this.#partition, producer, lag);
-    if (!lane.announce(number)) return;
-    this.#askReplay(lane, 'the producer is ahead');
-    this.#wakeup.wake();
+    const verdict = lane.announce(number);
+    if (verdict === 'ahead') {
+      this.#askReplay(lane, 'the producer is ahead');
+      this.#wakeup.wake();
+    } else if (verdict === 'rewound') {
+      const fields = { stream: stream.name, partition: this.#partition, producer, epoch, number };
+      // Its relay starts a new epoch when JetStream still shows it; when both were lost, an operator has to.
+      this.#context.logger.error(
+        { ...fields, watermark: lane.watermark },
+        'a producer lost numbers it had given',
+      );
+    }
   }
 
   async #run(): Promise<void> {

@@ -58,22 +58,55 @@ export async function openHead(database: Calls, stream: string, partition: numbe
   return { epoch: head.epoch, number: Number(head.number), published: Number(head.published) };
 }
 
+/**
+ * Starts a new epoch for a partition whose database went back in time (restored from a backup): its next numbers are
+ * already taken by other messages, so consumers would drop new messages as duplicates. What was published before
+ * cannot be replayed any more, what was not is numbered again.
+ *
+ * @returns the new head; the old one when the lease was lost meanwhile
+ */
+export async function restartEpoch(
+  database: Calls,
+  { stream, partition }: { readonly stream: string; readonly partition: number },
+  old: OutboxHead,
+  lease: Lease,
+): Promise<OutboxHead> {
+  const epoch = newEpoch();
+  await database.call(
+    'sync_outbox_restart',
+    `WITH head AS (
+       UPDATE sync_outbox_head h SET epoch = $3, number = 0, published = 0
+       WHERE h.stream = $1 AND h.partition = $2 AND h.epoch = $4 AND EXISTS (
+         SELECT FROM sync_lease l WHERE l.name = $6 AND l.holder = $7 AND l.token = $8) RETURNING 1
+     ), marks AS (
+       DELETE FROM sync_outbox_mark m USING head WHERE m.stream = $1 AND m.partition = $2
+     ), published AS (
+       DELETE FROM sync_outbox o USING head WHERE o.stream = $1 AND o.partition = $2 AND o.number <= $5
+     )
+     UPDATE sync_outbox o SET number = NULL FROM head
+     WHERE o.stream = $1 AND o.partition = $2 AND o.number > $5`,
+    [stream, partition, epoch, old.epoch, old.published, lease.name, lease.holder, lease.token],
+  );
+  return openHead(database, stream, partition);
+}
+
 /** Numbers and returns what waits in all given partitions: one round trip, durable when it answers. */
 export async function takeRows(
   database: Calls,
   requests: readonly TakeRequest[],
   page: { readonly rows: number; readonly bytes: number },
 ): Promise<NumberedRow[]> {
+  const ordered = inLockOrder(requests);
   const rows = await database.call<Text<NumberedRow>>(
     'sync_outbox_take',
     'SELECT * FROM sync_outbox_take($1, $2, $3, $4, $5, $6, $7, $8)',
     [
-      requests.map((request) => request.stream),
-      requests.map((request) => request.partition),
-      requests.map((request) => request.after),
-      requests.map((request) => request.lease.name),
-      requests[0]?.lease.holder ?? '',
-      requests.map((request) => request.lease.token),
+      ordered.map((request) => request.stream),
+      ordered.map((request) => request.partition),
+      ordered.map((request) => request.after),
+      ordered.map((request) => request.lease.name),
+      ordered[0]?.lease.holder ?? '',
+      ordered.map((request) => request.lease.token),
       page.rows,
       page.bytes,
     ],
@@ -87,25 +120,40 @@ export async function takeRows(
   }));
 }
 
+/** Taking and confirming both lock heads of several partitions; in one order they queue instead of deadlocking. */
+function inLockOrder<T extends { readonly stream: string; readonly partition: number }>(
+  items: readonly T[],
+): T[] {
+  return items.toSorted((a, b) =>
+    a.stream === b.stream ? a.partition - b.partition : a.stream < b.stream ? -1 : 1,
+  );
+}
+
 /** Stores how far JetStream has confirmed; a holder that lost its lease writes nothing. */
 export async function confirmPublished(
   database: Calls,
   confirmations: readonly Confirmation[],
 ): Promise<void> {
+  const ordered = inLockOrder(confirmations);
   await database.call(
     'sync_outbox_confirm',
-    `UPDATE sync_outbox_head h SET published = c.published
-     FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
-       AS c (stream, partition, published, lease, holder, token)
-     WHERE h.stream = c.stream AND h.partition = c.partition AND h.published < c.published
-       AND EXISTS (SELECT FROM sync_lease l WHERE l.name = c.lease AND l.holder = c.holder AND l.token = c.token)`,
+    `UPDATE sync_outbox_head h SET published = held.published
+     FROM (
+       SELECT k.stream, k.partition, c.published
+       FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
+         WITH ORDINALITY AS c (stream, partition, published, lease, holder, token, place)
+       JOIN sync_outbox_head k ON k.stream = c.stream AND k.partition = c.partition AND k.published < c.published
+       JOIN sync_lease l ON l.name = c.lease AND l.holder = c.holder AND l.token = c.token
+       ORDER BY c.place FOR UPDATE OF k
+     ) held
+     WHERE h.stream = held.stream AND h.partition = held.partition`,
     [
-      confirmations.map((item) => item.stream),
-      confirmations.map((item) => item.partition),
-      confirmations.map((item) => item.published),
-      confirmations.map((item) => item.lease.name),
-      confirmations.map((item) => item.lease.holder),
-      confirmations.map((item) => item.lease.token),
+      ordered.map((item) => item.stream),
+      ordered.map((item) => item.partition),
+      ordered.map((item) => item.published),
+      ordered.map((item) => item.lease.name),
+      ordered.map((item) => item.lease.holder),
+      ordered.map((item) => item.lease.token),
     ],
   );
 }
@@ -137,9 +185,10 @@ export async function pruneRows(
        SELECT max(m.number) AS number FROM sync_outbox_mark m WHERE m.stream = $1 AND m.partition = $2
          AND m.marked_at <= clock_timestamp() - $3::float8 * interval '1 millisecond'
      ), deleted AS (
-       DELETE FROM sync_outbox o WHERE o.stream = $1 AND o.partition = $2 AND o.number IN (
-         SELECT k.number FROM sync_outbox k, floor
-         WHERE k.stream = $1 AND k.partition = $2 AND k.number <= floor.number ORDER BY k.number LIMIT $4)
+       DELETE FROM sync_outbox o WHERE o.ctid = ANY (ARRAY (
+         SELECT k.ctid FROM sync_outbox k
+         WHERE k.stream = $1 AND k.partition = $2 AND k.number <= (SELECT number FROM floor)
+         ORDER BY k.number LIMIT $4))
        RETURNING 1
      ), forgotten AS (
        DELETE FROM sync_outbox_mark m USING floor

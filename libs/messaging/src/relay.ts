@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
@@ -6,8 +7,10 @@ import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
 import { LeaseKeeper, type Lease } from './lease.ts';
 import { backoffMs, Wakeup } from './pacing.ts';
 import { noMetrics, type MessagingLogger, type MessagingMetrics } from './ports.ts';
+import { openVerifiedHead, type RelayPlace } from './relay-head.ts';
 import { RelayPartition } from './relay-partition.ts';
-import { confirmPublished, openHead, pruneRows, takeRows, type NumberedRow } from './relay-store.ts';
+import { confirmPublished, takeRows, type NumberedRow } from './relay-store.ts';
+import { RelayUpkeep } from './relay-upkeep.ts';
 import { ReplayResponder } from './replay-responder.ts';
 import { restoreStream } from './streams.ts';
 import { assertProducer, hopSubjects } from './wire.ts';
@@ -29,7 +32,7 @@ export interface RelayOptions {
 
 const PAGE = { rows: 256, bytes: 4_194_304 } as const;
 const CONFIRM_DELAY_MS = 20;
-const PRUNE_ROWS = 1_000;
+const NOTICE_MS = 5;
 const DATABASE_BACKOFF = { baseMs: 100, capMs: 2_000 } as const;
 
 /**
@@ -48,10 +51,12 @@ export class OutboxRelay {
   readonly #partitions = new Map<string, RelayPartition>();
   readonly #unconfirmed = new Set<RelayPartition>();
   readonly #wakeup = new Wakeup();
-  readonly #timers: NodeJS.Timeout[] = [];
-  readonly #places = new Map<string, { readonly stream: StreamDeclaration; readonly partition: number }>();
+  readonly #places = new Map<string, RelayPlace>();
+  readonly #leases = new Map<string, Lease>();
   #confirming: Promise<void> | undefined;
-  #pruning: Promise<void> | undefined;
+  #upkeep: RelayUpkeep | undefined;
+  #notice: NodeJS.Timeout | undefined;
+  #noticeAgain = false;
   #responder: ReplayResponder | undefined;
   #kicks: Subscription | undefined;
   #forgetReconnects: () => void = () => undefined;
@@ -66,7 +71,11 @@ export class OutboxRelay {
     this.#connection = watchConnection(options.nats);
     for (const stream of options.streams) {
       for (let partition = 0; partition < stream.partitions; partition += 1) {
-        this.#places.set(`relay:${stream.name}:${partition}`, { stream, partition });
+        this.#places.set(`relay:${stream.name}:${partition}`, {
+          stream,
+          partition,
+          producer: options.producer,
+        });
       }
     }
     this.#keeper = new LeaseKeeper({
@@ -83,17 +92,19 @@ export class OutboxRelay {
   /** Starts in the background; a missing database or NATS is retried and never thrown. */
   start(): void {
     if (this.#running !== undefined) return;
-    const { nats, database, producer, logger, announceMs = 1_000, pruneMs = 60_000 } = this.#options;
+    const { nats, database, producer, logger } = this.#options;
+    const { retentionMs = 86_400_000, announceMs = 1_000, pruneMs = 60_000 } = this.#options;
     this.#responder = new ReplayResponder(nats, database, producer, logger);
     this.#kicks = nats.subscribe(hopSubjects.kick(producer), { callback: () => this.#wake() });
     this.#forgetReconnects = this.#connection.onReconnect(() => {
       for (const partition of this.#partitions.values()) partition.retryNow();
       this.#wake();
     });
-    this.#timers.push(
-      setInterval(() => this.#announce(), announceMs),
-      setInterval(() => this.#prune(), pruneMs),
-    );
+    this.#upkeep = new RelayUpkeep({
+      ...{ database, nats, producer, logger, retentionMs, announceMs, pruneMs },
+      connection: this.#connection,
+      partitions: () => this.#partitions.values(),
+    });
     this.#keeper.start();
     this.#running = this.#run();
   }
@@ -104,23 +115,20 @@ export class OutboxRelay {
    */
   kick(): void {
     this.#wake();
-    const holdsAll = this.#partitions.size === this.#places.size;
-    if (!holdsAll && this.#connection.connected && !this.#options.nats.isClosed()) {
-      this.#options.nats.publish(hopSubjects.kick(this.#options.producer));
-    }
+    if (this.#partitions.size < this.#places.size) this.#notify();
   }
 
   /** Finishes what is in flight and gives the leases back. Rows that wait stay for the next relay. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#notice);
+    await this.#upkeep?.stop();
     this.#forgetReconnects();
     if (this.#kicks?.isClosed() === false) this.#kicks.unsubscribe();
     await this.#responder?.stop();
     this.#wakeup.wake();
     await this.#running;
     await this.#keeper.stop();
-    await this.#pruning;
   }
 
   #wake(): void {
@@ -128,15 +136,43 @@ export class OutboxRelay {
     this.#wakeup.wake();
   }
 
+  /** Wakes the other replicas, at most once per {@link NOTICE_MS}. */
+  #notify(): void {
+    if (this.#notice !== undefined) {
+      this.#noticeAgain = true;
+      return;
+    }
+    if (this.#stopped || !this.#connection.connected || this.#options.nats.isClosed()) return;
+    this.#options.nats.publish(hopSubjects.kick(this.#options.producer));
+    this.#notice = setTimeout(() => {
+      this.#notice = undefined;
+      if (this.#noticeAgain) this.#notify();
+      this.#noticeAgain = false;
+    }, NOTICE_MS);
+  }
+
   async #open(lease: Lease): Promise<void> {
     const place = this.#places.get(lease.name);
     if (place === undefined) return;
-    const head = await openHead(this.#options.database, place.stream.name, place.partition);
-    this.#partitions.set(lease.name, new RelayPartition(place.stream, place.partition, lease, head));
-    this.#wakeup.wake();
+    const { database, nats, logger } = this.#options;
+    this.#leases.set(lease.name, lease);
+    // Until the lease is gone: without NATS nothing could be published under it anyway.
+    for (let attempt = 1; this.#leases.get(lease.name) === lease; attempt += 1) {
+      try {
+        const head = await openVerifiedHead(database, nats, place, lease, logger);
+        if (this.#leases.get(lease.name) !== lease) return;
+        this.#partitions.set(lease.name, new RelayPartition(place.stream, place.partition, lease, head));
+        this.#wakeup.wake();
+        return;
+      } catch (error) {
+        logger.warn({ err: error, lease: lease.name, attempt }, 'could not open a partition of the outbox');
+        await sleep(backoffMs(attempt, DATABASE_BACKOFF));
+      }
+    }
   }
 
   async #close(lease: Lease): Promise<void> {
+    this.#leases.delete(lease.name);
     const partition = this.#partitions.get(lease.name);
     if (partition === undefined) return;
     this.#partitions.delete(lease.name);
@@ -228,34 +264,6 @@ export class OutboxRelay {
     } catch (error) {
       // The position in memory goes on; the next confirmation covers this one.
       this.#options.logger.warn({ err: error }, 'could not store what was published');
-    }
-  }
-
-  #announce(): void {
-    if (!this.#connection.connected || this.#options.nats.isClosed()) return;
-    for (const { stream, partition, epoch, head } of this.#partitions.values()) {
-      const subject = hopSubjects.head(stream.name, partition, this.#options.producer);
-      this.#options.nats.publish(subject, JSON.stringify({ epoch, number: head }));
-    }
-  }
-
-  #prune(): void {
-    this.#pruning ??= this.#pruneAll()
-      .catch((error: unknown) => this.#options.logger.warn({ err: error }, 'could not prune the outbox'))
-      .finally(() => {
-        this.#pruning = undefined;
-      });
-  }
-
-  async #pruneAll(): Promise<void> {
-    const { database, retentionMs = 86_400_000 } = this.#options;
-    for (const { stream, partition } of [...this.#partitions.values()]) {
-      const place = { stream: stream.name, partition };
-      // Small deletes one after the other: locks stay short and vacuum keeps up.
-      while (
-        !this.#stopped &&
-        (await pruneRows(database, place, { retentionMs, rows: PRUNE_ROWS })) === PRUNE_ROWS
-      );
     }
   }
 }

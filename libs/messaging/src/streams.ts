@@ -43,7 +43,7 @@ export async function ensureStreams(
   declarations: readonly StreamDeclaration[],
   replicas = 1,
 ): Promise<void> {
-  const manager = await jetstreamManager(nats);
+  const manager = await jetstreamManager(nats, { checkAPI: false });
   for (const declaration of declarations) await ensureStream(manager, configOf(declaration, replicas));
 }
 
@@ -52,7 +52,7 @@ export async function ensureStreams(
  * An existing stream is left as it is, so that the processes of two versions do not fight over it.
  */
 export async function restoreStream(nats: NatsConnection, declaration: StreamDeclaration): Promise<void> {
-  const manager = await jetstreamManager(nats);
+  const manager = await jetstreamManager(nats, { checkAPI: false });
   const existing = await findStream(manager, declaration.name);
   if (existing === undefined) await manager.streams.add(configOf(declaration, 1));
 }

@@ -46,6 +46,8 @@ export class HopRig {
   readonly producerDb: TestDatabase;
   readonly consumerDb: TestDatabase;
   readonly stream: StreamDeclaration;
+  /** Of its own per rig: replay requests of parallel test files must not meet. */
+  readonly producer: string;
   readonly logs: { readonly level: string; readonly message: string; readonly fields: object }[] = [];
   readonly counts: Counts = countsOf(() => 0);
   readonly logger: MessagingLogger;
@@ -63,6 +65,7 @@ export class HopRig {
     this.producerDb = producerDb;
     this.consumerDb = consumerDb;
     const name = `T${randomBytes(5).toString('hex')}`;
+    this.producer = `learning-${name}`;
     this.stream = {
       name,
       subjectPrefix: name.toLowerCase(),
@@ -120,7 +123,7 @@ export class HopRig {
     const relay = new OutboxRelay({
       database: this.producerDb.database,
       nats: options.nats ?? (await this.connect('relay')),
-      producer: 'learning',
+      producer: this.producer,
       streams: [this.stream],
       logger: this.logger,
       metrics: this.metrics,

@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import { backoffMs, Wakeup } from './pacing.ts';
+
+const BOUNDS = { baseMs: 100, capMs: 1_000 };
+
+describe('backoffMs', () => {
+  it('doubles up to its cap', () => {
+    expect([1, 2, 3, 4, 5, 1_000].map((attempt) => backoffMs(attempt, BOUNDS, () => 1))).toEqual([
+      100, 200, 400, 800, 1_000, 1_000,
+    ]);
+  });
+
+  it('is random in its upper half', () => {
+    expect(backoffMs(2, BOUNDS, () => 0)).toBe(100);
+    expect(backoffMs(2, BOUNDS, () => 0.5)).toBe(150);
+  });
+});
+
+describe('Wakeup', () => {
+  it('returns at once for a wake that came before', async () => {
+    const wakeup = new Wakeup();
+    wakeup.wake();
+    wakeup.wake();
+    await wakeup.sleep(3_600_000);
+    let returned = false;
+    const second = wakeup.sleep(3_600_000).then(() => {
+      returned = true;
+    });
+    await Promise.resolve();
+    expect(returned).toBe(false); // two wakes counted as one
+    wakeup.wake();
+    await second;
+    expect(returned).toBe(true);
+  });
+
+  it('returns by itself', async () => {
+    await expect(new Wakeup().sleep(1)).resolves.toBeUndefined();
+  });
+});

@@ -1,0 +1,52 @@
+import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Database } from '@sync/postgres';
+import type { StreamDeclaration } from '@sync/protocol';
+import type { Lease } from './lease.ts';
+import type { MessagingLogger } from './ports.ts';
+import { openHead, restartEpoch, type OutboxHead } from './relay-store.ts';
+import { decodeNumber, hopSubjects, type MessageNumber } from './wire.ts';
+
+/** A partition of the outbox that is about to be published. */
+export interface RelayPlace {
+  readonly stream: StreamDeclaration;
+  readonly partition: number;
+  readonly producer: string;
+}
+
+/**
+ * The head of a partition, made sure to be the newest there is: numbers are durable before they are published, so a stream
+ * that holds a higher number of our epoch proves that the database was set back. Then a new epoch begins.
+ *
+ * @throws errors of the database and of JetStream; nothing may be numbered before this has succeeded once
+ */
+export async function openVerifiedHead(
+  database: Pick<Database, 'call'>,
+  nats: NatsConnection,
+  { stream, partition, producer }: RelayPlace,
+  lease: Lease,
+  logger: MessagingLogger,
+): Promise<OutboxHead> {
+  const head = await openHead(database, stream.name, partition);
+  const last = await lastPublished(nats, stream, hopSubjects.message(stream, partition, producer));
+  if (last?.epoch !== head.epoch || last.number <= head.number) return head;
+  const fields = { stream: stream.name, partition, producer, stored: head.number, published: last.number };
+  logger.error(fields, 'this database is older than what it has published: starting a new epoch');
+  return restartEpoch(database, { stream: stream.name, partition }, head, lease);
+}
+
+async function lastPublished(
+  nats: NatsConnection,
+  stream: StreamDeclaration,
+  subject: string,
+): Promise<MessageNumber | undefined> {
+  const { streams } = await jetstreamManager(nats, { checkAPI: false });
+  try {
+    const message = await streams.getMessage(stream.name, { last_by_subj: subject });
+    return message === null ? undefined : decodeNumber(message.subject, message.header);
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound)
+      return undefined;
+    throw error;
+  }
+}
