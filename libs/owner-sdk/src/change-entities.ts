@@ -2,8 +2,8 @@ import type { Tx } from '@sync/postgres';
 import { appendToOutbox } from '@sync/messaging';
 import { canonicalClockJson, serviceReplica } from '@sync/vector-clock';
 import { packEvents, type EventDraft } from './domain-event-outbox.ts';
-import type { EntityDefinition, ServerChange, StoredRow } from './entity-definition.ts';
-import { versionOf, type VersionRow } from './entity-version.ts';
+import type { EntityData, EntityDefinition, ServerChange, StoredRow } from './entity-definition.ts';
+import { lockVersions, versionOf, type VersionRow } from './entity-version.ts';
 import { refuseData } from './push/decide-push.ts';
 
 /** What own changes need to know of their service. */
@@ -110,6 +110,26 @@ export async function changeEntities(
   }));
 }
 
+/** Reads entities under their lock, in the order that pushes take it; see `Owner.lock`. */
+export async function lockEntities(
+  tx: Tx,
+  owner: OwnerContext,
+  tenantId: string,
+  entityType: string,
+  entityIds: readonly string[],
+): Promise<ReadonlyMap<string, EntityData>> {
+  const definition = definitionOf(owner, entityType);
+  const versions = await lockVersions(tx, tenantId, entityType, [...entityIds]);
+  const alive = [...versions].filter(([, { deleted }]) => !deleted).map(([entityId]) => entityId);
+  return alive.length === 0 ? new Map() : definition.load(tx, tenantId, alive);
+}
+
+function definitionOf(owner: OwnerContext, entityType: string): EntityDefinition {
+  const definition = owner.definitions.get(entityType);
+  if (!definition) throw new InvalidChangeError(`${owner.service} does not define entity type ${entityType}`);
+  return definition;
+}
+
 type RaisedRow = VersionRow & { readonly entity_type: string };
 
 async function raiseVersions(
@@ -137,9 +157,7 @@ async function raiseVersions(
 }
 
 function prepare(owner: OwnerContext, change: ServerChange): PreparedChange {
-  const definition = owner.definitions.get(change.entityType);
-  if (!definition)
-    throw new InvalidChangeError(`${owner.service} does not define entity type ${change.entityType}`);
+  const definition = definitionOf(owner, change.entityType);
   if (!ENTITY_ID.test(change.entityId)) {
     throw new InvalidChangeError(
       `Entity id ${JSON.stringify(change.entityId.slice(0, 200))} must match ${ENTITY_ID}`,

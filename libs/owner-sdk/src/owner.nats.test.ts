@@ -153,20 +153,22 @@ describe('registration', () => {
         return { registered: ['note', 'statement', 'badge'] };
       },
     });
-    const accepted = new Promise<void>((resolve) => {
-      const metrics = { pushed: () => undefined, registered: (yes: boolean) => yes && resolve() };
-      const { note, statement } = rig.definitions;
-      const second = startOwner({
-        service: rig.service,
-        database: rig.test.database,
-        nats: rig.nats,
-        entities: [note, statement],
-        logger: rig.log,
-        metrics,
-      });
-      void accepted.then(() => second.stop());
+    const { promise: accepted, resolve } = Promise.withResolvers<true>();
+    const second = startOwner({
+      service: rig.service,
+      database: rig.test.database,
+      nats: rig.nats,
+      entities: [rig.definitions.note, rig.definitions.statement],
+      logger: rig.log,
+      metrics: {
+        pushed: () => undefined,
+        registered: (yes) => {
+          if (yes) resolve(true);
+        },
+      },
     });
     await accepted;
+    await second.stop();
     await gateway.stop();
     expect(seen.length).toBeGreaterThanOrEqual(2);
     const checked = validator(SyncRegistration)(seen.at(-1));

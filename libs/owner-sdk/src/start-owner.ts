@@ -2,8 +2,8 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { OutboxRelay, RemoteError, Responder } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import { STREAMS, SnapshotRequest, subjects, validator, type SnapshotPage } from '@sync/protocol';
-import { changeEntities, type ChangeResult } from './change-entities.ts';
-import type { EntityDefinition, ServerChange } from './entity-definition.ts';
+import { changeEntities, lockEntities, type ChangeResult } from './change-entities.ts';
+import type { EntityData, EntityDefinition, ServerChange } from './entity-definition.ts';
 import { InboxPruner } from './inbox-pruner.ts';
 import { noOwnerMetrics, type OwnerLogger, type OwnerMetrics } from './ports.ts';
 import type { PushContext } from './push/answer-push.ts';
@@ -29,6 +29,19 @@ export interface OwnerOptions {
 
 /** A running owner. */
 export interface Owner {
+  /**
+   * Reads entities for a change that depends on them, and keeps everybody else from changing them until the transaction
+   * ends. What does not exist cannot be locked and is left out.
+   *
+   * @param tx a transaction of this tenant
+   * @throws InvalidChangeError for an entity type that is not defined here
+   */
+  lock(
+    tx: Tx,
+    tenantId: string,
+    entityType: string,
+    entityIds: readonly string[],
+  ): Promise<ReadonlyMap<string, EntityData>>;
   /**
    * The service's own changes, inside its transaction: versions, the entities' rows (by their `store`) and events. Call
    * {@link Owner.kick} after the commit. Of several changes of one entity the last counts.
@@ -74,6 +87,7 @@ export function startOwner(options: OwnerOptions): Owner {
   const responders = entities.flatMap((definition) => respondersOf(context, nats, definition));
   registration.start();
   return {
+    lock: (tx, tenantId, entityType, entityIds) => lockEntities(tx, context, tenantId, entityType, entityIds),
     change: (tx, tenantId, changes) =>
       changeEntities(tx, context, tenantId, changes, { nowIso: now().toISOString() }),
     announce: (tx, tenantId, changes) =>

@@ -3,7 +3,7 @@ import { isUnavailable, retryConflicts, type Database, type Tx } from '@sync/pos
 import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
 import { packEvents } from '../domain-event-outbox.ts';
-import type { EntityDefinition } from '../entity-definition.ts';
+import type { EntityData, EntityDefinition } from '../entity-definition.ts';
 import { lockVersions } from '../entity-version.ts';
 import type { OwnerLogger } from '../ports.ts';
 import { decidePush, type EntityNow, type PushDecision } from './decide-push.ts';
@@ -104,7 +104,8 @@ async function transact(
   const mutationIds = mutations.map((mutation) => mutation.mutationId);
   const answered = await findAnswers(tx, tenantId, mutationIds);
   const alive = [...versions].filter(([, version]) => !version.deleted).map(([entityId]) => entityId);
-  const loaded = alive.length === 0 ? new Map() : await definition.load(tx, tenantId, alive);
+  const loaded =
+    alive.length === 0 ? new Map<string, EntityData>() : await definition.load(tx, tenantId, alive);
   const entities = new Map<string, EntityNow>();
   for (const [entityId, version] of versions) {
     entities.set(entityId, { ...version, data: loaded.get(entityId) ?? null });

@@ -1,0 +1,53 @@
+import { Module } from '@nestjs/common';
+import { ensureStreams } from '@sync/messaging';
+import { ownerMigrations, startOwner } from '@sync/owner-sdk';
+import type { MigrationClass } from '@sync/postgres';
+import { STREAMS } from '@sync/protocol';
+import { type RunningService, runService } from '@sync/service-kit';
+import { ChangeEntities } from '../dev-entities/change-entities.ts';
+import { CHANGE_ENTITIES, DevEntitiesController } from '../dev-entities/dev-entities.controller.ts';
+import type { PlatformConfig } from '../platform-config.ts';
+import { layFoundation } from '../platform-foundation.ts';
+import type { OwnedEntity } from './owned-entity.ts';
+import { ownerMetrics } from './owner-metrics.ts';
+
+@Module({})
+class OwningServiceModule {}
+
+/** The bulk endpoint takes 1000 entities. */
+const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
+
+/** Runs a service that owns entity types: the SDK for devices, `/dev/…/entities` for changes on the server side. */
+export async function startOwningService(
+  name: string,
+  config: PlatformConfig,
+  options: { readonly migrations: readonly MigrationClass[]; readonly entities: readonly OwnedEntity[] },
+): Promise<RunningService> {
+  const foundation = await layFoundation(name, config, [...ownerMigrations, ...options.migrations]);
+  const { logger, metrics, database, nats, readiness } = foundation;
+  await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS]);
+  const owner = startOwner({
+    service: name,
+    database,
+    nats,
+    entities: options.entities.map(({ definition }) => definition),
+    logger,
+    metrics: ownerMetrics(metrics),
+  });
+  return runService({
+    name,
+    module: {
+      module: OwningServiceModule,
+      controllers: [DevEntitiesController],
+      providers: [
+        { provide: CHANGE_ENTITIES, useValue: new ChangeEntities(database, owner, options.entities) },
+      ],
+    },
+    config,
+    logger,
+    metrics,
+    readiness,
+    bodyLimitBytes: BODY_LIMIT_BYTES,
+    onDrain: [() => owner.stop(), () => foundation.close()],
+  });
+}

@@ -1,0 +1,55 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { connectNats } from '@sync/messaging';
+import { Database, type MigrationClass, migrate } from '@sync/postgres';
+import { type Logger, Metrics, type ReadinessCheck, createLogger } from '@sync/service-kit';
+import type { PlatformConfig } from './platform-config.ts';
+
+/** What every service of the platform stands on. */
+export interface PlatformFoundation {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly database: Database;
+  readonly nats: NatsConnection;
+  readonly readiness: readonly ReadinessCheck[];
+  /** Closes both connections; the last step of a drain. */
+  close(): Promise<void>;
+}
+
+/**
+ * Brings the service's database to its schema (when the owner's URL is given) and connects.
+ * @throws when Postgres does not answer; NATS is waited for
+ */
+export async function layFoundation(
+  name: string,
+  config: PlatformConfig,
+  migrations: readonly MigrationClass[],
+): Promise<PlatformFoundation> {
+  const logger = createLogger({ service: name, level: config.logLevel });
+  if (config.databaseOwnerUrl !== '') await migrate({ ownerUrl: config.databaseOwnerUrl, migrations });
+  const database = await Database.connect({
+    url: config.databaseUrl,
+    applicationName: name,
+    poolSize: config.databasePoolSize,
+    logger,
+  });
+  const nats = await connectNats({ url: config.natsUrl, name, logger });
+  return {
+    logger,
+    metrics: new Metrics(name),
+    database,
+    nats,
+    readiness: [
+      {
+        name: 'postgres',
+        check: async () => {
+          await database.call('ready', 'SELECT 1', []);
+        },
+      },
+      { name: 'nats', check: () => nats.flush() },
+    ],
+    async close() {
+      await nats.drain();
+      await database.close();
+    },
+  };
+}
