@@ -76,9 +76,10 @@ function givenDatabases({ databases, env }: BackingOptions): Map<string, Provisi
 }
 
 async function launchPostgres(options: BackingOptions): Promise<RunningPostgres> {
-  const { dataDir, logDir, report } = options;
+  const { dataDir, logDir, report, env } = options;
   const revive = reviver('Postgres', report, () => postgres);
   const postgres = await startPostgres({
+    own: isUnset(env['DATABASE_ADMIN_URL']),
     ...(dataDir === undefined ? {} : { dataDir: join(dataDir, 'postgres') }),
     logFile: join(logDir, 'postgres.log'),
     onUnexpectedExit: revive,
@@ -88,9 +89,10 @@ async function launchPostgres(options: BackingOptions): Promise<RunningPostgres>
 }
 
 async function launchNats(options: BackingOptions): Promise<RunningNats> {
-  const { dataDir, logDir, report } = options;
+  const { dataDir, logDir, report, env } = options;
   const revive = reviver('NATS', report, () => nats);
   const nats = await startNats({
+    own: isUnset(env['NATS_URL']),
     ...(dataDir === undefined ? {} : { storeDir: join(dataDir, 'nats') }),
     logFile: join(logDir, 'nats.log'),
     onUnexpectedExit: revive,
@@ -98,6 +100,11 @@ async function launchNats(options: BackingOptions): Promise<RunningNats> {
   });
   options.progress(`NATS with JetStream on ${new URL(nats.url).host}`);
   return nats;
+}
+
+/** A stack inside a test run must not move into that run's shared servers, whose names other tests use. */
+function isUnset(value: string | undefined): boolean {
+  return value === undefined || value === '';
 }
 
 interface Restartable {
