@@ -6,13 +6,16 @@
  * @param {import('jest').Config} [overrides]
  * @returns {import('jest').Config}
  */
-import { dirname } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { swcOptions } from '../build/swc-options.mjs';
 
 export function preset(configUrl, overrides = {}) {
   const { rewriteRelativeImportExtensions: _built, ...jsc } = swcOptions.jsc;
   const rootDir = dirname(fileURLToPath(configUrl));
+  // The `test` target writes its report here, and Jest does not create the folder of its `--outputFile`.
+  mkdirSync(join(import.meta.dirname, '../../reports/tests'), { recursive: true });
   return {
     rootDir,
     displayName: rootDir.split('/').at(-1),
