@@ -70,7 +70,14 @@ BEGIN
   LEFT JOIN added a ON a.mutation_id = i.id
   LEFT JOIN mutation m ON a.mutation_id IS NULL AND m.tenant_id = p_tenant AND m.mutation_id = i.id
   LEFT JOIN scopes s ON s.scope = i.scope
-  LEFT JOIN scope_delta e ON i.head AND s.held AND m.outcome IS NULL
+  LEFT JOIN scope_delta e ON i.head AND s.held
+    AND (m.outcome IS NULL OR m.payload_hash <> decode(i.hash, 'hex') OR m.device_id <> p_device)
     AND e.tenant_id = p_tenant AND e.scope = i.scope AND e.entity_type = i.type AND e.entity_id = i.eid
   ORDER BY i.place;
+  -- A push that brought nothing new leaves nothing to do.
+  IF v_open = 0 AND NOT EXISTS (
+    SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL)
+  THEN
+    DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
+  END IF;
 END $$;

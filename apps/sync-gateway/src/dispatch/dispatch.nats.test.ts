@@ -1,0 +1,267 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Responder } from '@sync/messaging';
+import { type ExplainReply, subjects } from '@sync/protocol';
+import type { Author } from '../push/settlement.ts';
+import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from '../push/testing/push-rig.ts';
+
+let rig: PushRig;
+beforeAll(async () => {
+  rig = await startPushRig({ ownerTimeoutMs: 150 });
+});
+afterAll(() => rig.stop());
+beforeEach(async () => {
+  await rig.owner.stop();
+  rig.owner.start();
+  await rig.nats.flush();
+  rig.owner.mode = 'answers';
+  rig.owner.projectsAtOnce = true;
+  rig.owner.requests.length = 0;
+});
+
+describe('an owner that is down', () => {
+  it('gets its mutations later, in order, once each; the device is told', async () => {
+    const author = newAuthor();
+    const device = `d:${author.deviceId}`;
+    await rig.owner.stop();
+    const first = mutationOf(author);
+    const second = mutationOf(author, {
+      entityId: first.entityId,
+      op: 'patch',
+      baseClock: { [device]: 1 },
+      data: { percent: 60 },
+    });
+    expect((await rig.push(author, [first])).map(({ status }) => status)).toEqual(['accepted']);
+    expect((await rig.push(author, [second])).map(({ status }) => status)).toEqual(['accepted']);
+    expect(await rig.waiting(author)).toEqual([]);
+    rig.owner.start();
+    await rig.nats.flush();
+    // The second must not overtake the first even though its owner answers now.
+    const third = mutationOf(author, {
+      entityId: first.entityId,
+      op: 'patch',
+      baseClock: { [device]: 2 },
+      data: { percent: 70 },
+    });
+    expect((await rig.push(author, [third])).map(({ status }) => status)).toEqual(['accepted']);
+    expect(await rig.dispatch(author)).toBe(3);
+    expect(
+      (await rig.waiting(author)).map(({ mutationId, status, clock }) => ({ mutationId, status, clock })),
+    ).toEqual([
+      { mutationId: first.mutationId, status: 'applied', clock: { [device]: 1 } },
+      { mutationId: second.mutationId, status: 'applied', clock: { [device]: 2 } },
+      { mutationId: third.mutationId, status: 'applied', clock: { [device]: 3 } },
+    ]);
+    expect(rig.told).toContainEqual(author);
+    const again = await rig.push(author, [first, second]);
+    expect(again.map(({ status }) => status)).toEqual(['applied', 'applied']);
+    expect(await queued(author)).toBe(0);
+  });
+
+  it('holds back no other entity', async () => {
+    const author = newAuthor();
+    await rig.owner.stop();
+    const stuck = mutationOf(author);
+    await rig.push(author, [stuck]);
+    rig.owner.start();
+    await rig.nats.flush();
+    const outcomes = await rig.push(author, [
+      mutationOf(author),
+      mutationOf(author, { entityId: stuck.entityId }),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['applied', 'accepted']);
+  });
+
+  it('that did the work but never said so is asked again and answers from its inbox', async () => {
+    const author = newAuthor();
+    rig.owner.mode = 'silent';
+    const mutation = mutationOf(author);
+    expect((await rig.push(author, [mutation])).map(({ status }) => status)).toEqual(['accepted']);
+    rig.owner.mode = 'answers';
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toEqual([
+      { mutationId: mutation.mutationId, status: 'applied', clock: { [`d:${author.deviceId}`]: 1 } },
+    ]);
+    expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
+  });
+
+  it('is left alone by the breaker after five failures', async () => {
+    const fresh = await startPushRig({ ownerTimeoutMs: 150 });
+    try {
+      await fresh.owner.stop();
+      const author = newAuthor();
+      for (let attempt = 0; attempt < 5; attempt += 1) await fresh.push(author, [mutationOf(author)]);
+      fresh.owner.start();
+      await fresh.nats.flush();
+      expect(await fresh.push(author, [mutationOf(author)])).toMatchObject([{ status: 'accepted' }]);
+      expect(fresh.owner.requests).toEqual([]);
+    } finally {
+      await fresh.stop();
+    }
+  });
+});
+
+describe('after a crash', () => {
+  it('takes up what was received and never completed', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    await leavePending(author, mutation);
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([{ mutationId: mutation.mutationId, status: 'applied' }]);
+  });
+
+  it('answers accepted when such a mutation comes again before that', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    await leavePending(author, mutation);
+    expect(await rig.push(author, [mutation])).toEqual([
+      { mutationId: mutation.mutationId, status: 'accepted' },
+    ]);
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.push(author, [mutation])).toMatchObject([{ status: 'applied' }]);
+  });
+
+  it('lets no older attempt overwrite a newer one', async () => {
+    const author = newAuthor();
+    rig.owner.mode = 'deaf';
+    const mutation = mutationOf(author);
+    await rig.push(author, [mutation]);
+    rig.owner.mode = 'answers';
+    await rig.dispatch(author);
+    const [stored] = await rig.waiting(author);
+    const item = { id: mutation.mutationId, attempt: 0, status: 'rejected', outcome: '{}', chunk: 0 };
+    await rig.test.database.call('stale', 'SELECT push_complete($1, $2, $3, $4, 0)', [
+      author.tenantId,
+      author.deviceId,
+      JSON.stringify([item]),
+      '{}',
+    ]);
+    expect(await rig.waiting(author)).toEqual([stored]);
+  });
+
+  it('gives a device to one dispatcher at a time', async () => {
+    const author = newAuthor();
+    await leavePending(author, mutationOf(author));
+    await due(author);
+    const taken = await Promise.all([rig.store.take(100), rig.store.take(100), rig.store.take(100)]);
+    const mine = taken.flat().filter(({ deviceId }) => deviceId === author.deviceId);
+    expect(mine).toHaveLength(1);
+  });
+});
+
+describe('what has changed since the mutation came', () => {
+  it('refuses it when its scope is not held any more', async () => {
+    const author = newAuthor();
+    const scope = `course:${author.deviceId}`;
+    await grant(author, scope, true);
+    await rig.owner.stop();
+    const mutation = mutationOf(author, { scope });
+    await rig.push(author, [mutation]);
+    await grant(author, scope, false);
+    rig.owner.start();
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([
+      { status: 'rejected', code: 'scope_not_held', current: { op: 'delete' } },
+    ]);
+  });
+
+  it('fails a dependant of what was rejected in the end', async () => {
+    const author = newAuthor();
+    await rig.owner.stop();
+    const bad = mutationOf(author, { data: { text: 'forbidden' } });
+    const child = mutationOf(author, { dependsOn: [bad.mutationId] });
+    await rig.push(author, [bad]);
+    rig.owner.start();
+    await rig.nats.flush();
+    expect(await rig.push(author, [child])).toMatchObject([{ status: 'accepted' }]);
+    expect(await rig.dispatch(author)).toBe(2);
+    expect(await rig.waiting(author)).toMatchObject([{ code: 'forbidden' }, { code: 'dependency_failed' }]);
+  });
+
+  it('ends a mutation whose entity belongs to another scope, without showing it', async () => {
+    const author = newAuthor();
+    await rig.owner.change(author.tenantId, 'progress', 'hidden', { userId: 'somebody-else', percent: 77 });
+    const explained: ExplainReply = {
+      entity: {
+        revision: 1,
+        clock: { 's:learning': 1 },
+        deleted: false,
+        schemaVersion: 1,
+        projectedAt: new Date().toISOString(),
+        scopes: [{ scope: 'user:somebody-else', epoch: 'e', sequence: '1', headSequence: '1' }],
+        grants: [],
+      },
+      deadLetter: null,
+    };
+    const projector = new Responder({
+      nats: rig.nats,
+      subject: subjects.explain,
+      queue: 'p',
+      handle: async () => explained,
+      logger: silent,
+    });
+    await rig.nats.flush();
+    const mutation = mutationOf(author, { entityId: 'hidden' });
+    expect(await rig.push(author, [mutation])).toMatchObject([{ status: 'accepted' }]);
+    for (let attempt = 0; attempt < 2; attempt += 1) expect(await rig.dispatch(author)).toBe(0);
+    expect(await rig.dispatch(author)).toBe(1);
+    await projector.stop();
+    const outcomes = await rig.waiting(author);
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', code: 'forbidden', current: { op: 'delete', clock: {} } },
+    ]);
+    expect(JSON.stringify(outcomes)).not.toContain('77');
+  });
+});
+
+describe('bounds', () => {
+  it('refuses a device with too much unfinished work', async () => {
+    const author = newAuthor();
+    await rig.owner.stop();
+    await rig.push(
+      author,
+      Array.from({ length: 50 }, () => mutationOf(author)),
+    );
+    await expect(rig.push(author, [mutationOf(author)])).rejects.toMatchObject({ code: 'rate_limited' });
+  });
+});
+
+/** What a gateway leaves that dies between receiving and completing. */
+async function leavePending(author: Author, mutation: ReturnType<typeof mutationOf>): Promise<void> {
+  rig.owner.mode = 'deaf';
+  const abandoned = rig.push(author, [mutation]);
+  await sleep(50);
+  await rig.test.database.inTenant(author.tenantId, (tx) =>
+    // The push that is still under way loses its attempt, as if it had died.
+    tx.query(`UPDATE mutation SET attempts = attempts + 1 WHERE mutation_id = $1`, [mutation.mutationId]),
+  );
+  await abandoned;
+  rig.owner.mode = 'answers';
+}
+
+async function due({ tenantId, deviceId }: Author): Promise<void> {
+  await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query(`UPDATE dispatch_queue SET next_attempt_at = now() WHERE tenant_id = $1 AND device_id = $2`, [
+      tenantId,
+      deviceId,
+    ]),
+  );
+}
+
+async function queued({ tenantId, deviceId }: Author): Promise<number> {
+  const rows = await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query(`SELECT FROM dispatch_queue WHERE tenant_id = $1 AND device_id = $2`, [tenantId, deviceId]),
+  );
+  return rows.length;
+}
+
+async function grant({ tenantId, userId }: Author, scope: string, granted: boolean): Promise<void> {
+  await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query(
+      `INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision, ingest_partition, ingest_number)
+       VALUES ($1, $2, $3, 'enrollment', 'e', $4, 1, 0, 0)
+       ON CONFLICT (tenant_id, user_id, scope, source_type, source_id) DO UPDATE SET granted = excluded.granted`,
+      [tenantId, userId, scope, granted],
+    ),
+  );
+}

@@ -1,0 +1,273 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { mutationOf, newAuthor, type PushRig, startPushRig } from './testing/push-rig.ts';
+
+let rig: PushRig;
+beforeAll(async () => {
+  rig = await startPushRig();
+});
+afterAll(() => rig.stop());
+beforeEach(() => {
+  rig.owner.mode = 'answers';
+  rig.owner.projectsAtOnce = true;
+  rig.owner.requests.length = 0;
+});
+
+describe('a clean push', () => {
+  it('applies each mutation and answers in its order', async () => {
+    const author = newAuthor();
+    const mutations = [
+      mutationOf(author),
+      mutationOf(author),
+      mutationOf(author, { entityType: 'statement', op: 'append' }),
+    ];
+    const outcomes = await rig.push(author, mutations);
+    expect(outcomes).toEqual(
+      mutations.map(({ mutationId }) => ({
+        mutationId,
+        status: 'applied',
+        clock: { [`d:${author.deviceId}`]: 1 },
+      })),
+    );
+  });
+
+  it.each([1, 500])('costs two round trips to Postgres for %i mutations', async (count) => {
+    const author = newAuthor();
+    const mutations = Array.from({ length: count }, () => mutationOf(author));
+    rig.owner.projectsAtOnce = false;
+    const before = rig.test.database.roundTrips;
+    const outcomes = await rig.push(author, mutations);
+    expect(rig.test.database.roundTrips - before).toBe(2);
+    expect(outcomes.every(({ status }) => status === 'applied')).toBe(true);
+  });
+
+  it('sends a chain of 20 edits of one entity as one request', async () => {
+    const author = newAuthor();
+    const device = `d:${author.deviceId}`;
+    const chain = Array.from({ length: 20 }, (_, index) =>
+      mutationOf(author, {
+        entityId: `chain-${author.deviceId}`,
+        op: index === 0 ? 'put' : 'patch',
+        baseClock: index === 0 ? {} : { [device]: index },
+        data: { userId: author.userId, percent: index },
+      }),
+    );
+    const outcomes = await rig.push(author, chain);
+    expect(outcomes.map(({ status }) => status)).toEqual(chain.map(() => 'applied'));
+    expect(outcomes.at(-1)?.clock).toEqual({ [device]: 20 });
+    expect(
+      rig.owner.requests.map((request) => request.map(({ expectedRevision }) => expectedRevision)),
+    ).toEqual([Array.from({ length: 20 }, (_, index) => index)]);
+  });
+
+  it('writes one event per kind that lists what was stored', async () => {
+    const author = newAuthor();
+    const [good, bad] = [mutationOf(author), mutationOf(author, { op: 'append' })];
+    await rig.push(author, [good, bad]);
+    const events = (await rig.syncEvents()).filter((event) => event.deviceid === author.deviceId);
+    expect(events.map(({ type, data }) => ({ type, data }))).toEqual(
+      expect.arrayContaining([
+        {
+          type: 'sync.mutation.applied.v1',
+          data: {
+            mutations: [
+              {
+                mutationId: good.mutationId,
+                entityType: 'progress',
+                entityId: good.entityId,
+                status: 'applied',
+              },
+            ],
+          },
+        },
+        {
+          type: 'sync.mutation.rejected.v1',
+          data: {
+            mutations: [
+              {
+                mutationId: bad.mutationId,
+                entityType: 'progress',
+                entityId: bad.entityId,
+                status: 'rejected',
+                code: 'op_not_allowed',
+              },
+            ],
+          },
+        },
+      ]),
+    );
+    expect(events).toHaveLength(2);
+  });
+});
+
+describe('repetition', () => {
+  it('has one effect and one answer, byte for byte, however often it comes', async () => {
+    const author = newAuthor();
+    const mutations = [mutationOf(author), mutationOf(author, { op: 'merge' })];
+    const first = await rig.pushTexts(author, mutations);
+    for (let round = 0; round < 50; round += 1) expect(await rig.pushTexts(author, mutations)).toEqual(first);
+    expect(rig.owner.applied.filter((id) => id === mutations[0]?.mutationId)).toHaveLength(1);
+  });
+
+  it('has one effect when 20 come at once; each is told the truth', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => rig.push(author, [mutation])));
+    for (const [outcome] of answers) expect(['applied', 'accepted']).toContain(outcome?.status);
+    expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
+    expect(await rig.push(author, [mutation])).toEqual([expect.objectContaining({ status: 'applied' })]);
+  });
+
+  it('does not care for the order of keys or for fields of a later version', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    const [first] = await rig.pushTexts(author, [mutation]);
+    const reordered = { later: true, ...Object.fromEntries(Object.entries(mutation).reverse()) };
+    expect(await rig.pushTexts(author, [reordered])).toEqual([first]);
+  });
+
+  it('answers the same mutation twice in one push twice alike', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    const [first, second] = await rig.pushTexts(author, [mutation, { ...mutation }]);
+    expect(second).toBe(first);
+  });
+
+  it('rejects another payload under a used id, and leaves the first alone', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    const [first] = await rig.pushTexts(author, [mutation]);
+    const [reused] = await rig.push(author, [{ ...mutation, data: { userId: author.userId, percent: 99 } }]);
+    expect(reused).toMatchObject({
+      status: 'rejected',
+      code: 'mutation_id_reused',
+      current: { data: { percent: 10 } },
+    });
+    expect(await rig.pushTexts(author, [mutation])).toEqual([first]);
+  });
+
+  it('rejects another payload under an id used in the same push', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    const outcomes = await rig.push(author, [mutation, { ...mutation, entityId: 'other' }]);
+    expect(outcomes).toMatchObject([
+      { status: 'applied' },
+      {
+        status: 'rejected',
+        code: 'mutation_id_reused',
+        current: { op: 'delete', entityId: 'other', clock: {} },
+      },
+    ]);
+  });
+
+  it('rejects an id that another device used', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    await rig.push(author, [mutation]);
+    const other = { ...author, deviceId: `${author.deviceId}-b` };
+    expect(await rig.push(other, [mutation])).toMatchObject([
+      { status: 'rejected', code: 'mutation_id_reused' },
+    ]);
+  });
+});
+
+describe('a bad mutation harms no other', () => {
+  it.each([
+    ['no entityType', { entityType: undefined }, 'mutation_invalid', '/entityType'],
+    ['put without data', { data: undefined }, 'mutation_invalid', '/data'],
+    ['merge without update', { op: 'merge' as const }, 'mutation_invalid', '/update'],
+    ['no such day', { occurredAt: '2026-13-01T00:00:00Z' }, 'mutation_invalid', '/occurredAt'],
+    ['a huge value', { data: { text: 'x'.repeat(270_000) } }, 'mutation_invalid', '/data'],
+    ['a counter at its end', { baseClock: 'full' }, 'clock_limit_exceeded', '/baseClock'],
+    ['unknown type', { entityType: 'unicorn' }, 'entity_type_unknown', '/entityType'],
+    ['foreign scope', { scope: 'user:somebody-else' }, 'scope_not_held', '/scope'],
+    ['op of another policy', { op: 'append' as const }, 'op_not_allowed', '/op'],
+    ['put on append_only', { entityType: 'statement' }, 'append_only_violation', '/op'],
+    ['another schema version', { schemaVersion: 2 }, 'schema_version_unknown', '/schemaVersion'],
+    ['forbidden by its owner', { data: { text: 'forbidden' } }, 'forbidden', 'not yours'],
+  ])('%s', async (_name, changes, code, message) => {
+    const author = newAuthor();
+    const fullClock = { [`d:${author.deviceId}`]: Number.MAX_SAFE_INTEGER };
+    const { baseClock, ...rest } = changes as { baseClock?: unknown };
+    const bad = { ...mutationOf(author), ...rest, ...(baseClock === 'full' ? { baseClock: fullClock } : {}) };
+    const good = [mutationOf(author), mutationOf(author)];
+    const outcomes = await rig.push(author, [good[0] as object, bad, good[1] as object]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['applied', 'rejected', 'applied']);
+    expect(outcomes[1]?.code).toBe(code);
+    expect(outcomes[1]?.message).toContain(message);
+    expect(await rig.push(author, [bad])).toEqual([outcomes[1]]);
+  });
+
+  it('finds what parses but cannot be stored', async () => {
+    const author = newAuthor();
+    const good = mutationOf(author);
+    const bad = mutationOf(author, { data: JSON.parse('{"text":"a\\u0000b"}') as { text: string } });
+    const body = { sentAt: new Date().toISOString(), mutations: [good, bad] };
+    const outcomes = await rig.acceptPush.execute(author, body, Date.now(), true);
+    expect(outcomes.map((text) => JSON.parse(text) as unknown)).toMatchObject([
+      { status: 'applied' },
+      { status: 'rejected', code: 'mutation_invalid', message: expect.stringContaining('/data/text') },
+    ]);
+  });
+
+  it('shows no entity of a scope that the user does not hold', async () => {
+    const owner = newAuthor();
+    const secret = mutationOf(owner, { data: { userId: owner.userId, percent: 77 } });
+    await rig.push(owner, [secret]);
+    const thief = { ...owner, userId: 'thief', deviceId: 'thief-device' };
+    const outcomes = await rig.push(thief, [
+      mutationOf(owner, { entityId: secret.entityId }),
+      // Claims to have seen everything, in a scope of the thief's own: the owner answers `conflict` with the entity.
+      mutationOf(owner, {
+        entityId: secret.entityId,
+        scope: 'user:thief',
+        baseClock: { [`d:${owner.deviceId}`]: 9 },
+        data: { text: 'forbidden' },
+      }),
+    ]);
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', code: 'scope_not_held', current: { op: 'delete', clock: {}, data: null } },
+      { status: 'rejected', code: 'forbidden', current: { op: 'delete', clock: {}, data: null } },
+    ]);
+    expect(JSON.stringify(outcomes)).not.toContain('77');
+  });
+});
+
+describe('dependencies', () => {
+  it('fails what depends on a rejected, an unknown or its own mutation', async () => {
+    const author = newAuthor();
+    const bad = mutationOf(author, { data: { text: 'forbidden' } });
+    const child = mutationOf(author, { dependsOn: [bad.mutationId] });
+    const grandchild = mutationOf(author, { dependsOn: [child.mutationId] });
+    const orphan = mutationOf(author, { dependsOn: [randomUUID()] });
+    const circle = mutationOf(author);
+    const outcomes = await rig.push(author, [
+      grandchild,
+      child,
+      bad,
+      orphan,
+      { ...circle, dependsOn: [circle.mutationId] },
+      mutationOf(author),
+    ]);
+    expect(outcomes.map(({ code, status }) => code ?? status)).toEqual([
+      'dependency_failed',
+      'dependency_failed',
+      'forbidden',
+      'dependency_failed',
+      'dependency_cycle',
+      'applied',
+    ]);
+  });
+
+  it('sends a dependant only after what it depends on was applied', async () => {
+    const author = newAuthor();
+    const first = mutationOf(author);
+    const second = mutationOf(author, { dependsOn: [first.mutationId] });
+    const outcomes = await rig.push(author, [second, first]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['applied', 'applied']);
+    expect(rig.owner.requests.map((request) => request.map(({ mutationId }) => mutationId))).toEqual([
+      [first.mutationId],
+      [second.mutationId],
+    ]);
+  });
+});

@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { decide } from '@sync/domain';
+import { connectNats, Responder } from '@sync/messaging';
+import { type RunningNats, startNats } from '@sync/messaging/testing';
+import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
+import {
+  type DecideRequest,
+  type EntityTypeRegistration,
+  type LocalMutation,
+  type Outcome,
+  type RegisteredEntityType,
+  subjects,
+  type SyncEvent,
+} from '@sync/protocol';
+import { createLogger, Metrics } from '@sync/service-kit';
+import { MIGRATIONS, REPEATABLES } from '../../database/schema.ts';
+import { DispatchDevice } from '../../dispatch/dispatch-device.ts';
+import { DispatchStore } from '../../dispatch/dispatch-store.ts';
+import { FindHidden } from '../../dispatch/find-hidden.ts';
+import { RegistrationEntity } from '../../registration/registration-entity.ts';
+import { AcceptPush } from '../accept-push.ts';
+import { AskResolver } from '../ask-resolver.ts';
+import { LedgerStore } from '../ledger-store.ts';
+import { PushMetrics } from '../push-metrics.ts';
+import { ReadHeads } from '../read-heads.ts';
+import { SendToOwner } from '../send-to-owner.ts';
+import type { Author } from '../settlement.ts';
+import { SettleMutations } from '../settle-mutations.ts';
+import { TestOwner } from './test-owner.ts';
+
+const scopes = ['user:{userId}'];
+
+function typeOf(
+  entityType: string,
+  policy: EntityTypeRegistration['policy'],
+  more: Partial<EntityTypeRegistration> = {},
+): RegisteredEntityType {
+  const projection = { kind: 'declarative' as const, fields: '*' as const, scopes };
+  return { service: 'learning', entityType, schemaVersion: 1, policy, projection, ...more };
+}
+
+export const TYPES: readonly RegisteredEntityType[] = [
+  typeOf('statement', 'append_only'),
+  typeOf('progress', 'lww'),
+  typeOf('note', 'lww', { review: 'collisions' }),
+  typeOf('enrollment', 'server_authoritative'),
+];
+
+export const silent = createLogger({ service: 'test', level: 'silent' });
+
+/** A gateway's write side on real Postgres and NATS, with one owning service and a resolver. */
+export interface PushRig {
+  readonly test: TestDatabase;
+  readonly nats: NatsConnection;
+  readonly owner: TestOwner;
+  readonly acceptPush: AcceptPush;
+  readonly store: DispatchStore;
+  readonly types: Map<string, RegisteredEntityType>;
+  /** Devices that were told of new outcomes. */
+  readonly told: Author[];
+  push(author: Author, mutations: readonly object[], sentAt?: string): Promise<Outcome[]>;
+  pushTexts(author: Author, mutations: readonly object[]): Promise<string[]>;
+  /** Makes all open work of the device due, and works on it once. @returns how many mutations were ended */
+  dispatch(author: Author): Promise<number>;
+  /** Terminal outcomes that wait for the device's next pull. */
+  waiting(author: Author): Promise<Outcome[]>;
+  syncEvents(): Promise<SyncEvent[]>;
+  stopResolver(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startPushRig(options: { readonly ownerTimeoutMs?: number } = {}): Promise<PushRig> {
+  const test = await createTestDatabase({
+    postgres: await startPostgres(),
+    name: 'push',
+    migrations: MIGRATIONS,
+    repeatables: REPEATABLES,
+    entities: [RegistrationEntity],
+  });
+  const server: RunningNats = await startNats({ own: true });
+  const nats = await connectNats({ url: server.url, name: 'push-rig', logger: silent });
+  const resolver = new Responder({
+    nats,
+    subject: subjects.decide,
+    queue: 'resolver',
+    handle: async (body) => ({ decisions: (body as DecideRequest).items.map((item) => decide(item)) }),
+    logger: silent,
+  });
+  const owner = new TestOwner(nats, test.database, TYPES);
+  owner.start();
+  await nats.flush();
+  const parts = wire(test, nats, options.ownerTimeoutMs ?? 300);
+  return {
+    test,
+    nats,
+    owner,
+    ...parts,
+    push: async (author, mutations, sentAt) => {
+      const body = { sentAt: sentAt ?? new Date().toISOString(), mutations: mutations as LocalMutation[] };
+      const texts = await parts.acceptPush.execute(author, body, Date.now(), false);
+      return texts.map((text) => JSON.parse(text) as Outcome);
+    },
+    pushTexts: (author, mutations) => {
+      const body = { sentAt: new Date().toISOString(), mutations: mutations as LocalMutation[] };
+      return parts.acceptPush.execute(author, body, Date.now(), false);
+    },
+    dispatch: async (author) => {
+      await makeDue(test, author);
+      const devices = await parts.store.take(100);
+      const own = devices.find(({ deviceId }) => deviceId === author.deviceId);
+      return own ? parts.dispatchDevice.execute(own, silent) : 0;
+    },
+    waiting: (author) => waitingOutcomes(test, author),
+    syncEvents: () => readSyncEvents(test),
+    stopResolver: () => resolver.stop(),
+    stop: async () => {
+      await resolver.stop();
+      await nats.close();
+      await server.stop();
+      await test.drop();
+    },
+  };
+}
+
+function wire(
+  { database }: TestDatabase,
+  nats: NatsConnection,
+  ownerTimeoutMs: number,
+): Pick<PushRig, 'acceptPush' | 'store' | 'told' | 'types'> & { readonly dispatchDevice: DispatchDevice } {
+  const types = new Map(TYPES.map((type) => [type.entityType, type]));
+  const registered = {
+    find: (entityType: string) => types.get(entityType) ?? null,
+    refresh: async () => undefined,
+  };
+  const told: Author[] = [];
+  const outcomesStored = (author: Author): void => void told.push(author);
+  const metrics = new PushMetrics(new Metrics('test'));
+  const ledger = new LedgerStore(database, { visibleMs: 20_000, maxOpen: 50 });
+  const heads = new ReadHeads(database);
+  const owners = new SendToOwner(nats, silent, metrics, ownerTimeoutMs);
+  const settler = new SettleMutations(owners, new AskResolver(nats, silent), heads);
+  const acceptPush = new AcceptPush(ledger, settler, heads, registered, metrics, outcomesStored);
+  const store = new DispatchStore(database);
+  const hidden = new FindHidden(nats, silent);
+  const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, hidden, outcomesStored);
+  return { acceptPush, store, told, types, dispatchDevice };
+}
+
+async function makeDue({ database }: TestDatabase, { tenantId, deviceId }: Author): Promise<void> {
+  await database.inTenant(tenantId, async (tx) => {
+    await tx.query(
+      `UPDATE mutation SET next_attempt_at = now() WHERE device_id = $1 AND terminal_at IS NULL`,
+      [deviceId],
+    );
+    await tx.query(`UPDATE dispatch_queue SET next_attempt_at = now() WHERE device_id = $1`, [deviceId]);
+  });
+}
+
+async function waitingOutcomes(
+  { database }: TestDatabase,
+  { tenantId, deviceId }: Author,
+): Promise<Outcome[]> {
+  const rows = await database.inTenant(tenantId, (tx) =>
+    tx.query<{ outcome: string }>(
+      `SELECT outcome FROM mutation WHERE device_id = $1 AND terminal_at IS NOT NULL AND acked_at IS NULL ORDER BY arrival`,
+      [deviceId],
+    ),
+  );
+  return rows.map((row) => JSON.parse(row.outcome) as Outcome);
+}
+
+async function readSyncEvents({ database }: TestDatabase): Promise<SyncEvent[]> {
+  const rows = await database.transaction((tx) =>
+    tx.query<{ payload: string }>(`SELECT payload FROM sync_outbox WHERE stream = 'SYNC_EVENTS' ORDER BY id`),
+  );
+  return rows.flatMap((row) => JSON.parse(row.payload) as SyncEvent[]);
+}
+
+/** A device of a new user in a tenant of its own, so that tests share one database without meeting. */
+export function newAuthor(): Author {
+  const id = randomUUID().slice(0, 8);
+  return { tenantId: `t-${id}`, userId: `u-${id}`, deviceId: `d-${id}` };
+}
+
+let sequence = 0;
+
+/** A put of a progress in the author's own scope, unless `changes` says otherwise. */
+export function mutationOf(author: Author, changes: Partial<LocalMutation> = {}): LocalMutation {
+  sequence += 1;
+  return {
+    mutationId: randomUUID(),
+    sequence,
+    scope: `user:${author.userId}`,
+    entityType: 'progress',
+    entityId: `p-${sequence}`,
+    op: 'put',
+    data: { userId: author.userId, courseId: 'c1', percent: 10 },
+    baseClock: {},
+    occurredAt: new Date().toISOString(),
+    schemaVersion: 1,
+    ...changes,
+  };
+}

@@ -1,0 +1,229 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import { type EntityHead, type JsonObject, projectEvent } from '@sync/domain';
+import type { Database } from '@sync/postgres';
+import {
+  type OwnerPushRequest,
+  type OwnerPushResult,
+  type PushedMutation,
+  type RegisteredEntityType,
+  type RemoteDelta,
+  subjects,
+} from '@sync/protocol';
+import { mergeClocks, type VectorClock } from '@sync/vector-clock';
+
+interface Entity {
+  readonly revision: number;
+  readonly clock: VectorClock;
+  readonly data: JsonObject | null;
+}
+
+/**
+ * A small owning service: entities in memory, an inbox, compare-and-set on the revision. It projects its own changes into the
+ * gateway's read model, at once or when told to, so that tests decide how far the projection is behind.
+ */
+export class TestOwner {
+  /** answers; `silent` does the work but never says so; `deaf` neither works nor answers. */
+  mode: 'answers' | 'silent' | 'deaf' = 'answers';
+  projectsAtOnce = true;
+  readonly requests: PushedMutation[][] = [];
+  readonly applied: string[] = [];
+  readonly #nats: NatsConnection;
+  readonly #database: Database;
+  readonly #types: ReadonlyMap<string, RegisteredEntityType>;
+  readonly #entities = new Map<string, Entity>();
+  readonly #inbox = new Map<string, OwnerPushResult>();
+  readonly #heads = new Map<string, EntityHead>();
+  #subscription: Subscription | undefined;
+  #sequence = 0;
+
+  constructor(nats: NatsConnection, database: Database, types: readonly RegisteredEntityType[]) {
+    this.#nats = nats;
+    this.#database = database;
+    this.#types = new Map(types.map((type) => [type.entityType, type]));
+  }
+
+  start(): void {
+    this.#subscription = this.#nats.subscribe(subjects.push('learning', '*'), {
+      callback: (_error, message) => void this.#answer(message),
+    });
+  }
+
+  /** Nobody answers any more: requests fail at once. */
+  async stop(): Promise<void> {
+    this.#subscription?.unsubscribe();
+    await this.#nats.flush();
+  }
+
+  entity(tenantId: string, entityType: string, entityId: string): Entity | undefined {
+    return this.#entities.get(key(tenantId, entityType, entityId));
+  }
+
+  /** A change of the service's own. */
+  async change(
+    tenantId: string,
+    entityType: string,
+    entityId: string,
+    data: JsonObject | null,
+  ): Promise<void> {
+    const now = this.entity(tenantId, entityType, entityId);
+    const clock = mergeClocks(now?.clock ?? {}, { 's:learning': (now?.clock['s:learning'] ?? 0) + 1 });
+    await this.#write(
+      tenantId,
+      entityType,
+      entityId,
+      { revision: (now?.revision ?? 0) + 1, clock, data },
+      null,
+    );
+  }
+
+  async #answer(message: Msg): Promise<void> {
+    if (this.mode === 'deaf') return;
+    const { tenantId, mutations } = message.json<OwnerPushRequest>();
+    this.requests.push(mutations);
+    const results: OwnerPushResult[] = [];
+    for (const mutation of mutations) {
+      const result = this.#inbox.get(mutation.mutationId) ?? (await this.#handle(tenantId, mutation));
+      if (result.status !== 'conflict') this.#inbox.set(mutation.mutationId, result);
+      results.push(result);
+    }
+    if (this.mode === 'answers') message.respond(JSON.stringify({ results }));
+  }
+
+  async #handle(tenantId: string, mutation: PushedMutation): Promise<OwnerPushResult> {
+    const { mutationId, entityType, entityId, op, expectedRevision } = mutation;
+    const now = this.entity(tenantId, entityType, entityId);
+    const revision = now?.revision ?? 0;
+    const data = (mutation.data ?? null) as JsonObject | null;
+    if (data?.['text'] === 'forbidden')
+      return { mutationId, status: 'rejected', code: 'forbidden', message: 'not yours' };
+    if (op !== 'append' && expectedRevision !== revision) {
+      const current = {
+        revision,
+        clock: now?.clock ?? {},
+        data: now?.data ?? null,
+        deleted: revision > 0 && !now?.data,
+      };
+      return { mutationId, status: 'conflict', current };
+    }
+    if (op === 'append' && now) return { mutationId, status: 'rejected', code: 'entity_exists' };
+    const next = op === 'delete' ? null : op === 'patch' ? { ...now?.data, ...data } : data;
+    const clock = mergeClocks(now?.clock ?? {}, mutation.clock);
+    this.applied.push(mutationId);
+    await this.#write(
+      tenantId,
+      entityType,
+      entityId,
+      { revision: revision + 1, clock, data: next },
+      mutation,
+    );
+    return { mutationId, status: 'applied', revision: revision + 1, clock };
+  }
+
+  readonly #unprojected: (() => Promise<void>)[] = [];
+
+  async #write(
+    tenantId: string,
+    entityType: string,
+    entityId: string,
+    entity: Entity,
+    cause: PushedMutation | null,
+  ): Promise<void> {
+    this.#entities.set(key(tenantId, entityType, entityId), entity);
+    const project = (): Promise<void> => this.#project(tenantId, entityType, entityId, entity, cause);
+    if (this.projectsAtOnce) await project();
+    else this.#unprojected.push(project);
+  }
+
+  /** Brings the read model up to date. */
+  async projectAll(): Promise<void> {
+    for (const project of this.#unprojected.splice(0)) await project();
+  }
+
+  async #project(
+    tenantId: string,
+    entityType: string,
+    entityId: string,
+    { revision, clock, data }: Entity,
+    cause: PushedMutation | null,
+  ): Promise<void> {
+    const type = this.#types.get(entityType);
+    if (type?.projection.kind !== 'declarative')
+      throw new Error(`${entityType} has no declarative projection`);
+    const known = key(tenantId, entityType, entityId);
+    const result = projectEvent(
+      this.#heads.get(known) ?? null,
+      {
+        entityType,
+        entityId,
+        revision,
+        op: data ? 'put' : 'delete',
+        data,
+        clock,
+        mutationClock: cause?.clock ?? null,
+        mutationDeviceId: cause?.deviceId ?? null,
+        occurredAtMs: cause ? Date.parse(cause.occurredAt) : Date.now(),
+        service: 'learning',
+        update: null,
+      },
+      {
+        schemaVersion: type.schemaVersion,
+        policy: type.policy,
+        fields: type.projection.fields,
+        scopes: type.projection.scopes,
+        grants: [],
+        docUpdateField: null,
+      },
+    );
+    // Poison goes to nobody's scope, as in the projector.
+    if (result.kind !== 'changed') return;
+    this.#heads.set(known, result.head);
+    for (const delta of result.deltas) {
+      const wire: RemoteDelta = {
+        entityType,
+        entityId,
+        op: delta.op,
+        clock: result.head.clock,
+        schemaVersion: type.schemaVersion,
+        committedAt: new Date().toISOString(),
+        data: delta.data,
+      };
+      await this.#store(tenantId, delta.scope, revision, result.head, wire);
+    }
+  }
+
+  async #store(
+    tenantId: string,
+    scope: string,
+    revision: number,
+    head: EntityHead,
+    wire: RemoteDelta,
+  ): Promise<void> {
+    this.#sequence += 1;
+    const values = [
+      tenantId,
+      scope,
+      wire.entityType,
+      wire.entityId,
+      this.#sequence,
+      revision,
+      wire.op === 'delete',
+      JSON.stringify(head.clock),
+      JSON.stringify(head.fieldWrites),
+      JSON.stringify(wire),
+    ];
+    await this.#database.inTenant(tenantId, (tx) =>
+      tx.query(
+        `INSERT INTO scope_delta (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET sequence = excluded.sequence,
+           revision = excluded.revision, deleted = excluded.deleted, clock = excluded.clock,
+           field_writes = excluded.field_writes, wire = excluded.wire`,
+        values,
+      ),
+    );
+  }
+}
+
+function key(tenantId: string, entityType: string, entityId: string): string {
+  return `${tenantId} ${entityType} ${entityId}`;
+}
