@@ -62,6 +62,21 @@ const OPTIONS = {
     max: 3650,
     desc: 'days a deletion is kept for devices that have not seen it; older cursors resync',
   },
+  ownerTimeoutMs: {
+    env: 'OWNER_TIMEOUT_MS',
+    type: 'int',
+    default: 3_000,
+    min: 10,
+    max: 5_000,
+    desc: 'how long a push waits for an owning service before its mutations are accepted and retried in the background',
+  },
+  maxPushesInFlight: {
+    env: 'MAX_PUSHES_IN_FLIGHT',
+    type: 'int',
+    default: 256,
+    min: 1,
+    desc: 'pushes that one replica works on at once; more are answered 503',
+  },
 } as const;
 
 export type GatewayConfig = ConfigOf<typeof OPTIONS>;

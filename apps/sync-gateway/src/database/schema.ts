@@ -4,6 +4,7 @@ import type { MigrationClass, RepeatableScript } from '@sync/postgres';
 import { CreateDeviceScopes1764000000100 } from './create-device-scopes.ts';
 import { CreateLedger1764000000200 } from './create-ledger.ts';
 import { CreateReadModel1764000000000 } from './create-read-model.ts';
+import { CreateRegistrations1764000000300 } from './create-registrations.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
@@ -11,10 +12,30 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   CreateReadModel1764000000000,
   CreateDeviceScopes1764000000100,
   CreateLedger1764000000200,
+  CreateRegistrations1764000000300,
 ];
 
-/** SQL functions, installed again whenever their text changes; each lives beside the store that calls it. */
-export const REPEATABLES: readonly RepeatableScript[] = ['grants/held-scopes.sql'].map((name) => ({
+/**
+ * SQL functions, installed again whenever their text changes; each lives beside the store that calls it. In an order in which none names
+ * a row type or function that comes later.
+ */
+const SCRIPTS = [
+  'database/sync-event.sql',
+  'grants/held-scopes.sql',
+  'access/note-revocation.sql',
+  'ingest/ingest-deltas.sql',
+  'ingest/prune-tombstones.sql',
+  'pull/pull.sql',
+  'ack/ack.sql',
+  'heads/sweep-changes.sql',
+  'live/tickets.sql',
+  'push/push-receive.sql',
+  'push/push-complete.sql',
+  'push/read-heads.sql',
+  'dispatch/dispatch-take.sql',
+] as const;
+
+export const REPEATABLES: readonly RepeatableScript[] = SCRIPTS.map((name) => ({
   name,
   sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'),
 }));

@@ -1,0 +1,83 @@
+import type { GatewayNews } from './heads/gateway-news.ts';
+import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from './presence/record-device-seen.ts';
+import { DispatchDevice } from './dispatch/dispatch-device.ts';
+import { DispatchStore } from './dispatch/dispatch-store.ts';
+import { Dispatcher } from './dispatch/dispatcher.ts';
+import { FindHidden } from './dispatch/find-hidden.ts';
+import { AcceptPush, type OutcomesStored } from './push/accept-push.ts';
+import { AskResolver } from './push/ask-resolver.ts';
+import { LedgerStore } from './push/ledger-store.ts';
+import { PushController } from './push/push-controller.ts';
+import { PushGate } from './push/push-gate.ts';
+import { PushMetrics } from './push/push-metrics.ts';
+import { ReadHeads } from './push/read-heads.ts';
+import { SendToOwner } from './push/send-to-owner.ts';
+import { SettleMutations } from './push/settle-mutations.ts';
+import { AnswerRegistry } from './registration/answer-registry.ts';
+import { RegisterService } from './registration/register-service.ts';
+import { Registry } from './registration/registry.ts';
+import type { Foundation, Wired } from './wire-foundation.ts';
+
+/** What the reading side gives: it wakes those who wait for what is written here. */
+export interface ReadingSide {
+  readonly news: GatewayNews;
+  readonly deviceSeen: RecordDeviceSeen;
+}
+
+/** How long a received push belongs to the replica that received it; longer than its budget and one owner's time-out together. */
+const VISIBLE_MS = 20_000;
+/** A device that works offline for months stays far below; it bounds what one device can make the dispatcher do. */
+const MAX_OPEN_PER_DEVICE = 10_000;
+/** A second push of a device that waits longer than this is better answered with Retry-After. */
+const GATE_WAIT_MS = 5_000;
+
+/** Pushes, the background work they leave, and the registrations they are routed by. */
+export function wireWriting(
+  foundation: Foundation,
+  { news, deviceSeen }: ReadingSide,
+): Wired & { readonly registry: Registry; readonly registerService: RegisterService } {
+  const { config, logger, metrics, database, nats, relay } = foundation;
+  const registry = new Registry(database, nats, logger);
+  const registerService = new RegisterService(database, async () => {
+    relay.kick();
+    await registry.announceChange();
+  });
+  const answers = new AnswerRegistry(nats, registerService, registry, logger);
+
+  const pushMetrics = new PushMetrics(metrics);
+  const ledger = new LedgerStore(database, { visibleMs: VISIBLE_MS, maxOpen: MAX_OPEN_PER_DEVICE });
+  const heads = new ReadHeads(database);
+  const owners = new SendToOwner(nats, logger, pushMetrics, config.ownerTimeoutMs);
+  const settler = new SettleMutations(owners, new AskResolver(nats, logger), heads);
+  const outcomesStored: OutcomesStored = (author) => {
+    relay.kick();
+    news.announce({ devices: [author] });
+  };
+  const acceptPush = new AcceptPush(ledger, settler, heads, registry, pushMetrics, outcomesStored);
+  const gate = new PushGate({ inFlight: config.maxPushesInFlight, waitMs: GATE_WAIT_MS }, pushMetrics);
+
+  const store = new DispatchStore(database);
+  const hidden = new FindHidden(nats, logger);
+  const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, hidden, outcomesStored);
+  const dispatcher = new Dispatcher(store, dispatchDevice, logger);
+
+  return {
+    registry,
+    registerService,
+    controllers: [PushController],
+    providers: [
+      { provide: AcceptPush, useValue: acceptPush },
+      { provide: PushGate, useValue: gate },
+      { provide: RECORD_DEVICE_SEEN, useValue: deviceSeen },
+    ],
+    start: async () => {
+      await registry.start();
+      answers.start();
+      dispatcher.start();
+    },
+    drain: async () => {
+      registry.stop();
+      await Promise.all([answers.stop(), dispatcher.stop()]);
+    },
+  };
+}
