@@ -173,7 +173,7 @@ export default defineConfig(
   },
   {
     // Command-line programs talk to a terminal.
-    files: ['tools/**/*.ts', 'e2e/**/*.ts', 'libs/*/*.ts'],
+    files: ['tools/**/*.ts', 'e2e/**/*.ts', 'libs/*/*.ts', 'libs/*/freeze/*.ts'],
     ignores: ['e2e/platform/**'],
     rules: { 'no-console': 'off' },
   },

@@ -98,7 +98,14 @@ export const PullRequest = Type.Object(
 export type PullRequest = Static<typeof PullRequest>;
 
 export const Directive = Type.Object(
-  { kind: Type.Enum(['full_resync']), scopes: Type.Array(Scope), reason: Type.Optional(Type.String()) },
+  {
+    kind: Type.Enum(['full_resync'], {
+      'x-open': true,
+      description: 'May grow within v1: a device ignores a directive that it does not know.',
+    }),
+    scopes: Type.Array(Scope),
+    reason: Type.Optional(Type.String()),
+  },
   { $id: 'Directive' },
 );
 export type Directive = Static<typeof Directive>;

@@ -168,7 +168,12 @@ export const Problem = Type.Object(
     title: Type.String(),
     status: Type.Integer({ minimum: 400, maximum: 599 }),
     detail: Type.String({ description: 'What happened this time; for people.' }),
-    code: Type.Unsafe<ProblemCode>(Type.Enum(Object.keys(PROBLEM_CODES))),
+    code: Type.Unsafe<ProblemCode>(
+      Type.Enum(Object.keys(PROBLEM_CODES), {
+        'x-open': true,
+        description: 'May grow within v1: an unknown code is handled by `status` and `retryable`.',
+      }),
+    ),
     retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
     serverTime: Timestamp,
     errors: Type.Optional(

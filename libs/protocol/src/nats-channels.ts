@@ -30,6 +30,7 @@ import {
 } from './owner-api.ts';
 import { SyncRegistration } from './registration.ts';
 import { DecideReply, DecideRequest } from './resolve-api.ts';
+import { Count, TenantId } from './scalars.ts';
 import { subjects } from './subjects.ts';
 import { SYNC_EVENT_DATA, SyncEventEnvelope } from './sync-events.ts';
 
@@ -115,7 +116,15 @@ const STREAM_CHANNELS: readonly NatsChannel[] = [
     address: subjects.streamMessage('SYNC_EVENTS', '{partition}', '{producer}'),
     summary: 'What happened in sync: a batch of CloudEvents, also the analytics firehose.',
     audience: 'public',
-    messages: [batchOf('SyncEventBatch', Type.Union(SYNC_EVENTS))],
+    messages: [
+      batchOf(
+        'SyncEventBatch',
+        Type.Union(SYNC_EVENTS, {
+          'x-open': true,
+          description: 'May grow within v1: a consumer ignores types that it does not know.',
+        }),
+      ),
+    ],
   },
 ];
 
@@ -195,6 +204,14 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
     DeadLetterReplayRequest,
     DeadLetterReplayReply,
     { summary: 'Projects quarantined events again.' },
+  ),
+  request(
+    'projectorRebuild',
+    subjects.projectorRebuild,
+    'internal',
+    Type.Object({ tenantId: Type.Optional(TenantId) }),
+    Type.Object({ tenants: Count }),
+    { summary: 'Projects one tenant, or all, anew from the owners’ snapshots, under new epochs.' },
   ),
   request('deviceHealth', subjects.deviceHealth, 'internal', DevicesRequest, DevicesReply, {
     summary: 'Devices of a tenant and their health.',

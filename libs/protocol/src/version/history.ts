@@ -1,21 +1,23 @@
 /**
  * What changed in the frozen wire (F07), oldest first. Within v1 every entry is additive: an old device keeps working against a new server and a
- * new device against an old one. wire-schemas.test.ts asks for an entry whenever a schema changes.
+ * new device against an old one. freeze/wire-schemas.test.ts asks for an entry whenever a schema changes.
  */
 export interface VersionEntry {
   /** `1.<n>.0`, counted up by one. */
   readonly version: string;
-  /** Day of the decision. */
-  readonly date: string;
+  /** Day of publication; null while the first version is still being built and nobody relies on it. */
+  readonly date: string | null;
   /** Names of the wire schemas that changed, as in wire-schemas.lock.json. */
   readonly schemas: readonly string[];
   readonly change: string;
+  /** Changes that the checker calls breaking and a person judged harmless. */
+  readonly accepted?: readonly { readonly schema: string; readonly path: string; readonly reason: string }[];
 }
 
 export const VERSION_HISTORY: readonly VersionEntry[] = [
   {
     version: '1.0.0',
-    date: '2026-11-22',
+    date: null,
     schemas: [],
     change: 'Pull, push, ack, tickets and live; what owning services answer; domain events and sync events.',
   },
