@@ -5,6 +5,7 @@ import type { Batch } from './consumer-context.ts';
 import { appendToOutbox } from './outbox.ts';
 import { setTenants } from './set-tenants.ts';
 import { HopRig } from './testing/hop-rig.ts';
+import { recordEffects } from './testing/record-effects.ts';
 import { encodeNumber, hopSubjects } from './wire.ts';
 
 let rig: HopRig;
@@ -25,7 +26,7 @@ describe('from outbox to inbox', () => {
 
   it('hands over batches of one producer within their bounds', async () => {
     const batches: Batch[] = [];
-    const record = rig.recordEffects('w');
+    const record = recordEffects('w');
     await rig.write(300);
     await rig.startRelay();
     await rig.until('all published', () => rig.counts.relayPublished === 300);
@@ -115,7 +116,7 @@ describe('from outbox to inbox', () => {
 describe('a failing handler', () => {
   it('gets the same messages again until it succeeds, and only its partition waits', async () => {
     let failures = 3;
-    const record = rig.recordEffects('w');
+    const record = recordEffects('w');
     await rig.startRelay();
     await rig.startConsumer({
       handle: async (tx, batch, lease) => {
@@ -149,7 +150,7 @@ describe('a failing handler', () => {
 
   it('does not hold back another producer of the partition', async () => {
     const slow = await rig.startRelay();
-    const record = rig.recordEffects('w');
+    const record = recordEffects('w');
     let blocked = true;
     await rig.startConsumer({
       handle: async (tx, batch, lease) => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { StreamDeclaration } from '@sync/protocol';
@@ -12,6 +13,7 @@ import type { MessagingLogger, MessagingMetrics } from '../ports.ts';
 import { OutboxRelay, type RelayOptions } from '../relay.ts';
 import { ensureStreams } from '../streams.ts';
 import { startNats, type RunningNats } from './nats-server.ts';
+import { recordEffects } from './record-effects.ts';
 
 /** The effects of a consumer: one row per message handled, so that doubling and loss can be counted. */
 class Effects1700000000001 implements MigrationInterface {
@@ -104,6 +106,10 @@ export class HopRig {
     return rig;
   }
 
+  async jetstreamManager(): Promise<JetStreamManager> {
+    return jetstreamManager(await this.connect());
+  }
+
   async connect(name = 'test'): Promise<NatsConnection> {
     const connection = await connectNats({ url: this.nats.url, name, logger: this.logger });
     this.onClose(() => connection.close());
@@ -145,32 +151,13 @@ export class HopRig {
       consumer: 'test',
       logger: this.logger,
       metrics: this.metrics,
-      handle: this.recordEffects(worker),
+      handle: recordEffects(worker),
       onPruned: async () => undefined,
       ...given,
     });
     consumer.start();
     this.onClose(() => consumer.stop());
     return consumer;
-  }
-
-  /** A handler that writes one row per message. */
-  recordEffects(worker: string): ConsumerOptions['handle'] {
-    return async (tx, batch) => {
-      await tx.query(
-        `INSERT INTO effect (worker, partition, producer, epoch, number, payload)
-         SELECT $1, $2, $3, $4, m.number, m.payload
-         FROM unnest($5::bigint[], $6::text[]) WITH ORDINALITY AS m (number, payload, place) ORDER BY m.place`,
-        [
-          worker,
-          String(batch.partition),
-          batch.producer,
-          batch.epoch,
-          batch.messages.map((message) => message.number),
-          batch.messages.map((message) => message.payload),
-        ],
-      );
-    };
   }
 
   /** Commits `count` messages, round robin over the partitions, `perTransaction` at a time. */

@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { rm } from 'node:fs/promises';
+import { HopRig } from './testing/hop-rig.ts';
+
+let rig: HopRig;
+beforeEach(async () => {
+  rig = await HopRig.open({ ownNats: true });
+  await rig.startRelay({ announceMs: 200 });
+  await rig.startConsumer();
+});
+afterEach(() => rig.close());
+
+async function expectEverythingOnce(count: number): Promise<void> {
+  await rig.untilEffects(count);
+  expect(await rig.payloads()).toEqual(rig.expectedPayloads());
+}
+
+it('NATS killed under load: everything arrives once', async () => {
+  await rig.write(200);
+  const writing = rig.write(400, 5);
+  await rig.nats.kill('SIGKILL');
+  await writing;
+  await rig.nats.restart();
+  await rig.write(50);
+  await expectEverythingOnce(650);
+});
+
+it('NATS killed and its store wiped: streams and consumers are made again, everything arrives once', async () => {
+  await rig.write(200);
+  await rig.until('some arrived', async () => (await rig.effects()).length > 20);
+  await rig.nats.kill('SIGKILL');
+  await rm(rig.nats.storeDir, { recursive: true, force: true });
+  await rig.write(100);
+  await rig.nats.restart();
+  await expectEverythingOnce(300);
+});
+
+it('stream deleted: made again by whoever needs it first', async () => {
+  await rig.write(100);
+  const { streams } = await rig.jetstreamManager();
+  await streams.delete(rig.stream.name);
+  await rig.write(100);
+  await expectEverythingOnce(200);
+});
+
+it('stream purged and recreated at sequence 1 under a running consumer', async () => {
+  await rig.write(100);
+  await rig.untilEffects(100);
+  const { streams } = await rig.jetstreamManager();
+  const { config } = await streams.info(rig.stream.name);
+  await streams.delete(rig.stream.name);
+  await streams.add(config);
+  await rig.write(30);
+  await expectEverythingOnce(130);
+});
+
+it('durable consumer deleted: made again, resumes from the watermark', async () => {
+  await rig.write(100);
+  await rig.untilEffects(100);
+  const { consumers } = await rig.jetstreamManager();
+  for (const partition of [0, 1]) await consumers.delete(rig.stream.name, `test-${partition}`);
+  await rig.write(50);
+  await expectEverythingOnce(150);
+});
