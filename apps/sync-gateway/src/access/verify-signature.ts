@@ -35,13 +35,16 @@ export interface ClaimedSignature {
  * @throws ProblemError `signature_invalid`, or `clock_skew` when `created` is more than 300 s away
  */
 export function readSignature(parts: SignedParts, nowMs: number): ClaimedSignature {
-  const hasBody = parts.method !== 'GET' && parts.method !== 'HEAD';
-  const input = parseSignatureInput(parts.signatureInput, hasBody);
+  const isRead = parts.method === 'GET' || parts.method === 'HEAD';
+  // Without a body there is nothing a digest would protect: a request without one may omit it as GET does.
+  const mayOmitDigest = isRead || parts.rawBody.length === 0;
+  const withDigest = isRead ? null : parseSignatureInput(parts.signatureInput, true);
+  const input = withDigest ?? (mayOmitDigest ? parseSignatureInput(parts.signatureInput, false) : null);
   if (!input) throw invalid('Signature-Input is missing, malformed, or covers too little');
   const value = parseSignature(parts.signature);
   if (value === null) throw invalid('Signature is missing or malformed');
-  const digest = hasBody ? parseContentDigest(parts.contentDigest) : null;
-  if (hasBody && digest === null) throw invalid('Content-Digest with sha-256 is missing or malformed');
+  const digest = withDigest ? parseContentDigest(parts.contentDigest) : null;
+  if (withDigest && digest === null) throw invalid('Content-Digest with sha-256 is missing or malformed');
   const skewSeconds = input.createdSeconds - nowMs / 1000;
   if (Math.abs(skewSeconds) > LIMITS.signatureSkewSeconds) {
     throw new ProblemError('clock_skew', `created is ${Math.round(skewSeconds)} s away from server time`);

@@ -156,13 +156,14 @@ export class LiveSockets {
   /** Shared by all sockets; `this` is the socket. */
   readonly #onClose = ((sockets: LiveSockets) =>
     function onClose(this: WebSocket): void {
-      sockets.#leave(this as DeviceSocket);
+      if (this instanceof DeviceSocket) sockets.#leave(this);
     })(this);
 
   readonly #onPong = ((sockets: LiveSockets) =>
     function onPong(this: WebSocket): void {
-      const { device } = Object.assign(this as DeviceSocket, { answered: true });
-      if (device) sockets.#options.deviceSeen.record(device, {});
+      if (!(this instanceof DeviceSocket)) return;
+      this.answered = true;
+      if (this.device) sockets.#options.deviceSeen.record(this.device, {});
     })(this);
 
   #leave(socket: DeviceSocket): void {

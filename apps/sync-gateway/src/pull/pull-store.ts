@@ -42,7 +42,7 @@ export interface NoteRow {
 export type PullRow = PageRow | NoteRow;
 
 const PULL_TEXT = 'SELECT * FROM pull($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';
-/** A page is cut here although `limit` allows more: JSON text of this size costs a replica some 100 MB while it is compressed. */
+/** Bytes of deltas in one answer: it is cut here although `limit` allows more: JSON text of this size costs a replica some 100 MB while it is compressed. */
 const MAX_PAGE_BYTES = 33_554_432;
 
 /**
@@ -56,6 +56,7 @@ export async function readPull(
   asked: readonly AskedScope[] | null,
   limit: number,
   partition: number,
+  maxBytes = MAX_PAGE_BYTES,
 ): Promise<PullRow[]> {
   const positions = (asked ?? []).map(({ position }) => position);
   return database.call<PullRow>('pull', PULL_TEXT, [
@@ -70,7 +71,7 @@ export async function readPull(
     positions.map((position) => position?.generation ?? null),
     limit,
     LIMITS.outcomesPerPull,
-    MAX_PAGE_BYTES,
+    maxBytes,
     partition,
   ]);
 }

@@ -1,0 +1,61 @@
+import { Module } from '@nestjs/common';
+import { runService, type RunningService } from '@sync/service-kit';
+import type { GatewayConfig } from './config.ts';
+import { wireAccess } from './wire-access.ts';
+import { type Foundation, PRODUCER, wireFoundation } from './wire-foundation.ts';
+import { wireReading } from './wire-reading.ts';
+import { wireWriting } from './wire-writing.ts';
+
+@Module({})
+class GatewayModule {}
+
+/** A gateway that accepts requests, and what it stands on: tests look at both. */
+export interface RunningGateway extends RunningService {
+  readonly foundation: Foundation;
+}
+
+/**
+ * The composition root: connects, migrates, wires the capabilities by hand and accepts requests until SIGTERM.
+ * @throws when Postgres refuses, a migration fails or the port is taken
+ */
+export async function startGateway(settings: GatewayConfig): Promise<RunningGateway> {
+  const foundation = await wireFoundation(settings);
+  const { config, logger, metrics, database, nats, relay } = foundation;
+  const access = wireAccess(foundation);
+  const reading = await wireReading(foundation, access);
+  const parts = [access, reading, wireWriting(foundation, reading)];
+
+  relay.start();
+  for (const part of parts) await part.start?.();
+  const service = await runService({
+    name: PRODUCER,
+    module: {
+      module: GatewayModule,
+      controllers: parts.flatMap((part) => [...(part.controllers ?? [])]),
+      providers: parts.flatMap((part) => [...(part.providers ?? [])]),
+    },
+    config,
+    logger,
+    metrics,
+    readiness: [
+      {
+        name: 'postgres',
+        check: async () => {
+          await database.call('ready', 'SELECT 1', []);
+        },
+      },
+      { name: 'nats', check: () => nats.flush() },
+    ],
+    prepare: async (app) => {
+      for (const part of parts) await part.prepare?.(app);
+    },
+    onDrainStart: parts.map((part) => () => part.drainStart?.()),
+    onDrain: [
+      ...parts.map((part) => () => part.drain?.()),
+      () => relay.stop(),
+      () => nats.drain(),
+      () => database.close(),
+    ],
+  });
+  return { ...service, foundation };
+}

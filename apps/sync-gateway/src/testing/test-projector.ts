@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { addToDigest, EMPTY_DIGEST, entityDigestInput, subtractFromDigest } from '@sync/domain';
+import type { Database } from '@sync/postgres';
+import type { DeltaBatch, GrantChange, ProjectedDelta, RemoteDelta, ScopeHead } from '@sync/protocol';
+
+interface ScopeState {
+  epoch: string;
+  sequence: number;
+  hash: string;
+  readonly live: Map<string, string>;
+  readonly counters: Map<string, number>;
+}
+
+/** What the ingest answers, for tests of hints. */
+export interface IngestedChange {
+  readonly kind: string;
+  readonly tenant_id: string | null;
+  readonly name: string;
+}
+
+/**
+ * Writes DELTAS as the projector does (sequences without gaps, digests, epochs) and applies them to a gateway's database through the
+ * same SQL function as the consumer.
+ */
+export class TestProjector {
+  readonly #scopes = new Map<string, ScopeState>();
+  #deltas: ProjectedDelta[] = [];
+  #grants: GrantChange[] = [];
+  readonly #touched = new Set<string>();
+  #revision = 0;
+
+  put(tenantId: string, scope: string, entityId: string, data: Record<string, unknown> = {}): this {
+    return this.#add(tenantId, scope, entityId, data);
+  }
+
+  delete(tenantId: string, scope: string, entityId: string): this {
+    return this.#add(tenantId, scope, entityId, null);
+  }
+
+  grant(tenantId: string, userId: string, scope: string, granted = true, sourceId = 'e1'): this {
+    this.#revision += 1;
+    const source = { sourceType: 'enrollment', sourceId, revision: this.#revision };
+    this.#grants.push({ tenantId, userId, scope, granted, ...source });
+    return this;
+  }
+
+  /** The projector's database was rebuilt: everything starts again under a new epoch. */
+  newEpoch(tenantId: string, scope: string, epoch: string): this {
+    this.#scopes.set(key(tenantId, scope), {
+      ...{ epoch, sequence: 0, hash: EMPTY_DIGEST },
+      live: new Map(),
+      counters: new Map(),
+    });
+    return this;
+  }
+
+  digest(tenantId: string, scope: string): { count: number; hash: string } {
+    const { live, hash } = this.#state(tenantId, scope);
+    return { count: live.size, hash };
+  }
+
+  /** What was projected since the last time, as one message. */
+  message(): string {
+    const scopes: ScopeHead[] = [...this.#touched].map((text) => {
+      const [tenantId = '', scope = ''] = text.split('\0');
+      const { epoch, sequence, hash, live } = this.#state(tenantId, scope);
+      return { tenantId, scope, epoch, sequence: String(sequence), count: live.size, hash };
+    });
+    const batch: DeltaBatch = { origin: 'main', scopes, deltas: this.#deltas, grants: this.#grants };
+    this.#deltas = [];
+    this.#grants = [];
+    this.#touched.clear();
+    return JSON.stringify(batch);
+  }
+
+  /** Applies messages (default: what was projected since the last time) in one transaction. */
+  async ingest(
+    database: Pick<Database, 'transaction'>,
+    messages: readonly string[] = [this.message()],
+    partition = 0,
+  ): Promise<IngestedChange[]> {
+    return database.transaction((tx) =>
+      tx.call('ingest_deltas', 'SELECT * FROM ingest_deltas($1, $2)', [partition, `[${messages.join(',')}]`]),
+    );
+  }
+
+  #add(tenantId: string, scope: string, entityId: string, data: Record<string, unknown> | null): this {
+    const state = this.#state(tenantId, scope);
+    const counter = (state.counters.get(entityId) ?? 0) + 1;
+    state.counters.set(entityId, counter);
+    state.sequence += 1;
+    this.#revision += 1;
+    const clock = { 's:learning': counter };
+    const wire: RemoteDelta = {
+      ...{ entityType: 'note', entityId, op: data ? 'put' : 'delete', clock, schemaVersion: 1 },
+      committedAt: new Date().toISOString(),
+      data,
+    };
+    const before = state.live.get(entityId);
+    if (before !== undefined) state.hash = subtractFromDigest(state.hash, before);
+    state.live.delete(entityId);
+    if (data) {
+      const digest = createHash('sha256')
+        .update(entityDigestInput('note', entityId, clock))
+        .digest('hex');
+      state.hash = addToDigest(state.hash, digest);
+      state.live.set(entityId, digest);
+    }
+    this.#deltas.push({
+      ...{ tenantId, scope, sequence: String(state.sequence), entityType: 'note', entityId },
+      ...{ revision: this.#revision, deleted: data === null, fieldWrites: null, wire },
+    });
+    this.#touched.add(key(tenantId, scope));
+    return this;
+  }
+
+  #state(tenantId: string, scope: string): ScopeState {
+    const known = this.#scopes.get(key(tenantId, scope));
+    if (known) return known;
+    this.newEpoch(tenantId, scope, 'e1');
+    return this.#state(tenantId, scope);
+  }
+}
+
+function key(tenantId: string, scope: string): string {
+  return `${tenantId}\0${scope}`;
+}
