@@ -99,12 +99,15 @@ describe('a running stack', () => {
     expect(stack.pids['projector']).toBeGreaterThan(0);
   });
 
-  it('passes SIGSTOP and SIGCONT through', async () => {
+  it('passes SIGSTOP and SIGCONT through, and drains what is stopped', async () => {
     const pid = stack.pids['projector'];
     await stack.kill('projector', 'SIGSTOP');
     await stack.kill('projector', 'SIGCONT');
     expect(stack.pids['projector']).toBe(pid);
     expect((await environmentOf(stack, 'projector'))['HOST']).toBe('127.0.0.1');
+    await stack.kill('projector', 'SIGSTOP');
+    await stack.restart('projector');
+    expect(stack.pids['projector']).not.toBe(pid);
   });
 
   it('runs copies of a worker and takes them away again', async () => {

@@ -74,6 +74,7 @@ export class SupervisedProcess {
     this.#wanted = false;
     if (child === undefined) return;
     child.kill(signal);
+    child.kill('SIGCONT'); // a stopped process takes no signal but SIGKILL
     await exitOf(child);
   }
 
@@ -83,6 +84,7 @@ export class SupervisedProcess {
     const child = this.#child;
     if (child === undefined) return;
     child.kill('SIGTERM');
+    child.kill('SIGCONT');
     const timer = setTimeout(() => {
       this.#options.report(`${this.#options.name} did not drain within ${DRAIN_TIMEOUT_MS} ms: killed`);
       child.kill('SIGKILL');

@@ -130,6 +130,7 @@ class OwnServer implements RunningNats {
     this.#watchdog?.release();
     server.ref(); // it was let go of so as not to keep its starter alive; now its end is waited for
     server.kill(signal);
+    server.kill('SIGCONT'); // a stopped process takes no signal but SIGKILL
     const timer = setTimeout(() => server.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await exitOf(server);
     clearTimeout(timer);

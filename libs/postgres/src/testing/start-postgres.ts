@@ -138,6 +138,7 @@ class OwnServer implements RunningPostgres {
     this.#watchdog?.release();
     server.ref(); // it was let go of so as not to keep its starter alive; now its end is waited for
     server.kill(signal);
+    server.kill('SIGCONT'); // a stopped process takes no signal but SIGKILL
     await exitOf(server);
   }
 
@@ -148,8 +149,8 @@ class OwnServer implements RunningPostgres {
 
   async stop(): Promise<void> {
     const server = this.#process;
-    // SIGINT is Postgres' fast shutdown: open transactions are rolled back, the rest is written.
-    const stopped = this.kill('SIGINT');
+    // SIGINT is Postgres' fast shutdown, which writes everything to disk; data that is removed next need not be (SIGQUIT).
+    const stopped = this.kill(this.#options.dataDir === undefined ? 'SIGQUIT' : 'SIGINT');
     const inTime = await Promise.race([
       stopped.then(() => true),
       sleep(STOP_TIMEOUT_MS, false, { ref: false }),
