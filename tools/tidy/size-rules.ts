@@ -48,7 +48,7 @@ export const fileLength: Rule = {
 
 /**
  * Parameters of a constructor, where one options object counts as many as it has members that are not plain values: moving
- * nine collaborators into an object does not make them fewer.
+ * nine collaborators into an object does not make them fewer. Optional members are left out: it works without them.
  */
 export const constructorDependencies: Rule = sourceRule('constructor-dependencies', (_file, ast) =>
   [...walk(ast)].filter(ts.isConstructorDeclaration).flatMap((node) => {
@@ -62,7 +62,9 @@ export const constructorDependencies: Rule = sourceRule('constructor-dependencie
 function dependenciesOf(ast: ts.SourceFile, parameter: ts.ParameterDeclaration): number {
   const members = membersOf(ast, parameter.type);
   if (members === null) return 1;
-  return members.filter((member) => !ts.isPropertySignature(member) || !isPlainValue(member.type)).length;
+  return members.filter(
+    (member) => !member.questionToken && !(ts.isPropertySignature(member) && isPlainValue(member.type)),
+  ).length;
 }
 
 /** Members of an inline object type, or of an interface or type alias of the same file; null for anything else. */
