@@ -61,9 +61,10 @@ export const constructorDependencies: Rule = sourceRule('constructor-dependencie
 
 function dependenciesOf(ast: ts.SourceFile, parameter: ts.ParameterDeclaration): number {
   const members = membersOf(ast, parameter.type);
-  if (members === null) return 1;
+  // An interface with methods is one collaborator, described beside its user.
+  if (members === null || members.some(ts.isMethodSignature)) return 1;
   return members.filter(
-    (member) => !member.questionToken && !(ts.isPropertySignature(member) && isPlainValue(member.type)),
+    (member) => ts.isPropertySignature(member) && !member.questionToken && !isPlainValue(member.type),
   ).length;
 }
 

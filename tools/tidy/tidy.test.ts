@@ -63,8 +63,10 @@ const CASES: readonly Case[] = [
       'a.ts': [
         'class Seven { constructor(a: A, b: A, c: A, d: A, e: A, f: A, g: A) {} }',
         'class Six { constructor(a: A, b: A, c: A, d: A, e: A, f: A) {} }',
-        'interface Parts { a: A; b: A; c: A; d: A; e: A; f: A; run(): void; size: number; hook?: A }',
-        'interface Six { a: A; b: A; c: A; d: A; e: A; f: A; hook?: A; onEnd?(): void }',
+        'interface Parts { a: A; b: A; c: A; d: A; e: A; f: A; run: () => void; size: number; hook?: A }',
+        'interface Six { a: A; b: A; c: A; d: A; e: A; f: A; hook?: A }',
+        'interface Port { a(): A; b(): A; c(): A; d(): A; e(): A; f(): A; g(): A }',
+        'class UsesPort { constructor(port: Port) {} }',
         'class Hides { constructor(parts: Parts) {} }',
         'class Works { constructor(parts: Six) {} }',
         "interface Plain { a: A; b: number; c: string; d: 'x' | 'y'; e: boolean; f: readonly string[]; g: 1 }",
@@ -73,7 +75,7 @@ const CASES: readonly Case[] = [
         'class HidesBehindAlias { constructor(parts: Alias) {} }',
       ].join('\n'),
     },
-    found: ['a.ts:1', 'a.ts:5', 'a.ts:10'],
+    found: ['a.ts:1', 'a.ts:5', 'a.ts:12'],
   },
   {
     rule: 'assertion-per-test',
