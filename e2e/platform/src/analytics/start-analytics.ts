@@ -1,0 +1,44 @@
+import { Module } from '@nestjs/common';
+import { MessagingTables1700000000000, ensureStreams } from '@sync/messaging';
+import { STREAMS } from '@sync/protocol';
+import { type RunningService, runService } from '@sync/service-kit';
+import { layFoundation } from '../platform-foundation.ts';
+import type { AnalyticsConfig } from './config.ts';
+import { CreateAnalytics1764000000000 } from './database/create-analytics.ts';
+import { consumeSyncEvents } from './events/consume-sync-events.ts';
+import { forgetEvents } from './events/event-store.ts';
+import { DATABASE, EventsController } from './events/events.controller.ts';
+
+const NAME = 'analytics';
+const FORGET_EVERY_MS = 3_600_000;
+
+@Module({})
+class AnalyticsModule {}
+
+/** Stands where a company's analytics would: the sync firehose in a table of its own. */
+export async function startAnalytics(config: AnalyticsConfig): Promise<RunningService> {
+  const migrations = [MessagingTables1700000000000, CreateAnalytics1764000000000];
+  const foundation = await layFoundation(NAME, config, migrations);
+  const { logger, metrics, database, nats, readiness } = foundation;
+  await ensureStreams(nats, [STREAMS.SYNC_EVENTS]);
+  const consumer = consumeSyncEvents({ database, nats, logger });
+  consumer.start();
+  const forgetting = setInterval(() => {
+    forgetEvents(database, config.retentionHours).catch((error: unknown) => {
+      logger.warn({ err: error }, 'could not forget old events, next try in an hour');
+    });
+  }, FORGET_EVERY_MS);
+  return runService({
+    name: NAME,
+    module: {
+      module: AnalyticsModule,
+      controllers: [EventsController],
+      providers: [{ provide: DATABASE, useValue: database }],
+    },
+    config,
+    logger,
+    metrics,
+    readiness,
+    onDrain: [() => clearInterval(forgetting), () => consumer.stop(), () => foundation.close()],
+  });
+}

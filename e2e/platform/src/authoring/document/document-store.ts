@@ -1,0 +1,46 @@
+import type { EntityData, EntityStore } from '@sync/owner-sdk';
+
+/** A document as its handlers see it; `body` is the whole Yjs document as base64 of an update (v1). */
+export interface DocumentData {
+  readonly courseId: string;
+  readonly title: string;
+  readonly body: string;
+}
+
+/** The store of a service with columns of its own, instead of the SDK's ready-made one. */
+export const documentStore: EntityStore = {
+  async load(tx, tenantId, entityIds) {
+    const rows = await tx.call<{ entity_id: string; course_id: string; title: string; doc_snapshot: Buffer }>(
+      'load_documents',
+      `SELECT entity_id, course_id, title, doc_snapshot FROM document
+       WHERE tenant_id = $1 AND entity_id = ANY ($2::text[])`,
+      [tenantId, entityIds],
+    );
+    return new Map(
+      rows.map((row): [string, EntityData] => [
+        row.entity_id,
+        { courseId: row.course_id, title: row.title, body: row.doc_snapshot.toString('base64') },
+      ]),
+    );
+  },
+
+  async store(tx, tenantId, rows) {
+    const documents = rows.map(({ entityId, json }) => `{"id":"${entityId}","data":${json ?? 'null'}}`);
+    await tx.call(
+      'store_documents',
+      `WITH r AS (
+         SELECT id, data ->> 'courseId' AS course_id, data ->> 'title' AS title,
+                decode(data ->> 'body', 'base64') AS doc_snapshot
+         FROM json_to_recordset($2::json) AS r (id text, data json)
+       ), gone AS (
+         DELETE FROM document d USING r
+         WHERE d.tenant_id = $1 AND d.entity_id = r.id AND r.doc_snapshot IS NULL
+       )
+       INSERT INTO document (tenant_id, entity_id, course_id, title, doc_snapshot)
+       SELECT $1, id, course_id, title, doc_snapshot FROM r WHERE doc_snapshot IS NOT NULL ORDER BY id
+       ON CONFLICT (tenant_id, entity_id) DO UPDATE SET
+         course_id = excluded.course_id, title = excluded.title, doc_snapshot = excluded.doc_snapshot`,
+      [tenantId, `[${documents.join(',')}]`],
+    );
+  },
+};
