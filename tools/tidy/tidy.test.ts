@@ -75,7 +75,7 @@ const CASES: readonly Case[] = [
         'class HidesBehindAlias { constructor(parts: Alias) {} }',
       ].join('\n'),
     },
-    found: ['a.ts:1', 'a.ts:5', 'a.ts:12'],
+    found: ['a.ts:1', 'a.ts:7', 'a.ts:12'],
   },
   {
     rule: 'assertion-per-test',
