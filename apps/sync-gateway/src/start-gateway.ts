@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { runService, type RunningService } from '@sync/service-kit';
 import type { GatewayConfig } from './config.ts';
 import { wireAccess } from './wire-access.ts';
+import { wireAdmin } from './wire-admin.ts';
 import { type Foundation, PRODUCER, wireFoundation } from './wire-foundation.ts';
 import { wireReading } from './wire-reading.ts';
 import { wireWriting } from './wire-writing.ts';
@@ -23,7 +24,8 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
   const { config, logger, metrics, database, nats, relay } = foundation;
   const access = wireAccess(foundation);
   const reading = await wireReading(foundation, access);
-  const parts = [access, reading, wireWriting(foundation, reading)];
+  const writing = wireWriting(foundation, reading);
+  const parts = [access, reading, writing, wireAdmin(foundation, writing)];
 
   relay.start();
   for (const part of parts) await part.start?.();

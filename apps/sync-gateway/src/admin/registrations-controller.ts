@@ -1,0 +1,56 @@
+import { Controller, Get, Inject, Param, Put, Req, Res } from '@nestjs/common';
+import { SyncRegistration, validator } from '@sync/protocol';
+import { ProblemError } from '@sync/service-kit';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { answerValue } from '../edge/answer.ts';
+import { decodeBody } from '../edge/decode-body.ts';
+import { RegisterService } from '../registration/register-service.ts';
+import { Registry, type ServiceRegistration } from '../registration/registry.ts';
+
+const checkRegistration = validator(SyncRegistration);
+
+/** Registrations belong to services, not to tenants: every administrator sees all of them. */
+@Controller('admin/v1/registrations')
+export class RegistrationsController {
+  private readonly registry: Registry;
+  private readonly registerService: RegisterService;
+
+  constructor(
+    @Inject(Registry) registry: Registry,
+    @Inject(RegisterService) registerService: RegisterService,
+  ) {
+    this.registry = registry;
+    this.registerService = registerService;
+  }
+
+  @Get()
+  async list(@Res() reply: FastifyReply): Promise<void> {
+    await answerValue(reply, { registrations: this.registry.services });
+  }
+
+  @Get(':service')
+  async show(@Param('service') service: string, @Res() reply: FastifyReply): Promise<void> {
+    await answerValue(reply, { registration: this.find(service) });
+  }
+
+  @Put(':service')
+  async put(
+    @Param('service') service: string,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const registration = decodeBody(request, checkRegistration);
+    if (registration.service !== service) {
+      const fault = { path: '/service', message: `must be "${service}", as in the path` };
+      throw new ProblemError('registration_invalid', `${fault.path}: ${fault.message}`, { errors: [fault] });
+    }
+    await this.registerService.execute(registration);
+    await answerValue(reply, { registration: this.find(service) });
+  }
+
+  private find(service: string): ServiceRegistration {
+    const found = this.registry.services.find((registration) => registration.service === service);
+    if (!found) throw new ProblemError('not_found', `No service "${service}" is registered`);
+    return found;
+  }
+}

@@ -1,0 +1,73 @@
+import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
+import { Database } from '@sync/postgres';
+import { USER_ID_PATTERN } from '@sync/protocol';
+import { ProblemError } from '@sync/service-kit';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { adminOf } from '../access/caller.ts';
+import { answerValue } from '../edge/answer.ts';
+import { PageQuery } from './admin-queries.ts';
+import { decodeQuery } from './decode-query.ts';
+import { DEFAULT_PAGE } from './fleet-controller.ts';
+import { type PurgePosition, readHeldScopes, readMissingPurges } from './scopes-store.ts';
+
+const USER_ID = new RegExp(USER_ID_PATTERN);
+
+/** Who holds which scope, and which devices still hold one that they should not. */
+@Controller('admin/v1')
+export class ScopesController {
+  private readonly database: Database;
+
+  constructor(@Inject(Database) database: Database) {
+    this.database = database;
+  }
+
+  @Get('scopes/:user')
+  async scopes(
+    @Param('user') userId: string,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    if (!USER_ID.test(userId)) throw new ProblemError('not_found', `"${userId}" can be no user`);
+    const { tenantId } = adminOf(request);
+    const grants = await this.database.inTenant(tenantId, (tx) => readHeldScopes(tx, tenantId, userId));
+    await answerValue(reply, { userId, grants });
+  }
+
+  @Get('purges/missing')
+  async missingPurges(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { tenantId } = adminOf(request);
+    const { cursor, limit = DEFAULT_PAGE } = decodeQuery(PageQuery, request.query);
+    const after = cursor === undefined ? null : decodePosition(cursor);
+    const found = await this.database.inTenant(tenantId, (tx) =>
+      readMissingPurges(tx, tenantId, after, limit + 1),
+    );
+    const missing = found.slice(0, limit);
+    const last = missing.at(-1);
+    const next =
+      found.length > limit && last ? encodePosition([last.userId, last.deviceId, last.scope]) : null;
+    await answerValue(reply, { missing, next });
+  }
+}
+
+function encodePosition(position: PurgePosition): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
+}
+
+/** Not secret and not signed: whatever it says, the page holds only rows of the administrator's tenant. */
+function decodePosition(cursor: string): PurgePosition {
+  try {
+    const position = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown;
+    if (
+      Array.isArray(position) &&
+      position.length === 3 &&
+      position.every((part) => typeof part === 'string')
+    ) {
+      return position as [string, string, string];
+    }
+  } catch {
+    // Answered below, like any other text that is not ours.
+  }
+  throw new ProblemError('schema_invalid', '/cursor: not a cursor of this list', {
+    errors: [{ path: '/cursor', message: 'not a cursor of this list' }],
+  });
+}
