@@ -1,7 +1,7 @@
 import type { Tx } from '@sync/postgres';
 import { appendToOutbox } from '@sync/messaging';
 import { canonicalClockJson, serviceReplica } from '@sync/vector-clock';
-import { packEvents, type EventDraft } from './domain-event-outbox.ts';
+import { orderKeyOf, packEvents, type EventDraft } from './domain-event-outbox.ts';
 import type { EntityData, EntityDefinition, ServerChange, StoredRow } from './entity-definition.ts';
 import { lockVersions, versionOf, type VersionRow } from './entity-version.ts';
 import { refuseData } from './push/decide-push.ts';
@@ -197,6 +197,7 @@ function draftOf(
     tenantId,
     entityType: made.change.entityType,
     entityId: made.change.entityId,
+    orderKey: orderKeyOf(made.definition, made.change.entityId, made.change.data),
     revision,
     schemaVersion: made.definition.schemaVersion,
     timeIso: nowIso,

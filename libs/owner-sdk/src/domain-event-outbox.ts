@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { parseScopeTemplate, renderScope, type JsonObject } from '@sync/domain';
 import { partitionOf, type OutboxRow } from '@sync/messaging';
 import { STREAMS, type DomainEvent } from '@sync/protocol';
+import type { EntityData, EntityDefinition } from './entity-definition.ts';
 
 /** A DomainEvent whose `data` is JSON text already, so that no entity is serialized twice. */
 export interface EventDraft {
   readonly tenantId: string;
   readonly entityType: string;
   readonly entityId: string;
+  /** Events of one tenant and key keep their order: the scope that the entity is shown in, see {@link orderKeyOf}. */
+  readonly orderKey: string;
   readonly revision: number;
   readonly schemaVersion: number;
   readonly timeIso: string;
@@ -60,8 +64,25 @@ export function domainEventJson(service: string, draft: EventDraft): string {
 }
 
 /**
- * Packs events into outbox rows: all events of an entity go to one partition and keep their order; a row ends at 200 events or
- * 512 KiB, whichever comes first.
+ * The order key of a change by the service itself: the entity's first scope, as its registration renders it. Partitions by scope and not
+ * by entity, because a device is shown what one push or one transaction wrote in the order in which it was written; by entity,
+ * a hundred appends arrived shuffled. An entity that changes its scope may be overtaken by its own later event, which is
+ * harmless: projection is by revision.
+ *
+ * @param data null after a deletion, whose scope is not known: then the entity is its own key
+ */
+export function orderKeyOf(definition: EntityDefinition, entityId: string, data: EntityData | null): string {
+  const own = `${definition.entityType}\0${entityId}`;
+  if (definition.projection.kind !== 'declarative' || data === null) return own;
+  const [first = ''] = definition.projection.scopes;
+  const template = parseScopeTemplate(first);
+  const ids = { entityType: definition.entityType, entityId };
+  return (template.ok ? renderScope(template.template, data as JsonObject, ids) : null) ?? own;
+}
+
+/**
+ * Packs events into outbox rows: all events of an order key go to one partition and keep their order; a row ends at 200 events
+ * or 512 KiB, whichever comes first.
  */
 export function packEvents(service: string, drafts: readonly EventDraft[]): OutboxRow[] {
   const open = new Map<number, { texts: string[]; bytes: number }>();
@@ -70,8 +91,7 @@ export function packEvents(service: string, drafts: readonly EventDraft[]): Outb
     rows.push({ stream: STREAM.name, partition, payload: `[${texts.join(',')}]` });
   };
   for (const draft of drafts) {
-    const key = `${draft.tenantId}\0${draft.entityType}\0${draft.entityId}`;
-    const partition = partitionOf(key, STREAM.partitions);
+    const partition = partitionOf(`${draft.tenantId}\0${draft.orderKey}`, STREAM.partitions);
     const text = domainEventJson(service, draft);
     const bytes = Buffer.byteLength(text) + 1;
     let message = open.get(partition);

@@ -207,6 +207,7 @@ class PushDecider {
       tenantId: this.#state.tenantId,
       entityType: this.#definition.entityType,
       entityId,
+      orderKey: mutation.scope,
       revision,
       schemaVersion: this.#definition.schemaVersion,
       timeIso: this.#state.nowIso,
