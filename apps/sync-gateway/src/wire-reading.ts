@@ -45,9 +45,14 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     isConnected: (device): boolean => waiting.has(device) || sockets.isConnected(device),
     onEvents,
   });
+  const slowSockets = metrics.counter(
+    'sync_slow_sockets_total',
+    'Sockets closed because their clients do not read.',
+  );
   const sockets: LiveSockets = new LiveSockets({
     ...{ tickets, bindings: access.bindings, database, deviceSeen, logger },
     maxSockets: config.maxSockets,
+    onSlow: () => slowSockets.inc(),
   });
   const sweep = new SweepChanges({
     ...{ database, memory, hints, logger },

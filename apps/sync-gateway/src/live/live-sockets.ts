@@ -18,6 +18,8 @@ export interface LiveSocketsOptions {
   readonly database: Pick<Database, 'call'>;
   readonly deviceSeen: RecordDeviceSeen;
   readonly maxSockets: number;
+  /** Told each time a socket is closed because its client does not read. */
+  readonly onSlow: () => void;
   readonly logger: Logger;
 }
 
@@ -39,7 +41,7 @@ export class LiveSockets {
   readonly #options: LiveSocketsOptions;
   readonly #server: Server<typeof DeviceSocket>;
   readonly #users = new SocketUsers();
-  readonly #notices = new SendNotices();
+  readonly #notices: SendNotices;
   readonly #pingSlots: Set<DeviceSocket>[] = Array.from({ length: PING_SECONDS }, () => new Set());
   readonly #toReload = new Map<string, UserKey>();
   readonly #arriving = new Map<DeviceSocket, Set<string>>();
@@ -50,6 +52,7 @@ export class LiveSockets {
 
   constructor(options: LiveSocketsOptions) {
     this.#options = options;
+    this.#notices = new SendNotices(options.onSlow);
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: false,

@@ -8,8 +8,14 @@ const MAX_BUFFERED_BYTES = 65_536;
  * all sockets. A socket whose client does not read is closed: its notices would pile up here, and it pulls when it comes back.
  */
 export class SendNotices {
+  readonly #onSlow: () => void;
   #due = new Map<DeviceSocket, Set<string>>();
   #timer: NodeJS.Timeout | undefined;
+
+  /** @param onSlow told each time a socket is closed because its client does not read */
+  constructor(onSlow: () => void) {
+    this.#onSlow = onSlow;
+  }
 
   add(socket: DeviceSocket, scope: string): void {
     const scopes = this.#due.get(socket) ?? new Set();
@@ -33,8 +39,12 @@ export class SendNotices {
     this.#due = new Map();
     for (const [socket, scopes] of due) {
       if (socket.readyState !== socket.OPEN) continue;
-      if (socket.bufferedAmount > MAX_BUFFERED_BYTES) socket.close(CLOSE.tooSlow, 'notices are not read');
-      else socket.send(JSON.stringify({ scopes: [...scopes].sort() }));
+      if (socket.bufferedAmount <= MAX_BUFFERED_BYTES) {
+        socket.send(JSON.stringify({ scopes: [...scopes].sort() }));
+        continue;
+      }
+      socket.close(CLOSE.tooSlow, 'notices are not read');
+      this.#onSlow();
     }
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
