@@ -70,7 +70,8 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     return stopping;
   };
   exitOnSignals(logger, stop);
-  logger.info({ event: 'ready', url, pid: process.pid }, `${options.name} is ready`);
+  // Whoever started the process waits for this line, whatever level it asked for.
+  logger.child({}, { level: 'info' }).info({ event: 'ready', url, pid: process.pid }, `${options.name} is ready`);
   return { url, app, stop };
 }
 
