@@ -55,6 +55,7 @@ export class ServiceRegistration {
   #timer: NodeJS.Timeout | undefined;
   #attempt: Promise<void> | undefined;
   #failures = 0;
+  #accepted = false;
   #stopped = false;
 
   constructor(
@@ -101,12 +102,14 @@ export class ServiceRegistration {
     const { service } = this.#registration;
     try {
       await this.#ask();
-      if (this.#failures > 0) this.#logger.info({ service }, 'the registration is accepted');
+      if (!this.#accepted) this.#logger.info({ service }, 'the registration is accepted');
+      this.#accepted = true;
       this.#failures = 0;
       this.#metrics.registered(true);
       this.#schedule(REPEAT_MS);
     } catch (error) {
       this.#failures += 1;
+      this.#accepted = false;
       this.#metrics.registered(false);
       const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), LAST_RETRY_MS);
       if (!this.#stopped) this.#report(error, delayMs);

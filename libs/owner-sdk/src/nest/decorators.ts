@@ -15,10 +15,11 @@ export const HANDLER = Symbol('sync:push-handler');
 export const LOADER = Symbol('sync:load-entities');
 export const STORER = Symbol('sync:store-entities');
 
-type MethodDecoratorOf<F> = (
+/** Generic, so that a method may take fewer parameters than it is given. */
+type MethodDecoratorOf<F> = <M extends F>(
   target: object,
   key: string | symbol,
-  descriptor: TypedPropertyDescriptor<F>,
+  descriptor: TypedPropertyDescriptor<M>,
 ) => void;
 
 const mark = (role: symbol) => (): ((target: object, key: string | symbol) => void) => (target, key) => {
