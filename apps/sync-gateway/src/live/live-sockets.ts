@@ -27,6 +27,8 @@ const SOCKETS_PER_DEVICE = 4;
 const PING_SECONDS = 30;
 /** Every so many pings a device's binding is verified again, in case its revocation notice never came. */
 const PINGS_PER_VERIFICATION = 10;
+const VERIFIED_AT_ONCE = 32;
+const VERIFY_AGAIN_MS = 250;
 /** Clients have nothing to say here. */
 const MAX_MESSAGE_BYTES = 1_024;
 
@@ -45,6 +47,8 @@ export class LiveSockets {
   readonly #pingSlots: Set<DeviceSocket>[] = Array.from({ length: PING_SECONDS }, () => new Set());
   readonly #toReload = new Map<string, UserKey>();
   readonly #arriving = new Map<DeviceSocket, Set<string>>();
+  /** Counts rounds of verification: a newer one replaces an older. */
+  #verification = 0;
   #second = 0;
   #size = 0;
   #pingTimer: NodeJS.Timeout | undefined;
@@ -72,6 +76,7 @@ export class LiveSockets {
 
   /** Closes all sockets; their clients come back, to another replica. */
   drain(): void {
+    this.#verification += 1;
     clearInterval(this.#pingTimer);
     this.#notices.stop();
     for (const socket of this.#allSockets()) socket.close(CLOSE.goingAway, 'this replica is stopping');
@@ -123,9 +128,25 @@ export class LiveSockets {
     }
   }
 
-  /** Verifies every connected device, a few at a time. */
+  /**
+   * Verifies every connected device, a few at a time, and goes on until each has an answer: after a lost connection the identity service may
+   * come back later than we do.
+   */
   async verifyAll(): Promise<void> {
-    for (const socket of [...this.#allSockets()]) await this.#verify(socket);
+    const round = (this.#verification += 1);
+    let left = [...this.#allSockets()];
+    while (left.length > 0 && round === this.#verification) {
+      const unanswered: DeviceSocket[] = [];
+      for (let at = 0; at < left.length; at += VERIFIED_AT_ONCE) {
+        await Promise.all(
+          left.slice(at, at + VERIFIED_AT_ONCE).map(async (socket) => {
+            if (!(await this.#verify(socket))) unanswered.push(socket);
+          }),
+        );
+      }
+      left = unanswered.filter((socket) => socket.readyState === socket.OPEN);
+      if (left.length > 0) await new Promise((resolve) => setTimeout(resolve, VERIFY_AGAIN_MS).unref());
+    }
   }
 
   async #admit(socket: DeviceSocket, ticket: string): Promise<void> {
@@ -192,15 +213,18 @@ export class LiveSockets {
     }
   }
 
-  async #verify(socket: DeviceSocket): Promise<void> {
+  /** @returns false when the identity service did not answer; a device that was bound stays connected meanwhile */
+  async #verify(socket: DeviceSocket): Promise<boolean> {
     const { device } = socket;
-    if (!device) return;
+    if (!device) return true;
     try {
       const { status } = await this.#options.bindings.find(device);
       if (status !== 'bound') socket.close(CLOSE.deviceRevoked, 'device_revoked');
+      return true;
     } catch {
-      // The identity service is away: a device that was bound stays connected, and is asked about with a later ping.
+      // Asked about with a later ping at the latest.
       socket.pings = PINGS_PER_VERIFICATION - 1;
+      return false;
     }
   }
 

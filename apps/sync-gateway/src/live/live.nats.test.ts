@@ -191,7 +191,7 @@ describe('a live socket', () => {
     const device = await rig.device();
     const client = await connected(device);
     client.socket.pause();
-    const names = Array.from({ length: 400 }, (_each, at) => `course:${'x'.repeat(100)}${at}`);
+    const names = Array.from({ length: 800 }, (_each, at) => `course:${'x'.repeat(110)}${at}`);
     for (const name of names) rig.projector.grant('t1', device.userId, name);
     await rig.ingest();
     hint({ users: [{ tenantId: 't1', userId: device.userId }] });
