@@ -55,7 +55,7 @@ export function prepareMutation(
   moment: PushMoment,
   suspicious: boolean,
 ): Prepared {
-  const canonical = canonicalPayload(raw as Readonly<Record<string, unknown>>);
+  const canonical = canonicalPayload(raw);
   const identity = { mutationId: raw.mutationId, hash: canonical.hash };
   const read = readElement(raw, canonical.text, moment, suspicious);
   if (!('code' in read))

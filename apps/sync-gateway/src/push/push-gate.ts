@@ -33,7 +33,10 @@ export class PushGate {
   async run<T>({ tenantId, deviceId }: Author, work: () => Promise<T>): Promise<T> {
     // Neither part can hold a space.
     const device = `${tenantId} ${deviceId}`;
-    await this.#turn(device);
+    // Without a running one there is no await: two that come at once must not both find nobody.
+    for (let running = this.#devices.get(device); running; running = this.#devices.get(device)) {
+      await this.#wait(running);
+    }
     if (this.#inFlight >= this.#limits.inFlight) {
       this.#metrics.refused.inc({ reason: 'replica_busy' });
       throw new ProblemError('unavailable', 'Too many pushes at once', { headers: { 'retry-after': '1' } });
@@ -51,9 +54,7 @@ export class PushGate {
     }
   }
 
-  async #turn(device: string): Promise<void> {
-    const running = this.#devices.get(device);
-    if (!running) return;
+  async #wait(running: { readonly end: Promise<void>; taken: boolean }): Promise<void> {
     if (!running.taken) {
       running.taken = true;
       if (await endsWithin(running.end, this.#limits.waitMs)) return;

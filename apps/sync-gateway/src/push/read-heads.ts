@@ -47,7 +47,8 @@ export class ReadHeads {
   ): Promise<Map<Work, EntityHead>> {
     const found = new Map<Work, EntityHead>();
     let missing = wanted;
-    for (const untilMs = Date.now() + limitMs; missing.length > 0; await sleep(STEP_MS)) {
+    const untilMs = Date.now() + limitMs;
+    for (;;) {
       const heads = await this.read(
         author,
         missing.map(({ work }) => work.mutation),
@@ -58,8 +59,8 @@ export class ReadHeads {
         found.set(work, head);
         return false;
       });
-      if (Date.now() + STEP_MS > untilMs) break;
+      if (missing.length === 0 || Date.now() + STEP_MS > untilMs) return found;
+      await sleep(STEP_MS);
     }
-    return found;
   }
 }

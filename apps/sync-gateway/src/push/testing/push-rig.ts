@@ -90,7 +90,7 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
   const owner = new TestOwner(nats, test.database, TYPES);
   owner.start();
   await nats.flush();
-  const parts = wire(test, nats, options.ownerTimeoutMs ?? 300);
+  const parts = wire(test, nats, options.ownerTimeoutMs ?? 3_000);
   return {
     test,
     nats,
