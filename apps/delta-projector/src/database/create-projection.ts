@@ -40,6 +40,7 @@ CREATE TABLE dead_letter (
   revision bigint,
   code text NOT NULL,
   cause text NOT NULL,
+  holds boolean NOT NULL,
   event text NOT NULL,
   event_hash text NOT NULL,
   attempts integer NOT NULL DEFAULT 1,
@@ -97,6 +98,7 @@ CREATE TABLE backfill_progress (
   cursor text,
   done boolean NOT NULL,
   entities bigint NOT NULL DEFAULT 0,
+  run integer NOT NULL DEFAULT 1,
   started_at timestamptz NOT NULL,
   finished_at timestamptz
 );
@@ -113,9 +115,9 @@ const TENANT_TABLES = ['entity_head', 'scope_head', 'dead_letter', 'quarantine',
  *   not hex text, so that one UPDATE can add to it; everything else about it is in `libs/domain`.
  * - `dead_letter`, `quarantine`: events that could not be projected, and the entities whose later events wait behind them.
  *   `event` is JSON text as it came (`text`, because `jsonb` refuses some of what makes an event poison). `event_hash` makes a
- *   second delivery of a plain event count as another attempt instead of another letter.
+ *   second delivery of a plain event count as another attempt instead of another letter. `holds`: its entity waits for it.
  * - `unreadable_event`: what does not even name its tenant; nobody's data, so it has no tenant and no row level security.
- * - `known_tenant`: for jobs that visit all tenants; everything they read then happens inside \`app.tenant\`.
+ * - `known_tenant`: for jobs that visit all tenants; everything they read then happens inside `app.tenant`.
  * - `snapshot_seen`: which entities the running reconciliation has met; what it has not met is gone at the owner.
  * - `registration_copy`, `backfill_progress`: see `registry/` and `backfill/`.
  *

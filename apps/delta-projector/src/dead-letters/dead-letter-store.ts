@@ -32,7 +32,7 @@ export async function recordRefusals(tx: Tx, refusals: readonly Refusal[], now: 
   for (const { incoming, outcome } of refusals) {
     const { identity, text, producer } = incoming;
     const eventHash = hash('sha256', text, 'hex');
-    const cause = outcome.cause.toWellFormed().replaceAll('\u0000', '\uFFFD').slice(0, MAX_CAUSE_LENGTH);
+    const cause = storableCause(outcome.cause);
     if (identity.tenantId === null) {
       unreadable.set(eventHash, [producer, outcome.code, cause, text, eventHash]);
       continue;
@@ -57,6 +57,11 @@ export async function recordRefusals(tx: Tx, refusals: readonly Refusal[], now: 
     await tx.call('record_dead_letters', 'SELECT record_dead_letters($1, $2)', [json, now]);
   }
   if (unreadable.size > 0) await recordUnreadable(tx, [...unreadable.values()], now);
+}
+
+/** A cause may quote the event: cut, and without what no `text` column takes. */
+export function storableCause(cause: string): string {
+  return cause.slice(0, MAX_CAUSE_LENGTH).toWellFormed().replaceAll('\u0000', '\uFFFD');
 }
 
 async function recordUnreadable(tx: Tx, rows: readonly (readonly string[])[], now: Date): Promise<void> {

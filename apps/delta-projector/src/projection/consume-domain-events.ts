@@ -32,12 +32,19 @@ export class ConsumeDomainEvents {
     this.#metrics = metrics;
   }
 
-  /** @throws whatever should make the batch come again */
-  async handle(tx: Tx, batch: Batch): Promise<void> {
+  /**
+   * @param concerns says of each event whether it is meant for us; all are in a stream of ours
+   * @throws whatever should make the batch come again
+   */
+  async handle(
+    tx: Tx,
+    batch: Batch,
+    concerns: (event: IncomingEvent) => boolean = () => true,
+  ): Promise<void> {
     const startedAtMs = Date.now();
-    const incoming = batch.messages.flatMap(({ payload, headers }) =>
-      incomingEvents(batch.producer, payload, headers),
-    );
+    const incoming = batch.messages
+      .flatMap(({ payload, headers }) => incomingEvents(batch.producer, payload, headers))
+      .filter(concerns);
     const lane = `${batch.stream} ${batch.partition} ${batch.producer}`;
     const outcomes = this.#careful.has(lane)
       ? await this.#projectOneByOne(tx, incoming)
@@ -46,12 +53,16 @@ export class ConsumeDomainEvents {
     this.#consumed.set(batch, { startedAtMs, incoming, outcomes });
   }
 
-  /** Counts what was committed; a batch that rolled back is counted only when it comes again. */
-  committed(batch: Batch): void {
+  /**
+   * Counts what was committed; a batch that rolled back is counted only when it comes again.
+   * @returns the entity types whose events the batch has brought
+   */
+  committed(batch: Batch): ReadonlySet<string> {
     const consumed = this.#consumed.get(batch);
-    if (consumed === undefined) return;
+    if (consumed === undefined) return new Set();
     this.#metrics.observeBatch(consumed.incoming, consumed.outcomes);
     this.#metrics.batchSeconds.observe((Date.now() - consumed.startedAtMs) / 1000);
+    return new Set(consumed.incoming.flatMap(({ identity }) => identity.entityType ?? []));
   }
 
   async #projectAtOnce(

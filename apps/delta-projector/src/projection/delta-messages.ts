@@ -99,6 +99,7 @@ class DeltaPacker {
       digest = modulo(digest + delta.digest);
     }
     const json = headJson();
+    if (deltas.length === 0 && this.#bytes + json.length > MAX_MESSAGE_BYTES) this.#close();
     this.#scopes.push(json);
     this.#bytes += json.length + 1;
   }
@@ -111,7 +112,7 @@ class DeltaPacker {
   }
 
   end(): readonly OutboxRow[] {
-    if (this.#deltas.length + this.#grants.length > 0) this.#close();
+    if (this.#scopes.length + this.#deltas.length + this.#grants.length > 0) this.#close();
     return this.#rows;
   }
 

@@ -88,24 +88,19 @@ export async function saveProjection(
   tx: Pick<Tx, 'call'>,
   changes: readonly RenderedChange[],
   scopes: readonly ScopeChange[],
-  { epoch, now }: { readonly epoch: string; readonly now: Date },
+  epoch: string,
 ): Promise<ReadonlyMap<string, ScopePosition>> {
   const inserted = changes.filter(({ change }) => change.before === null);
   const updated = changes.filter(({ change }) => change.before !== null);
   const scopeTexts = scopes.map(({ tenantId, scope, deltas, count, digest }) =>
     JSON.stringify({ t: tenantId, s: scope, deltas: deltas.length, count, digest: String(digest) }),
   );
-  const rows = await tx.call<ScopeRow>(
-    'save_projection',
-    'SELECT * FROM save_projection($1, $2, $3, $4, $5)',
-    [
-      jsonArray(inserted.map(({ headJson }) => headJson)),
-      jsonArray(updated.map(({ headJson }) => headJson)),
-      jsonArray(scopeTexts),
-      epoch,
-      now,
-    ],
-  );
+  const rows = await tx.call<ScopeRow>('save_projection', 'SELECT * FROM save_projection($1, $2, $3, $4)', [
+    jsonArray(inserted.map(({ headJson }) => headJson)),
+    jsonArray(updated.map(({ headJson }) => headJson)),
+    jsonArray(scopeTexts),
+    epoch,
+  ]);
   return new Map(
     rows.map(({ tenant_id: tenantId, scope, epoch: current, sequence, live_count: count, digest }) => [
       scopeKey(tenantId, scope),

@@ -45,17 +45,12 @@ export class ProjectEvents {
   readonly #types: EntityTypes;
   readonly #remote: RemoteProjector;
   readonly #origin: string;
-  readonly #now: () => Date;
 
-  constructor(
-    types: EntityTypes,
-    remote: RemoteProjector,
-    options: { readonly origin: string; readonly now?: () => Date },
-  ) {
+  /** @param origin the name of this region in positions */
+  constructor(types: EntityTypes, remote: RemoteProjector, origin: string) {
     this.#types = types;
     this.#remote = remote;
-    this.#origin = options.origin;
-    this.#now = options.now ?? (() => new Date());
+    this.#origin = origin;
   }
 
   /**
@@ -149,30 +144,28 @@ export class ProjectEvents {
       for (const [at, place] of asked.entries()) {
         const answer = typeof answered === 'string' ? undefined : answered[at];
         if (answer !== undefined) answers.set(place, answer);
-        // Nothing is wrong with the entity: a later event may go ahead of this one, which then is stale.
         else
-          outcomes[place] = {
-            kind: 'refused',
-            code: 'projector_unavailable',
-            cause: String(answered),
-            holds: false,
-          };
+          outcomes[place] = unanswered(typeof answered === 'string' ? answered : 'No answer for this entity');
       }
     }
     return answers;
   }
 
   async #save(tx: Tx, changes: readonly RenderedChange[]): Promise<void> {
-    const now = this.#now();
     const scopes = scopeChanges(changes);
     const epoch = randomBytes(8).toString('hex');
-    const positions = await saveProjection(tx, changes, scopes, { epoch, now });
+    const positions = await saveProjection(tx, changes, scopes, epoch);
     const grants = grantChanges(changes);
     await appendToOutbox(tx, [
       ...deltaMessages(this.#origin, scopes, positions, grants),
-      ...syncEventMessages(scopes, positions, grants, now),
+      ...syncEventMessages(scopes, positions, grants, new Date()),
     ]);
   }
+}
+
+/** Nothing is wrong with the entity: a later event may go ahead of this one, which then is stale. */
+function unanswered(cause: string): EventOutcome {
+  return { kind: 'refused', code: 'projector_unavailable', cause, holds: false };
 }
 
 /** What follows a faulty event of its entity in the same batch waits behind it, as what follows in later batches does. */

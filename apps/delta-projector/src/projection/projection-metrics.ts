@@ -11,6 +11,7 @@ export class ProjectionMetrics {
   readonly #events;
   readonly #lagSeconds;
   readonly #deadLetters;
+  readonly #backfilled;
 
   constructor(metrics: Metrics) {
     this.#events = metrics.counter('sync_projection_events_total', 'Events, by what became of them.', [
@@ -26,6 +27,9 @@ export class ProjectionMetrics {
     this.#deadLetters = metrics.counter('sync_dead_letters_total', 'Events that could not be projected.', [
       'code',
     ]);
+    this.#backfilled = metrics.counter('sync_backfill_entities_total', 'Entities read from snapshots.', [
+      'entity_type',
+    ]);
   }
 
   /** Counts a batch of live events after its commit. */
@@ -37,6 +41,12 @@ export class ProjectionMetrics {
       if (outcome.kind !== 'changed' || read?.kind !== 'readable') continue;
       this.#lagSeconds.observe(Math.max(0, now - read.timeMs) / 1000);
     }
+  }
+
+  /** Counts a page of a snapshot after its commit. */
+  countBackfill(entityType: string, outcomes: readonly EventOutcome[]): void {
+    this.#backfilled.inc({ entity_type: entityType }, outcomes.length);
+    this.countOutcomes(outcomes);
   }
 
   /** Counts events whose time says nothing about lag: of a snapshot, or replayed. */

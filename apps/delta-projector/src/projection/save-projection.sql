@@ -8,7 +8,7 @@
 -- p_scopes: per scope the number of its deltas, the change of its live count and of its digest. Returned: the scopes after the batch, so
 -- that its deltas got the positions (sequence - deltas, sequence].
 CREATE OR REPLACE FUNCTION save_projection(
-  p_inserted json, p_updated json, p_scopes json, p_epoch text, p_now timestamptz
+  p_inserted json, p_updated json, p_scopes json, p_epoch text
 ) RETURNS TABLE (tenant_id text, scope text, epoch text, sequence bigint, live_count bigint, digest text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -18,7 +18,7 @@ BEGIN
   IF p_inserted IS NOT NULL THEN
     INSERT INTO entity_head (tenant_id, entity_type, entity_id, revision, schema_version, deleted, clock, last_data, scopes,
                              grants, field_writes, committed_at, projected_at)
-      SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n.grants, n.writes, n.committed, p_now
+      SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n.grants, n.writes, n.committed, now()
       FROM json_to_recordset(p_inserted) AS n (
         t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json, data json, scopes text[],
         grants json, writes json, committed timestamptz)
@@ -33,7 +33,7 @@ BEGIN
   IF p_updated IS NOT NULL THEN
     UPDATE entity_head h SET
       revision = n.revision, schema_version = n.schema, deleted = n.deleted, clock = n.clock, last_data = n.data,
-      scopes = n.scopes, grants = n.grants, field_writes = n.writes, committed_at = n.committed, projected_at = p_now
+      scopes = n.scopes, grants = n.grants, field_writes = n.writes, committed_at = n.committed, projected_at = now()
       FROM json_to_recordset(p_updated) AS n (
         t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json, data json, scopes text[],
         grants json, writes json, committed timestamptz)

@@ -30,7 +30,7 @@ export class ProjectorRig {
     this.test = test;
     this.nats = nats;
     this.types = types;
-    this.projection = new ProjectEvents(types, new RemoteProjector(nats), { origin: 'main' });
+    this.projection = new ProjectEvents(types, new RemoteProjector(nats), 'main');
   }
 
   static async open(registrations?: readonly RegisteredEntityType[]): Promise<ProjectorRig> {

@@ -1,0 +1,50 @@
+import { connectNats, ensureStreams, OutboxRelay, type MessagingMetrics } from '@sync/messaging';
+import { Database, migrate } from '@sync/postgres';
+import { STREAMS } from '@sync/protocol';
+import { createLogger, Metrics, type Logger } from '@sync/service-kit';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { ProjectorConfig } from './config.ts';
+import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
+import { messagingMetrics } from './messaging-metrics.ts';
+
+/** What everything else stands on, connected and migrated. */
+export interface Foundation {
+  readonly config: ProjectorConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly hopMetrics: MessagingMetrics;
+  readonly database: Database;
+  readonly nats: NatsConnection;
+  readonly relay: OutboxRelay;
+}
+
+/** The projector's name: of its consumer, its outbox, its database connections. */
+export const NAME = 'delta-projector';
+
+/**
+ * Migrates (when the owner's URL is given), connects to Postgres and NATS, makes sure of the streams, and creates the relay.
+ * @throws when Postgres refuses; NATS is waited for
+ */
+export async function wireFoundation(config: ProjectorConfig): Promise<Foundation> {
+  const logger = createLogger({ service: NAME, level: config.logLevel });
+  const metrics = new Metrics(NAME);
+  if (config.databaseOwnerUrl !== '') {
+    await migrate({ ownerUrl: config.databaseOwnerUrl, migrations: MIGRATIONS, repeatables: REPEATABLES });
+  }
+  const { databaseUrl: url, databasePoolSize: poolSize } = config;
+  const [database, nats] = await Promise.all([
+    Database.connect({ url, applicationName: NAME, poolSize, logger }),
+    connectNats({ url: config.natsUrl, name: NAME, logger }),
+  ]);
+  await ensureStreams(nats, Object.values(STREAMS));
+  const hopMetrics = messagingMetrics(metrics);
+  const relay = new OutboxRelay({
+    database,
+    nats,
+    producer: NAME,
+    streams: [STREAMS.DELTAS, STREAMS.SYNC_EVENTS],
+    logger,
+    metrics: hopMetrics,
+  });
+  return { config, logger, metrics, hopMetrics, database, nats, relay };
+}

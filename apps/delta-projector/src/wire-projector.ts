@@ -1,0 +1,114 @@
+import { PartitionedConsumer } from '@sync/messaging';
+import { PLAIN_PARTITION, STREAMS } from '@sync/protocol';
+import { requestRun } from './backfill/backfill-store.ts';
+import { BackfillType } from './backfill/backfill-type.ts';
+import { BackfillWorker } from './backfill/backfill-worker.ts';
+import { ConsumeDomainEvents } from './projection/consume-domain-events.ts';
+import { ForeignSubjects } from './projection/foreign-subjects.ts';
+import { ProjectEvents } from './projection/project-events.ts';
+import { ProjectionMetrics } from './projection/projection-metrics.ts';
+import { RemoteProjector } from './projection/remote-projector.ts';
+import { Registry } from './registry/registry.ts';
+import { NAME, type Foundation } from './wire-foundation.ts';
+
+/** What projects: registry, consumers and backfill, and what operations need of them. */
+export interface Projector {
+  readonly registry: Registry;
+  readonly projection: ProjectEvents;
+  readonly projectionMetrics: ProjectionMetrics;
+  readonly backfillWorker: BackfillWorker;
+  readonly consumer: PartitionedConsumer;
+  start(): Promise<void>;
+  /** Finishes what is in hand and gives all leases back. */
+  stop(): Promise<void>;
+}
+
+/** Builds the projection of events, live and from snapshots. */
+export function wireProjector(foundation: Foundation): Projector {
+  const { config, logger, database, nats, relay, metrics } = foundation;
+  const projectionMetrics = new ProjectionMetrics(metrics);
+  const registry = new Registry({
+    database,
+    nats,
+    logger,
+    onChanged: () => {
+      backfillWorker.look();
+      foreign.follow();
+    },
+  });
+  const types = (): ReturnType<Registry['all']> => registry.all();
+  const projection = new ProjectEvents(registry, new RemoteProjector(nats), config.origin);
+  const consume = new ConsumeDomainEvents(projection, projectionMetrics);
+  const backfill = new BackfillType(database, nats, projection, (entityType, outcomes) => {
+    projectionMetrics.countBackfill(entityType, outcomes);
+    relay.kick();
+  });
+  const reconcileMs = config.reconcileIntervalS * 1000;
+  const backfillWorker = new BackfillWorker({ database, backfill, types, logger, reconcileMs });
+  const onForeignCommit = (entityTypes: ReadonlySet<string>): void => {
+    relay.kick();
+    backfillWorker.notePlain(entityTypes);
+  };
+  const foreign = new ForeignSubjects({
+    database,
+    nats,
+    consume,
+    logger,
+    types,
+    onCommitted: onForeignCommit,
+  });
+  const consumer = consumeWith(foundation, registry, consume, backfillWorker);
+  return {
+    registry,
+    projection,
+    projectionMetrics,
+    backfillWorker,
+    consumer,
+    start: async () => {
+      await registry.start();
+      consumer.start();
+      foreign.follow();
+      backfillWorker.start();
+    },
+    stop: async () => {
+      await Promise.all([foreign.stop(), backfillWorker.stop()]);
+      await consumer.stop();
+      await registry.stop();
+    },
+  };
+}
+
+/** The consumer of DOMAIN_EVENTS. */
+function consumeWith(
+  { database, nats, logger, hopMetrics, relay }: Foundation,
+  registry: Registry,
+  consume: ConsumeDomainEvents,
+  backfillWorker: BackfillWorker,
+): PartitionedConsumer {
+  return new PartitionedConsumer({
+    database,
+    nats,
+    stream: STREAMS.DOMAIN_EVENTS,
+    consumer: NAME,
+    plain: true,
+    logger,
+    metrics: hopMetrics,
+    handle: (tx, batch) => consume.handle(tx, batch),
+    afterCommit: (batch) => {
+      const entityTypes = consume.committed(batch);
+      if (batch.partition === PLAIN_PARTITION) backfillWorker.notePlain(entityTypes);
+      relay.kick();
+    },
+    // What was pruned is known to its owner alone: all it has is read again.
+    onPruned: async ({ producer }) => {
+      await registry.refresh();
+      const owned = registry.all().filter(({ registration }) => registration.service === producer);
+      await requestRun(
+        database,
+        owned.map(({ registration }) => registration.entityType),
+        'pruned',
+      );
+      backfillWorker.look();
+    },
+  });
+}
