@@ -91,7 +91,7 @@ END $$;
  *
  * Answers \`ok\`, \`lease_lost\` (nothing was written) or \`moved\` (somebody else has advanced the watermark). A
  * null \`p_number\` is a batch without numbers: only the lease is checked.
- * A process that hangs between two statements holds its lease's row lock; Postgres ends it after 15 s instead of never.
+ * A process that hangs between two statements holds its lease's row lock; Postgres ends it after 10 s instead of never.
  */
 const INBOX_BEGIN = `
 CREATE FUNCTION sync_inbox_begin(
@@ -101,7 +101,7 @@ CREATE FUNCTION sync_inbox_begin(
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM set_config('idle_in_transaction_session_timeout', '15000', true);
+  PERFORM set_config('idle_in_transaction_session_timeout', '10000', true);
   PERFORM FROM sync_lease l
     WHERE l.name = p_lease AND l.holder = p_holder AND l.token = p_token AND l.expires_at > clock_timestamp()
     FOR KEY SHARE;

@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { STREAMS, type StreamDeclaration } from '@sync/protocol';
+import { connectNats } from './connect-nats.ts';
+import { ensureStreams, restoreStream, StreamMismatchError } from './streams.ts';
+import { startNats, type RunningNats } from './testing/nats-server.ts';
+
+let server: RunningNats;
+let nats: NatsConnection;
+let manager: JetStreamManager;
+beforeEach(async () => {
+  server = await startNats({ own: true });
+  nats = await connectNats({ url: server.url, name: 'streams' });
+  manager = await jetstreamManager(nats);
+});
+afterEach(async () => {
+  await nats.close();
+  await server.stop();
+});
+
+const SMALL: StreamDeclaration = { ...STREAMS.DELTAS, maxBytes: 1_048_576 };
+
+describe('ensureStreams', () => {
+  it('creates every declared stream, and changes nothing the second time', async () => {
+    const declared = Object.values(STREAMS).map((stream) => ({ ...stream, maxBytes: 1_048_576 }));
+    await ensureStreams(nats, declared);
+    await ensureStreams(nats, declared);
+    const names: string[] = [];
+    for await (const { config } of manager.streams.list()) {
+      names.push(config.name);
+      expect(config.subjects).toEqual([`${STREAMS[config.name as keyof typeof STREAMS].subjectPrefix}.>`]);
+    }
+    expect(names.sort()).toEqual(Object.keys(STREAMS).sort());
+  });
+
+  it('brings an existing stream to its declaration', async () => {
+    await ensureStreams(nats, [SMALL]);
+    await ensureStreams(nats, [{ ...SMALL, maxBytes: 2_097_152, maxAgeHours: 3 }]);
+    const { config } = await manager.streams.info(SMALL.name);
+    expect([config.max_bytes, config.max_age]).toEqual([2_097_152, 3 * 3_600_000_000_000]);
+  });
+
+  it('refuses a server that keeps something else than was asked', async () => {
+    const asked = ensureStreams(nats, [{ ...SMALL, maxBytes: 0 }]); // the server makes it -1: unlimited
+    await expect(asked).rejects.toThrow(StreamMismatchError);
+    await expect(asked).rejects.toThrow('DELTAS: the server did not keep max_bytes (asked 0, got -1)');
+  });
+
+  it('passes on what the server refuses', async () => {
+    await expect(ensureStreams(nats, [SMALL], 3)).rejects.toThrow(/replicas/);
+  });
+});
+
+describe('restoreStream', () => {
+  it('creates what is missing and leaves what exists', async () => {
+    await restoreStream(nats, SMALL);
+    await restoreStream(nats, { ...SMALL, maxBytes: 4_194_304 });
+    expect((await manager.streams.info(SMALL.name)).config.max_bytes).toBe(SMALL.maxBytes);
+  });
+});
