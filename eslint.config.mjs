@@ -30,7 +30,7 @@ const LAYERS = {
   messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],
   'owner-sdk': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
-  app: ['service-kit', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
+  app: ['service-kit', 'owner-sdk', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   e2e: ['e2e', 'owner-sdk', 'service-kit', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   tools: ['e2e', 'owner-sdk', 'service-kit', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
 };
@@ -48,11 +48,20 @@ const IMPURE_PACKAGES = [
   'prom-client',
 ];
 
-const depConstraints = Object.entries(LAYERS).map(([layer, allowed]) => ({
-  sourceTag: `layer:${layer}`,
-  onlyDependOnLibsWithTags: allowed.map((name) => `layer:${name}`),
-  ...(PURE.includes(layer) ? { bannedExternalImports: IMPURE_PACKAGES } : {}),
-}));
+/** The resolver owns an entity type itself, `conflict`; the other apps own nothing that devices change. */
+const OWNS_NO_ENTITIES = ['sync-gateway', 'delta-projector', 'device-health'];
+
+const depConstraints = [
+  ...Object.entries(LAYERS).map(([layer, allowed]) => ({
+    sourceTag: `layer:${layer}`,
+    onlyDependOnLibsWithTags: allowed.map((name) => `layer:${name}`),
+    ...(PURE.includes(layer) ? { bannedExternalImports: IMPURE_PACKAGES } : {}),
+  })),
+  ...OWNS_NO_ENTITIES.map((app) => ({
+    sourceTag: `scope:${app}`,
+    notDependOnLibsWithTags: ['layer:owner-sdk'],
+  })),
+];
 
 const TESTING_ENTRY = {
   group: ['@sync/*/testing'],
