@@ -71,7 +71,9 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
   };
   exitOnSignals(logger, stop);
   // Whoever started the process waits for this line, whatever level it asked for.
-  logger.child({}, { level: 'info' }).info({ event: 'ready', url, pid: process.pid }, `${options.name} is ready`);
+  logger
+    .child({}, { level: 'info' })
+    .info({ event: 'ready', url, pid: process.pid }, `${options.name} is ready`);
   return { url, app, stop };
 }
 
