@@ -1,3 +1,4 @@
+import type { Provider } from '@nestjs/common';
 import { AckController } from './ack/ack-controller.ts';
 import { AckCursors } from './ack/ack-cursors.ts';
 import { ackMetrics } from './ack/ack-metrics.ts';
@@ -33,8 +34,48 @@ const RESYNCS_PER_MINUTE = 60;
 
 /** Everything that devices read, and what feeds it: pull, ack, live, ingest, and the memory that makes an empty pull free. */
 export async function wireReading(foundation: Foundation, access: WiredAccess): Promise<WiredReading> {
-  const { config, database, nats, relay, metrics, logger } = foundation;
-  const onEvents = (): void => relay.kick();
+  const { config, database, nats, metrics, logger } = foundation;
+  const telling = wireTelling(foundation, access);
+  const { hints, sweep, waiting, sockets, deviceSeen } = telling;
+  const consume = new ConsumeDeltas({ database, nats, news: hints, metrics: ingestMetrics(metrics), logger });
+  const prune = new PruneTombstones({ database, logger, days: config.tombstoneDays });
+  return {
+    news: hints,
+    deviceSeen,
+    controllers: [PullController, AckController, TicketsController],
+    providers: await readingProviders(foundation, telling),
+    prepare: (app) => installLive(app, sockets),
+    start: async () => {
+      hints.start();
+      await sweep.start();
+      for (const part of [consume, prune, sockets, deviceSeen]) part.start();
+    },
+    drainStart: () => {
+      waiting.drain();
+      sockets.drain();
+    },
+    drain: async () => {
+      hints.stop();
+      for (const part of [consume, prune, sweep, deviceSeen]) await part.stop();
+    },
+  };
+}
+
+/** Who is to be told what: the memory, waiting pulls and sockets, by hints, by the sweep and by revocations. */
+interface Telling {
+  readonly hints: ExchangeHints;
+  readonly memory: GatewayMemory;
+  readonly waiting: WaitingPulls;
+  readonly tickets: Tickets;
+  readonly sockets: LiveSockets;
+  readonly deviceSeen: CollectDeviceSeen;
+  readonly sweep: SweepChanges;
+}
+
+function wireTelling(
+  { config, database, nats, relay, metrics, logger }: Foundation,
+  access: WiredAccess,
+): Telling {
   const hints = new ExchangeHints(nats, logger);
   const memory = new GatewayMemory();
   const waiting = new WaitingPulls(config.maxWaitingPulls);
@@ -43,7 +84,7 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     database,
     logger,
     isConnected: (device): boolean => waiting.has(device) || sockets.isConnected(device),
-    onEvents,
+    onEvents: () => relay.kick(),
   });
   const slowSockets = metrics.counter(
     'sync_slow_sockets_total',
@@ -54,6 +95,7 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     maxSockets: config.maxSockets,
     onSlow: () => slowSockets.inc(),
   });
+  metrics.gauge('sync_live_sockets', 'Open live sockets.', [], (gauge) => gauge.set(sockets.size));
   const sweep = new SweepChanges({
     ...{ database, memory, hints, logger },
     tenantsListenedFor: () => sockets.tenants(),
@@ -72,49 +114,34 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     },
     mayHaveMissed: () => void sockets.verifyAll(),
   });
-  const consume = new ConsumeDeltas({ database, nats, news: hints, metrics: ingestMetrics(metrics), logger });
-  const prune = new PruneTombstones({ database, logger, days: config.tombstoneDays });
+  return { hints, memory, waiting, tickets, sockets, deviceSeen, sweep };
+}
+
+/** What the controllers get. */
+async function readingProviders(foundation: Foundation, telling: Telling): Promise<Provider[]> {
+  const { config, database, relay, metrics } = foundation;
+  const { memory, waiting, hints, tickets, deviceSeen } = telling;
   const tokens = new CursorTokens(await cursorSecret(foundation));
   const pullScopes = new PullScopes({
     ...{ database, memory, waiting, tokens },
     metrics: pullMetrics(metrics, waiting, memory),
+    // The rest is for pushes and acks, whatever number of pulls wakes up at once.
     maxReads: Math.max(1, Math.ceil(config.databasePoolSize * 0.6)),
   });
-  const budget = new ResyncBudget(RESYNCS_PER_MINUTE, Date.now());
   const ackCursors = new AckCursors({
     database,
     news: hints,
-    budget,
+    budget: new ResyncBudget(RESYNCS_PER_MINUTE, Date.now()),
     metrics: ackMetrics(metrics),
-    onEvents,
+    onEvents: () => relay.kick(),
   });
-  metrics.gauge('sync_live_sockets', 'Open live sockets.', [], (gauge) => gauge.set(sockets.size));
-  return {
-    news: hints,
-    deviceSeen,
-    controllers: [PullController, AckController, TicketsController],
-    providers: [
-      { provide: PullScopes, useValue: pullScopes },
-      { provide: AckCursors, useValue: ackCursors },
-      { provide: CursorTokens, useValue: tokens },
-      { provide: Tickets, useValue: tickets },
-      { provide: RECORD_DEVICE_SEEN, useValue: deviceSeen },
-    ],
-    prepare: (app) => installLive(app, sockets),
-    start: async () => {
-      hints.start();
-      await sweep.start();
-      for (const part of [consume, prune, sockets, deviceSeen]) part.start();
-    },
-    drainStart: () => {
-      waiting.drain();
-      sockets.drain();
-    },
-    drain: async () => {
-      hints.stop();
-      for (const part of [consume, prune, sweep, deviceSeen]) await part.stop();
-    },
-  };
+  return [
+    { provide: PullScopes, useValue: pullScopes },
+    { provide: AckCursors, useValue: ackCursors },
+    { provide: CursorTokens, useValue: tokens },
+    { provide: Tickets, useValue: tickets },
+    { provide: RECORD_DEVICE_SEEN, useValue: deviceSeen },
+  ];
 }
 
 /** The configured one, or the one that the first migration put into the database for all replicas. */

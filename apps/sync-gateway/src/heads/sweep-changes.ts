@@ -24,7 +24,7 @@ export interface SweepOptions {
   readonly logger: Logger;
   /** Tenants that somebody listens for although nothing of them is in memory: those of live sockets. */
   readonly tenantsListenedFor: () => Iterable<string>;
-  /** After each sweep, successful or not: waiting pulls look at what they stand on. */
+  /** After each sweep that found the database: waiting pulls look at what they stand on. */
   readonly afterSweep: () => void;
 }
 
@@ -80,6 +80,7 @@ export class SweepChanges {
     this.#looked = true;
     hints.tellHere(news);
     memory.confirmSweep(beganAtMs);
+    this.#options.afterSweep();
   }
 
   async #sweepAndPlan(): Promise<void> {
@@ -92,7 +93,6 @@ export class SweepChanges {
         'could not look for changes; pulls read the database meanwhile',
       );
     }
-    this.#options.afterSweep();
     if (!this.#stopped) this.#timer = setTimeout(() => void this.#sweepAndPlan(), PAUSE_MS).unref();
   }
 
