@@ -6,7 +6,7 @@ import { appendToOutbox } from './outbox.ts';
 import { setTenants } from './set-tenants.ts';
 import { HopRig } from './testing/hop-rig.ts';
 import { recordEffects } from './testing/record-effects.ts';
-import { encodeNumber, hopSubjects } from './wire.ts';
+import { encodeNumber, messageSubject } from './wire.ts';
 
 let rig: HopRig;
 beforeEach(async () => {
@@ -74,7 +74,7 @@ describe('from outbox to inbox', () => {
     );
     const connection = await rig.connect();
     for (const { partition, number, payload, epoch } of rows) {
-      await jetstream(connection).publish(hopSubjects.message(rig.stream, partition, rig.producer), payload, {
+      await jetstream(connection).publish(messageSubject(rig.stream, partition, rig.producer), payload, {
         headers: encodeNumber({ producer: rig.producer, epoch, number: Number(number) }),
       });
     }
@@ -164,7 +164,7 @@ describe('a failing handler', () => {
     const other = `other-${rig.stream.name}`;
     const connection = await rig.connect();
     for (const number of [1, 2]) {
-      await jetstream(connection).publish(hopSubjects.message(rig.stream, 0, other), `"other ${number}"`, {
+      await jetstream(connection).publish(messageSubject(rig.stream, 0, other), `"other ${number}"`, {
         headers: encodeNumber({ producer: other, epoch: 'e', number }),
       });
     }

@@ -14,7 +14,6 @@ import type { StreamDeclaration } from '@sync/protocol';
 import { backoffMs, Wakeup } from './pacing.ts';
 import type { MessagingLogger, PartitionToken } from './ports.ts';
 import { restoreStream } from './streams.ts';
-import { hopSubjects } from './wire.ts';
 
 /** Where the messages go. `accept` resolves when there is room for the next one: that is the back-pressure. */
 export interface MessageSink {
@@ -125,7 +124,7 @@ export class PartitionSession {
     const { consumers } = await jetstreamManager(nats, { checkAPI: false });
     const config = {
       durable_name: name,
-      filter_subject: hopSubjects.partitionFilter(stream, partition),
+      filter_subject: `${stream.subjectPrefix}.${partition}.>`,
       ack_policy: AckPolicy.Explicit,
       ack_wait: nanos(ACK_WAIT_MS),
       deliver_policy: DeliverPolicy.All,

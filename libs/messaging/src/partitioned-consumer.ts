@@ -1,10 +1,10 @@
 import type { Msg, Subscription } from '@nats-io/transport-node';
+import { subjects } from '@sync/protocol';
 import type { Batch, ConsumerContext } from './consumer-context.ts';
 import { LeaseKeeper, type Lease } from './lease.ts';
 import { PartitionWorker } from './partition-worker.ts';
 import { noMetrics, type MessagingMetrics, type PartitionToken } from './ports.ts';
 import { tenantList } from './set-tenants.ts';
-import { hopSubjects } from './wire.ts';
 
 export interface ConsumerOptions extends Omit<ConsumerContext, 'metrics' | 'tenantsOf' | 'afterCommit'> {
   readonly metrics?: MessagingMetrics;
@@ -59,7 +59,7 @@ export class PartitionedConsumer {
   start(): void {
     if (this.#heads !== undefined) return;
     const { nats, stream, logger } = this.#context;
-    this.#heads = nats.subscribe(hopSubjects.heads(stream.name), {
+    this.#heads = nats.subscribe(subjects.relayHeads(stream.name), {
       callback: (error, message) => {
         if (error === null) this.#noteHead(message);
         else logger.error({ err: error, stream: stream.name }, 'head subscription failed');

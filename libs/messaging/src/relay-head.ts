@@ -5,7 +5,7 @@ import type { StreamDeclaration } from '@sync/protocol';
 import type { Lease } from './lease.ts';
 import type { MessagingLogger } from './ports.ts';
 import { openHead, restartEpoch, type OutboxHead } from './relay-store.ts';
-import { decodeNumber, hopSubjects, type MessageNumber } from './wire.ts';
+import { decodeNumber, messageSubject, type MessageNumber } from './wire.ts';
 
 /** A partition of the outbox that is about to be published. */
 export interface RelayPlace {
@@ -28,7 +28,7 @@ export async function openVerifiedHead(
   logger: MessagingLogger,
 ): Promise<OutboxHead> {
   const head = await openHead(database, stream.name, partition);
-  const last = await lastPublished(nats, stream, hopSubjects.message(stream, partition, producer));
+  const last = await lastPublished(nats, stream, messageSubject(stream, partition, producer));
   if (last?.epoch !== head.epoch || last.number <= head.number) return head;
   const fields = { stream: stream.name, partition, producer, stored: head.number, published: last.number };
   logger.error(fields, 'this database is older than what it has published: starting a new epoch');

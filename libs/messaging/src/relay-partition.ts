@@ -4,7 +4,7 @@ import type { ConnectionWatch } from './connection-watch.ts';
 import type { Lease } from './lease.ts';
 import { backoffMs } from './pacing.ts';
 import type { NumberedRow, OutboxHead, TakeRequest } from './relay-store.ts';
-import { encodeNumber, hopSubjects, messageId } from './wire.ts';
+import { encodeNumber, messageId, messageSubject } from './wire.ts';
 
 const MAX_IN_FLIGHT = 64;
 const PUBLISH_TIMEOUT_MS = 5_000;
@@ -117,7 +117,7 @@ export class RelayPartition {
 
   async #publishRow(row: NumberedRow, { jetstream, producer }: PublishContext): Promise<void> {
     const number = { producer, epoch: this.epoch, number: row.number };
-    await jetstream.publish(hopSubjects.message(this.stream, this.partition, producer), row.payload, {
+    await jetstream.publish(messageSubject(this.stream, this.partition, producer), row.payload, {
       msgID: messageId(this.stream.name, this.partition, number),
       headers: encodeNumber(number),
       timeout: PUBLISH_TIMEOUT_MS,

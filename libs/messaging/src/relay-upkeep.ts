@@ -1,10 +1,10 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
+import { subjects } from '@sync/protocol';
 import type { ConnectionWatch } from './connection-watch.ts';
 import type { MessagingLogger } from './ports.ts';
 import type { RelayPartition } from './relay-partition.ts';
 import { pruneRows } from './relay-store.ts';
-import { hopSubjects } from './wire.ts';
 
 export interface UpkeepOptions {
   readonly database: Pick<Database, 'call'>;
@@ -48,7 +48,7 @@ export class RelayUpkeep {
     if (!connection.connected || nats.isClosed()) return;
     for (const { stream, partition, epoch, head } of partitions()) {
       nats.publish(
-        hopSubjects.head(stream.name, partition, producer),
+        subjects.relayHead(stream.name, partition, producer),
         JSON.stringify({ epoch, number: head }),
       );
     }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
-import type { StreamDeclaration } from '@sync/protocol';
+import { subjects, type StreamDeclaration } from '@sync/protocol';
 import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
 import { LeaseKeeper, type Lease } from './lease.ts';
 import { backoffMs, Wakeup } from './pacing.ts';
@@ -13,7 +13,7 @@ import { confirmPublished, takeRows, type NumberedRow } from './relay-store.ts';
 import { RelayUpkeep } from './relay-upkeep.ts';
 import { ReplayResponder } from './replay-responder.ts';
 import { restoreStream } from './streams.ts';
-import { assertProducer, hopSubjects } from './wire.ts';
+import { assertProducer } from './wire.ts';
 
 export interface RelayOptions {
   readonly database: Pick<Database, 'call'>;
@@ -95,7 +95,7 @@ export class OutboxRelay {
     const { nats, database, producer, logger } = this.#options;
     const { retentionMs = 86_400_000, announceMs = 1_000, pruneMs = 60_000 } = this.#options;
     this.#responder = new ReplayResponder(nats, database, producer, logger);
-    this.#kicks = nats.subscribe(hopSubjects.kick(producer), { callback: () => this.#wake() });
+    this.#kicks = nats.subscribe(subjects.relayKick(producer), { callback: () => this.#wake() });
     this.#forgetReconnects = this.#connection.onReconnect(() => {
       for (const partition of this.#partitions.values()) partition.retryNow();
       this.#wake();
@@ -143,7 +143,7 @@ export class OutboxRelay {
       return;
     }
     if (this.#stopped || !this.#connection.connected || this.#options.nats.isClosed()) return;
-    this.#options.nats.publish(hopSubjects.kick(this.#options.producer));
+    this.#options.nats.publish(subjects.relayKick(this.#options.producer));
     this.#notice = setTimeout(() => {
       this.#notice = undefined;
       if (this.#noticeAgain) this.#notify();

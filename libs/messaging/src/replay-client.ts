@@ -1,5 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { decodeReplayPage, hopSubjects, type ReplayPage, type ReplayRequest } from './wire.ts';
+import { subjects } from '@sync/protocol';
+import { decodeReplayPage, type ReplayPage, type ReplayRequest } from './wire.ts';
 
 const REPLAY_TIMEOUT_MS = 5_000;
 
@@ -13,7 +14,7 @@ export async function requestReplay(
   producer: string,
   request: ReplayRequest,
 ): Promise<ReplayPage> {
-  const answer = await nats.request(hopSubjects.replay(producer), JSON.stringify(request), {
+  const answer = await nats.request(subjects.replay(producer), JSON.stringify(request), {
     timeout: REPLAY_TIMEOUT_MS,
   });
   return decodeReplayPage(answer.data);

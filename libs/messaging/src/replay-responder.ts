@@ -1,8 +1,9 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
+import { subjects } from '@sync/protocol';
 import type { MessagingLogger } from './ports.ts';
 import { readReplayPage } from './relay-store.ts';
-import { encodeReplayPage, hopSubjects, type ReplayRequest } from './wire.ts';
+import { encodeReplayPage, type ReplayRequest } from './wire.ts';
 
 /** Bounds of one page: small enough to hand over between two live batches, one round trip for most gaps. */
 export const REPLAY_PAGE = { rows: 256, bytes: 524_288 } as const;
@@ -27,7 +28,7 @@ export class ReplayResponder {
   ) {
     this.#database = database;
     this.#logger = logger;
-    this.#subscription = nats.subscribe(hopSubjects.replay(producer), {
+    this.#subscription = nats.subscribe(subjects.replay(producer), {
       queue: 'replay',
       callback: (error, message) => {
         if (error !== null) logger.error({ err: error }, 'replay subscription failed');

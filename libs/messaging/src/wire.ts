@@ -36,18 +36,10 @@ const EPOCH = 'sync-epoch';
 const NUMBER = 'sync-number';
 const NEWLINE = 10;
 
-/** Subjects of the hop itself; those of the platform's messages are in libs/protocol. */
-export const hopSubjects = {
-  message: (stream: StreamDeclaration, partition: number, producer: string): string =>
-    `${stream.subjectPrefix}.${partition}.${producer}`,
-  partitionFilter: (stream: StreamDeclaration, partition: number | 'plain'): string =>
-    `${stream.subjectPrefix}.${partition}.>`,
-  head: (stream: string, partition: number, producer: string): string =>
-    `sync.head.v1.${stream}.${partition}.${producer}`,
-  heads: (stream: string): string => `sync.head.v1.${stream}.>`,
-  replay: (producer: string): string => `sync.replay.v1.${producer}`,
-  kick: (producer: string): string => `sync.kick.v1.${producer}`,
-} as const;
+/** `<prefix>.<partition>.<producer>`, for any declared stream. */
+export function messageSubject(stream: StreamDeclaration, partition: number, producer: string): string {
+  return `${stream.subjectPrefix}.${partition}.${producer}`;
+}
 
 /** A producer is one token of a subject. @throws RangeError */
 export function assertProducer(producer: string): void {
