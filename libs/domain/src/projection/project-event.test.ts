@@ -50,23 +50,30 @@ describe('a first event', () => {
 });
 
 describe('order', () => {
-  const head = headAfter(RULE, U1, U1);
+  const present = (): EntityHead => headAfter(RULE, U1, U1);
 
   it('is by revision: what is not newer than the head is stale', () => {
-    expect(projectEvent(head, eventOf(1, U2), RULE)).toEqual({ kind: 'stale' });
-    expect(projectEvent(head, eventOf(2, U2), RULE)).toEqual({ kind: 'stale' });
-    expect(projectEvent(head, eventOf(3, U1), RULE).kind).toBe('changed');
-    expect(projectEvent(head, eventOf(9, U1), RULE).kind).toBe('changed');
+    expect(projectEvent(present(), eventOf(1, U2), RULE)).toEqual({ kind: 'stale' });
+    expect(projectEvent(present(), eventOf(2, U2), RULE)).toEqual({ kind: 'stale' });
+    expect(projectEvent(present(), eventOf(3, U1), RULE).kind).toBe('changed');
+    expect(projectEvent(present(), eventOf(9, U1), RULE).kind).toBe('changed');
   });
 
   it('is checked before content: an old event cannot poison', () => {
-    expect(projectEvent(head, eventOf(1, {}), RULE)).toEqual({ kind: 'stale' });
+    expect(projectEvent(present(), eventOf(1, {}), RULE)).toEqual({ kind: 'stale' });
   });
 
   it('lets the head’s own revision through once more under a newer schema, with the same clock', () => {
     const rule = { ...RULE, schemaVersion: 2, fields: ['text'] };
-    const { head: next, deltas } = changed(projectEvent(head, eventOf(2, U1, { occurredAtMs: 99 }), rule));
-    expect(next).toMatchObject({ revision: 2, schemaVersion: 2, clock: head.clock, data: { text: 'a' } });
+    const { head: next, deltas } = changed(
+      projectEvent(present(), eventOf(2, U1, { occurredAtMs: 99 }), rule),
+    );
+    expect(next).toMatchObject({
+      revision: 2,
+      schemaVersion: 2,
+      clock: present().clock,
+      data: { text: 'a' },
+    });
     expect(next.fieldWrites).toEqual({
       '': service(10, 1),
       userId: { ...service(10, 1), removedBy: service(99, 2) },
@@ -105,22 +112,22 @@ describe('order', () => {
 });
 
 describe('the clock', () => {
-  const head = headAfter(RULE, U1);
+  const present = (): EntityHead => headAfter(RULE, U1);
 
   it('is the owner’s merged in, when it keeps one', () => {
     const event = eventOf(2, U1, { clock: { 'd:a': 3 }, mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b' });
-    expect(changed(projectEvent(head, event, RULE)).head.clock).toEqual({ 's:learning': 1, 'd:a': 3 });
+    expect(changed(projectEvent(present(), event, RULE)).head.clock).toEqual({ 's:learning': 1, 'd:a': 3 });
   });
 
   it('else the mutation’s merged in', () => {
     const event = eventOf(2, U1, { mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b' });
-    expect(changed(projectEvent(head, event, RULE)).head.clock).toEqual({ 's:learning': 1, 'd:b': 7 });
+    expect(changed(projectEvent(present(), event, RULE)).head.clock).toEqual({ 's:learning': 1, 'd:b': 7 });
   });
 
   it('else one more change of the service', () => {
-    expect(changed(projectEvent(head, eventOf(2, U1), RULE)).head.clock).toEqual({ 's:learning': 2 });
+    expect(changed(projectEvent(present(), eventOf(2, U1), RULE)).head.clock).toEqual({ 's:learning': 2 });
     const other = eventOf(2, U1, { service: 'authoring' });
-    expect(changed(projectEvent(head, other, RULE)).head.clock).toEqual({
+    expect(changed(projectEvent(present(), other, RULE)).head.clock).toEqual({
       's:learning': 1,
       's:authoring': 1,
     });
@@ -133,13 +140,13 @@ describe('the clock', () => {
       { ...U1, text: 'b' },
       { clock, mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b' },
     );
-    expect(changed(projectEvent(head, byDevice, RULE)).head.fieldWrites['text']).toEqual({
+    expect(changed(projectEvent(present(), byDevice, RULE)).head.fieldWrites['text']).toEqual({
       atMs: 20,
       by: 'd:b',
       counter: 7,
     });
     const withoutClock = eventOf(2, { ...U1, text: 'b' }, { clock, mutationDeviceId: 'a' });
-    expect(changed(projectEvent(head, withoutClock, RULE)).head.fieldWrites['text']).toEqual({
+    expect(changed(projectEvent(present(), withoutClock, RULE)).head.fieldWrites['text']).toEqual({
       atMs: 20,
       by: 'd:a',
       counter: 2,
@@ -149,13 +156,17 @@ describe('the clock', () => {
       { ...U1, text: 'b' },
       { clock: { 's:learning': 5 }, mutationClock: { 'd:b': 7 } },
     );
-    expect(changed(projectEvent(head, byService, RULE)).head.fieldWrites['text']).toEqual(service(20, 5));
+    expect(changed(projectEvent(present(), byService, RULE)).head.fieldWrites['text']).toEqual(
+      service(20, 5),
+    );
   });
 
   it('takes the decision’s field writes when the owner passes them on', () => {
     const decidedWrites = { text: { atMs: 15, by: 'd:b', counter: 7 } };
     const event = eventOf(2, U1, { mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b', decidedWrites });
-    expect(changed(projectEvent(head, event, RULE)).head.fieldWrites['text']).toEqual(decidedWrites.text);
+    expect(changed(projectEvent(present(), event, RULE)).head.fieldWrites['text']).toEqual(
+      decidedWrites.text,
+    );
   });
 });
 

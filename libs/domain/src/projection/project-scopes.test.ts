@@ -2,17 +2,18 @@ import { describe, expect, it } from '@jest/globals';
 import type { JsonObject } from '../json.ts';
 import { ENROLLMENT, RULE, U1, changed, eventOf, headAfter, service } from '../testing/domain-changes.ts';
 import { projectEvent } from './project-event.ts';
+import type { EntityHead } from './projection.ts';
 
 describe('scopes', () => {
   const rule = { ...RULE, scopes: ['user:{userId}', 'course:{courseId}', 'user:{userId}'] };
-  const head = headAfter(rule, { userId: 'u1', courseId: 'c1' });
+  const present = (): EntityHead => headAfter(rule, { userId: 'u1', courseId: 'c1' });
 
   it('are sorted and unique', () => {
-    expect(head.scopes).toEqual(['course:c1', 'user:u1']);
+    expect(present().scopes).toEqual(['course:c1', 'user:u1']);
   });
 
   it('that the entity leaves get a delete, those it enters a put, in sorted order', () => {
-    const result = changed(projectEvent(head, eventOf(2, { userId: 'u1', courseId: 'b' }), rule));
+    const result = changed(projectEvent(present(), eventOf(2, { userId: 'u1', courseId: 'b' }), rule));
     const data = { userId: 'u1', courseId: 'b' };
     expect(result.deltas).toEqual([
       { scope: 'course:b', op: 'put', data, update: null },
@@ -24,7 +25,7 @@ describe('scopes', () => {
   });
 
   it('are all left on deletion, and entered again on return', () => {
-    const deletion = changed(projectEvent(head, eventOf(2, null), rule));
+    const deletion = changed(projectEvent(present(), eventOf(2, null), rule));
     expect(deletion.deltas).toEqual([
       { scope: 'course:c1', op: 'delete', data: null, update: null },
       { scope: 'user:u1', op: 'delete', data: null, update: null },
