@@ -81,7 +81,12 @@ await runService({
   logger,
   metrics,
   readiness: [
-    { name: 'postgres', check: async () => void (await database.call('ready', 'SELECT 1', [])) },
+    {
+      name: 'postgres',
+      check: async () => {
+        await database.call('ready', 'SELECT 1', []);
+      },
+    },
     { name: 'nats', check: () => nats.flush() },
   ],
   onDrain: [

@@ -68,7 +68,12 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
     logger,
     metrics,
     readiness: [
-      { name: 'postgres', check: async () => void (await database.call('ready', 'SELECT 1', [])) },
+      {
+        name: 'postgres',
+        check: async () => {
+          await database.call('ready', 'SELECT 1', []);
+        },
+      },
       { name: 'nats', check: () => nats.flush() },
     ],
     prepare: async (app) => {

@@ -77,9 +77,7 @@ describe('ack', () => {
     const answer = await user.device.call<PullResponse>('/sync/v1/pull', {
       scopes: [{ scope: user.scope, cursor }],
     });
-    const directed = answer.directives.some(
-      ({ kind, scopes }) => kind === 'full_resync' && scopes.includes(user.scope),
-    );
+    const directed = answer.directives.some(({ scopes }) => scopes.includes(user.scope));
     expect(directed || answer.scopes[0]?.reset === true).toBe(true);
   });
 });

@@ -61,9 +61,10 @@ async function runChecks(
   if (options.isDraining())
     return [{ name: 'draining', status: 'failed', reason: 'the service is stopping' }];
   return Promise.all(
-    options.readiness.map(async ({ name, check }) => {
+    options.readiness.map(async (one) => {
+      const { name } = one;
       try {
-        await Promise.race([check(), timeout()]);
+        await Promise.race([one.check(), timeout()]);
         return { name, status: 'ok' as const };
       } catch (error) {
         return {
