@@ -10,6 +10,7 @@ import {
   TicketResponse,
 } from './device-api.ts';
 import type { ProblemCode } from './error-codes.ts';
+import { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 
 export interface DeviceOperation {
   readonly method: 'get' | 'post';
@@ -102,11 +103,15 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     method: 'get',
     path: '/sync/v1/live',
     summary: 'A socket that tells when to pull',
-    description:
-      'Upgrade to WebSocket. The server sends a LiveNotice as text whenever something new can be pulled in the named scopes; it may name too many, never too few. It pings; an unanswered ping closes the socket. Closes with 4403 within 1 s of the device’s revocation.',
+    description: `Upgrade to WebSocket. The server sends a LiveNotice as text whenever something new can be pulled in the named scopes; it may name too many, never too few. It pings; an unanswered ping closes the socket. ${closeCodes()}`,
     access: 'ticket',
     query: TicketQuery,
     response: null,
-    problems: ['ticket_invalid', 'device_revoked', 'unavailable'],
+    problems: ['unavailable'],
   },
 ];
+
+function closeCodes(): string {
+  const codes = Object.values(LIVE_CLOSE_CODES).map(({ code, meaning }) => `${code}: ${meaning}`);
+  return `Close codes: ${codes.join(' ')}`;
+}

@@ -1,4 +1,5 @@
 export { LIMITS } from './limits.ts';
+export { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 export {
   DEVICE_ID_PATTERN,
   ENTITY_ID_PATTERN,
