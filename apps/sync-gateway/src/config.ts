@@ -70,6 +70,14 @@ const OPTIONS = {
     max: 5_000,
     desc: 'how long a push waits for an owning service before its mutations are accepted and retried in the background',
   },
+  ledgerDays: {
+    env: 'LEDGER_DAYS',
+    type: 'int',
+    default: 180,
+    min: 31,
+    max: 3650,
+    desc: 'days an outcome is kept for devices that push the same mutation again',
+  },
   maxPushesInFlight: {
     env: 'MAX_PUSHES_IN_FLIGHT',
     type: 'int',

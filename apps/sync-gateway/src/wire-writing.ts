@@ -9,6 +9,7 @@ import { AskResolver } from './push/ask-resolver.ts';
 import { LedgerStore } from './push/ledger-store.ts';
 import { PushController } from './push/push-controller.ts';
 import { PushGate } from './push/push-gate.ts';
+import { PruneLedger } from './push/prune-ledger.ts';
 import { PushMetrics } from './push/push-metrics.ts';
 import { ReadHeads } from './push/read-heads.ts';
 import { SendToOwner } from './push/send-to-owner.ts';
@@ -60,6 +61,7 @@ export function wireWriting(
   const hidden = new FindHidden(nats, logger);
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, hidden, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
+  const prune = new PruneLedger(database, logger, config.ledgerDays);
 
   return {
     registry,
@@ -74,10 +76,11 @@ export function wireWriting(
       await registry.start();
       answers.start();
       dispatcher.start();
+      prune.start();
     },
     drain: async () => {
       registry.stop();
-      await Promise.all([answers.stop(), dispatcher.stop()]);
+      await Promise.all([answers.stop(), dispatcher.stop(), prune.stop()]);
     },
   };
 }

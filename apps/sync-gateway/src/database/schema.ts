@@ -32,6 +32,7 @@ const SCRIPTS = [
   'push/push-receive.sql',
   'push/push-complete.sql',
   'push/read-heads.sql',
+  'push/prune-ledger.sql',
   'dispatch/dispatch-take.sql',
 ] as const;
 

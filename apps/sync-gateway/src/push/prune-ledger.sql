@@ -1,0 +1,15 @@
+-- Forgets outcomes that are older than p_days, one small batch of some tenants (comma-separated): a mutation that comes again after that is a new
+-- one for the gateway, and only its owner's inbox still knows it. What has no outcome yet stays. Answers how many rows went.
+CREATE OR REPLACE FUNCTION prune_ledger(p_tenants text, p_days integer, p_limit integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_before timestamptz := now() - p_days * interval '1 day';
+  v_removed integer;
+BEGIN
+  PERFORM set_config('app.tenant', p_tenants, true);
+  -- received_at has a BRIN index; terminal_at decides.
+  DELETE FROM mutation WHERE ctid = ANY (ARRAY(
+    SELECT m.ctid FROM mutation m WHERE m.received_at < v_before AND m.terminal_at < v_before LIMIT p_limit));
+  GET DIAGNOSTICS v_removed = ROW_COUNT;
+  RETURN v_removed;
+END $$;
