@@ -53,7 +53,23 @@ function run(command, args, options) {
     child.once('exit', (code, signal) => done(signal === null ? (code ?? 1) : 1));
     // npm hands these on to us; the program is what has to stop in order. On Ctrl-C it has them from the terminal too.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    stopWithNpm(child);
   });
+}
+
+/**
+ * npm passes SIGTERM to the shell between it and us, and the shell dies without passing it on. What is left to see is that
+ * our parent has changed. Only under npm: whoever runs this file directly and goes away may mean to leave it running.
+ */
+function stopWithNpm(child) {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  }, 250);
+  watch.unref();
 }
 
 async function install() {

@@ -56,16 +56,16 @@ function readCommandLine(args: readonly string[]): CommandLine {
 function untilAskedToStop(): Promise<void> {
   return new Promise((resolveStop) => {
     let askedMs: number | undefined;
-    const ask = (): void => {
+    const onSignal = (): void => {
       if (askedMs !== undefined && performance.now() - askedMs > IMPATIENT_AFTER_MS) process.exit(1);
       askedMs ??= performance.now();
       resolveStop();
     };
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, ask);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
     // Our starter was killed with a signal that cannot be handed on: nobody is left who could stop us.
     const parent = process.ppid;
     setInterval(() => {
-      if (process.ppid !== parent) ask();
+      if (process.ppid !== parent) resolveStop();
     }, PARENT_CHECK_MS).unref();
   });
 }

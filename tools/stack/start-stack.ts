@@ -3,7 +3,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ProvisionedDatabase } from '@sync/postgres';
-import { freePort, isFree, type RunningPostgres } from '@sync/postgres/testing';
+import {
+  freePort,
+  isFree,
+  removeAtOurDeath,
+  type RunningPostgres,
+  type Watchdog,
+} from '@sync/postgres/testing';
 import type { RunningNats } from '@sync/messaging/testing';
 import { startBackingServers, type BackingServers } from './backing-servers.ts';
 import { compileWorkspace } from './compile.ts';
@@ -105,6 +111,7 @@ class RunningStack implements Stack {
   readonly #options: ResolvedOptions;
   readonly #backing: BackingServers;
   readonly #workDir: string;
+  readonly #watchdog: Watchdog | undefined;
   readonly #processes = new Map<string, SupervisedProcess>();
   readonly #ports = new Map<string, number>();
 
@@ -113,6 +120,7 @@ class RunningStack implements Stack {
     this.#backing = backing;
     this.#workDir = workDir;
     this.logDir = join(workDir, 'logs');
+    this.#watchdog = options.dataDir === undefined ? removeAtOurDeath(workDir) : undefined;
   }
 
   get nats(): RunningNats {
@@ -189,6 +197,7 @@ class RunningStack implements Stack {
     await Promise.all([...this.#processes.values()].map((process) => process.stop()));
     await this.#backing.nats.stop();
     await this.#backing.postgres?.stop();
+    this.#watchdog?.release();
     if (this.#options.dataDir === undefined && !keepLogs) {
       await rm(this.#workDir, { recursive: true, force: true });
     }
@@ -213,6 +222,8 @@ class RunningStack implements Stack {
     const database = this.#backing.databases.get(service.database);
     const identityPort = this.#ports.get('identity');
     return {
+      // Eight processes load the same packages: their compiled code is kept, a quarter of the start's processor time.
+      NODE_COMPILE_CACHE: join(ROOT, '.cache/node-compile'),
       ...this.#options.env,
       HOST: '127.0.0.1',
       PORT: String(this.#ports.get(name) ?? 0),

@@ -5,5 +5,5 @@ export { startPostgres } from './start-postgres.ts';
 export type { RunningPostgres, StartPostgresOptions } from './start-postgres.ts';
 export { createTestDatabase } from './test-database.ts';
 export type { TestDatabase, TestDatabaseOptions } from './test-database.ts';
-export { watchOver } from './watch-over.ts';
+export { removeAtOurDeath, watchOver } from './watch-over.ts';
 export type { Watchdog } from './watch-over.ts';

@@ -7,25 +7,37 @@ export interface Watchdog {
 }
 
 /**
- * Ends a server and removes its folder when this process dies in any way, SIGKILL included: a few kilobytes of `sh`
- * wait for the end of a pipe that only this process holds open. The server itself cannot see its parent die, and a
+ * Ends a process and removes its folder when this process dies in any way, SIGKILL included: a few kilobytes of `sh`
+ * wait for the end of a pipe that only this process holds open. The other process cannot see its parent die, and a
  * detached one (so that Ctrl-C reaches us first and we stop things in order) would outlive it.
  *
  * Without `sh` (Windows) nothing is watched.
  *
- * @param pid the server
- * @param signal name without SIG
+ * @param signal name without SIG; the process has 5 s after it
  * @param folder removed afterwards when given
  */
 export function watchOver(pid: number, signal: 'INT' | 'TERM', folder?: string): Watchdog {
-  if (process.platform === 'win32') return { release: () => undefined };
-  // `read` returns at once with "released" or, at the end of the pipe, with nothing. Then up to 5 s for an orderly stop.
-  const script = `read -r word; [ "$word" = released ] && exit 0
-    kill -${signal} ${pid} 2>/dev/null
+  const removal = folder === undefined ? '' : 'rm -rf "$1"';
+  return atOurDeath(
+    `kill -${signal} ${pid} 2>/dev/null
     for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 ${pid} 2>/dev/null || break; sleep 0.5; done
     kill -KILL ${pid} 2>/dev/null
-    [ -n "$1" ] && rm -rf "$1"`;
-  const watchdog = spawn('/bin/sh', ['-c', script, 'sync-watchdog', folder ?? ''], {
+    ${removal}`,
+    folder,
+  );
+}
+
+/** Removes a temporary folder when this process dies in any way, as {@link watchOver} does. */
+export function removeAtOurDeath(folder: string): Watchdog {
+  return atOurDeath('sleep 6; rm -rf "$1"', folder);
+}
+
+/** @param folder `$1` of the script: as an argument it needs no quoting */
+function atOurDeath(script: string, folder = ''): Watchdog {
+  if (process.platform === 'win32') return { release: () => undefined };
+  // `read` returns at once with "released" or, at the end of the pipe, with nothing.
+  const waiting = `read -r word; [ "$word" = released ] && exit 0\n${script}`;
+  const watchdog = spawn('/bin/sh', ['-c', waiting, 'sync-watchdog', folder], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
