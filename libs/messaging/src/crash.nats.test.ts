@@ -99,4 +99,4 @@ it('a frozen worker is replaced, and writes nothing when it wakes up', async () 
   await rig.untilEffects(120);
   expect(before).toBeLessThan(80);
   expect(await rig.payloads()).toEqual(rig.expectedPayloads());
-}, 60_000);
+});

@@ -53,7 +53,7 @@ function start(holder: string, calls: Pick<Database, 'call'> = database, ttlMs =
 
 async function until(holds: () => boolean): Promise<void> {
   for (let waited = 0; !holds(); waited += 20) {
-    if (waited > 15_000) throw new Error('Never came true');
+    if (waited > 60_000) throw new Error('Never came true');
     await sleep(20);
   }
 }

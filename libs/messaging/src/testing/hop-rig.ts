@@ -40,7 +40,7 @@ export interface Effect {
 /** Counts what the metrics saw, by name. */
 export type Counts = Record<keyof MessagingMetrics, number>;
 
-const WAIT_MS = 40_000;
+const WAIT_MS = 90_000;
 
 /** A producer and a consumer database, a NATS server and a stream of its own, and everything started on them. */
 export class HopRig {
