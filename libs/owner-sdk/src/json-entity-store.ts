@@ -13,12 +13,12 @@ const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
 export function jsonEntityStore(table: string): EntityStore {
   assertTableName(table);
   const loadText = `SELECT entity_id, data FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($2::text[])`;
-  // One statement for both: a device's batch mixes edits and deletions, and each statement is a round trip.
+  // One statement for both: a device's batch mixes edits and deletions, and each statement is a round trip. Deletions are an
+  // array and no join, so that each is looked up by its key whatever the planner believes of the table's size.
   const storeText = `
-    WITH r AS (SELECT * FROM json_to_recordset($2::json) AS r (id text, data jsonb)),
-    gone AS (DELETE FROM ${table} t USING r WHERE t.tenant_id = $1 AND t.entity_id = r.id AND r.data IS NULL)
+    WITH gone AS (DELETE FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($3::text[]))
     INSERT INTO ${table} (tenant_id, entity_id, data)
-    SELECT $1, r.id, r.data FROM r WHERE r.data IS NOT NULL ORDER BY r.id
+    SELECT $1, id, data FROM json_to_recordset($2::json) AS r (id text, data jsonb) ORDER BY id
     ON CONFLICT (tenant_id, entity_id) DO UPDATE SET data = excluded.data`;
   return {
     async load(tx: Tx, tenantId: string, entityIds: readonly string[]) {
@@ -29,7 +29,7 @@ export function jsonEntityStore(table: string): EntityStore {
       return new Map(rows.map((row) => [row.entity_id, row.data]));
     },
     async store(tx: Tx, tenantId: string, rows: readonly StoredRow[]) {
-      await tx.call(`store_${table}`, storeText, [tenantId, rowsAsJson(rows)]);
+      await tx.call(`store_${table}`, storeText, [tenantId, ...splitRows(rows)]);
     },
   };
 }
@@ -50,9 +50,13 @@ export function jsonEntityTableSql(table: string): string {
     ${tenantPolicySql(table)}`;
 }
 
-/** The text of each entity is there already; ids match a pattern that needs no escaping in JSON. */
-function rowsAsJson(rows: readonly StoredRow[]): string {
-  return `[${rows.map((row) => `{"id":"${row.entityId}","data":${row.json ?? 'null'}}`).join(',')}]`;
+/** Kept entities as JSON text, and the ids of the others. Ids match a pattern that needs no escaping in JSON. */
+function splitRows(rows: readonly StoredRow[]): [kept: string, gone: string[]] {
+  const kept = rows.flatMap(({ entityId, json }) =>
+    json === null ? [] : [`{"id":"${entityId}","data":${json}}`],
+  );
+  const gone = rows.flatMap(({ entityId, json }) => (json === null ? [entityId] : []));
+  return [`[${kept.join(',')}]`, gone];
 }
 
 function assertTableName(table: string): void {

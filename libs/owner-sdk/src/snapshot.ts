@@ -13,7 +13,7 @@ interface Position {
   readonly entityId: string;
 }
 
-type SnapshotRow = VersionRow & { readonly tenant_id: string; readonly changed_at: Date };
+type SnapshotRow = VersionRow & { readonly changed_at: Date };
 
 /** Tenants looked through in one transaction: thousands of small ones should not cost a transaction each. */
 const TENANTS_PER_STEP = 100;
@@ -40,19 +40,34 @@ export async function readSnapshotPage(
     const tenantIds = await tenantsFrom(database, position.tenantId);
     const lastTenant = tenantIds.at(-1);
     if (lastTenant === undefined) return page.end();
-    for (;;) {
-      const step = Math.min(ENTITIES_PER_STEP, page.missing);
-      const rows = await database.inTenant(tenantIds, (tx) => readRows(tx, definition, position, step));
-      const full = page.add(rows);
-      if (full) return full;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < step) break;
-      position = { tenantId: last.tenantId, entityId: last.entityId };
-    }
+    const full = await database.inTenant(tenantIds, (tx) =>
+      fillPage(tx, definition, page, tenantIds, position),
+    );
+    if (full) return full;
     if (tenantIds.length < TENANTS_PER_STEP) return page.end();
     // '~' is the last character that an id may have: after every entity of the step's last tenant.
     position = { tenantId: lastTenant, entityId: '~'.repeat(129) };
   }
+}
+
+/** @returns the page as soon as it is full */
+async function fillPage(
+  tx: Tx,
+  definition: EntityDefinition,
+  page: PageInProgress,
+  tenantIds: readonly string[],
+  after: Position,
+): Promise<SnapshotPage | null> {
+  for (const tenantId of tenantIds) {
+    let entityId = tenantId === after.tenantId ? after.entityId : '';
+    for (let rows: SnapshotEntity[] | undefined; rows === undefined || rows.length === ENTITIES_PER_STEP;) {
+      rows = await readRows(tx, definition, { tenantId, entityId }, ENTITIES_PER_STEP);
+      const full = page.add(rows);
+      if (full) return full;
+      entityId = rows.at(-1)?.entityId ?? entityId;
+    }
+  }
+  return null;
 }
 
 class PageInProgress {
@@ -64,18 +79,15 @@ class PageInProgress {
     this.#limit = limit;
   }
 
-  get missing(): number {
-    return this.#limit - this.#entities.length;
-  }
-
   /** @returns the page when it is full; the first entity fits always */
   add(entities: readonly SnapshotEntity[]): SnapshotPage | null {
     for (const entity of entities) {
       this.#bytes += Buffer.byteLength(JSON.stringify(entity)) + 1;
       if (this.#bytes > MAX_PAGE_BYTES && this.#entities.length > 0) return this.#cut();
       this.#entities.push(entity);
+      if (this.#entities.length === this.#limit) return this.#cut();
     }
-    return this.missing === 0 ? this.#cut() : null;
+    return null;
   }
 
   end(): SnapshotPage {
@@ -107,25 +119,20 @@ async function readRows(
 ): Promise<SnapshotEntity[]> {
   const rows = await tx.call<SnapshotRow>(
     'sync_snapshot_rows',
-    `SELECT tenant_id, entity_id, revision, clock, deleted, changed_at FROM sync_entity
-     WHERE entity_type = $1 AND (tenant_id, entity_id) > ($2, $3)
-       AND tenant_id = ANY (string_to_array(current_setting('app.tenant'), ','))
-     ORDER BY tenant_id, entity_id LIMIT $4 FOR SHARE`,
-    [definition.entityType, after.tenantId, after.entityId, limit],
+    `SELECT entity_id, revision, clock, deleted, changed_at FROM sync_entity
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id > $3
+     ORDER BY entity_id LIMIT $4 FOR SHARE`,
+    [after.tenantId, definition.entityType, after.entityId, limit],
   );
-  const found: SnapshotEntity[] = [];
-  for (const [tenantId, ofTenant] of Map.groupBy(rows, (row) => row.tenant_id)) {
-    const alive = ofTenant.filter((row) => !row.deleted).map((row) => row.entity_id);
-    const data =
-      alive.length === 0 ? new Map<string, EntityData>() : await definition.load(tx, tenantId, alive);
-    found.push(...ofTenant.map((row) => entityOf(row, data.get(row.entity_id) ?? null)));
-  }
-  return found;
+  const alive = rows.filter((row) => !row.deleted).map((row) => row.entity_id);
+  const data =
+    alive.length === 0 ? new Map<string, EntityData>() : await definition.load(tx, after.tenantId, alive);
+  return rows.map((row) => entityOf(after.tenantId, row, data.get(row.entity_id) ?? null));
 }
 
-function entityOf(row: SnapshotRow, data: EntityData | null): SnapshotEntity {
+function entityOf(tenantId: string, row: SnapshotRow, data: EntityData | null): SnapshotEntity {
   return {
-    tenantId: row.tenant_id,
+    tenantId,
     entityId: row.entity_id,
     revision: Number(row.revision),
     clock: row.clock,

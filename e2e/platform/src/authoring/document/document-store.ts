@@ -25,22 +25,18 @@ export const documentStore: EntityStore = {
   },
 
   async store(tx, tenantId, rows) {
-    const documents = rows.map(({ entityId, json }) => `{"id":"${entityId}","data":${json ?? 'null'}}`);
+    const kept = rows.filter(({ json }) => json !== null);
+    const documents = kept.map(({ entityId, json }) => `{"id":"${entityId}","data":${json ?? ''}}`);
+    const gone = rows.filter(({ json }) => json === null).map(({ entityId }) => entityId);
     await tx.call(
       'store_documents',
-      `WITH r AS (
-         SELECT id, data ->> 'courseId' AS course_id, data ->> 'title' AS title,
-                decode(data ->> 'body', 'base64') AS doc_snapshot
-         FROM json_to_recordset($2::json) AS r (id text, data json)
-       ), gone AS (
-         DELETE FROM document d USING r
-         WHERE d.tenant_id = $1 AND d.entity_id = r.id AND r.doc_snapshot IS NULL
-       )
+      `WITH gone AS (DELETE FROM document WHERE tenant_id = $1 AND entity_id = ANY ($3::text[]))
        INSERT INTO document (tenant_id, entity_id, course_id, title, doc_snapshot)
-       SELECT $1, id, course_id, title, doc_snapshot FROM r WHERE doc_snapshot IS NOT NULL ORDER BY id
+       SELECT $1, id, data ->> 'courseId', data ->> 'title', decode(data ->> 'body', 'base64')
+       FROM json_to_recordset($2::json) AS r (id text, data json) ORDER BY id
        ON CONFLICT (tenant_id, entity_id) DO UPDATE SET
          course_id = excluded.course_id, title = excluded.title, doc_snapshot = excluded.doc_snapshot`,
-      [tenantId, `[${documents.join(',')}]`],
+      [tenantId, `[${documents.join(',')}]`, gone],
     );
   },
 };

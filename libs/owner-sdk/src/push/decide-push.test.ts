@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
+import { accept, defineEntity, jsonEntityStore, mutatedData, reject } from '../index.ts';
+import { decidePush, type EntityNow, type PushState } from './decide-push.ts';
+import { cutToBytes } from './push-responder.ts';
+
+const note = defineEntity({
+  entityType: 'note',
+  schemaVersion: 2,
+  policy: 'lww',
+  projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
+  ...jsonEntityStore('note'),
+  handle(mutation, current) {
+    if (mutation.data?.['text'] === 'no') return reject('data_invalid', '/text says no');
+    if (mutation.data?.['text'] === 'throw') throw new Error('broken');
+    return accept(mutatedData(mutation, current));
+  },
+});
+
+const stateOf = (entities: Record<string, EntityNow> = {}, answered: OwnerPushResult[] = []): PushState => ({
+  service: 'learning',
+  tenantId: 't1',
+  nowIso: '2026-03-01T10:00:00.000Z',
+  answered: new Map(answered.map((result) => [result.mutationId, result])),
+  entities: new Map(Object.entries(entities)),
+});
+
+const put = (given: Partial<PushedMutation> = {}): PushedMutation => ({
+  mutationId: randomUUID(),
+  userId: 'u1',
+  deviceId: 'd1',
+  scope: 'user:u1',
+  entityType: 'note',
+  entityId: 'n1',
+  op: 'put',
+  data: { text: 'x' },
+  clock: { 'd:d1': 1 },
+  expectedRevision: 0,
+  occurredAt: '2026-03-01T09:00:00.000Z',
+  schemaVersion: 1,
+  ...given,
+});
+
+const existing: EntityNow = {
+  revision: 5,
+  clock: { 'd:other': 3, 's:learning': 2 },
+  deleted: false,
+  data: { text: 'old', colour: 'red' },
+};
+
+describe('decidePush', () => {
+  it('changes nothing it was given', () => {
+    const state = stateOf({ n1: Object.freeze({ ...existing, data: Object.freeze({ ...existing.data }) }) });
+    const mutations = Object.freeze([Object.freeze(put({ op: 'patch', expectedRevision: 5 }))]);
+    const before = structuredClone([...state.entities]);
+    expect(decidePush(note, state, mutations)).toEqual(decidePush(note, state, mutations));
+    expect([...state.entities]).toEqual(before);
+  });
+
+  it('merges the owner’s clock with the mutation’s and shows both in the event', () => {
+    const mutation = put({ op: 'patch', expectedRevision: 5, clock: { 'd:d1': 7, 'd:other': 1 } });
+    const { results, changed, events } = decidePush(note, stateOf({ n1: existing }), [mutation]);
+    const clock = { 'd:d1': 7, 'd:other': 3, 's:learning': 2 };
+    expect(results).toEqual([{ mutationId: mutation.mutationId, status: 'applied', revision: 6, clock }]);
+    expect(changed.get('n1')).toMatchObject({
+      baseRevision: 5,
+      revision: 6,
+      clock,
+      data: { text: 'x', colour: 'red' },
+    });
+    expect(events).toEqual([
+      expect.objectContaining({
+        revision: 6,
+        schemaVersion: 2,
+        entityClock: '{"d:d1":7,"d:other":3,"s:learning":2}',
+        mutation: expect.objectContaining({ clock: '{"d:d1":7,"d:other":1}' }) as unknown,
+      }),
+    ]);
+  });
+
+  it('answers a mutation that stands twice in the batch once', () => {
+    const mutation = put();
+    const { results, final, events } = decidePush(note, stateOf(), [mutation, mutation]);
+    expect([results.length, final.length, events.length]).toEqual([1, 1, 1]);
+  });
+
+  it('counts on after answers from the inbox, in a batch that is half known', () => {
+    const [known, next] = [put(), put({ op: 'patch', expectedRevision: 6 })];
+    const answer = { mutationId: known.mutationId, status: 'applied', revision: 6 } as const;
+    const state = stateOf({ n1: { ...existing, revision: 6 } }, [answer]);
+    const { results, final } = decidePush(note, state, [known, next]);
+    expect(results.map((result) => result.status === 'applied' && result.revision)).toEqual([6, 7]);
+    expect(final).toHaveLength(1);
+  });
+
+  it('gives a conflict to what follows a rejection and expected its effect', () => {
+    const [refused, behind] = [put({ data: { text: 'no' } }), put({ expectedRevision: 1 })];
+    const { results, final, changed } = decidePush(note, stateOf(), [refused, behind]);
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'conflict']);
+    expect(final.map(({ status }) => status)).toEqual(['rejected']);
+    expect(changed.size).toBe(0);
+  });
+
+  it('keeps what a lane did before its handler threw', () => {
+    const lane = [put(), put({ data: { text: 'throw' }, expectedRevision: 1 }), put({ expectedRevision: 2 })];
+    const { results, changed, unanswered } = decidePush(note, stateOf(), lane);
+    expect(results.map(({ mutationId }) => mutationId)).toEqual([lane[0]?.mutationId]);
+    expect(changed.get('n1')?.revision).toBe(1);
+    expect(unanswered.map(({ mutation }) => mutation)).toEqual(lane.slice(1));
+  });
+
+  it('takes no part of an object’s prototype for an entity', () => {
+    const { results } = decidePush(note, stateOf(), [
+      put({ entityId: 'constructor' }),
+      put({ entityId: '__proto__' }),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'applied']);
+  });
+});
+
+describe('a reply', () => {
+  it('keeps the first results that fit a message, and at least one', () => {
+    const conflictOf = (kilobytes: number): OwnerPushResult => ({
+      mutationId: randomUUID(),
+      status: 'conflict',
+      current: { revision: 1, data: { text: 'x'.repeat(kilobytes * 1000) }, deleted: false },
+    });
+    expect(cutToBytes([conflictOf(400), conflictOf(400), conflictOf(400)])).toHaveLength(2);
+    expect(cutToBytes([conflictOf(970), conflictOf(1)])).toHaveLength(1);
+    expect(cutToBytes([conflictOf(1), conflictOf(1)])).toHaveLength(2);
+  });
+});
