@@ -1,10 +1,17 @@
 import { Module } from '@nestjs/common';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { MessagingTables1700000000000, OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
 import { JetStreamStrategy, RemoteErrorFilter } from '@sync/messaging/nest';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { Metrics, type RunningService, createLogger, runService } from '@sync/service-kit';
+import {
+  Metrics,
+  type ReadinessCheck,
+  type RunningService,
+  createLogger,
+  runService,
+} from '@sync/service-kit';
 import { AssessEverybody } from './assessment/assess-everybody.ts';
 import type { HealthConfig } from './config.ts';
 import { CreateDeviceHealth1764000000000 } from './database/create-device-health.ts';
@@ -67,15 +74,7 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
     config,
     logger,
     metrics,
-    readiness: [
-      {
-        name: 'postgres',
-        check: async () => {
-          await database.call('ready', 'SELECT 1', []);
-        },
-      },
-      { name: 'nats', check: () => nats.flush() },
-    ],
+    readiness: readinessOf(database, nats),
     prepare: async (app) => {
       app.useGlobalFilters(new RemoteErrorFilter());
       app.connectMicroservice<MicroserviceOptions>(
@@ -94,4 +93,16 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
     },
     onDrain: [() => assessment.stop(), () => relay.stop(), () => nats.drain(), () => database.close()],
   });
+}
+
+function readinessOf(database: Database, nats: NatsConnection): ReadinessCheck[] {
+  return [
+    {
+      name: 'postgres',
+      check: async () => {
+        await database.call('ready', 'SELECT 1', []);
+      },
+    },
+    { name: 'nats', check: () => nats.flush() },
+  ];
 }
