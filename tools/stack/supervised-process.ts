@@ -21,7 +21,8 @@ export class ProcessStartError extends Error {
 }
 
 const START_TIMEOUT_MS = 60_000;
-const DRAIN_TIMEOUT_MS = 10_000;
+/** A service gives its open requests 10 s and then closes consumers and connections. */
+const DRAIN_TIMEOUT_MS = 12_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;
 /** A process that lived this long did not fail because of its start: the back-off begins anew. */
@@ -78,7 +79,7 @@ export class SupervisedProcess {
     await exitOf(child);
   }
 
-  /** Lets it drain for 10 s, then ends it. */
+  /** Lets it drain, then ends it. */
   async stop(): Promise<void> {
     this.#wanted = false;
     const child = this.#child;
