@@ -218,11 +218,14 @@ describe('concurrency', () => {
     expect(events).toHaveLength(30);
   });
 
-  it('answers ten simultaneous repetitions of a batch alike', async () => {
-    const batch = Array.from({ length: 20 }, () => mutationOf());
-    const answers = await Promise.all(Array.from({ length: 10 }, () => rig.push('alpha', batch)));
-    for (const answer of answers) expect(answer).toEqual(answers[0]);
-    expect(answers[0]?.map(({ status }) => status)).toEqual(batch.map(() => 'applied'));
+  it('answers ten simultaneous repetitions of a batch alike, creating and changing', async () => {
+    const created = Array.from({ length: 20 }, () => mutationOf());
+    const changed = created.map(({ entityId }) => mutationOf({ entityId, expectedRevision: 1 }));
+    for (const batch of [created, changed]) {
+      const answers = await Promise.all(Array.from({ length: 10 }, () => rig.push('alpha', batch)));
+      for (const answer of answers) expect(answer).toEqual(answers[0]);
+      expect(answers[0]?.map(({ status }) => status)).toEqual(batch.map(() => 'applied'));
+    }
   });
 
   it('lets own changes and pushes of the same entities through without a deadlock', async () => {
