@@ -222,8 +222,6 @@ class RunningStack implements Stack {
     const database = this.#backing.databases.get(service.database);
     const identityPort = this.#ports.get('identity');
     return {
-      // Eight processes load the same packages: their compiled code is kept, a quarter of the start's processor time.
-      NODE_COMPILE_CACHE: join(ROOT, '.cache/node-compile'),
       ...this.#options.env,
       HOST: '127.0.0.1',
       PORT: String(this.#ports.get(name) ?? 0),
