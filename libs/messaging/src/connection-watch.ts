@@ -42,6 +42,10 @@ export class ConnectionWatch {
 
   /** Settles like `work`, or rejects with {@link DisconnectedError} as soon as the connection is lost. */
   untilDisconnect<T>(work: Promise<T>): Promise<T> {
+    if (!this.#connected) {
+      work.catch(() => undefined); // it will fail much later, and nobody waits for it any more
+      return Promise.reject(new DisconnectedError('No connection to NATS'));
+    }
     return new Promise<T>((resolve, reject) => {
       const abort = (): void => reject(new DisconnectedError('Connection to NATS lost'));
       this.#onDisconnect.add(abort);

@@ -83,6 +83,8 @@ export class LeaseKeeper {
   readonly #releasing = new Map<string, Promise<void>>();
   readonly #wakeup = new Wakeup();
   #running: Promise<void> | undefined;
+  /** Leases whose end is complete, to notice that one ended while a statement was on its way. */
+  #ended = 0;
   #stopped = false;
 
   constructor(options: LeaseKeeperOptions) {
@@ -138,6 +140,7 @@ export class LeaseKeeper {
   /** @returns milliseconds until the next tick */
   async #tick(): Promise<number> {
     const { database, group, names } = this.#options;
+    const endedBefore = this.#ended;
     const rows = await database.call<TickRow>('sync_lease_tick', TICK_TEXT, [
       group,
       this.holder,
@@ -149,9 +152,12 @@ export class LeaseKeeper {
       if (name !== null && token !== null) current.set(name, { name, token, holder: this.holder });
     }
     for (const lease of [...this.#held.values()]) {
-      if (current.get(lease.name)?.token !== lease.token) this.#lose(lease);
+      const ending = this.#releasing.has(lease.name);
+      if (!ending && current.get(lease.name)?.token !== lease.token) this.#lose(lease);
     }
     for (const lease of current.values()) {
+      // The answer may still show what was given back meanwhile; the next tick follows at once and knows better.
+      if (endedBefore !== this.#ended) break;
       if (!this.#held.has(lease.name) && !this.#releasing.has(lease.name)) this.#win(lease);
     }
     const target = rows[0]?.target ?? 0;
@@ -201,6 +207,7 @@ export class LeaseKeeper {
       .finally(() => {
         if (this.#held.get(lease.name) === lease) this.#held.delete(lease.name);
         this.#releasing.delete(lease.name);
+        this.#ended += 1;
         this.#wakeup.wake();
       });
     this.#releasing.set(lease.name, ending);

@@ -11,6 +11,7 @@ import {
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import type { StreamDeclaration } from '@sync/protocol';
+import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
 import { backoffMs, Wakeup } from './pacing.ts';
 import type { MessagingLogger, PartitionToken } from './ports.ts';
 import { restoreStream } from './streams.ts';
@@ -36,6 +37,8 @@ const MAX_ACK_PENDING = 1_024;
 const PULL_MESSAGES = 64;
 const IDLE_HEARTBEAT_MS = 1_000;
 const PULL_EXPIRES_MS = 30_000;
+/** Only a fallback: the reconnect itself wakes the session. */
+const DISCONNECTED_MS = 5_000;
 const RESTART_BACKOFF = { baseMs: 50, capMs: 2_000 } as const;
 
 /**
@@ -58,6 +61,7 @@ export class PartitionSession {
   readonly #options: SessionOptions;
   readonly #sink: MessageSink;
   readonly #wakeup = new Wakeup();
+  readonly #connection: ConnectionWatch;
   #messages: ConsumerMessages | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -65,6 +69,7 @@ export class PartitionSession {
   constructor(options: SessionOptions, sink: MessageSink) {
     this.#options = options;
     this.#sink = sink;
+    this.#connection = watchConnection(options.nats);
   }
 
   start(): void {
@@ -81,11 +86,18 @@ export class PartitionSession {
 
   async #run(): Promise<void> {
     const { logger, stream, partition } = this.#options;
+    const forget = this.#connection.onReconnect(() => this.#wakeup.wake());
     let failures = 0;
     while (!this.#isStopped() && !this.#options.nats.isClosed()) {
+      if (!this.#connection.connected) {
+        await this.#wakeup.sleep(DISCONNECTED_MS);
+        continue;
+      }
       try {
-        const messages = await this.#open();
+        const messages = await this.#openConnected();
         failures = 0;
+        this.#messages = messages;
+        if (this.#isStopped()) messages.stop();
         void this.#supervise(messages);
         for await (const message of messages) {
           if (this.#isStopped()) break;
@@ -97,6 +109,7 @@ export class PartitionSession {
       }
       if (!this.#isStopped()) await this.#wakeup.sleep(backoffMs(failures + 1, RESTART_BACKOFF));
     }
+    forget();
   }
 
   /** A method, because the compiler would take the field for unchanged after an await. */
@@ -104,19 +117,27 @@ export class PartitionSession {
     return this.#stopped;
   }
 
+  /** Gives up when the connection is lost; what opens after that is closed, or it would hold messages nobody reads. */
+  async #openConnected(): Promise<ConsumerMessages> {
+    const opening = this.#open();
+    try {
+      return await this.#connection.untilDisconnect(opening);
+    } catch (error) {
+      opening.then((late) => late.stop(), ignore);
+      throw error;
+    }
+  }
+
   async #open(): Promise<ConsumerMessages> {
     const { nats, stream, consumer, partition } = this.#options;
     const name = `${consumer}-${partition}`;
     await this.#ensureConsumer(name);
     const pull = await jetstream(nats).consumers.get(stream.name, name);
-    const messages = await pull.consume({
+    return pull.consume({
       max_messages: PULL_MESSAGES,
       expires: PULL_EXPIRES_MS,
       idle_heartbeat: IDLE_HEARTBEAT_MS,
     });
-    this.#messages = messages;
-    if (this.#isStopped()) messages.stop();
-    return messages;
   }
 
   async #ensureConsumer(name: string): Promise<void> {
@@ -157,4 +178,8 @@ export class PartitionSession {
       return;
     }
   }
+}
+
+function ignore(): void {
+  // The first error has been reported; this one came after the attempt was given up.
 }

@@ -1,12 +1,16 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { rm } from 'node:fs/promises';
+import type { PartitionedConsumer } from './partitioned-consumer.ts';
+import type { OutboxRelay } from './relay.ts';
 import { HopRig } from './testing/hop-rig.ts';
 
 let rig: HopRig;
+let relay: OutboxRelay;
+let consumer: PartitionedConsumer;
 beforeEach(async () => {
   rig = await HopRig.open({ ownNats: true });
-  await rig.startRelay({ announceMs: 200 });
-  await rig.startConsumer();
+  relay = await rig.startRelay({ announceMs: 200 });
+  consumer = await rig.startConsumer();
 });
 afterEach(() => rig.close());
 
@@ -61,4 +65,19 @@ it('durable consumer deleted: made again, resumes from the watermark', async () 
   for (const partition of [0, 1]) await consumers.delete(rig.stream.name, `test-${partition}`);
   await rig.write(50);
   await expectEverythingOnce(150);
+});
+
+it('relay and consumer stop while NATS is away, and give their leases back', async () => {
+  await rig.write(20);
+  await rig.untilEffects(20);
+  await rig.nats.kill('SIGKILL');
+  await Promise.all([relay.stop(), consumer.stop()]);
+  for (const { database } of [rig.producerDb, rig.consumerDb]) {
+    const held = await database.call(
+      'held',
+      `SELECT name FROM sync_lease WHERE expires_at > clock_timestamp()`,
+      [],
+    );
+    expect(held).toEqual([]);
+  }
 });

@@ -17,6 +17,8 @@ export class StreamMismatchError extends Error {
 }
 
 const HOUR_MS = 3_600_000;
+/** How many replicas this process asked for, so that a stream restored later is no weaker than before. */
+const replicasOf = new WeakMap<NatsConnection, number>();
 
 type DeclaredConfig = Pick<
   StreamConfig,
@@ -43,18 +45,19 @@ export async function ensureStreams(
   declarations: readonly StreamDeclaration[],
   replicas = 1,
 ): Promise<void> {
+  replicasOf.set(nats, replicas);
   const manager = await jetstreamManager(nats, { checkAPI: false });
   for (const declaration of declarations) await ensureStream(manager, configOf(declaration, replicas));
 }
 
 /**
  * Creates one stream if it does not exist: what relays and consumers do after a server came back without its store.
- * An existing stream is left as it is, so that the processes of two versions do not fight over it.
+ * It gets the replicas of this connection's {@link ensureStreams}. An existing stream is left as it is, so that the processes of two versions do not fight over it.
  */
 export async function restoreStream(nats: NatsConnection, declaration: StreamDeclaration): Promise<void> {
   const manager = await jetstreamManager(nats, { checkAPI: false });
   const existing = await findStream(manager, declaration.name);
-  if (existing === undefined) await manager.streams.add(configOf(declaration, 1));
+  if (existing === undefined) await manager.streams.add(configOf(declaration, replicasOf.get(nats) ?? 1));
 }
 
 function configOf(declaration: StreamDeclaration, replicas: number): DeclaredConfig {

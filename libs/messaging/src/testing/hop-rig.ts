@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
+import {
+  createTestDatabase,
+  startPostgres,
+  type RunningPostgres,
+  type TestDatabase,
+} from '@sync/postgres/testing';
 import type { StreamDeclaration } from '@sync/protocol';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { connectNats } from '../connect-nats.ts';
@@ -45,6 +50,7 @@ const WAIT_MS = 90_000;
 /** A producer and a consumer database, a NATS server and a stream of its own, and everything started on them. */
 export class HopRig {
   readonly nats: RunningNats;
+  readonly postgres: RunningPostgres;
   readonly producerDb: TestDatabase;
   readonly consumerDb: TestDatabase;
   readonly stream: StreamDeclaration;
@@ -58,14 +64,13 @@ export class HopRig {
   #written = 0;
 
   private constructor(
-    nats: RunningNats,
-    producerDb: TestDatabase,
-    consumerDb: TestDatabase,
+    parts: Pick<HopRig, 'nats' | 'postgres' | 'producerDb' | 'consumerDb'>,
     partitions: number,
   ) {
-    this.nats = nats;
-    this.producerDb = producerDb;
-    this.consumerDb = consumerDb;
+    this.nats = parts.nats;
+    this.postgres = parts.postgres;
+    this.producerDb = parts.producerDb;
+    this.consumerDb = parts.consumerDb;
     const name = `T${randomBytes(5).toString('hex')}`;
     this.producer = `learning-${name}`;
     this.stream = {
@@ -90,17 +95,19 @@ export class HopRig {
     });
   }
 
-  static async open({ ownNats = false, partitions = 2 } = {}): Promise<HopRig> {
-    const postgres = await startPostgres();
+  /** @param options `ownNats`, `ownPostgres`: servers that the test may kill */
+  static async open({ ownNats = false, ownPostgres = false, partitions = 2 } = {}): Promise<HopRig> {
+    const postgres = await startPostgres({ own: ownPostgres, durable: ownPostgres });
     const migrations = [MessagingTables1700000000000, Effects1700000000001];
     const nats = await startNats({ own: ownNats });
     const producerDb = await createTestDatabase({ postgres, name: 'producer', migrations });
     const consumerDb = await createTestDatabase({ postgres, name: 'consumer', migrations });
-    const rig = new HopRig(nats, producerDb, consumerDb, partitions);
+    const rig = new HopRig({ nats, postgres, producerDb, consumerDb }, partitions);
     rig.#stops.push(async () => {
       await producerDb.drop();
       await consumerDb.drop();
       if (ownNats) await nats.stop();
+      if (ownPostgres) await postgres.stop();
     });
     await ensureStreams(await rig.connect(), [rig.stream]);
     return rig;
