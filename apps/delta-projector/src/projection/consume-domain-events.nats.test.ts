@@ -137,13 +137,8 @@ describe('workers', () => {
 });
 
 describe('plain CloudEvents', () => {
-  const publishPlain = (event: unknown, headers?: Record<string, string>): Promise<unknown> => {
-    void headers;
-    return jetstream(running.connection).publish(
-      subjects.plainEvents('learning', 'bundle'),
-      JSON.stringify(event),
-    );
-  };
+  const publishPlain = (event: unknown): Promise<unknown> =>
+    jetstream(running.connection).publish(subjects.plainEvents('learning', 'bundle'), JSON.stringify(event));
 
   it('are projected without numbers, once per revision', async () => {
     running.answerList();

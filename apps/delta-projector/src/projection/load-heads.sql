@@ -1,8 +1,25 @@
+-- The quarantine of one entity, locked against those who add letters to it (p_alone) or only against those who lift it.
+CREATE OR REPLACE FUNCTION lock_quarantine(p_tenant text, p_entity_type text, p_entity_id text, p_alone boolean)
+RETURNS SETOF quarantine
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_alone THEN
+    RETURN QUERY SELECT * FROM quarantine q
+      WHERE q.tenant_id = p_tenant AND q.entity_type = p_entity_type AND q.entity_id = p_entity_id FOR UPDATE;
+  ELSE
+    RETURN QUERY SELECT * FROM quarantine q
+      WHERE q.tenant_id = p_tenant AND q.entity_type = p_entity_type AND q.entity_id = p_entity_id FOR KEY SHARE;
+  END IF;
+END $$;
+
 -- First statement of a projection: sets the tenants of the transaction, locks the heads of the batch's entities in key order and
 -- tells which of them are quarantined. One round trip. A tenant that is new is noted for the jobs that visit all of them.
 --
 -- Quarantine rows are locked too (FOR KEY SHARE), so that a replay, which takes them FOR UPDATE, and a consumer that is about to add
 -- a dead letter of the same entity wait for each other: a letter can never slip in behind a replay that lifts the quarantine.
+-- LATERAL with its own lock is one look into the primary key per entity, in the order of the keys. A join would be planned: the
+-- policy of row level security says nothing that can be estimated, and the planner likes to read all rows of the tenants and hash
+-- them (300,000 rows, a batch of 1,000: 1.2 s instead of 15 ms).
 -- set_config stands in a statement of its own: row level security reads the setting when a query starts.
 CREATE OR REPLACE FUNCTION load_heads(
   p_tenants text, p_tenant_ids text[], p_entity_types text[], p_entity_ids text[], p_replay boolean
@@ -22,28 +39,22 @@ BEGIN
   RETURN QUERY
     SELECT h.tenant_id, h.entity_type, h.entity_id, false,
            h.revision, h.schema_version, h.deleted, h.clock, h.last_data, h.scopes, h.grants, h.field_writes
-    FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS k (tenant_id, entity_type, entity_id)
-    JOIN entity_head h
-      ON h.tenant_id = k.tenant_id AND h.entity_type = k.entity_type AND h.entity_id = k.entity_id
-    ORDER BY h.tenant_id, h.entity_type, h.entity_id
-    FOR UPDATE OF h;
+    FROM (
+      SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id, entity_type, entity_id)
+      ORDER BY u.tenant_id COLLATE "C", u.entity_type COLLATE "C", u.entity_id COLLATE "C"
+    ) k CROSS JOIN LATERAL (
+      SELECT e.* FROM entity_head e
+      WHERE e.tenant_id = k.tenant_id AND e.entity_type = k.entity_type AND e.entity_id = k.entity_id
+      FOR UPDATE
+    ) h;
   -- Nearly always empty, and then this is all it costs.
   IF EXISTS (SELECT FROM quarantine) THEN
-    IF p_replay THEN
-      PERFORM FROM quarantine q
-        JOIN unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS k (tenant_id, entity_type, entity_id)
-          ON q.tenant_id = k.tenant_id AND q.entity_type = k.entity_type AND q.entity_id = k.entity_id
-        ORDER BY q.tenant_id, q.entity_type, q.entity_id
-        FOR UPDATE OF q;
-    ELSE
-      RETURN QUERY
-        SELECT q.tenant_id, q.entity_type, q.entity_id, true,
-               NULL::bigint, NULL::integer, NULL::boolean, NULL::json, NULL::json, NULL::text[], NULL::json, NULL::json
-        FROM quarantine q
-        JOIN unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS k (tenant_id, entity_type, entity_id)
-          ON q.tenant_id = k.tenant_id AND q.entity_type = k.entity_type AND q.entity_id = k.entity_id
-        ORDER BY q.tenant_id, q.entity_type, q.entity_id
-        FOR KEY SHARE OF q;
-    END IF;
+    RETURN QUERY
+      SELECT q.tenant_id, q.entity_type, q.entity_id, true,
+             NULL::bigint, NULL::integer, NULL::boolean, NULL::json, NULL::json, NULL::text[], NULL::json, NULL::json
+      FROM (
+        SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id, entity_type, entity_id)
+        ORDER BY u.tenant_id COLLATE "C", u.entity_type COLLATE "C", u.entity_id COLLATE "C"
+      ) k CROSS JOIN LATERAL lock_quarantine(k.tenant_id, k.entity_type, k.entity_id, p_replay) q;
   END IF;
 END $$;

@@ -61,6 +61,28 @@ describe('a batch of events', () => {
     expect(rig.test.database.roundTrips - before).toBe(5);
   });
 
+  it('reads the rows of its own entities and scopes, however many the tenant has', async () => {
+    const { database } = rig.test;
+    await database.inTenant('t1', async (tx) => {
+      await tx.query(`INSERT INTO entity_head SELECT 't1', 'progress', 'p' || n, 1, 1, false, '{}', '{}', '{}', null, '{}', now(),
+        now() FROM generate_series(1, 5000) n`);
+      await tx.query(
+        `INSERT INTO scope_head SELECT 't1', 'user:u' || n, 'e', 1, 1, 0 FROM generate_series(1, 5000) n`,
+      );
+    });
+    const drafts = [1, 2, 3, 6_000].map((n) => ({ id: `p${n}`, revision: 2, data: percent(`u${n}`, 1) }));
+    const read = await database.transaction(async (tx) => {
+      await rig.projectIn(tx, incoming(...drafts));
+      const [row] = await tx.query<{ rows: number }>(
+        `SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int4 AS rows FROM pg_stat_xact_user_tables
+         WHERE relname IN ('entity_head', 'scope_head')`,
+      );
+      return row?.rows ?? Infinity;
+    });
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThan(40);
+  });
+
   it('does nothing when all of it is known: repeated or older revisions', async () => {
     await rig.project(incoming({ id: 'p1', revision: 3, data: percent('u1', 30) }));
     const again = incoming(

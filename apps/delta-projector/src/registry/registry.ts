@@ -36,6 +36,7 @@ export class Registry implements EntityTypes {
   readonly #types = new Map<string, ProjectedType>();
   readonly #lookedForAtMs = new Map<string, number>();
   #refreshing: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
   #notices: Subscription | undefined;
   #timer: NodeJS.Timeout | undefined;
   #hasList = false;
@@ -79,10 +80,18 @@ export class Registry implements EntityTypes {
     await this.refresh();
   }
 
-  /** Asks the gateway now; an ongoing question counts. Never throws. */
+  /** Asks the gateway; everybody who comes while it is being asked shares the next question. Never throws. */
   async refresh(): Promise<void> {
-    this.#refreshing ??= this.#ask().finally(() => (this.#refreshing = undefined));
-    await this.#refreshing;
+    if (this.#refreshing === undefined) {
+      this.#refreshing = this.#ask().finally(() => (this.#refreshing = undefined));
+      return this.#refreshing;
+    }
+    // The answer under way may be older than what the caller was told about.
+    this.#next ??= this.#refreshing.then(() => {
+      this.#next = undefined;
+      return this.refresh();
+    });
+    return this.#next;
   }
 
   #schedule(delayMs: number): void {
@@ -104,9 +113,11 @@ export class Registry implements EntityTypes {
         entityTypes.map((type): RegisteredEntityType => ({ ...type, service })),
       );
       this.#hasList = true;
-      const changed = this.#adopt(listed);
+      const changed = listed.filter((type) => this.#differs(type));
       if (changed.length === 0) return;
+      // Saved first: what failed to be saved is still different at the next question.
       await saveRegistrations(database, changed, new Date());
+      this.#adopt(changed);
       logger.info({ entityTypes: changed.map(({ entityType }) => entityType) }, 'entity types changed');
       onChanged?.();
     } catch (error) {
@@ -115,14 +126,13 @@ export class Registry implements EntityTypes {
     }
   }
 
-  /** @returns what is new or different */
-  #adopt(types: readonly RegisteredEntityType[]): RegisteredEntityType[] {
-    return types.filter((type) => {
-      const known = this.#types.get(type.entityType)?.registration;
-      if (known !== undefined && JSON.stringify(sorted(known)) === JSON.stringify(sorted(type))) return false;
-      this.#types.set(type.entityType, projectedType(type));
-      return true;
-    });
+  #adopt(types: readonly RegisteredEntityType[]): void {
+    for (const type of types) this.#types.set(type.entityType, projectedType(type));
+  }
+
+  #differs(type: RegisteredEntityType): boolean {
+    const known = this.#types.get(type.entityType)?.registration;
+    return known === undefined || JSON.stringify(sorted(known)) !== JSON.stringify(sorted(type));
   }
 }
 
