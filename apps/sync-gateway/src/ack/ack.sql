@@ -7,7 +7,9 @@ CREATE OR REPLACE FUNCTION ack(
   p_tenant text, p_user text, p_device text, p_scopes text[], p_origins text[], p_epochs text[], p_sequences bigint[],
   p_generations bigint[], p_counts bigint[], p_hashes text[], p_outcomes uuid[], p_purged text[], p_resyncs integer, p_partition integer
 ) RETURNS TABLE (kind text, scope text, result text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off -- as in pull.sql
+AS $$
 #variable_conflict use_column
 DECLARE
   v_advanced text[] := '{}';

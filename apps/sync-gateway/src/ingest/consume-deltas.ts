@@ -1,6 +1,6 @@
-import { type Batch, PartitionedConsumer, type Pruned } from '@sync/messaging';
+import { type Batch, PartitionedConsumer, type Pruned, request } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
-import { STREAMS } from '@sync/protocol';
+import { STREAMS, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayNews, News } from '../heads/gateway-news.ts';
@@ -20,6 +20,9 @@ interface ChangeRow {
   readonly name: string;
 }
 
+const REBUILD_LIMIT_MS = 60_000;
+/** Gaps of other partitions that come to light this soon were there before the rebuild. */
+const REBUILD_COVERS_MS = 60_000;
 const INGEST_TEXT = 'SELECT * FROM ingest_deltas($1, $2)';
 
 /**
@@ -30,6 +33,7 @@ export class ConsumeDeltas {
   readonly #options: ConsumeOptions;
   readonly #consumer: PartitionedConsumer;
   readonly #changes = new WeakMap<Batch, News>();
+  #rebuilding: Promise<void> | undefined;
 
   constructor(options: ConsumeOptions) {
     const { database, nats, logger } = options;
@@ -42,7 +46,7 @@ export class ConsumeDeltas {
       logger,
       handle: (tx, batch) => this.#ingest(tx, batch),
       afterCommit: (batch) => this.#announce(batch),
-      onPruned: (pruned) => this.#reportLoss(pruned),
+      onPruned: (pruned) => this.#rebuild(pruned),
     });
   }
 
@@ -69,15 +73,29 @@ export class ConsumeDeltas {
   }
 
   /**
-   * The projector no longer has messages we never saw. It rebuilds what they held under new epochs when it is told to; until then
-   * the read model serves what it has, and this log line is the alert.
+   * The projector no longer has messages we never saw (a database restored from an old backup, an outage longer than retention). It starts
+   * over under new epochs; what it writes then comes after the gap. One rebuild covers all partitions.
    */
-  async #reportLoss(pruned: Pruned): Promise<void> {
+  async #rebuild(pruned: Pruned): Promise<void> {
     this.#options.metrics.lost();
     this.#options.logger.error(
       { event: 'deltas_lost', ...pruned },
-      'deltas were pruned before they were read: rebuild the read model from the projector',
+      'deltas are gone for good: asking for a rebuild',
     );
+    this.#rebuilding ??= request(
+      this.#options.nats,
+      subjects.projectorRebuild,
+      {},
+      { timeoutMs: REBUILD_LIMIT_MS },
+    )
+      .then(() => {
+        setTimeout(() => (this.#rebuilding = undefined), REBUILD_COVERS_MS).unref();
+      })
+      .catch((error: unknown) => {
+        this.#rebuilding = undefined;
+        throw error;
+      });
+    await this.#rebuilding;
   }
 }
 

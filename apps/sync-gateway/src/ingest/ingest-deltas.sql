@@ -5,7 +5,9 @@
 -- 'number' with the count of this ingest, and 'lag' with the milliseconds since the newest delta was committed by its owner.
 CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_messages json)
 RETURNS TABLE (kind text, tenant_id text, name text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off -- as in pull.sql
+AS $$
 #variable_conflict use_column
 DECLARE
   v_number bigint;
@@ -58,10 +60,10 @@ BEGIN
   INTO v_tenant, v_scope, v_moved, v_after
   FROM written w LEFT JOIN void v ON v."tenantId" = w.tenant_id AND v.scope = w.scope;
 
-  IF true = ANY (v_moved) THEN
-    DELETE FROM scope_delta d USING unnest(v_tenant, v_scope, v_moved) AS s (tenant_id, scope, moved)
-      WHERE s.moved AND d.tenant_id = s.tenant_id AND d.scope = s.scope;
-  END IF;
+  FOR i IN 1 .. coalesce(cardinality(v_moved), 0) LOOP
+    CONTINUE WHEN NOT v_moved[i];
+    DELETE FROM scope_delta d WHERE d.tenant_id = v_tenant[i] AND d.scope = v_scope[i];
+  END LOOP;
 
   INSERT INTO scope_delta AS o
     (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)

@@ -1,7 +1,9 @@
 -- Removes deletions that every device had p_days to see, one small batch of one tenant, and raises `pruned_below` of their scopes: a
 -- cursor below it may have missed one of them and is answered with a full resync. Answers how many rows went.
 CREATE OR REPLACE FUNCTION prune_tombstones(p_tenant text, p_days integer, p_limit integer) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off -- as in pull.sql
+AS $$
 DECLARE
   v_scopes text[];
   v_removed integer;

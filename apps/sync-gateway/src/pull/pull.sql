@@ -130,15 +130,21 @@ BEGIN
   LOOP
     RETURN NEXT;
   END LOOP;
-  SELECT 'outcomes', NULL, NULL, string_agg(o.outcome, ','), count(*) INTO kind, scope, reason, items, item_count FROM (
-    SELECT o.outcome FROM (
+  SELECT 'outcomes', NULL, NULL, string_agg(m.outcome, ','), count(*) INTO kind, scope, reason, items, item_count FROM (
+    SELECT m.outcome FROM mutation m
+    WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
+      AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
+    ORDER BY m.terminal_at, m.mutation_id LIMIT p_outcomes) m;
+  IF octet_length(items) > p_bytes THEN
+    SELECT string_agg(m.outcome, ','), count(*) INTO items, item_count FROM (
       SELECT m.outcome, row_number() OVER w AS place, sum(octet_length(m.outcome)) OVER w AS bytes FROM (
         SELECT m.outcome, m.terminal_at, m.mutation_id FROM mutation m
         WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
           AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
         ORDER BY m.terminal_at, m.mutation_id LIMIT p_outcomes) m
-      WINDOW w AS (ORDER BY m.terminal_at, m.mutation_id)) o
-    WHERE o.place = 1 OR o.bytes <= p_bytes ORDER BY o.place) o;
+      WINDOW w AS (ORDER BY m.terminal_at, m.mutation_id)) m
+    WHERE m.place = 1 OR m.bytes <= p_bytes;
+  END IF;
   IF item_count > 0 THEN RETURN NEXT; END IF;
 END $$;
 
@@ -150,7 +156,10 @@ CREATE OR REPLACE FUNCTION pull(
   kind text, scope text, reason text, items text, item_count integer, origin text, epoch text, sequence bigint,
   floor bigint, generation bigint, has_more boolean, live_count bigint, hash text
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- A plan made while the tables were small is kept while they grow; every look-up here has an index made for it.
+SET enable_seqscan = off SET jit = off
+AS $$
 #variable_conflict use_column
 DECLARE
   v_begun text[] := '{}';
