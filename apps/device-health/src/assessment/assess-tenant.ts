@@ -48,13 +48,19 @@ async function assessPage(
     const { status, reasons } = assess(device, nowMs);
     counts.set(status, (counts.get(status) ?? 0) + 1);
     if (status === device.status) continue;
-    changes.push({ deviceId: device.deviceId, status, reasons: reasons.map(({ detail }) => detail), device });
+    changes.push({
+      deviceId: device.deviceId,
+      userId: device.userId,
+      status,
+      reasons: reasons.map(({ detail }) => detail),
+      device,
+    });
   }
   if (changes.length > 0) {
     await saveStatuses(
       tx,
       tenantId,
-      changes.map(({ deviceId, status, reasons }) => ({ deviceId, status, reasons })),
+      changes.map(({ deviceId, userId, status, reasons }) => ({ deviceId, userId, status, reasons })),
     );
     await announce(tx, tenantId, changes, nowMs);
   }

@@ -52,20 +52,25 @@ export async function readDevices(tx: Tx, tenantId: string, filter: DeviceFilter
 
 export interface StatusChange {
   readonly deviceId: string;
+  readonly userId: string;
   readonly status: string;
   readonly reasons: readonly string[];
 }
 
-/** Writes statuses that changed; `updated_at` stays: it says when the device was last heard of. */
+/**
+ * Writes statuses that changed; `updated_at` stays: it says when the device was last heard of. An upsert of rows that are there, because it goes by
+ * key whatever the planner expects of a tenant.
+ */
 export async function saveStatuses(
   tx: Tx,
   tenantId: string,
   changes: readonly StatusChange[],
 ): Promise<void> {
   await tx.query(
-    `UPDATE device d SET status = r.status, reasons = r.reasons
-     FROM jsonb_to_recordset($2::jsonb) AS r ("deviceId" text, status text, reasons jsonb)
-     WHERE d.tenant_id = $1 AND d.device_id = r."deviceId"`,
+    `INSERT INTO device AS d (tenant_id, device_id, user_id, status, reasons)
+     SELECT $1, r."deviceId", r."userId", r.status, r.reasons
+     FROM jsonb_to_recordset($2::jsonb) AS r ("deviceId" text, "userId" text, status text, reasons jsonb)
+     ON CONFLICT (tenant_id, device_id) DO UPDATE SET status = excluded.status, reasons = excluded.reasons`,
     [tenantId, JSON.stringify(changes)],
   );
 }

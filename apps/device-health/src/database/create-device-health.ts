@@ -22,6 +22,7 @@ export class CreateDeviceHealth1764000000000 implements MigrationInterface {
         updated_at timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (tenant_id, device_id)
       );
+      CREATE INDEX device_user ON device (tenant_id, user_id);
       CREATE TABLE device_cursor (
         tenant_id text COLLATE "C" NOT NULL,
         device_id text COLLATE "C" NOT NULL,

@@ -63,26 +63,30 @@ async function saveCursors(tx: Tx, tenantId: string, { cursors }: Observations):
   );
 }
 
+// Revocations and purges are rare: a statement each, by key. Joined with a batch, the planner (which under row level security expects one row
+// of a tenant) would read all cursors of the tenant for each of them.
 async function savePurgesOwed(tx: Tx, tenantId: string, { revoked }: Observations): Promise<void> {
-  await tx.query(
-    `UPDATE device_cursor c SET purge_owed = r.owed
-     FROM jsonb_to_recordset($2::jsonb) AS r ("userId" text, scope text, owed boolean), device d
-     WHERE c.tenant_id = $1 AND c.scope = r.scope AND d.tenant_id = $1 AND d.device_id = c.device_id
-       AND d.user_id = r."userId"`,
-    // The last word per user and scope counts; UPDATE … FROM takes any row of several.
-    [
-      tenantId,
-      JSON.stringify([...new Map(revoked.map((row) => [`${row.userId} ${row.scope}`, row])).values()]),
-    ],
-  );
+  // The last word per user and scope counts.
+  const latest = new Map(revoked.map((row) => [`${row.userId} ${row.scope}`, row]));
+  for (const { userId, scope, owed } of latest.values()) {
+    await tx.call(
+      'save_purge_owed',
+      `UPDATE device_cursor SET purge_owed = $4
+       WHERE tenant_id = $1 AND scope = $3
+         AND device_id = ANY (ARRAY(SELECT d.device_id FROM device d WHERE d.tenant_id = $1 AND d.user_id = $2))`,
+      [tenantId, userId, scope, owed],
+    );
+  }
 }
 
 async function savePurges(tx: Tx, tenantId: string, { purged }: Observations): Promise<void> {
-  await tx.query(
-    `DELETE FROM device_cursor c USING jsonb_to_recordset($2::jsonb) AS r ("deviceId" text, scope text)
-     WHERE c.tenant_id = $1 AND c.device_id = r."deviceId" AND c.scope = r.scope`,
-    [tenantId, JSON.stringify(purged)],
-  );
+  for (const { deviceId, scope } of purged) {
+    await tx.call(
+      'save_purge',
+      'DELETE FROM device_cursor WHERE tenant_id = $1 AND device_id = $2 AND scope = $3',
+      [tenantId, deviceId, scope],
+    );
+  }
 }
 
 async function saveIncidents(tx: Tx, tenantId: string, { incidents }: Observations): Promise<void> {
