@@ -15,7 +15,7 @@ const operations = wireOperations(foundation, projector);
 
 relay.start();
 await projector.start();
-operations.start();
+await operations.start();
 
 await runService({
   name: NAME,

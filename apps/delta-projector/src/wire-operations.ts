@@ -15,7 +15,8 @@ const PRUNE_MS = 3_600_000;
 /** What operators and the admin API use: dead letters, explain, rebuild, gauges, readiness. */
 export interface Operations {
   readonly readiness: readonly ReadinessCheck[];
-  start(): void;
+  /** Resolves when NATS knows that these subjects are answered here. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -48,12 +49,13 @@ export function wireOperations(foundation: Foundation, projector: Projector): Op
   };
   return {
     readiness: readinessOf(foundation),
-    start: () => {
+    start: async () => {
       responders = answers.map(
         ([subject, handle]) => new Responder({ nats, subject, queue: NAME, logger, handle, concurrency: 4 }),
       );
       retry.start();
       pruning = setInterval(prune, PRUNE_MS).unref();
+      await nats.flush();
     },
     stop: async () => {
       clearInterval(pruning);

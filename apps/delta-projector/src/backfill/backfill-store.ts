@@ -136,7 +136,8 @@ export interface UnseenEntity {
 
 /**
  * Live entities that the snapshot has not shown although they were projected before it began, in key order, after `after`; in a
- * transaction of their tenants.
+ * transaction of their tenants. A scalar subquery and no anti-join: under row level security the planner might compare every row
+ * with every other (see load-heads.sql), and a subquery can only look into the primary key.
  */
 export async function readUnseen(
   tx: Pick<Tx, 'query'>,
@@ -147,8 +148,8 @@ export async function readUnseen(
   const rows = await tx.query<{ tenant_id: string; entity_id: string; revision: string }>(
     `SELECT h.tenant_id, h.entity_id, h.revision FROM entity_head h
      WHERE h.entity_type = $1 AND NOT h.deleted AND h.projected_at < $2 AND (h.tenant_id, h.entity_id) > ($3, $4)
-       AND NOT EXISTS (SELECT FROM snapshot_seen s WHERE s.tenant_id = h.tenant_id AND s.entity_type = h.entity_type
-                         AND s.entity_id = h.entity_id)
+       AND (SELECT true FROM snapshot_seen s WHERE s.tenant_id = h.tenant_id AND s.entity_type = h.entity_type
+              AND s.entity_id = h.entity_id) IS NULL
      ORDER BY h.tenant_id, h.entity_id LIMIT $5`,
     [entityType, startedAt, after.tenantId, after.entityId, limit],
   );

@@ -188,25 +188,26 @@ function entitiesOf(tenantId: string, letters: readonly WaitingLetter[]): Entity
   return [...entities.values()];
 }
 
-/** The chosen letters that still wait, and all others of their entities. */
+/** The chosen letters that still wait, and all others of their entities; by index look-ups, not by a join (see load-heads.sql). */
 async function lockLetters(
   tx: Tx,
   tenantId: string,
   chosen: readonly WaitingLetter[],
   entities: readonly EntityRef[],
 ): Promise<WaitingLetter[]> {
+  const ids = await tx.query<{ id: string }>(
+    `SELECT of.id FROM unnest($2::text[], $3::text[]) AS k (entity_type, entity_id)
+     CROSS JOIN LATERAL (
+       SELECT d.id FROM dead_letter d
+       WHERE d.tenant_id = $1 AND d.entity_type = k.entity_type AND d.entity_id = k.entity_id AND d.status = 'quarantined'
+       OFFSET 0
+     ) of`,
+    [tenantId, entities.map(({ entityType }) => entityType), entities.map(({ entityId }) => entityId)],
+  );
   return tx.query<WaitingLetter>(
     `SELECT id, producer, entity_type, entity_id, event FROM dead_letter
-     WHERE tenant_id = $1 AND status = 'quarantined'
-       AND (id = ANY ($2::bigint[])
-         OR (entity_type, entity_id) IN (SELECT * FROM unnest($3::text[], $4::text[])))
-     ORDER BY id FOR UPDATE`,
-    [
-      tenantId,
-      chosen.map(({ id }) => id),
-      entities.map(({ entityType }) => entityType),
-      entities.map(({ entityId }) => entityId),
-    ],
+     WHERE tenant_id = $1 AND id = ANY ($2::bigint[]) AND status = 'quarantined' ORDER BY id FOR UPDATE`,
+    [tenantId, [...chosen, ...ids].map(({ id }) => id)],
   );
 }
 
@@ -228,7 +229,7 @@ async function settleLetters(
   await tx.query(
     `UPDATE dead_letter d SET attempts = attempts + 1, last_failed_at = now(), code = f.code, cause = f.cause, holds = f.holds
      FROM unnest($2::bigint[], $3::text[], $4::text[], $5::boolean[]) AS f (id, code, cause, holds)
-     WHERE d.tenant_id = $1 AND d.id = f.id`,
+     WHERE d.tenant_id = $1 AND d.id = f.id AND d.id = ANY ($2::bigint[])`,
     [
       tenantId,
       failed.map(({ id }) => id),

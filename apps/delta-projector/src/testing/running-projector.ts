@@ -96,7 +96,7 @@ export class RunningProjector {
     const operations = wireOperations(foundation, projector);
     foundation.relay.start();
     await projector.start();
-    operations.start();
+    await operations.start();
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       await operations.stop();
