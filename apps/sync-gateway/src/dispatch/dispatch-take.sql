@@ -13,34 +13,34 @@ $$;
 
 -- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first mutation is due. Each row's attempt is
 -- one higher afterwards: what an earlier attempt still does can no longer be stored.
+-- Look-ups are written so that only their own index can serve them: see push-receive.sql.
 CREATE OR REPLACE FUNCTION dispatch_load(p_tenant text, p_device text, p_visible_ms integer, p_limit integer)
 RETURNS TABLE (
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
   payload text, occurred_at_ms double precision, held boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off
+AS $$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz := clock_timestamp();
+  v_ids uuid[];
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
+  SELECT array_agg(due.mutation_id) INTO v_ids FROM (
+    SELECT o.mutation_id FROM (
+      SELECT m.mutation_id, m.arrival, first_value(m.next_attempt_at) OVER lane AS due_at FROM mutation m
+      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+      WINDOW lane AS (PARTITION BY m.entity_type, m.entity_id ORDER BY m.arrival)) o
+    WHERE o.due_at <= v_now ORDER BY o.due_at, o.arrival LIMIT p_limit) due;
   RETURN QUERY
-  WITH lane AS (
-    SELECT DISTINCT ON (m.entity_type, m.entity_id) m.entity_type, m.entity_id, m.next_attempt_at FROM mutation m
-    WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
-    ORDER BY m.entity_type, m.entity_id, m.arrival
-  ), due AS (
-    SELECT m.mutation_id FROM lane l
-    JOIN mutation m ON m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
-      AND m.entity_type IS NOT DISTINCT FROM l.entity_type AND m.entity_id IS NOT DISTINCT FROM l.entity_id
-    WHERE l.next_attempt_at <= v_now
-    ORDER BY l.next_attempt_at, m.entity_type, m.entity_id, m.arrival LIMIT p_limit
-  ), taken AS (
+  WITH taken AS (
     UPDATE mutation m SET attempts = m.attempts + 1,
       next_attempt_at = v_now + p_visible_ms * interval '1 millisecond'
-    FROM due d WHERE m.tenant_id = p_tenant AND m.mutation_id = d.mutation_id
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids)
     RETURNING m.*
   )
   SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.payload::text,
@@ -51,8 +51,10 @@ BEGIN
       WHERE d.tenant_id = p_tenant AND d.mutation_id = ANY (t.depends_on) AND d.user_id = t.user_id) END,
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM taken t
-  LEFT JOIN scope_delta e ON e.tenant_id = p_tenant AND e.scope = t.scope
-    AND e.entity_type = t.entity_type AND e.entity_id = t.entity_id
-    AND holds_scope(p_tenant, t.user_id, t.scope)
+  LEFT JOIN LATERAL (
+    SELECT d.* FROM scope_delta d
+    WHERE d.tenant_id = p_tenant AND d.scope = t.scope AND d.entity_type = t.entity_type
+      AND d.entity_id >= t.entity_id AND d.entity_id <= t.entity_id
+    ORDER BY d.entity_id LIMIT 1) e ON holds_scope(p_tenant, t.user_id, t.scope)
   ORDER BY t.arrival;
 END $$;

@@ -1,18 +1,24 @@
 -- Last round trip of a push (and of the dispatcher): stores outcomes where none is stored yet, and writes the sync events of exactly what it
 -- stored in the same transaction.
 --
--- p_items, one object per mutation: {id, attempt (null: whichever), status, outcome?: wire text (terminal only), delayMs?: until the next
--- attempt (absent: as planned before), mayBeSent?, error?, kind?: key into p_events of the sync event that lists it, entry?: its element there, conflict?: a CloudEvent of its own,
--- chunk: number of the outbox message that carries it}. p_events: {kind: head of the CloudEvent up to its list}.
+-- p_items, one object per mutation: {id, attempt (null: whichever), status, outcome?: wire text (terminal only), delayMs?: until the next attempt
+-- (absent: as planned before), mayBeSent?, error?, kind?: key into p_events of the sync event that lists it, entry?: its element there,
+-- conflict?: a CloudEvent of its own, chunk: number of the outbox message that carries it}. p_events: {kind: head of the CloudEvent up to
+-- its list}.
+--
+-- Plans (see push-receive.sql): the ledger is read by a list of keys, and joined with p_items by hash.
 --
 -- Answers what somebody else had stored before (first wins), with a null outcome for what is still open; nothing for what it stored.
 CREATE OR REPLACE FUNCTION push_complete(
   p_tenant text, p_device text, p_items json, p_events json, p_partition integer
 ) RETURNS TABLE (mutation_id uuid, outcome text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_nestloop = off SET jit = off
+AS $$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz := clock_timestamp();
+  v_ids uuid[];
   v_stored uuid[];
   v_terminal uuid[];
   v_next timestamptz;
@@ -20,6 +26,7 @@ DECLARE
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
+  SELECT array_agg(i.id) INTO v_ids FROM json_to_recordset(p_items) AS i (id uuid);
   WITH stored AS (
     UPDATE mutation m SET
       status = i.status,
@@ -30,8 +37,8 @@ BEGIN
       last_error = coalesce(i.error, m.last_error)
     FROM json_to_recordset(p_items) AS i (
       id uuid, attempt integer, status text, outcome text, "delayMs" integer, "mayBeSent" boolean, error text)
-    WHERE m.tenant_id = p_tenant AND m.mutation_id = i.id AND m.terminal_at IS NULL
-      AND m.attempts = coalesce(i.attempt, m.attempts)
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids) AND m.mutation_id = i.id
+      AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
     RETURNING m.mutation_id, m.terminal_at
   ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
            coalesce(array_agg(s.mutation_id) FILTER (WHERE s.terminal_at IS NOT NULL), '{}')
@@ -68,8 +75,7 @@ BEGIN
 
   IF cardinality(v_stored) < json_array_length(p_items) THEN
     RETURN QUERY
-      SELECT m.mutation_id, m.outcome FROM json_to_recordset(p_items) AS i (id uuid)
-      JOIN mutation m ON m.tenant_id = p_tenant AND m.mutation_id = i.id
-      WHERE i.id <> ALL (v_stored);
+      SELECT m.mutation_id, m.outcome FROM mutation m
+      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids) AND m.mutation_id <> ALL (v_stored);
   END IF;
 END $$;
