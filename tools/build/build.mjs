@@ -43,7 +43,10 @@ async function buildProject(project) {
         const output = await transform(await readFile(from, 'utf8'), { ...swcOptions, filename: from });
         const compiled = to.replace(/\.ts$/, '.js');
         await writeFile(`${compiled}.map`, output.map ?? '');
-        await writeFile(compiled, `${output.code}\n//# sourceMappingURL=${relative(dirname(compiled), compiled)}.map\n`);
+        await writeFile(
+          compiled,
+          `${output.code}\n//# sourceMappingURL=${relative(dirname(compiled), compiled)}.map\n`,
+        );
       }),
   );
 }

@@ -10,7 +10,8 @@ const root = resolve(import.meta.dirname, '../..');
 
 const CHECKS: readonly (readonly [string, string, readonly string[]])[] = [
   ['format', 'prettier', ['--check', '--log-level=warn', '.']],
-  ['lint', 'nx', ['run-many', '-t', 'lint', '--output-style=stream', '--parallel=2']],
+  // One process over everything: by project, the type-checked rules load the same program eighteen times (47 s against minutes).
+  ['lint', 'eslint', ['.', '--max-warnings', '0']],
   ['types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
 ];
 
