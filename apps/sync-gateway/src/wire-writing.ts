@@ -7,7 +7,7 @@ import { FindHidden } from './dispatch/find-hidden.ts';
 import { AcceptPush, type OutcomesStored } from './push/accept-push.ts';
 import { AskResolver } from './push/ask-resolver.ts';
 import { LedgerStore } from './push/ledger-store.ts';
-import { PushController } from './push/push-controller.ts';
+import { PUSH_LOGGER, PushController } from './push/push-controller.ts';
 import { PushGate } from './push/push-gate.ts';
 import { PruneLedger } from './push/prune-ledger.ts';
 import { PushMetrics } from './push/push-metrics.ts';
@@ -58,6 +58,12 @@ export function wireWriting(
   const gate = new PushGate({ inFlight: config.maxPushesInFlight, waitMs: GATE_WAIT_MS }, pushMetrics);
 
   const store = new DispatchStore(database);
+  metrics.gauge(
+    'sync_dispatch_devices',
+    'Devices with accepted mutations that wait for their outcome.',
+    [],
+    async (gauge) => gauge.set(await store.countDevices()),
+  );
   const hidden = new FindHidden(nats, logger);
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, hidden, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
@@ -71,6 +77,7 @@ export function wireWriting(
       { provide: AcceptPush, useValue: acceptPush },
       { provide: PushGate, useValue: gate },
       { provide: RECORD_DEVICE_SEEN, useValue: deviceSeen },
+      { provide: PUSH_LOGGER, useValue: logger },
     ],
     start: async () => {
       await registry.start();

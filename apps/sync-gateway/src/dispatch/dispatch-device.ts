@@ -23,6 +23,7 @@ interface Opened {
 
 /** A run must be over before somebody else may take the device (`VISIBLE_MS` of the store). */
 const BUDGET_MS = 15_000;
+const APART_FROM_ATTEMPT = 3;
 
 /**
  * Goes on with the accepted mutations of one device, just as a push would: the same lanes, the same decisions, the same owners. What a crash
@@ -79,7 +80,9 @@ export class DispatchDevice {
     const nowIso = new Date(nowMs).toISOString();
     const opened = rows.map((row) => this.#open(author, row, nowIso));
     const works = opened.flatMap(({ work }) => work ?? []);
-    const limits = { deadlineMs: nowMs + BUDGET_MS, apart: true };
+    // What failed together a few times may be one mutation that breaks its owner: it must not take the others with it for ever.
+    const apart = rows.some(({ attempts }) => attempts >= APART_FROM_ATTEMPT);
+    const limits = { deadlineMs: nowMs + BUDGET_MS, apart };
     const settlements = await this.#settler.settle(author, works, statusesOf(opened), limits);
     const completed = await Promise.all(
       opened.map(async (one) => completedOf(one, await this.#endOf(author, one, settlements, nowIso))),

@@ -52,6 +52,16 @@ export class DispatchStore {
     ]);
   }
 
+  /** Devices that have open work, due or not. */
+  async countDevices(): Promise<number> {
+    const rows = await this.#database.call<{ readonly devices: number }>(
+      'dispatch_count',
+      'SELECT count(*)::int4 AS devices FROM dispatch_queue',
+      [],
+    );
+    return rows[0]?.devices ?? 0;
+  }
+
   /** Nothing was due after all: sets the device's time to what its ledger says, or takes it out of the queue. */
   async release({ tenantId, deviceId }: DueDevice): Promise<void> {
     await this.#database.call('dispatch_release', `SELECT push_complete($1, $2, '[]', '{}', 0)`, [

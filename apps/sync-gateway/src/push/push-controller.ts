@@ -1,5 +1,6 @@
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import { PushEnvelope, validator } from '@sync/protocol';
+import type { Logger } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOf } from '../access/caller.ts';
 import { answerText } from '../edge/answer.ts';
@@ -9,6 +10,8 @@ import { AcceptPush } from './accept-push.ts';
 import { parseTimestampMs } from './prepare-mutation.ts';
 import { PushGate } from './push-gate.ts';
 
+export const PUSH_LOGGER = Symbol('Logger');
+
 const checkEnvelope = validator(PushEnvelope);
 
 /** `POST /sync/v1/push` */
@@ -17,15 +20,18 @@ export class PushController {
   private readonly acceptPush: AcceptPush;
   private readonly gate: PushGate;
   private readonly deviceSeen: RecordDeviceSeen;
+  private readonly logger: Logger;
 
   constructor(
     @Inject(AcceptPush) acceptPush: AcceptPush,
     @Inject(PushGate) gate: PushGate,
     @Inject(RECORD_DEVICE_SEEN) deviceSeen: RecordDeviceSeen,
+    @Inject(PUSH_LOGGER) logger: Logger,
   ) {
     this.acceptPush = acceptPush;
     this.gate = gate;
     this.deviceSeen = deviceSeen;
+    this.logger = logger;
   }
 
   @Post()
@@ -40,7 +46,24 @@ export class PushController {
     const outcomes = await this.gate.run(caller, () =>
       this.acceptPush.execute(caller, envelope, caller.receivedAtMs, request.bodySuspicious),
     );
+    this.logPush(request, envelope.mutations);
     const serverTime = new Date().toISOString();
     await answerText(reply, `{"serverTime":"${serverTime}","outcomes":[${outcomes.join(',')}]}`);
+  }
+
+  /** At debug level: a push is the most frequent thing that happens here. Its outcomes are in the ledger and in the sync events. */
+  private logPush(request: FastifyRequest, mutations: readonly { readonly mutationId: string }[]): void {
+    if (!this.logger.isLevelEnabled('debug')) return;
+    const { tenantId, userId, deviceId } = callerOf(request);
+    const mutationIds = mutations.slice(0, 20).map(({ mutationId }) => mutationId);
+    const fields = {
+      requestId: request.id,
+      tenantId,
+      userId,
+      deviceId,
+      count: mutations.length,
+      mutationIds,
+    };
+    this.logger.debug(fields, 'push');
   }
 }

@@ -1,0 +1,248 @@
+import { describe, expect, it } from '@jest/globals';
+import { decide, mutationClock } from '@sync/domain';
+import type { OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
+import type { VectorClock } from '@sync/vector-clock';
+import type { EntityHead } from './entity-head.ts';
+import { Lane, type LaneContext } from './lane.ts';
+import type { PreparedMutation } from './prepare-mutation.ts';
+import { postponed, type Work } from './settlement.ts';
+
+const NOW_ISO = '2026-01-01T00:00:00.000Z';
+const context: LaneContext = {
+  deviceId: 'd1',
+  serverNowMs: Date.parse(NOW_ISO),
+  nowIso: NOW_ISO,
+  gate: () => null,
+};
+const unanswered = postponed('owner_unanswered', true);
+
+const lww: RegisteredEntityType = {
+  service: 'learning',
+  entityType: 'note',
+  schemaVersion: 1,
+  policy: 'lww',
+  projection: { kind: 'declarative', fields: ['text', 'colour'], scopes: ['user:{userId}'] },
+};
+const append: RegisteredEntityType = { ...lww, policy: 'append_only' };
+
+let count = 0;
+function workOf(changes: Partial<PreparedMutation> = {}, more: Partial<Work> = {}): Work {
+  count += 1;
+  const baseClock: VectorClock = changes.baseClock ?? {};
+  const mutation: PreparedMutation = {
+    mutationId: `0190d0de-0000-4000-8000-${String(count).padStart(12, '0')}`,
+    sequence: count,
+    scope: 'user:u1',
+    entityType: 'note',
+    entityId: 'n1',
+    op: 'patch',
+    data: { text: `text ${count}` },
+    occurredAt: NOW_ISO,
+    occurredAtMs: Date.parse(NOW_ISO) - 1_000,
+    schemaVersion: 1,
+    dependsOn: [],
+    ...changes,
+    baseClock,
+    clock: mutationClock({ baseClock, deviceId: 'd1' }),
+  };
+  return {
+    mutation,
+    registration: lww,
+    payloadBytes: 100,
+    head: null,
+    mayBeSent: false,
+    hold: null,
+    ...more,
+  };
+}
+
+function headOf(revision: number, clock: VectorClock, data: Record<string, unknown> | null): EntityHead {
+  const wire: RemoteDelta = {
+    entityType: 'note',
+    entityId: 'n1',
+    op: data ? 'put' : 'delete',
+    clock,
+    schemaVersion: 1,
+    committedAt: NOW_ISO,
+    data,
+  };
+  return { revision, deleted: data === null, clock, fieldWrites: null, wire: JSON.stringify(wire) };
+}
+
+const applied = (work: Work, revision: number, clock?: VectorClock): OwnerPushResult => ({
+  mutationId: work.mutation.mutationId,
+  status: 'applied',
+  revision,
+  ...(clock ? { clock } : {}),
+});
+const conflict = (
+  work: Work,
+  revision: number,
+  clock: VectorClock,
+  data: Record<string, unknown> | null,
+): OwnerPushResult => ({
+  mutationId: work.mutation.mutationId,
+  status: 'conflict',
+  current: { revision, clock, data, deleted: data === null },
+});
+
+/** A lane with these works, planned with the domain's own decisions in the place of the resolver. */
+function planned(works: readonly Work[], head: EntityHead | null = null): Lane {
+  const lane = new Lane(head, context);
+  lane.extend(works);
+  plan(lane);
+  return lane;
+}
+
+function plan(lane: Lane): void {
+  for (let question = lane.plan(); question; question = lane.plan()) lane.answer(decide(question));
+}
+
+function absorb(lane: Lane, ...results: readonly OwnerPushResult[]): void {
+  lane.absorb(new Map(results.map((result) => [result.mutationId, result])), unanswered);
+}
+
+describe('planning', () => {
+  it('expects each change to succeed', () => {
+    const works = [workOf(), workOf({ baseClock: { 'd:d1': 1 } }), workOf({ baseClock: { 'd:d1': 2 } })];
+    const lane = planned(works, headOf(7, {}, { text: 'x' }));
+    expect(lane.submissions.map(({ change }) => [change.expectedRevision, change.clock])).toEqual([
+      [7, { 'd:d1': 1 }],
+      [8, { 'd:d1': 2 }],
+      [9, { 'd:d1': 3 }],
+    ]);
+  });
+
+  it('stops at a mutation that has to wait, and postpones what follows once it is first', () => {
+    const [first, held, last] = [workOf(), workOf({}, { hold: postponed('dependency_waits') }), workOf()];
+    const lane = planned([first, held, last]);
+    expect(lane.submissions).toHaveLength(1);
+    absorb(lane, applied(first, 1));
+    plan(lane);
+    expect([lane.done, lane.settlements.get(held), lane.settlements.get(last)]).toEqual([
+      true,
+      postponed('dependency_waits'),
+      postponed('lane_waits'),
+    ]);
+    lane.extend([workOf()]);
+    expect(lane.done).toBe(true);
+  });
+});
+
+describe('answers that differ from the plan', () => {
+  it('are planned again on what the owner says', () => {
+    const works = [
+      workOf({ baseClock: { 's:learning': 5 } }),
+      workOf({ baseClock: { 's:learning': 5, 'd:d1': 1 } }),
+    ];
+    const lane = planned(works);
+    const [first, second] = works as [Work, Work];
+    const state = { 's:learning': 5 };
+    absorb(lane, conflict(first, 5, state, {}), conflict(second, 5, state, {}));
+    plan(lane);
+    expect(lane.submissions.map(({ change }) => change.expectedRevision)).toEqual([5, 6]);
+  });
+
+  it('are given up after three that nothing explains', () => {
+    const work = workOf({ baseClock: { 's:learning': 99 } });
+    const lane = planned([work]);
+    for (let revision = 1; revision <= 4; revision += 1) {
+      expect(lane.done).toBe(false);
+      absorb(lane, conflict(work, revision, { 's:learning': revision }, {}));
+      plan(lane);
+    }
+    expect(lane.settlements.get(work)).toEqual(postponed('contended'));
+  });
+
+  it('wait for a head when the owner’s change is concurrent or it keeps no clock', () => {
+    const work = workOf();
+    const lane = planned([work]);
+    absorb(lane, conflict(work, 4, { 's:learning': 4 }, { text: 'secret' }));
+    plan(lane);
+    expect([lane.awaitedRevision, lane.submissions]).toEqual([4, []]);
+    lane.learnHead(headOf(4, { 's:learning': 4 }, { text: 'shown', colour: 'red' }));
+    plan(lane);
+    expect(lane.submissions[0]?.change).toMatchObject({ status: 'merged', expectedRevision: 4 });
+  });
+
+  it('end a mutation whose entity has left its scope, without a word of the entity', () => {
+    const work = workOf();
+    const lane = planned([work]);
+    absorb(lane, conflict(work, 4, { 's:learning': 4 }, { text: 'secret' }));
+    plan(lane);
+    lane.learnHead(headOf(4, { 's:learning': 4 }, null));
+    const settled = lane.settlements.get(work);
+    expect(settled).toMatchObject({ status: 'rejected', code: 'forbidden' });
+    expect(JSON.stringify(settled)).not.toContain('secret');
+  });
+
+  it('void an end that stood on a change which was not taken', () => {
+    const first = workOf({ baseClock: { 's:learning': 1 } });
+    const second = workOf({ op: 'patch', data: { text: 'late' }, occurredAtMs: 0 });
+    const lane = planned([first, second], headOf(1, { 's:learning': 1 }, { text: 'a' }));
+    expect(lane.submissions).toHaveLength(1);
+    absorb(lane, conflict(first, 2, { 's:learning': 1, 'd:d9': 1 }, { text: 'b' }));
+    expect([lane.done, lane.settlements.size]).toEqual([false, 0]);
+  });
+
+  it('postpone from the first that was not answered', () => {
+    const works = [workOf(), workOf({ baseClock: { 'd:d1': 1 } }), workOf({ baseClock: { 'd:d1': 2 } })];
+    const lane = planned(works);
+    absorb(lane, applied(works[0] as Work, 1));
+    expect(works.map((work) => lane.settlements.get(work)?.kind)).toEqual([
+      'settled',
+      'postponed',
+      'postponed',
+    ]);
+    expect(lane.settlements.get(works[1] as Work)).toMatchObject({ mayBeSent: true });
+  });
+});
+
+describe('a repeated attempt', () => {
+  it('that the inbox answers with what it had decided then is merged, shown as the projection will', () => {
+    const work = workOf({}, { mayBeSent: true });
+    const lane = planned([work]);
+    const clock = { 's:learning': 3, 'd:d1': 1 };
+    absorb(lane, applied(work, 4, clock));
+    expect(lane.settlements.get(work)).toMatchObject({ status: 'merged', clock });
+    expect(lane.awaitedCurrents).toMatchObject([{ work, revision: 4 }]);
+  });
+
+  it('is sent as it was when the entity contains it already', () => {
+    const work = workOf({}, { mayBeSent: true });
+    const lane = planned([work], headOf(4, { 's:learning': 3, 'd:d1': 1 }, { text: 'merged' }));
+    expect(lane.submissions[0]?.change).toMatchObject({ status: 'applied', expectedRevision: 4 });
+  });
+});
+
+describe('an append whose id is taken, at an owner that says conflict', () => {
+  const work = (text: string): Work => workOf({ op: 'append', data: { text } }, { registration: append });
+
+  it('has been applied when it is the same record', () => {
+    const same = work('same');
+    const lane = planned([same]);
+    absorb(lane, conflict(same, 1, { 'd:d2': 1 }, { text: 'same', stored: 'x' }));
+    expect(lane.settlements.get(same)).toEqual({ kind: 'settled', status: 'applied', clock: { 'd:d2': 1 } });
+  });
+
+  it('is a violation when it is another one, and says nothing of that', () => {
+    const other = work('mine');
+    const lane = planned([other]);
+    absorb(lane, conflict(other, 1, { 'd:d2': 1 }, { text: 'secret' }));
+    const settled = lane.settlements.get(other);
+    expect(settled).toMatchObject({ status: 'rejected', code: 'append_only_violation' });
+    expect(JSON.stringify(settled)).not.toContain('secret');
+  });
+});
+
+describe('current', () => {
+  it('of a merge is the registered view of what it came to', () => {
+    const work = workOf({ data: { text: 'mine', hidden: 1 }, baseClock: {} });
+    const lane = planned([work], headOf(2, { 's:learning': 2 }, { colour: 'red' }));
+    absorb(lane, applied(work, 3));
+    const settled = lane.settlements.get(work);
+    expect(settled).toMatchObject({ status: 'merged', clock: { 's:learning': 2, 'd:d1': 1 } });
+    const current = settled?.kind === 'settled' ? (JSON.parse(settled.current ?? '{}') as RemoteDelta) : null;
+    expect(current?.data).toEqual({ colour: 'red', text: 'mine' });
+  });
+});
