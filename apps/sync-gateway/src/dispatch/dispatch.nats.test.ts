@@ -121,22 +121,25 @@ describe('after a crash', () => {
     expect(await rig.push(author, [mutation])).toMatchObject([{ status: 'applied' }]);
   });
 
-  it('lets no older attempt overwrite a newer one', async () => {
+  it('stores nothing of an attempt that a newer one has replaced', async () => {
     const author = newAuthor();
-    rig.owner.mode = 'deaf';
+    await rig.owner.stop();
     const mutation = mutationOf(author);
     await rig.push(author, [mutation]);
-    rig.owner.mode = 'answers';
-    await rig.dispatch(author);
-    const [stored] = await rig.waiting(author);
-    const item = { id: mutation.mutationId, attempt: 0, status: 'rejected', outcome: '{}', chunk: 0 };
-    await rig.test.database.call('stale', 'SELECT push_complete($1, $2, $3, $4, 0)', [
+    await due(author);
+    await rig.test.database.inTenant(author.tenantId, (tx) =>
+      tx.query(`UPDATE mutation SET next_attempt_at = now() WHERE mutation_id = $1`, [mutation.mutationId]),
+    );
+    expect(await rig.store.load(author)).toMatchObject([{ attempts: 1 }]);
+    const stale = { id: mutation.mutationId, attempt: 0, status: 'rejected', outcome: '{}', chunk: 0 };
+    const answer = await rig.test.database.call('stale', 'SELECT * FROM push_complete($1, $2, $3, $4, 0)', [
       author.tenantId,
       author.deviceId,
-      JSON.stringify([item]),
+      JSON.stringify([stale]),
       '{}',
     ]);
-    expect(await rig.waiting(author)).toEqual([stored]);
+    expect(answer).toEqual([{ mutation_id: mutation.mutationId, outcome: null }]);
+    expect(await rig.waiting(author)).toEqual([]);
   });
 
   it('gives a device to one dispatcher at a time', async () => {
