@@ -45,7 +45,9 @@ export class CreateLedger1764000000200 implements MigrationInterface {
         next_attempt_at timestamptz,
         may_be_sent boolean NOT NULL DEFAULT true,
         last_error text,
-        PRIMARY KEY (tenant_id, mutation_id),
+        -- The mutation first: a key that begins with the tenant is, to the planner, as good as mutation_open for finding a device's open rows
+        -- (without statistics every tenant has one row), and each push then read the tenant's whole ledger.
+        PRIMARY KEY (mutation_id, tenant_id),
         CHECK ((terminal_at IS NULL) = (outcome IS NULL))
       ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
       CREATE INDEX mutation_outcome_waiting ON mutation (tenant_id, user_id, device_id, terminal_at, mutation_id)

@@ -12,7 +12,7 @@ interface ChangeRow {
   readonly number: string | null;
 }
 
-const SWEEP_TEXT = 'SELECT * FROM sweep_changes($1, $2, $3, $4, $5, $6, $7, $8)';
+const SWEEP_TEXT = 'SELECT * FROM sweep_changes($1, $2, $3, $4, $5, $6, $7, $8, $9)';
 const PAUSE_MS = 1_000;
 /** More than this at once (a backfill) is not worth a list: everything is read again when it is asked for. */
 const MAX_NAMES = 5_000;
@@ -20,7 +20,7 @@ const MAX_NAMES = 5_000;
 export interface SweepOptions {
   readonly database: Pick<Database, 'call'>;
   readonly memory: GatewayMemory;
-  readonly hints: ExchangeHints;
+  readonly hints: Pick<ExchangeHints, 'tellHere'>;
   readonly logger: Logger;
   /** Tenants that somebody listens for although nothing of them is in memory: those of live sockets. */
   readonly tenantsListenedFor: () => Iterable<string>;
@@ -67,18 +67,23 @@ export class SweepChanges {
     const beganAtMs = Date.now();
     const devices = memory.devicesInUse(beganAtMs).sort(byTenant);
     const tenants = new Set([...memory.tenants(), ...this.#options.tenantsListenedFor()]);
+    const seen = new Map(this.#seen);
     const rows = await database.call<ChangeRow>('sweep_changes', SWEEP_TEXT, [
-      [...this.#seen.keys()],
-      this.#looked ? [...this.#seen.values()] : null,
+      [...seen.keys()],
+      this.#looked ? [...seen.values()] : null,
       [...tenants].sort().join(','),
       MAX_NAMES + 1,
       ...groupByTenant(devices),
     ]);
     const news = this.#read(rows, devices, beganAtMs);
+    // A counter that fell belongs to a database that was restored: what is in memory may never have been.
+    const fell = [...seen].some(
+      ([partition, number]) => BigInt(this.#seen.get(partition) ?? '0') < BigInt(number),
+    );
     // What was remembered before the counters were known could have changed since.
     if (!this.#looked) memory.forget({ everything: true }, beganAtMs);
     this.#looked = true;
-    hints.tellHere(news);
+    hints.tellHere(fell ? { everything: true } : news);
     memory.confirmSweep(beganAtMs);
     this.#options.afterSweep();
   }
@@ -99,29 +104,21 @@ export class SweepChanges {
   #read(rows: readonly ChangeRow[], swept: readonly KnownDevice[], beganAtMs: number): News {
     const scopes: ScopeKey[] = [];
     const users: UserKey[] = [];
-    const devices = [];
+    const changed = new Set<number>();
     for (const { kind, tenant_id: tenantId, name, place, number } of rows) {
-      if (kind === 'partition') this.#advance(place ?? 0, number ?? '0');
+      // A hint may have moved it on while the sweep was under way; looking twice at a number is harmless.
+      if (kind === 'partition') this.#seen.set(place ?? 0, number ?? '0');
       else if (kind === 'scope') scopes.push({ tenantId: tenantId ?? '', scope: name ?? '' });
       else if (kind === 'user') users.push({ tenantId: tenantId ?? '', userId: name ?? '' });
-      else {
-        const known = swept[(place ?? 0) - 1];
-        if (known && known.fingerprint !== name) devices.push(known.device);
-        else if (known) known.checkedAtMs = beganAtMs;
-      }
+      else changed.add((place ?? 0) - 1);
     }
+    const devices = swept.flatMap((known, place) => {
+      if (changed.has(place)) return [known.device];
+      known.checkedAtMs = beganAtMs;
+      return [];
+    });
     if (scopes.length > MAX_NAMES || users.length > MAX_NAMES) return { everything: true };
     return { scopes, users, devices };
-  }
-
-  /** A counter that fell belongs to a database that was restored: what is in memory may never have been. */
-  #advance(partition: number, number: string): void {
-    const seen = this.#seen.get(partition);
-    if (seen !== undefined && BigInt(number) < BigInt(seen)) {
-      this.#options.memory.forget({ everything: true }, Date.now());
-    }
-    // A hint may have moved it on while the sweep was under way; looking twice at a number is harmless.
-    this.#seen.set(partition, number);
   }
 }
 
@@ -130,8 +127,8 @@ function byTenant(left: KnownDevice, right: KnownDevice): number {
   return left.device.tenantId < right.device.tenantId ? -1 : 1;
 }
 
-/** @returns tenants, the last place of each (from 1), users and devices, as sweep_changes wants them */
-function groupByTenant(devices: readonly KnownDevice[]): [string[], number[], string[], string[]] {
+/** @returns tenants, the last place of each (from 1), users, devices and fingerprints, as sweep_changes wants them */
+function groupByTenant(devices: readonly KnownDevice[]): [string[], number[], ...string[][]] {
   const tenants: string[] = [];
   const until: number[] = [];
   devices.forEach(({ device }, place) => {
@@ -143,5 +140,6 @@ function groupByTenant(devices: readonly KnownDevice[]): [string[], number[], st
     until,
     devices.map(({ device }) => device.userId),
     devices.map(({ device }) => device.deviceId),
+    devices.map(({ fingerprint }) => fingerprint),
   ];
 }

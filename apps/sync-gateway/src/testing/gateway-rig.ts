@@ -12,9 +12,12 @@ import { type TestDevice, TestIdentity } from './test-identity.ts';
 import { TestProjector } from './test-projector.ts';
 
 /** A database of its own with the gateway's schema. */
-export async function gatewayDatabase(poolSize = 10): Promise<TestDatabase> {
+export async function gatewayDatabase(
+  poolSize = 10,
+  postgres?: { readonly adminUrl: string },
+): Promise<TestDatabase> {
   return createTestDatabase({
-    postgres: await startPostgres(),
+    postgres: postgres ?? (await startPostgres()),
     name: 'gateway',
     migrations: MIGRATIONS,
     repeatables: REPEATABLES,
@@ -46,8 +49,12 @@ export class GatewayRig {
     };
   }
 
-  static async start(env: Record<string, string> = {}): Promise<GatewayRig> {
-    const [test, server] = await Promise.all([gatewayDatabase(), startNats({ own: true })]);
+  /** @param postgres a server of its own, for tests that kill it */
+  static async start(
+    env: Record<string, string> = {},
+    postgres?: { readonly adminUrl: string },
+  ): Promise<GatewayRig> {
+    const [test, server] = await Promise.all([gatewayDatabase(10, postgres), startNats({ own: true })]);
     const nats = await connectNats({ url: server.url, name: 'test' });
     const rig = new GatewayRig(test, server, nats, await TestIdentity.start(nats));
     await rig.addGateway(env);
