@@ -29,8 +29,8 @@ export interface ReadingSide {
 const VISIBLE_MS = 20_000;
 /** A device that works offline for months stays far below; it bounds what one device can make the dispatcher do. */
 const MAX_OPEN_PER_DEVICE = 10_000;
-/** A second push of a device that waits longer than this is better answered with Retry-After. */
-const GATE_WAIT_MS = 5_000;
+/** A push that waits longer for the one before it is better answered with Retry-After. */
+const DEVICE_LINE = { waitingPerDevice: 8, waitMs: 5_000 };
 
 /** Pushes, the background work they leave, and the registrations they are routed by. */
 export function wireWriting(
@@ -55,7 +55,7 @@ export function wireWriting(
     news.announce({ devices: [author] });
   };
   const acceptPush = new AcceptPush(ledger, settler, heads, registry, pushMetrics, outcomesStored);
-  const gate = new PushGate({ inFlight: config.maxPushesInFlight, waitMs: GATE_WAIT_MS }, pushMetrics);
+  const gate = new PushGate({ inFlight: config.maxPushesInFlight, ...DEVICE_LINE }, pushMetrics);
 
   const store = new DispatchStore(database);
   metrics.gauge(

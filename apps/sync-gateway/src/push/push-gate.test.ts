@@ -4,7 +4,7 @@ import { PushGate } from './push-gate.ts';
 import { PushMetrics } from './push-metrics.ts';
 
 const gateOf = (inFlight: number, waitMs: number): PushGate =>
-  new PushGate({ inFlight, waitMs }, new PushMetrics(new Metrics('test')));
+  new PushGate({ inFlight, waitingPerDevice: 1, waitMs }, new PushMetrics(new Metrics('test')));
 const device = (deviceId: string): { tenantId: string; userId: string; deviceId: string } => ({
   tenantId: 't',
   userId: 'u',
@@ -29,7 +29,7 @@ describe('PushGate', () => {
     expect(order).toEqual(['first', 'second']);
   });
 
-  it('refuses a third push, and a second one that waits too long', async () => {
+  it('refuses more than may wait, and one that waits too long', async () => {
     const gate = gateOf(10, 5);
     const first = endless();
     const running = gate.run(device('d'), first.work);

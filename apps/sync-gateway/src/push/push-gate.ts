@@ -6,19 +6,27 @@ import type { Author } from './settlement.ts';
 export interface GateLimits {
   /** Pushes that one replica works on at once. */
   readonly inFlight: number;
-  /** How long a second push of the same device waits for the first. */
+  /** Pushes of one device that may wait for the one before them. */
+  readonly waitingPerDevice: number;
+  /** How long one of them waits. */
   readonly waitMs: number;
 }
 
+/** The pushes of a device that are here now, in the order in which they came. */
+interface Line {
+  /** Ends with the last of them. */
+  tail: Promise<unknown>;
+  length: number;
+}
+
 /**
- * Back-pressure of pushes. One push per device at a time, because the second one is usually a repetition of the first and then
- * finds its outcomes; a third one is refused at once. Too many devices at once are refused before any work is done for them.
+ * Back-pressure of pushes. One push per device at a time, because the next one is usually a repetition of it and then finds its
+ * outcomes; a few may wait in line, more are refused at once. Too many devices at once are refused before any work is done for them.
  */
 export class PushGate {
   readonly #limits: GateLimits;
   readonly #metrics: PushMetrics;
-  /** Per device the end of its running push, and whether somebody waits for it. */
-  readonly #devices = new Map<string, { readonly end: Promise<void>; taken: boolean }>();
+  readonly #lines = new Map<string, Line>();
   #inFlight = 0;
 
   constructor(limits: GateLimits, metrics: PushMetrics) {
@@ -33,41 +41,46 @@ export class PushGate {
   async run<T>({ tenantId, deviceId }: Author, work: () => Promise<T>): Promise<T> {
     // Neither part can hold a space.
     const device = `${tenantId} ${deviceId}`;
-    // Without a running one there is no await: two that come at once must not both find nobody.
-    for (let running = this.#devices.get(device); running; running = this.#devices.get(device)) {
-      await this.#wait(running);
+    const line = this.#lines.get(device) ?? { tail: Promise.resolve(), length: 0 };
+    if (line.length > this.#limits.waitingPerDevice) throw this.#deviceBusy();
+    this.#lines.set(device, line);
+    const before = line.tail;
+    const { promise: end, resolve } = Promise.withResolvers<undefined>();
+    // Who gives up waiting keeps its place until its turn comes: nobody behind it may overtake the one before it.
+    line.tail = Promise.all([before, end]);
+    line.length += 1;
+    try {
+      if (line.length > 1 && !(await endsWithin(before, this.#limits.waitMs))) throw this.#deviceBusy();
+      return await this.#work(work);
+    } finally {
+      resolve(undefined);
+      line.length -= 1;
+      if (line.length === 0) this.#lines.delete(device);
     }
+  }
+
+  async #work<T>(work: () => Promise<T>): Promise<T> {
     if (this.#inFlight >= this.#limits.inFlight) {
       this.#metrics.refused.inc({ reason: 'replica_busy' });
       throw new ProblemError('unavailable', 'Too many pushes at once', { headers: { 'retry-after': '1' } });
     }
-    const { promise: end, resolve } = Promise.withResolvers<undefined>();
-    const entry = { end, taken: false };
-    this.#devices.set(device, entry);
     this.#inFlight += 1;
     try {
       return await work();
     } finally {
       this.#inFlight -= 1;
-      if (this.#devices.get(device) === entry) this.#devices.delete(device);
-      resolve(undefined);
     }
   }
 
-  async #wait(running: { readonly end: Promise<void>; taken: boolean }): Promise<void> {
-    if (!running.taken) {
-      running.taken = true;
-      if (await endsWithin(running.end, this.#limits.waitMs)) return;
-      running.taken = false;
-    }
+  #deviceBusy(): ProblemError {
     this.#metrics.refused.inc({ reason: 'device_busy' });
-    throw new ProblemError('rate_limited', 'An earlier push of this device is still being worked on', {
+    return new ProblemError('rate_limited', 'An earlier push of this device is still being worked on', {
       headers: { 'retry-after': '1' },
     });
   }
 }
 
-async function endsWithin(end: Promise<void>, limitMs: number): Promise<boolean> {
+async function endsWithin(end: Promise<unknown>, limitMs: number): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<false>();
   const timer = setTimeout(resolve, limitMs, false);
   const ended = await Promise.race([end.then(() => true as const), late]);

@@ -103,11 +103,12 @@ describe('POST /sync/v1/push', () => {
     expect(Math.abs(Date.now() - 60_000 - occurredAt)).toBeLessThan(10_000);
   });
 
-  it('lets a second push of a device wait for the first and refuses a third', async () => {
+  it('lets pushes of a device wait for the one before them, and refuses more than a few', async () => {
     owner.mode = 'deaf';
     const body = { sentAt: sentAt(), mutations: [mutationOf(device)] };
-    const answers = await Promise.all([push(body), push(body), push(body)]);
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 429]);
+    const answers = await Promise.all(Array.from({ length: 12 }, () => push(body)));
+    const statuses = answers.map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([200, 429]));
     const refused = answers.find(({ status }) => status === 429);
     expect(refused?.headers.get('retry-after')).toBe('1');
     expect(refused?.body['code']).toBe('rate_limited');
