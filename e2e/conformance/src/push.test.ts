@@ -230,6 +230,23 @@ describe('push', () => {
     });
   });
 
+  it('judges every mutation of a chain by a server change that it had not seen', async () => {
+    const { tenantId, userId, device, scope, noteId } = await sharedNote();
+    for (let round = 1; round <= 5; round += 1) {
+      const text = `server ${round}`;
+      await changeOnServer(platform().learning, tenantId, 'note', noteId, { userId, text, colour: 'white' });
+      const chain = ['one', 'two'].map((own) =>
+        device.write({ scope, entityType: 'note', entityId: noteId, op: 'patch', data: { text: own } }),
+      );
+      await device.push();
+      const statusOf = ({ mutationId }: LocalMutation): string =>
+        device.outcomes.get(mutationId)?.status ?? 'none';
+      await pullUntil(device, () => chain.every((mutation) => statusOf(mutation) !== 'accepted'));
+      expect(chain.map(statusOf)).toEqual(['conflict', 'conflict']);
+      await pullUntil(device, () => entityOf(device, scope, 'note', noteId)?.data?.['text'] === text);
+    }
+  });
+
   it('rejects a server_authoritative change when the server changed since', async () => {
     const user = await boundUser();
     const [enrollmentId, courseId] = [fresh('e'), fresh('c')];

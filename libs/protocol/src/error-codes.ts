@@ -154,6 +154,7 @@ export const OUTCOME_CODES = {
   clock_limit_exceeded: 'The entity’s clock has no room for this device, or the device’s counter is used up.',
   server_changed: 'server_authoritative: the server’s value changed since the base.',
   dependency_cycle: 'dependsOn forms a circle.',
+  entity_deleted: 'The entity was deleted before this device could see it, and nothing of it is left.',
   dependency_failed: 'A mutation that this one depends on was rejected.',
   forbidden: 'The user may not touch this entity.',
   data_invalid: 'The owning service does not accept this data; the message names the field.',

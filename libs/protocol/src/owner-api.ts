@@ -42,6 +42,10 @@ export const PushedMutation = Type.Object(
 );
 export type PushedMutation = Static<typeof PushedMutation>;
 
+/**
+ * Mutations of one entity follow each other with consecutive `expectedRevision`s, each counted on the success of the one before: once one is
+ * answered `conflict`, the owner answers `conflict` to all that follow for that entity in the request, whatever they expect.
+ */
 export const OwnerPushRequest = Type.Object(
   {
     tenantId: TenantId,

@@ -12,8 +12,8 @@ const ASK_FROM_ATTEMPT = 3;
 const checkReply = validator(ExplainReply);
 
 /**
- * Ends a mutation that would wait for ever: its owner has the entity, but it never appears in the mutation's scope, because it belongs to
- * another one. Only the projector can tell that from a projection that is merely late.
+ * Ends a mutation that would wait for ever: its owner knows the entity, but it never appears in the mutation's scope, because it belongs to
+ * another one, or was deleted before the projection showed it (created and deleted in one batch) or so long ago that its tombstone is gone. Only the projector can tell that from a projection that is merely late.
  */
 export class FindHidden {
   readonly #nats: NatsConnection;
@@ -38,8 +38,14 @@ export class FindHidden {
         timeoutMs: TIMEOUT_MS,
         decode: decodeReply,
       });
-      if (!entity || entity.deleted || entity.scopes.some(({ scope }) => scope === mutation.scope))
-        return null;
+      if (!entity || entity.scopes.some(({ scope }) => scope === mutation.scope)) return null;
+      if (entity.deleted) {
+        const gone = {
+          code: 'entity_deleted',
+          message: 'the entity was deleted, and nothing of it is left here',
+        };
+        return refusedHere(gone, mutation, null, registration, nowIso);
+      }
       const refusal = { code: 'forbidden', message: `/scope: ${mutation.scope} does not have this entity` };
       return refusedHere(refusal, mutation, null, registration, nowIso);
     } catch (error) {

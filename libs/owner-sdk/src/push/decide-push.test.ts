@@ -101,6 +101,22 @@ describe('decidePush', () => {
     expect(changed.size).toBe(0);
   });
 
+  it('gives a conflict to what follows a conflict, though its expected revision fits by accident', () => {
+    const chain = [
+      put({ op: 'patch', data: { text: 'B1' }, clock: { 'd:d1': 2 }, expectedRevision: 4 }),
+      put({ op: 'patch', data: { text: 'B2' }, clock: { 'd:d1': 3 }, expectedRevision: 5 }),
+    ];
+    const { results, changed } = decidePush(note, stateOf({ n1: existing }), chain);
+    expect(results.map(({ status }) => status)).toEqual(['conflict', 'conflict']);
+    expect([...changed]).toEqual([]);
+  });
+
+  it('takes no counter of another replica that the owner has not given out', () => {
+    const clock = { 'd:d1': 2, 's:learning': Number.MAX_SAFE_INTEGER, 'd:other': 9, 'd:unheard-of': 1 };
+    const { changed } = decidePush(note, stateOf({ n1: existing }), [put({ clock, expectedRevision: 5 })]);
+    expect(changed.get('n1')?.clock).toEqual({ 'd:d1': 2, 'd:other': 3, 's:learning': 2 });
+  });
+
   it('keeps what a lane did before its handler threw', () => {
     const lane = [put(), put({ data: { text: 'throw' }, expectedRevision: 1 }), put({ expectedRevision: 2 })];
     const { results, changed, unanswered } = decidePush(note, stateOf(), lane);

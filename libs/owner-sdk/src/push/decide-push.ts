@@ -4,6 +4,7 @@ import {
   canonicalClockJson,
   clockSize,
   counterOf,
+  deviceReplica,
   mergeClocks,
   serviceReplica,
   type VectorClock,
@@ -90,6 +91,11 @@ class PushDecider {
   readonly #unanswered: { mutation: PushedMutation; error: unknown }[] = [];
   /** Entity → why its lane stopped: what follows a failed mutation expects its effect. */
   readonly #stopped = new Map<string, unknown>();
+  /**
+   * Entities of which a mutation of this batch was answered with `conflict`: those behind it are, too. Their expected revisions were
+   * counted on its success, and an owner that is ahead by just that much would let the second overwrite what the first ran into.
+   */
+  readonly #conflicted = new Set<string>();
 
   constructor(definition: EntityDefinition, state: PushState) {
     this.#definition = definition;
@@ -127,7 +133,8 @@ class PushDecider {
       const result =
         this.#definition.policy === 'append_only' ? this.#append(mutation, now) : this.#change(mutation, now);
       this.#results.set(mutationId, result);
-      if (result.status !== 'conflict') this.#final.push(result);
+      if (result.status === 'conflict') this.#conflicted.add(entityId);
+      else this.#final.push(result);
     } catch (error) {
       this.#stopped.set(entityId, error);
       this.#unanswered.push({ mutation, error });
@@ -136,7 +143,7 @@ class PushDecider {
 
   #change(mutation: PushedMutation, now: EntityNow): OwnerPushResult {
     const { mutationId, expectedRevision } = mutation;
-    if (now.revision !== expectedRevision) {
+    if (now.revision !== expectedRevision || this.#conflicted.has(mutation.entityId)) {
       const { revision, clock, data, deleted } = now;
       return { mutationId, status: 'conflict', current: { revision, clock, data, deleted } };
     }
@@ -168,7 +175,7 @@ class PushDecider {
     const { mutationId } = mutation;
     if (answer.kind === 'rejected') return rejected(mutationId, answer);
     const json = answer.data === null ? null : JSON.stringify(answer.data);
-    const clock = mergeClocks(now.clock, mutation.clock);
+    const clock = mergeClocks(now.clock, knownPart(mutation, now.clock));
     const refusal = refuseData(answer.data, json) ?? this.#refuseClock(clock);
     if (refusal) return rejected(mutationId, refusal);
     return this.#apply(mutation, now, { answer, json, clock });
@@ -218,6 +225,21 @@ class PushDecider {
     this.#also.push(...answer.also);
     return { mutationId, status: 'applied', revision, clock };
   }
+}
+
+/**
+ * The part of a mutation's clock that may enter the entity's: its own device's entry, and of the others what the owner has given out itself. A
+ * device learns of other replicas only through the owner, so anything beyond is invented, and an invented counter at the limit
+ * would keep the real replica from ever counting on.
+ */
+function knownPart({ clock, deviceId }: PushedMutation, known: VectorClock): VectorClock {
+  const own = deviceReplica(deviceId);
+  return Object.fromEntries(
+    Object.entries(clock).flatMap(([replica, counter]) => {
+      const bounded = replica === own ? counter : Math.min(counter, counterOf(known, replica));
+      return bounded > 0 ? [[replica, bounded]] : [];
+    }),
+  );
 }
 
 /** A message may quote the data, and must not make the answer itself unstorable. */
