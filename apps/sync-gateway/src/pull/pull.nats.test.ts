@@ -145,6 +145,9 @@ describe('pull', () => {
     expect(answer.scopes[0]).toMatchObject({ reset: true, deltas: [{ entityId: 'n1' }] });
     const after = await pull(device, goOn(answer));
     expect([after.directives, after.scopes[0]?.reset]).toEqual([[], false]);
+    // A tab that still has the old cursor, while memory knows this device to be in good order.
+    await pull(device, goOn(answer));
+    expect((await pull(device, asked)).scopes[0]?.reset).toBe(true);
   });
 });
 
