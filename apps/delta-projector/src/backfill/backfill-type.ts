@@ -22,6 +22,9 @@ const PAGE_ENTITIES = 1_000;
 const SWEEP_ENTITIES = 500;
 const PAGE_TIMEOUT_MS = 15_000;
 
+/** The next reconciliation brings the entity again, as it is then; a letter each time would only pile up. */
+const COMES_AGAIN: ReadonlySet<string> = new Set(['entity_quarantined', 'projector_unavailable']);
+
 /** What one transaction of a backfill did. */
 export type CommittedHook = (entityType: string, outcomes: readonly EventOutcome[]) => void;
 
@@ -106,7 +109,7 @@ export class BackfillType {
   ): Promise<boolean> {
     const context = { service, entityType, nowIso: new Date().toISOString() };
     const events = page.entities.map((entity) => snapshotEvent(entity, context));
-    return this.#commit(entityType, lease, events, async (tx) => {
+    return this.#commit(progress, lease, events, async (tx) => {
       if (progress.sweep && events.length > 0) await noteSeen(tx, events);
       return savePage(tx, progress, { next: page.next, entities: events.length });
     });
@@ -127,7 +130,7 @@ export class BackfillType {
         );
         const context = { service, entityType, nowIso: new Date().toISOString() };
         const events = unseen.map((entity) => lostDeletion(entity, context));
-        await this.#commit(entityType, lease, events, () => Promise.resolve());
+        await this.#commit(progress, lease, events, () => Promise.resolve());
         after = unseen.at(-1);
       }
     }
@@ -135,7 +138,7 @@ export class BackfillType {
   }
 
   async #commit<T>(
-    entityType: string,
+    { entityType, reason }: BackfillProgress,
     lease: Lease,
     events: readonly IncomingEvent[],
     also: (tx: Tx) => Promise<T>,
@@ -145,7 +148,10 @@ export class BackfillType {
       this.#database.transaction(async (tx) => {
         await assertLease(tx, lease);
         outcomes = await this.#projection.project(tx, events, 'live');
-        await recordRefusals(tx, refusalsOf(events, outcomes), new Date());
+        const refusals = refusalsOf(events, outcomes).filter(({ outcome }) => {
+          return reason !== 'reconcile' || !COMES_AGAIN.has(outcome.code);
+        });
+        await recordRefusals(tx, refusals, new Date());
         return also(tx);
       }),
     );

@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Batch } from '@sync/messaging';
 import { Database, type Tx } from '@sync/postgres';
-import type { RegisteredEntityType } from '@sync/protocol';
-import { createLogger } from '@sync/service-kit';
 import { explainEntity } from '../explain/explain-entity.ts';
 import { ConsumeDomainEvents } from '../projection/consume-domain-events.ts';
 import { incomingEvents } from '../projection/incoming-event.ts';
@@ -10,14 +8,10 @@ import { domainEvent, incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
 import { listDeadLetters } from './list-dead-letters.ts';
 import { countQuarantined, pruneDeadLetters } from './prune-dead-letters.ts';
-import { ReplayDeadLetters } from './replay-dead-letters.ts';
-import { RetryDeadLetters } from './retry-dead-letters.ts';
 
 let rig: ProjectorRig;
-let replay: ReplayDeadLetters;
 beforeEach(async () => {
   rig = await ProjectorRig.open();
-  replay = new ReplayDeadLetters(rig.test.database, rig.projection, () => undefined);
 });
 afterEach(() => rig.close());
 
@@ -93,6 +87,21 @@ describe('a poison event', () => {
     await rig.project(incoming({ id: 'bad', revision: 1, data: progress('u1'), more }));
     await rig.project(incoming({ id: 'bad', revision: 2, data: progress('u1') }));
     expect((await rig.deadLetters()).map((letter) => letter.code)).toEqual([code, 'entity_quarantined']);
+  });
+
+  it('of a wrong form holds back what follows it in the same batch', async () => {
+    await rig.project(
+      incoming(
+        { id: 'p1', revision: 1, data: progress('u1') },
+        { id: 'p1', revision: 2, data: progress('u1'), more: { time: 'noon' } },
+        { id: 'p1', revision: 3, data: progress('u1') },
+      ),
+    );
+    expect((await rig.deadLetters()).map(({ code }) => code)).toEqual([
+      'event_invalid',
+      'entity_quarantined',
+    ]);
+    expect((await rig.readModel()).get('t1 user:u1')?.live.get('progress p1')).toEqual({ 's:learning': 1 });
   });
 
   it('too deep to be read does not cost its neighbours', async () => {
@@ -211,105 +220,6 @@ describe('a list of dead letters', () => {
   });
 });
 
-describe('a replay', () => {
-  const REPAIRED: RegisteredEntityType = {
-    service: 'learning',
-    entityType: 'progress',
-    schemaVersion: 1,
-    policy: 'lww',
-    projection: { kind: 'declarative', fields: '*', scopes: ['course:{courseId}'] },
-  };
-
-  it('projects in order what its cause has left, and lifts the quarantine', async () => {
-    await rig.project(incoming({ id: 'p1', revision: 1, data: progress(null, 1) }));
-    await rig.project(incoming({ id: 'p1', revision: 2, data: progress(null, 2) }));
-    rig.types.register(REPAIRED);
-    expect(await replay.answer({ tenantId: 't1' })).toEqual({
-      replayed: 2,
-      failed: [],
-      remaining: { quarantined: 0 },
-    });
-    expect(await live('t1 course:c1')).toEqual(['progress p1']);
-    await rig.project(incoming({ id: 'p1', revision: 3, data: progress(null, 3) }));
-    expect((await rig.readModel()).get('t1 course:c1')?.live.get('progress p1')).toEqual({ 's:learning': 3 });
-    expect((await list({ status: 'replayed' })).deadLetters).toHaveLength(2);
-    expect(await countQuarantined(rig.test.database)).toBe(0);
-  });
-
-  it('lets a later good event make up for an earlier bad one', async () => {
-    await rig.project(incoming({ id: 'p1', revision: 1, data: progress(null) }));
-    await rig.project(incoming({ id: 'p1', revision: 2, data: progress('u1') }));
-    const { deadLetters } = await list();
-    const older = deadLetters.find(({ code }) => code === 'scope_unrenderable');
-    const result = await replay.answer({ tenantId: 't1', deadLetterIds: [older?.deadLetterId ?? ''] });
-    expect(result).toMatchObject({ replayed: 2, failed: [], remaining: { quarantined: 0 } });
-    expect(await live()).toEqual(['progress p1']);
-  });
-
-  it('keeps what fails again, with another attempt, and its quarantine', async () => {
-    await rig.project(incoming({ id: 'p1', revision: 1, data: progress('u1') }));
-    await rig.project(incoming({ id: 'p1', revision: 2, data: progress(null) }));
-    const result = await replay.answer({ tenantId: 't1', deadLetterIds: ['999999', 'x'] });
-    expect(result).toMatchObject({
-      replayed: 0,
-      failed: [
-        { deadLetterId: '999999', code: 'not_found' },
-        { deadLetterId: 'x', code: 'not_found' },
-      ],
-    });
-    expect(await replay.answer({ tenantId: 't1', entityType: 'progress' })).toMatchObject({
-      replayed: 0,
-      failed: [{ code: 'scope_unrenderable' }],
-      remaining: { quarantined: 1 },
-    });
-    expect((await list()).deadLetters).toMatchObject([{ attempts: 2 }]);
-    await rig.project(incoming({ id: 'p1', revision: 3, data: progress('u1') }));
-    expect((await rig.deadLetters()).map(({ code }) => code)).toEqual([
-      'scope_unrenderable',
-      'entity_quarantined',
-    ]);
-  });
-
-  it('beside a consumer that adds letters of the same entity leaves none behind', async () => {
-    await rig.project(incoming({ id: 'p1', revision: 1, data: progress(null, 1) }));
-    rig.types.register(REPAIRED);
-    const consuming = (async () => {
-      for (let revision = 2; revision <= 30; revision += 1) {
-        await rig.project(incoming({ id: 'p1', revision, data: progress(null, revision) }));
-      }
-    })();
-    await Promise.all([consuming, replay.replay({ tenantId: 't1' })]);
-    await replay.replay({ tenantId: 't1' });
-    expect((await rig.readModel()).get('t1 course:c1')?.live.get('progress p1')).toEqual({
-      's:learning': 30,
-    });
-    expect((await list({ status: 'quarantined' })).deadLetters).toEqual([]);
-  });
-
-  it('happens by itself once an unknown entity type is registered', async () => {
-    const certificate = { type: 'certificate', id: 'x1', revision: 1, data: { userId: 'u1' } };
-    await rig.project(incoming(certificate));
-    expect(await list()).toMatchObject({ deadLetters: [{ code: 'entity_type_unknown' }] });
-    const retry = new RetryDeadLetters(
-      rig.test.database,
-      rig.types,
-      replay,
-      createLogger({ service: 'test' }),
-    );
-    expect(await retry.retryOnce()).toBe(0);
-    rig.types.register({ ...REPAIRED, entityType: 'certificate' });
-    rig.types.register({
-      service: 'learning',
-      entityType: 'certificate',
-      schemaVersion: 1,
-      policy: 'server_authoritative',
-      projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
-    });
-    expect(await retry.retryOnce()).toBe(1);
-    expect(await live()).toEqual(['certificate x1']);
-  });
-});
-
 describe('dead letters', () => {
   it('do not grow for ever', async () => {
     await rig.project(incoming({ id: 'p1', revision: 1, data: progress(null) }));
@@ -319,10 +229,18 @@ describe('dead letters', () => {
       data: progress('u1', n),
     }));
     await rig.project(incoming(...drafts));
+    const unknown = Array.from({ length: 15 }, (_, n) => ({
+      type: 'basket',
+      id: 'x',
+      revision: n + 1,
+      data: {},
+    }));
+    await rig.project(incoming(...unknown));
     await pruneDeadLetters(rig.test.database, 30);
     const letters = await rig.deadLetters();
-    expect(letters).toHaveLength(1_001);
+    expect(letters.filter(({ entity_id: id }) => id === 'p1')).toHaveLength(1_001);
     expect(letters[0]?.code).toBe('scope_unrenderable');
+    expect(letters.filter(({ entity_id: id }) => id === 'x')).toHaveLength(10);
   });
 });
 

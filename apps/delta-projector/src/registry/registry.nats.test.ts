@@ -42,6 +42,7 @@ describe('the registry', () => {
     expect(registry.all()).toEqual([]);
     subscription.unsubscribe();
     running.answerList();
+    await running.connection.flush();
     await registry.lookFor(new Set(['progress']));
     expect(registry.get('progress')).toBeDefined();
   });

@@ -89,6 +89,8 @@ export class RunningProjector {
   }
 
   async startWorker(env: Readonly<Record<string, string>> = {}): Promise<Worker> {
+    // The stand-ins' subscriptions must have reached the server before a worker asks.
+    await this.connection.flush();
     const level = process.env['PROJECTOR_LOG'] ?? 'silent';
     const urls = { NATS_URL: this.nats.url, DATABASE_URL: this.test.appUrl, LOG_LEVEL: level };
     const foundation = await wireFoundation(readProjectorConfig({ ...urls, ...env }));
