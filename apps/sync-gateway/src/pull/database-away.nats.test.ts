@@ -48,7 +48,9 @@ it('answers 503 while Postgres is away, keeps waiting pulls waiting, and recover
   expect((await fetch(`${rig.url}/health/ready`)).status).toBe(503);
   await postgres.restart();
   await until(async () => ((await rig.call(device, 'pull', { scopes })).status === 200 ? true : null));
-  expect((await rig.call(device, 'ack', { cursors: scopes })).body['cursors']).toMatchObject([{ status: 'advanced' }]);
+  expect((await rig.call(device, 'ack', { cursors: scopes })).body['cursors']).toMatchObject([
+    { status: 'advanced' },
+  ]);
   rig.projector.put('t1', `user:${waiter.device.userId}`, 'n2');
   await rig.ingest();
   expect((await waiting).body.scopes[0]?.deltas).toMatchObject([{ entityId: 'n2' }]);
