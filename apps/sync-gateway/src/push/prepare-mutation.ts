@@ -139,6 +139,8 @@ function tooLarge(path: string): Refusal {
 
 /** RFC 3339 to epoch milliseconds; a leap second counts as the second before it, as in POSIX. */
 export function parseTimestampMs(text: string): number | null {
-  const ms = Date.parse(text.replace(/:60(?=[.Z+-])/, ':59'));
-  return Number.isNaN(ms) ? null : ms;
+  const ms = Date.parse(text);
+  if (!Number.isNaN(ms)) return ms;
+  const leapMs = Date.parse(text.replace(/:60(?=[.Z+-])/, ':59'));
+  return Number.isNaN(leapMs) ? null : leapMs;
 }

@@ -31,6 +31,8 @@ BEGIN
     UPDATE mutation m SET
       status = i.status,
       outcome = i.outcome,
+      -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a tenth of the old one.
+      payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
       terminal_at = CASE WHEN i.outcome IS NOT NULL THEN v_now END,
       next_attempt_at = coalesce(v_now + i."delayMs" * interval '1 millisecond', m.next_attempt_at),
       may_be_sent = coalesce(i."mayBeSent", m.may_be_sent),
