@@ -39,6 +39,26 @@ describe('a projector', () => {
     expect(await running.deltas()).toHaveLength(60);
   });
 
+  it('counts what it has committed, under the names that alerts use', async () => {
+    running.answerList();
+    const { registry } = (await running.startWorker()).foundation.metrics;
+    await running.publish(
+      ...bundles(5, 1),
+      domainEvent({ type: 'bundle', id: 'bad', revision: 1, data: {} }),
+    );
+    const shows = async (line: RegExp): Promise<boolean> => line.test(await registry.metrics());
+    await running.until('six events', () => shows(/^sync_projection_lag_seconds_count\{.*\} 5$/m));
+    await running.until('the refused one', () =>
+      shows(/^sync_dead_letters_total\{code="scope_unrenderable".*\} 1$/m),
+    );
+    const text = await registry.metrics();
+    expect(text).toMatch(/^sync_projection_events_total\{result="changed".*\} 5$/m);
+    expect(text).toMatch(/^sync_projection_events_total\{result="refused".*\} 1$/m);
+    expect(text).toMatch(/^sync_projection_batch_seconds_count\{.*\} [1-9]/m);
+    expect(text).toMatch(/^sync_quarantined_entities\{.*\} 1$/m);
+    expect(text).toMatch(/^sync_projection_partitions\{.*\} 5$/m);
+  });
+
   it('is ready when every partition has a worker, and answers over NATS', async () => {
     running.answerList();
     const { operations } = await running.startWorker();
