@@ -105,7 +105,12 @@ describe('pull', () => {
     });
     await user.device.push();
     const reader = await anotherDevice(user);
-    await pullUntil(reader, () => entityOf(reader, user.scope, 'note', noteId)?.data?.['text'] === 'two');
+    await pullUntil(
+      reader,
+      () =>
+        reader.replica(user.scope).digest.count === 31 &&
+        entityOf(reader, user.scope, 'note', noteId)?.data?.['text'] === 'two',
+    );
     const replica = reader.replica(user.scope);
     expect(replica.digestFromScratch()).toEqual(replica.serverDigest);
     expect(replica.digest).toEqual(replica.serverDigest);
