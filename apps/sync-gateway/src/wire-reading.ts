@@ -102,7 +102,7 @@ function wireTelling(
     afterSweep: () => waiting.look(),
   });
   hints.listen((news) => {
-    memory.forget(news, Date.now());
+    memory.forget(news, performance.now());
     if (news.ingest) sweep.noteIngest(news.ingest);
     waiting.notice(news);
     sockets.notice(news);
@@ -131,7 +131,7 @@ async function readingProviders(foundation: Foundation, telling: Telling): Promi
   const ackCursors = new AckCursors({
     database,
     news: hints,
-    budget: new ResyncBudget(RESYNCS_PER_MINUTE, Date.now()),
+    budget: new ResyncBudget(RESYNCS_PER_MINUTE, performance.now()),
     metrics: ackMetrics(metrics),
     onEvents: () => relay.kick(),
   });

@@ -38,7 +38,8 @@ export function deviceKeyText({ tenantId, userId, deviceId }: DeviceKey): string
  * Device bindings, asked from the identity service over NATS and remembered for a short time.
  *
  * **Invariant**: nothing that was asked before a revocation (or a lost connection, in which revocations are missed) is remembered after
- * it: `forget` moves the generation on, and an answer of an older generation is used once and not kept.
+ * it: `forget` moves the generation on, and an answer of an older generation is used once and not kept. Times are monotonic: a wall
+ * clock that steps back must not prolong what is remembered.
  */
 export class DeviceBindings {
   readonly #nats: NatsConnection;
@@ -58,7 +59,7 @@ export class DeviceBindings {
   async find(device: DeviceKey): Promise<DeviceBinding> {
     const id = deviceKeyText(device);
     const known = this.#remembered.get(id);
-    if (known && known.untilMs > Date.now()) return known.binding;
+    if (known && known.untilMs > performance.now()) return known.binding;
     const asking = this.#asking.get(id) ?? this.#ask(id, device);
     return asking;
   }
@@ -115,7 +116,7 @@ export class DeviceBindings {
 
   /** Insertion order is age: the oldest makes room, and a device in use is asked for anew within half a minute anyway. */
   #remember(id: string, binding: DeviceBinding): void {
-    const untilMs = Date.now() + (binding.status === 'bound' ? BOUND_TTL_MS : REFUSED_TTL_MS);
+    const untilMs = performance.now() + (binding.status === 'bound' ? BOUND_TTL_MS : REFUSED_TTL_MS);
     this.#remembered.delete(id);
     if (this.#remembered.size >= MAX_REMEMBERED) {
       for (const oldest of this.#remembered.keys()) {

@@ -30,7 +30,7 @@ export class AckCursors {
     const { database, news, budget, metrics } = this.#options;
     if (ack.cursors.length + ack.outcomes.length + ack.purged.length === 0) return [];
     const partition = partitionOf(`${caller.tenantId}\0${caller.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-    const input = { ...ack, maxResyncs: budget.left(Date.now()), partition };
+    const input = { ...ack, maxResyncs: budget.left(performance.now()), partition };
     // Two acks of one device at once may lock its rows in different orders; everything in them can be repeated.
     const rows = await retryConflicts(() => writeAck(database, caller, input));
     const resyncs = rows.filter(({ kind }) => kind === 'resync').length;

@@ -7,6 +7,7 @@ export class ResyncBudget {
   #left: number;
   #sinceMs: number;
 
+  /** @param nowMs monotonic clock */
   constructor(perMinute: number, nowMs: number) {
     this.#perMinute = perMinute;
     this.#left = perMinute;
@@ -14,7 +15,7 @@ export class ResyncBudget {
   }
 
   left(nowMs: number): number {
-    if (nowMs - this.#sinceMs >= 60_000 || nowMs < this.#sinceMs) {
+    if (nowMs - this.#sinceMs >= 60_000) {
       this.#left = this.#perMinute;
       this.#sinceMs = nowMs;
     }

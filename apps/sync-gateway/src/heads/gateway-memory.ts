@@ -21,7 +21,7 @@ export interface KnownDevice {
   readonly generations: ReadonlyMap<string, string>;
   /** Held by the user, unknown to the device. */
   readonly granted: readonly string[];
-  /** When the facts above were last true for certain, epoch ms. */
+  /** When the facts above were last true for certain, ms of the monotonic clock as all times here. */
   checkedAtMs: number;
 }
 
@@ -49,7 +49,7 @@ export class GatewayMemory {
   readonly #heads = new FactMemory<KnownHead>(MAX_HEADS);
   readonly #devices = new FactMemory<KnownDevice>(MAX_DEVICES);
   readonly #devicesOfUser = new Map<string, Set<string>>();
-  #sweptAtMs = 0;
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
 
   get sizes(): { readonly heads: number; readonly devices: number } {
     return { heads: this.#heads.size, devices: this.#devices.size };

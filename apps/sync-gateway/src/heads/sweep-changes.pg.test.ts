@@ -34,7 +34,7 @@ async function swept(database: Pick<Database, 'call'> = test.database): Promise<
   const told: News[] = [];
   const tellHere = (news: News): void => {
     told.push(news);
-    memory.forget(news, Date.now());
+    memory.forget(news, performance.now());
   };
   const sweep = new SweepChanges({
     ...{ database, memory, logger, hints: { tellHere } },
@@ -52,8 +52,8 @@ async function known(memory: GatewayMemory, tenantId = 't1'): Promise<DeviceKey>
   const device = { tenantId, userId: `u-${randomUUID()}`, deviceId: `d-${randomUUID()}` };
   const rows = await readPull(test.database, device, [], 500, 0);
   const fingerprint = rows.find(({ kind }) => kind === 'device')?.reason ?? '';
-  const facts = { device, fingerprint, generations: new Map(), granted: [], checkedAtMs: Date.now() };
-  memory.rememberDevice(facts, memory.turn, Date.now());
+  const facts = { device, fingerprint, generations: new Map(), granted: [], checkedAtMs: performance.now() };
+  memory.rememberDevice(facts, memory.turn, performance.now());
   return device;
 }
 
@@ -61,20 +61,20 @@ describe('a sweep', () => {
   it('confirms what has not changed', async () => {
     const { memory, sweep, told } = await swept();
     const scope = { tenantId: 't1', scope: `course:${randomUUID()}` };
-    memory.rememberHead(scope, head, memory.turn, Date.now());
+    memory.rememberHead(scope, head, memory.turn, performance.now());
     const device = await known(memory);
     const second = await known(memory, 't2');
     await sweep.sweep();
     expect(told).toEqual([{ scopes: [], users: [], devices: [] }]);
-    expect(memory.findHead(scope, Date.now())).toEqual(head);
-    expect(memory.findDevice(device, Date.now())?.device).toEqual(device);
-    expect(memory.findDevice(second, Date.now())?.device).toEqual(second);
+    expect(memory.findHead(scope, performance.now())).toEqual(head);
+    expect(memory.findDevice(device, performance.now())?.device).toEqual(device);
+    expect(memory.findDevice(second, performance.now())?.device).toEqual(second);
   });
 
   it('finds heads and grants that moved, of tenants that are known or listened for', async () => {
     const { memory, sweep, told } = await swept();
     const scope = `course:${randomUUID()}`;
-    memory.rememberHead({ tenantId: 't1', scope }, head, memory.turn, Date.now());
+    memory.rememberHead({ tenantId: 't1', scope }, head, memory.turn, performance.now());
     for (const tenant of ['t1', 't-listened', 't-unknown']) {
       projector.put(tenant, scope, 'n1').grant(tenant, 'u1', scope);
     }
@@ -90,7 +90,7 @@ describe('a sweep', () => {
       { tenantId: 't-listened', userId: 'u1' },
       { tenantId: 't1', userId: 'u1' },
     ]);
-    expect(memory.findHead({ tenantId: 't1', scope }, Date.now())).toBeNull();
+    expect(memory.findHead({ tenantId: 't1', scope }, performance.now())).toBeNull();
     told.length = 0;
     await sweep.sweep();
     expect(told[0]?.scopes).toEqual([]);
@@ -99,7 +99,7 @@ describe('a sweep', () => {
   it('finds a first ingest into a partition that had none', async () => {
     const { memory, sweep, told } = await swept();
     const scope = { tenantId: 't1', scope: `course:${randomUUID()}` };
-    memory.rememberHead(scope, head, memory.turn, Date.now());
+    memory.rememberHead(scope, head, memory.turn, performance.now());
     await projector.put('t1', scope.scope, 'n1').ingest(test.database, undefined, 11);
     await sweep.sweep();
     expect(told[0]?.scopes).toEqual([scope]);
@@ -110,7 +110,7 @@ describe('a sweep', () => {
     const scope = { tenantId: 't1', scope: `course:${randomUUID()}` };
     const ingest = async (): Promise<{ partition: number; number: string }> => {
       const changes = await projector.put('t1', scope.scope, 'n1').ingest(test.database, undefined, 12);
-      memory.rememberHead(scope, head, memory.turn, Date.now());
+      memory.rememberHead(scope, head, memory.turn, performance.now());
       return { partition: 12, number: changes.find(({ kind }) => kind === 'number')?.name ?? '' };
     };
     sweep.noteIngest(await ingest());
@@ -141,8 +141,8 @@ describe('a sweep', () => {
     );
     await sweep.sweep();
     expect(new Set(told[0]?.devices)).toEqual(new Set([copied, answered]));
-    expect(memory.findDevice(same, Date.now())).not.toBeNull();
-    expect(memory.findDevice(copied, Date.now())).toBeNull();
+    expect(memory.findDevice(same, performance.now())).not.toBeNull();
+    expect(memory.findDevice(copied, performance.now())).toBeNull();
   });
 
   it('forgets everything when a counter fell, as after restoring a backup', async () => {
@@ -152,7 +152,7 @@ describe('a sweep', () => {
     const device = await known(memory);
     await test.database.call('restore', 'UPDATE ingest_head SET number = 0 WHERE partition = 13', []);
     await sweep.sweep();
-    expect(memory.findDevice(device, Date.now())).toBeNull();
+    expect(memory.findDevice(device, performance.now())).toBeNull();
   });
 
   it('that fails confirms nothing and wakes nobody', async () => {
@@ -168,6 +168,6 @@ describe('a sweep', () => {
     away = true;
     await expect(result.sweep.sweep()).rejects.toThrow('away');
     expect(result.looks).toBe(before);
-    expect(result.memory.findDevice(device, Date.now() + 1_600)).toBeNull();
+    expect(result.memory.findDevice(device, performance.now() + 1_600)).toBeNull();
   });
 });

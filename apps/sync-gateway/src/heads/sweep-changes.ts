@@ -64,7 +64,7 @@ export class SweepChanges {
   /** One look. @throws when the database does not answer: then nothing is confirmed, and the memory ages out */
   async sweep(): Promise<void> {
     const { database, memory, hints } = this.#options;
-    const beganAtMs = Date.now();
+    const beganAtMs = performance.now();
     const devices = memory.devicesInUse(beganAtMs).sort(byTenant);
     const tenants = new Set([...memory.tenants(), ...this.#options.tenantsListenedFor()]);
     const seen = new Map(this.#seen);

@@ -48,15 +48,15 @@ export class PullScopes {
   async pull(caller: Caller, pull: DecodedPull, signal: AbortSignal): Promise<PullAnswer> {
     const { waiting, metrics } = this.#options;
     const { asked } = pull;
-    const untilMs = Date.now() + pull.waitMs;
+    const untilMs = performance.now() + pull.waitMs;
     let reading = this.#fromMemory(caller, asked) ?? (await this.#fromDatabase(caller, pull));
     const granted = new Set(reading.answer.granted);
-    while (!reading.isNews && asked && Date.now() < untilMs) {
+    while (!reading.isNews && asked && performance.now() < untilMs) {
       if (waiting.isFull(caller)) throw tooManyWaiting();
       const why = await waiting.wait({
         device: caller,
         scopes: asked.map(({ scope }) => scope),
-        waitMs: untilMs - Date.now(),
+        waitMs: untilMs - performance.now(),
         isQuiet: () => this.#quietAnswer(caller, asked) !== null,
         signal,
       });
@@ -91,7 +91,7 @@ export class PullScopes {
   /** What a pull at these cursors answers, if it is certain without asking that nothing is new. */
   #quietAnswer(caller: Caller, asked: readonly AskedScope[]): PullAnswer | null {
     const { memory } = this.#options;
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     const known = memory.findDevice(caller, nowMs);
     if (!known) return null;
     const pages: AnsweredPage[] = [];
@@ -111,7 +111,7 @@ export class PullScopes {
     const partition = partitionOf(`${caller.tenantId}\0${caller.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
     const { turn, readAtMs, rows } = await this.#reads.run(async () => ({
       turn: memory.turn,
-      readAtMs: Date.now(),
+      readAtMs: performance.now(),
       rows: await readPull(database, caller, asked, limit, partition),
     }));
     const byScope = new Map((asked ?? []).map((each) => [each.scope, each]));
