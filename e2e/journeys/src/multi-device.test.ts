@@ -38,6 +38,18 @@ describe('J-20 several devices of one learner', () => {
     );
   }
 
+  /** `accepted` is a promise: under contention an outcome may follow in a later pull. */
+  async function settle(devices: readonly DriverDevice[]): Promise<void> {
+    const open = (): number =>
+      devices.flatMap(({ outcomes }) => [...outcomes.values()]).filter(({ status }) => status === 'accepted')
+        .length;
+    for (let attempt = 0; attempt < 300 && open() > 0; attempt += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      for (const device of devices) await device.sync();
+    }
+    expect(open()).toBe(0);
+  }
+
   const countOf = (replica: ReturnType<DriverDevice['replica']>): number =>
     [...replica.entities.values()].filter(({ entityType }) => entityType !== 'conflict').length;
 
@@ -60,6 +72,7 @@ describe('J-20 several devices of one learner', () => {
       }
       await Promise.all(devices.map((device) => device.push()));
     }
+    await settle(devices);
     await converge(devices, 3);
     const outcomes = devices.flatMap((device) => [...device.outcomes.values()]);
     expect(outcomes.length).toBe(3 + 4 * 5 * 3);
