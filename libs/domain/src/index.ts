@@ -15,7 +15,7 @@ export type {
 } from './conflict/decision.ts';
 export { detectConflict } from './conflict/detect-conflict.ts';
 export type { Concurrency } from './conflict/detect-conflict.ts';
-export { compareWrites, recordFieldWrites } from './conflict/field-writes.ts';
+export { compareWrites, namedWrites, recordFieldWrites, repeatingWrites } from './conflict/field-writes.ts';
 export type { RecordOptions } from './conflict/field-writes.ts';
 export { EXISTENCE_FIELD, mutationClock, mutationWrite } from './entity.ts';
 export type {

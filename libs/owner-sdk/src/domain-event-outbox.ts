@@ -21,6 +21,8 @@ export interface EventDraft {
     readonly clock: string;
     readonly deviceId: string;
     readonly occurredAt: string;
+    /** FieldWrites as JSON text: what was written without being changed. */
+    readonly writes?: string;
   };
   /** The entity after the change as JSON text, null after a deletion. */
   readonly json: string | null;
@@ -58,6 +60,7 @@ export function domainEventJson(service: string, draft: EventDraft): string {
       mutationclock: draft.mutation.clock,
       mutationdevice: draft.mutation.deviceId,
       mutationtime: draft.mutation.occurredAt,
+      ...(draft.mutation.writes !== undefined && { mutationwrites: draft.mutation.writes }),
     }),
   };
   return `${JSON.stringify(envelope).slice(0, -1)},"data":${draft.json ?? 'null'}}`;

@@ -26,6 +26,11 @@ export const DomainEvent = Type.Object(
     mutationclock: Type.Optional(Type.String({ maxLength: 65_536 })),
     mutationdevice: Type.Optional(DeviceId),
     mutationtime: Type.Optional(Timestamp),
+    /**
+     * FieldWrites as JSON text: fields that the mutation wrote without changing them. Such a write counts when a third one is compared with
+     * it, and the difference of the data cannot show it.
+     */
+    mutationwrites: Type.Optional(Type.String({ maxLength: 65_536 })),
     data: Type.Union([EntityData, Type.Null()]),
   },
   { $id: 'DomainEvent' },

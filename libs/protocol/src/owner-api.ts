@@ -1,5 +1,6 @@
 /** What an owning service answers over NATS: push, snapshot, remote projection; and what it asks: registration. */
 import Type, { type Static } from 'typebox';
+import { FieldWrites } from './field-writes.ts';
 import { LIMITS } from './limits.ts';
 import {
   Base64,
@@ -37,6 +38,11 @@ export const PushedMutation = Type.Object(
     expectedRevision: Revision,
     occurredAt: Timestamp,
     schemaVersion: SchemaVersion,
+    /**
+     * What the decision says about who wrote which field; absent: the mutation is as its device sent it, and wrote what it names. An owner
+     * on the SDK passes on what its event's data cannot show (`mutationwrites`); others may leave it alone.
+     */
+    fieldWrites: Type.Optional(FieldWrites),
   },
   { $id: 'PushedMutation' },
 );

@@ -39,7 +39,7 @@ export function incomingEvent(producer: string, read: ReadEvent): IncomingEvent 
 
 /** What the event says, in the terms of `libs/domain`. */
 export function projectableEvent(
-  { event, timeMs, clock, mutationClock }: ReadableEvent,
+  { event, timeMs, clock, mutationClock, decidedWrites }: ReadableEvent,
   type: ProjectedType,
   answer: RemoteAnswer | undefined,
 ): ProjectableEvent {
@@ -57,6 +57,7 @@ export function projectableEvent(
     occurredAtMs: event.mutationtime === undefined ? timeMs : Date.parse(event.mutationtime),
     service: type.registration.service,
     update: null,
+    decidedWrites,
   };
   return {
     tenantId: event.tenantid,

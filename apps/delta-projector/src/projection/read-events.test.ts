@@ -122,3 +122,28 @@ describe('clocks', () => {
     expect(codesOf(JSON.stringify({ ...event, entityclock: text }))).toEqual(['clock_invalid']);
   });
 });
+
+describe('who wrote a field without changing it', () => {
+  const write = { atMs: 5, by: 'd:dev', counter: 2 };
+
+  it('is read from its text, whatever the field is called', () => {
+    const mutationwrites = JSON.stringify({ '': write, constructor: { ...write, removedBy: write } });
+    expect(readEvents(JSON.stringify({ ...event, mutationwrites }))).toMatchObject([
+      { decidedWrites: { '': write, constructor: { ...write, removedBy: write } } },
+    ]);
+    expect(readEvents(JSON.stringify(event))).toMatchObject([{ decidedWrites: null }]);
+  });
+
+  it.each([
+    '',
+    'null',
+    '{"f":1}',
+    '{"f":{"atMs":1}}',
+    '{"f":{"atMs":1,"by":"d:x","counter":-1}}',
+    '{"\\u0000":{"atMs":1,"by":"d:x","counter":1}}',
+    '{"__proto__":{"atMs":1,"by":"d:x","counter":1}}',
+    '{"f":{"atMs":1e999,"by":"d:x","counter":1}}',
+  ])('is refused when it is %s', (mutationwrites) => {
+    expect(codesOf(JSON.stringify({ ...event, mutationwrites }))).toEqual(['event_invalid']);
+  });
+});

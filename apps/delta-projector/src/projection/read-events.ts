@@ -1,6 +1,8 @@
+import type { FieldWrites } from '@sync/domain';
 import {
   DEVICE_ID_PATTERN,
   DomainEvent,
+  FieldWrites as FieldWritesSchema,
   findUnstorable,
   LIMITS,
   parseJson,
@@ -17,6 +19,7 @@ export interface ReadableEvent {
   readonly timeMs: number;
   readonly clock: VectorClock | null;
   readonly mutationClock: VectorClock | null;
+  readonly decidedWrites: FieldWrites | null;
 }
 
 /** What identifies an event, as far as it can be read. */
@@ -39,6 +42,7 @@ export interface FaultyEvent extends EventIdentity {
 export type ReadEvent = ReadableEvent | FaultyEvent;
 
 const checkEvent = validator(DomainEvent);
+const checkWrites = validator(FieldWritesSchema);
 const TENANT_ID = new RegExp(TENANT_ID_PATTERN);
 // `libs/vector-clock` lets a replica id be nearly any text; what goes to devices must keep to the narrower rule of the wire.
 const DEVICE_REPLICA = new RegExp(DEVICE_ID_PATTERN.replace('^', '^d:'));
@@ -81,7 +85,10 @@ export function readEvent(value: unknown, suspicious: boolean): ReadEvent {
   const mutationClock = readClock(event.mutationclock);
   if (typeof mutationClock === 'string')
     return faulty(value, 'clock_invalid', `/mutationclock${mutationClock}`);
-  return { kind: 'readable', event, timeMs: Date.parse(event.time), clock, mutationClock };
+  const decidedWrites = readWrites(event.mutationwrites);
+  if (typeof decidedWrites === 'string')
+    return faulty(value, 'event_invalid', `/mutationwrites${decidedWrites}`);
+  return { kind: 'readable', event, timeMs: Date.parse(event.time), clock, mutationClock, decidedWrites };
 }
 
 function elementsOf(value: unknown): readonly unknown[] {
@@ -97,6 +104,19 @@ function readClock(text: string | undefined): VectorClock | string | null {
   if (!result.ok) return `${result.path} ${result.reason}`;
   const odd = Object.keys(result.clock).find((id) => !DEVICE_REPLICA.test(id) && !SERVICE_REPLICA.test(id));
   return odd === undefined ? result.clock : ` has a key that names neither a device nor a service: ${odd}`;
+}
+
+/** @returns the writes, null when there are none, or what is wrong with them, as text that starts with the path */
+function readWrites(text: string | undefined): FieldWrites | string | null {
+  if (text === undefined) return null;
+  const parsed = parseJson(text, 3);
+  if (!parsed.ok) return ` ${parsed.detail}`;
+  const unstorable = parsed.suspicious ? findUnstorable(parsed.value) : null;
+  if (unstorable !== null) return `${unstorable.path} ${unstorable.message}`;
+  const checked = checkWrites(parsed.value);
+  if (checked.ok) return checked.value;
+  const [fault] = checked.faults;
+  return `${fault?.path ?? ''} ${fault?.message ?? ''}`;
 }
 
 /** JSON.parse itself takes any depth; stringifying one deep element may fail, and then only that one is lost to a note. */

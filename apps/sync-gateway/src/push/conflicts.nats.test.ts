@@ -96,6 +96,30 @@ describe('concurrent changes', () => {
       clock: { 's:learning': 2, [`d:${author.deviceId}`]: 1 },
       current: { op: 'put', data: { userId, percent: 40, score: 5 }, clock: { 's:learning': 2 } },
     });
+    // What the decision says of writers goes to the owner; of a clean mutation it says nothing that is not in it.
+    const by = `d:${author.deviceId}`;
+    const sent = rig.owner.requests.flat().map(({ fieldWrites }) => fieldWrites);
+    expect(sent).toEqual([{ percent: { atMs: expect.any(Number), by, counter: 1 } }]);
+  });
+
+  it('lww: a write that repeats the present value counts, so that the order of arrival does not', async () => {
+    const ends = (['repeats', 'changes'] as const).map(async (first) => {
+      const [author, other] = [newAuthor(), newAuthor()];
+      const { tenantId, userId } = author;
+      const entityId = `repeated-${author.deviceId}`;
+      await rig.owner.change(tenantId, 'progress', entityId, { courseId: 'c', userId, percent: 1 });
+      const base = { entityId, op: 'patch' as const, baseClock: { 's:learning': 1 } };
+      // Both are later than what they have seen, and the one that repeats is the later one.
+      const changes = mutationOf(author, { ...base, data: { percent: 2 }, occurredAt: later(100) });
+      const repeats = mutationOf(author, { ...base, data: { percent: 1 }, occurredAt: later(200) });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const pushChange = (): Promise<unknown> => rig.push(author, [changes]);
+      const pushRepeat = (): Promise<unknown> => rig.push({ ...other, tenantId, userId }, [repeats]);
+      if (first === 'repeats') await pushRepeat().then(pushChange);
+      else await pushChange().then(pushRepeat);
+      return rig.owner.entity(tenantId, 'progress', entityId)?.data?.['percent'];
+    });
+    expect(await Promise.all(ends)).toEqual([1, 1]);
   });
 
   it('lww: the earlier write of one field loses, is shown the newer one and kept in a record', async () => {

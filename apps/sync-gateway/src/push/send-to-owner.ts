@@ -22,6 +22,8 @@ export interface Sent {
 
 /** One request's worth of text, well below NATS's bound of 1 MiB; a single mutation may be larger. */
 const MAX_REQUEST_BYTES = 512 * 1024;
+/** About 32 KiB. */
+const MAX_FIELD_WRITES = 300;
 const BREAKER = { failures: 5, openMs: 2_000 };
 /** Answers of an owner that say that it has not touched the mutations. */
 const UNTOUCHED = new Set(['overloaded', 'schema_invalid', 'malformed']);
@@ -147,7 +149,13 @@ function pushedOf(author: Author, { work, change }: Submission): PushedMutation 
     expectedRevision: change.expectedRevision,
     occurredAt: new Date(occurredAtMs).toISOString(),
     schemaVersion: mutation.schemaVersion ?? registration.schemaVersion,
+    ...(change.status === 'applied' ? {} : { fieldWrites: writesToSend(change) }),
   };
+}
+
+/** A request has to fit a message; without the entries, writers are inferred from what changes. */
+function writesToSend({ fieldWrites }: Submission['change']): NonNullable<PushedMutation['fieldWrites']> {
+  return Object.keys(fieldWrites).length > MAX_FIELD_WRITES ? {} : fieldWrites;
 }
 
 /** Parts of at most 500 mutations and about half a MiB, in order. */

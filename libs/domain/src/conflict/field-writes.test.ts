@@ -4,9 +4,11 @@ import {
   compareWrites,
   hasSeen,
   laterWrite,
+  namedWrites,
   readFieldWrite,
   recordFieldWrites,
   removalOf,
+  repeatingWrites,
   writeOver,
   writeOverAll,
 } from './field-writes.ts';
@@ -175,5 +177,52 @@ describe('recordFieldWrites', () => {
     expect(Object.getOwnPropertyDescriptor(recorded, '__proto__')?.value).toEqual(b);
     expect(recordFieldWrites(recorded, data, {}, write('d:c', 30))).toHaveProperty('f', a);
     expect(Object.keys(recordFieldWrites({}, {}, { constructor: 1 }, a))).toEqual(['constructor']);
+  });
+});
+
+describe('namedWrites', () => {
+  const a = write('d:a', 10);
+
+  it.each([
+    ['put', { f: 1, g: 2 }, { '': a, f: a, g: a }],
+    ['patch', { f: 1 }, { f: a }],
+    ['patch', null, {}],
+    ['delete', null, {}],
+    ['append', { f: 1 }, {}],
+    ['merge', null, {}],
+  ] as const)('of a %s of %j are %j', (op, data, writes) => {
+    expect(namedWrites({ op, data }, a)).toEqual(writes);
+  });
+});
+
+describe('repeatingWrites', () => {
+  const a = write('d:a', 10);
+  const decided = { '': a, f: a, g: a, h: a };
+
+  it('are those whose field the change leaves as it was', () => {
+    expect(repeatingWrites(decided, { f: 1, g: { x: 1 } }, { f: 2, g: { x: 1 } })).toEqual({
+      '': a,
+      g: a,
+      h: a,
+    });
+  });
+
+  it('are none of a deletion, and all where nobody knows what was deleted', () => {
+    expect(repeatingWrites(decided, { f: 1 }, null)).toEqual({});
+    expect(repeatingWrites(decided, null, { f: 1 })).toBe(decided);
+  });
+
+  it('and what they leave out is found in the data', () => {
+    const previous = { '': a, f: a, g: a };
+    const b = write('d:b', 20);
+    const [before, after] = [
+      { f: 1, g: 1 },
+      { f: 2, g: 1 },
+    ];
+    const all = { f: b, g: b };
+    const recorded = recordFieldWrites(previous, before, after, b, { decided: all });
+    const carried = repeatingWrites(all, before, after);
+    expect(carried).toEqual({ g: b });
+    expect(recordFieldWrites(previous, before, after, b, { decided: carried })).toEqual(recorded);
   });
 });

@@ -1,7 +1,7 @@
 import { compareCodePoints, containsDot } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
 import { EXISTENCE_FIELD } from '../entity.ts';
-import type { FieldWrite, FieldWrites, Write } from '../entity.ts';
+import type { FieldWrite, FieldWrites, MutationInput, Write } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 
@@ -110,4 +110,32 @@ function recordValues(
 export function removalOf(previous: FieldWrite | undefined, write: Write): FieldWrite {
   const { atMs, by, counter } = previous ?? write;
   return { atMs, by, counter, removedBy: write };
+}
+
+/** What a put or patch writes when it is applied as sent, over a state that need not be known: what it names. */
+export function namedWrites({ op, data }: Pick<MutationInput, 'op' | 'data'>, write: Write): FieldWrites {
+  if (op !== 'put' && op !== 'patch') return {};
+  const named = Object.keys(data ?? {});
+  const touched = op === 'put' ? [EXISTENCE_FIELD, ...named] : named;
+  return Object.fromEntries(touched.map((field) => [field, write]));
+}
+
+/**
+ * The entries of a decision that `recordFieldWrites` cannot find in the difference of the data, because the write repeated
+ * the value that was there. Only these need to travel with a change: usually none.
+ * @param before the entity's data before the change; null when it was deleted: who compares with what was deleted is not known
+ *   here, so all entries travel
+ */
+export function repeatingWrites(
+  decided: FieldWrites,
+  before: JsonObject | null,
+  after: JsonObject | null,
+): FieldWrites {
+  if (after === null) return {};
+  if (before === null) return decided;
+  return Object.fromEntries(
+    Object.entries(decided).filter(([field]) => {
+      return deepEqualJson(readField(before, field), readField(after, field));
+    }),
+  );
 }

@@ -3,8 +3,9 @@ import { deviceReplica, mergeClocks } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
 import { decide } from '../conflict/decide.ts';
 import type { ConflictDraft, Decision, ReviewMode, SubmitDecision } from '../conflict/decision.ts';
-import { mutationClock } from '../entity.ts';
-import type { ConflictPolicy, MutationInput } from '../entity.ts';
+import { namedWrites, repeatingWrites } from '../conflict/field-writes.ts';
+import { mutationClock, mutationWrite } from '../entity.ts';
+import type { ConflictPolicy, FieldWrites, MutationInput } from '../entity.ts';
 import type { JsonObject } from '../json.ts';
 import { projectEvent } from '../projection/project-event.ts';
 import type { DomainChange, EntityHead, ProjectionRule } from '../projection/projection.ts';
@@ -62,8 +63,16 @@ export class ServerModel {
       occurredAtMs: mutation.occurredAtMs,
       mutationClock: mutationClock(mutation),
       mutationDeviceId: mutation.deviceId,
-      decidedWrites: this.#options.passesDecidedWrites ? decision.fieldWrites : null,
+      decidedWrites: this.#options.passesDecidedWrites ? this.#carried(mutation, decision, data) : null,
     });
+  }
+
+  /** What travels of the decision, as gateway and owner do it: of a clean mutation nothing but itself, and then only repetitions. */
+  #carried(mutation: MutationInput, decision: SubmitDecision, after: JsonObject | null): FieldWrites {
+    if (this.head === null) return {};
+    const asSent = decision.status === 'applied';
+    const decided = asSent ? namedWrites(mutation, mutationWrite(mutation)) : decision.fieldWrites;
+    return repeatingWrites(decided, this.head.data, after);
   }
 
   #project(change: Omit<DomainChange, 'entityType' | 'entityId' | 'revision' | 'service' | 'update'>): void {

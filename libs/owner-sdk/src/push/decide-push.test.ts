@@ -78,6 +78,46 @@ describe('decidePush', () => {
     ]);
   });
 
+  describe('says in the event what was written without being changed', () => {
+    const now = { ...existing, data: { text: 'old', colour: 'red' } };
+    const at = Date.parse('2026-03-01T09:00:00.000Z');
+    const own = { atMs: at, by: 'd:d1', counter: 7 };
+    const writesOf = (given: Partial<PushedMutation>, entity: EntityNow = now): unknown => {
+      const mutation = put({ expectedRevision: 5, clock: { ...existing.clock, 'd:d1': 7 }, ...given });
+      const [event] = decidePush(note, stateOf({ n1: entity }), [mutation]).events;
+      const text = event?.mutation?.writes;
+      return text === undefined ? undefined : JSON.parse(text);
+    };
+
+    it.each<[string, Partial<PushedMutation>, unknown]>([
+      ['nothing when all changes', { op: 'patch', data: { text: 'new' } }, undefined],
+      ['a repeated field', { op: 'patch', data: { text: 'new', colour: 'red' } }, { colour: own }],
+      ['the entity itself of a put', { data: { text: 'new', colour: 'blue' } }, { '': own }],
+      ['nothing of a deletion', { op: 'delete', data: null }, undefined],
+      [
+        'what was decided, not what stands in the data',
+        { data: { text: 'old', colour: 'red' }, fieldWrites: {} },
+        undefined,
+      ],
+      [
+        'the decided writer of a repeated field',
+        { op: 'patch', data: { colour: 'red' }, fieldWrites: { colour: { ...own, atMs: 5 } } },
+        { colour: { ...own, atMs: 5 } },
+      ],
+    ])('%s', (_what, given, writes) => expect(writesOf(given)).toEqual(writes));
+
+    it('everything that was decided on the return of a deleted entity, of which the owner has no data', () => {
+      const deleted = { ...existing, deleted: true, data: null };
+      const fieldWrites = { '': own, text: own };
+      expect(writesOf({ data: { text: 'x' }, fieldWrites }, deleted)).toEqual(fieldWrites);
+    });
+
+    it('nothing where that would outgrow an event', () => {
+      const data = Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`f${n}`, n]));
+      expect(writesOf({ op: 'patch', data }, { ...existing, data })).toBeUndefined();
+    });
+  });
+
   it('answers a mutation that stands twice in the batch once', () => {
     const mutation = put();
     const { results, final, events } = decidePush(note, stateOf(), [mutation, mutation]);

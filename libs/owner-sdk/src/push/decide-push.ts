@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { namedWrites, repeatingWrites, type FieldWrites, type JsonObject } from '@sync/domain';
 import { LIMITS, findUnstorable, type OwnerPushResult, type PushedMutation } from '@sync/protocol';
 import {
   canonicalClockJson,
@@ -83,6 +84,7 @@ class PushDecider {
   readonly #definition: EntityDefinition;
   readonly #state: PushState;
   readonly #serviceReplica: string;
+  readonly #comparesFields: boolean;
   readonly #results = new Map<string, OwnerPushResult>();
   readonly #final: OwnerPushResult[] = [];
   readonly #changed = new Map<string, ChangedEntity>();
@@ -101,6 +103,7 @@ class PushDecider {
     this.#definition = definition;
     this.#state = state;
     this.#serviceReplica = serviceReplica(state.service);
+    this.#comparesFields = definition.policy === 'lww' || definition.policy === 'crdt_yjs';
   }
 
   decide(mutations: readonly PushedMutation[]): PushDecision {
@@ -186,7 +189,7 @@ class PushDecider {
     const own = counterOf(clock, this.#serviceReplica) > 0 ? 0 : 1;
     if (clockSize(clock) + own <= LIMITS.clockEntries) return null;
     return reject(
-      'clock_full',
+      'clock_limit_exceeded',
       `The entity’s clock has ${LIMITS.clockEntries} entries and takes no further device`,
     );
   }
@@ -209,6 +212,7 @@ class PushDecider {
       json,
     });
     const entityClock = canonicalClockJson(clock);
+    const writes = this.#comparesFields ? repeatedWritesText(mutation, now, answer.data) : undefined;
     const ownClock = now.revision === 0 ? entityClock : canonicalClockJson(mutation.clock);
     this.#events.push({
       tenantId: this.#state.tenantId,
@@ -219,12 +223,42 @@ class PushDecider {
       schemaVersion: this.#definition.schemaVersion,
       timeIso: this.#state.nowIso,
       entityClock,
-      mutation: { mutationId, clock: ownClock, deviceId, occurredAt },
+      mutation: {
+        mutationId,
+        clock: ownClock,
+        deviceId,
+        occurredAt,
+        ...(writes === undefined ? {} : { writes }),
+      },
       json,
     });
     this.#also.push(...answer.also);
     return { mutationId, status: 'applied', revision, clock };
   }
+}
+
+/** Beyond it the projector infers writers from the difference alone: an event has to fit a message. */
+const MAX_WRITES_LENGTH = 32_768;
+
+/**
+ * What the mutation wrote without changing it, for the event; see `mutationwrites` of DomainEvent. Computed here because only here both
+ * are known, what was decided and what the data was: so nearly every event goes without it.
+ */
+function repeatedWritesText(
+  mutation: PushedMutation,
+  now: EntityNow,
+  after: EntityData | null,
+): string | undefined {
+  if (now.revision === 0) return undefined;
+  const { op, data, clock, deviceId, occurredAt } = mutation;
+  const by = deviceReplica(deviceId);
+  const write = { atMs: Date.parse(occurredAt), by, counter: counterOf(clock, by) };
+  const asSent = { op, data: data as JsonObject | null };
+  const decided: FieldWrites = mutation.fieldWrites ?? namedWrites(asSent, write);
+  const repeated = repeatingWrites(decided, now.data as JsonObject | null, after as JsonObject | null);
+  if (Object.keys(repeated).length === 0) return undefined;
+  const text = JSON.stringify(repeated);
+  return text.length > MAX_WRITES_LENGTH ? undefined : text;
 }
 
 /**

@@ -322,7 +322,7 @@ describe('bounds', () => {
     const results = await rig.push('alpha', crowd);
     expect(tooLarge).toMatchObject({ status: 'rejected', code: 'data_too_large' });
     expect(results.filter(({ status }) => status === 'applied').length).toBe(255);
-    expect(results.at(-1)).toMatchObject({ status: 'rejected', code: 'clock_full' });
+    expect(results.at(-1)).toMatchObject({ status: 'rejected', code: 'clock_limit_exceeded' });
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
-import { type EntityHead, type JsonObject, projectEvent } from '@sync/domain';
+import { type EntityHead, type FieldWrites, type JsonObject, namedWrites, projectEvent } from '@sync/domain';
 import type { Database } from '@sync/postgres';
 import {
   type OwnerPushRequest,
@@ -9,7 +9,7 @@ import {
   type RemoteDelta,
   subjects,
 } from '@sync/protocol';
-import { mergeClocks, type VectorClock } from '@sync/vector-clock';
+import { counterOf, deviceReplica, mergeClocks, type VectorClock } from '@sync/vector-clock';
 
 interface Entity {
   readonly revision: number;
@@ -164,6 +164,7 @@ export class TestOwner {
         occurredAtMs: cause ? Date.parse(cause.occurredAt) : Date.now(),
         service: 'learning',
         update: null,
+        decidedWrites: cause && writesOf(cause),
       },
       {
         schemaVersion: type.schemaVersion,
@@ -226,4 +227,11 @@ export class TestOwner {
 
 function key(tenantId: string, entityType: string, entityId: string): string {
   return `${tenantId} ${entityType} ${entityId}`;
+}
+
+/** What the owner SDK passes on, without leaving out what the projection could infer itself. */
+function writesOf({ op, data, clock, deviceId, occurredAt, fieldWrites }: PushedMutation): FieldWrites {
+  const by = deviceReplica(deviceId);
+  const write = { atMs: Date.parse(occurredAt), by, counter: counterOf(clock, by) };
+  return fieldWrites ?? namedWrites({ op, data: data as JsonObject | null }, write);
 }
