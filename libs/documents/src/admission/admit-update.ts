@@ -1,0 +1,214 @@
+import * as Y from 'yjs';
+import { encodeStateVector, type StateVector } from '../state/state-vector.ts';
+import { CLIENT_ID_RANGES, type AuthorKind } from './client-ids.ts';
+import { readUpdate, type ClientRun, type OutlineLimits, type UpdateOutline } from './read-update.ts';
+import { RefusedUpdateError, type Refusal } from './refusal.ts';
+
+export interface AdmissionLimits extends OutlineLimits {
+  readonly bytes: number;
+  /** By how much one update may advance one clientID: a GC struct claims any length with a few bytes. */
+  readonly clockAdvance: number;
+  /** Where a clientID's history ends. */
+  readonly clock: number;
+  /** ClientIDs of a whole document. */
+  readonly documentClients: number;
+}
+
+/**
+ * - 192 KiB is what a mutation of 256 KiB of JSON holds as base64.
+ * - A million clocks is a million characters typed, or typed and deleted again, since the last push.
+ * - 2^31 clocks stay within 32-bit arithmetic, which encoders use.
+ */
+export const ADMISSION_LIMITS: AdmissionLimits = {
+  bytes: 192 * 1024,
+  structs: 50_000,
+  clients: 32,
+  deleteRanges: 50_000,
+  clockAdvance: 1_000_000,
+  clock: 2 ** 31,
+  documentClients: 10_000,
+};
+
+/** What admission knows of a document; nothing of its content. */
+export interface DocumentHead {
+  readonly stateVector: StateVector;
+  /** The author to whom each clientID belongs: whoever wrote under it first. */
+  readonly clientOwners: ReadonlyMap<number, string>;
+}
+
+/** `id`: a userId for devices; the service or the accepting user otherwise. Compared with `clientOwners`. */
+export interface UpdateAuthor {
+  readonly kind: AuthorKind;
+  readonly id: string;
+}
+
+/** An update that may be appended to the document's log. */
+export interface Admission {
+  readonly ok: true;
+  /** What to store: the bytes as sent, or, when part of them was known already, the rest. */
+  readonly update: Uint8Array;
+  /** What it adds; empty for one that only deletes. */
+  readonly added: readonly ClientRun[];
+  /** ClientIDs that from now on belong to the author. */
+  readonly claimed: readonly number[];
+  /** False for a repetition: it adds nothing and deletes nothing. */
+  readonly changes: boolean;
+}
+
+/**
+ * Decides whether an update may enter a document, by its bytes and the document's head: no document is loaded and nothing is
+ * applied, because applying a bad update can throw after it has changed the document.
+ *
+ * Admitted means: it is V1 and complete; applying it to the document leaves nothing pending and does not throw; it adds content
+ * only under clientIDs of its author; what it deletes exists. What it adds again is cut off, because two versions of one struct
+ * would make replicas diverge.
+ */
+export function admitUpdate(
+  update: Uint8Array,
+  head: DocumentHead,
+  author: UpdateAuthor,
+  limits: AdmissionLimits = ADMISSION_LIMITS,
+): Admission | Refusal {
+  try {
+    if (update.length > limits.bytes) {
+      throw new RefusedUpdateError('update_too_large', `${update.length} bytes, ${limits.bytes} are allowed`);
+    }
+    const outline = readUpdate(update, limits);
+    if (outline.runs.length === 0 && outline.deletes.length === 0) {
+      throw new RefusedUpdateError('update_empty', 'neither structs nor deletions');
+    }
+    return admitOutline(update, outline, head, author, limits);
+  } catch (error) {
+    if (!(error instanceof RefusedUpdateError)) throw error;
+    return { ok: false, code: error.code, message: error.message };
+  }
+}
+
+function admitOutline(
+  update: Uint8Array,
+  outline: UpdateOutline,
+  head: DocumentHead,
+  author: UpdateAuthor,
+  limits: AdmissionLimits,
+): Admission {
+  const { stateVector } = head;
+  const added: ClientRun[] = [];
+  const claimed: number[] = [];
+  let overlaps = false;
+  for (const run of outline.runs) {
+    const known = stateVector.get(run.client) ?? 0;
+    if (run.from > known) {
+      throw incomplete(`clientID ${run.client} goes on at ${run.from}, the document has it up to ${known}`);
+    }
+    if (run.from < known) overlaps = true;
+    if (run.to <= known) continue;
+    assertClockBounds(run, known, limits);
+    if (assertOwnClient(run.client, known, head, author)) claimed.push(run.client);
+    added.push({ ...run, from: known });
+  }
+  if (claimed.length > 0 && stateVector.size + claimed.length > limits.documentClients) {
+    throw new RefusedUpdateError('document_exhausted', `it has ${limits.documentClients} clientIDs`);
+  }
+  assertDeletesExist(outline, stateVector);
+  assertResolvable(outline, stateVector);
+  return {
+    ok: true,
+    update: overlaps ? Y.diffUpdate(update, encodeStateVector(knownOf(outline, stateVector))) : update,
+    added,
+    claimed,
+    changes: added.length > 0 || outline.deletes.length > 0,
+  };
+}
+
+const incomplete = (detail: string): RefusedUpdateError =>
+  new RefusedUpdateError('update_incomplete', detail);
+
+/** Only the clientIDs of the update: a document may have thousands. */
+function knownOf({ runs }: UpdateOutline, stateVector: StateVector): StateVector {
+  return new Map(runs.map(({ client }) => [client, stateVector.get(client) ?? 0]));
+}
+
+function assertClockBounds({ client, to }: ClientRun, known: number, limits: AdmissionLimits): void {
+  if (to - known > limits.clockAdvance) {
+    throw new RefusedUpdateError('clock_jump', `clientID ${client} from ${known} to ${to}`);
+  }
+  if (to > limits.clock) {
+    throw new RefusedUpdateError(
+      'document_exhausted',
+      `clientID ${client} has reached clock ${limits.clock}`,
+    );
+  }
+}
+
+/** @returns true when the clientID is new and becomes the author's */
+function assertOwnClient(client: number, known: number, head: DocumentHead, author: UpdateAuthor): boolean {
+  const { from, to } = CLIENT_ID_RANGES[author.kind];
+  if (client < from || client >= to) {
+    throw new RefusedUpdateError('client_id_foreign', `${client} is reserved`);
+  }
+  const owner = head.clientOwners.get(client);
+  // Content without a recorded owner was there before owners were recorded: it is somebody's, and nobody can prove whose.
+  if (owner === undefined && known === 0) return true;
+  if (owner !== author.id) throw new RefusedUpdateError('client_id_foreign', `${client} belongs to another`);
+  return false;
+}
+
+function assertDeletesExist({ runs, deletes }: UpdateOutline, stateVector: StateVector): void {
+  for (let at = 0; at < deletes.length; at += 3) {
+    const client = deletes[at] ?? 0;
+    const end = (deletes[at + 1] ?? 0) + (deletes[at + 2] ?? 0);
+    if (end <= (stateVector.get(client) ?? 0)) continue;
+    const run = runs.find((one) => one.client === client);
+    if (!run || end > run.to) throw incomplete(`it deletes what clientID ${client} has not written`);
+  }
+}
+
+/** One struct that waits for another clientID's struct of the same update. */
+interface Wait {
+  readonly clock: number;
+  readonly run: number;
+  readonly until: number;
+}
+
+/**
+ * Every reference must lead to something that the document or the update has, and structs that wait for each other across clientIDs must
+ * not wait in a circle: Yjs would hold such structs back for ever, while state vectors say that they are there.
+ */
+function assertResolvable({ runs, references }: UpdateOutline, stateVector: StateVector): void {
+  const waits = new Map<number, Wait[]>();
+  for (let at = 0; at < references.length; at += 4) {
+    const [index = 0, clock = 0, client = 0, needed = 0] = references.slice(at, at + 4);
+    if (needed < (stateVector.get(client) ?? 0)) continue;
+    const run = runs.findIndex((one) => one.client === client);
+    if (needed >= (runs[run]?.to ?? 0)) {
+      throw incomplete(`a struct refers to clock ${needed} of clientID ${client}`);
+    }
+    const wait = { clock, run, until: needed };
+    const list = waits.get(index);
+    if (list) list.push(wait);
+    else waits.set(index, [wait]);
+  }
+  if (waits.size > 0) assertNoCircle(runs, waits);
+}
+
+/**
+ * Lets every clientID advance to its first struct that waits for one not yet reached, until nobody advances. Each round but the last
+ * passes at least one struct; clientIDs of an update are few.
+ */
+function assertNoCircle(runs: readonly ClientRun[], waits: ReadonlyMap<number, readonly Wait[]>): void {
+  const passed = new Map([...waits.keys()].map((index) => [index, 0]));
+  const reached = (index: number): number =>
+    waits.get(index)?.[passed.get(index) ?? 0]?.clock ?? runs[index]?.to ?? 0;
+  for (let advanced = true; advanced;) {
+    advanced = false;
+    for (const [index, list] of waits) {
+      let next = passed.get(index) ?? 0;
+      for (let wait = list[next]; wait && reached(wait.run) > wait.until; wait = list[next]) next += 1;
+      if (next === passed.get(index)) continue;
+      passed.set(index, next);
+      advanced = true;
+    }
+  }
+  const stuck = [...waits].find(([index, list]) => (passed.get(index) ?? 0) < list.length);
+  if (stuck) throw incomplete('its structs wait for each other in a circle');
+}

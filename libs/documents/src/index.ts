@@ -1,0 +1,10 @@
+export { ADMISSION_LIMITS, admitUpdate } from './admission/admit-update.ts';
+export type { Admission, AdmissionLimits, DocumentHead, UpdateAuthor } from './admission/admit-update.ts';
+export { CLIENT_ID_RANGES, authorKindOf, drawClientId } from './admission/client-ids.ts';
+export type { AuthorKind } from './admission/client-ids.ts';
+export { readUpdate } from './admission/read-update.ts';
+export type { ClientRun, OutlineLimits, UpdateOutline } from './admission/read-update.ts';
+export { REFUSALS, RefusedUpdateError } from './admission/refusal.ts';
+export type { Refusal, RefusalCode } from './admission/refusal.ts';
+export { advanceStateVector, decodeStateVector, encodeStateVector } from './state/state-vector.ts';
+export type { StateVector } from './state/state-vector.ts';
