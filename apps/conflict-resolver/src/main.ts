@@ -61,6 +61,8 @@ const consumer = new PartitionedConsumer({
   nats,
   stream: STREAMS.SYNC_EVENTS,
   consumer: NAME,
+  // A user may look for the record of a conflict soon after it; most events are of no interest here.
+  lingerMs: 100,
   logger,
   handle: async (tx, batch) => {
     const added = await recordConflicts(tx, batch, owner);

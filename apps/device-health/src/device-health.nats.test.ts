@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { appendToOutbox, connectNats, MessagingTables1700000000000, request } from '@sync/messaging';
+import { appendToOutbox, connectNats, messagingMigrations, request } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { type TestDatabase, createTestDatabase, startPostgres } from '@sync/postgres/testing';
 import {
@@ -68,7 +68,7 @@ describe('device-health', () => {
     test = await createTestDatabase({
       postgres: await startPostgres(),
       name: 'health',
-      migrations: [MessagingTables1700000000000, CreateDeviceHealth1764000000000],
+      migrations: [...messagingMigrations, CreateDeviceHealth1764000000000],
     });
     service = await startHealthService({
       port: 0,

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { MessagingTables1700000000000, OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
+import { messagingMigrations, OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
 import { JetStreamStrategy, RemoteErrorFilter } from '@sync/messaging/nest';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
@@ -20,6 +20,8 @@ import { DevicesController } from './listing/devices.controller.ts';
 import { DATABASE, LOGGER } from './tokens.ts';
 
 const NAME = 'device-health';
+/** Statuses are assessed every few seconds: observations may come in larger batches, which cost less. */
+const LINGER_MS = 250;
 const STATUSES = ['healthy', 'lagging', 'offline', 'stale', 'at_risk', 'revoked'];
 
 @Module({})
@@ -37,7 +39,7 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
   if (config.databaseOwnerUrl !== '') {
     await migrate({
       ownerUrl: config.databaseOwnerUrl,
-      migrations: [MessagingTables1700000000000, CreateDeviceHealth1764000000000],
+      migrations: [...messagingMigrations, CreateDeviceHealth1764000000000],
     });
   }
   const database = await Database.connect({
@@ -84,6 +86,7 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
             database,
             consumer: NAME,
             streams: [STREAMS.SYNC_EVENTS],
+            lingerMs: LINGER_MS,
             logger,
           }),
         },

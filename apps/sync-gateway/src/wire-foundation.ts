@@ -62,6 +62,7 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     nats,
     producer: PRODUCER,
     streams: [STREAMS.SYNC_EVENTS],
+    lingerMs: 50,
     logger,
   });
   return { config, logger, metrics, database, nats, relay };

@@ -53,6 +53,8 @@ export interface ConsumerContext {
   readonly onPruned: (pruned: Pruned) => Promise<void>;
   /** Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw. */
   readonly afterCommit: ((batch: Batch) => void) | undefined;
+  /** How long a batch that is not full waits for more messages. */
+  readonly lingerMs: number;
   /** The batch's tenants as one value of `app.tenant`. */
   readonly tenantsOf: ((batch: Batch) => string) | undefined;
 }

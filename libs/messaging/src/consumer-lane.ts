@@ -42,8 +42,18 @@ export class ConsumerLane {
     return this.#waiting;
   }
 
-  isReady(now: number): boolean {
-    return now >= this.retryAt && (this.replaying || this.#waiting.length > 0);
+  /**
+   * When the lane has something to do: at once, after a failure's pause, or when its first message has waited for company long
+   * enough. Infinity: nothing is known to come.
+   *
+   * @param lingerMs how long a batch that is not full may wait
+   */
+  readyAt(lingerMs: number): number {
+    if (this.replaying) return this.retryAt;
+    const [first] = this.#waiting;
+    if (first === undefined) return Infinity;
+    if (this.#waiting.length >= BATCH.messages) return this.retryAt;
+    return Math.max(this.retryAt, first.receivedAt + lingerMs);
   }
 
   /** Keeps numbers sorted: a redelivered message comes after its successors. @returns a delivery it replaces */

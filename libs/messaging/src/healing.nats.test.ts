@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
 import { createTestDatabase, startPostgres } from '@sync/postgres/testing';
 import type { Pruned } from './consumer-context.ts';
-import { MessagingTables1700000000000 } from './migration.ts';
+import { messagingMigrations } from './migration.ts';
 import { appendToOutbox } from './outbox.ts';
 import { HopRig } from './testing/hop-rig.ts';
 
@@ -138,7 +138,7 @@ describe('a producer whose database', () => {
     await rig.write(20);
     await rig.untilEffects(20);
     await first.stop();
-    const migrations = [MessagingTables1700000000000];
+    const migrations = messagingMigrations;
     const rebuilt = await createTestDatabase({
       postgres: await startPostgres(),
       name: 'rebuilt',

@@ -3,7 +3,7 @@ import type { Database } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import { beginBatch, readWatermarks, WatermarkMovedError, type Advance } from './inbox-store.ts';
 import { LeaseLostError, type Lease } from './lease.ts';
-import { MessagingTables1700000000000 } from './migration.ts';
+import { messagingMigrations } from './migration.ts';
 
 const LEASE: Lease = { name: 'consume:c:S:0', holder: 'me', token: '3' };
 const PLACE = { consumer: 'c', stream: 'S', producer: 'learning', partition: 0, epoch: 'e1' };
@@ -11,7 +11,7 @@ const PLACE = { consumer: 'c', stream: 'S', producer: 'learning', partition: 0, 
 let test: TestDatabase;
 let database: Database;
 beforeAll(async () => {
-  const migrations = [MessagingTables1700000000000];
+  const migrations = messagingMigrations;
   test = await createTestDatabase({ postgres: await startPostgres(), name: 'inbox', migrations });
   ({ database } = test);
 });

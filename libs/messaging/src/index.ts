@@ -4,7 +4,7 @@ export type { Batch, BatchHandler, BatchMessage, Pruned } from './consumer-conte
 export { WatermarkMovedError } from './inbox-store.ts';
 export { assertLease, LeaseKeeper, LeaseLostError } from './lease.ts';
 export type { Lease, LeaseKeeperOptions } from './lease.ts';
-export { MessagingTables1700000000000 } from './migration.ts';
+export { messagingMigrations } from './migration.ts';
 export { appendToOutbox, MAX_PAYLOAD_BYTES, PayloadTooLargeError } from './outbox.ts';
 export type { OutboxRow } from './outbox.ts';
 export { partitionOf } from './partition.ts';

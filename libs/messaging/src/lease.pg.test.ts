@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import { assertLease, LeaseKeeper, LeaseLostError, type Lease } from './lease.ts';
-import { MessagingTables1700000000000 } from './migration.ts';
+import { messagingMigrations } from './migration.ts';
 import type { MessagingLogger } from './ports.ts';
 
 const QUIET: MessagingLogger = {
@@ -18,7 +18,7 @@ let test: TestDatabase;
 let database: Database;
 const keepers: LeaseKeeper[] = [];
 beforeAll(async () => {
-  const migrations = [MessagingTables1700000000000];
+  const migrations = messagingMigrations;
   test = await createTestDatabase({ postgres: await startPostgres(), name: 'lease', migrations });
   ({ database } = test);
 });

@@ -1,3 +1,4 @@
+import type { MigrationClass } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MESSAGING_FUNCTIONS } from './migration-functions.ts';
 
@@ -67,8 +68,7 @@ CREATE TABLE sync_lease (
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 `;
 
-/** Outbox, inbox and leases: every database that sends or receives messages includes this migration. */
-export class MessagingTables1700000000000 implements MigrationInterface {
+class MessagingTables1700000000000 implements MigrationInterface {
   readonly name = 'MessagingTables1700000000000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
@@ -83,3 +83,26 @@ export class MessagingTables1700000000000 implements MigrationInterface {
       DROP TABLE sync_outbox, sync_outbox_head, sync_outbox_mark, sync_inbox, sync_lease;`);
   }
 }
+
+/**
+ * Stores payloads as they are, out of line. The default compresses what is larger than 2 KB with pglz: 1 ms of CPU for a message
+ * of 100 KB at the write and 0.3 ms at each read, for rows that live a day. What that costs in disk is bounded by the retention;
+ * lz4 would do both, but not every build of Postgres has it.
+ */
+class OutboxStorage1700000000010 implements MigrationInterface {
+  readonly name = 'OutboxStorage1700000000010';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE sync_outbox ALTER COLUMN payload SET STORAGE EXTERNAL');
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE sync_outbox ALTER COLUMN payload SET STORAGE EXTENDED');
+  }
+}
+
+/** Outbox, inbox and leases: every database that sends or receives messages begins its migrations with these. */
+export const messagingMigrations: readonly MigrationClass[] = [
+  MessagingTables1700000000000,
+  OutboxStorage1700000000010,
+];

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Database } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { Lease } from './lease.ts';
-import { MessagingTables1700000000000 } from './migration.ts';
+import { messagingMigrations } from './migration.ts';
 import { appendToOutbox, MAX_PAYLOAD_BYTES, PayloadTooLargeError } from './outbox.ts';
 import {
   confirmPublished,
@@ -21,7 +21,7 @@ const PLACE = { stream: 'S', partition: 0 };
 let test: TestDatabase;
 let database: Database;
 beforeAll(async () => {
-  const migrations = [MessagingTables1700000000000];
+  const migrations = messagingMigrations;
   test = await createTestDatabase({ postgres: await startPostgres(), name: 'outbox', migrations });
   ({ database } = test);
 });

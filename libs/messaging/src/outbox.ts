@@ -13,6 +13,9 @@ export interface OutboxRow {
  */
 export const MAX_PAYLOAD_BYTES = 983_040;
 
+/** Between payloads on their way to Postgres: the record separator of RFC 7464, which no JSON text contains. */
+const SEPARATOR = '\x1e';
+
 /** Thrown before anything is written: the writer must cut its batch. */
 export class PayloadTooLargeError extends Error {
   override readonly name = 'PayloadTooLargeError';
@@ -24,18 +27,25 @@ export class PayloadTooLargeError extends Error {
  * under that entity's or scope's row lock. Call `relay.kick()` after the commit to save the relay's polling time.
  *
  * @throws PayloadTooLargeError
+ * @throws TypeError for a payload that cannot be JSON
  */
 export async function appendToOutbox(tx: Pick<Tx, 'call'>, rows: readonly OutboxRow[]): Promise<void> {
   if (rows.length === 0) return;
   for (const row of rows) assertSendable(row);
   // ORDER BY: identity values are given after the sort, so ids follow the order of the array.
+  // Payloads as one text and not as text[]: escaping 100 KB of JSON for an array took the driver 2 ms and Postgres another one.
   await tx.call(
     'sync_append_outbox_rows',
     `INSERT INTO sync_outbox (stream, partition, payload)
      SELECT r.stream, r.partition, r.payload
-     FROM unnest($1::text[], $2::integer[], $3::text[]) WITH ORDINALITY AS r (stream, partition, payload, place)
+     FROM ROWS FROM (unnest($1::text[]), unnest($2::integer[]), string_to_table($3, E'\\x1e'))
+       WITH ORDINALITY AS r (stream, partition, payload, place)
      ORDER BY r.place`,
-    [rows.map((row) => row.stream), rows.map((row) => row.partition), rows.map((row) => row.payload)],
+    [
+      rows.map((row) => row.stream),
+      rows.map((row) => row.partition),
+      rows.map((row) => row.payload).join(SEPARATOR),
+    ],
   );
 }
 
@@ -45,5 +55,8 @@ function assertSendable(row: OutboxRow): void {
     throw new PayloadTooLargeError(
       `A message for ${row.stream}.${row.partition} has ${bytes} bytes, at most ${MAX_PAYLOAD_BYTES} can be sent`,
     );
+  }
+  if (row.payload.includes(SEPARATOR)) {
+    throw new TypeError(`A message for ${row.stream}.${row.partition} is no JSON text`);
   }
 }

@@ -93,7 +93,7 @@ export class PartitionWorker {
   /** Lanes take turns: the one that was served goes to the end of the map. */
   #nextLane(now: number): ConsumerLane | undefined {
     for (const [key, lane] of this.#lanes) {
-      if (!lane.isReady(now)) continue;
+      if (lane.readyAt(this.#context.lingerMs) > now) continue;
       this.#lanes.delete(key);
       this.#lanes.set(key, lane);
       return lane;
@@ -102,10 +102,8 @@ export class PartitionWorker {
   }
 
   #pauseMs(now: number): number {
-    const due = [...this.#lanes.values()]
-      .filter((lane) => lane.retryAt > now)
-      .map((lane) => lane.retryAt - now);
-    return Math.ceil(Math.min(IDLE_MS, ...due));
+    const due = [...this.#lanes.values()].map((lane) => lane.readyAt(this.#context.lingerMs) - now);
+    return Math.ceil(Math.max(0, Math.min(IDLE_MS, ...due)));
   }
 
   async #advance(lane: ConsumerLane): Promise<void> {

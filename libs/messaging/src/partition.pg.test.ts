@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import fc from 'fast-check';
-import { MessagingTables1700000000000 } from './migration.ts';
+import { messagingMigrations } from './migration.ts';
 import { partitionOf } from './partition.ts';
 
 let test: TestDatabase;
 beforeAll(async () => {
-  const migrations = [MessagingTables1700000000000];
+  const migrations = messagingMigrations;
   test = await createTestDatabase({ postgres: await startPostgres(), name: 'partition', migrations });
 });
 afterAll(() => test.drop());

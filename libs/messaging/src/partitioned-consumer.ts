@@ -6,12 +6,20 @@ import { PartitionWorker } from './partition-worker.ts';
 import { noMetrics, type MessagingMetrics, type PartitionToken } from './ports.ts';
 import { tenantList } from './set-tenants.ts';
 
-export interface ConsumerOptions extends Omit<ConsumerContext, 'metrics' | 'tenantsOf' | 'afterCommit'> {
+export interface ConsumerOptions extends Omit<
+  ConsumerContext,
+  'metrics' | 'tenantsOf' | 'afterCommit' | 'lingerMs'
+> {
   readonly metrics?: MessagingMetrics;
   /** Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw. */
   readonly afterCommit?: (batch: Batch) => void;
   /** Tenants whose rows the batch touches; set in the transaction before `handle`, without a further round trip. */
   readonly tenantsOf?: (batch: Batch) => Iterable<string>;
+  /**
+   * How long a batch that is not full waits for more messages, default 0. For consumers whom nobody waits for: the cost of
+   * consuming is per transaction, and this divides it.
+   */
+  readonly lingerMs?: number;
   /** Also consume the events of foreign producers (`<prefix>.plain.>`), which have no numbers. */
   readonly plain?: boolean;
 }
@@ -30,13 +38,14 @@ export class PartitionedConsumer {
   #heads: Subscription | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { consumer, stream, tenantsOf, plain = false } = options;
+    const { consumer, stream, tenantsOf, lingerMs = 0, plain = false } = options;
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(consumer))
       throw new RangeError(`Consumer name ${consumer} is not allowed`);
     const metrics = options.metrics ?? noMetrics;
     this.#context = {
       ...options,
       metrics,
+      lingerMs,
       afterCommit: options.afterCommit,
       tenantsOf: tenantsOf === undefined ? undefined : (batch) => tenantList(tenantsOf(batch)),
     };

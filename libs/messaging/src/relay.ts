@@ -26,6 +26,8 @@ export interface RelayOptions {
   /** How long rows are kept after they were published. Default 24 h. */
   readonly retentionMs?: number;
   readonly pollMs?: number;
+  /** How long a kick waits for more rows, default 0. For streams that nobody waits for: the cost of taking is per statement. */
+  readonly lingerMs?: number;
   readonly announceMs?: number;
   readonly pruneMs?: number;
 }
@@ -56,6 +58,7 @@ export class OutboxRelay {
   #confirming: Promise<void> | undefined;
   #upkeep: RelayUpkeep | undefined;
   #notice: NodeJS.Timeout | undefined;
+  #lingering: NodeJS.Timeout | undefined;
   #noticeAgain = false;
   #responder: ReplayResponder | undefined;
   #kicks: Subscription | undefined;
@@ -114,6 +117,13 @@ export class OutboxRelay {
    * notice on core NATS; it may be lost, then they are found by polling.
    */
   kick(): void {
+    const { lingerMs = 0 } = this.#options;
+    if (lingerMs === 0) this.#kickNow();
+    else this.#lingering ??= setTimeout(() => this.#kickNow(), lingerMs);
+  }
+
+  #kickNow(): void {
+    this.#lingering = undefined;
     this.#wake();
     if (this.#partitions.size < this.#places.size) this.#notify();
   }
@@ -122,6 +132,7 @@ export class OutboxRelay {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#notice);
+    clearTimeout(this.#lingering);
     await this.#upkeep?.stop();
     this.#forgetReconnects();
     if (this.#kicks?.isClosed() === false) this.#kicks.unsubscribe();

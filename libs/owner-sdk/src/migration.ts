@@ -1,4 +1,4 @@
-import { MessagingTables1700000000000 } from '@sync/messaging';
+import { messagingMigrations } from '@sync/messaging';
 import { tenantPolicySql, type MigrationClass } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
@@ -54,7 +54,4 @@ export class OwnerTables1700000000100 implements MigrationInterface {
 }
 
 /** Everything the SDK needs in a service's database: put it before the service's own migrations. */
-export const ownerMigrations: readonly MigrationClass[] = [
-  MessagingTables1700000000000,
-  OwnerTables1700000000100,
-];
+export const ownerMigrations: readonly MigrationClass[] = [...messagingMigrations, OwnerTables1700000000100];

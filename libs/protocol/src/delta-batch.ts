@@ -4,7 +4,18 @@ import { RemoteDelta } from './device-api.ts';
 import { FieldWrites } from './field-writes.ts';
 import { Revision } from './owner-api.ts';
 import type { ReadOnly } from './read-only.ts';
-import { Count, DigestHash, EntityId, EntityType, Position, Scope, TenantId, UserId } from './scalars.ts';
+import {
+  Count,
+  DigestHash,
+  EntityId,
+  EntityType,
+  Position,
+  Scope,
+  TenantId,
+  Timestamp,
+  UserId,
+  VectorClock,
+} from './scalars.ts';
 
 const Epoch = Type.String({ minLength: 1, maxLength: 64 });
 const Origin = Type.String({ minLength: 1, maxLength: 64, description: 'The region that projected it.' });
@@ -32,12 +43,15 @@ export const ProjectedDelta = Type.Object(
     entityId: EntityId,
     revision: Revision,
     deleted: Type.Boolean(),
+    /** Of the RemoteDelta, for detection in a push. */
+    clock: VectorClock,
     /** Null where the policy does not need it. */
     fieldWrites: Type.Union([FieldWrites, Type.Null()]),
-    /** The RemoteDelta exactly as devices get it: stored and sent as text, never parsed again. */
-    wire: RemoteDelta,
   },
-  { $id: 'ProjectedDelta' },
+  {
+    $id: 'ProjectedDelta',
+    description: 'Where a RemoteDelta belongs, and what the gateway must know of it.',
+  },
 );
 export type ProjectedDelta = ReadOnly<Static<typeof ProjectedDelta>>;
 
@@ -59,14 +73,56 @@ export type GrantChange = ReadOnly<Static<typeof GrantChange>>;
 /**
  * One message: one projector transaction's effect on the scopes of one delta partition (`partitionOf(tenantId + NUL + scope)`), in
  * sequence order. A grant or revocation travels with the partition of the user's own scope.
+ *
+ * On the wire it is lines of JSON text, which a line feed cannot be part of: `{origin, committedAt, scopes, grants}`, the array `deltas`, then each of
+ * `wires`, the RemoteDelta of the delta at the same place exactly as devices get it. So a gateway splits a message without parsing
+ * it, and neither it nor its database ever parses a RemoteDelta: as one JSON object a batch of 100 cost Postgres 12 ms instead of 5.
  */
 export const DeltaBatch = Type.Object(
   {
     origin: Origin,
+    /** When the owner committed the newest of the deltas; null without deltas. */
+    committedAt: Type.Union([Timestamp, Type.Null()]),
     scopes: Type.Array(ScopeHead),
-    deltas: Type.Array(ProjectedDelta),
     grants: Type.Array(GrantChange),
+    deltas: Type.Array(ProjectedDelta),
+    wires: Type.Array(RemoteDelta),
   },
-  { $id: 'DeltaBatch' },
+  {
+    $id: 'DeltaBatch',
+    description: 'As lines of JSON: the first four properties as an object, `deltas`, each of `wires`.',
+  },
 );
 export type DeltaBatch = ReadOnly<Static<typeof DeltaBatch>>;
+
+/** The parts of a message of DELTAS as texts; `wires` is one line per delta. */
+export interface DeltaLines {
+  readonly head: string;
+  readonly deltas: string;
+  readonly wires: readonly string[];
+}
+
+/** The message as text. */
+export function joinDeltaLines({ head, deltas, wires }: DeltaLines): string {
+  return [head, deltas, ...wires].join('\n');
+}
+
+/** Takes a message apart without parsing it; the wires stay one text. @throws TypeError when a line is missing */
+export function splitDeltaLines(payload: string): { head: string; deltas: string; wires: string } {
+  const first = payload.indexOf('\n');
+  if (first < 0) throw new TypeError('A message of DELTAS has at least two lines');
+  const second = payload.indexOf('\n', first + 1);
+  const end = second < 0 ? payload.length : second;
+  return {
+    head: payload.slice(0, first),
+    deltas: payload.slice(first + 1, end),
+    wires: payload.slice(end + 1),
+  };
+}
+
+/** The message as an object. @throws SyntaxError */
+export function parseDeltaBatch(payload: string): unknown {
+  const { head, deltas, wires } = splitDeltaLines(payload);
+  const parsed = wires === '' ? [] : wires.split('\n').map((wire): unknown => JSON.parse(wire));
+  return { ...(JSON.parse(head) as object), deltas: JSON.parse(deltas) as unknown, wires: parsed };
+}

@@ -55,7 +55,15 @@ export {
   SnapshotRequest,
 } from './owner-api.ts';
 export { DomainEvent } from './domain-event.ts';
-export { DeltaBatch, GrantChange, ProjectedDelta, ScopeHead } from './delta-batch.ts';
+export {
+  DeltaBatch,
+  GrantChange,
+  ProjectedDelta,
+  ScopeHead,
+  joinDeltaLines,
+  parseDeltaBatch,
+  splitDeltaLines,
+} from './delta-batch.ts';
 export { FieldWrites } from './field-writes.ts';
 export { ConflictDraft, DecideItem, DecideReply, DecideRequest } from './resolve-api.ts';
 export {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { TSchema } from 'typebox';
-import { DeltaBatch } from './delta-batch.ts';
+import { DeltaBatch, joinDeltaLines, parseDeltaBatch, splitDeltaLines } from './delta-batch.ts';
 import { DomainEvent } from './domain-event.ts';
 import { OwnerPushReply, OwnerPushRequest } from './owner-api.ts';
 import { EntityTypeRegistration, SyncRegistration } from './registration.ts';
@@ -156,6 +156,7 @@ describe('DeltaBatch', () => {
     };
     const batch = {
       origin: 'eu',
+      committedAt: AT,
       scopes: [
         { tenantId: 't1', scope: 'user:u1', epoch: 'e1', sequence: '7', count: 1, hash: '0'.repeat(64) },
       ],
@@ -168,10 +169,11 @@ describe('DeltaBatch', () => {
           entityId: 'n1',
           revision: 1,
           deleted: false,
+          clock: {},
           fieldWrites: null,
-          wire,
         },
       ],
+      wires: [wire],
       grants: [
         {
           tenantId: 't1',
@@ -185,5 +187,23 @@ describe('DeltaBatch', () => {
       ],
     };
     expect(validator(DeltaBatch)(batch)).toEqual({ ok: true, value: batch });
+    const { deltas, wires, ...head } = batch;
+    const payload = joinDeltaLines({
+      head: JSON.stringify(head),
+      deltas: JSON.stringify(deltas),
+      wires: wires.map((one) => JSON.stringify({ ...one, data: { text: 'two\nlines' } })),
+    });
+    expect(parseDeltaBatch(payload)).toEqual({
+      ...batch,
+      wires: [{ ...wire, data: { text: 'two\nlines' } }],
+    });
+    expect(payload.split('\n')).toHaveLength(3);
+  });
+
+  it('carries grants without deltas', () => {
+    const head = { origin: 'eu', committedAt: null, scopes: [], grants: [] };
+    const payload = joinDeltaLines({ head: JSON.stringify(head), deltas: '[]', wires: [] });
+    expect(parseDeltaBatch(payload)).toEqual({ ...head, deltas: [], wires: [] });
+    expect(() => splitDeltaLines('{}')).toThrow(TypeError);
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
-import { subjects, type RegisteredEntityType } from '@sync/protocol';
+import { type DeltaBatch, parseDeltaBatch, subjects, type RegisteredEntityType } from '@sync/protocol';
 import { domainEvent, REGISTRATIONS } from '../testing/domain-events.ts';
 import { RunningProjector, snapshotEntity, type Worker } from '../testing/running-projector.ts';
 
@@ -64,14 +64,7 @@ async function batches() {
     `SELECT payload FROM sync_outbox WHERE stream = 'DELTAS' ORDER BY id`,
     [],
   );
-  return rows.map(
-    ({ payload }) =>
-      JSON.parse(payload) as {
-        scopes: { scope: string; epoch: string; sequence: string; count: number }[];
-        deltas: { scope: string; entityId: string; deleted: boolean }[];
-        grants: { scope: string; userId: string; granted: boolean }[];
-      },
-  );
+  return rows.map(({ payload }) => parseDeltaBatch(payload) as DeltaBatch);
 }
 
 describe('a type that was never read', () => {

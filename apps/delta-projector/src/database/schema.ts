@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { MessagingTables1700000000000 } from '@sync/messaging';
+import { messagingMigrations } from '@sync/messaging';
 import type { MigrationClass, RepeatableScript } from '@sync/postgres';
 import { CreateProjection1764000000000 } from './create-projection.ts';
 
 /** In the order of their timestamps. */
-export const MIGRATIONS: readonly MigrationClass[] = [
-  MessagingTables1700000000000,
-  CreateProjection1764000000000,
-];
+export const MIGRATIONS: readonly MigrationClass[] = [...messagingMigrations, CreateProjection1764000000000];
 
 const SCRIPTS = [
   'projection/load-heads.sql',

@@ -1,5 +1,5 @@
 import { partitionOf, type OutboxRow } from '@sync/messaging';
-import { STREAMS, type GrantChange, type ScopeHead } from '@sync/protocol';
+import { joinDeltaLines, STREAMS, type GrantChange, type ScopeHead } from '@sync/protocol';
 import { digestHex, modulo, scopeKey, type ScopeChange } from './scope-changes.ts';
 import type { RenderedChange } from './render-change.ts';
 
@@ -67,7 +67,9 @@ class DeltaPacker {
   readonly #rows: OutboxRow[] = [];
   #scopes: string[] = [];
   #deltas: string[] = [];
+  #wires: string[] = [];
   #grants: string[] = [];
+  #newestMs = -Infinity;
   #bytes = 0;
 
   constructor(origin: string, partition: number) {
@@ -86,14 +88,17 @@ class DeltaPacker {
       return JSON.stringify(head satisfies ScopeHead);
     };
     for (const [at, delta] of deltas.entries()) {
-      const json = `{${names},"sequence":"${sequence + 1n}",${delta.json}`;
-      const bytes = Buffer.byteLength(json);
+      const { tail, wire } = delta.text;
+      const json = `{${names},"sequence":"${sequence + 1n}",${tail}`;
+      const bytes = Buffer.byteLength(json) + Buffer.byteLength(wire);
       if (!this.#fits(bytes)) {
         if (at > 0) this.#scopes.push(headJson());
         this.#close();
       }
       this.#deltas.push(json);
-      this.#bytes += bytes + 1;
+      this.#wires.push(wire);
+      this.#newestMs = Math.max(this.#newestMs, delta.committedAtMs);
+      this.#bytes += bytes + 2;
       sequence += 1n;
       count += delta.count;
       digest = modulo(digest + delta.digest);
@@ -122,14 +127,16 @@ class DeltaPacker {
   }
 
   #close(): void {
-    const [scopes, deltas, grants] = [this.#scopes, this.#deltas, this.#grants].map((parts) =>
-      parts.join(','),
-    );
-    const payload = `{"origin":${JSON.stringify(this.#origin)},"scopes":[${scopes}],"deltas":[${deltas}],"grants":[${grants}]}`;
+    const committedAt = this.#deltas.length === 0 ? null : new Date(this.#newestMs).toISOString();
+    const envelope = JSON.stringify({ origin: this.#origin, committedAt }).slice(0, -1);
+    const head = `${envelope},"scopes":[${this.#scopes.join(',')}],"grants":[${this.#grants.join(',')}]}`;
+    const payload = joinDeltaLines({ head, deltas: `[${this.#deltas.join(',')}]`, wires: this.#wires });
     this.#rows.push({ stream: STREAM.name, partition: this.#partition, payload });
     this.#scopes = [];
     this.#deltas = [];
+    this.#wires = [];
     this.#grants = [];
+    this.#newestMs = -Infinity;
     this.#bytes = 0;
   }
 }

@@ -30,6 +30,7 @@ describe('a batch of events', () => {
         entityId: 'p1',
         revision: 2,
         deleted: false,
+        clock: { 's:learning': 2 },
         fieldWrites: expect.objectContaining({
           percent: expect.objectContaining({ by: 's:learning', counter: 2 }),
         }),

@@ -2,16 +2,24 @@ import type { ScopeGrant } from '@sync/domain';
 import { canonicalClockJson } from '@sync/vector-clock';
 import type { EntityChange, EventResult } from './project-entities.ts';
 
+/** A delta as text, whatever its scope. */
+export interface DeltaText {
+  /** Everything of a ProjectedDelta behind its sequence. */
+  readonly tail: string;
+  /** The RemoteDelta. */
+  readonly wire: string;
+}
+
 /** A change as text, each part made once however many scopes it goes to. */
 export interface RenderedChange {
   readonly kind: 'rendered';
   readonly change: EntityChange;
   /** The row of the entity's head, an object for `save_projection`. */
   readonly headJson: string;
-  /** Everything of a ProjectedDelta behind its sequence, for scopes that hold the entity now; null when none does. */
-  readonly presentJson: string | null;
-  /** The same for scopes that it has left (or that it was deleted in); null when there is none. */
-  readonly absentJson: string | null;
+  /** For scopes that hold the entity now; null when none does. */
+  readonly present: DeltaText | null;
+  /** For scopes that it has left (or that it was deleted in); null when there is none. */
+  readonly absent: DeltaText | null;
   readonly left: readonly string[];
   readonly granted: readonly ScopeGrant[];
   readonly revoked: readonly ScopeGrant[];
@@ -36,11 +44,11 @@ export function renderChange(change: EntityChange): RenderedChange | OversizedCh
   const dataJson = JSON.stringify(after.data);
   const writesJson = comparesFields ? JSON.stringify(after.fieldWrites) : 'null';
   const clockJson = canonicalClockJson(after.clock);
-  const deltaOf = (deleted: boolean): string =>
-    deltaJson(change, deleted, { dataJson, writesJson, clockJson });
-  const presentJson = after.scopes.length > 0 ? deltaOf(false) : null;
-  const absentJson = left.length > 0 ? deltaOf(true) : null;
-  const bytes = Math.max(Buffer.byteLength(presentJson ?? ''), Buffer.byteLength(absentJson ?? ''));
+  const deltaOf = (deleted: boolean): DeltaText =>
+    deltaText(change, deleted, { dataJson, writesJson, clockJson });
+  const present = after.scopes.length > 0 ? deltaOf(false) : null;
+  const absent = left.length > 0 ? deltaOf(true) : null;
+  const bytes = Math.max(bytesOf(present), bytesOf(absent));
   if (bytes > MAX_DELTA_BYTES) {
     const cause = `The delta has ${bytes} bytes, at most ${MAX_DELTA_BYTES} can be sent`;
     return { kind: 'too_large', refusal: { kind: 'refused', code: 'delta_too_large', cause } };
@@ -51,19 +59,24 @@ export function renderChange(change: EntityChange): RenderedChange | OversizedCh
     kind: 'rendered',
     change,
     headJson: headJson(change, { keptJson, writesJson, clockJson }),
-    presentJson,
-    absentJson,
+    present,
+    absent,
     left,
     granted: missingFrom(after.grants, before?.grants ?? []),
     revoked: missingFrom(before?.grants ?? [], after.grants),
   };
 }
 
-function deltaJson(
+/** Of one delta in a message. */
+function bytesOf(delta: DeltaText | null): number {
+  return delta === null ? 0 : Buffer.byteLength(delta.tail) + Buffer.byteLength(delta.wire);
+}
+
+function deltaText(
   { entityType, entityId, after, update, committedAtMs }: EntityChange,
   deleted: boolean,
   text: { readonly dataJson: string; readonly writesJson: string; readonly clockJson: string },
-): string {
+): DeltaText {
   const op = deleted ? 'delete' : update === null ? 'put' : 'merge';
   const names = `"entityType":${JSON.stringify(entityType)},"entityId":${JSON.stringify(entityId)}`;
   const wire = [
@@ -71,8 +84,8 @@ function deltaJson(
     `"committedAt":"${new Date(committedAtMs).toISOString()}","data":${deleted ? 'null' : text.dataJson}`,
     ...(op === 'merge' ? [`"update":${JSON.stringify(update)}`] : []),
   ].join(',');
-  const { revision } = after;
-  return `${names},"revision":${revision},"deleted":${deleted},"fieldWrites":${text.writesJson},"wire":${wire}}}`;
+  const state = `"revision":${after.revision},"deleted":${deleted},"clock":${text.clockJson}`;
+  return { tail: `${names},${state},"fieldWrites":${text.writesJson}}`, wire: `${wire}}` };
 }
 
 function headJson(

@@ -1,14 +1,15 @@
 import { hash } from 'node:crypto';
 import { entityDigestInput } from '@sync/domain';
 import type { VectorClock } from '@sync/vector-clock';
-import type { RenderedChange } from './render-change.ts';
+import type { DeltaText, RenderedChange } from './render-change.ts';
 
 const MODULUS = 1n << 256n;
 
 /** One delta of a scope, without its position. */
 export interface ScopeDelta {
-  /** A ProjectedDelta's text behind its sequence. */
-  readonly json: string;
+  readonly text: DeltaText;
+  /** When its owner committed it. */
+  readonly committedAtMs: number;
   /** What it does to the scope's live count: -1, 0 or 1. */
   readonly count: number;
   /** What it adds to the scope's digest, modulo 2^256, not negative. */
@@ -44,45 +45,39 @@ export function scopeKey(tenantId: string, scope: string): string {
 /** Distributes the changes of a batch over their scopes, with what each does to count and digest. */
 export function scopeChanges(changes: readonly RenderedChange[]): ScopeChange[] {
   const open = new Map<string, OpenScope>();
-  for (const { change, presentJson, absentJson, left } of changes) {
+  for (const { change, present, absent, left } of changes) {
     const { tenantId, entityType, entityId, before, after, committedAtMs } = change;
     const held = new Set(before?.scopes);
     const removed = before === null || held.size === 0 ? 0n : hashOf(entityType, entityId, before.clock);
     const added = after.scopes.length === 0 ? 0n : hashOf(entityType, entityId, after.clock);
-    const add = (scope: string, delta: ScopeDelta): void => {
-      addDelta(open, tenantId, scope, delta, committedAtMs);
+    const add = (scope: string, delta: Omit<ScopeDelta, 'committedAtMs'>): void => {
+      addDelta(open, tenantId, scope, { ...delta, committedAtMs });
     };
     for (const scope of after.scopes) {
-      if (presentJson === null) break;
+      if (present === null) break;
       const wasThere = held.has(scope);
       const digest = modulo(wasThere ? added - removed : added);
-      add(scope, { json: presentJson, count: wasThere ? 0 : 1, digest });
+      add(scope, { text: present, count: wasThere ? 0 : 1, digest });
     }
     for (const scope of left) {
-      if (absentJson !== null) add(scope, { json: absentJson, count: -1, digest: modulo(-removed) });
+      if (absent !== null) add(scope, { text: absent, count: -1, digest: modulo(-removed) });
     }
   }
   return [...open.values()];
 }
 
-function addDelta(
-  open: Map<string, OpenScope>,
-  tenantId: string,
-  scope: string,
-  delta: ScopeDelta,
-  committedAtMs: number,
-): void {
+function addDelta(open: Map<string, OpenScope>, tenantId: string, scope: string, delta: ScopeDelta): void {
   const key = scopeKey(tenantId, scope);
   const known = open.get(key);
   if (known === undefined) {
-    const { count, digest } = delta;
+    const { count, digest, committedAtMs } = delta;
     open.set(key, { tenantId, scope, deltas: [delta], count, digest, oldestMs: committedAtMs });
     return;
   }
   known.deltas.push(delta);
   known.count += delta.count;
   known.digest = modulo(known.digest + delta.digest);
-  known.oldestMs = Math.min(known.oldestMs, committedAtMs);
+  known.oldestMs = Math.min(known.oldestMs, delta.committedAtMs);
 }
 
 /** What one live entity contributes to the digest of each of its scopes (protocol v1, pull). */

@@ -4,7 +4,15 @@ import { connectNats, partitionOf } from '@sync/messaging';
 import { startNats } from '@sync/messaging/testing';
 import { retryConflicts, type Tx } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
-import { DeltaBatch, STREAMS, validator, type RegisteredEntityType } from '@sync/protocol';
+import {
+  DeltaBatch,
+  parseDeltaBatch,
+  STREAMS,
+  validator,
+  type ProjectedDelta,
+  type RegisteredEntityType,
+  type RemoteDelta,
+} from '@sync/protocol';
 import { Metrics } from '@sync/service-kit';
 import type { VectorClock } from '@sync/vector-clock';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -17,6 +25,12 @@ import { RemoteProjector } from '../projection/remote-projector.ts';
 import { FixedTypes } from './domain-events.ts';
 
 const checkBatch = validator(DeltaBatch);
+
+/** A message of DELTAS with each RemoteDelta beside its place. */
+type WrittenBatch = Omit<DeltaBatch, 'deltas' | 'wires'> & {
+  readonly partition: number;
+  readonly deltas: readonly (ProjectedDelta & { readonly wire: RemoteDelta })[];
+};
 
 /** A projector's database and its projection, without a consumer in front. */
 export class ProjectorRig {
@@ -60,12 +74,14 @@ export class ProjectorRig {
   }
 
   /** Every message of DELTAS written so far, in the order in which a relay would number them; checked against its schema. */
-  async deltaBatches(): Promise<(DeltaBatch & { readonly partition: number })[]> {
+  async deltaBatches(): Promise<WrittenBatch[]> {
     const rows = await this.#outbox('DELTAS');
     return rows.map(({ partition, payload }) => {
-      const checked = checkBatch(JSON.parse(payload));
+      const checked = checkBatch(parseDeltaBatch(payload));
       if (!checked.ok) throw new Error(`Not a DeltaBatch: ${JSON.stringify(checked.faults)}`);
-      return { ...checked.value, partition };
+      const { wires, ...batch } = checked.value as DeltaBatch;
+      const deltas = batch.deltas.map((delta, at) => ({ ...delta, wire: wires[at] as RemoteDelta }));
+      return { ...batch, deltas, partition };
     });
   }
 

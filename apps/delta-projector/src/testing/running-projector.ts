@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   appendToOutbox,
   connectNats,
-  MessagingTables1700000000000,
+  messagingMigrations,
   OutboxRelay,
   partitionOf,
   Responder,
@@ -17,6 +17,8 @@ import {
   type SnapshotEntity,
   type SnapshotPage,
   type SnapshotRequest,
+  type DeltaBatch,
+  parseDeltaBatch,
 } from '@sync/protocol';
 import { createLogger } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -68,7 +70,7 @@ export class RunningProjector {
     const [nats, test, ownerDb] = await Promise.all([
       startNats({ own: true }),
       createTestDatabase({ postgres, name: 'projector', migrations: MIGRATIONS, repeatables: REPEATABLES }),
-      createTestDatabase({ postgres, name: 'owner', migrations: [MessagingTables1700000000000] }),
+      createTestDatabase({ postgres, name: 'owner', migrations: messagingMigrations }),
     ]);
     const connection = await connectNats({ url: nats.url, name: 'test' });
     const running = new RunningProjector(nats, connection, test, ownerDb);
@@ -199,20 +201,7 @@ export class RunningProjector {
       `SELECT payload FROM sync_outbox WHERE stream = 'DELTAS' ORDER BY id`,
       [],
     );
-    return rows.flatMap(
-      ({ payload }) =>
-        (
-          JSON.parse(payload) as {
-            deltas: {
-              scope: string;
-              sequence: string;
-              entityId: string;
-              deleted: boolean;
-              revision: number;
-            }[];
-          }
-        ).deltas,
-    );
+    return rows.flatMap(({ payload }) => (parseDeltaBatch(payload) as DeltaBatch).deltas);
   }
 
   async until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {

@@ -13,11 +13,12 @@ export async function saveObservations(tx: Tx, tenantId: string, seen: Observati
 }
 
 async function rememberTenant(tx: Tx, tenantId: string): Promise<void> {
-  await tx.query('INSERT INTO known_tenant VALUES ($1) ON CONFLICT DO NOTHING', [tenantId]);
+  await tx.call('remember_tenant', 'INSERT INTO known_tenant VALUES ($1) ON CONFLICT DO NOTHING', [tenantId]);
 }
 
 async function saveDevices(tx: Tx, tenantId: string, { devices }: Observations): Promise<void> {
-  await tx.query(
+  await tx.call(
+    'save_devices',
     `INSERT INTO device AS d (tenant_id, device_id, user_id, last_seen_at, connected, clock_offset_ms, pending,
                               oldest_pending_at, revoked_at)
      SELECT $1, r."deviceId", r."userId", r."lastSeenAt", coalesce(r.connected, false), r."clockOffsetMs", r.pending,
@@ -39,7 +40,8 @@ async function saveDevices(tx: Tx, tenantId: string, { devices }: Observations):
 }
 
 async function saveScopes(tx: Tx, tenantId: string, { scopes }: Observations): Promise<void> {
-  await tx.query(
+  await tx.call(
+    'save_scopes',
     `INSERT INTO scope_minute AS s (tenant_id, scope, minute, epoch, sequence)
      SELECT $1, r.scope, r.minute, r.epoch, r.sequence
      FROM jsonb_to_recordset($2::jsonb) AS r (scope text, minute timestamptz, epoch text, sequence bigint)
@@ -51,7 +53,8 @@ async function saveScopes(tx: Tx, tenantId: string, { scopes }: Observations): P
 }
 
 async function saveCursors(tx: Tx, tenantId: string, { cursors }: Observations): Promise<void> {
-  await tx.query(
+  await tx.call(
+    'save_cursors',
     `INSERT INTO device_cursor AS c (tenant_id, device_id, scope, epoch, sequence, acked_at)
      SELECT $1, r."deviceId", r.scope, r.epoch, r.sequence, r."ackedAt"
      FROM jsonb_to_recordset($2::jsonb) AS r ("deviceId" text, scope text, epoch text, sequence bigint, "ackedAt" timestamptz)
@@ -90,7 +93,8 @@ async function savePurges(tx: Tx, tenantId: string, { purged }: Observations): P
 }
 
 async function saveIncidents(tx: Tx, tenantId: string, { incidents }: Observations): Promise<void> {
-  await tx.query(
+  await tx.call(
+    'save_incidents',
     `INSERT INTO device_incident (tenant_id, device_id, event_id, kind, at)
      SELECT $1, r."deviceId", r."eventId", r.kind, r.at
      FROM jsonb_to_recordset($2::jsonb) AS r ("deviceId" text, "eventId" text, kind text, at timestamptz)

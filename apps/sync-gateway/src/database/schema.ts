@@ -1,18 +1,20 @@
 import { readFileSync } from 'node:fs';
-import { MessagingTables1700000000000 } from '@sync/messaging';
+import { messagingMigrations } from '@sync/messaging';
 import type { MigrationClass, RepeatableScript } from '@sync/postgres';
 import { CreateDeviceScopes1764000000100 } from './create-device-scopes.ts';
 import { CreateLedger1764000000200 } from './create-ledger.ts';
 import { CreateReadModel1764000000000 } from './create-read-model.ts';
 import { CreateRegistrations1764000000300 } from './create-registrations.ts';
+import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
-  MessagingTables1700000000000,
+  ...messagingMigrations,
   CreateReadModel1764000000000,
   CreateDeviceScopes1764000000100,
   CreateLedger1764000000200,
   CreateRegistrations1764000000300,
+  PayloadAsText1764000000400,
 ];
 
 /**

@@ -131,14 +131,11 @@ describe('after a crash', () => {
       tx.query(`UPDATE mutation SET next_attempt_at = now() WHERE mutation_id = $1`, [mutation.mutationId]),
     );
     expect(await rig.store.load(author)).toMatchObject([{ attempts: 1 }]);
-    const stale = { id: mutation.mutationId, attempt: 0, status: 'rejected', outcome: '{}', chunk: 0 };
-    const answer = await rig.test.database.call('stale', 'SELECT * FROM push_complete($1, $2, $3, $4, 0)', [
-      author.tenantId,
-      author.deviceId,
-      JSON.stringify([stale]),
-      '{}',
-    ]);
-    expect(answer).toEqual([{ mutation_id: mutation.mutationId, outcome: null }]);
+    const item = { id: mutation.mutationId, attempt: 0, status: 'rejected', chunk: 0 };
+    const stale = { items: [item], outcomes: ['{}'], entries: [''] };
+    const events = { applied: '', rejected: '', accepted: '' };
+    const answer = [...(await rig.ledger.complete(author, { ...stale, events }))];
+    expect(answer).toEqual([[mutation.mutationId, null]]);
     expect(await rig.waiting(author)).toEqual([]);
   });
 

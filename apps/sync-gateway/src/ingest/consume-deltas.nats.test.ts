@@ -1,11 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  appendToOutbox,
-  MessagingTables1700000000000,
-  OutboxRelay,
-  partitionOf,
-  Responder,
-} from '@sync/messaging';
+import { appendToOutbox, messagingMigrations, OutboxRelay, partitionOf, Responder } from '@sync/messaging';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import { type PullResponse, STREAMS, subjects } from '@sync/protocol';
 import { createLogger } from '@sync/service-kit';
@@ -23,7 +17,7 @@ beforeAll(async () => {
   projectorDb = await createTestDatabase({
     postgres: await startPostgres(),
     name: 'projector_hop',
-    migrations: [MessagingTables1700000000000],
+    migrations: messagingMigrations,
   });
   const { database } = projectorDb;
   relay = new OutboxRelay({

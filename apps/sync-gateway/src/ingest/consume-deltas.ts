@@ -5,6 +5,7 @@ import type { Logger } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayNews, News } from '../heads/gateway-news.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
+import { type IngestedChange, ingestDeltas } from './ingest-store.ts';
 
 export interface ConsumeOptions {
   readonly database: Database;
@@ -14,16 +15,9 @@ export interface ConsumeOptions {
   readonly logger: Logger;
 }
 
-interface ChangeRow {
-  readonly kind: 'scope' | 'user' | 'number' | 'lag';
-  readonly tenant_id: string | null;
-  readonly name: string;
-}
-
 const REBUILD_LIMIT_MS = 60_000;
 /** Gaps of other partitions that come to light this soon were there before the rebuild. */
 const REBUILD_COVERS_MS = 60_000;
-const INGEST_TEXT = 'SELECT * FROM ingest_deltas($1, $2)';
 
 /**
  * Brings DELTAS into the read model. Payloads go to Postgres as the text they came as: what devices get is byte for byte what the projector
@@ -60,8 +54,8 @@ export class ConsumeDeltas {
 
   async #ingest(tx: Tx, batch: Batch): Promise<void> {
     const partition = Number(batch.partition);
-    const payloads = `[${batch.messages.map(({ payload }) => payload).join(',')}]`;
-    const rows = await tx.call<ChangeRow>('ingest_deltas', INGEST_TEXT, [partition, payloads]);
+    const payloads = batch.messages.map(({ payload }) => payload);
+    const rows = await ingestDeltas(tx, partition, payloads);
     this.#changes.set(batch, newsOf(rows, partition));
     const lagMs = rows.find(({ kind }) => kind === 'lag')?.name;
     this.#options.metrics.ingested(batch.messages.length, lagMs === undefined ? null : Number(lagMs));
@@ -99,7 +93,7 @@ export class ConsumeDeltas {
   }
 }
 
-function newsOf(rows: readonly ChangeRow[], partition: number): News {
+function newsOf(rows: readonly IngestedChange[], partition: number): News {
   const scopes = rows.flatMap(({ kind, tenant_id: tenantId, name }) =>
     kind === 'scope' && tenantId !== null ? [{ tenantId, scope: name }] : [],
   );

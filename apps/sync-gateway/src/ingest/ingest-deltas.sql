@@ -1,9 +1,11 @@
 -- Applies DELTAS messages of one partition to the read model; called inside the consumer's transaction, which holds the lease and moves the
--- watermark. p_messages is a JSON array of DeltaBatch in order. It is json, not jsonb, so that `wire` stays byte for byte as the projector wrote it.
+-- watermark. The messages come taken apart (see DeltaBatch), each list in their order: p_heads their heads, p_deltas their lists of deltas, p_wires
+-- one line per delta of all of them, which is stored byte for byte as the projector wrote it and never parsed.
 --
 -- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints, by `kind`: 'scope' and 'user',
 -- 'number' with the count of this ingest, and 'lag' with the milliseconds since the newest delta was committed by its owner.
-CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_messages json)
+DROP FUNCTION IF EXISTS ingest_deltas(integer, json);
+CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_heads json, p_deltas json, p_wires text)
 RETURNS TABLE (kind text, tenant_id text, name text)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off -- as in pull.sql
@@ -18,9 +20,9 @@ DECLARE
   v_moved boolean[];
 BEGIN
   SELECT string_agg(DISTINCT t.id, ',') INTO v_tenants FROM (
-    SELECT s."tenantId" AS id FROM json_array_elements(p_messages) m, json_to_recordset(m -> 'scopes') AS s ("tenantId" text)
+    SELECT s."tenantId" AS id FROM json_array_elements(p_heads) m, json_to_recordset(m -> 'scopes') AS s ("tenantId" text)
     UNION ALL
-    SELECT g."tenantId" FROM json_array_elements(p_messages) m, json_to_recordset(m -> 'grants') AS g ("tenantId" text)
+    SELECT g."tenantId" FROM json_array_elements(p_heads) m, json_to_recordset(m -> 'grants') AS g ("tenantId" text)
   ) t;
   IF v_tenants IS NULL THEN RETURN; END IF;
   IF v_tenants !~ '^[A-Za-z0-9_,-]+$' THEN RAISE EXCEPTION 'a DELTAS message names an impossible tenant'; END IF;
@@ -35,7 +37,7 @@ BEGIN
 
   WITH head AS (
     SELECT m.place, m.batch ->> 'origin' AS origin, s.*
-    FROM json_array_elements(p_messages) WITH ORDINALITY AS m (batch, place),
+    FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
       json_to_recordset(m.batch -> 'scopes')
         AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text)
   ), last AS (
@@ -65,16 +67,23 @@ BEGIN
     DELETE FROM scope_delta d WHERE d.tenant_id = v_tenant[i] AND d.scope = v_scope[i];
   END LOOP;
 
+  WITH delta AS (
+    SELECT d.*, m.place, row_number() OVER (ORDER BY m.place, d.at) AS line
+    FROM json_array_elements(p_deltas) WITH ORDINALITY AS m (list, place)
+    CROSS JOIN LATERAL ROWS FROM (json_to_recordset(m.list) AS ("tenantId" text, scope text, sequence bigint,
+      "entityType" text, "entityId" text, revision bigint, deleted boolean, clock jsonb, "fieldWrites" jsonb))
+      WITH ORDINALITY AS d ("tenantId", scope, sequence, "entityType", "entityId", revision, deleted, clock, "fieldWrites", at)
+  )
   INSERT INTO scope_delta AS o
     (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
   SELECT DISTINCT ON (d."tenantId", d.scope, d."entityType", d."entityId")
     d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
-    (d.wire -> 'clock')::jsonb, nullif(d."fieldWrites", 'null'), d.wire::text
-  FROM json_array_elements(p_messages) WITH ORDINALITY AS m (batch, place)
-  CROSS JOIN LATERAL json_to_recordset(m.batch -> 'deltas') AS d ("tenantId" text, scope text, sequence bigint,
-    "entityType" text, "entityId" text, revision bigint, deleted boolean, "fieldWrites" jsonb, wire json)
+    d.clock, nullif(d."fieldWrites", 'null'), w.wire
+  FROM delta d
+  -- A left join: a wire that is missing violates NOT NULL and stops the batch instead of a delta being dropped.
+  LEFT JOIN string_to_table(p_wires, E'\n') WITH ORDINALITY AS w (wire, line) ON w.line = d.line
   JOIN unnest(v_tenant, v_scope, v_after) AS s (tenant_id, scope, after)
-    ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND m.place > s.after
+    ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND d.place > s.after
   ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
   ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
     sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted, clock = excluded.clock,
@@ -89,7 +98,7 @@ BEGIN
         ingest_partition, ingest_number)
       SELECT DISTINCT ON (g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId")
         g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.granted, g.revision, p_partition, v_number
-      FROM json_array_elements(p_messages) WITH ORDINALITY AS m (batch, place),
+      FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
         json_to_recordset(m.batch -> 'grants') AS g ("tenantId" text, "userId" text, scope text, "sourceType" text,
           "sourceId" text, granted boolean, revision bigint)
       ORDER BY g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.revision DESC, m.place DESC
@@ -103,6 +112,6 @@ BEGIN
     SELECT DISTINCT 'user', c.tenant_id, c.user_id FROM changed c;
   RETURN QUERY
     SELECT 'lag', NULL::text, greatest(0, extract(epoch FROM clock_timestamp() - max(d.at)) * 1000)::bigint::text
-    FROM (SELECT (m -> 'deltas' -> -1 -> 'wire' ->> 'committedAt')::timestamptz AS at
-          FROM json_array_elements(p_messages) m) d HAVING max(d.at) IS NOT NULL;
+    FROM (SELECT (m ->> 'committedAt')::timestamptz AS at FROM json_array_elements(p_heads) m) d
+    HAVING max(d.at) IS NOT NULL;
 END $$;

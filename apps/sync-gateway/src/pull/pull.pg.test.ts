@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type { TestDatabase } from '@sync/postgres/testing';
+import { splitDeltaLines } from '@sync/protocol';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';
 import { TestProjector } from '../testing/test-projector.ts';
 import type { CursorPosition } from './cursor-token.ts';
@@ -104,7 +105,7 @@ describe('a page', () => {
     const { device, scope } = await filled(0);
     projector.put('t1', scope, 'odd', { text: 'ü "quoted" \\ \u2028', number: 1e21 });
     const message = projector.message();
-    const wire = /"wire":(.*)\}\],"grants"/s.exec(message)?.[1];
+    const { wires: wire } = splitDeltaLines(message);
     await projector.ingest(test.database, [message]);
     const [page] = pages(await pull(device, [fresh(scope)]));
     expect(page?.items).toBe(wire);

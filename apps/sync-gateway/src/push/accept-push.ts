@@ -127,15 +127,15 @@ export class AcceptPush {
     if (completed.length === 0) return texts;
     const completion = completionOf(author, completed, nowIso);
     const stored = await retryConflicts(() => this.#ledger.complete(author, completion));
-    for (const { id, status, outcome } of completion.items) {
-      const earlier = stored.has(id) ? stored.get(id) : outcome;
-      texts.set(id, earlier ?? acceptedText(id));
+    for (const [place, { id, status }] of completion.items.entries()) {
+      const text = stored.has(id) ? stored.get(id) : completion.outcomes[place];
+      texts.set(id, text || acceptedText(id));
       this.#metrics.outcomes.inc({ status });
     }
     for (const { settlement } of completed) {
       if (settlement.kind === 'postponed') this.#metrics.postponed.inc({ reason: settlement.reason });
     }
-    if (completion.items.some(({ outcome }) => outcome !== undefined)) this.#outcomesStored(author);
+    if (completion.outcomes.some((text) => text !== '')) this.#outcomesStored(author);
     return texts;
   }
 

@@ -10,12 +10,10 @@ export interface CompletionItem {
   readonly id: string;
   readonly attempt: number | null;
   readonly status: string;
-  readonly outcome?: string;
   readonly delayMs?: number;
   readonly mayBeSent?: boolean;
   readonly error?: string;
   readonly kind?: EventKind;
-  readonly entry?: string;
   readonly conflict?: string;
   readonly chunk: number;
 }
@@ -36,12 +34,17 @@ export interface Completed {
   readonly settlement: Settlement;
 }
 
-/** Everything `push_complete` needs, as JSON text. */
+/** Everything `push_complete` needs. */
 export interface Completion {
   readonly items: readonly CompletionItem[];
+  /** One per item: the wire text of its outcome, empty while it has none. */
+  readonly outcomes: readonly string[];
+  /** One per item: its element in the list of its event, empty when none lists it. */
+  readonly entries: readonly string[];
   readonly events: Readonly<Record<EventKind, string>>;
 }
 
+const ACCEPTED = { status: 'accepted', code: undefined } as const;
 /** One message of SYNC_EVENTS; a ConflictRecord draft may be large, and a message has a bound. */
 const MAX_CHUNK_BYTES = 256 * 1024;
 /** Above it an event would not fit one message even alone: the draft then goes without the copies that the outcome also carries. */
@@ -66,6 +69,10 @@ export function completionOf(author: Author, completed: readonly Completed[], no
   });
   return {
     items,
+    outcomes: completed.map(({ mutationId, settlement }) => {
+      return settlement.kind === 'postponed' ? '' : outcomeText(mutationId, settlement);
+    }),
+    entries: completed.map((one, place) => (items[place]?.kind === undefined ? '' : entryOf(one))),
     events: {
       applied: eventHead(author, 'sync.mutation.applied.v1', nowIso),
       rejected: eventHead(author, 'sync.mutation.rejected.v1', nowIso),
@@ -84,25 +91,17 @@ function itemOf(completed: Completed): Omit<CompletionItem, 'chunk'> {
       mayBeSent: settlement.mayBeSent,
       error: settlement.reason,
       ...(delayMs === undefined ? {} : { delayMs }),
-      ...(fresh && address ? { kind: 'accepted', entry: entryOf(mutationId, address, 'accepted') } : {}),
+      ...(fresh && address ? { kind: 'accepted' } : {}),
     };
   }
-  const { status, code } = settlement;
+  const { status } = settlement;
   const kind = status === 'applied' || status === 'merged' ? 'applied' : 'rejected';
-  return {
-    ...base,
-    status,
-    outcome: outcomeText(mutationId, settlement),
-    ...(address ? { kind, entry: entryOf(mutationId, address, status, code) } : {}),
-  };
+  return { ...base, status, ...(address ? { kind } : {}) };
 }
 
-function entryOf(
-  mutationId: string,
-  { entityType, entityId }: EntityAddress,
-  status: string,
-  code?: string,
-): string {
+function entryOf({ mutationId, address, settlement }: Completed): string {
+  const { entityType, entityId } = address ?? {};
+  const { status, code } = settlement.kind === 'postponed' ? ACCEPTED : settlement;
   return JSON.stringify({ mutationId, entityType, entityId, status, code });
 }
 

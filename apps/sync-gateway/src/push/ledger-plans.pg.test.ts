@@ -45,24 +45,21 @@ beforeAll(async () => {
 afterAll(() => test.drop());
 
 interface Item {
-  readonly place: number;
   readonly id: string;
   readonly [field: string]: unknown;
 }
 
 function itemsOf(): Item[] {
   return Array.from({ length: BATCH }, (_, place) => ({
-    ...{ place, id: randomUUID(), hash: 'aa', scope: 'user:u', type: 'note', eid: `n${place * 7}` },
+    ...{ id: randomUUID(), hash: 'aa', scope: 'user:u', type: 'note', eid: `n${place * 7}` },
     ...{
       op: 'put',
       clock: {},
       atMs: 0,
       seq: 1,
-      payload: {},
       head: true,
       attempt: 0,
       status: 'applied',
-      outcome: '{}',
       chunk: 0,
     },
   }));
@@ -72,15 +69,19 @@ async function receive(
   tx: Tx,
   items: readonly Item[],
 ): Promise<readonly { verdict: string; head_wire: string | null }[]> {
-  return tx.call('push_receive', 'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6)', [
-    ...['t', 'u', 'new', JSON.stringify(items), 1000, 100],
+  return tx.call('push_receive', 'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7)', [
+    ...['t', 'u', 'new', JSON.stringify(items), linePerItem(items), 1000, 100],
   ]);
 }
 
 async function complete(tx: Tx, items: readonly Item[]): Promise<void> {
-  await tx.call('push_complete', 'SELECT * FROM push_complete($1, $2, $3, $4, $5)', [
-    ...['t', 'new', JSON.stringify(items), '{}', 0],
+  await tx.call('push_complete', 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7)', [
+    ...['t', 'new', JSON.stringify(items), linePerItem(items), '', '{}', 0],
   ]);
+}
+
+function linePerItem(items: readonly Item[]): string {
+  return items.map(() => '{}').join('\n');
 }
 
 /** Rows of the ledger and the read model that `work` reads. What the session counted and has not reported yet is in both readings. */

@@ -1,16 +1,17 @@
 -- Last round trip of a push (and of the dispatcher): stores outcomes where none is stored yet, and writes the sync events of exactly what it
 -- stored in the same transaction.
 --
--- p_items, one object per mutation: {id, attempt (null: whichever), status, outcome?: wire text (terminal only), delayMs?: until the next attempt
--- (absent: as planned before), mayBeSent?, error?, kind?: key into p_events of the sync event that lists it, entry?: its element there,
--- conflict?: a CloudEvent of its own, chunk: number of the outbox message that carries it}. p_events: {kind: head of the CloudEvent up to
--- its list}.
+-- p_items, one object per mutation: {id, attempt (null: whichever), status, delayMs?: until the next attempt (absent: as planned before), mayBeSent?,
+-- error?, kind?: key into p_events of the sync event that lists it, conflict?: a CloudEvent of its own, chunk: number of the outbox message that
+-- carries it}. p_outcomes and p_entries have one line per item: the wire text of its outcome (nothing while it has none), and its element in the list
+-- of its event. p_events: {kind: head of the CloudEvent up to its list}.
 --
 -- Plans (see push-receive.sql): the ledger is read by a list of keys, and joined with p_items by hash.
 --
 -- Answers what somebody else had stored before (first wins), with a null outcome for what is still open; nothing for what it stored.
+DROP FUNCTION IF EXISTS push_complete(text, text, json, json, integer);
 CREATE OR REPLACE FUNCTION push_complete(
-  p_tenant text, p_device text, p_items json, p_events json, p_partition integer
+  p_tenant text, p_device text, p_items json, p_outcomes text, p_entries text, p_events json, p_partition integer
 ) RETURNS TABLE (mutation_id uuid, outcome text)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off
@@ -30,15 +31,18 @@ BEGIN
   WITH stored AS (
     UPDATE mutation m SET
       status = i.status,
-      outcome = i.outcome,
+      outcome = nullif(i.outcome, ''),
       -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a tenth of the old one.
       payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
-      terminal_at = CASE WHEN i.outcome IS NOT NULL THEN v_now END,
+      terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
       next_attempt_at = coalesce(v_now + i."delayMs" * interval '1 millisecond', m.next_attempt_at),
       may_be_sent = coalesce(i."mayBeSent", m.may_be_sent),
       last_error = coalesce(i.error, m.last_error)
-    FROM json_to_recordset(p_items) AS i (
-      id uuid, attempt integer, status text, outcome text, "delayMs" integer, "mayBeSent" boolean, error text)
+    FROM ROWS FROM (
+      json_to_recordset(p_items) AS (
+        id uuid, attempt integer, status text, "delayMs" integer, "mayBeSent" boolean, error text),
+      string_to_table(p_outcomes, E'\n')
+    ) AS i (id, attempt, status, "delayMs", "mayBeSent", error, outcome)
     WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids) AND m.mutation_id = i.id
       AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
     RETURNING m.mutation_id, m.terminal_at
@@ -48,7 +52,10 @@ BEGIN
 
   FOR v_payload IN
     WITH item AS (
-      SELECT i.* FROM json_to_recordset(p_items) AS i (id uuid, kind text, entry text, conflict text, chunk integer)
+      SELECT i.* FROM ROWS FROM (
+        json_to_recordset(p_items) AS (id uuid, kind text, conflict text, chunk integer),
+        string_to_table(p_entries, E'\n')
+      ) AS i (id, kind, conflict, chunk, entry)
       WHERE i.id = ANY (v_stored)
     ), event AS (
       SELECT 0 AS chunk, 0 AS rank, (p_events ->> i.kind) || string_agg(i.entry, ',') || ']}}' AS body

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { addToDigest, EMPTY_DIGEST, entityDigestInput, subtractFromDigest } from '@sync/domain';
 import type { Database } from '@sync/postgres';
-import type { DeltaBatch, GrantChange, ProjectedDelta, RemoteDelta, ScopeHead } from '@sync/protocol';
+import {
+  type DeltaBatch,
+  type GrantChange,
+  joinDeltaLines,
+  type ProjectedDelta,
+  type RemoteDelta,
+  type ScopeHead,
+} from '@sync/protocol';
+import { type IngestedChange, ingestDeltas } from '../ingest/ingest-store.ts';
 
 interface ScopeState {
   epoch: string;
@@ -11,13 +19,6 @@ interface ScopeState {
   readonly counters: Map<string, number>;
 }
 
-/** What the ingest answers, for tests of hints. */
-export interface IngestedChange {
-  readonly kind: string;
-  readonly tenant_id: string | null;
-  readonly name: string;
-}
-
 /**
  * Writes DELTAS as the projector does (sequences without gaps, digests, epochs) and applies them to a gateway's database through the
  * same SQL function as the consumer.
@@ -25,6 +26,7 @@ export interface IngestedChange {
 export class TestProjector {
   readonly #scopes = new Map<string, ScopeState>();
   #deltas: ProjectedDelta[] = [];
+  #wires: RemoteDelta[] = [];
   #grants: GrantChange[] = [];
   readonly #touched = new Set<string>();
   #revision = 0;
@@ -66,11 +68,20 @@ export class TestProjector {
       const { epoch, sequence, hash, live } = this.#state(tenantId, scope);
       return { tenantId, scope, epoch, sequence: String(sequence), count: live.size, hash };
     });
-    const batch: DeltaBatch = { origin: 'main', scopes, deltas: this.#deltas, grants: this.#grants };
+    const committedAt = this.#wires.at(-1)?.committedAt ?? null;
+    const head: Pick<DeltaBatch, 'origin' | 'committedAt' | 'scopes' | 'grants'> = {
+      ...{ origin: 'main', committedAt, scopes, grants: this.#grants },
+    };
+    const message = joinDeltaLines({
+      head: JSON.stringify(head),
+      deltas: JSON.stringify(this.#deltas),
+      wires: this.#wires.map((wire) => JSON.stringify(wire)),
+    });
     this.#deltas = [];
+    this.#wires = [];
     this.#grants = [];
     this.#touched.clear();
-    return JSON.stringify(batch);
+    return message;
   }
 
   /** Applies messages (default: what was projected since the last time) in one transaction. */
@@ -79,9 +90,7 @@ export class TestProjector {
     messages: readonly string[] = [this.message()],
     partition = 0,
   ): Promise<IngestedChange[]> {
-    return database.transaction((tx) =>
-      tx.call('ingest_deltas', 'SELECT * FROM ingest_deltas($1, $2)', [partition, `[${messages.join(',')}]`]),
-    );
+    return database.transaction((tx) => ingestDeltas(tx, partition, messages));
   }
 
   #add(tenantId: string, scope: string, entityId: string, data: Record<string, unknown> | null): this {
@@ -108,8 +117,9 @@ export class TestProjector {
     }
     this.#deltas.push({
       ...{ tenantId, scope, sequence: String(state.sequence), entityType: 'note', entityId },
-      ...{ revision: this.#revision, deleted: data === null, fieldWrites: null, wire },
+      ...{ revision: this.#revision, deleted: data === null, clock, fieldWrites: null },
     });
+    this.#wires.push(wire);
     this.#touched.add(key(tenantId, scope));
     return this;
   }

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { MessagingTables1700000000000, ensureStreams } from '@sync/messaging';
+import { messagingMigrations, ensureStreams } from '@sync/messaging';
 import { STREAMS } from '@sync/protocol';
 import { type RunningService, runService } from '@sync/service-kit';
 import { layFoundation } from '../platform-foundation.ts';
@@ -17,7 +17,7 @@ class AnalyticsModule {}
 
 /** Stands where a company's analytics would: the sync firehose in a table of its own. */
 export async function startAnalytics(config: AnalyticsConfig): Promise<RunningService> {
-  const migrations = [MessagingTables1700000000000, CreateAnalytics1764000000000];
+  const migrations = [...messagingMigrations, CreateAnalytics1764000000000];
   const foundation = await layFoundation(NAME, config, migrations);
   const { logger, metrics, database, nats, readiness } = foundation;
   await ensureStreams(nats, [STREAMS.SYNC_EVENTS]);

@@ -27,6 +27,8 @@ export interface JetStreamStrategyOptions {
   readonly logger: MessagingLogger;
   readonly metrics?: MessagingMetrics;
   readonly tenantsOf?: (batch: Batch) => Iterable<string>;
+  /** See `ConsumerOptions`. */
+  readonly lingerMs?: number;
   readonly afterCommit?: (batch: Batch) => void;
   /** Requests that one `@MessagePattern` handles at the same time. */
   readonly concurrency?: number;

@@ -11,7 +11,7 @@ import {
 import type { StreamDeclaration } from '@sync/protocol';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { connectNats } from '../connect-nats.ts';
-import { MessagingTables1700000000000 } from '../migration.ts';
+import { messagingMigrations } from '../migration.ts';
 import { appendToOutbox } from '../outbox.ts';
 import { PartitionedConsumer, type ConsumerOptions } from '../partitioned-consumer.ts';
 import type { MessagingLogger, MessagingMetrics } from '../ports.ts';
@@ -98,7 +98,7 @@ export class HopRig {
   /** @param options `ownNats`, `ownPostgres`: servers that the test may kill */
   static async open({ ownNats = false, ownPostgres = false, partitions = 2 } = {}): Promise<HopRig> {
     const postgres = await startPostgres({ own: ownPostgres, durable: ownPostgres });
-    const migrations = [MessagingTables1700000000000, Effects1700000000001];
+    const migrations = [...messagingMigrations, Effects1700000000001];
     const nats = await startNats({ own: ownNats });
     const producerDb = await createTestDatabase({ postgres, name: 'producer', migrations });
     const consumerDb = await createTestDatabase({ postgres, name: 'consumer', migrations });

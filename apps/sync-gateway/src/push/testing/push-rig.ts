@@ -55,6 +55,7 @@ export interface PushRig {
   readonly nats: NatsConnection;
   readonly owner: TestOwner;
   readonly acceptPush: AcceptPush;
+  readonly ledger: LedgerStore;
   readonly store: DispatchStore;
   readonly types: Map<string, RegisteredEntityType>;
   /** Devices that were told of new outcomes. */
@@ -127,7 +128,7 @@ function wire(
   { database }: TestDatabase,
   nats: NatsConnection,
   ownerTimeoutMs: number,
-): Pick<PushRig, 'acceptPush' | 'store' | 'told' | 'types'> & { readonly dispatchDevice: DispatchDevice } {
+): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'told' | 'types'> & { readonly dispatchDevice: DispatchDevice } {
   const types = new Map(TYPES.map((type) => [type.entityType, type]));
   const registered = {
     find: (entityType: string) => types.get(entityType) ?? null,
@@ -144,7 +145,7 @@ function wire(
   const store = new DispatchStore(database);
   const hidden = new FindHidden(nats, silent);
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, hidden, outcomesStored);
-  return { acceptPush, store, told, types, dispatchDevice };
+  return { acceptPush, ledger, store, told, types, dispatchDevice };
 }
 
 async function makeDue({ database }: TestDatabase, { tenantId, deviceId }: Author): Promise<void> {

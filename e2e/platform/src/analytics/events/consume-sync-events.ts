@@ -5,6 +5,8 @@ import { STREAMS, type SyncEvent, TENANT_ID_PATTERN } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { keepEvents } from './event-store.ts';
 
+/** Nobody waits for analytics: larger batches cost less. */
+const LINGER_MS = 500;
 const TENANT_ID = new RegExp(TENANT_ID_PATTERN);
 
 /** Stores the firehose. What was pruned before it was read is missed, and logged: analytics is not the truth of anything. */
@@ -18,6 +20,7 @@ export function consumeSyncEvents(options: {
     ...options,
     stream: STREAMS.SYNC_EVENTS,
     consumer: 'analytics',
+    lingerMs: LINGER_MS,
     handle: (tx, batch) => store(tx, batch, logger),
     onPruned: async (pruned) => {
       logger.warn({ event: 'events_missed', ...pruned }, 'sync events were pruned before they were read');
