@@ -6,10 +6,14 @@ import { STREAMS, subjects } from '@sync/protocol';
 import { Metrics, createLogger, runService } from '@sync/service-kit';
 import { readResolverConfig } from './config.ts';
 import { CreateConflictRecords1764000000000 } from './database/create-conflict-records.ts';
+import { CreateSuggestions1764100000000 } from './database/create-suggestions.ts';
 import { answerDecide } from './decide/answer-decide.ts';
 import { answerList } from './listing/answer-list.ts';
 import { conflictEntity } from './records/conflict-entity.ts';
+import { loadConflicts } from './records/conflict-store.ts';
 import { recordConflicts } from './records/record-conflicts.ts';
+import { readAIConfig } from './suggestions/ai-config.ts';
+import { startSuggestions } from './suggestions/start-suggestions.ts';
 
 const NAME = 'conflict-resolver';
 
@@ -17,6 +21,7 @@ const NAME = 'conflict-resolver';
 class ResolverModule {}
 
 const config = readResolverConfig(process.env);
+const ai = readAIConfig(config);
 const logger = createLogger({ service: NAME, level: config.logLevel });
 const metrics = new Metrics(NAME);
 const decided = metrics.counter('sync_decisions_total', 'Decisions on concurrent mutations.', [
@@ -28,7 +33,7 @@ const recorded = metrics.counter('sync_conflict_records_total', 'ConflictRecords
 if (config.databaseOwnerUrl !== '') {
   await migrate({
     ownerUrl: config.databaseOwnerUrl,
-    migrations: [...ownerMigrations, CreateConflictRecords1764000000000],
+    migrations: [...ownerMigrations, CreateConflictRecords1764000000000, CreateSuggestions1764100000000],
   });
 }
 const database = await Database.connect({
@@ -75,6 +80,20 @@ const consumer = new PartitionedConsumer({
   },
 });
 consumer.start();
+const suggestions = startSuggestions({
+  queue: NAME,
+  database,
+  nats,
+  logger,
+  metrics,
+  ai,
+  announce: async (tx, tenantId, conflictId) => {
+    const records = await loadConflicts(tx, tenantId, [conflictId]);
+    const changes = [...records].map(([entityId, data]) => ({ entityType: 'conflict', entityId, data }));
+    await owner.announce(tx, tenantId, changes);
+  },
+  kick: () => owner.kick(),
+});
 
 await runService({
   name: NAME,
@@ -94,6 +113,7 @@ await runService({
   onDrain: [
     () => deciding.stop(),
     () => listing.stop(),
+    () => suggestions.stop(),
     () => consumer.stop(),
     () => owner.stop(),
     () => nats.drain(),

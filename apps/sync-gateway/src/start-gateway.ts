@@ -5,6 +5,7 @@ import { wireAccess } from './wire-access.ts';
 import { wireAdmin } from './wire-admin.ts';
 import { type Foundation, PRODUCER, wireFoundation } from './wire-foundation.ts';
 import { wireReading } from './wire-reading.ts';
+import { wireSuggestions } from './wire-suggestions.ts';
 import { wireWriting } from './wire-writing.ts';
 
 @Module({})
@@ -25,7 +26,7 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
   const access = wireAccess(foundation);
   const reading = await wireReading(foundation, access);
   const writing = wireWriting(foundation, reading);
-  const parts = [access, reading, writing, wireAdmin(foundation, writing)];
+  const parts = [access, reading, writing, wireAdmin(foundation, writing), wireSuggestions(foundation)];
 
   relay.start();
   for (const part of parts) await part.start?.();

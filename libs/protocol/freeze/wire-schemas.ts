@@ -12,6 +12,7 @@ import {
 } from '../src/device-api.ts';
 import { Problem } from '../src/error-codes.ts';
 import { NATS_CHANNELS } from '../src/nats-channels.ts';
+import { SuggestionResponse } from '../src/suggestion.ts';
 import type { Reader } from './compare-schemas.ts';
 
 export interface WireSchema {
@@ -45,6 +46,14 @@ function natsSchemas(): WireSchema[] {
 
 export const WIRE_SCHEMAS: readonly WireSchema[] = [
   ...wire('platform', { PullRequest, PushRequest, AckRequest }),
-  ...wire('others', { PullResponse, PushResponse, AckResponse, TicketResponse, LiveNotice, Problem }),
+  ...wire('others', {
+    PullResponse,
+    PushResponse,
+    AckResponse,
+    TicketResponse,
+    SuggestionResponse,
+    LiveNotice,
+    Problem,
+  }),
   ...natsSchemas(),
 ];

@@ -17,6 +17,7 @@ import {
 } from './admin-api.ts';
 import { Revision } from './owner-api.ts';
 import { SyncRegistration } from './registration.ts';
+import { SuggestionSettings, SuggestionSettingsReply } from './suggestion.ts';
 import { DeviceId, EntityId, EntityType, Scope, ServiceName, Timestamp, UserId } from './scalars.ts';
 
 const serverTime = { serverTime: Timestamp };
@@ -118,6 +119,11 @@ export type MissingPurge = Static<typeof MissingPurge>;
 export const AdminMissingPurgesResponse = Type.Object(
   { ...serverTime, missing: Type.Array(MissingPurge), next: Next },
   { $id: 'AdminMissingPurgesResponse' },
+);
+
+export const AdminSuggestionsResponse = Type.Object(
+  { ...serverTime, ...SuggestionSettingsReply.properties },
+  { $id: 'AdminSuggestionsResponse' },
 );
 
 const listQuery = { cursor: Type.Optional(PageCursor), limit: Type.Optional(PageLimit) };
@@ -255,6 +261,21 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     params: { user: UserId },
     response: AdminScopesResponse,
     problems: [],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/suggestions',
+    summary: 'Whether the tenant has AI suggestions, their budgets, redaction, and what today has used',
+    response: AdminSuggestionsResponse,
+    problems: [],
+  },
+  {
+    method: 'put',
+    path: '/admin/v1/suggestions',
+    summary: 'Switches AI suggestions on or off, with budgets and redaction',
+    body: SuggestionSettings,
+    response: AdminSuggestionsResponse,
+    problems: ['malformed_json', 'schema_invalid', 'suggestions_disabled'],
   },
   {
     method: 'get',

@@ -11,6 +11,7 @@ import {
 } from './device-api.ts';
 import type { ProblemCode } from './error-codes.ts';
 import { LIVE_CLOSE_CODES } from './live-close-codes.ts';
+import { SuggestionResponse } from './suggestion.ts';
 
 export interface DeviceOperation {
   readonly method: 'get' | 'post';
@@ -19,8 +20,11 @@ export interface DeviceOperation {
   readonly description: string;
   /** Proof of who calls: a signed request with a token, or the ticket of a socket. */
   readonly access: 'signature' | 'ticket';
+  readonly params?: Readonly<Record<string, TSchema>>;
   readonly query?: TSchema;
   readonly body?: TSchema;
+  /** The status of success; 200 unless given. */
+  readonly status?: 202;
   /** null: the connection becomes a WebSocket. */
   readonly response: TSchema | null;
   readonly problems: readonly ProblemCode[];
@@ -98,6 +102,18 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     access: 'signature',
     response: TicketResponse,
     problems: [],
+  },
+  {
+    method: 'post',
+    path: '/sync/v1/conflicts/{id}/suggestions',
+    summary: 'Asks a language model how to merge a conflict',
+    description:
+      'Answered at once; the suggestion is made in the background and then appears in the ConflictRecord. While one waits or is ready for the present state, asking again answers that one. The body is empty or `{}`. `rate_limited`: the tenant’s budget of the day is used up.',
+    access: 'signature',
+    params: { id: Type.String({ description: 'The conflictId.' }) },
+    response: SuggestionResponse,
+    status: 202,
+    problems: ['not_found', 'conflict_already_resolved', 'suggestions_disabled'],
   },
   {
     method: 'get',

@@ -65,6 +65,16 @@ export {
   splitDeltaLines,
 } from './delta-batch.ts';
 export { FieldWrites } from './field-writes.ts';
+export {
+  Suggestion,
+  SuggestionReply,
+  SuggestionRequest,
+  SuggestionResponse,
+  SuggestionSettings,
+  SuggestionSettingsReply,
+  SuggestionSettingsRequest,
+  SuggestionUsage,
+} from './suggestion.ts';
 export { ConflictDraft, DecideItem, DecideReply, DecideRequest } from './resolve-api.ts';
 export {
   ConflictSeen,

@@ -32,6 +32,12 @@ import { SyncRegistration } from './registration.ts';
 import { DecideReply, DecideRequest } from './resolve-api.ts';
 import { Count, TenantId } from './scalars.ts';
 import { subjects } from './subjects.ts';
+import {
+  SuggestionReply,
+  SuggestionRequest,
+  SuggestionSettingsReply,
+  SuggestionSettingsRequest,
+} from './suggestion.ts';
 import { SYNC_EVENT_DATA, SyncEventEnvelope } from './sync-events.ts';
 
 interface ChannelBase {
@@ -219,6 +225,17 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
   request('conflicts', subjects.conflicts, 'internal', ConflictsRequest, ConflictsReply, {
     summary: 'ConflictRecords of a tenant.',
   }),
+  request('suggestionRequest', subjects.suggestionRequest, 'internal', SuggestionRequest, SuggestionReply, {
+    summary: 'A user asks for a suggestion how to merge; it is made in the background.',
+  }),
+  request(
+    'suggestionSettings',
+    subjects.suggestionSettings,
+    'internal',
+    SuggestionSettingsRequest,
+    SuggestionSettingsReply,
+    { summary: 'Whether a tenant has suggestions, their budgets, and what never leaves.' },
+  ),
   notice(
     'relayHead',
     subjects.relayHead('{stream}', '{partition}', '{producer}'),

@@ -145,6 +145,7 @@ function deviceOperation(operation: DeviceOperation, components: SchemaComponent
     ...(signed && operation.method === 'post'
       ? [parameterRef('ContentDigest'), parameterRef('ContentEncoding')]
       : []),
+    ...pathParameters(operation.params, components),
     ...queryParameters(operation.query, components),
   ];
   const problems = signed ? [...operation.problems, ...SIGNED_PROBLEMS] : operation.problems;
@@ -156,7 +157,9 @@ function deviceOperation(operation: DeviceOperation, components: SchemaComponent
     parameters,
     ...requestBody(operation.body, components),
     responses: {
-      ...(operation.response === null ? SWITCHING_PROTOCOLS : success(operation.response, components)),
+      ...(operation.response === null
+        ? SWITCHING_PROTOCOLS
+        : success(operation.response, components, operation.status)),
       ...problemResponses(problems, components),
     },
   };
@@ -164,12 +167,7 @@ function deviceOperation(operation: DeviceOperation, components: SchemaComponent
 
 function adminOperation(operation: AdminOperation, components: SchemaComponents): JsonObject {
   const parameters = [
-    ...Object.entries(operation.params ?? {}).map(([name, schema]) => ({
-      name,
-      in: 'path',
-      required: true,
-      schema: components.use(schema),
-    })),
+    ...pathParameters(operation.params, components),
     ...queryParameters(operation.query, components),
   ];
   const problems = [...operation.problems.map(asProblemCode), ...ADMIN_PROBLEMS];
@@ -198,6 +196,15 @@ function parameterRef(name: string): JsonObject {
   return { $ref: `#/components/parameters/${name}` };
 }
 
+function pathParameters(
+  params: Readonly<Record<string, TSchema>> | undefined,
+  components: SchemaComponents,
+): JsonObject[] {
+  return Object.entries(params ?? {}).map(([name, schema]) => {
+    return { name, in: 'path', required: true, schema: components.use(schema) };
+  });
+}
+
 function queryParameters(query: TSchema | undefined, components: SchemaComponents): JsonObject[] {
   if (query === undefined) return [];
   const { properties, required = [] } = query as { properties: Record<string, TSchema>; required?: string[] };
@@ -220,10 +227,10 @@ const SWITCHING_PROTOCOLS: JsonObject = {
   '101': { description: 'The connection is a WebSocket now; its messages are LiveNotice.' },
 };
 
-function success(response: TSchema, components: SchemaComponents): JsonObject {
+function success(response: TSchema, components: SchemaComponents, status: 200 | 202 = 200): JsonObject {
   return {
-    '200': {
-      description: 'OK',
+    [String(status)]: {
+      description: status === 200 ? 'OK' : 'Accepted',
       headers: { Date: headerRef('Date'), 'Content-Encoding': headerRef('Content-Encoding') },
       content: { 'application/json': { schema: components.use(response) } },
     },

@@ -32,4 +32,6 @@ export const subjects = {
   projectorRebuild: 'sync.projector.v1.rebuild',
   deviceHealth: 'sync.health.v1.devices',
   conflicts: 'sync.conflicts.v1.list',
+  suggestionRequest: 'sync.suggestions.v1.request',
+  suggestionSettings: 'sync.suggestions.v1.settings',
 } as const;

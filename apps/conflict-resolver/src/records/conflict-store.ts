@@ -1,4 +1,5 @@
 import type { Tx } from '@sync/postgres';
+import { listSuggestions } from '../suggestions/suggestion-store.ts';
 import type { ConflictRecord } from './conflict-record.ts';
 
 /**
@@ -42,5 +43,6 @@ export async function loadConflicts(
      FROM conflict_record WHERE tenant_id = $1 AND conflict_id = ANY ($2::uuid[])`,
     [tenantId, conflictIds],
   );
-  return new Map(rows.map((row) => [row.id, row.record]));
+  const suggestions = await listSuggestions(tx, tenantId, conflictIds);
+  return new Map(rows.map(({ id, record }) => [id, { ...record, suggestions: suggestions.get(id) ?? [] }]));
 }

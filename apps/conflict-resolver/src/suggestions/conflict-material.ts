@@ -1,0 +1,54 @@
+import { type JsonObject, type JsonValue, deepEqualJson, readField } from '@sync/domain';
+
+/** One conflicting place and its three values; a side without a value there has no property. */
+export interface ContestedField {
+  readonly field: string;
+  readonly base?: JsonValue;
+  /** The server's value now. */
+  readonly ours?: JsonValue;
+  /** The device's value. */
+  readonly theirs?: JsonValue;
+}
+
+/** The part of a ConflictRecord's draft that a suggestion is made from. */
+export interface ContestedDraft {
+  readonly base: JsonObject | null;
+  readonly theirs: JsonObject | null;
+  readonly fields: readonly { readonly field: string; readonly theirs?: JsonValue }[];
+}
+
+/**
+ * The conflicting fields with the server's value as it is now, which may be newer than the one in the record. Nothing else of the entity is
+ * material: what is not in conflict needs no suggestion and has no reason to leave.
+ *
+ * @param present the entity's data now; `null` when it is deleted
+ * @returns empty when the conflict has no field to fill: one side deleted the entity, or the sides agree by now
+ */
+export function contestedFields(draft: ContestedDraft, present: JsonObject | null): ContestedField[] {
+  if (present === null) return [];
+  return draft.fields.flatMap(({ field, theirs }) => {
+    // '' is the entity as a whole: deleted against edited, or a document whose text is not data. There is nothing to merge in it.
+    if (field === '') return [];
+    const ours = readField(present, field);
+    if (deepEqualJson(ours, theirs)) return [];
+    const base = draft.base === null ? undefined : readField(draft.base, field);
+    return [
+      {
+        field,
+        ...(base === undefined ? {} : { base }),
+        ...(ours === undefined ? {} : { ours }),
+        ...(theirs === undefined ? {} : { theirs }),
+      },
+    ];
+  });
+}
+
+/** One side of the material as an object, for its hash. */
+export function sideOf(fields: readonly ContestedField[], side: 'base' | 'ours' | 'theirs'): JsonObject {
+  return Object.fromEntries(
+    fields.flatMap((contested) => {
+      const value = contested[side];
+      return value === undefined ? [] : [[contested.field, value] as const];
+    }),
+  );
+}

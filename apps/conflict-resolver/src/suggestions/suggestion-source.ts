@@ -1,0 +1,63 @@
+import type { JsonObject } from '@sync/domain';
+import type { Tx } from '@sync/postgres';
+import type { Suggestion } from '@sync/protocol';
+import type { VectorClock } from '@sync/vector-clock';
+
+/** Whose decision it is to accept or to pass over a suggestion, on which state of the entity. */
+export interface Acceptance {
+  /** The entity's present clock; a suggestion that was made for another state is stale. */
+  readonly clock: VectorClock;
+  readonly decidedBy: { readonly userId: string; readonly deviceId: string };
+  readonly nowIso: string;
+}
+
+/** What accepting a suggestion comes to. `changes` apply to the entity's present data. */
+export type AcceptedSuggestion =
+  | {
+      readonly kind: 'taken';
+      readonly changes: { readonly set: JsonObject; readonly remove: readonly string[] };
+    }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'not_ready'; readonly status: string }
+  | { readonly kind: 'unknown' };
+
+/** Where suggestions come from, as resolving and showing a record need it. Everything happens inside the caller's transaction. */
+export interface SuggestionSource {
+  /** By conflictId, newest first. */
+  list(
+    tx: Tx,
+    tenantId: string,
+    conflictIds: readonly string[],
+  ): Promise<ReadonlyMap<string, readonly Suggestion[]>>;
+  /** What `take` would answer, deciding nothing. */
+  preview(
+    tx: Tx,
+    tenantId: string,
+    conflictId: string,
+    suggestionId: string,
+    acceptance: Acceptance,
+  ): Promise<AcceptedSuggestion>;
+  /** Notes that a person accepted it. Repeated by the same person it answers the same. */
+  take(
+    tx: Tx,
+    tenantId: string,
+    conflictId: string,
+    suggestionId: string,
+    acceptance: Acceptance,
+  ): Promise<AcceptedSuggestion>;
+  /** The conflict was resolved in another way. */
+  dismiss(
+    tx: Tx,
+    tenantId: string,
+    conflictId: string,
+    decision: Pick<Acceptance, 'decidedBy' | 'nowIso'>,
+  ): Promise<void>;
+}
+
+/** No tenant has suggestions. */
+export const noSuggestions: SuggestionSource = {
+  list: () => Promise.resolve(new Map()),
+  preview: () => Promise.resolve({ kind: 'unknown' }),
+  take: () => Promise.resolve({ kind: 'unknown' }),
+  dismiss: () => Promise.resolve(),
+};

@@ -1,0 +1,102 @@
+import type { Tx } from '@sync/postgres';
+import type { SuggestedChanges } from './answer-format.ts';
+import { hashClock } from './hashes.ts';
+import type { AcceptedSuggestion, Acceptance, SuggestionSource } from './suggestion-source.ts';
+import { listSuggestions } from './suggestion-store.ts';
+
+interface Row {
+  readonly status: string;
+  readonly clock_hash: string;
+  readonly output: SuggestedChanges;
+  readonly decided_by: string | null;
+}
+
+/**
+ * A person accepts a suggestion: the only way by which one is ever applied. Inside the transaction that resolves the conflict, so that both
+ * are decided or neither.
+ *
+ * Taken again by the same person it answers the same, for a resolution that is repeated after a crash.
+ */
+async function takeSuggestion(
+  tx: Tx,
+  tenantId: string,
+  conflictId: string,
+  suggestionId: string,
+  acceptance: Acceptance,
+): Promise<AcceptedSuggestion> {
+  const row = await lockRow(tx, tenantId, conflictId, suggestionId);
+  const taken = judge(row, acceptance);
+  if (row?.status === 'ready' && taken.kind !== 'not_ready') {
+    const accepted = taken.kind === 'taken';
+    await tx.query(
+      `UPDATE conflict_suggestion SET status = $3, decided_by = $4, decided_device = $5, decided_at = $6
+       WHERE tenant_id = $1 AND suggestion_id = $2`,
+      [
+        tenantId,
+        suggestionId,
+        accepted ? 'accepted' : 'stale',
+        accepted ? acceptance.decidedBy.userId : null,
+        accepted ? acceptance.decidedBy.deviceId : null,
+        accepted ? acceptance.nowIso : null,
+      ],
+    );
+  }
+  return taken;
+}
+
+/** What `takeSuggestion` would answer; decides nothing. */
+async function previewSuggestion(
+  tx: Tx,
+  tenantId: string,
+  conflictId: string,
+  suggestionId: string,
+  acceptance: Acceptance,
+): Promise<AcceptedSuggestion> {
+  return judge(await lockRow(tx, tenantId, conflictId, suggestionId), acceptance);
+}
+
+/** The conflict was resolved in another way: what was ready or still waits is of no use any more. */
+async function dismissSuggestions(
+  tx: Tx,
+  tenantId: string,
+  conflictId: string,
+  { decidedBy, nowIso }: Pick<Acceptance, 'decidedBy' | 'nowIso'>,
+): Promise<void> {
+  await tx.query(
+    `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $3, decided_device = $4, decided_at = $5
+     WHERE tenant_id = $1 AND conflict_id = $2 AND status IN ('ready', 'requested')`,
+    [tenantId, conflictId, decidedBy.userId, decidedBy.deviceId, nowIso],
+  );
+}
+
+/** Suggestions of a language model, for those who resolve and show conflicts. */
+export const modelSuggestions: SuggestionSource = {
+  list: listSuggestions,
+  preview: previewSuggestion,
+  take: takeSuggestion,
+  dismiss: dismissSuggestions,
+};
+
+async function lockRow(
+  tx: Tx,
+  tenantId: string,
+  conflictId: string,
+  suggestionId: string,
+): Promise<Row | null> {
+  const [row] = await tx.query<Row>(
+    `SELECT status, clock_hash, output, decided_by FROM conflict_suggestion
+     WHERE tenant_id = $1 AND suggestion_id = $2 AND conflict_id = $3 FOR UPDATE`,
+    [tenantId, suggestionId, conflictId],
+  );
+  return row ?? null;
+}
+
+function judge(row: Row | null, { clock, decidedBy }: Acceptance): AcceptedSuggestion {
+  if (!row) return { kind: 'unknown' };
+  const again = row.status === 'accepted' && row.decided_by === decidedBy.userId;
+  if (row.status === 'stale') return { kind: 'stale' };
+  if (row.status !== 'ready' && !again) return { kind: 'not_ready', status: row.status };
+  if (row.clock_hash !== hashClock(clock))
+    return again ? { kind: 'not_ready', status: row.status } : { kind: 'stale' };
+  return { kind: 'taken', changes: row.output };
+}
