@@ -78,10 +78,10 @@ describe('readAnswer', () => {
   });
 
   it('shortens a rationale and takes out what would change how it is read', () => {
-    const answer = { ...GOOD, rationale: `ok\u202e\u0007 ${'😀'.repeat(2_000)}` };
+    const answer = { ...GOOD, rationale: `ok\u202e\u0007${'😀'.repeat(2_000)}` };
     const { rationale } = readAnswer(JSON.stringify(answer), FIELDS);
-    expect(rationale.startsWith('ok  😀')).toBe(true);
-    expect([...rationale]).toHaveLength(1_000);
+    expect(rationale.startsWith('ok 😀')).toBe(true);
+    expect(rationale).toHaveLength(999);
     expect(rationale.isWellFormed()).toBe(true);
   });
 });

@@ -121,9 +121,9 @@ function changesOf(values: JsonObject, fields: readonly ContestedField[]): Sugge
 
 /** Text that a person will read: no control characters, and none that reorder what stands around them. */
 function displayable(text: string): string {
-  return [...text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ')]
-    .slice(0, MAX_RATIONALE_LENGTH)
-    .join('');
+  const shown = text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ').slice(0, MAX_RATIONALE_LENGTH);
+  // The cut may have halved a surrogate pair, which Postgres would not store.
+  return shown.isWellFormed() ? shown : shown.slice(0, -1);
 }
 
 /** Lays a suggestion over an entity's data; nothing but the fields it names changes. */

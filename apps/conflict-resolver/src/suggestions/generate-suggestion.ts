@@ -73,7 +73,7 @@ async function begin(
     const rules = { fields: settings.redactFields, patterns: settings.redactPatterns };
     // The administrator may have spoken since the question was stored: nothing leaves that may not leave now.
     if (!settings.enabled) return failure('suggestions_disabled', null, unused);
-    if (redactMaterial(waiting.material, rules).removed.length > 0) {
+    if ((await redactMaterial(waiting.material, rules)).removed.length > 0) {
       return failure('redaction_changed', null, unused);
     }
     if (number === 1) return waiting;

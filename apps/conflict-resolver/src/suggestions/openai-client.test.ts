@@ -79,7 +79,10 @@ describe('OpenAIClient', () => {
       let calls = 0;
       const answer = await ask((response) => {
         calls += 1;
-        if (calls > 1) return answerJson(response, completion('later'));
+        if (calls > 1) {
+          answerJson(response, completion('later'));
+          return;
+        }
         response.writeHead(status, { 'retry-after': '1' }).end('{}');
       });
       expect(answer.text).toBe('later');

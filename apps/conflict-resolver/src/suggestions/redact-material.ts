@@ -1,6 +1,6 @@
-import { runInNewContext } from 'node:vm';
 import type { JsonValue } from '@sync/domain';
 import type { ContestedField } from './conflict-material.ts';
+import { matchPatterns } from './match-patterns.ts';
 
 /** What of a tenant never leaves. */
 export interface RedactionRules {
@@ -16,54 +16,35 @@ export interface Redacted {
   readonly removed: readonly string[];
 }
 
-/** For all fields together: nothing else happens in the process meanwhile. */
-const MATCH_TIMEOUT_MS = 200;
+const MATCH_LIMIT_MS = 5_000;
 
 /**
  * Takes out every field that a rule touches, on any of its three sides, whole: a suggestion for half a text would have to be joined with the
  * half that was held back, and what is never asked for can never be overwritten.
  *
- * Patterns come from a tenant's administrator, and JavaScript's regular expressions can run for years. They run under a time limit (V8 ends them
- * inside the match), and a field whose check did not end counts as touched.
+ * Patterns come from a tenant's administrator. When they do not come to an end in time, every field counts as touched.
  */
-export function redactMaterial(fields: readonly ContestedField[], rules: RedactionRules): Redacted {
-  const names = new Set(rules.fields.map((name) => name.toLowerCase()));
-  const untilMs = performance.now() + MATCH_TIMEOUT_MS;
-  const kept: ContestedField[] = [];
-  const removed: string[] = [];
-  for (const contested of fields) {
-    const texts = textsOf(contested);
-    const touched =
-      texts.names.some((name) => names.has(name.toLowerCase())) ||
-      matchesAny(rules.patterns, [...texts.names, ...texts.values], untilMs);
-    if (touched) removed.push(contested.field);
-    else kept.push(contested);
-  }
-  return { kept, removed };
+export async function redactMaterial(
+  fields: readonly ContestedField[],
+  rules: RedactionRules,
+  limitMs = MATCH_LIMIT_MS,
+): Promise<Redacted> {
+  const forbidden = new Set(rules.fields.map((name) => name.toLowerCase()));
+  const texts = fields.map(textsOf);
+  const groups = texts.map(({ names, values }) => [...names, ...values]);
+  const matches = await matchPatterns(rules.patterns, groups, limitMs);
+  const touched = texts.map(
+    ({ names }, at) => matches?.[at] !== false || names.some((name) => forbidden.has(name.toLowerCase())),
+  );
+  return {
+    kept: fields.filter((_field, at) => !touched[at]),
+    removed: fields.filter((_field, at) => touched[at]).map(({ field }) => field),
+  };
 }
 
 /** @throws SyntaxError naming the pattern that is no regular expression */
 export function checkPatterns(patterns: readonly string[]): void {
   for (const pattern of patterns) new RegExp(pattern, 'iu');
-}
-
-function matchesAny(patterns: readonly string[], texts: readonly string[], untilMs: number): boolean {
-  if (patterns.length === 0) return false;
-  const timeout = Math.floor(untilMs - performance.now());
-  if (timeout < 1) return true;
-  const expressions = patterns.map((pattern) => new RegExp(pattern, 'iu'));
-  try {
-    return (
-      runInNewContext(
-        'expressions.some((expression) => texts.some((text) => expression.test(text)))',
-        { expressions, texts },
-        { timeout },
-      ) === true
-    );
-  } catch {
-    // Ran out of time: not knowing is treated as a match.
-    return true;
-  }
 }
 
 /** Every name and every scalar as text; iterative, like all walkers of untrusted JSON. */

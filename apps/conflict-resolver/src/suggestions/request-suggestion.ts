@@ -109,7 +109,7 @@ async function ask({
   if (standing.alive) return { kind: 'asked', ...standing.alive };
   if (standing.askedToday >= MAX_PER_CONFLICT_AND_DAY) throw new OverBudgetError();
 
-  const suggestion = compose({ ai, settings, request, record, present, now, clockHash });
+  const suggestion = await compose({ ai, settings, request, record, present, now, clockHash });
   const { suggestionId, status, reservation } = suggestion;
   if (!(await insertSuggestion(tx, tenantId, suggestion))) {
     // Somebody asked at the same moment and has committed meanwhile.
@@ -129,14 +129,16 @@ async function ask({
   return { kind: 'asked', suggestionId, status };
 }
 
-function compose(input: Omit<Ask, 'tx' | 'context'> & { readonly clockHash: string }): NewSuggestion {
+async function compose(
+  input: Omit<Ask, 'tx' | 'context'> & { readonly clockHash: string },
+): Promise<NewSuggestion> {
   const { ai, settings, request, record, present, now, clockHash } = input;
   const contested = contestedFields(record.draft, present.data as JsonObject | null);
   const tooLarge = Buffer.byteLength(JSON.stringify(contested)) > MAX_MATERIAL_BYTES;
   // Before the patterns look at it: their time grows with the square of a text, or worse.
   const redacted: Redacted = tooLarge
     ? { kept: [], removed: [] }
-    : redactMaterial(contested, { fields: settings.redactFields, patterns: settings.redactPatterns });
+    : await redactMaterial(contested, { fields: settings.redactFields, patterns: settings.redactPatterns });
   const question = askAbout(record.entityType, redacted.kept, ai.parameters);
   const code = tooLarge ? 'material_too_large' : refusalOf(redacted);
   const estimate = amountOf(estimateTokens(question), ai.prices);

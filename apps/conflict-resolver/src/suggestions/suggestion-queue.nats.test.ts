@@ -49,7 +49,10 @@ describe('making suggestions', () => {
   describe('settings', () => {
     it('are off for a tenant that never had any, and come back as they were put', async () => {
       const tenantId = `t-${randomUUID()}`;
-      expect(await rig.settingsOf(tenantId)).toMatchObject({ settings: { enabled: false }, endpoint: { model: 'asked' } });
+      expect(await rig.settingsOf(tenantId)).toMatchObject({
+        settings: { enabled: false },
+        endpoint: { model: 'asked' },
+      });
       expect((await rig.put(tenantId, SETTINGS)).settings).toEqual(SETTINGS);
     });
 
@@ -61,10 +64,10 @@ describe('making suggestions', () => {
 
     it('that change while a question waits hold for it', async () => {
       const { tenantId, conflictId } = await rig.enabled();
-            await rig.restart({ ...rig.config, parallel: 0 });
+      await rig.restart({ ...rig.config, parallel: 0 });
       await rig.ask(tenantId, conflictId);
       await rig.put(tenantId, { ...SETTINGS, redactFields: ['note'] });
-            await rig.restart();
+      await rig.restart();
       expect(await rig.finished(tenantId, conflictId)).toMatchObject({ code: 'redaction_changed' });
       expect(rig.ai.seen).toEqual([]);
       expect(await rig.usageOf(tenantId)).toMatchObject({ tokens: 0 });
@@ -84,7 +87,10 @@ describe('making suggestions', () => {
       };
       await rig.ask(tenantId, conflictId);
       while ((await rig.shown(tenantId, conflictId))[0]?.status === 'requested') await dueNow();
-      expect((await rig.shown(tenantId, conflictId))[0]).toMatchObject({ status: 'failed', code: 'unavailable' });
+      expect((await rig.shown(tenantId, conflictId))[0]).toMatchObject({
+        status: 'failed',
+        code: 'unavailable',
+      });
       expect(calls).toBe(3);
       expect(await rig.usageOf(tenantId)).toMatchObject({ tokens: 0, costMicros: 0 });
     });
@@ -96,7 +102,7 @@ describe('making suggestions', () => {
       });
       await rig.ask(tenantId, conflictId);
       await hanging;
-            rig.ai.behave = takeTheirs;
+      rig.ai.behave = takeTheirs;
       await rig.restart();
       while ((await rig.shown(tenantId, conflictId))[0]?.status === 'requested') await dueNow();
       expect((await rig.shown(tenantId, conflictId))[0]?.status).toBe('ready');
@@ -106,7 +112,10 @@ describe('making suggestions', () => {
       const { tenantId, conflictId } = await rig.enabled();
       const answerLate: (() => void)[] = [];
       rig.ai.behave = (response, seen) => {
-        if (rig.ai.seen.length > 1) return takeTheirs(response, seen);
+        if (rig.ai.seen.length > 1) {
+          takeTheirs(response, seen);
+          return;
+        }
         answerLate.push(() => answerJson(response, completion('late')));
       };
       await rig.ask(tenantId, conflictId);
@@ -114,7 +123,7 @@ describe('making suggestions', () => {
       await rig.test.database.call('test_run_out', 'UPDATE suggestion_job SET claimed_until = now()', []);
       const made = await rig.finished(tenantId, conflictId);
       for (const late of answerLate) late();
-            await rig.restart();
+      await rig.restart();
       expect(made.status).toBe('ready');
       expect(await rig.shown(tenantId, conflictId)).toEqual([made]);
       // Two attempts: the bill of the lost one is unknown, so that its reservation stays.
@@ -123,12 +132,16 @@ describe('making suggestions', () => {
 
     it('asks nobody when the conflict was resolved meanwhile', async () => {
       const { tenantId, conflictId } = await rig.enabled();
-            await rig.restart({ ...rig.config, parallel: 0 });
+      await rig.restart({ ...rig.config, parallel: 0 });
       await rig.ask(tenantId, conflictId);
       await rig.dismiss(tenantId, conflictId);
-            await rig.restart();
+      await rig.restart();
       const waiting = () =>
-        rig.test.database.call<{ n: number }>('test_jobs', 'SELECT count(*)::int4 AS n FROM suggestion_job', []);
+        rig.test.database.call<{ n: number }>(
+          'test_jobs',
+          'SELECT count(*)::int4 AS n FROM suggestion_job',
+          [],
+        );
       while ((await waiting())[0]?.n !== 0) await dueNow();
       expect(rig.ai.seen).toEqual([]);
     });
@@ -136,10 +149,10 @@ describe('making suggestions', () => {
 
   it('has none at all without an endpoint, and lets nobody switch them on', async () => {
     const { tenantId, conflictId } = await rig.enabled();
-        await rig.restart(null);
+    await rig.restart(null);
     await expect(rig.ask(tenantId, conflictId)).rejects.toMatchObject({ code: 'suggestions_disabled' });
     await expect(rig.put(tenantId, SETTINGS)).rejects.toMatchObject({ code: 'suggestions_disabled' });
-        await rig.restart();
+    await rig.restart();
     expect(rig.ai.seen).toEqual([]);
   });
 });

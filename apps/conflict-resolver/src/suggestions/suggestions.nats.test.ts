@@ -30,7 +30,9 @@ describe('suggestions', () => {
       const { tenantId, conflictId } = await rig.enabled();
       const foreign = await rig.enabled();
       await expect(rig.ask(tenantId, foreign.conflictId)).rejects.toMatchObject({ code: 'not_found' });
-      await expect(rig.ask(tenantId, conflictId, { userId: 'u2' })).rejects.toMatchObject({ code: 'not_found' });
+      await expect(rig.ask(tenantId, conflictId, { userId: 'u2' })).rejects.toMatchObject({
+        code: 'not_found',
+      });
       const resolved = await rig.openConflict({ tenantId, status: 'resolved' });
       await expect(rig.ask(tenantId, resolved.conflictId)).rejects.toMatchObject({
         code: 'conflict_already_resolved',
@@ -199,7 +201,10 @@ describe('suggestions', () => {
       const { suggestionId } = await rig.askAndWait(tenantId, conflictId);
       const take = (userId: string) =>
         rig.test.database.inTenant(tenantId, (tx) =>
-          modelSuggestions.take(tx, tenantId, conflictId, suggestionId, { ...PERSON, decidedBy: { userId, deviceId: 'd1' } }),
+          modelSuggestions.take(tx, tenantId, conflictId, suggestionId, {
+            ...PERSON,
+            decidedBy: { userId, deviceId: 'd1' },
+          }),
         );
       const preview = await rig.test.database.inTenant(tenantId, (tx) =>
         modelSuggestions.preview(tx, tenantId, conflictId, suggestionId, PERSON),
@@ -236,7 +241,9 @@ describe('suggestions', () => {
       const { suggestionId } = await rig.askAndWait(tenantId, conflictId);
       const other = await rig.enabled();
       const take = (tenant: string, conflict: string) =>
-        rig.test.database.inTenant(tenant, (tx) => modelSuggestions.take(tx, tenant, conflict, suggestionId, PERSON));
+        rig.test.database.inTenant(tenant, (tx) =>
+          modelSuggestions.take(tx, tenant, conflict, suggestionId, PERSON),
+        );
       expect(await take(tenantId, other.conflictId)).toEqual({ kind: 'unknown' });
       expect(await take(other.tenantId, conflictId)).toEqual({ kind: 'unknown' });
       await rig.dismiss(tenantId, conflictId);
@@ -257,8 +264,4 @@ describe('suggestions', () => {
       });
     });
   });
-
-
-
-
 });
