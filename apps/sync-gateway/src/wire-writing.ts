@@ -5,6 +5,8 @@ import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { FindHidden } from './dispatch/find-hidden.ts';
 import { AcceptPush, type OutcomesStored } from './push/accept-push.ts';
+import { AskUpcaster } from './push/ask-upcaster.ts';
+import { LiftMutations } from './push/lift-mutations.ts';
 import { AskResolver } from './push/ask-resolver.ts';
 import { LedgerStore } from './push/ledger-store.ts';
 import { PUSH_LOGGER, PushController } from './push/push-controller.ts';
@@ -49,7 +51,8 @@ export function wireWriting(
   const ledger = new LedgerStore(database, { visibleMs: VISIBLE_MS, maxOpen: MAX_OPEN_PER_DEVICE });
   const heads = new ReadHeads(database);
   const owners = new SendToOwner(nats, logger, pushMetrics, config.ownerTimeoutMs);
-  const settler = new SettleMutations(owners, new AskResolver(nats, logger), heads);
+  const lifter = new LiftMutations(new AskUpcaster(nats, logger));
+  const settler = new SettleMutations(owners, new AskResolver(nats, logger), heads, lifter);
   const outcomesStored: OutcomesStored = (author) => {
     relay.kick();
     news.announce({ devices: [author] });

@@ -54,3 +54,48 @@ describe('two writes of one field end the same in whatever order they arrive', (
     expect(await Promise.all(ends)).toEqual([percent, percent]);
   });
 });
+
+describe('a mutation of an older schemaVersion', () => {
+  const highlight = async (
+    schemaVersion: number,
+    data: Record<string, unknown>,
+  ): Promise<Bound & { outcome: Outcome | undefined; entityId: string }> => {
+    const user = await boundUser();
+    const entityId = fresh('h');
+    const whole = { userId: user.userId, courseId: 'c', quote: 'to be', ...data };
+    const put = { scope: user.scope, entityType: 'highlight', entityId, op: 'put' as const, data: whole };
+    const [outcome] = await send(user.device, { ...user.device.write(put), schemaVersion });
+    return { ...user, outcome, entityId };
+  };
+
+  it.each([
+    [3, { firstPage: 3, lastPage: 5, colour: 'red' }],
+    [2, { pages: '3-5', colour: 'red' }],
+    [1, { pages: '3-5', color: 'red' }],
+  ])('is lifted to the registered one from %i', async (schemaVersion, data) => {
+    const { device, scope, userId, entityId, outcome } = await highlight(schemaVersion, data);
+    expect(['applied', 'accepted']).toContain(outcome?.status);
+    await pullUntil(device, () => entityOf(device, scope, 'highlight', entityId) !== undefined);
+    expect(entityOf(device, scope, 'highlight', entityId)).toMatchObject({ schemaVersion: 3 });
+    expect(entityOf(device, scope, 'highlight', entityId)?.data).toEqual({
+      userId,
+      courseId: 'c',
+      quote: 'to be',
+      firstPage: 3,
+      lastPage: 5,
+      colour: 'red',
+    });
+  });
+
+  it('is rejected with its owner’s code when it cannot be lifted', async () => {
+    const { outcome } = await highlight(1, { pages: 'all' });
+    expect(outcome).toMatchObject({ status: 'rejected', code: 'data_invalid' });
+    expect(outcome?.message).toContain('/pages');
+  });
+
+  it('is rejected with the version wanted when nobody registered it', async () => {
+    const { outcome } = await highlight(4, { firstPage: 3, lastPage: 5 });
+    expect(outcome).toMatchObject({ status: 'rejected', code: 'schema_version_unknown' });
+    expect(outcome?.message).toContain('wanted is 3');
+  });
+});

@@ -60,3 +60,8 @@ export {
 export type { ParsedTemplate, Template, TemplateIds } from './projection/scope-template.ts';
 export { correctOccurredAtMs } from './time/correct-occurred-at.ts';
 export type { OccurredAtInput } from './time/correct-occurred-at.ts';
+export { checkUpcasters } from './upcast/check-upcasters.ts';
+export type { UpcastFault } from './upcast/check-upcasters.ts';
+export { upcastData } from './upcast/upcast-data.ts';
+export { planUpcast } from './upcast/upcaster.ts';
+export type { Upcaster, UpcastPlan, UpcastStep } from './upcast/upcaster.ts';

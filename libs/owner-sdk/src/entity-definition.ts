@@ -1,3 +1,4 @@
+import type { MutationOp, UpcastStep } from '@sync/domain';
 import type { Tx } from '@sync/postgres';
 import type { EntityTypeRegistration, PushedMutation } from '@sync/protocol';
 
@@ -68,10 +69,32 @@ export interface EntityStore {
   store(tx: Tx, tenantId: string, rows: readonly StoredRow[]): Promise<void>;
 }
 
+/** Whose data is lifted. A patch names some fields only. */
+export interface UpcastContext {
+  readonly tenantId: string;
+  readonly mutationId: string;
+  readonly op: MutationOp;
+}
+
+/** Answers `accept(data)` with what the next version writes, or `reject` for what it has no way to say. */
+export type UpcastFunction = (data: EntityData, context: UpcastContext) => HandlerAnswer;
+
+/**
+ * Lifts mutations of version `from` to `from + 1`: by steps that sync-service takes itself, or by a function of the service's,
+ * which it is asked for. `upcast` is pure and synchronous like a push handler; a mutation for which it throws waits.
+ */
+export type EntityUpcaster =
+  | { readonly from: number; readonly steps: readonly UpcastStep[] }
+  | { readonly from: number; readonly upcast: UpcastFunction };
+
 /** One entity type: what sync-service is told (EntityTypeRegistration), the push handler and the store. */
 export interface EntityDefinition
-  extends Omit<EntityTypeRegistration, 'eventSubjects' | 'pushSubject' | 'snapshotSubject'>, EntityStore {
+  extends
+    Omit<EntityTypeRegistration, 'eventSubjects' | 'pushSubject' | 'snapshotSubject' | 'upcasters'>,
+    EntityStore {
   readonly handle: PushHandlerFunction;
+  /** How mutations that wait in the outboxes of older apps become mutations of `schemaVersion`: one per version, without a gap. */
+  readonly upcasters?: readonly EntityUpcaster[];
   /**
    * append_only: says whether an entity sent again under its id is the stored one (then answered as applied) or another
    * (rejected, `entity_exists`). Deep equality when not given; give one that skips what the server stamps.

@@ -4,12 +4,15 @@ export type {
   EntityData,
   EntityDefinition,
   EntityStore,
+  EntityUpcaster,
   HandlerAnswer,
   HandlerContext,
   PushHandlerFunction,
   Rejected,
   ServerChange,
   StoredRow,
+  UpcastContext,
+  UpcastFunction,
 } from './entity-definition.ts';
 export { jsonEntityStore, jsonEntityTableSql } from './json-entity-store.ts';
 export { OwnerTables1700000000100, ownerMigrations } from './migration.ts';

@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { RemoteError, request } from '@sync/messaging';
-import { RegisterReply, SyncRegistration, subjects, validator } from '@sync/protocol';
-import type { EntityDefinition } from './entity-definition.ts';
+import { RegisterReply, SyncRegistration, subjects, validator, type Upcaster } from '@sync/protocol';
+import type { EntityDefinition, EntityUpcaster } from './entity-definition.ts';
 import type { OwnerLogger, OwnerMetrics } from './ports.ts';
 import { faultsText } from './request-faults.ts';
 
@@ -9,15 +9,27 @@ import { faultsText } from './request-faults.ts';
 export function registrationOf(service: string, entities: readonly EntityDefinition[]): SyncRegistration {
   return {
     service,
-    entityTypes: entities.map(({ entityType, schemaVersion, policy, review, projection, grants }) => ({
-      entityType,
-      schemaVersion,
-      policy,
-      projection,
-      ...(review && { review }),
-      ...(grants && { grants }),
-    })),
+    entityTypes: entities.map((definition) => {
+      const { entityType, schemaVersion, policy, review, projection, grants, upcasters } = definition;
+      return {
+        entityType,
+        schemaVersion,
+        policy,
+        projection,
+        ...(review && { review }),
+        ...(grants && { grants }),
+        ...(upcasters && {
+          upcasters: upcasters.map((upcaster) => registered(service, entityType, upcaster)),
+        }),
+      };
+    }),
   };
+}
+
+/** A function stays here; the gateway asks for it on the entity type's own subject. */
+function registered(service: string, entityType: string, upcaster: EntityUpcaster): Upcaster {
+  if ('steps' in upcaster) return structuredClone(upcaster) as Upcaster;
+  return { from: upcaster.from, subject: subjects.upcast(service, entityType) };
 }
 
 const checkRegistration = validator(SyncRegistration);

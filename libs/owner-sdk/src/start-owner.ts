@@ -10,6 +10,7 @@ import type { PushContext } from './push/answer-push.ts';
 import { respondToPush } from './push/push-responder.ts';
 import { faultsText, unavailableOr } from './request-faults.ts';
 import { ServiceRegistration, registrationOf } from './service-registration.ts';
+import { hasUpcastFunctions, respondToUpcast } from './upcast-responder.ts';
 import { SnapshotCursorError, readSnapshotPage } from './snapshot.ts';
 
 export interface OwnerOptions {
@@ -110,7 +111,13 @@ function respondersOf(
   const { service, logger, database } = context;
   const { entityType } = definition;
   const shared = { nats, queue: service, logger };
+  const upcasting = {
+    ...shared,
+    subject: subjects.upcast(service, entityType),
+    handle: async (request: unknown) => respondToUpcast(definition, request, logger),
+  };
   return [
+    ...(hasUpcastFunctions(definition) ? [new Responder(upcasting)] : []),
     new Responder({
       ...shared,
       subject: subjects.push(service, entityType),

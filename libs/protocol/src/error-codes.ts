@@ -150,7 +150,7 @@ export const OUTCOME_CODES = {
   op_not_allowed: 'The policy of this entity type does not know this op.',
   append_only_violation: 'put, patch or delete on an append_only entity type.',
   schema_version_unknown:
-    'The registration cannot read this schemaVersion; the message names the one wanted.',
+    'The registration cannot read this schemaVersion, nor lift it to its own; the message names the one wanted.',
   clock_limit_exceeded: 'The entity’s clock has no room for this device, or the device’s counter is used up.',
   server_changed: 'server_authoritative: the server’s value changed since the base.',
   dependency_cycle: 'dependsOn forms a circle.',

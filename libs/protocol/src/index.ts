@@ -35,7 +35,7 @@ export { validator } from './validate.ts';
 export type { SchemaFault, Validated } from './validate.ts';
 export { findUnstorable, parseJson } from './parse-json.ts';
 export type { ParsedJson } from './parse-json.ts';
-export { EntityTypeRegistration, GrantRule, SyncRegistration } from './registration.ts';
+export { EntityTypeRegistration, GrantRule, SyncRegistration, Upcaster } from './registration.ts';
 export type { RegisteredEntityType } from './registration.ts';
 export {
   DeviceBindingReply,
@@ -53,6 +53,8 @@ export {
   SnapshotEntity,
   SnapshotPage,
   SnapshotRequest,
+  UpcastReply,
+  UpcastRequest,
 } from './owner-api.ts';
 export { DomainEvent } from './domain-event.ts';
 export {

@@ -27,6 +27,8 @@ import {
   RemoteProjectionRequest,
   SnapshotPage,
   SnapshotRequest,
+  UpcastReply,
+  UpcastRequest,
 } from './owner-api.ts';
 import { SyncRegistration } from './registration.ts';
 import { DecideReply, DecideRequest } from './resolve-api.ts';
@@ -149,6 +151,10 @@ const OWNER_CHANNELS: readonly NatsChannel[] = [
       summary: 'All entities of a type, page by page, for backfill and rebuild.',
     },
   ),
+  request('upcast', subjects.upcast('{service}', '{entityType}'), 'public', UpcastRequest, UpcastReply, {
+    summary:
+      'Data of mutations that were written under an older schema version, to be lifted to the next: where a registration names no steps.',
+  }),
   request('register', subjects.register, 'public', SyncRegistration, RegisterReply, {
     summary: 'An owning service registers its entity types; repeating it changes nothing.',
   }),

@@ -99,6 +99,46 @@ export const OwnerPushReply = Type.Object(
 );
 export type OwnerPushReply = Static<typeof OwnerPushReply>;
 
+/** `sync.upcast.v1.<service>.<entityType>`, or the subject that the registration names: mutations of one older version. */
+export const UpcastRequest = Type.Object(
+  {
+    tenantId: TenantId,
+    entityType: EntityType,
+    from: SchemaVersion,
+    mutations: Type.Array(Type.Object({ mutationId: MutationId, op: MutationOp, data: EntityData }), {
+      minItems: 1,
+      maxItems: LIMITS.mutationsPerPush,
+    }),
+  },
+  {
+    $id: 'UpcastRequest',
+    description: 'Only mutations with data: `put`, `patch` and `append`. A patch names some fields.',
+  },
+);
+export type UpcastRequest = Static<typeof UpcastRequest>;
+
+export const UpcastReply = Type.Object(
+  {
+    results: Type.Array(
+      Type.Union([
+        Type.Object({ mutationId: MutationId, data: EntityData }),
+        Type.Object({
+          mutationId: MutationId,
+          code: Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }),
+          message: Type.Optional(Type.String({ maxLength: 1000 })),
+        }),
+      ]),
+      { maxItems: LIMITS.mutationsPerPush },
+    ),
+  },
+  {
+    $id: 'UpcastReply',
+    description:
+      'The data as version `from + 1` writes it, or the code of a rejected outcome. What is missing is asked for again.',
+  },
+);
+export type UpcastReply = Static<typeof UpcastReply>;
+
 export const SnapshotRequest = Type.Object(
   {
     cursor: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]),

@@ -1,3 +1,4 @@
+import type { JsonValue } from '@sync/domain';
 import Type, { type Static } from 'typebox';
 import { ConflictPolicy, EntityType, SchemaVersion, ServiceName } from './scalars.ts';
 
@@ -46,6 +47,34 @@ export const RemoteProjection = Type.Object({
   subject: Subject,
 });
 
+const AnyValue = Type.Unsafe<JsonValue>(Type.Unknown());
+
+/** The types are `UpcastStep` and `Upcaster` of `libs/domain`, which says what each step does; registration.test.ts keeps both equal. */
+const UpcastStep = Type.Union([
+  Type.Object({ kind: Type.Literal('rename'), field: FieldName, to: FieldName }),
+  Type.Object({ kind: Type.Literal('move'), field: FieldPath, to: FieldName }),
+  Type.Object({ kind: Type.Literal('remove'), field: FieldPath }),
+  Type.Object({ kind: Type.Literal('default'), field: FieldName, value: AnyValue }),
+  Type.Object({
+    kind: Type.Literal('replace'),
+    field: FieldName,
+    values: Type.Array(Type.Object({ from: AnyValue, to: AnyValue }), { minItems: 1, maxItems: 64 }),
+  }),
+]);
+
+export const Upcaster = Type.Union(
+  [
+    Type.Object({ from: SchemaVersion, steps: Type.Array(UpcastStep, { maxItems: 64 }) }),
+    Type.Object({ from: SchemaVersion, subject: Subject }),
+  ],
+  {
+    $id: 'Upcaster',
+    description:
+      'Lifts the data of mutations that were written under version `from` to `from + 1`: by steps, or by asking `subject` (UpcastRequest).',
+  },
+);
+export type Upcaster = Static<typeof Upcaster>;
+
 export const EntityTypeRegistration = Type.Object(
   {
     entityType: EntityType,
@@ -59,6 +88,13 @@ export const EntityTypeRegistration = Type.Object(
         maxItems: 8,
         description:
           'Where a service that does not use the SDK publishes its CloudEvents; default `sync.events.v1.plain.<service>.<entityType>`.',
+      }),
+    ),
+    upcasters: Type.Optional(
+      Type.Array(Upcaster, {
+        maxItems: 64,
+        description:
+          'How mutations of older versions, still in the outboxes of devices, become mutations of this one: one upcaster per version, without a gap.',
       }),
     ),
     pushSubject: Type.Optional(Subject),

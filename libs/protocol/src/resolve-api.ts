@@ -94,6 +94,7 @@ export const ConflictDraft = Type.Object(
     base: Data,
     ours: Data,
     theirs: Data,
+    theirsLifted: Type.Optional(Type.Unsafe<JsonObject>(EntityData)),
     theirsUpdate: Update,
     fields: Type.Array(FieldConflict),
     decision: Type.Enum(['auto', 'open']),

@@ -9,6 +9,7 @@ export const subjects = {
     `${STREAMS.DOMAIN_EVENTS.subjectPrefix}.${PLAIN_PARTITION}.${service}.${entityType}`,
   push: (service: string, entityType: string): string => `sync.push.v1.${service}.${entityType}`,
   snapshot: (service: string, entityType: string): string => `sync.snapshot.v1.${service}.${entityType}`,
+  upcast: (service: string, entityType: string): string => `sync.upcast.v1.${service}.${entityType}`,
   register: 'sync.registry.v1.register',
   registryList: 'sync.registry.v1.list',
   /** Core notice to everybody who keeps a copy of the registrations. */

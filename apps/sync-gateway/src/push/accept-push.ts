@@ -1,6 +1,7 @@
 import { isUnavailable, retryConflicts, sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
+import { isReadable } from './admit-mutation.ts';
 import { type Completed, completionOf } from './completion.ts';
 import { BACKLOG_FULL, type Incoming, type LedgerStore, type Received } from './ledger-store.ts';
 import { acceptedText, outcomeText } from './outcome-text.ts';
@@ -144,7 +145,7 @@ export class AcceptPush {
     const unsure = distinct.some((prepared) => {
       const type = this.#typeOf(prepared);
       const version = prepared.mutation?.schemaVersion;
-      return prepared.mutation && (!type || (version !== undefined && version !== type.schemaVersion));
+      return prepared.mutation && (!type || (version !== undefined && !isReadable(type, version)));
     });
     if (unsure) await this.#types.refresh();
   }

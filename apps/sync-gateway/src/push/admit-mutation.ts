@@ -1,4 +1,4 @@
-import { checkOp } from '@sync/domain';
+import { checkOp, planUpcast } from '@sync/domain';
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
 
@@ -20,9 +20,15 @@ export function admitMutation(
   const refusal = checkOp(registration.policy, op);
   if (refusal) return { code: refusal, message: `/op: ${registration.policy} does not know ${op}` };
   // A mutation that names no version was written against whatever its app knew; the owner's own checks decide.
-  if (schemaVersion !== undefined && schemaVersion !== registration.schemaVersion) {
-    const message = `/schemaVersion: ${schemaVersion} is not ${registration.schemaVersion}, the version of ${entityType}`;
-    return { code: 'schema_version_unknown', message };
-  }
-  return null;
+  if (schemaVersion === undefined || isReadable(registration, schemaVersion)) return null;
+  const message = `/schemaVersion: ${entityType} cannot be read in version ${schemaVersion}; wanted is ${registration.schemaVersion}`;
+  return { code: 'schema_version_unknown', message };
+}
+
+/** Whether the registration can read this version: it is its own, or its upcasters lift it. */
+export function isReadable(
+  { schemaVersion: registered, upcasters }: Pick<RegisteredEntityType, 'schemaVersion' | 'upcasters'>,
+  schemaVersion: number,
+): boolean {
+  return schemaVersion === registered || planUpcast(upcasters ?? [], schemaVersion, registered).ok;
 }

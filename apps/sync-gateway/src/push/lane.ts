@@ -9,7 +9,7 @@ import {
 } from '@sync/domain';
 import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
 import { canonicalClockJson, containsDot } from '@sync/vector-clock';
-import { conflictIdOf } from './conflict-id.ts';
+import { conflictOf } from './conflict-of.ts';
 import type { EntityHead } from './entity-head.ts';
 import { inputOf } from './mutation-input.ts';
 import { type Postponed, postponed, type Settled, type Settlement, type Work } from './settlement.ts';
@@ -161,7 +161,8 @@ export class Lane {
   postpone(first: Postponed): void {
     this.#stopped = true;
     this.#waiting.forEach((work, index) => {
-      const { reason, mayBeSent } = work.hold ?? (index === 0 ? first : LANE_WAITS);
+      const held = work.hold?.kind === 'postponed' ? work.hold : null;
+      const { reason, mayBeSent } = held ?? (index === 0 ? first : LANE_WAITS);
       this.settlements.set(work, postponed(reason, mayBeSent || work.mayBeSent));
     });
     this.#waiting.length = 0;
@@ -258,10 +259,7 @@ export class Lane {
 
   #endOf(work: Work, decision: Exclude<Decision, SubmitDecision>, before: Standing): Settled {
     const current = this.#currentText(before, work);
-    const conflict = decision.record && {
-      conflictId: conflictIdOf(work.mutation.mutationId),
-      draft: decision.record,
-    };
+    const conflict = conflictOf(work, decision.record);
     return {
       kind: 'settled',
       status: STATUS_OF[decision.kind],
@@ -298,15 +296,19 @@ export class Lane {
           { revision: result.revision, clock, deleted: after.deleted, data: null },
           before.seen,
         );
-    const conflict = change.record && {
-      conflict: { conflictId: conflictIdOf(work.mutation.mutationId), draft: change.record },
-    };
+    const conflict = conflictOf(work, change.record);
     if (asSent) {
-      this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
+      this.#settle(work, { kind: 'settled', status: 'applied', clock, ...(conflict ? { conflict } : {}) });
       return ordinary;
     }
     const current = this.#currentText(after, work);
-    const settled: Settled = { kind: 'settled', status: 'merged', clock, current, ...conflict };
+    const settled: Settled = {
+      kind: 'settled',
+      status: 'merged',
+      clock,
+      current,
+      ...(conflict ? { conflict } : {}),
+    };
     this.#settle(work, settled);
     if (repeated || after.state() === undefined || !canProject(work.registration)) {
       this.awaitedCurrents.push({ work, settled, revision: result.revision });

@@ -8,6 +8,8 @@ import { Metrics } from '@sync/service-kit';
 import { MIGRATIONS, REPEATABLES } from '../database/schema.ts';
 import { AcceptPush } from './accept-push.ts';
 import { AskResolver } from './ask-resolver.ts';
+import { AskUpcaster } from './ask-upcaster.ts';
+import { LiftMutations } from './lift-mutations.ts';
 import { LedgerStore } from './ledger-store.ts';
 import { PushMetrics } from './push-metrics.ts';
 import { ReadHeads } from './read-heads.ts';
@@ -36,6 +38,7 @@ beforeAll(async () => {
     new SendToOwner(nats, silent, metrics, 3_000),
     new AskResolver(nats, silent),
     heads,
+    new LiftMutations(new AskUpcaster(nats, silent)),
   );
   const types = {
     find: (name: string) => TYPES.find((type) => type.entityType === name) ?? null,

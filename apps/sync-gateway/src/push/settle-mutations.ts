@@ -1,6 +1,7 @@
 import { planLanes } from '@sync/domain';
 import type { AskResolver } from './ask-resolver.ts';
 import { Lane, type LaneContext } from './lane.ts';
+import type { LiftMutations } from './lift-mutations.ts';
 import type { ReadHeads } from './read-heads.ts';
 import type { Sent, SendToOwner } from './send-to-owner.ts';
 import { type Author, postponed, refused, type Settled, type Settlement, type Work } from './settlement.ts';
@@ -30,11 +31,13 @@ export class SettleMutations {
   readonly #owners: SendToOwner;
   readonly #resolver: AskResolver;
   readonly #heads: ReadHeads;
+  readonly #lifter: LiftMutations;
 
-  constructor(owners: SendToOwner, resolver: AskResolver, heads: ReadHeads) {
+  constructor(owners: SendToOwner, resolver: AskResolver, heads: ReadHeads, lifter: LiftMutations) {
     this.#owners = owners;
     this.#resolver = resolver;
     this.#heads = heads;
+    this.#lifter = lifter;
   }
 
   /**
@@ -49,7 +52,8 @@ export class SettleMutations {
     statusOf: StatusOf,
     limits: SettleLimits,
   ): Promise<Map<Work, Settlement>> {
-    const run = new SettleRun(author, works, statusOf);
+    const lifted = await this.#lifter.lift(author, works, limits);
+    const run = new SettleRun(author, lifted, statusOf);
     const plan = planLanes(works.map(({ mutation }) => mutation));
     for (const [index, code] of plan.blocked) run.refuse(index, code);
     for (const wave of plan.waves) {
@@ -58,7 +62,7 @@ export class SettleMutations {
     run.collect();
     await this.#showMerged(author, run);
     await this.#showRefusedAppends(author, run);
-    return run.settlements;
+    return lifted === works ? run.settlements : byOriginal(works, lifted, run.settlements);
   }
 
   async #workOff(author: Author, lanes: readonly Lane[], limits: SettleLimits): Promise<void> {
@@ -152,6 +156,19 @@ export class SettleMutations {
 }
 
 const NOTHING_SENT: Sent = { results: new Map(), unanswered: postponed('owner_unavailable') };
+
+/** Callers know their works as they gave them. */
+function byOriginal(
+  works: readonly Work[],
+  lifted: readonly Work[],
+  settlements: ReadonlyMap<Work, Settlement>,
+): Map<Work, Settlement> {
+  const pairs = works.flatMap((work, place): [Work, Settlement][] => {
+    const settlement = settlements.get(lifted[place] ?? work);
+    return settlement ? [[work, settlement]] : [];
+  });
+  return new Map(pairs);
+}
 
 /** NUL occurs in neither part. */
 function laneKeyOf({ mutation }: Work): string {

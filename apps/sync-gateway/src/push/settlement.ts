@@ -1,4 +1,4 @@
-import type { ConflictDraft } from '@sync/domain';
+import type { ConflictDraft, JsonObject } from '@sync/domain';
 import type { Outcome, RegisteredEntityType } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import type { EntityHead } from './entity-head.ts';
@@ -21,8 +21,10 @@ export interface Work {
   readonly head: EntityHead | null;
   /** An earlier attempt may have reached the owner without our having its answer. */
   readonly mayBeSent: boolean;
-  /** Known before anything is sent: it has to wait, and with it what follows in its lane. */
-  readonly hold: Postponed | null;
+  /** Known before anything is decided: it has to wait, and with it what follows in its lane, or it has its end. */
+  readonly hold: Settlement | null;
+  /** The data as the device sent it, where `mutation` has been lifted to the registered schemaVersion since. */
+  readonly sentData?: JsonObject | null;
 }
 
 export type TerminalStatus = Exclude<Outcome['status'], 'accepted'>;

@@ -22,6 +22,17 @@ describe('findContradictions', () => {
     ['a document', document],
     ['grants', { ...base, grants: [grant] }],
     ['a remote projector', { ...base, projection: { kind: 'remote', subject: 'notes.project' } }],
+    [
+      'a chain of upcasters',
+      {
+        ...base,
+        schemaVersion: 3,
+        upcasters: [
+          { from: 2, subject: 'sync.upcast.v1.notes.note' },
+          { from: 1, steps: [] },
+        ],
+      },
+    ],
     ['its own push subject', { ...base, pushSubject: 'sync.push.v1.notes.note' }],
   ])('accepts %s', (_name, registration) => {
     expect(findContradictions({ service: 'notes', entityTypes: [registration] })).toEqual([]);
@@ -63,6 +74,13 @@ describe('findContradictions', () => {
     ['a wildcard to push to', { pushSubject: 'notes.push.>' }, '/pushSubject'],
     ['a subject of sync-service to push to', { pushSubject: 'sync.registry.v1.register' }, '/pushSubject'],
     ['another owner’s push subject', { pushSubject: 'sync.push.v1.other.note' }, '/pushSubject'],
+    ['an upcaster of the registered version', { upcasters: [{ from: 1, steps: [] }] }, '/upcasters/0/from'],
+    ['a gap in the chain', { schemaVersion: 3, upcasters: [{ from: 1, steps: [] }] }, '/upcasters/0/from'],
+    [
+      'another owner’s upcasters',
+      { schemaVersion: 2, upcasters: [{ from: 1, subject: 'sync.upcast.v1.other.note' }] },
+      '/upcasters/0/subject',
+    ],
     ['a subject of NATS itself', { snapshotSubject: '_INBOX.x.y' }, '/snapshotSubject'],
   ])('finds %s', (_name, changes, path) => {
     const faults = findContradictions({ service: 'notes', entityTypes: [{ ...base, ...changes }] });

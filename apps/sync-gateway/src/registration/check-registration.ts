@@ -1,4 +1,4 @@
-import { parseScopeTemplate, parseUserTemplate } from '@sync/domain';
+import { checkUpcasters, parseScopeTemplate, parseUserTemplate } from '@sync/domain';
 import type { EntityTypeRegistration, SchemaFault, SyncRegistration } from '@sync/protocol';
 import { subjects } from '@sync/protocol';
 
@@ -30,7 +30,14 @@ function faultsOf(registration: EntityTypeRegistration, service: string): Schema
     ...projectionFaults(registration),
     ...grantFaults(registration),
     ...subjectFaults(registration, service),
+    ...upcasterFaults(registration),
   ];
+}
+
+function upcasterFaults({ upcasters = [], schemaVersion }: EntityTypeRegistration): SchemaFault[] {
+  return checkUpcasters(upcasters, schemaVersion).map(({ path, message }) => {
+    return { path: `/upcasters${path}`, message };
+  });
 }
 
 function policyFaults({ policy, review, projection }: EntityTypeRegistration): SchemaFault[] {
@@ -89,11 +96,16 @@ function grantFaults({ grants = [] }: EntityTypeRegistration): SchemaFault[] {
 
 /** Requests go to one subject; `>` and `*` are for listening. */
 function subjectFaults(registration: EntityTypeRegistration, service: string): SchemaFault[] {
-  const { pushSubject, snapshotSubject, projection, entityType } = registration;
+  const { pushSubject, snapshotSubject, projection, entityType, upcasters = [] } = registration;
   const asked = {
     '/pushSubject': pushSubject,
     '/snapshotSubject': snapshotSubject,
     '/projection/subject': projection.kind === 'remote' ? projection.subject : undefined,
+    ...Object.fromEntries(
+      upcasters.map((upcaster, index) => {
+        return [`/upcasters/${index}/subject`, 'subject' in upcaster ? upcaster.subject : undefined];
+      }),
+    ),
   };
   return Object.entries(asked).flatMap(([path, subject]): SchemaFault[] => {
     if (subject === undefined) return [];
@@ -106,7 +118,7 @@ function subjectFaults(registration: EntityTypeRegistration, service: string): S
 
 /** A registration must not make the gateway send entity data to sync-service's own subjects, or to another owner's. */
 function isReserved(subject: string, service: string, entityType: string): boolean {
-  if (subject === subjects.push(service, entityType) || subject === subjects.snapshot(service, entityType))
-    return false;
+  const own = [subjects.push, subjects.snapshot, subjects.upcast].map((build) => build(service, entityType));
+  if (own.includes(subject)) return false;
   return /^(\$|_INBOX\.|sync\.|identity\.|analytics\.)/.test(subject);
 }

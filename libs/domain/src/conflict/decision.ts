@@ -46,6 +46,8 @@ export interface ConflictDraft {
   readonly ours: JsonObject | null;
   /** The mutation's data as sent; `null` for a delete. */
   readonly theirs: JsonObject | null;
+  /** `theirs` under the registered schemaVersion, where the device wrote under an older one: what was decided on. */
+  readonly theirsLifted?: JsonObject;
   /** The mutation's Yjs update as sent, base64. */
   readonly theirsUpdate: string | null;
   readonly fields: readonly FieldConflict[];

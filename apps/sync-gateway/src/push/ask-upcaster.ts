@@ -1,0 +1,108 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { NoRespondersError, RemoteError, request } from '@sync/messaging';
+import { findUnstorable, UpcastReply, type UpcastRequest, validator } from '@sync/protocol';
+import type { Logger } from '@sync/service-kit';
+import { CircuitBreaker } from './circuit-breaker.ts';
+
+/** What an owner made of one mutation's data. */
+export type UpcastResult = UpcastReply['results'][number];
+
+/** Where to ask, and until when. */
+export interface UpcastAddress {
+  readonly service: string;
+  readonly subject: string;
+  /** Epoch milliseconds. */
+  readonly deadlineMs: number;
+}
+
+const TIMEOUT_MS = 2_000;
+const MAX_REQUEST_BYTES = 512 * 1024;
+const BREAKER = { failures: 3, openMs: 2_000 };
+
+const checkReply = validator(UpcastReply);
+
+/** Asks owning services to lift data from one schema version to the next. */
+export class AskUpcaster {
+  readonly #nats: NatsConnection;
+  readonly #logger: Logger;
+  readonly #breakers = new Map<string, CircuitBreaker>();
+
+  constructor(nats: NatsConnection, logger: Logger) {
+    this.#nats = nats;
+    this.#logger = logger;
+  }
+
+  /**
+   * Asks in messages of about half a MiB; never throws.
+   * @returns by mutationId; what is missing was not answered, or with something that cannot be stored
+   */
+  async ask(address: UpcastAddress, question: UpcastRequest): Promise<Map<string, UpcastResult>> {
+    const results = new Map<string, UpcastResult>();
+    for (const mutations of cutToSize(question.mutations)) {
+      const answered = await this.#askPart(address, { ...question, mutations });
+      if (answered === null) break;
+      for (const result of answered) results.set(result.mutationId, result);
+    }
+    return results;
+  }
+
+  async #askPart(address: UpcastAddress, question: UpcastRequest): Promise<UpcastResult[] | null> {
+    const breaker = this.#breakerOf(address.subject);
+    const nowMs = Date.now();
+    const timeoutMs = Math.min(TIMEOUT_MS, address.deadlineMs - nowMs);
+    if (timeoutMs <= 0 || !breaker.allow(nowMs)) return null;
+    try {
+      const reply = await request(this.#nats, address.subject, question, { timeoutMs, decode: decodeReply });
+      breaker.succeed();
+      return reply.results.filter((result) => this.#isStorable(address, result));
+    } catch (error) {
+      if (error instanceof RemoteError || error instanceof NoRespondersError) breaker.succeed();
+      else breaker.fail(Date.now());
+      const { entityType, from, mutations } = question;
+      const context = { service: address.service, entityType, from, mutations: mutations.length };
+      this.#logger.warn({ err: error, ...context }, 'an owning service did not lift mutations');
+      return null;
+    }
+  }
+
+  #isStorable({ service, subject }: UpcastAddress, result: UpcastResult): boolean {
+    const fault = 'data' in result ? findUnstorable(result.data) : null;
+    if (!fault) return true;
+    const context = { service, subject, mutationId: result.mutationId, ...fault };
+    this.#logger.error(context, 'an owning service lifted a mutation to something that cannot be stored');
+    return false;
+  }
+
+  /** Bounded by the registered subjects. */
+  #breakerOf(subject: string): CircuitBreaker {
+    const known = this.#breakers.get(subject);
+    if (known) return known;
+    const breaker = new CircuitBreaker(BREAKER);
+    this.#breakers.set(subject, breaker);
+    return breaker;
+  }
+}
+
+function cutToSize(mutations: UpcastRequest['mutations']): UpcastRequest['mutations'][] {
+  const parts: UpcastRequest['mutations'][] = [];
+  let total = Infinity;
+  for (const mutation of mutations) {
+    const bytes = Buffer.byteLength(JSON.stringify(mutation));
+    const last = parts.at(-1);
+    if (last && total + bytes <= MAX_REQUEST_BYTES) {
+      last.push(mutation);
+      total += bytes;
+    } else {
+      parts.push([mutation]);
+      total = bytes;
+    }
+  }
+  return parts;
+}
+
+function decodeReply(value: unknown): UpcastReply {
+  const checked = checkReply(value);
+  if (checked.ok) return checked.value;
+  const [fault] = checked.faults;
+  throw new TypeError(`${fault?.path ?? ''}: ${fault?.message ?? 'not an UpcastReply'}`);
+}

@@ -1,0 +1,16 @@
+import type { ConflictDraft } from '@sync/domain';
+import { conflictIdOf } from './conflict-id.ts';
+import type { Settled, Work } from './settlement.ts';
+
+/** The record of a decision, if it has one. A person is shown what the device sent, whatever version it was lifted to. */
+export function conflictOf(work: Work, draft: ConflictDraft | null): NonNullable<Settled['conflict']> | null {
+  if (draft === null) return null;
+  const conflictId = conflictIdOf(work.mutation.mutationId);
+  const { sentData } = work;
+  if (sentData === undefined) return { conflictId, draft };
+  const theirsLifted = draft.theirs;
+  return {
+    conflictId,
+    draft: { ...draft, theirs: sentData, ...(theirsLifted === null ? {} : { theirsLifted }) },
+  };
+}
