@@ -130,7 +130,9 @@ function wire(
   { database }: TestDatabase,
   nats: NatsConnection,
   ownerTimeoutMs: number,
-): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'told' | 'types'> & { readonly dispatchDevice: DispatchDevice } {
+): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'told' | 'types'> & {
+  readonly dispatchDevice: DispatchDevice;
+} {
   const types = new Map(TYPES.map((type) => [type.entityType, type]));
   const registered = {
     find: (entityType: string) => types.get(entityType) ?? null,
