@@ -1,19 +1,23 @@
 import { Module } from '@nestjs/common';
-import { PartitionedConsumer, Responder, connectNats, ensureStreams } from '@sync/messaging';
-import { ownerMigrations, startOwner } from '@sync/owner-sdk';
+import { PartitionedConsumer, connectNats, ensureStreams } from '@sync/messaging';
+import { startOwner } from '@sync/owner-sdk';
 import { Database, migrate } from '@sync/postgres';
-import { STREAMS, subjects } from '@sync/protocol';
+import { STREAMS } from '@sync/protocol';
 import { Metrics, createLogger, runService } from '@sync/service-kit';
+import { startResponders } from './answering/responders.ts';
 import { readResolverConfig } from './config.ts';
-import { CreateConflictRecords1764000000000 } from './database/create-conflict-records.ts';
-import { CreateSuggestions1764100000000 } from './database/create-suggestions.ts';
-import { answerDecide } from './decide/answer-decide.ts';
-import { answerList } from './listing/answer-list.ts';
+import { APP_RIGHTS, MIGRATIONS } from './database/schema.ts';
+import { announceConflicts } from './records/announce-conflicts.ts';
 import { conflictEntity } from './records/conflict-entity.ts';
-import { loadConflicts } from './records/conflict-store.ts';
 import { recordConflicts } from './records/record-conflicts.ts';
+import { recordMetrics } from './records/record-metrics.ts';
+import { askOwner } from './resolve/ask-owner.ts';
+import { HealClaims } from './resolve/heal-claims.ts';
+import { ResolutionMetrics } from './resolve/resolution-metrics.ts';
+import { ResolveConflict } from './resolve/resolve-conflict.ts';
 import { readAIConfig } from './suggestions/ai-config.ts';
 import { startSuggestions } from './suggestions/start-suggestions.ts';
+import { modelSuggestions } from './suggestions/take-suggestion.ts';
 
 const NAME = 'conflict-resolver';
 
@@ -24,17 +28,13 @@ const config = readResolverConfig(process.env);
 const ai = readAIConfig(config);
 const logger = createLogger({ service: NAME, level: config.logLevel });
 const metrics = new Metrics(NAME);
-const decided = metrics.counter('sync_decisions_total', 'Decisions on concurrent mutations.', [
+const decisions = metrics.counter('sync_decisions_total', 'Decisions on concurrent mutations.', [
   'kind',
   'policy',
 ]);
-const recorded = metrics.counter('sync_conflict_records_total', 'ConflictRecords stored.');
 
 if (config.databaseOwnerUrl !== '') {
-  await migrate({
-    ownerUrl: config.databaseOwnerUrl,
-    migrations: [...ownerMigrations, CreateConflictRecords1764000000000, CreateSuggestions1764100000000],
-  });
+  await migrate({ ownerUrl: config.databaseOwnerUrl, migrations: MIGRATIONS, appRights: APP_RIGHTS });
 }
 const database = await Database.connect({
   url: config.databaseUrl,
@@ -45,22 +45,27 @@ const database = await Database.connect({
 const nats = await connectNats({ url: config.natsUrl, name: NAME, logger });
 await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS, STREAMS.SYNC_EVENTS]);
 
-const owner = startOwner({ service: NAME, database, nats, entities: [conflictEntity], logger });
-const responder = { nats, queue: NAME, logger };
-const deciding = new Responder({
-  ...responder,
-  subject: subjects.decide,
-  handle: (body) => {
-    const reply = answerDecide(body);
-    for (const { kind } of reply.decisions) decided.inc({ kind });
-    return Promise.resolve(reply);
-  },
+const suggestions = modelSuggestions;
+const owner = startOwner({
+  service: NAME,
+  database,
+  nats,
+  entities: [conflictEntity(suggestions)],
+  alsoRelays: [STREAMS.SYNC_EVENTS],
+  logger,
 });
-const listing = new Responder({
-  ...responder,
-  subject: subjects.conflicts,
-  handle: (body) => answerList(database, body),
+const resolve = new ResolveConflict(
+  database,
+  { owner, suggestions, now: () => new Date() },
+  (tenantId, claim) => askOwner(nats, logger, tenantId, claim),
+  new ResolutionMetrics(metrics),
+);
+const heal = new HealClaims(resolve, logger);
+const responders = startResponders({
+  ...{ nats, queue: NAME, logger, database, suggestions, resolve },
+  decided: (kind, policy) => decisions.inc({ kind, policy }),
 });
+const recorded = recordMetrics(metrics, database);
 const consumer = new PartitionedConsumer({
   database,
   nats,
@@ -70,9 +75,9 @@ const consumer = new PartitionedConsumer({
   lingerMs: 100,
   logger,
   handle: async (tx, batch) => {
-    const added = await recordConflicts(tx, batch, owner);
-    recorded.inc(added);
-    if (added > 0) owner.kick();
+    const added = await recordConflicts(tx, batch, owner, suggestions);
+    recorded(added);
+    if (added.length > 0) owner.kick();
   },
   onPruned: (pruned) => {
     logger.error({ event: 'records_lost', ...pruned }, 'sync events were pruned before they were recorded');
@@ -80,17 +85,11 @@ const consumer = new PartitionedConsumer({
   },
 });
 consumer.start();
-const suggestions = startSuggestions({
-  queue: NAME,
-  database,
-  nats,
-  logger,
-  metrics,
-  ai,
+heal.start();
+const suggesting = startSuggestions({
+  ...{ queue: NAME, database, nats, logger, metrics, ai },
   announce: async (tx, tenantId, conflictId) => {
-    const records = await loadConflicts(tx, tenantId, [conflictId]);
-    const changes = [...records].map(([entityId, data]) => ({ entityType: 'conflict', entityId, data }));
-    await owner.announce(tx, tenantId, changes);
+    await announceConflicts(tx, owner, suggestions, tenantId, [conflictId]);
   },
   kick: () => owner.kick(),
 });
@@ -111,10 +110,10 @@ await runService({
     { name: 'nats', check: () => nats.flush() },
   ],
   onDrain: [
-    () => deciding.stop(),
-    () => listing.stop(),
-    () => suggestions.stop(),
+    ...responders.map((responder) => () => responder.stop()),
+    () => suggesting.stop(),
     () => consumer.stop(),
+    () => heal.stop(),
     () => owner.stop(),
     () => nats.drain(),
     () => database.close(),

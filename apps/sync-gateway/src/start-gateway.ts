@@ -3,6 +3,7 @@ import { runService, type RunningService } from '@sync/service-kit';
 import type { GatewayConfig } from './config.ts';
 import { wireAccess } from './wire-access.ts';
 import { wireAdmin } from './wire-admin.ts';
+import { wireConflicts } from './wire-conflicts.ts';
 import { type Foundation, PRODUCER, wireFoundation } from './wire-foundation.ts';
 import { wireReading } from './wire-reading.ts';
 import { wireSuggestions } from './wire-suggestions.ts';
@@ -26,7 +27,14 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
   const access = wireAccess(foundation);
   const reading = await wireReading(foundation, access);
   const writing = wireWriting(foundation, reading);
-  const parts = [access, reading, writing, wireAdmin(foundation, writing), wireSuggestions(foundation)];
+  const parts = [
+    access,
+    reading,
+    writing,
+    wireConflicts(foundation, writing.registry),
+    wireAdmin(foundation, writing),
+    wireSuggestions(foundation),
+  ];
 
   relay.start();
   for (const part of parts) await part.start?.();

@@ -201,7 +201,8 @@ describe('push', () => {
       expect(record?.data).toMatchObject({
         status: 'auto_resolved',
         entityId,
-        draft: { theirs: { percent: 40 } },
+        theirs: { percent: 40 },
+        decider: { kind: 'policy', policy: 'lww' },
       });
     });
 

@@ -1,7 +1,14 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { OutboxRelay, RemoteError, Responder } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
-import { STREAMS, SnapshotRequest, subjects, validator, type SnapshotPage } from '@sync/protocol';
+import {
+  STREAMS,
+  SnapshotRequest,
+  subjects,
+  validator,
+  type SnapshotPage,
+  type StreamDeclaration,
+} from '@sync/protocol';
 import { changeEntities, lockEntities, type ChangeResult } from './change-entities.ts';
 import type { EntityData, EntityDefinition, ServerChange } from './entity-definition.ts';
 import { InboxPruner } from './inbox-pruner.ts';
@@ -24,6 +31,8 @@ export interface OwnerOptions {
   readonly metrics?: OwnerMetrics;
   /** How long answers to mutations are kept. Longer than the gateway goes on asking; default 90 days. */
   readonly inboxRetentionDays?: number;
+  /** Streams that the service writes besides its domain events; its relay sends them too. */
+  readonly alsoRelays?: readonly StreamDeclaration[];
   /** The clock, for tests. */
   readonly now?: () => Date;
 }
@@ -77,7 +86,7 @@ export function startOwner(options: OwnerOptions): Owner {
     database,
     nats,
     producer: service,
-    streams: [STREAMS.DOMAIN_EVENTS],
+    streams: [STREAMS.DOMAIN_EVENTS, ...(options.alsoRelays ?? [])],
     logger,
   });
   const pruner = new InboxPruner(database, logger, options.inboxRetentionDays ?? 90);

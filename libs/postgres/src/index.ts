@@ -1,7 +1,13 @@
 export { Database, TransactionAbortedError } from './database.ts';
 export type { DatabaseLogger, DatabaseOptions, Tx } from './database.ts';
 export { migrate } from './migrate.ts';
-export type { MigrateOptions, MigrationClass, MigrationReport, RepeatableScript } from './migrate.ts';
+export type {
+  MigrateOptions,
+  MigrationClass,
+  MigrationReport,
+  RepeatableScript,
+  TableRights,
+} from './migrate.ts';
 export { provision } from './provision.ts';
 export type { ProvisionedDatabase, ProvisionOptions } from './provision.ts';
 export { isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';

@@ -86,6 +86,17 @@ describe('migrate', () => {
     expect(await asApp(appUrl, 'SELECT answer() AS n')).toEqual([{ n: 2 }]);
   });
 
+  it('gives the app fewer rights on the tables that are named, however often it runs', async () => {
+    const { ownerUrl, appUrl } = await freshDatabase();
+    const appRights = [{ table: 'first', rights: 'SELECT, INSERT, UPDATE (text)' }];
+    for (let run = 0; run < 2; run += 1)
+      await migrate({ ownerUrl, migrations: [CreateFirst1764000000001], appRights });
+    await asApp(appUrl, `INSERT INTO first (text) VALUES ('a')`);
+    await asApp(appUrl, `UPDATE first SET text = 'b'`);
+    await expect(asApp(appUrl, 'UPDATE first SET id = 7')).rejects.toThrow('permission denied');
+    await expect(asApp(appUrl, 'DELETE FROM first')).rejects.toThrow('permission denied');
+  });
+
   it('lets replicas that start together queue: each thing is applied by one of them', async () => {
     const { ownerUrl } = await freshDatabase();
     const migrations = [CreateFirst1764000000001, CreateSecond1764000000002];

@@ -12,6 +12,15 @@ export interface RepeatableScript {
   readonly sql: string;
 }
 
+/**
+ * What the app role may do with one table when that is less than all rows' DML. `rights` as GRANT takes them: `SELECT, INSERT` for rows that
+ * can only be added, `SELECT, INSERT, UPDATE (status)` for one column that may change.
+ */
+export interface TableRights {
+  readonly table: string;
+  readonly rights: string;
+}
+
 /** Options of {@link migrate}. */
 export interface MigrateOptions {
   /** Connection of the owner role. */
@@ -21,6 +30,8 @@ export interface MigrateOptions {
   readonly repeatables?: readonly RepeatableScript[];
   /** Gets the rights on rows; for an owner role `x_owner` it is `x_app` when not given. */
   readonly appRole?: string;
+  /** Tables on which it gets less. */
+  readonly appRights?: readonly TableRights[];
 }
 
 /** What {@link migrate} changed: names of migrations and repeatable scripts, empty when all was in place. */
@@ -39,7 +50,7 @@ const REPEATABLE_TABLE = 'schema_repeatable';
  * 2. the TypeORM migrations that have not run, each in its own transaction,
  * 3. the repeatable scripts whose checksum changed, all in one transaction,
  * 4. the app role's rights: rows, sequences and functions, for everything that exists and, through default privileges,
- *    for everything the owner creates later. No TRUNCATE: row level security does not apply to it.
+ *    for everything the owner creates later. No TRUNCATE: row level security does not apply to it. Less for the tables in `appRights`.
  *
  * A script that drops a function and creates it anew is fine under running apps: Postgres plans their prepared
  * statements again, unless the result columns changed; then give the function a new name.
@@ -47,7 +58,7 @@ const REPEATABLE_TABLE = 'schema_repeatable';
  * @throws Error that names the migration or script that failed; the driver's error is its `cause`
  */
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
-  const { ownerUrl, migrations, repeatables = [] } = options;
+  const { ownerUrl, migrations, repeatables = [], appRights = [] } = options;
   const appRole = options.appRole ?? appRoleOf(ownerUrl);
   const owner = new Client({ connectionString: ownerUrl, application_name: 'sync-migrate', keepAlive: true });
   owner.on('error', () => undefined); // a lost connection rejects the running query, that is enough
@@ -56,7 +67,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrationReport>
     await owner.query(`SELECT pg_advisory_lock(hashtext('sync-migrate'))`);
     const applied = await runMigrations(ownerUrl, migrations);
     const changed = await runRepeatables(owner, repeatables);
-    await grantToApp(owner, appRole);
+    await grantToApp(owner, appRole, appRights);
     return { migrations: applied, repeatables: changed };
   } finally {
     await owner.end();
@@ -144,9 +155,14 @@ function checksumOf(sql: string): string {
   return createHash('sha256').update(sql).digest('hex');
 }
 
-async function grantToApp(owner: Client, appRole: string): Promise<void> {
+/** One message, and so one transaction: a table with fewer rights never has more of them for a moment. */
+async function grantToApp(owner: Client, appRole: string, appRights: readonly TableRights[]): Promise<void> {
   const app = escapeIdentifier(appRole);
   const rows = 'SELECT, INSERT, UPDATE, DELETE';
+  const fewer = appRights.map(({ table, rights }) => {
+    const name = escapeIdentifier(table);
+    return `REVOKE ALL ON ${name} FROM ${app}; GRANT ${rights} ON ${name} TO ${app};`;
+  });
   await owner.query(`
     GRANT USAGE ON SCHEMA public TO ${app};
     GRANT ${rows} ON ALL TABLES IN SCHEMA public TO ${app};
@@ -155,5 +171,6 @@ async function grantToApp(owner: Client, appRole: string): Promise<void> {
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ${rows} ON TABLES TO ${app};
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO ${app};
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO ${app};
-    REVOKE ALL ON ${MIGRATION_TABLE}, ${REPEATABLE_TABLE} FROM ${app};`);
+    REVOKE ALL ON ${MIGRATION_TABLE}, ${REPEATABLE_TABLE} FROM ${app};
+    ${fewer.join('\n')}`);
 }

@@ -10,6 +10,8 @@ import {
   PushResponse,
   TicketResponse,
 } from '../src/device-api.ts';
+import { ConflictRecord, ConflictResponse, ResolveConflictRequest } from '../src/conflict-record.ts';
+import { ConflictsResponse } from '../src/device-operations.ts';
 import { Problem } from '../src/error-codes.ts';
 import { NATS_CHANNELS } from '../src/nats-channels.ts';
 import { SuggestionResponse } from '../src/suggestion.ts';
@@ -45,7 +47,7 @@ function natsSchemas(): WireSchema[] {
 }
 
 export const WIRE_SCHEMAS: readonly WireSchema[] = [
-  ...wire('platform', { PullRequest, PushRequest, AckRequest }),
+  ...wire('platform', { PullRequest, PushRequest, AckRequest, ResolveConflictRequest }),
   ...wire('others', {
     PullResponse,
     PushResponse,
@@ -55,5 +57,6 @@ export const WIRE_SCHEMAS: readonly WireSchema[] = [
     LiveNotice,
     Problem,
   }),
+  ...wire('others', { ConflictRecord, ConflictResponse, ConflictsResponse }),
   ...natsSchemas(),
 ];

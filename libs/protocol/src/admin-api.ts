@@ -8,12 +8,10 @@
 import Type, { type Static } from 'typebox';
 import { Revision } from './owner-api.ts';
 import {
-  ConflictPolicy,
   Count,
   DeviceId,
   EntityId,
   EntityType,
-  MutationId,
   Position,
   SchemaVersion,
   Scope,
@@ -98,50 +96,6 @@ export const DevicesReply = Type.Object(
   { $id: 'DevicesReply' },
 );
 export type DevicesReply = Static<typeof DevicesReply>;
-
-// ---- conflict-resolver: `sync.conflicts.v1.list` ----------------------------------------------------------------
-
-export const ConflictStatus = Type.Enum(['open', 'auto_resolved', 'resolved']);
-export type ConflictStatus = Static<typeof ConflictStatus>;
-
-export const ConflictsRequest = Type.Object(
-  {
-    ...page,
-    status: Type.Optional(ConflictStatus),
-    userId: Type.Optional(UserId),
-    deviceId: Type.Optional(DeviceId),
-    entityType: Type.Optional(EntityType),
-    entityId: Type.Optional(EntityId),
-  },
-  { $id: 'ConflictsRequest', description: 'Newest first, across the users of the tenant.' },
-);
-export type ConflictsRequest = Static<typeof ConflictsRequest>;
-
-export const ConflictSummary = Type.Object(
-  {
-    conflictId: RecordId,
-    status: ConflictStatus,
-    policy: ConflictPolicy,
-    entityType: EntityType,
-    entityId: EntityId,
-    scope: Scope,
-    userId: UserId,
-    deviceId: DeviceId,
-    mutationId: MutationId,
-    fields: Type.Array(Type.String(), { description: 'Fields in which both sides differ.' }),
-    detectedAt: Timestamp,
-    resolvedAt: Type.Union([Timestamp, Type.Null()]),
-    resolution: Type.Union([Type.String({ maxLength: 64 }), Type.Null()]),
-  },
-  { $id: 'ConflictSummary' },
-);
-export type ConflictSummary = Static<typeof ConflictSummary>;
-
-export const ConflictsReply = Type.Object(
-  { conflicts: Type.Array(ConflictSummary), next: Next },
-  { $id: 'ConflictsReply' },
-);
-export type ConflictsReply = Static<typeof ConflictsReply>;
 
 // ---- delta-projector: dead letters ------------------------------------------------------------------------------
 

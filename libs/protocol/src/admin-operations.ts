@@ -1,8 +1,6 @@
 /** The HTTP side of the admin API `/admin/v1/`: answers, query parameters, and its operations as data. */
 import Type, { type Static, type TSchema } from 'typebox';
 import {
-  ConflictStatus,
-  ConflictsReply,
   DeadLetterReplayReply,
   DeadLetterReplayRequest,
   DeadLetterStatus,
@@ -15,10 +13,21 @@ import {
   PageLimit,
   RecordId,
 } from './admin-api.ts';
+import { ConflictHistoryReply, ConflictVerifyReply, ConflictsReply } from './conflict-api.ts';
+import { ConflictId, ConflictResponse, ConflictStatus } from './conflict-record.ts';
 import { Revision } from './owner-api.ts';
 import { SyncRegistration } from './registration.ts';
 import { SuggestionSettings, SuggestionSettingsReply } from './suggestion.ts';
-import { DeviceId, EntityId, EntityType, Scope, ServiceName, Timestamp, UserId } from './scalars.ts';
+import {
+  ConflictPolicy,
+  DeviceId,
+  EntityId,
+  EntityType,
+  Scope,
+  ServiceName,
+  Timestamp,
+  UserId,
+} from './scalars.ts';
 
 const serverTime = { serverTime: Timestamp };
 
@@ -47,6 +56,14 @@ export const AdminDeviceResponse = Type.Object(
 export const AdminConflictsResponse = Type.Object(
   { ...serverTime, ...ConflictsReply.properties },
   { $id: 'AdminConflictsResponse' },
+);
+export const AdminConflictHistoryResponse = Type.Object(
+  { ...serverTime, ...ConflictHistoryReply.properties },
+  { $id: 'AdminConflictHistoryResponse' },
+);
+export const AdminConflictVerifyResponse = Type.Object(
+  { ...serverTime, ...ConflictVerifyReply.properties },
+  { $id: 'AdminConflictVerifyResponse' },
 );
 export const AdminDeadLettersResponse = Type.Object(
   { ...serverTime, ...DeadLettersReply.properties },
@@ -136,9 +153,14 @@ export const AdminDevicesQuery = Type.Object({
 export const AdminConflictsQuery = Type.Object({
   ...listQuery,
   status: Type.Optional(ConflictStatus),
+  policy: Type.Optional(ConflictPolicy),
   user: Type.Optional(UserId),
   entityType: Type.Optional(EntityType),
+  entityId: Type.Optional(EntityId),
+  from: Type.Optional(Timestamp),
+  to: Type.Optional(Timestamp),
 });
+export const AdminPageQuery = Type.Object(listQuery);
 export const AdminDeadLettersQuery = Type.Object({
   ...listQuery,
   status: Type.Optional(DeadLetterStatus),
@@ -220,7 +242,32 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     summary: 'ConflictRecords across the users of the tenant',
     query: AdminConflictsQuery,
     response: AdminConflictsResponse,
-    problems: ['schema_invalid'],
+    problems: ['schema_invalid', 'cursor_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/conflicts/verify',
+    summary: 'Walks the hash chain of the tenant’s conflict history and names the first broken link',
+    query: AdminPageQuery,
+    response: AdminConflictVerifyResponse,
+    problems: ['schema_invalid', 'cursor_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/conflicts/{id}',
+    summary: 'One ConflictRecord of the tenant',
+    params: { id: ConflictId },
+    response: ConflictResponse,
+    problems: ['not_found'],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/conflicts/{id}/history',
+    summary: 'What happened to one ConflictRecord, oldest first',
+    params: { id: ConflictId },
+    query: AdminPageQuery,
+    response: AdminConflictHistoryResponse,
+    problems: ['not_found', 'schema_invalid', 'cursor_invalid'],
   },
   {
     method: 'get',

@@ -1,5 +1,8 @@
 /** The HTTP operations of `/sync/v1/` as data: OpenAPI is generated from this list, and a test compares it with the routes. */
 import Type, { type TSchema } from 'typebox';
+import { ADMIN_PAGE_SIZE, PageCursor } from './admin-api.ts';
+import { ConflictsReply } from './conflict-api.ts';
+import { ConflictId, ConflictResponse, ConflictStatus, ResolveConflictRequest } from './conflict-record.ts';
 import {
   AckRequest,
   AckResponse,
@@ -12,6 +15,7 @@ import {
 import type { ProblemCode } from './error-codes.ts';
 import { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 import { SuggestionResponse } from './suggestion.ts';
+import { EntityType, Timestamp } from './scalars.ts';
 
 export interface DeviceOperation {
   readonly method: 'get' | 'post';
@@ -59,6 +63,60 @@ const TicketQuery = Type.Object({
   }),
 });
 
+const ConflictsQuery = Type.Object({
+  status: Type.Optional(ConflictStatus),
+  entityType: Type.Optional(EntityType),
+  cursor: Type.Optional(PageCursor),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: ADMIN_PAGE_SIZE })),
+});
+
+export const ConflictsResponse = Type.Object(
+  { serverTime: Timestamp, ...ConflictsReply.properties },
+  { $id: 'ConflictsResponse' },
+);
+
+const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
+  {
+    method: 'get',
+    path: '/sync/v1/conflicts',
+    summary: 'The user’s conflicts',
+    description:
+      'Newest first. A ConflictRecord belongs to the user whose mutation it is about; records of others do not exist here. They are pulled as well, as entities of type `conflict`.',
+    access: 'signature',
+    query: ConflictsQuery,
+    response: ConflictsResponse,
+    problems: ['schema_invalid', 'cursor_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/sync/v1/conflicts/{id}',
+    summary: 'One conflict with everything that a person needs to decide it',
+    description: 'Both sides, field by field, policy, history and suggestions.',
+    access: 'signature',
+    params: { id: ConflictId },
+    response: ConflictResponse,
+    problems: ['not_found'],
+  },
+  {
+    method: 'post',
+    path: '/sync/v1/resolve-conflict',
+    summary: 'Decides an open conflict',
+    description:
+      '`keep_server` changes nothing but the record; `keep_client` submits the mutation as it was sent, `merged` what the person made of it, `accept_suggestion` a stored suggestion. The change goes through the push handler of the owning service, expects the entity at `expectedClock`, and counts for the resolving device. The same request again gets the same answer. `conflict_moved` carries `current`, `conflict_already_resolved` the record (`conflict`), `resolution_rejected` the owner’s code (`ownerCode`).',
+    access: 'signature',
+    body: ResolveConflictRequest,
+    response: ConflictResponse,
+    problems: [
+      ...BODY_PROBLEMS,
+      'not_found',
+      'conflict_already_resolved',
+      'conflict_moved',
+      'suggestion_not_ready',
+      'resolution_rejected',
+    ],
+  },
+];
+
 export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
   {
     method: 'post',
@@ -93,6 +151,7 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     response: AckResponse,
     problems: [...BODY_PROBLEMS, 'cursor_invalid'],
   },
+  ...CONFLICT_OPERATIONS,
   {
     method: 'post',
     path: '/sync/v1/tickets',

@@ -106,6 +106,12 @@ export const PROBLEM_CODES = {
     title: 'The entity changed since the resolution was prepared',
     remedy: 'Read the record again and resolve against the new clock.',
   },
+  suggestion_not_ready: {
+    status: 409,
+    retryable: false,
+    title: 'The suggestion cannot be accepted',
+    remedy: 'Read the record again: its suggestions say what became of them.',
+  },
   suggestions_disabled: {
     status: 409,
     retryable: false,
@@ -123,6 +129,12 @@ export const PROBLEM_CODES = {
     retryable: false,
     title: 'Content type or encoding is not supported',
     remedy: 'Send application/json, plain, gzip or br.',
+  },
+  resolution_rejected: {
+    status: 422,
+    retryable: false,
+    title: 'The owning service does not accept the resolution',
+    remedy: 'See `ownerCode`; the conflict stays open. Resolve it in another way.',
   },
   rate_limited: { status: 429, retryable: true, title: 'Too many requests', remedy: 'Wait for Retry-After.' },
   internal: {

@@ -1,6 +1,7 @@
 export { LIMITS } from './limits.ts';
 export { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 export {
+  ConflictPolicy,
   DEVICE_ID_PATTERN,
   ENTITY_ID_PATTERN,
   ENTITY_TYPE_PATTERN,
@@ -99,10 +100,6 @@ export {
 export type { SignatureInput, SignedRequest } from './http-signature.ts';
 export {
   ADMIN_PAGE_SIZE,
-  ConflictStatus,
-  ConflictSummary,
-  ConflictsReply,
-  ConflictsRequest,
   DeadLetter,
   DeadLetterReplayReply,
   DeadLetterReplayRequest,
@@ -116,6 +113,33 @@ export {
   ExplainReply,
   ExplainRequest,
 } from './admin-api.ts';
+export {
+  BrokenLink,
+  ConflictHistoryReply,
+  ConflictHistoryRequest,
+  ConflictResolveReply,
+  ConflictResolveRequest,
+  ConflictShowReply,
+  ConflictShowRequest,
+  ConflictSummary,
+  ConflictVerifyReply,
+  ConflictVerifyRequest,
+  ConflictsReply,
+  ConflictsRequest,
+  ResolutionTarget,
+} from './conflict-api.ts';
+export {
+  ConflictDecider,
+  ConflictDecision,
+  ConflictHistoryEntry,
+  ConflictId,
+  ConflictRecord,
+  ConflictResponse,
+  ConflictStatus,
+  Resolution,
+  ResolutionKind,
+  ResolveConflictRequest,
+} from './conflict-record.ts';
 export {
   ADMIN_OPERATIONS,
   AdminConflictsQuery,

@@ -1,8 +1,6 @@
 /** Every NATS subject of the platform as data: AsyncAPI is generated from this list, and a test compares it with `subjects`. */
 import Type, { type TSchema } from 'typebox';
 import {
-  ConflictsReply,
-  ConflictsRequest,
   DeadLetterReplayReply,
   DeadLetterReplayRequest,
   DeadLettersReply,
@@ -12,6 +10,18 @@ import {
   ExplainReply,
   ExplainRequest,
 } from './admin-api.ts';
+import {
+  ConflictHistoryReply,
+  ConflictHistoryRequest,
+  ConflictResolveReply,
+  ConflictResolveRequest,
+  ConflictShowReply,
+  ConflictShowRequest,
+  ConflictVerifyReply,
+  ConflictVerifyRequest,
+  ConflictsReply,
+  ConflictsRequest,
+} from './conflict-api.ts';
 import { DeltaBatch } from './delta-batch.ts';
 import { DomainEvent } from './domain-event.ts';
 import { RelayHead, ReplayPageHead, ReplayRequest } from './hop-api.ts';
@@ -184,6 +194,37 @@ const OWNER_CHANNELS: readonly NatsChannel[] = [
   },
 ];
 
+const CONFLICT_CHANNELS: readonly NatsChannel[] = [
+  request('conflicts', subjects.conflicts, 'internal', ConflictsRequest, ConflictsReply, {
+    summary: 'ConflictRecords of a tenant, or of one user.',
+  }),
+  request('conflictShow', subjects.conflictShow, 'internal', ConflictShowRequest, ConflictShowReply, {
+    summary: 'One ConflictRecord with its history and suggestions.',
+  }),
+  request(
+    'conflictResolve',
+    subjects.conflictResolve,
+    'internal',
+    ConflictResolveRequest,
+    ConflictResolveReply,
+    {
+      summary:
+        'A person’s resolution: claimed, pushed to the owner, recorded. The resolver decides who wins.',
+    },
+  ),
+  request(
+    'conflictHistory',
+    subjects.conflictHistory,
+    'internal',
+    ConflictHistoryRequest,
+    ConflictHistoryReply,
+    { summary: 'What happened to one ConflictRecord, oldest first.' },
+  ),
+  request('conflictVerify', subjects.conflictVerify, 'internal', ConflictVerifyRequest, ConflictVerifyReply, {
+    summary: 'Walks the hash chain of a tenant’s history and names the first broken link.',
+  }),
+];
+
 const INTERNAL_CHANNELS: readonly NatsChannel[] = [
   request('registryList', subjects.registryList, 'internal', Type.Object({}), RegistryListReply, {
     summary: 'Every SyncRegistration, for apps that keep a copy.',
@@ -228,9 +269,7 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
   request('deviceHealth', subjects.deviceHealth, 'internal', DevicesRequest, DevicesReply, {
     summary: 'Devices of a tenant and their health.',
   }),
-  request('conflicts', subjects.conflicts, 'internal', ConflictsRequest, ConflictsReply, {
-    summary: 'ConflictRecords of a tenant.',
-  }),
+  ...CONFLICT_CHANNELS,
   request('suggestionRequest', subjects.suggestionRequest, 'internal', SuggestionRequest, SuggestionReply, {
     summary: 'A user asks for a suggestion how to merge; it is made in the background.',
   }),

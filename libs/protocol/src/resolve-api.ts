@@ -91,6 +91,7 @@ export const ConflictDraft = Type.Object(
     entityType: EntityType,
     entityId: EntityId,
     mutationId: MutationId,
+    op: Type.Optional(MutationOp),
     base: Data,
     ours: Data,
     theirs: Data,

@@ -35,4 +35,8 @@ export const subjects = {
   conflicts: 'sync.conflicts.v1.list',
   suggestionRequest: 'sync.suggestions.v1.request',
   suggestionSettings: 'sync.suggestions.v1.settings',
+  conflictShow: 'sync.conflicts.v1.show',
+  conflictResolve: 'sync.conflicts.v1.resolve',
+  conflictHistory: 'sync.conflicts.v1.history',
+  conflictVerify: 'sync.conflicts.v1.verify',
 } as const;

@@ -1,5 +1,6 @@
 /** Sync events: CloudEvents 1.0 on the stream SYNC_EVENTS, which is also the analytics firehose (`analytics.sync.>`). */
 import Type, { type Static } from 'typebox';
+import { ConflictDecider, ConflictStatus, ResolutionKind } from './conflict-record.ts';
 import { MutationId, OutcomeStatus } from './scalars.ts';
 import type { ReadOnly } from './read-only.ts';
 import {
@@ -40,12 +41,29 @@ export const ConflictSeen = Type.Object(
     entityType: EntityType,
     entityId: EntityId,
     scope: Scope,
-    status: Type.Enum(['open', 'auto_resolved']),
-    draft: Type.Unknown({
-      description: 'The draft of the ConflictRecord (ConflictDraft); the resolver stores it.',
-    }),
+    status: ConflictStatus,
+    draft: Type.Optional(
+      Type.Unknown({
+        description:
+          'When the gateway tells of it: the draft of the ConflictRecord (ConflictDraft), which the resolver stores.',
+      }),
+    ),
+    resolution: Type.Optional(ResolutionKind),
+    decider: Type.Optional(ConflictDecider),
+    openMs: Type.Optional(Count),
+    historyHash: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{64}$',
+        description:
+          'Of the history entry that the resolution made: an anchor outside of the resolver’s database.',
+      }),
+    ),
   },
-  { $id: 'ConflictSeen' },
+  {
+    $id: 'ConflictSeen',
+    description:
+      '`detected`: status open. `resolved`: auto_resolved by the policy, from the gateway; or resolved by a person, from the resolver, with who, how and after how long.',
+  },
 );
 export type ConflictSeen = ReadOnly<Static<typeof ConflictSeen>>;
 

@@ -1,3 +1,4 @@
+export { derivedUuid } from './derived-uuid.ts';
 export { ConfigError, readConfig } from './read-config.ts';
 export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';
 export { createLogger, nestLogger } from './logger.ts';

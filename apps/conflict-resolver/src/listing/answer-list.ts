@@ -1,47 +1,43 @@
-import { RemoteError } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
-import { type ConflictsReply, ConflictsRequest, type ConflictSummary, validator } from '@sync/protocol';
+import { type ConflictsReply, ConflictsRequest, type ConflictSummary } from '@sync/protocol';
+import { checked } from '../answering/checked.ts';
+import { decodeCursor, encodeCursor } from '../answering/page-cursor.ts';
 import { type PagePosition, listConflicts } from './list-store.ts';
 
-const checkRequest = validator(ConflictsRequest);
+const checkRequest = checked(ConflictsRequest);
+
+/** Bytes of one page as JSON, well below the bound of a NATS message; a page may end before its limit, `next` then goes on. */
+const MAX_PAGE_BYTES = 600 * 1024;
 
 /**
- * A page of ConflictRecords of one tenant, newest first.
+ * A page of ConflictRecords of one tenant, or of one user, newest first.
  * @throws RemoteError `schema_invalid` or `cursor_invalid`
  */
 export async function answerList(database: Database, body: unknown): Promise<ConflictsReply> {
   const request = checkRequest(body);
-  if (!request.ok) {
-    const [fault] = request.faults;
-    throw new RemoteError('schema_invalid', `${fault?.path ?? ''} ${fault?.message ?? ''}`.trim());
-  }
-  const { tenantId, cursor, limit } = request.value;
-  const after = cursor === null ? null : decodeCursor(cursor);
-  const rows = await database.inTenant(tenantId, (tx) => listConflicts(tx, request.value, after, limit + 1));
-  const conflicts = rows.slice(0, limit);
+  const { tenantId, cursor, limit } = request;
+  const after = cursor === null ? null : readCursor(cursor);
+  const rows = await database.inTenant(tenantId, (tx) => listConflicts(tx, request, after, limit + 1));
+  const conflicts = cutToSize(rows.slice(0, limit));
   const last = conflicts.at(-1);
-  return { conflicts, next: rows.length > limit && last ? encodeCursor(last) : null };
+  const more = rows.length > conflicts.length && last !== undefined;
+  return { conflicts, next: more ? encodeCursor([last.detectedAt, last.conflictId]) : null };
 }
 
-function encodeCursor({ detectedAt, conflictId }: ConflictSummary): string {
-  return Buffer.from(JSON.stringify([detectedAt, conflictId])).toString('base64url');
+function cutToSize(rows: readonly ConflictSummary[]): ConflictSummary[] {
+  let bytes = 0;
+  const end = rows.findIndex((row, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(row));
+    return index > 0 && bytes > MAX_PAGE_BYTES;
+  });
+  return rows.slice(0, end < 0 ? rows.length : end);
 }
 
-function decodeCursor(cursor: string): PagePosition {
-  try {
-    const [detectedAt, conflictId] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [
-      unknown,
-      unknown,
-    ];
-    if (
-      typeof detectedAt === 'string' &&
-      typeof conflictId === 'string' &&
-      !Number.isNaN(Date.parse(detectedAt))
-    ) {
-      return { detectedAt, conflictId };
-    }
-  } catch {
-    // Answered below, like any other cursor that is not ours.
-  }
-  throw new RemoteError('cursor_invalid', 'The page cursor is not one of this list');
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+function readCursor(cursor: string): PagePosition {
+  const [detectedAt = '', conflictId = ''] = decodeCursor(cursor, 2, (part, place) => {
+    return place === 0 ? !Number.isNaN(Date.parse(part)) : UUID.test(part);
+  });
+  return { detectedAt, conflictId };
 }

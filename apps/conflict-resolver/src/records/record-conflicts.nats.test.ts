@@ -2,14 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { ConflictDraft } from '@sync/domain';
 import { type Batch, connectNats } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
-import { type Owner, ownerMigrations, startOwner } from '@sync/owner-sdk';
+import { type Owner, startOwner } from '@sync/owner-sdk';
 import { type TestDatabase, createTestDatabase, startPostgres } from '@sync/postgres/testing';
-import { ConflictsRequest, type SyncEvent, subjects, validator } from '@sync/protocol';
+import { ConflictRecord, ConflictsRequest, type SyncEvent, subjects, validator } from '@sync/protocol';
 import { createLogger } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { CreateConflictRecords1764000000000 } from '../database/create-conflict-records.ts';
+import { APP_RIGHTS, MIGRATIONS } from '../database/schema.ts';
 import { answerList } from '../listing/answer-list.ts';
+import { answerShow } from '../listing/answer-show.ts';
 import { conflictEntity } from './conflict-entity.ts';
+import { noSuggestions } from '../suggestions/suggestion-source.ts';
 import { recordConflicts } from './record-conflicts.ts';
 
 const DRAFT: ConflictDraft = {
@@ -63,8 +65,8 @@ describe('conflict records', () => {
   let nats: NatsConnection;
   let test: TestDatabase;
   let owner: Owner;
-  const record = (batch: Batch): Promise<number> =>
-    test.database.transaction((tx) => recordConflicts(tx, batch, owner));
+  const record = async (batch: Batch): Promise<number> =>
+    (await test.database.transaction((tx) => recordConflicts(tx, batch, owner, noSuggestions))).length;
   const list = (request: object): ReturnType<typeof answerList> =>
     answerList(test.database, { cursor: null, limit: 10, ...request });
 
@@ -74,13 +76,14 @@ describe('conflict records', () => {
     test = await createTestDatabase({
       postgres: await startPostgres(),
       name: 'resolver',
-      migrations: [...ownerMigrations, CreateConflictRecords1764000000000],
+      migrations: MIGRATIONS,
+      appRights: APP_RIGHTS,
     });
     owner = startOwner({
       service: 'conflict-resolver',
       database: test.database,
       nats,
-      entities: [conflictEntity],
+      entities: [conflictEntity(noSuggestions)],
       logger: createLogger({ service: 'test', level: 'silent' }),
     });
   });
@@ -112,13 +115,21 @@ describe('conflict records', () => {
       { timeout: 5_000 },
     );
     const { entities } = reply.json<{
-      entities: { tenantId: string; entityId: string; data: { userId: string } }[];
+      entities: { tenantId: string; entityId: string; data: unknown }[];
     }>();
-    expect(entities.find(({ entityId }) => entityId === conflictId)).toMatchObject({
+    const shown = entities.find(({ entityId }) => entityId === conflictId);
+    expect(shown).toMatchObject({
       tenantId: 't2',
       revision: 1,
-      data: { userId: 'u1', draft: { theirs: { percent: 40 } } },
+      data: {
+        userId: 'u1',
+        theirs: { percent: 40 },
+        decision: { kind: 'policy' },
+        decider: { kind: 'policy', policy: 'lww' },
+        history: [{ what: 'detected' }, { what: 'resolved' }],
+      },
     });
+    expect(validator(ConflictRecord)(shown?.data)).toMatchObject({ ok: true });
   });
 
   it('passes over other sync events without touching the database', async () => {
@@ -146,6 +157,40 @@ describe('conflict records', () => {
     expect(new Set(seen.map(({ conflictId }) => conflictId)).size).toBe(5);
     expect(third.next).toBeNull();
     expect((await list({ tenantId: 't5' })).conflicts).toEqual([]);
+  });
+
+  it('filters by status, policy, entity and time', async () => {
+    const [early, late] = ['2026-03-01T00:00:00.000Z', '2026-03-02T00:00:00.000Z'];
+    await record(
+      batchOf([conflictEvent('t6', randomUUID(), early), conflictEvent('t6', randomUUID(), late)]),
+    );
+    const count = async (filter: object): Promise<number> =>
+      (await list({ tenantId: 't6', ...filter })).conflicts.length;
+    expect(await count({ from: late })).toBe(1);
+    expect(await count({ from: early, to: late })).toBe(1);
+    expect(await count({ to: early })).toBe(0);
+    expect(await count({ status: 'auto_resolved', policy: 'lww', userId: 'u1', entityId: 'p1' })).toBe(2);
+    expect(await count({ status: 'open' })).toBe(0);
+    expect(await count({ policy: 'append_only' })).toBe(0);
+    expect(await count({ userId: 'u2' })).toBe(0);
+  });
+
+  it('shows a record that fits no message without its copies, and never without what the mutation wrote', async () => {
+    const conflictId = randomUUID();
+    const event = conflictEvent('t7', conflictId, '2026-01-01T10:00:00.000Z');
+    const [ours, theirs] = ['o'.repeat(400_000), 't'.repeat(200_000)];
+    const draft: ConflictDraft = {
+      ...DRAFT,
+      ours: { text: ours },
+      theirs: { text: theirs },
+      fields: [{ field: 'text', ours: ours.slice(0, 1_000), theirs, winner: 'ours' }],
+    };
+    const data = { ...(event.data as object), draft } as SyncEvent['data'];
+    expect(await record(batchOf([{ ...event, data }]))).toBe(1);
+    const { conflict } = await answerShow(test.database, noSuggestions, { tenantId: 't7', conflictId });
+    expect(conflict.omitted).toEqual(['decision', 'fields']);
+    expect([conflict.theirs, conflict.ours]).toEqual([{ text: theirs }, { text: ours }]);
+    expect(conflict.fields).toEqual([{ field: 'text', winner: 'ours' }]);
   });
 
   it('refuses a cursor that is not its own and a request that is none', async () => {

@@ -2,32 +2,41 @@ import { type Batch, setTenants } from '@sync/messaging';
 import type { Owner } from '@sync/owner-sdk';
 import type { Tx } from '@sync/postgres';
 import type { SyncEvent } from '@sync/protocol';
-import { type ConflictRecord, conflictOf } from './conflict-record.ts';
+import { appendHistory } from '../history/history-store.ts';
+import type { SuggestionSource } from '../suggestions/suggestion-source.ts';
+import { announceConflicts } from './announce-conflicts.ts';
+import { conflictOf, type DetectedConflict, firstEntries } from './conflict-record.ts';
 import { insertConflicts } from './conflict-store.ts';
 
 /**
- * Stores the ConflictRecords of a batch of sync events and announces them as entities of their users, in the consumer's transaction: record,
- * event and watermark commit together or not at all.
- * @returns how many records were new
+ * Stores the ConflictRecords of a batch of sync events with the beginning of their histories and announces them as entities of their
+ * users, in the consumer's transaction: record, history, event and watermark commit together or not at all.
+ * @returns the records that were new
  */
-export async function recordConflicts(tx: Tx, batch: Batch, owner: Pick<Owner, 'announce'>): Promise<number> {
+export async function recordConflicts(
+  tx: Tx,
+  batch: Batch,
+  owner: Pick<Owner, 'announce'>,
+  suggestions: SuggestionSource,
+): Promise<DetectedConflict[]> {
   const conflicts = conflictsByTenant(batch);
-  if (conflicts.size === 0) return 0;
+  if (conflicts.size === 0) return [];
   await setTenants(tx, conflicts.keys());
-  let added = 0;
-  for (const [tenantId, records] of conflicts) {
-    const fresh = await insertConflicts(tx, tenantId, records);
-    const changes = records
-      .filter((record) => fresh.has(record.conflictId))
-      .map((record) => ({ entityType: 'conflict', entityId: record.conflictId, data: { ...record } }));
-    if (changes.length > 0) await owner.announce(tx, tenantId, changes);
-    added += changes.length;
+  const added: DetectedConflict[] = [];
+  // In the order of their ids, so that two batches that meet in several tenants queue and never deadlock.
+  for (const tenantId of [...conflicts.keys()].sort()) {
+    const records = conflicts.get(tenantId) ?? [];
+    const ids = await insertConflicts(tx, tenantId, records);
+    const fresh = records.filter(({ conflictId }) => ids.has(conflictId));
+    await appendHistory(tx, tenantId, fresh.flatMap(firstEntries));
+    await announceConflicts(tx, owner, suggestions, tenantId, [...ids]);
+    added.push(...fresh);
   }
   return added;
 }
 
-function conflictsByTenant(batch: Batch): Map<string, ConflictRecord[]> {
-  const byTenant = new Map<string, ConflictRecord[]>();
+function conflictsByTenant(batch: Batch): Map<string, DetectedConflict[]> {
+  const byTenant = new Map<string, DetectedConflict[]>();
   for (const message of batch.messages) {
     // Most sync events are not about conflicts; a text search is far cheaper than parsing them all.
     if (!message.payload.includes('"sync.conflict.')) continue;

@@ -8,12 +8,13 @@ import {
   AdminMissingPurgesQuery,
   validator,
 } from '@sync/protocol';
-import { ConflictsQuery, DeadLettersQuery, DevicesQuery, ExplainQuery, PageQuery } from './admin-queries.ts';
+import { TenantConflictsQuery } from '../conflicts/conflict-queries.ts';
+import { DeadLettersQuery, DevicesQuery, ExplainQuery, PageQuery } from './admin-queries.ts';
 import { decodeQuery } from './decode-query.ts';
 
 const CASES = [
   { name: 'devices', type: DevicesQuery, schema: AdminDevicesQuery },
-  { name: 'conflicts', type: ConflictsQuery, schema: AdminConflictsQuery },
+  { name: 'conflicts', type: TenantConflictsQuery, schema: AdminConflictsQuery },
   { name: 'dead letters', type: DeadLettersQuery, schema: AdminDeadLettersQuery },
   { name: 'explain', type: ExplainQuery, schema: AdminExplainQuery },
   { name: 'missing purges', type: PageQuery, schema: AdminMissingPurgesQuery },
@@ -26,6 +27,17 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   status: ['healthy', 'at_risk', 'open', 'quarantined', 'replayed', 'asleep', ''],
   user: ['u1', 'a b', 'x'.repeat(129), ''],
   entityType: ['note', 'Note', 'no/te', ''],
+  entityId: ['n1', 'n 1', ''],
+  policy: ['lww', 'best', ''],
+  from: [
+    '2026-01-01T00:00:00Z',
+    '2026-01-01T00:00:00.123+02:00',
+    '2026-13-01T00:00:00Z',
+    '2026-01-01',
+    'now',
+    '',
+  ],
+  to: ['2026-02-29T00:00:00Z', '2026-02-28T00:00:00Z', '2026-02-28T00:00:00'],
   device: ['d1', 'a b', '', undefined],
   entity: ['note/n1', 'note', 'note/', 'Note/n1', 'note/a/b', undefined],
   tenantId: ['t2'],

@@ -1,6 +1,5 @@
 import {
   ADMIN_PAGE_SIZE,
-  ConflictStatus,
   DEVICE_ID_PATTERN,
   DeadLetterStatus,
   DeviceStatus,
@@ -39,22 +38,6 @@ export class DevicesQuery extends PageQuery {
   @IsString()
   @Matches(new RegExp(USER_ID_PATTERN))
   user?: string;
-}
-
-export class ConflictsQuery extends PageQuery {
-  @IsOptional()
-  @IsIn(ConflictStatus.enum)
-  status?: ConflictStatus;
-
-  @IsOptional()
-  @IsString()
-  @Matches(new RegExp(USER_ID_PATTERN))
-  user?: string;
-
-  @IsOptional()
-  @IsString()
-  @Matches(new RegExp(ENTITY_TYPE_PATTERN))
-  entityType?: string;
 }
 
 export class DeadLettersQuery extends PageQuery {

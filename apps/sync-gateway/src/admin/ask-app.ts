@@ -22,10 +22,11 @@ export class AskApp {
     subject: string,
     body: unknown,
     check: (value: unknown) => Validated<T>,
+    timeoutMs = TIMEOUT_MS,
   ): Promise<T> {
     try {
       return await request(this.#nats, subject, body, {
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs,
         decode: (reply) => {
           const checked = check(reply);
           if (checked.ok) return checked.value;

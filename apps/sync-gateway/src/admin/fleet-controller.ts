@@ -1,8 +1,6 @@
 import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
 import {
   ADMIN_PAGE_SIZE,
-  ConflictsReply,
-  type ConflictsRequest,
   DEVICE_ID_PATTERN,
   DevicesReply,
   type DevicesRequest,
@@ -13,7 +11,7 @@ import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { adminOf } from '../access/caller.ts';
 import { answerValue } from '../edge/answer.ts';
-import { ConflictsQuery, DevicesQuery } from './admin-queries.ts';
+import { DevicesQuery } from './admin-queries.ts';
 import { AskApp } from './ask-app.ts';
 import { decodeQuery } from './decode-query.ts';
 
@@ -22,9 +20,8 @@ export const DEFAULT_PAGE = ADMIN_PAGE_SIZE / 5;
 
 const DEVICE_ID = new RegExp(DEVICE_ID_PATTERN);
 const checkDevices = validator(DevicesReply);
-const checkConflicts = validator(ConflictsReply);
 
-/** The devices of the tenant and their conflicts, as device-health and the conflict-resolver know them. */
+/** The devices of the tenant, as device-health knows them. */
 @Controller('admin/v1')
 export class FleetController {
   private readonly apps: AskApp;
@@ -63,23 +60,6 @@ export class FleetController {
     const [device] = devices;
     if (!device) throw new ProblemError('not_found', `No device "${deviceId}" is known in this tenant`);
     await answerValue(reply, { device });
-  }
-
-  @Get('conflicts')
-  async conflicts(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const { cursor, limit, status, user, entityType } = decodeQuery(ConflictsQuery, request.query);
-    const question: ConflictsRequest = {
-      tenantId: adminOf(request).tenantId,
-      cursor: cursor ?? null,
-      limit: limit ?? DEFAULT_PAGE,
-      ...(status ? { status } : {}),
-      ...(user ? { userId: user } : {}),
-      ...(entityType ? { entityType } : {}),
-    };
-    await answerValue(
-      reply,
-      await this.apps.ask('conflict-resolver', subjects.conflicts, question, checkConflicts),
-    );
   }
 
   private askDevices(question: DevicesRequest): Promise<DevicesReply> {

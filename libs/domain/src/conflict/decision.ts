@@ -40,6 +40,8 @@ export interface ConflictDraft {
   readonly entityType: string;
   readonly entityId: string;
   readonly mutationId: string;
+  /** The mutation's op, without which nobody could carry it out later. Added by the gateway, which has the mutation; decisions leave it out. */
+  readonly op?: MutationOp;
   /** What both sides started from; the server keeps no history, so decisions leave it `null`. */
   readonly base: JsonObject | null;
   /** The server's data when the conflict was detected; `null` when the entity was deleted. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
 import { Database, type DatabaseOptions } from '../database.ts';
-import { migrate, type MigrationClass, type RepeatableScript } from '../migrate.ts';
+import { migrate, type MigrationClass, type RepeatableScript, type TableRights } from '../migrate.ts';
 import { asAdmin, derivePassword, provision, restrictDatabase, withCredentials } from '../provision.ts';
 
 /** Options of {@link createTestDatabase}. */
@@ -11,6 +11,7 @@ export interface TestDatabaseOptions {
   readonly name: string;
   readonly migrations?: readonly MigrationClass[];
   readonly repeatables?: readonly RepeatableScript[];
+  readonly appRights?: readonly TableRights[];
   readonly entities?: DatabaseOptions['entities'];
   readonly poolSize?: number;
 }
@@ -64,10 +65,11 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
 }
 
 /** The code of the migrations belongs to the hash: on a server that lives longer than a run, an edit must not find an old template. */
-function hashOf({ migrations = [], repeatables = [] }: TestDatabaseOptions): string {
+function hashOf({ migrations = [], repeatables = [], appRights = [] }: TestDatabaseOptions): string {
   const hash = createHash('sha256');
   for (const migration of migrations) hash.update(migration.toString());
   for (const script of repeatables) hash.update(`${script.name}\n${script.sql}\n`);
+  for (const { table, rights } of appRights) hash.update(`${table} ${rights}\n`);
   return hash.digest('hex').slice(0, 12);
 }
 
@@ -85,7 +87,7 @@ async function isReady(admin: Client, template: string): Promise<boolean> {
 
 async function createTemplate(admin: Client, template: string, options: TestDatabaseOptions): Promise<void> {
   const { ownerUrl } = await provision({ adminUrl: options.postgres.adminUrl, name: template });
-  const { migrations = [], repeatables = [] } = options;
-  await migrate({ ownerUrl, migrations, repeatables });
+  const { migrations = [], repeatables = [], appRights = [] } = options;
+  await migrate({ ownerUrl, migrations, repeatables, appRights });
   await admin.query(`ALTER DATABASE ${escapeIdentifier(template)} WITH IS_TEMPLATE true`);
 }

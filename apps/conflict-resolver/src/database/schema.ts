@@ -1,0 +1,25 @@
+import { ownerMigrations } from '@sync/owner-sdk';
+import type { MigrationClass, TableRights } from '@sync/postgres';
+import { CreateConflictCustody1764050000000 } from './create-conflict-custody.ts';
+import { CreateConflictRecords1764000000000 } from './create-conflict-records.ts';
+import { CreateSuggestions1764100000000 } from './create-suggestions.ts';
+
+/** In the order of their timestamps. */
+export const MIGRATIONS: readonly MigrationClass[] = [
+  ...ownerMigrations,
+  CreateConflictRecords1764000000000,
+  CreateConflictCustody1764050000000,
+  CreateSuggestions1764100000000,
+];
+
+/**
+ * Records and history are evidence. The triggers refuse what is wrong, these rights what is not needed: either alone would do, and a mistake in one
+ * of them changes nothing.
+ */
+export const APP_RIGHTS: readonly TableRights[] = [
+  {
+    table: 'conflict_record',
+    rights: 'SELECT, INSERT, UPDATE (status, decision, decider, resolved_at, resolution)',
+  },
+  { table: 'conflict_history', rights: 'SELECT, INSERT' },
+];

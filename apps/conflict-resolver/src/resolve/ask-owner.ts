@@ -1,0 +1,54 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { MessageTooLargeError, NoRespondersError, RemoteError, request } from '@sync/messaging';
+import { OwnerPushReply, type OwnerPushResult, validator } from '@sync/protocol';
+import type { Logger } from '@sync/service-kit';
+import type { Claim } from './claim-store.ts';
+
+/**
+ * What came of a push: the owner's answer; or that nothing happened, because nobody was reached (`not_sent`) or the owner answered without this mutation,
+ * whose handler threw (`failed`); or that nobody can tell (`unanswered`).
+ */
+export type Asked = OwnerPushResult | { readonly status: 'not_sent' | 'failed' | 'unanswered' };
+
+const TIMEOUT_MS = 3_000;
+/** Answers of an owner that say that it has not touched the mutation. */
+const UNTOUCHED = new Set(['overloaded', 'schema_invalid', 'malformed']);
+
+const checkReply = validator(OwnerPushReply);
+
+/** Sends one resolution to the push handler of its owning service; never throws. */
+export async function askOwner(
+  nats: NatsConnection,
+  logger: Logger,
+  tenantId: string,
+  { pushSubject, mutation, service }: Claim,
+): Promise<Asked> {
+  try {
+    const reply = await request(
+      nats,
+      pushSubject,
+      { tenantId, mutations: [mutation] },
+      { timeoutMs: TIMEOUT_MS, decode: decodeReply },
+    );
+    const result = reply.results.find(({ mutationId }) => mutationId === mutation.mutationId);
+    return result ?? { status: 'failed' };
+  } catch (error) {
+    const { mutationId, entityType } = mutation;
+    logger.warn(
+      { err: error, tenantId, service, entityType, mutationId },
+      'an owner did not answer a resolution',
+    );
+    const untouched =
+      error instanceof NoRespondersError ||
+      error instanceof MessageTooLargeError ||
+      (error instanceof RemoteError && UNTOUCHED.has(error.code));
+    return { status: untouched ? 'not_sent' : 'unanswered' };
+  }
+}
+
+function decodeReply(value: unknown): OwnerPushReply {
+  const checked = checkReply(value);
+  if (checked.ok) return checked.value;
+  const [fault] = checked.faults;
+  throw new TypeError(`${fault?.path ?? ''}: ${fault?.message ?? 'not an OwnerPushReply'}`);
+}

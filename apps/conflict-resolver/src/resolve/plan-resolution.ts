@@ -1,0 +1,114 @@
+import { checkOp, type ConflictDraft, type JsonObject, type MutationOp } from '@sync/domain';
+import type { PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
+import { derivedUuid } from '@sync/service-kit';
+import { canonicalClockJson, deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
+import { hashJson } from '../history/history-entry.ts';
+import type { ConflictRow } from '../records/conflict-store.ts';
+
+/** A person's request, as the gateway passes it on. */
+export interface ResolutionRequest {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly conflictId: string;
+  readonly resolution: Resolution;
+  readonly expectedClock: VectorClock;
+  readonly target: ResolutionTarget | null;
+}
+
+/** What a resolution does to the entity. */
+export interface EntityChange {
+  readonly op: MutationOp;
+  readonly data: JsonObject | null;
+  readonly update: string | null;
+}
+
+/** Why a resolution cannot even be sent; `code` as an owner's would be. */
+export interface PlanRefusal {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Identifies a request: who asks for what on which state. The same again is a repetition, anything else another claim. */
+export function requestHashOf(request: ResolutionRequest): string {
+  const { userId, deviceId, resolution, expectedClock } = request;
+  const { kind, data = null, update = null, suggestionId = null } = resolution;
+  return hashJson({
+    userId,
+    deviceId,
+    resolution: { kind, data: data as JsonObject | null, update, suggestionId },
+    expectedClock: canonicalClockJson(expectedClock),
+  });
+}
+
+/**
+ * What `keep_client` and `merged` do. `keep_client` carries the mutation out as it was sent: the person has seen what it ran into.
+ * @throws never; a draft without its op (from before ops were recorded) sets the fields that it names
+ */
+export function changeOf(draft: ConflictDraft, resolution: Resolution): EntityChange {
+  if (resolution.kind === 'merged') {
+    const { data, update } = resolution;
+    return update === undefined
+      ? { op: 'put', data: data as JsonObject, update: null }
+      : { op: 'merge', data: null, update };
+  }
+  if (draft.theirsUpdate !== null) return { op: 'merge', data: null, update: draft.theirsUpdate };
+  // As the present schema version has it, which is the one that is sent; the record shows what the device wrote.
+  const data = draft.theirsLifted ?? draft.theirs;
+  if (data === null) return { op: 'delete', data, update: null };
+  return { op: draft.op ?? 'patch', data, update: null };
+}
+
+/** A suggestion's changes: only the fields it names, unless it takes some away, for which only `put` has a way. */
+export function suggestedChange(
+  present: JsonObject | null,
+  { set, remove }: { readonly set: JsonObject; readonly remove: readonly string[] },
+): EntityChange {
+  if (present !== null && remove.length === 0) return { op: 'patch', data: set, update: null };
+  const kept = Object.entries({ ...present, ...set }).filter(([field]) => !remove.includes(field));
+  return { op: 'put', data: Object.fromEntries(kept), update: null };
+}
+
+/**
+ * The mutation that goes to the owner. Its id follows from the conflict, the request and the attempt, so that the owner's inbox knows
+ * a repetition whoever sends it; its clock counts for the resolving device.
+ * @param attempt how many claims the record had before: after a refusal the owner is asked anew
+ */
+export function pushOf(
+  row: ConflictRow,
+  request: ResolutionRequest & { readonly target: ResolutionTarget },
+  change: EntityChange,
+  { attempt, nowIso }: { readonly attempt: number; readonly nowIso: string },
+): PushedMutation | PlanRefusal {
+  const { target, userId, deviceId } = request;
+  const refusal = checkOp(target.policy, change.op);
+  if (refusal) return { code: refusal, message: `${target.policy} does not know ${change.op}` };
+  const clock = nextClock(target.clock, deviceId);
+  if (clock === null)
+    return { code: 'clock_limit_exceeded', message: 'the entity’s clock has no room for this device' };
+  const seed = ['resolution', row.conflictId, requestHashOf(request), String(attempt)].join('\0');
+  return {
+    mutationId: derivedUuid(seed),
+    userId,
+    deviceId,
+    scope: row.scope,
+    entityType: row.entityType,
+    entityId: row.entityId,
+    op: change.op,
+    data: change.data,
+    ...(change.update === null ? {} : { update: change.update }),
+    clock,
+    expectedRevision: target.revision,
+    occurredAt: nowIso,
+    schemaVersion: target.schemaVersion,
+  };
+}
+
+function nextClock(clock: VectorClock, deviceId: string): Record<string, number> | null {
+  try {
+    return { ...incrementClock(clock, deviceReplica(deviceId)) };
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ConflictRecord,
+  type ConflictResolveReply,
+  type RegisteredEntityType,
+  type RemoteDelta,
+  type ResolutionTarget,
+  type ResolveConflictRequest,
+  subjects,
+} from '@sync/protocol';
+import { ProblemError } from '@sync/service-kit';
+import { canonicalClockJson } from '@sync/vector-clock';
+import type { RegisteredTypes } from '../push/accept-push.ts';
+import type { EntityHead } from '../push/entity-head.ts';
+import type { ReadHeads } from '../push/read-heads.ts';
+import type { Author } from '../push/settlement.ts';
+import { absentText } from '../push/standing.ts';
+import type { AskConflicts } from './ask-conflicts.ts';
+
+/** How long the answer `conflict_moved` waits for the projection to show what the entity moved to. */
+const PROJECTION_WAIT_MS = 500;
+const PROJECTION_STEP_MS = 20;
+/** Seconds; another resolution ends within its owner's time-out. */
+const RETRY_AFTER = '2';
+
+/**
+ * A device's person resolves a conflict: the gateway says what the user may see of the entity and where its owner is, the resolver claims, pushes and
+ * records. Whatever dies on the way, the same request again brings it to the same end.
+ */
+export class ResolveConflict {
+  readonly #conflicts: AskConflicts;
+  readonly #heads: ReadHeads;
+  readonly #types: RegisteredTypes;
+
+  constructor(conflicts: AskConflicts, heads: ReadHeads, types: RegisteredTypes) {
+    this.#conflicts = conflicts;
+    this.#heads = heads;
+    this.#types = types;
+  }
+
+  /**
+   * @returns the resolved record
+   * @throws ProblemError `not_found`, `conflict_moved`, `conflict_already_resolved`, `suggestion_not_ready`, `resolution_rejected`, `unavailable`
+   */
+  async execute(author: Author, request: ResolveConflictRequest): Promise<ConflictRecord> {
+    const { tenantId, userId, deviceId } = author;
+    const { conflictId, resolution, expectedClock } = request;
+    const { conflict } = await this.#conflicts.show({ tenantId, userId, conflictId });
+    const type = await this.#typeOf(conflict);
+    const [head = null] = await this.#heads.read(author, [conflict]);
+    const target = type && targetOf(type, head);
+    const reply = await this.#conflicts.resolve({
+      ...{ tenantId, userId, deviceId, conflictId, resolution, expectedClock, target },
+    });
+    if (reply.kind === 'resolved') return reply.conflict;
+    if (reply.kind !== 'moved') throw refusalOf(reply);
+    const current = await this.#currentOf(author, conflict, request, type);
+    throw new ProblemError('conflict_moved', 'The entity is not at expectedClock any more', {
+      extra: { current },
+    });
+  }
+
+  /** A type that a service has just registered may not have reached this replica. */
+  async #typeOf({ entityType }: ConflictRecord): Promise<RegisteredEntityType | null> {
+    const known = this.#types.find(entityType);
+    if (known) return known;
+    await this.#types.refresh();
+    return this.#types.find(entityType);
+  }
+
+  /** The entity as the user may see it. When the owner is ahead of the read model, that is worth a moment. */
+  async #currentOf(
+    author: Author,
+    conflict: ConflictRecord,
+    { expectedClock }: ResolveConflictRequest,
+    type: RegisteredEntityType | null,
+  ): Promise<RemoteDelta> {
+    const expected = canonicalClockJson(expectedClock);
+    const untilMs = Date.now() + PROJECTION_WAIT_MS;
+    for (;;) {
+      const [head = null] = await this.#heads.read(author, [conflict]);
+      const moved = canonicalClockJson(head?.clock ?? {}) !== expected;
+      if (moved || Date.now() + PROJECTION_STEP_MS > untilMs) {
+        const text = head?.wire ?? absentText(conflict, type?.schemaVersion ?? 1, new Date().toISOString());
+        return JSON.parse(text) as RemoteDelta;
+      }
+      await sleep(PROJECTION_STEP_MS);
+    }
+  }
+}
+
+/** What is not in the scope, or not to be seen by this user, is an entity that does not exist. */
+function targetOf(type: RegisteredEntityType, head: EntityHead | null): ResolutionTarget {
+  const { service, entityType, pushSubject, schemaVersion, policy } = type;
+  const wire = head && !head.deleted ? (JSON.parse(head.wire) as RemoteDelta) : null;
+  return {
+    service,
+    pushSubject: pushSubject ?? subjects.push(service, entityType),
+    schemaVersion,
+    policy,
+    revision: head?.revision ?? 0,
+    clock: { ...head?.clock },
+    data: wire?.data ?? null,
+  };
+}
+
+function refusalOf(reply: Exclude<ConflictResolveReply, { kind: 'resolved' | 'moved' }>): ProblemError {
+  switch (reply.kind) {
+    case 'already_resolved':
+      return new ProblemError('conflict_already_resolved', 'Somebody resolved it before', {
+        extra: { conflict: reply.conflict },
+      });
+    case 'rejected':
+      return new ProblemError('resolution_rejected', reply.message === '' ? reply.code : reply.message, {
+        extra: { ownerCode: reply.code },
+      });
+    case 'suggestion_not_ready':
+      return new ProblemError('suggestion_not_ready', `The suggestion is ${reply.status}`, {
+        extra: { suggestionStatus: reply.status },
+      });
+    case 'busy':
+      return new ProblemError('unavailable', 'It is being resolved, or its owner does not answer', {
+        headers: { 'retry-after': RETRY_AFTER },
+      });
+  }
+}

@@ -1,0 +1,21 @@
+import { AskApp } from './admin/ask-app.ts';
+import { AskConflicts } from './conflicts/ask-conflicts.ts';
+import { ConflictsController } from './conflicts/conflicts-controller.ts';
+import { ResolveConflict } from './conflicts/resolve-conflict.ts';
+import { TenantConflictsController } from './conflicts/tenant-conflicts-controller.ts';
+import { ReadHeads } from './push/read-heads.ts';
+import type { Registry } from './registration/registry.ts';
+import type { Foundation, Wired } from './wire-foundation.ts';
+
+/** Conflicts: what devices and reviewers see of them, and their resolution. */
+export function wireConflicts({ database, nats }: Foundation, registry: Registry): Wired {
+  const conflicts = new AskConflicts(new AskApp(nats));
+  const resolve = new ResolveConflict(conflicts, new ReadHeads(database), registry);
+  return {
+    controllers: [ConflictsController, TenantConflictsController],
+    providers: [
+      { provide: AskConflicts, useValue: conflicts },
+      { provide: ResolveConflict, useValue: resolve },
+    ],
+  };
+}
