@@ -35,5 +35,11 @@ export function checkGoals(operations: readonly OperationResult[]): Goal[] {
   for (const name of ['idle-sockets-1000', 'idle-sockets-10000']) {
     add(`${name} ≤ 12 KiB each`, find(name)?.extra?.['kibPerSocket'], 12, ' KiB');
   }
+  const admission = find('yjs-admit-1000')?.extra;
+  add('Yjs admission ≥ 100,000/s on one core', admission?.['admissionsPerSecond'], 100_000, '/s', true);
+  add('idle document ≤ 1 KiB', admission?.['idleBytesPerDocument'], 1_024, ' bytes');
+  add('cold sync of 20,000 edits ≤ 5 ms', find('yjs-cold-sync')?.p50Ms, 5, ' ms');
+  add('merge of 1,000 offline updates ≤ 20 ms', find('yjs-merge-1000')?.p50Ms, 20, ' ms');
+  add('event loop p99 ≤ 20 ms during compaction', find('yjs-compact-20k')?.extra?.['loopP99Ms'], 20, ' ms');
   return goals;
 }

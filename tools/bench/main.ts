@@ -1,8 +1,9 @@
-/** `npm run bench [-- --json FILE] [--quick] [--only NAME]`: every operation beside its floor of the same run. */
+/** `npm run bench [-- --json FILE] [--quick] [--only NAME]`: every operation beside its floor of the same run; `--only yjs` needs no platform. */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
+import { measureDocuments } from './measure-documents.ts';
 import { measureFirstSync, measureProjection, measureVisible } from './measure-flow.ts';
 import { measureAck, measureEmptyPull, measurePull, measurePush } from './measure-requests.ts';
 import { measureSockets } from './measure-sockets.ts';
@@ -51,21 +52,32 @@ async function memoryOf(world: World): Promise<{ name: string; rssMiB: number }[
 }
 
 const out = (line: string): void => void process.stdout.write(`${line}\n`);
-const world = await startWorld(options.quick ? QUICK_SIZES : FULL_SIZES, out);
 const operations: OperationResult[] = [];
 let processes: { name: string; rssMiB: number }[] = [];
-try {
-  out(HEAD);
-  for (const [name, measure] of plan(world)) {
-    if (options.only && !options.only.includes(name)) continue;
-    const measured = await measure();
-    operations.push(measured);
-    out(rowOf(measured));
-  }
-  processes = await memoryOf(world);
-} finally {
-  await world.stop();
+
+function report(measured: OperationResult): void {
+  operations.push(measured);
+  out(rowOf(measured));
 }
+
+/** Everything that needs the whole platform; it starts only when one of its operations is wanted. */
+async function measureStack(): Promise<void> {
+  const world = await startWorld(options.quick ? QUICK_SIZES : FULL_SIZES, out);
+  try {
+    out(HEAD);
+    for (const [name, measure] of plan(world)) {
+      if (options.only && !options.only.includes(name)) continue;
+      report(await measure());
+    }
+    processes = await memoryOf(world);
+  } finally {
+    await world.stop();
+  }
+}
+
+if (options.only?.some((name) => name !== 'yjs') ?? true) await measureStack();
+else out(HEAD);
+if (options.only?.includes('yjs') ?? true) for (const measured of await measureDocuments()) report(measured);
 out('\nresident memory (MiB): ' + processes.map(({ name, rssMiB }) => `${name} ${rssMiB}`).join(', '));
 out('\ngoals');
 for (const { text, measured, met } of checkGoals(operations))

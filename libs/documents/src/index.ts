@@ -12,3 +12,13 @@ export { IncompleteStateError, diffFor, squash, stateHash, stateVectorOf } from 
 export { restoreUpdate } from './state/restore-update.ts';
 export { findOverlaps } from './overlap/find-overlaps.ts';
 export type { Block, Overlap, OverlapGrade, OverlapKind, OverlapReport } from './overlap/overlap.ts';
+export { DocumentPool } from './pool/document-pool.ts';
+export type { PoolOptions } from './pool/document-pool.ts';
+export type { DocumentJobs, SquashedState } from './pool/document-jobs.ts';
+export {
+  JobCrashedError,
+  JobFailedError,
+  JobTimeoutError,
+  PoolBusyError,
+  PoolClosedError,
+} from './pool/pool-errors.ts';

@@ -42,12 +42,9 @@ export function loadDocument(updates: readonly Uint8Array[], gc: boolean): Y.Doc
   return doc;
 }
 
-/**
- * What a device with this state vector lacks, deletions in full. No document is loaded.
- * @param stateVector as `Y.encodeStateVector` writes it
- * @throws RefusedUpdateError for bytes that are no state vector
- */
+/** What a device with this state vector lacks, deletions in full; for one that has nothing, the state. No document is loaded. */
 export function diffFor(state: Uint8Array, stateVector: StateVector): Uint8Array {
+  if (stateVector.size === 0) return state;
   return Y.diffUpdate(state, encodeStateVector(stateVector));
 }
 

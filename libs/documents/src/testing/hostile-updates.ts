@@ -17,6 +17,7 @@ export const HOSTILE_KINDS: Readonly<
   },
   /** Short V2 updates with damage: what hangs V2 decoders. */
   'v2-damaged': (world, random) => mutate(random.pick(world.honestV2), random).subarray(0, 27),
+  'v2-endless': (_world, random) => endlessV2Update(2 ** (28 + random.below(7))),
   v2: (world, random) => random.pick(world.honestV2),
   'random-bytes': (_world, random) => randomBytes(random.below(64), random),
   /** Plausible headers with random bytes behind them get further into a decoder than pure noise. */
@@ -63,6 +64,29 @@ export function hostileUpdate(
   const make = HOSTILE_KINDS[kind];
   if (!make) throw new RangeError(kind);
   return { kind, update: make(world, random) };
+}
+
+/**
+ * 27 bytes (up to 2^34 structs) that keep `Y.mergeUpdatesV2` busy for days: V2 stores repetitions as counts, so one GC struct and two counts announce
+ * as many structs as one likes.
+ */
+export function endlessV2Update(structs = 2 ** 34): Uint8Array {
+  const count = varUint(structs);
+  const clientIds = [1, 1];
+  const gcForEver = [1, 0];
+  const noStrings = [1, 0];
+  const lengths = [count.length + 1, 0x41, ...count];
+  return Uint8Array.from([
+    ...[0, 0],
+    ...clientIds,
+    ...[0, 0],
+    ...gcForEver,
+    ...noStrings,
+    ...[0, 0],
+    ...lengths,
+    ...[1, ...count, 0],
+    0,
+  ]);
 }
 
 /** lib0's variable-length number. */

@@ -1,0 +1,42 @@
+/** The job ran longer than it may; its worker was ended in the middle of it. */
+export class JobTimeoutError extends Error {
+  constructor(kind: string, timeoutMs: number) {
+    super(`${kind} took longer than ${timeoutMs} ms`);
+    this.name = 'JobTimeoutError';
+  }
+}
+
+/** The job wanted more memory than a worker may have, or ended its worker otherwise. */
+export class JobCrashedError extends Error {
+  constructor(kind: string, reason: string) {
+    super(`${kind} ended its worker: ${reason}`);
+    this.name = 'JobCrashedError';
+  }
+}
+
+/** The job threw: its input is bad. `reason` is the name of what it threw, such as `IncompleteStateError`. */
+export class JobFailedError extends Error {
+  readonly reason: string;
+
+  constructor(kind: string, reason: string, message: string) {
+    super(`${kind} failed: ${message}`);
+    this.name = 'JobFailedError';
+    this.reason = reason;
+  }
+}
+
+/** As many jobs wait as may; try again later. */
+export class PoolBusyError extends Error {
+  constructor(waiting: number) {
+    super(`${waiting} jobs wait already`);
+    this.name = 'PoolBusyError';
+  }
+}
+
+/** The pool was closed before the job was done. */
+export class PoolClosedError extends Error {
+  constructor() {
+    super('the pool of workers is closed');
+    this.name = 'PoolClosedError';
+  }
+}
