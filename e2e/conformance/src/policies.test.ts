@@ -1,11 +1,24 @@
-import type { DriverDevice } from '@sync/e2e-device';
-import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
-import { type Bound, anotherDevice, boundUser, entityOf, fresh, pullUntil } from './kit/platform.ts';
+import { randomUUID } from 'node:crypto';
+import { type DriverDevice, changeOnServer, deleteOnServer } from '@sync/e2e-device';
+import type { LocalMutation, Outcome, PushResponse, RemoteDelta } from '@sync/protocol';
+import {
+  type Bound,
+  anotherDevice,
+  boundUser,
+  entityOf,
+  fresh,
+  platform,
+  pullUntil,
+  statement,
+} from './kit/platform.ts';
 
 /** Pushes as it is, by a device whose clock is right. */
 const send = async (device: DriverDevice, ...mutations: LocalMutation[]): Promise<Outcome[]> =>
   (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
     .outcomes;
+
+/** Between writes whose order counts: a device’s time is corrected by what its push took, so it must be more than that. */
+const APART_MS = 500;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -28,6 +41,24 @@ async function sharedProgress(): Promise<Shared> {
   return { ...user, other, entityId };
 }
 
+/** The ConflictRecord of an outcome, pulled as data. */
+async function recordOf(
+  device: DriverDevice,
+  scope: string,
+  outcome: Outcome | undefined,
+): Promise<RemoteDelta | undefined> {
+  const conflictId = outcome?.conflictId ?? 'none';
+  await pullUntil(device, () => entityOf(device, scope, 'conflict', conflictId) !== undefined);
+  return entityOf(device, scope, 'conflict', conflictId);
+}
+
+/** `accepted` is a promise: the outcome may follow in a pull. */
+async function ended(device: DriverDevice, { mutationId }: LocalMutation): Promise<Outcome | undefined> {
+  const known = (): Outcome | undefined => device.outcomes.get(mutationId);
+  await pullUntil(device, () => known() !== undefined && known()?.status !== 'accepted');
+  return known();
+}
+
 describe('two writes of one field end the same in whatever order they arrive', () => {
   it.each([
     ['that changes it', { percent: 30 }, { percent: 20 }, 30],
@@ -38,7 +69,7 @@ describe('two writes of one field end the same in whatever order they arrive', (
       const patch = (author: DriverDevice, data: Record<string, unknown>): LocalMutation =>
         author.write({ scope, entityType: 'progress', entityId, op: 'patch', data });
       const first = patch(device, earlier);
-      await pause(20);
+      await pause(APART_MS);
       const second = patch(other, later);
       if (order === 'later first') await send(other, second);
       const [outcome] = await send(device, first);
@@ -97,5 +128,245 @@ describe('a mutation of an older schemaVersion', () => {
     const { outcome } = await highlight(4, { firstPage: 3, lastPage: 5 });
     expect(outcome).toMatchObject({ status: 'rejected', code: 'schema_version_unknown' });
     expect(outcome?.message).toContain('wanted is 3');
+  });
+});
+
+describe('what loses to the server is a record that its user pulls', () => {
+  it('when both wrote one field, with both values, on every device of the user', async () => {
+    const { device, other, scope, entityId } = await sharedProgress();
+    const patch = (author: DriverDevice, percent: number): LocalMutation =>
+      author.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent } });
+    patch(device, 20);
+    await pause(APART_MS);
+    patch(other, 30);
+    await other.push();
+    const [lost] = await device.push();
+    expect(lost).toMatchObject({ status: 'superseded', current: { data: { percent: 30 } } });
+    for (const one of [device, other]) {
+      expect((await recordOf(one, scope, lost))?.data).toMatchObject({
+        status: 'auto_resolved',
+        entityType: 'progress',
+        entityId,
+        draft: {
+          ours: { percent: 30 },
+          theirs: { percent: 20 },
+          fields: [{ field: 'percent', ours: 30, theirs: 20, winner: 'ours' }],
+        },
+      });
+    }
+  });
+
+  it('when the entity was deleted while the mutation waited', async () => {
+    const { device, scope, tenantId, entityId } = await sharedProgress();
+    const edit = device.write({
+      scope,
+      entityType: 'progress',
+      entityId,
+      op: 'patch',
+      data: { percent: 77 },
+    });
+    await pause(APART_MS);
+    await deleteOnServer(platform().learning, tenantId, 'progress', entityId);
+    await device.push();
+    const outcome = await ended(device, edit);
+    expect(['superseded', 'rejected']).toContain(outcome?.status);
+    expect(outcome?.current).toMatchObject({ op: 'delete', data: null });
+    expect((await recordOf(device, scope, outcome))?.data).toMatchObject({
+      draft: { ours: null, theirs: { percent: 77 } },
+    });
+  });
+
+  it('when the server has the last word, though its change was not projected yet', async () => {
+    const user = await boundUser();
+    const [entityId, courseId] = [fresh('e'), fresh('c')];
+    const { device, scope, tenantId, userId } = user;
+    const write = (status: string): Promise<void> =>
+      changeOnServer(platform().learning, tenantId, 'enrollment', entityId, { userId, courseId, status });
+    await write('active');
+    await pullUntil(device, () => entityOf(device, scope, 'enrollment', entityId) !== undefined);
+    const data = { status: 'withdrawn' };
+    device.write({ scope, entityType: 'enrollment', entityId, op: 'patch', data });
+    await write('completed');
+    const [outcome] = await device.push();
+    expect(outcome).toMatchObject({
+      status: 'rejected',
+      code: 'server_changed',
+      current: { data: { status: 'completed' } },
+    });
+    expect((await recordOf(device, scope, outcome))?.data).toMatchObject({
+      draft: { ours: { status: 'completed' }, theirs: data },
+    });
+  });
+
+  it('when another record has taken its id', async () => {
+    const { device, scope } = await boundUser();
+    const entityId = randomUUID();
+    const append = (page: number): LocalMutation =>
+      device.write({
+        scope,
+        entityType: 'statement',
+        entityId,
+        op: 'append',
+        data: statement(entityId, page),
+      });
+    append(1);
+    append(2);
+    const [first, second] = await device.push();
+    expect(first?.status).toBe('applied');
+    expect(second).toMatchObject({ status: 'rejected', code: 'entity_exists' });
+    expect((await recordOf(device, scope, second))?.data).toMatchObject({
+      policy: 'append_only',
+      draft: { theirs: { object: statement(entityId, 2)['object'] } },
+    });
+  });
+});
+
+describe('append_only', () => {
+  it('voids a statement by another one (xAPI), and both stay', async () => {
+    const user = await boundUser();
+    const { device, scope } = user;
+    const [voidedId, voidingId] = [randomUUID(), randomUUID()];
+    const voiding = {
+      id: voidingId,
+      verb: { id: 'http://adlnet.gov/expapi/verbs/voided', display: { 'en-US': 'voided' } },
+      object: { objectType: 'StatementRef', id: voidedId },
+      timestamp: '2026-01-02T00:00:00.000Z',
+    };
+    const append = (entityId: string, data: Record<string, unknown>, dependsOn?: string[]): LocalMutation =>
+      device.write({
+        scope,
+        entityType: 'statement',
+        entityId,
+        op: 'append',
+        data,
+        ...(dependsOn ? { dependsOn } : {}),
+      });
+    const first = append(voidedId, statement(voidedId));
+    append(voidingId, voiding, [first.mutationId]);
+    expect(await device.push()).toMatchObject([{ status: 'applied' }, { status: 'applied' }]);
+    const held = (id: string): RemoteDelta | undefined => entityOf(device, scope, 'statement', id);
+    await pullUntil(device, () => held(voidedId) !== undefined && held(voidingId) !== undefined);
+    expect(held(voidedId)?.data).toMatchObject({ verb: statement(voidedId)['verb'] });
+    expect(held(voidingId)?.data).toMatchObject({ verb: voiding.verb, object: voiding.object });
+  });
+});
+
+describe('a clock that is years off', () => {
+  const YEAR_MS = 365 * 86_400_000;
+
+  it.each([10, -10])('by %i years decides by when it was written', async (years) => {
+    const { device, other, scope, entityId } = await sharedProgress();
+    other.clockOffsetMs = years * YEAR_MS;
+    const patch = (author: DriverDevice, percent: number): LocalMutation =>
+      author.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent } });
+    const wrong = patch(other, 20);
+    await pause(APART_MS);
+    const right = patch(device, 30);
+    expect(await device.push()).toMatchObject([{ status: 'applied' }]);
+    await other.push();
+    expect(await ended(other, wrong)).toMatchObject({
+      status: 'superseded',
+      current: { data: { percent: 30 } },
+    });
+    expect(right.mutationId).not.toBe(wrong.mutationId);
+    patch(other, 40);
+    await other.push();
+    const percent = (): unknown => entityOf(device, scope, 'progress', entityId)?.data?.['percent'];
+    await pullUntil(device, () => percent() === 40);
+    expect(percent()).toBe(40);
+  });
+
+  it('never gives an entity a time later than the server’s', async () => {
+    const { device, scope, userId } = await boundUser();
+    device.clockOffsetMs = 10 * YEAR_MS;
+    const entityId = fresh('n');
+    const data = { userId, text: 'from the future' };
+    device.write({ scope, entityType: 'note', entityId, op: 'put', data });
+    const answer = await device.push();
+    expect(answer).toMatchObject([{ status: 'applied' }]);
+    await pullUntil(device, () => entityOf(device, scope, 'note', entityId) !== undefined);
+    const committedAt = Date.parse(entityOf(device, scope, 'note', entityId)?.committedAt ?? '');
+    expect(Math.abs(committedAt - Date.now())).toBeLessThan(YEAR_MS);
+  });
+});
+
+describe('a poison mutation', () => {
+  it('fails what depends on it, in later pushes too, and nothing else', async () => {
+    const { device, scope, userId } = await boundUser();
+    const put = (data: object, dependsOn: string[] = []): LocalMutation =>
+      device.write({
+        scope,
+        entityType: 'note',
+        entityId: fresh('n'),
+        op: 'put',
+        data: { userId, text: 'fine', ...data },
+        dependsOn,
+      });
+    const poison = put({ text: 7 });
+    put({});
+    expect(await device.push()).toMatchObject([
+      { status: 'rejected', code: 'data_invalid' },
+      { status: 'applied' },
+    ]);
+    const dependant = put({}, [poison.mutationId]);
+    put({});
+    expect(await device.push()).toMatchObject([
+      { status: 'rejected', code: 'dependency_failed', current: { op: 'delete' } },
+      { status: 'applied' },
+    ]);
+    put({}, [dependant.mutationId]);
+    put({}, [randomUUID()]);
+    expect(await device.push()).toMatchObject([
+      { status: 'rejected', code: 'dependency_failed' },
+      { status: 'rejected', code: 'dependency_failed' },
+    ]);
+  });
+
+  it('leaves its own entity open to what follows', async () => {
+    const { device, scope, userId } = await boundUser();
+    const entityId = fresh('n');
+    const write = (op: 'put' | 'patch', data: Record<string, unknown>): LocalMutation =>
+      device.write({ scope, entityType: 'note', entityId, op, data });
+    write('put', { userId, text: 'a' });
+    write('patch', { text: 7 });
+    write('patch', { text: 'b' });
+    expect((await device.push()).map(({ status }) => status)).toEqual(['applied', 'rejected', 'applied']);
+  });
+});
+
+describe('a collision under review', () => {
+  it('is a conflict that both devices pull as data, while the server’s value stands', async () => {
+    const user = await boundUser();
+    const { device, scope, userId } = user;
+    const other = await anotherDevice(user);
+    const entityId = fresh('n');
+    device.write({ scope, entityType: 'note', entityId, op: 'put', data: { userId, text: 'base' } });
+    await device.push();
+    for (const one of [device, other]) {
+      await pullUntil(one, () => entityOf(one, scope, 'note', entityId) !== undefined);
+    }
+    const patch = (author: DriverDevice, text: string): LocalMutation =>
+      author.write({ scope, entityType: 'note', entityId, op: 'patch', data: { text } });
+    patch(device, 'stands');
+    patch(other, 'waits for a person');
+    await device.push();
+    const [held] = await other.push();
+    expect(held).toMatchObject({ status: 'conflict', current: { data: { text: 'stands' } } });
+    for (const one of [device, other]) {
+      const record = await recordOf(one, scope, held);
+      expect(record).toMatchObject({ op: 'put', entityType: 'conflict', entityId: held?.conflictId });
+      expect(record?.data).toMatchObject({
+        status: 'open',
+        userId,
+        entityType: 'note',
+        entityId,
+        draft: {
+          ours: { text: 'stands' },
+          theirs: { text: 'waits for a person' },
+          fields: [{ field: 'text', ours: 'stands', theirs: 'waits for a person', winner: 'open' }],
+        },
+      });
+      expect(entityOf(one, scope, 'note', entityId)?.data).toMatchObject({ text: 'stands' });
+    }
   });
 });

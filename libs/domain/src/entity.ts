@@ -1,4 +1,4 @@
-import { counterOf, deviceReplica, incrementClock } from '@sync/vector-clock';
+import { MAX_CLOCK_ENTRIES, clockSize, counterOf, deviceReplica, incrementClock } from '@sync/vector-clock';
 import type { ReplicaId, VectorClock } from '@sync/vector-clock';
 import type { JsonObject } from './json.ts';
 
@@ -69,6 +69,14 @@ export interface MutationInput {
  */
 export function mutationClock(mutation: Pick<MutationInput, 'baseClock' | 'deviceId'>): VectorClock {
   return incrementClock(mutation.baseClock, deviceReplica(mutation.deviceId));
+}
+
+/** The mutation's own clock where it can be made, else the base clock that leaves no room for it. */
+export function claimedClock(mutation: Pick<MutationInput, 'baseClock' | 'deviceId'>): VectorClock {
+  const { baseClock, deviceId } = mutation;
+  const own = counterOf(baseClock, deviceReplica(deviceId));
+  const full = own === 0 ? clockSize(baseClock) >= MAX_CLOCK_ENTRIES : own >= Number.MAX_SAFE_INTEGER;
+  return full ? baseClock : mutationClock(mutation);
 }
 
 /** The mutation as a write: the dot that its own clock adds, and its time. */

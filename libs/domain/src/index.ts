@@ -17,6 +17,7 @@ export { detectConflict } from './conflict/detect-conflict.ts';
 export type { Concurrency } from './conflict/detect-conflict.ts';
 export { compareWrites, namedWrites, recordFieldWrites, repeatingWrites } from './conflict/field-writes.ts';
 export type { RecordOptions } from './conflict/field-writes.ts';
+export { recordRefused } from './conflict/record-refused.ts';
 export { EXISTENCE_FIELD, mutationClock, mutationWrite } from './entity.ts';
 export type {
   ConflictPolicy,

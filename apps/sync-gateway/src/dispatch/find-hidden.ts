@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { request } from '@sync/messaging';
 import { ExplainReply, type ExplainRequest, subjects, validator } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
+import { refusedConflict } from '../push/conflict-of.ts';
 import type { Author, Settled, Work } from '../push/settlement.ts';
 import { refusedHere } from '../push/sort-received.ts';
 
@@ -44,7 +45,8 @@ export class FindHidden {
           code: 'entity_deleted',
           message: 'the entity was deleted, and nothing of it is left here',
         };
-        return refusedHere(gone, mutation, null, registration, nowIso);
+        const refused = refusedHere(gone, mutation, null, registration, nowIso);
+        return { ...refused, ...refusedConflict(work, author.deviceId, null) };
       }
       const refusal = { code: 'forbidden', message: `/scope: ${mutation.scope} does not have this entity` };
       return refusedHere(refusal, mutation, null, registration, nowIso);

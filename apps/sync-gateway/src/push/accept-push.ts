@@ -128,9 +128,9 @@ export class AcceptPush {
     if (completed.length === 0) return texts;
     const completion = completionOf(author, completed, nowIso);
     const stored = await retryConflicts(() => this.#ledger.complete(author, completion));
-    for (const [place, { id, status }] of completion.items.entries()) {
+    for (const [place, { id, status, delayMs }] of completion.items.entries()) {
       const text = stored.has(id) ? stored.get(id) : completion.outcomes[place];
-      texts.set(id, text || acceptedText(id));
+      texts.set(id, text || acceptedText(id, delayMs));
       this.#metrics.outcomes.inc({ status });
     }
     for (const { settlement } of completed) {

@@ -1,20 +1,35 @@
-import type { ConflictDraft } from '@sync/domain';
+import { recordRefused, type ConflictDraft, type EntityState } from '@sync/domain';
 import { conflictIdOf } from './conflict-id.ts';
+import { inputOf } from './mutation-input.ts';
 import type { Settled, Work } from './settlement.ts';
+
+/** The `conflict` of a settlement, or nothing. */
+export type WithConflict = Pick<Settled, 'conflict'>;
 
 /**
  * The record of a decision, if it has one, with the mutation's op, without which nobody could carry it out later. A person is shown what the
  * device sent, whatever version it was lifted to.
  */
-export function conflictOf(work: Work, draft: ConflictDraft | null): NonNullable<Settled['conflict']> | null {
-  if (draft === null) return null;
-  const conflictId = conflictIdOf(work.mutation.mutationId);
+export function conflictOf(work: Work, draft: ConflictDraft | null): WithConflict {
+  if (draft === null) return {};
   const { sentData, mutation } = work;
-  const { op } = mutation;
-  if (sentData === undefined) return { conflictId, draft: { ...draft, op } };
-  const theirsLifted = draft.theirs;
-  return {
-    conflictId,
-    draft: { ...draft, op, theirs: sentData, ...(theirsLifted === null ? {} : { theirsLifted }) },
-  };
+  const { op, mutationId } = mutation;
+  const conflictId = conflictIdOf(mutationId);
+  if (sentData === undefined) return { conflict: { conflictId, draft: { ...draft, op } } };
+  const { theirs: theirsLifted } = draft;
+  const lifted = theirsLifted === null ? {} : { theirsLifted };
+  return { conflict: { conflictId, draft: { ...draft, op, theirs: sentData, ...lifted } } };
+}
+
+/**
+ * The record of a mutation that is refused although nobody found anything wrong with it by itself: without one, what it wrote would be gone.
+ * @param current as its device may see it; records are shown to users
+ */
+export function refusedConflict(work: Work, deviceId: string, current: EntityState | null): WithConflict {
+  const { mutation, registration } = work;
+  const draft = recordRefused(
+    { mutation: inputOf(mutation, deviceId), policy: registration.policy },
+    current,
+  );
+  return conflictOf(work, draft);
 }

@@ -69,7 +69,7 @@ describe('an owner that is ahead of the read model', () => {
     await rig.owner.change(tenantId, 'progress', 'late', { userId, percent: 1 });
     const mutation = mutationOf(author, { entityId: 'late', data: { userId, percent: 50 } });
     expect(await rig.push(author, [mutation])).toEqual([
-      { mutationId: mutation.mutationId, status: 'accepted' },
+      { mutationId: mutation.mutationId, status: 'accepted', retryAfterMs: 500 },
     ]);
     await rig.owner.projectAll();
     expect(await rig.dispatch(author)).toBe(1);

@@ -9,7 +9,7 @@ import {
 } from '@sync/domain';
 import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
 import { canonicalClockJson, containsDot } from '@sync/vector-clock';
-import { conflictOf } from './conflict-of.ts';
+import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
 import type { EntityHead } from './entity-head.ts';
 import { inputOf } from './mutation-input.ts';
 import { type Postponed, postponed, type Settled, type Settlement, type Work } from './settlement.ts';
@@ -20,7 +20,9 @@ import {
   type Standing,
   standingAfter,
   standingOfHead,
+  standingAhead,
   standingOfOwner,
+  standingOfVisible,
 } from './standing.ts';
 
 /** A change to send, and where the entity stands before and, if the owner takes it, after. */
@@ -52,6 +54,9 @@ export interface AwaitedCurrent {
 
 const LANE_WAITS = postponed('lane_waits');
 const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
+
+/** Codes of owners on the SDK that say nothing about the mutation: any other would have been refused as well. */
+const REFUSED_BY_STATE: ReadonlySet<string> = new Set(['clock_limit_exceeded', 'entity_exists']);
 
 /** How often the owner may be ahead of what was decided on before the lane is left to the dispatcher. */
 const MAX_CONFLICTS = 3;
@@ -141,10 +146,8 @@ export class Lane {
     if (!first) return;
     if (head.deleted && alive) {
       // It lives on, but not in this scope any more: the device was told of its deletion here and has no say in it now.
-      this.settleFirst(
-        { code: 'forbidden', message: `/scope: ${first.mutation.scope} does not have the entity any more` },
-        head,
-      );
+      const message = `/scope: ${first.mutation.scope} does not have the entity any more`;
+      this.settleFirst({ code: 'forbidden', message }, head);
     }
     this.#standing = standingOfHead(head);
   }
@@ -153,8 +156,10 @@ export class Lane {
   settleFirst(refusal: { readonly code: string; readonly message: string }, head: EntityHead | null): void {
     const work = this.#waiting.shift();
     if (!work) return;
-    const current = this.#currentText(standingOfHead(head), work);
-    this.settlements.set(work, { kind: 'settled', status: 'rejected', ...refusal, current });
+    const standing = standingOfHead(head);
+    const current = this.#currentText(standing, work);
+    const lost = refusedConflict(work, this.#context.deviceId, standing.state() ?? null);
+    this.settlements.set(work, { kind: 'settled', status: 'rejected', ...refusal, current, ...lost });
   }
 
   /** Nothing more can be done for the lane now. */
@@ -259,13 +264,12 @@ export class Lane {
 
   #endOf(work: Work, decision: Exclude<Decision, SubmitDecision>, before: Standing): Settled {
     const current = this.#currentText(before, work);
-    const conflict = conflictOf(work, decision.record);
     return {
       kind: 'settled',
       status: STATUS_OF[decision.kind],
       current,
       ...(decision.kind === 'reject' ? { code: decision.code, message: OUTCOME_CODES[decision.code] } : {}),
-      ...(conflict ? { conflict } : {}),
+      ...conflictOf(work, decision.record),
     };
   }
 
@@ -281,6 +285,7 @@ export class Lane {
         code,
         ...(message ? { message } : {}),
         current,
+        ...this.#lostTo(submission, code),
       });
       return false;
     }
@@ -298,17 +303,11 @@ export class Lane {
         );
     const conflict = conflictOf(work, change.record);
     if (asSent) {
-      this.#settle(work, { kind: 'settled', status: 'applied', clock, ...(conflict ? { conflict } : {}) });
+      this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
       return ordinary;
     }
     const current = this.#currentText(after, work);
-    const settled: Settled = {
-      kind: 'settled',
-      status: 'merged',
-      clock,
-      current,
-      ...(conflict ? { conflict } : {}),
-    };
+    const settled: Settled = { kind: 'settled', status: 'merged', clock, current, ...conflict };
     this.#settle(work, settled);
     if (repeated || after.state() === undefined || !canProject(work.registration)) {
       this.awaitedCurrents.push({ work, settled, revision: result.revision });
@@ -328,7 +327,7 @@ export class Lane {
     }
     if (!explained) this.#conflicts += 1;
     if (this.#conflicts > MAX_CONFLICTS) this.postpone(postponed('contended'));
-    else this.#standing = standingOfOwner(result.current, before.seen);
+    else this.#standing = standingAhead(work, result.current, before.seen);
   }
 
   /** An append whose id is taken: the same record again has been applied, another one never can be. */
@@ -338,10 +337,21 @@ export class Lane {
     const data = owner.data as JsonObject | null;
     const current = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
     const decision = decide({ ...this.#inputOf(work), current });
-    // No record: it would hold the owner's data, which this user may never have been allowed to see.
-    if (decision.kind !== 'submit')
-      return this.#endOf(work, { kind: 'reject', code: 'append_only_violation', record: null }, before);
-    return { kind: 'settled', status: 'applied', clock };
+    if (decision.kind === 'submit') return { kind: 'settled', status: 'applied', clock };
+    // The decision's own record would hold the owner's data, which this user may never have been allowed to see.
+    const visible = standingOfVisible(owner, work.registration, work.mutation, before.seen) ?? before;
+    const end = this.#endOf(work, { kind: 'reject', code: 'append_only_violation', record: null }, visible);
+    return { ...end, ...refusedConflict(work, this.#context.deviceId, visible.state() ?? null) };
+  }
+
+  /**
+   * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged into a state that its device had
+   * not seen, or the entity takes nothing more.
+   */
+  #lostTo({ work, change, before }: Submission, code: string): WithConflict {
+    if (change.status === 'applied' && !REFUSED_BY_STATE.has(code)) return {};
+    const current = before.state() ?? standingOfHead(before.seen.head).state() ?? null;
+    return refusedConflict(work, this.#context.deviceId, current);
   }
 
   #settle(work: Work, settled: Settled): void {

@@ -11,7 +11,11 @@ export function outcomeText(mutationId: string, settled: Settled): string {
   return current === undefined ? text : `${text.slice(0, -1)},"current":${current}}`;
 }
 
-/** Durably held; its outcome follows in a pull. */
-export function acceptedText(mutationId: string): string {
-  return `{"mutationId":"${mutationId}","status":"accepted"}`;
+/**
+ * Durably held; its outcome follows in a pull.
+ * @param retryAfterMs until it is tried next, where that is known: asking for the outcome earlier is pointless
+ */
+export function acceptedText(mutationId: string, retryAfterMs?: number): string {
+  const known = retryAfterMs === undefined ? '' : `,"retryAfterMs":${retryAfterMs}`;
+  return `{"mutationId":"${mutationId}","status":"accepted"${known}}`;
 }

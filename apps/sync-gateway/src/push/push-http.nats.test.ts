@@ -83,7 +83,9 @@ describe('POST /sync/v1/push', () => {
     owner.mode = 'deaf';
     const mutation = mutationOf(device);
     const { body } = await push({ sentAt: sentAt(), mutations: [mutation] });
-    expect(body.outcomes).toEqual([{ mutationId: mutation.mutationId, status: 'accepted' }]);
+    expect(body.outcomes).toEqual([
+      { mutationId: mutation.mutationId, status: 'accepted', retryAfterMs: 500 },
+    ]);
     owner.mode = 'answers';
     const first = await rig.call<PullResponse>(device, 'pull', {});
     const scopes = first.body.scopes.map(({ scope, cursor }) => ({ scope, cursor }));

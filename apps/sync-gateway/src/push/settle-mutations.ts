@@ -1,5 +1,7 @@
 import { planLanes } from '@sync/domain';
 import type { AskResolver } from './ask-resolver.ts';
+import { refusedConflict } from './conflict-of.ts';
+import { stateOfHead } from './entity-head.ts';
 import { Lane, type LaneContext } from './lane.ts';
 import type { LiftMutations } from './lift-mutations.ts';
 import type { ReadHeads } from './read-heads.ts';
@@ -150,7 +152,9 @@ export class SettleMutations {
     );
     refusals.forEach(({ work, settlement }, place) => {
       const head = heads[place];
-      if (head) run.settlements.set(work, { ...settlement, current: head.wire });
+      if (!head) return;
+      const shown = settlement.conflict ? refusedConflict(work, author.deviceId, stateOfHead(head)) : {};
+      run.settlements.set(work, { ...settlement, current: head.wire, ...shown });
     });
   }
 }
@@ -249,6 +253,8 @@ class SettleRun {
       code === 'dependency_cycle'
         ? 'dependsOn forms a circle'
         : 'a mutation in dependsOn was rejected or is unknown';
-    return refused({ code, message }, current);
+    // Where the server has a value, that one stands now, and this one would be gone.
+    const lost = head ? refusedConflict(work, this.#context.deviceId, stateOfHead(head)) : {};
+    return { ...refused({ code, message }, current), ...lost };
   }
 }

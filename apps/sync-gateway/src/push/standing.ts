@@ -1,6 +1,8 @@
 import {
   recordFieldWrites,
   mutationWrite,
+  parseScopeTemplate,
+  renderScope,
   type EntityState,
   type JsonObject,
   type SubmitDecision,
@@ -10,6 +12,7 @@ import type { VectorClock } from '@sync/vector-clock';
 import { type EntityHead, stateOfHead } from './entity-head.ts';
 import { inputOf } from './mutation-input.ts';
 import type { PreparedMutation } from './prepare-mutation.ts';
+import type { Work } from './settlement.ts';
 
 /**
  * Where an entity stands while its lane is worked off: first as the read model shows it, then one own change after the other, or as the owner
@@ -59,6 +62,49 @@ export function standingOfOwner(owner: OwnerState, seen: Seen): Standing {
     state: () => undefined,
     seen,
   };
+}
+
+/**
+ * After the owner's `conflict`, where its answer may be shown: the entity as it projects into the mutation's own scope, which its user
+ * holds. Only for decisions that need no more than clock and data; who wrote which field, only the projection knows.
+ *
+ * @returns null where the gateway cannot tell: another scope, a projector that has to be asked, an owner without clocks
+ */
+export function standingOfVisible(
+  owner: OwnerState,
+  { projection }: RegisteredEntityType,
+  mutation: Pick<PreparedMutation, 'scope' | 'entityType' | 'entityId'>,
+  seen: Seen,
+): Standing | null {
+  const { revision, clock, deleted } = owner;
+  if (projection.kind !== 'declarative' || clock === undefined) return null;
+  const whole = owner.data as JsonObject | null;
+  const scopes = projection.scopes.map((source) => {
+    const parsed = parseScopeTemplate(source);
+    return parsed.ok && whole !== null ? renderScope(parsed.template, whole, mutation) : null;
+  });
+  // A deleted entity has no scope any more: whoever saw it there may know that it is gone.
+  const visible = deleted ? seen.head !== null : scopes.includes(mutation.scope);
+  if (!visible) return null;
+  const data = whole === null ? null : chooseFields(whole, projection.fields);
+  const state = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
+  return { revision, clock, deleted, state: () => state, seen: { head: seen.head, changed: true } };
+}
+
+/**
+ * Where the entity stands once the owner was ahead of the read model. What is decided by fields waits for the projection; where the server's
+ * value wins anyway, the owner's word is enough.
+ */
+export function standingAhead(
+  { registration, mutation }: Pick<Work, 'registration' | 'mutation'>,
+  owner: OwnerState,
+  seen: Seen,
+): Standing {
+  const visible =
+    registration.policy === 'server_authoritative'
+      ? standingOfVisible(owner, registration, mutation, seen)
+      : null;
+  return visible ?? standingOfOwner(owner, seen);
 }
 
 /** After an own change was (or, optimistically, will be) applied. */

@@ -141,6 +141,16 @@ describe('statement', () => {
     ['no verb', { object }, '/verb'],
     ['a verb without IRI', { verb: { id: 'experienced' }, object }, '/verb/id'],
     ['an object without IRI', { verb, object: { id: 'page 1' } }, '/object/id'],
+    [
+      'a voided activity',
+      { verb: { id: 'http://adlnet.gov/expapi/verbs/voided' }, object },
+      '/object/objectType',
+    ],
+    [
+      'a reference to no statement',
+      { verb, object: { objectType: 'StatementRef', id: 'page 1' } },
+      '/object/id',
+    ],
     ['an id of its own', { id: '6690e6c9-3ef0-4ed3-8b37-7f3964730bee', verb, object }, '/id'],
     ['a score out of range', { verb, object, result: { score: { scaled: 2 } } }, '/result/score/scaled'],
     ['a property that xAPI does not know', { verb, object, colour: 'red' }, ''],
@@ -149,6 +159,18 @@ describe('statement', () => {
       code: 'data_invalid',
       message: expect.stringContaining(path) as string,
     });
+  });
+
+  it('may void another one, which stays', async () => {
+    const voided = statement();
+    const voiding = statement({
+      data: {
+        verb: { id: 'http://adlnet.gov/expapi/verbs/voided' },
+        object: { objectType: 'StatementRef', id: voided.entityId },
+      },
+    });
+    expect((await rig.push([voided, voiding])).map(({ status }) => status)).toEqual(['applied', 'applied']);
+    expect(await rig.eventsOf(voided.entityId)).toHaveLength(1);
   });
 
   it('is rejected under an id that is no UUID, and in the name of another user', async () => {

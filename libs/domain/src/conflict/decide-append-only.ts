@@ -3,7 +3,8 @@ import { mutationWrite } from '../entity.ts';
 import type { EntityState, MutationInput } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { Decision, DecisionInput } from './decision.ts';
-import { draftRecord, fieldConflict, submitAsSent } from './submission.ts';
+import { recordRefused } from './record-refused.ts';
+import { submitAsSent } from './submission.ts';
 
 /**
  * Every append is its own entity, idempotent by its id, so appends never conflict. (Other ops do not get here: `decide`
@@ -19,14 +20,7 @@ export function decideAppendOnly(input: DecisionInput): Decision {
   if (current === null || isSameAppend(mutation, current)) {
     return { ...submitAsSent(input, 'applied'), expectedRevision: 0 };
   }
-  const present = current.data ?? {};
-  const conflicts = Object.entries(mutation.data ?? {})
-    .filter(([field, theirs]) => !deepEqualJson(readField(present, field), theirs))
-    .map(([field, theirs]) =>
-      fieldConflict(field, { ours: readField(present, field), theirs, winner: 'ours' }),
-    );
-  const record = draftRecord(input, current, 'auto', conflicts);
-  return { kind: 'reject', code: 'append_only_violation', record };
+  return { kind: 'reject', code: 'append_only_violation', record: recordRefused(input, current) };
 }
 
 function isSameAppend(mutation: MutationInput, current: EntityState): boolean {

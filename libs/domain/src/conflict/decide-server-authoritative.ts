@@ -1,7 +1,7 @@
-import { deepEqualJson, readField } from '../json.ts';
 import type { Decision, DecisionInput } from './decision.ts';
 import { detectConflict } from './detect-conflict.ts';
-import { draftRecord, fieldConflict, submitAsSent } from './submission.ts';
+import { recordRefused } from './record-refused.ts';
+import { submitAsSent } from './submission.ts';
 
 /**
  * The server's value always wins: a mutation made without having seen it is rejected (`server_changed`) and recorded.
@@ -12,15 +12,5 @@ export function decideServerAuthoritative(input: DecisionInput): Decision {
   if (current === null || detectConflict(current.clock, mutation.baseClock) === 'clean') {
     return submitAsSent(input, 'applied');
   }
-  const present = current.data ?? {};
-  const conflicts = Object.entries(mutation.data ?? {})
-    .filter(([field, theirs]) => !deepEqualJson(readField(present, field), theirs))
-    .map(([field, theirs]) =>
-      fieldConflict(field, { ours: readField(present, field), theirs, winner: 'ours' }),
-    );
-  return {
-    kind: 'reject',
-    code: 'server_changed',
-    record: draftRecord(input, current, 'auto', conflicts),
-  };
+  return { kind: 'reject', code: 'server_changed', record: recordRefused(input, current) };
 }

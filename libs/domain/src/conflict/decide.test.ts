@@ -77,7 +77,7 @@ describe('server_authoritative', () => {
     expect(decideBy('server_authoritative', remove, CURRENT)).toMatchObject({
       kind: 'reject',
       code: 'server_changed',
-      record: { fields: [], ours: CURRENT.data, theirs: null },
+      record: { fields: [{ field: '', winner: 'ours' }], ours: CURRENT.data, theirs: null },
     });
     const gone = { ...CURRENT, data: null, deleted: true, deletedData: CURRENT.data };
     expect(decideBy('server_authoritative', patch, gone)).toMatchObject({
@@ -132,13 +132,17 @@ describe('append_only', () => {
       record: {
         ours: null,
         fields: [
+          { field: '', winner: 'ours' },
           { field: 'verb', theirs: 'passed', winner: 'ours' },
           { field: 'score', theirs: 3, winner: 'ours' },
         ],
       },
     });
     const nothing = { ...append, data: null };
-    expect(decideBy('append_only', nothing, gone)).toMatchObject({ kind: 'reject', record: { fields: [] } });
+    expect(decideBy('append_only', nothing, gone)).toMatchObject({
+      kind: 'reject',
+      record: { fields: [{ field: '', winner: 'ours' }] },
+    });
   });
 
   it.each(['put', 'patch', 'delete', 'merge'] as const)('rejects %s, existing or not', (op) => {
@@ -231,7 +235,16 @@ describe('every policy', () => {
     expect(decideBy(policy, { ...mutation, baseClock: wide(255) }, null)).toMatchObject({ kind: 'submit' });
     const own = { ...mutation, deviceId: '0', baseClock: wide(256) };
     expect(decideBy(policy, own, null)).toMatchObject({ kind: 'submit' });
-    expect(decideBy(policy, mutation, { ...CURRENT, clock: wide(256) })).toEqual(refused);
+    const full = { ...CURRENT, clock: wide(256) };
+    const sent = { ...mutation, data: { status: 'mine' } };
+    const fields = [{ field: 'status', ours: 'active', theirs: 'mine', winner: 'ours' }];
+    const clockTheirs = { 'd:a': 1 };
+    const record = { theirs: sent.data, ours: CURRENT.data, fields, clockOurs: full.clock, clockTheirs };
+    expect(decideBy(policy, sent, full)).toMatchObject({ ...refused, record });
+    const used = decideBy(policy, { ...sent, baseClock: overflow.baseClock }, CURRENT);
+    expect(used).toMatchObject({ ...refused, record: { clockTheirs: overflow.baseClock } });
+    const wideBase = decideBy(policy, { ...sent, baseClock: wide(256) }, CURRENT);
+    expect(wideBase).toMatchObject({ ...refused, record: { clockTheirs: wide(256) } });
   });
 
   it('takes a current clock that the mutation just fits into', () => {

@@ -14,6 +14,7 @@ import { decideCrdtYjs } from './decide-crdt-yjs.ts';
 import { decideLww } from './decide-lww.ts';
 import { decideServerAuthoritative } from './decide-server-authoritative.ts';
 import type { Decision, DecisionInput } from './decision.ts';
+import { recordRefused } from './record-refused.ts';
 import { submitAsSent } from './submission.ts';
 
 // Total in its types: a new policy does not compile until somebody decides for it.
@@ -32,7 +33,11 @@ export function decide(input: DecisionInput): Decision {
   const { mutation, current, policy } = input;
   const refusal = checkOp(policy, mutation.op);
   if (refusal !== null) return { kind: 'reject', code: refusal, record: null };
-  if (exceedsClock(input)) return { kind: 'reject', code: 'clock_limit_exceeded', record: null };
+  if (exceedsClock(input)) {
+    // Nothing is wrong with the mutation itself: what it wrote is kept where it had something to lose to.
+    const record = current === null ? null : recordRefused(input, current);
+    return { kind: 'reject', code: 'clock_limit_exceeded', record };
+  }
   const { by, counter } = mutationWrite(mutation);
   if (input.mayBeApplied && current !== null && containsDot(current.clock, by, counter)) {
     return submitAsSent(input, 'applied');

@@ -53,6 +53,12 @@ const Context = Type.Object({
   extensions: Type.Optional(Extensions),
 });
 
+/** Another statement (section 2.4.4.3): the object of a voiding one. */
+const StatementRef = Type.Object({ id: Uuid, objectType: Type.Literal('StatementRef') });
+
+/** The verb of a statement that declares another one void (section 2.3.2). */
+export const VOIDED = 'http://adlnet.gov/expapi/verbs/voided';
+
 /**
  * An xAPI 1.0.3 statement (Part Two, section 2.4) as a learner's device makes it: the object is an activity. The actor is not asked for,
  * because the server stamps it. xAPI allows no property that it does not name.
@@ -71,6 +77,12 @@ export const Statement = Type.Object(
     version: Type.Optional(Type.String({ pattern: '^1\\.0(\\.\\d+)?$' })),
     attachments: Type.Optional(Type.Array(Type.Record(Type.String(), Type.Unknown()), { maxItems: 100 })),
   },
+  { additionalProperties: false },
+);
+
+/** A statement about another statement. A schema of its own, so that a fault of either is named by its path. */
+export const ReferringStatement = Type.Object(
+  { ...Statement.properties, object: StatementRef },
   { additionalProperties: false },
 );
 

@@ -1,14 +1,31 @@
 import { isDeepStrictEqual } from 'node:util';
 import { accept, defineEntity, type EntityData, jsonEntityStore, reject } from '@sync/owner-sdk';
-import { USER_ID_PATTERN } from '@sync/protocol';
+import { type SchemaFault, USER_ID_PATTERN } from '@sync/protocol';
 import { type OwnedEntity, type Prepared, faultsOf, invalid } from '../../owning-service/owned-entity.ts';
-import { STATEMENT_FIELDS, Statement } from './statement-schema.ts';
+import { ReferringStatement, STATEMENT_FIELDS, Statement, VOIDED } from './statement-schema.ts';
 
 /** The home page of this platform's accounts, which makes `name` a user of ours (xAPI, account object). */
 const HOME_PAGE = 'https://identity.sync.local';
 const USER_ID = new RegExp(USER_ID_PATTERN);
 
-const check = faultsOf(Statement);
+const checkPlain = faultsOf(Statement);
+const checkReferring = faultsOf(ReferringStatement);
+
+/**
+ * A voiding statement is one more append: it names the statement that it voids, and both stay. Reports are what leaves a voided one out;
+ * a record store that marked it would have to change what is append_only.
+ */
+function check(statement: EntityData): readonly SchemaFault[] {
+  const { object, verb } = statement;
+  const refers = isObject(object) && object['objectType'] === 'StatementRef';
+  if (refers) return checkReferring(statement);
+  const faults = checkPlain(statement);
+  if (!isObject(verb) || verb['id'] !== VOIDED) return faults;
+  return [
+    ...faults,
+    { path: '/object/objectType', message: 'must be StatementRef: what is voided is a statement' },
+  ];
+}
 
 /**
  * What a learner did, as an xAPI 1.0.3 statement. Stored and shown with the actor stamped from the token's user; `userId`
