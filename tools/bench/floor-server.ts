@@ -1,12 +1,14 @@
 /**
  * The floor: the least that a server on this machine can do for the same work, in a process of its own. Bare node:http and bare pg,
- * one connection pool, no framework, no signature, no validation; and, for the empty pull, a bare route of the framework that the gateway runs on.
+ * one connection pool, no framework, no signature, no validation; for the empty pull, a bare route of the framework that the gateway runs on; for
+ * decisions, a bare NATS reply of the same size.
  * Prints its port as one JSON line.
  */
 import 'reflect-metadata';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Body, Controller, HttpCode, Module, Post } from '@nestjs/common';
+import { connect } from '@nats-io/transport-node';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Pool } from 'pg';
@@ -115,7 +117,20 @@ async function startFramework(): Promise<number> {
   return Number(new URL(await app.getUrl()).port);
 }
 
+/** Answers `bench.floor.<bytes>` with that many bytes, whatever was asked. */
+async function startNatsFloor(): Promise<void> {
+  const nats = await connect({ servers: process.env['FLOOR_NATS_URL'] ?? '' });
+  const bytes = new Uint8Array(1_000_000).fill(0x20);
+  nats.subscribe('bench.floor.*', {
+    callback: (_error, message) => {
+      message.respond(bytes.subarray(0, Number(message.subject.split('.')[2])));
+    },
+  });
+  await nats.flush();
+}
+
 await pool.query(TABLES);
+await startNatsFloor();
 const server = createServer((request, response) => {
   answer(request, response).catch((error: unknown) => {
     response.writeHead(500);

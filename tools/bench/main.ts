@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
 import { measureDocuments } from './measure-documents.ts';
+import { measureDecisions } from './measure-decisions.ts';
 import { measureFirstSync, measureProjection, measureVisible } from './measure-flow.ts';
 import { measureAck, measureEmptyPull, measurePull, measurePush } from './measure-requests.ts';
 import { measureSockets } from './measure-sockets.ts';
@@ -31,6 +32,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
     ['ack', () => measureAck(world, 16)],
     ['pull-empty', () => measureEmptyPull(world, 1)],
     ['pull-empty', () => measureEmptyPull(world, 16)],
+    ['decide-1000', () => measureDecisions(world)],
     ['write-visible', () => measureVisible(world)],
     ['projection', () => measureProjection(world)],
     ['first-sync-50k', () => measureFirstSync(world)],

@@ -28,6 +28,7 @@ export interface Sizes {
   readonly pulls: number;
   readonly acks: number;
   readonly emptyPulls: number;
+  readonly decisions: number;
   readonly visibleWrites: number;
   readonly projectionEvents: number;
   readonly firstSyncEntities: number;
@@ -39,6 +40,7 @@ export const FULL_SIZES: Sizes = {
   pulls: 600,
   acks: 1_500,
   emptyPulls: 3_000,
+  decisions: 200,
   visibleWrites: 300,
   projectionEvents: 40_000,
   firstSyncEntities: 50_000,
@@ -51,6 +53,7 @@ export const QUICK_SIZES: Sizes = {
   pulls: 150,
   acks: 300,
   emptyPulls: 500,
+  decisions: 40,
   visibleWrites: 60,
   projectionEvents: 10_000,
   firstSyncEntities: 50_000,
@@ -64,7 +67,7 @@ export async function startWorld(
 ): Promise<World & { stop(): Promise<void> }> {
   const stack = await startStack({ logLevel: 'warn', progress: (message) => out(`  ${message}`) });
   try {
-    const floor = await startFloor(stack.urls['postgres'] ?? '');
+    const floor = await startFloor(stack.urls['postgres'] ?? '', natsUrl(stack));
     const urls = platformUrls(stack);
     return {
       stack,
@@ -85,6 +88,11 @@ export async function startWorld(
   }
 }
 
+/** Where the platform's NATS is. */
+export function natsUrl({ urls }: Stack): string {
+  return urls['nats'] ?? '';
+}
+
 function platformUrls({ urls }: Stack): PlatformUrls {
   const url = (name: string): string => {
     const found = urls[name];
@@ -101,6 +109,7 @@ function platformUrls({ urls }: Stack): PlatformUrls {
 
 async function startFloor(
   adminUrl: string,
+  natsServer: string,
 ): Promise<{ url: string; frameworkUrl: string; process: ChildProcess }> {
   const name = `floor_${randomUUID().slice(0, 8)}`;
   const admin = new Client({ connectionString: adminUrl });
@@ -110,7 +119,7 @@ async function startFloor(
   const databaseUrl = new URL(adminUrl);
   databaseUrl.pathname = `/${name}`;
   const child = spawn(process.execPath, [resolve(import.meta.dirname, 'floor-server.ts')], {
-    env: { ...process.env, FLOOR_DATABASE_URL: databaseUrl.href },
+    env: { ...process.env, FLOOR_DATABASE_URL: databaseUrl.href, FLOOR_NATS_URL: natsServer },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout });
