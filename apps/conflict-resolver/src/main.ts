@@ -6,7 +6,7 @@ import { STREAMS } from '@sync/protocol';
 import { Metrics, createLogger, runService } from '@sync/service-kit';
 import { startResponders } from './answering/responders.ts';
 import { readResolverConfig } from './config.ts';
-import { APP_RIGHTS, MIGRATIONS } from './database/schema.ts';
+import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from './database/schema.ts';
 import { announceConflicts } from './records/announce-conflicts.ts';
 import { conflictEntity } from './records/conflict-entity.ts';
 import { recordConflicts } from './records/record-conflicts.ts';
@@ -34,7 +34,12 @@ const decisions = metrics.counter('sync_decisions_total', 'Decisions on concurre
 ]);
 
 if (config.databaseOwnerUrl !== '') {
-  await migrate({ ownerUrl: config.databaseOwnerUrl, migrations: MIGRATIONS, appRights: APP_RIGHTS });
+  await migrate({
+    ownerUrl: config.databaseOwnerUrl,
+    migrations: MIGRATIONS,
+    repeatables: REPEATABLES,
+    appRights: APP_RIGHTS,
+  });
 }
 const database = await Database.connect({
   url: config.databaseUrl,

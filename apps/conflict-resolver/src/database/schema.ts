@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { ownerMigrations } from '@sync/owner-sdk';
-import type { MigrationClass, TableRights } from '@sync/postgres';
+import type { MigrationClass, RepeatableScript, TableRights } from '@sync/postgres';
 import { CreateConflictCustody1764050000000 } from './create-conflict-custody.ts';
 import { CreateConflictRecords1764000000000 } from './create-conflict-records.ts';
 import { CreateSuggestions1764100000000 } from './create-suggestions.ts';
@@ -11,6 +12,12 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   CreateConflictCustody1764050000000,
   CreateSuggestions1764100000000,
 ];
+
+/** SQL functions, installed again whenever their text changes; each lives beside the store that calls it. */
+export const REPEATABLES: readonly RepeatableScript[] = ['history/conflict-histories.sql'].map((name) => ({
+  name,
+  sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'),
+}));
 
 /**
  * Records and history are evidence. The triggers refuse what is wrong, these rights what is not needed: either alone would do, and a mistake in one

@@ -3,6 +3,7 @@ import type { Database } from '@sync/postgres';
 import { type ConflictHistoryReply, ConflictHistoryRequest } from '@sync/protocol';
 import { checked } from '../answering/checked.ts';
 import { encodeCursor, positionOf } from '../answering/page-cursor.ts';
+import { readInOrder } from '../answering/read-in-order.ts';
 import { loadRows } from '../records/conflict-store.ts';
 import { entryOf } from './history-entry.ts';
 import { readLinksOf } from './history-store.ts';
@@ -19,6 +20,7 @@ export async function answerHistory(database: Database, body: unknown): Promise<
   const links = await database.inTenant(tenantId, async (tx) => {
     const [row] = await loadRows(tx, tenantId, [conflictId]);
     if (!row) throw new RemoteError('not_found', 'No such conflict');
+    await readInOrder(tx);
     return readLinksOf(tx, tenantId, conflictId, after, limit + 1);
   });
   const page = links.slice(0, limit);

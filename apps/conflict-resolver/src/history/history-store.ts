@@ -53,36 +53,16 @@ export async function loadHistories(
   perRecord: number,
 ): Promise<Map<string, ConflictHistoryEntry[]>> {
   const rows = await tx.query<{ id: string; text: string; hash: string }>(
-    `SELECT wanted.id, h.entry AS text, h.hash
-     FROM unnest($2::uuid[]) AS wanted (id)
-     CROSS JOIN LATERAL (
-       SELECT position, entry, hash FROM conflict_history
-       WHERE tenant_id = $1 AND conflict_id = wanted.id ORDER BY position DESC LIMIT $3) h
-     ORDER BY h.position`,
+    `SELECT conflict_id AS id, entry AS text, hash FROM conflict_histories($1, $2, $3)`,
     [tenantId, conflictIds, perRecord],
   );
   const byRecord = new Map<string, ConflictHistoryEntry[]>();
-  for (const { id, text, hash } of rows) {
+  for (const { id, text, hash } of rows.reverse()) {
     const entries = byRecord.get(id) ?? [];
     entries.push(entryOf({ text, hash }));
     byRecord.set(id, entries);
   }
   return byRecord;
-}
-
-/** How many entries of one kind a record has. */
-export async function countEntries(
-  tx: Tx,
-  tenantId: string,
-  conflictId: string,
-  what: string,
-): Promise<number> {
-  const [row] = await tx.query<{ count: number }>(
-    `SELECT count(*)::int4 AS count FROM conflict_history
-     WHERE tenant_id = $1 AND conflict_id = $2 AND entry::json ->> 'what' = $3`,
-    [tenantId, conflictId, what],
-  );
-  return row?.count ?? 0;
 }
 
 /** The links after a position, in order. */
@@ -99,7 +79,7 @@ export async function readLinks(
   );
 }
 
-/** One record's links after a position, in order. */
+/** One record's links after a position, in order; in a transaction after `readInOrder`. */
 export async function readLinksOf(
   tx: Tx,
   tenantId: string,
@@ -109,7 +89,8 @@ export async function readLinksOf(
 ): Promise<StoredLink[]> {
   return tx.query<StoredLink>(
     `SELECT position, conflict_id AS "conflictId", entry AS text, hash FROM conflict_history
-     WHERE tenant_id = $1 AND conflict_id = $2 AND position > $3::bigint ORDER BY position LIMIT $4`,
+     WHERE tenant_id = $1 AND conflict_id >= $2 AND conflict_id <= $2 AND position > $3::bigint
+     ORDER BY conflict_id, position LIMIT $4`,
     [tenantId, conflictId, after, limit],
   );
 }

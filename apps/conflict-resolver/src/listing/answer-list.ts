@@ -2,6 +2,7 @@ import type { Database } from '@sync/postgres';
 import { type ConflictsReply, ConflictsRequest, type ConflictSummary } from '@sync/protocol';
 import { checked } from '../answering/checked.ts';
 import { decodeCursor, encodeCursor } from '../answering/page-cursor.ts';
+import { readInOrder } from '../answering/read-in-order.ts';
 import { type PagePosition, listConflicts } from './list-store.ts';
 
 const checkRequest = checked(ConflictsRequest);
@@ -17,7 +18,10 @@ export async function answerList(database: Database, body: unknown): Promise<Con
   const request = checkRequest(body);
   const { tenantId, cursor, limit } = request;
   const after = cursor === null ? null : readCursor(cursor);
-  const rows = await database.inTenant(tenantId, (tx) => listConflicts(tx, request, after, limit + 1));
+  const rows = await database.inTenant(tenantId, async (tx) => {
+    await readInOrder(tx);
+    return listConflicts(tx, request, after, limit + 1);
+  });
   const conflicts = cutToSize(rows.slice(0, limit));
   const last = conflicts.at(-1);
   const more = rows.length > conflicts.length && last !== undefined;

@@ -3,7 +3,7 @@ import type { Tx } from '@sync/postgres';
 import type { ConflictDecider, ConflictDecision, ConflictRecord, ResolutionKind } from '@sync/protocol';
 import type { JsonObject } from '@sync/domain';
 import { hashJson } from '../history/history-entry.ts';
-import { appendHistory, countEntries } from '../history/history-store.ts';
+import { appendHistory, loadHistories } from '../history/history-store.ts';
 import { announceConflicts } from '../records/announce-conflicts.ts';
 import { type ConflictRow, storeResolution } from '../records/conflict-store.ts';
 import type { VectorClock } from '@sync/vector-clock';
@@ -68,7 +68,7 @@ export async function settleResolution(
   return { conflict, openMs };
 }
 
-/** Refusals of one record that its history keeps; what comes after is counted by the metrics only. */
+/** With as many entries in its history, a record's further refusals are counted by the metrics only. */
 const MAX_NOTED_REFUSALS = 100;
 
 /** Notes that the owner did not accept a resolution; the record stays open. */
@@ -86,8 +86,8 @@ export async function noteRefusal(
 ): Promise<void> {
   const { conflictId } = row;
   const { kind, code, userId, deviceId } = refused;
-  const noted = await countEntries(tx, tenantId, conflictId, 'resolution_rejected');
-  if (noted >= MAX_NOTED_REFUSALS) return;
+  const entries = (await loadHistories(tx, tenantId, [conflictId], MAX_NOTED_REFUSALS)).get(conflictId) ?? [];
+  if (entries.length >= MAX_NOTED_REFUSALS) return;
   const who: ConflictDecider = { kind: 'person', userId, deviceId };
   await appendHistory(tx, tenantId, [
     { conflictId, at: now().toISOString(), what: 'resolution_rejected', who, facts: { kind, code } },

@@ -3,7 +3,7 @@ import type { ConflictDraft } from '@sync/domain';
 import type { Batch } from '@sync/messaging';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { ConflictRecord, SyncEvent } from '@sync/protocol';
-import { APP_RIGHTS, MIGRATIONS } from '../database/schema.ts';
+import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from '../database/schema.ts';
 import { type DetectedConflict } from '../records/conflict-record.ts';
 import { recordConflicts } from '../records/record-conflicts.ts';
 import { noSuggestions } from '../suggestions/suggestion-source.ts';
@@ -34,7 +34,13 @@ export class ConflictRig {
   static async start(): Promise<ConflictRig> {
     const postgres = await startPostgres();
     return new ConflictRig(
-      await createTestDatabase({ postgres, name: 'resolver', migrations: MIGRATIONS, appRights: APP_RIGHTS }),
+      await createTestDatabase({
+        postgres,
+        name: 'resolver',
+        migrations: MIGRATIONS,
+        repeatables: REPEATABLES,
+        appRights: APP_RIGHTS,
+      }),
     );
   }
 
