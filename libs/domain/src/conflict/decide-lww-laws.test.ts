@@ -1,11 +1,9 @@
 /** Last writer wins as laws: order-free, idempotent, nothing lost without a record. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ConflictDraft } from './decision.ts';
 import type { MutationInput } from '../entity.ts';
-import { deepEqualJson, readField } from '../json.ts';
-import type { JsonObject, JsonValue } from '../json.ts';
-import { INITIAL, expectedData, hadSeen, history, latestOf, linearExtensions } from '../testing/histories.ts';
+import { INITIAL, expectedData, history, latestOf, linearExtensions } from '../testing/histories.ts';
+import { lostValues } from '../testing/kept-values.ts';
 import { ServerModel } from '../testing/server-model.ts';
 
 function run(mutations: readonly MutationInput[], passesDecidedWrites = true): ServerModel {
@@ -92,15 +90,7 @@ describe('nothing is lost', () => {
     fc.assert(
       fc.property(fc.oneof(history(options), wild), fc.boolean(), (mutations, passesDecidedWrites) => {
         const { head, records } = run(mutations, passesDecidedWrites);
-        for (const mutation of mutations) {
-          for (const [field, value] of Object.entries(mutation.data ?? {})) {
-            const kept =
-              deepEqualJson(readField(head?.data ?? {}, field), value) ||
-              mutations.some((later) => hadSeen(later, mutation) && touches(later, field)) ||
-              records.some((record) => recordHolds(record, mutation, field, value));
-            expect({ field, value, kept }).toEqual({ field, value, kept: true });
-          }
-        }
+        expect(lostValues(mutations, { data: head?.data ?? null, records })).toEqual([]);
       }),
       { numRuns: 300 },
     );
@@ -134,21 +124,3 @@ describe('nothing is lost', () => {
     );
   });
 });
-
-/** A put or delete writes every field, by value or by omission. */
-function touches({ op, data }: MutationInput, field: string): boolean {
-  return op !== 'patch' || readField(data ?? {}, field) !== undefined;
-}
-
-function recordHolds(
-  record: ConflictDraft,
-  mutation: MutationInput,
-  field: string,
-  value: JsonValue,
-): boolean {
-  const conflict = record.fields.find((candidate) => candidate.field === field);
-  if (!conflict) return false;
-  const side = record.mutationId === mutation.mutationId ? conflict.theirs : conflict.ours;
-  const data: JsonObject | null = record.mutationId === mutation.mutationId ? record.theirs : record.ours;
-  return deepEqualJson(side, value) && deepEqualJson(readField(data ?? {}, field), value);
-}

@@ -54,6 +54,8 @@ export class ServerModel {
     const present = this.head?.data ?? null;
     if (decision.op === 'patch' && present === null) return;
     if (decision.op === 'delete' && this.head === null) return;
+    // An append under a taken id that was let through is the stored one: owners recognise it.
+    if (decision.op === 'append' && this.head !== null) return;
     const patched = { ...present, ...decision.data };
     const data = decision.op === 'delete' ? null : decision.op === 'patch' ? patched : decision.data;
     this.#project({
