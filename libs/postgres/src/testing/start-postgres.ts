@@ -205,6 +205,8 @@ function serverFlags(dataDir: string, port: number, durable: boolean): string[] 
     'max_connections=300',
     // The default writes back 16 GB worth of WAL before a checkpoint recycles it; a laptop's temporary folder is smaller.
     'max_wal_size=512MB',
+    // With the default of 128 MB eight databases push each other's pages out, and every write then writes somebody else's page first.
+    'shared_buffers=256MB',
     ...(durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
   ];
   return ['-D', dataDir, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
