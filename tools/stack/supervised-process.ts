@@ -31,6 +31,8 @@ const START_TIMEOUT_MS = 60_000;
 const DRAIN_TIMEOUT_MS = 12_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;
+/** Where tests kill processes on purpose, a growing pause would only make them longer. */
+const KILLED_BY_TESTS = process.env['FAULT_INJECTION'] === 'true';
 /** A process that lived this long did not fail because of its start: the back-off begins anew. */
 const STABLE_AFTER_MS = 30_000;
 const POLL_MS = 25;
@@ -155,7 +157,7 @@ export class SupervisedProcess {
     const { name, report } = this.#options;
     if (livedMs > STABLE_AFTER_MS) this.#backoffMs = FIRST_BACKOFF_MS;
     const pauseMs = this.#backoffMs;
-    this.#backoffMs = Math.min(pauseMs * 2, MAX_BACKOFF_MS);
+    if (!KILLED_BY_TESTS) this.#backoffMs = Math.min(pauseMs * 2, MAX_BACKOFF_MS);
     report(`${name} ended unexpectedly (${how}), starting it again in ${pauseMs} ms`);
     setTimeout(() => {
       if (!this.#wanted || this.#child !== undefined) return;

@@ -1,4 +1,4 @@
-import { type ConfigOf, readConfig } from '@sync/service-kit';
+import { type ConfigOf, FAULT_INJECTION_OPTION, readConfig } from '@sync/service-kit';
 
 /** Everything that can be set from outside. */
 const OPTIONS = {
@@ -68,6 +68,7 @@ const OPTIONS = {
     desc: 'questions that one replica asks at once',
   },
   logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
+  faultInjection: FAULT_INJECTION_OPTION,
 } as const;
 
 export type ResolverConfig = ConfigOf<typeof OPTIONS>;

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { PartitionedConsumer, connectNats, ensureStreams } from '@sync/messaging';
+import { PartitionedConsumer, connectNats, ensureStreams, startFaultInjection } from '@sync/messaging';
 import { startOwner } from '@sync/owner-sdk';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
@@ -49,6 +49,7 @@ const database = await Database.connect({
 });
 const nats = await connectNats({ url: config.natsUrl, name: NAME, logger });
 await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS, STREAMS.SYNC_EVENTS]);
+if (config.faultInjection) startFaultInjection(nats, NAME, logger);
 
 const suggestions = modelSuggestions;
 const owner = startOwner({

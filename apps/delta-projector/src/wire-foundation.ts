@@ -1,4 +1,10 @@
-import { connectNats, ensureStreams, OutboxRelay, type MessagingMetrics } from '@sync/messaging';
+import {
+  connectNats,
+  ensureStreams,
+  OutboxRelay,
+  startFaultInjection,
+  type MessagingMetrics,
+} from '@sync/messaging';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import { createLogger, Metrics, type Logger } from '@sync/service-kit';
@@ -37,6 +43,7 @@ export async function wireFoundation(config: ProjectorConfig): Promise<Foundatio
     connectNats({ url: config.natsUrl, name: NAME, logger }),
   ]);
   await ensureStreams(nats, Object.values(STREAMS));
+  if (config.faultInjection) startFaultInjection(nats, NAME, logger);
   const hopMetrics = messagingMetrics(metrics);
   const relay = new OutboxRelay({
     database,

@@ -1,4 +1,4 @@
-import { type ConfigOf, readConfig } from '@sync/service-kit';
+import { type ConfigOf, FAULT_INJECTION_OPTION, readConfig } from '@sync/service-kit';
 
 /** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
 const OPTIONS = {
@@ -34,6 +34,7 @@ const OPTIONS = {
     desc: 'pinned `aud` of access tokens',
   },
   logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
+  faultInjection: FAULT_INJECTION_OPTION,
   cursorSecret: {
     env: 'CURSOR_SECRET',
     type: 'string',

@@ -1,4 +1,4 @@
-import { connectNats, ensureStreams, OutboxRelay } from '@sync/messaging';
+import { connectNats, ensureStreams, OutboxRelay, startFaultInjection } from '@sync/messaging';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import { createLogger, type Logger, Metrics } from '@sync/service-kit';
@@ -57,6 +57,7 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     connectNats({ url: config.natsUrl, name: PRODUCER, logger }),
   ]);
   await ensureStreams(nats, Object.values(STREAMS));
+  if (config.faultInjection) startFaultInjection(nats, PRODUCER, logger);
   const relay = new OutboxRelay({
     database,
     nats,

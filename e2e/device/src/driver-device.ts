@@ -82,7 +82,7 @@ export class DriverDevice {
         backlog: { pending: this.outbox.length },
       });
       this.outbox.splice(0, mutations.length);
-      this.note(answer.outcomes);
+      this.noteOutcomes(answer.outcomes);
       all.push(...answer.outcomes);
     }
     return all;
@@ -101,7 +101,7 @@ export class DriverDevice {
       waitMs: options.waitMs ?? 0,
     });
     for (const page of answer.scopes) this.replica(page.scope).applyPage(page);
-    this.note(answer.outcomes);
+    this.noteOutcomes(answer.outcomes);
     return answer;
   }
 
@@ -166,7 +166,8 @@ export class DriverDevice {
     return fresh.length > 0;
   }
 
-  private note(outcomes: readonly Outcome[]): void {
+  /** Stores outcomes; those that are final are acked with the next ack. */
+  noteOutcomes(outcomes: readonly Outcome[]): void {
     for (const outcome of outcomes) {
       this.outcomes.set(outcome.mutationId, outcome);
       if (outcome.status !== 'accepted') this.outcomesToAck.add(outcome.mutationId);

@@ -13,6 +13,8 @@ export interface StackLine extends PlatformUrls {
   readonly resolver: string;
   readonly nats: string;
   readonly postgres: string;
+  /** By database name. */
+  readonly databases: Readonly<Record<string, { readonly ownerUrl: string; readonly appUrl: string }>>;
   readonly pids: Readonly<Record<string, number>>;
 }
 

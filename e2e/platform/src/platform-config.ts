@@ -1,4 +1,4 @@
-import type { ConfigOf } from '@sync/service-kit';
+import { type ConfigOf, FAULT_INJECTION_OPTION } from '@sync/service-kit';
 
 /** What every service of the platform can be told from outside. */
 export const PLATFORM_OPTIONS = {
@@ -21,6 +21,7 @@ export const PLATFORM_OPTIONS = {
     desc: 'connections',
   },
   logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
+  faultInjection: FAULT_INJECTION_OPTION,
 } as const;
 
 export type PlatformConfig = ConfigOf<typeof PLATFORM_OPTIONS>;

@@ -1,5 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { connectNats } from '@sync/messaging';
+import { connectNats, startFaultInjection } from '@sync/messaging';
 import { Database, type MigrationClass, migrate } from '@sync/postgres';
 import { type Logger, Metrics, type ReadinessCheck, createLogger } from '@sync/service-kit';
 import type { PlatformConfig } from './platform-config.ts';
@@ -33,6 +33,7 @@ export async function layFoundation(
     logger,
   });
   const nats = await connectNats({ url: config.natsUrl, name, logger });
+  if (config.faultInjection) startFaultInjection(nats, name, logger);
   return {
     logger,
     metrics: new Metrics(name),

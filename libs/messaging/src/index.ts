@@ -27,3 +27,10 @@ export {
 export type { RequestContext, RequestOptions, ResponderOptions } from './request-reply.ts';
 export { setTenants } from './set-tenants.ts';
 export { ensureStreams, StreamMismatchError } from './streams.ts';
+export {
+  FAULT_PLACES,
+  faultPoint,
+  startFaultInjection,
+  type FaultPlace,
+  type FaultState,
+} from './fault-injection.ts';

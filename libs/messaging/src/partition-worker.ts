@@ -3,6 +3,7 @@ import { BATCH, ConsumerLane, type Incoming } from './consumer-lane.ts';
 import type { BatchMessage, ConsumerContext } from './consumer-context.ts';
 import { beginBatch, readWatermarks, WatermarkMovedError, type InboxPlace } from './inbox-store.ts';
 import { LeaseLostError, type Lease } from './lease.ts';
+import { faultPoint } from './fault-injection.ts';
 import { backoffMs, Wakeup } from './pacing.ts';
 import { ACK_WAIT_MS, PartitionSession } from './partition-session.ts';
 import type { PartitionToken } from './ports.ts';
@@ -144,7 +145,9 @@ export class PartitionWorker {
     await database.transaction(async (tx) => {
       await beginBatch(tx, this.#lease, advance, tenants);
       await handle(tx, batch, this.#lease);
+      faultPoint('batch.handled');
     });
+    faultPoint('batch.committed');
     if (number !== null) lane.watermark = number;
     afterCommit?.(batch);
     metrics.consumed(consumer, stream.name, this.#partition, messages.length);

@@ -4,6 +4,7 @@ import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
 import { subjects, type StreamDeclaration } from '@sync/protocol';
 import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
+import { faultPoint } from './fault-injection.ts';
 import { LeaseKeeper, type Lease } from './lease.ts';
 import { backoffMs, Wakeup } from './pacing.ts';
 import { noMetrics, type MessagingLogger, type MessagingMetrics } from './ports.ts';
@@ -234,7 +235,10 @@ export class OutboxRelay {
     });
     this.#metrics.relayPublished(stream.name, partition.partition, partition.published - before);
     this.#metrics.relayPending(stream.name, partition.partition, partition.head - partition.published);
-    if (partition.published > before) this.#confirmSoon(partition);
+    if (partition.published > before) {
+      faultPoint('relay.published');
+      this.#confirmSoon(partition);
+    }
     if (failure !== undefined) return this.#recover(partition, failure);
     // Let the loop go on at once only if more is known to wait: an idle relay asks the database ten times a second.
     const more = rows.length === PAGE.rows || partition.head > partition.published;

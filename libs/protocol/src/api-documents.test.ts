@@ -168,6 +168,7 @@ describe('asyncapi.json', () => {
         relayHeads: subjects.relayHead('{stream}', '{partition}', '{producer}'),
         replay: subjects.replay('{producer}'),
         relayKick: subjects.relayKick('{producer}'),
+        faults: subjects.faults('{service}'),
       };
       return [name, pattern[name] ?? `${name}: no pattern`];
     });

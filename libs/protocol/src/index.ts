@@ -155,3 +155,5 @@ export {
   MissingPurge,
 } from './admin-operations.ts';
 export type { AdminOperation } from './admin-operations.ts';
+export { FaultRequest, FaultState } from './fault-api.ts';
+export type { FaultPlace } from './fault-api.ts';

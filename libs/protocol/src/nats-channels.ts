@@ -24,6 +24,7 @@ import {
 } from './conflict-api.ts';
 import { DeltaBatch } from './delta-batch.ts';
 import { DomainEvent } from './domain-event.ts';
+import { FaultRequest, FaultState } from './fault-api.ts';
 import { RelayHead, ReplayPageHead, ReplayRequest } from './hop-api.ts';
 import {
   DeviceBindingReply,
@@ -296,6 +297,10 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
     'Wakes a relay; the payload is empty.',
     Type.Object({}),
   ),
+  request('faults', subjects.faults('{service}'), 'internal', FaultRequest, FaultState, {
+    summary:
+      'For crash tests: ends the process at a named place. Only where FAULT_INJECTION is set, which production refuses.',
+  }),
 ];
 
 export const NATS_CHANNELS: readonly NatsChannel[] = [

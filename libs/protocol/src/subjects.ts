@@ -33,6 +33,8 @@ export const subjects = {
   projectorRebuild: 'sync.projector.v1.rebuild',
   deviceHealth: 'sync.health.v1.devices',
   conflicts: 'sync.conflicts.v1.list',
+  /** Kills a process at a named place; only where FAULT_INJECTION is set, which production refuses. */
+  faults: (service: string): string => `sync.fault.v1.${service}`,
   suggestionRequest: 'sync.suggestions.v1.request',
   suggestionSettings: 'sync.suggestions.v1.settings',
   conflictShow: 'sync.conflicts.v1.show',

@@ -1,5 +1,5 @@
 export { derivedUuid } from './derived-uuid.ts';
-export { ConfigError, readConfig } from './read-config.ts';
+export { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
 export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';
 export { createLogger, nestLogger } from './logger.ts';
 export type { Logger } from './logger.ts';

@@ -1,4 +1,4 @@
-import { ConfigError, readConfig } from './read-config.ts';
+import { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
 
 const OPTIONS = {
   port: { env: 'PORT', type: 'port', default: 0, desc: 'where to listen' },
@@ -17,6 +17,16 @@ describe('readConfig', () => {
       batch: 7,
       durable: false,
     });
+  });
+
+  it('refuses in production what only tests may switch on', () => {
+    const options = { faults: FAULT_INJECTION_OPTION };
+    const env = { FAULT_INJECTION: 'true' };
+    expect(readConfig(options, env).faults).toBe(true);
+    expect(() => readConfig(options, { ...env, NODE_ENV: 'production' })).toThrow(
+      /FAULT_INJECTION must not be set in production/,
+    );
+    expect(readConfig(options, { NODE_ENV: 'production' }).faults).toBe(false);
   });
 
   it('names every fault at once, with what the variable is for', () => {

@@ -24,7 +24,18 @@ export interface IntOption extends OptionBase {
 export interface BoolOption extends OptionBase {
   readonly type: 'bool';
   readonly default?: boolean;
+  /** A process with NODE_ENV=production refuses to start when it is true. */
+  readonly refusedInProduction?: true;
 }
+
+/** For the `config.ts` of every process: the switch of crash tests. */
+export const FAULT_INJECTION_OPTION = {
+  env: 'FAULT_INJECTION',
+  type: 'bool',
+  default: false,
+  refusedInProduction: true,
+  desc: 'lets tests kill the process at named places, over NATS',
+} as const satisfies BoolOption;
 
 export type ConfigOption = StringOption | IntOption | BoolOption;
 
@@ -64,10 +75,16 @@ export function readConfig<const S extends Readonly<Record<string, ConfigOption>
     const raw = env[option.env];
     const parsed = raw === undefined || raw === '' ? defaultOf(option) : parse(option, raw);
     if (parsed instanceof Error) faults.push(`${option.env} ${parsed.message} (${option.desc})`);
+    else if (parsed === true && isRefused(option, env))
+      faults.push(`${option.env} must not be set in production (${option.desc})`);
     else values[name] = parsed;
   }
   if (faults.length > 0) throw new ConfigError(faults);
   return values as ConfigOf<S>;
+}
+
+function isRefused(option: ConfigOption, env: Readonly<Record<string, string | undefined>>): boolean {
+  return option.type === 'bool' && option.refusedInProduction === true && env['NODE_ENV'] === 'production';
 }
 
 function defaultOf(option: ConfigOption): string | number | boolean | Error {

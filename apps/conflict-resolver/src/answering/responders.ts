@@ -1,5 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { Responder } from '@sync/messaging';
+import { faultPoint, Responder } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import { ConflictResolveRequest, type DecideRequest, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
@@ -33,10 +33,12 @@ export function startResponders(answering: Answering): Responder[] {
     [
       subjects.decide,
       (body) => {
+        faultPoint('decide.requested');
         const reply = answerDecide(body);
         // Answered, so the body is a DecideRequest: one decision per item.
         const { items } = body as DecideRequest;
         reply.decisions.forEach(({ kind }, place) => decided(kind, items[place]?.policy ?? 'unknown'));
+        faultPoint('decide.decided');
         return Promise.resolve(reply);
       },
     ],

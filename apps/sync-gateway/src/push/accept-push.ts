@@ -1,3 +1,4 @@
+import { faultPoint } from '@sync/messaging';
 import { isUnavailable, retryConflicts, sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
@@ -98,6 +99,7 @@ export class AcceptPush {
     await this.#knowTypes(distinct);
     const incoming = this.#incomingOf(distinct);
     const rows = await retryConflicts(() => this.#ledger.receive(author, incoming));
+    faultPoint('push.received');
     const nowIso = new Date(receivedAtMs).toISOString();
     const sorted = distinct.map((prepared, place) => {
       return sortReceived(prepared, rows[place] as Received, this.#typeOf(prepared), nowIso);
@@ -109,7 +111,9 @@ export class AcceptPush {
     const completed = distinct.flatMap((prepared, place) => {
       return completedOf(prepared, sorted[place] as Sorted, settlements);
     });
+    faultPoint('push.settled');
     const texts = await this.#complete(author, completed, nowIso);
+    faultPoint('push.completed');
     return distinct.map((prepared, place) => {
       const one = sorted[place];
       return one?.kind === 'answered'

@@ -48,6 +48,7 @@ export async function startServiceRig(
     databaseOwnerUrl: ownerUrl,
     databasePoolSize: 8,
     logLevel: 'silent',
+    faultInjection: false,
   };
   let running = await start(config);
   const nats = await connectNats({ url: server.url, name: 'platform-test' });

@@ -1,4 +1,4 @@
-import { appendToOutbox } from '@sync/messaging';
+import { appendToOutbox, faultPoint } from '@sync/messaging';
 import { isUnavailable, retryConflicts, type Database, type Tx } from '@sync/postgres';
 import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
@@ -113,6 +113,7 @@ async function transact(
   const state = { service: context.service, tenantId, nowIso, answered, entities };
   const decision = decidePush(definition, state, mutations);
   await write(tx, context, definition, tenantId, decision, nowIso);
+  faultPoint('push.written');
   return decision;
 }
 

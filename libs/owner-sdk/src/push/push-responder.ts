@@ -1,4 +1,4 @@
-import { RemoteError } from '@sync/messaging';
+import { faultPoint, RemoteError } from '@sync/messaging';
 import { OwnerPushRequest, validator, type OwnerPushReply, type OwnerPushResult } from '@sync/protocol';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { OwnerMetrics } from '../ports.ts';
@@ -30,7 +30,9 @@ export async function respondToPush(
     const path = `/mutations/${foreign}/entityType`;
     throw new RemoteError('schema_invalid', `${path} must be ${definition.entityType} on this subject`);
   }
+  faultPoint('push.requested');
   const results = await answerPush(context, definition, request.value).catch(unavailableOr);
+  faultPoint('push.committed');
   const counts = { applied: 0, rejected: 0, conflict: 0 };
   for (const { status } of results) counts[status] += 1;
   if (counts.applied > 0) context.kick();

@@ -1,0 +1,117 @@
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import type { Outcome } from '@sync/protocol';
+import pg from 'pg';
+import { type Offline, pushUntilAnswered, until } from './crash-session.ts';
+import type { Learner } from './learner.ts';
+
+/** Final statuses that a mutation of these runs may have; a rejection would be a lost write. */
+const STATUSES = new Set(['applied', 'merged', 'superseded']);
+
+/**
+ * Nothing acknowledged is lost and nothing is applied twice, whatever was killed.
+ *
+ * 1. Every mutation has one terminal outcome, and sending it again gives the same one.
+ * 2. Both devices hold what the server holds: equal digests, every append once and in the order of writing.
+ * 3. The owner applied each mutation exactly once: its revisions count them.
+ * 4. What lost to the server's change is in exactly one ConflictRecord, which the user has as data.
+ *
+ * @throws AssertionError
+ */
+export async function checkCustody(learner: Learner, offline: Offline): Promise<void> {
+  const { device, other, scope } = learner;
+  const mutations = [...offline.statements, ...offline.note, offline.progress];
+  const outcomes = mutations.map(({ mutationId }) => device.outcomes.get(mutationId));
+  for (const [at, outcome] of outcomes.entries()) {
+    ok(outcome && STATUSES.has(outcome.status), `mutation ${at} ended as ${JSON.stringify(outcome)}`);
+  }
+  const again = await pushUntilAnswered(device, mutations);
+  deepStrictEqual(again, outcomes, 'sending it again gave another answer');
+  await until('both devices hold what the server holds', async () => {
+    await device.sync();
+    await other.sync();
+    const [mine, others] = [device, other].map((one) => one.replica(scope));
+    const everything = mutations.every(({ entityType, entityId }) => {
+      return others?.entities.has(`${entityType}/${entityId}`);
+    });
+    const hashes = [
+      mine?.serverDigest?.hash,
+      mine?.digest.hash,
+      others?.serverDigest?.hash,
+      others?.digest.hash,
+    ];
+    return everything && hashes.every((hash) => hash !== undefined && hash === hashes[0]);
+  });
+  checkReplica(learner, offline);
+  await checkOwner(learner, offline, outcomes as readonly Outcome[]);
+  await checkRecord(learner, offline.progress.mutationId, outcomes.at(-1) as Outcome);
+}
+
+function checkReplica({ other, scope }: Learner, { statements, note, progress }: Offline): void {
+  const replica = other.replica(scope);
+  const arrived = replica.log.filter(({ entityType }) => entityType === 'statement');
+  deepStrictEqual(
+    arrived.map(({ entityId }) => entityId),
+    statements.map(({ entityId }) => entityId),
+    'appends arrived once each and in order',
+  );
+  deepStrictEqual(replica.digestFromScratch(), replica.digest, 'the digest is the digest by its definition');
+  const data = replica.entities.get(`note/${note[0]?.entityId ?? ''}`)?.data;
+  deepStrictEqual([data?.['text'], data?.['colour']], ['three', 'red']);
+  ok(replica.entities.has(`progress/${progress.entityId}`));
+}
+
+async function checkOwner(
+  { urls, tenantId }: Learner,
+  offline: Offline,
+  outcomes: readonly Outcome[],
+): Promise<void> {
+  const took = ['applied', 'merged'].includes(outcomes.at(-1)?.status ?? '') ? 1 : 0;
+  const expected = new Map<string, number>(offline.statements.map(({ entityId }) => [entityId, 1]));
+  expected.set(offline.note[0]?.entityId ?? '', offline.note.length);
+  // The first put, the server's change, and this one if it stood.
+  expected.set(offline.progress.entityId, 2 + took);
+  const rows = await queryAsOwner<{ entity_id: string; revision: string }>(
+    urls.databases['learning']?.ownerUrl,
+    tenantId,
+    'SELECT entity_id, revision FROM sync_entity WHERE tenant_id = $1 AND entity_id = ANY ($2)',
+    [tenantId, [...expected.keys()]],
+  );
+  deepStrictEqual(
+    Object.fromEntries(rows.map((row) => [row.entity_id, Number(row.revision)])),
+    Object.fromEntries(expected),
+    'the owner applied each mutation exactly once',
+  );
+}
+
+async function checkRecord(learner: Learner, mutationId: string, { conflictId }: Outcome): Promise<void> {
+  const { urls, tenantId, device, scope } = learner;
+  ok(conflictId, 'a value that competed with the server’s must be in a ConflictRecord');
+  await until('the user has the ConflictRecord as data', async () => {
+    await device.sync();
+    return device.replica(scope).entities.has(`conflict/${conflictId}`);
+  });
+  const rows = await queryAsOwner<{ conflict_id: string }>(
+    urls.databases['conflict_resolver']?.ownerUrl,
+    tenantId,
+    'SELECT conflict_id FROM conflict_record WHERE tenant_id = $1 AND mutation_id = $2',
+    [tenantId, mutationId],
+  );
+  strictEqual(rows.length, 1, 'there is one ConflictRecord');
+}
+
+/** Reads a service's database behind its back, inside the tenant: row level security holds for owners too. */
+async function queryAsOwner<Row extends pg.QueryResultRow>(
+  url: string | undefined,
+  tenantId: string,
+  text: string,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(`SELECT set_config('app.tenant', $1, false)`, [tenantId]);
+    return (await client.query<Row>(text, [...values])).rows;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,20 @@
+import { describe, expect, it } from '@jest/globals';
+import type { StackLine } from '@sync/e2e-device';
+import { runCrashes } from './run-crashes.ts';
+import { CRASH_TARGETS } from './targets.ts';
+
+const RUNS = 20;
+/** The long series is `npm run crash`. */
+const SEED = 18;
+
+describe('kill -9 at every named place between receive and answer', () => {
+  it('loses nothing that was acknowledged and applies nothing twice', async () => {
+    const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
+    const lines: string[] = [];
+    const runs = await runCrashes({ urls, runs: RUNS, seed: SEED, out: (line) => lines.push(line) });
+    const places = new Set(runs.map(({ target }) => `${target.service} ${target.place}`));
+    expect(places.size).toBe(CRASH_TARGETS.length);
+    // A series that kills nobody proves nothing; a place may lie just outside what one run does.
+    expect(lines.filter((line) => line.includes('killed')).length).toBeGreaterThan(RUNS * 0.7);
+  });
+});
