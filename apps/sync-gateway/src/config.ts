@@ -71,6 +71,15 @@ const OPTIONS = {
     max: 5_000,
     desc: 'how long a push waits for an owning service before its mutations are accepted and retried in the background',
   },
+  pushTakeoverMs: {
+    env: 'PUSH_TAKEOVER_MS',
+    type: 'int',
+    // A push's budget and one owner's longest time-out together; taking over sooner is safe, but asks owners twice.
+    default: 14_000,
+    min: 100,
+    max: 60_000,
+    desc: 'after this long the dispatcher takes over what a push has not finished: its replica has probably died',
+  },
   ledgerDays: {
     env: 'LEDGER_DAYS',
     type: 'int',

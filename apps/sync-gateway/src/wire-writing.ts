@@ -8,6 +8,7 @@ import { AcceptPush, type OutcomesStored } from './push/accept-push.ts';
 import { AskUpcaster } from './push/ask-upcaster.ts';
 import { LiftMutations } from './push/lift-mutations.ts';
 import { AskResolver } from './push/ask-resolver.ts';
+import { KeepDecisions } from './push/keep-decisions.ts';
 import { LedgerStore } from './push/ledger-store.ts';
 import { PUSH_LOGGER, PushController } from './push/push-controller.ts';
 import { PushGate } from './push/push-gate.ts';
@@ -27,8 +28,6 @@ export interface ReadingSide {
   readonly deviceSeen: RecordDeviceSeen;
 }
 
-/** How long a received push belongs to the replica that received it; longer than its budget and one owner's time-out together. */
-const VISIBLE_MS = 20_000;
 /** A device that works offline for months stays far below; it bounds what one device can make the dispatcher do. */
 const MAX_OPEN_PER_DEVICE = 10_000;
 /** A push that waits longer for the one before it is better answered with Retry-After. */
@@ -48,11 +47,17 @@ export function wireWriting(
   const answers = new AnswerRegistry(nats, registerService, registry, logger);
 
   const pushMetrics = new PushMetrics(metrics);
-  const ledger = new LedgerStore(database, { visibleMs: VISIBLE_MS, maxOpen: MAX_OPEN_PER_DEVICE });
+  const ledger = new LedgerStore(database, { visibleMs: config.pushTakeoverMs, maxOpen: MAX_OPEN_PER_DEVICE });
   const heads = new ReadHeads(database);
   const owners = new SendToOwner(nats, logger, pushMetrics, config.ownerTimeoutMs);
   const lifter = new LiftMutations(new AskUpcaster(nats, logger));
-  const settler = new SettleMutations(owners, new AskResolver(nats, logger), heads, lifter);
+  const settler = new SettleMutations(
+    owners,
+    new AskResolver(nats, logger),
+    heads,
+    lifter,
+    new KeepDecisions(database),
+  );
   const outcomesStored: OutcomesStored = (author) => {
     relay.kick();
     news.announce({ devices: [author] });

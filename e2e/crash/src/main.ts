@@ -17,6 +17,8 @@ if (runs === undefined || seed === undefined || ![runs, seed, only ?? 0].every(N
   throw new RangeError('--runs, --seed and --only are whole numbers');
 }
 process.env['FAULT_INJECTION'] = 'true';
+// What a killed gateway left behind is taken over sooner, so that a run takes five seconds and not thirteen.
+process.env['PUSH_TAKEOVER_MS'] = '2000';
 const stack = await startStackProcess();
 try {
   const done = await runCrashes({

@@ -5,6 +5,7 @@ import { CreateDeviceScopes1764000000100 } from './create-device-scopes.ts';
 import { CreateLedger1764000000200 } from './create-ledger.ts';
 import { CreateReadModel1764000000000 } from './create-read-model.ts';
 import { CreateRegistrations1764000000300 } from './create-registrations.ts';
+import { KeepDecision1764000000500 } from './keep-decision.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 
 /** In the order of their timestamps. */
@@ -15,6 +16,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   CreateLedger1764000000200,
   CreateRegistrations1764000000300,
   PayloadAsText1764000000400,
+  KeepDecision1764000000500,
 ];
 
 /**
@@ -32,6 +34,7 @@ const SCRIPTS = [
   'heads/sweep-changes.sql',
   'live/tickets.sql',
   'push/push-receive.sql',
+  'push/push-decided.sql',
   'push/push-complete.sql',
   'push/read-heads.sql',
   'push/prune-ledger.sql',

@@ -6,7 +6,14 @@ import { type Completed, completionOf } from '../push/completion.ts';
 import { headOf } from '../push/entity-head.ts';
 import type { LedgerStore } from '../push/ledger-store.ts';
 import { type PreparedMutation, restoreMutation } from '../push/prepare-mutation.ts';
-import { type Author, postponed, type Settled, type Settlement, type Work } from '../push/settlement.ts';
+import {
+  type Author,
+  type KeptDecision,
+  postponed,
+  type Settled,
+  type Settlement,
+  type Work,
+} from '../push/settlement.ts';
 import type { SettleMutations } from '../push/settle-mutations.ts';
 import { refusedHere } from '../push/sort-received.ts';
 import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
@@ -112,7 +119,9 @@ export class DispatchDevice {
       return { row, mutation, work: null, end: refusedHere(named, mutation, head, registration, nowIso) };
     }
     const payloadBytes = Buffer.byteLength(row.payload ?? '');
-    const work = { mutation, registration, payloadBytes, head, mayBeSent: row.may_be_sent, hold: null };
+    const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptDecision);
+    const mayBeSent = row.may_be_sent;
+    const work = { mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null };
     return { row, mutation, end: null, work };
   }
 

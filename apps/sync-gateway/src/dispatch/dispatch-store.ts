@@ -14,6 +14,8 @@ export interface OpenMutation extends HeadColumns {
   readonly status: 'pending' | 'accepted';
   readonly attempts: number;
   readonly may_be_sent: boolean;
+  /** `KeptDecision` as JSON text. */
+  readonly decision: string | null;
   readonly payload: string | null;
   readonly occurred_at_ms: number | null;
   readonly held: boolean;

@@ -14,9 +14,10 @@ $$;
 -- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first mutation is due. Each row's attempt is
 -- one higher afterwards: what an earlier attempt still does can no longer be stored.
 -- Look-ups are written so that only their own index can serve them: see push-receive.sql.
+DROP FUNCTION IF EXISTS dispatch_load(text, text, integer, integer);
 CREATE OR REPLACE FUNCTION dispatch_load(p_tenant text, p_device text, p_visible_ms integer, p_limit integer)
 RETURNS TABLE (
-  mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
+  mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean, decision text,
   payload text, occurred_at_ms double precision, held boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
@@ -43,7 +44,7 @@ BEGIN
     WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids)
     RETURNING m.*
   )
-  SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.payload::text,
+  SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.decision, t.payload,
     extract(epoch FROM t.occurred_at)::double precision * 1000,
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
     CASE WHEN t.depends_on IS NOT NULL THEN (

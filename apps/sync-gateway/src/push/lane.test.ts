@@ -51,6 +51,7 @@ function workOf(changes: Partial<PreparedMutation> = {}, more: Partial<Work> = {
     payloadBytes: 100,
     head: null,
     mayBeSent: false,
+    kept: null,
     hold: null,
     ...more,
   };

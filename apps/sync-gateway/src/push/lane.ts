@@ -291,9 +291,11 @@ export class Lane {
     }
     const clock = result.clock ?? change.clock;
     const repeated = work.mayBeSent && canonicalClockJson(clock) !== canonicalClockJson(change.clock);
+    // The owner has just given the answer of an earlier attempt, so what was decided then is what happened.
+    const kept = change.record === null && work.mayBeSent ? work.kept : null;
     const asSent = repeated
       ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
-      : change.status === 'applied';
+      : (kept ?? change).status === 'applied';
     const ordinary = !repeated && result.revision === after.revision;
     this.#standing = ordinary
       ? after
@@ -301,7 +303,7 @@ export class Lane {
           { revision: result.revision, clock, deleted: after.deleted, data: null },
           before.seen,
         );
-    const conflict = conflictOf(work, change.record);
+    const conflict = conflictOf(work, (kept ?? change).record);
     if (asSent) {
       this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
       return ordinary;
@@ -309,7 +311,7 @@ export class Lane {
     const current = this.#currentText(after, work);
     const settled: Settled = { kind: 'settled', status: 'merged', clock, current, ...conflict };
     this.#settle(work, settled);
-    if (repeated || after.state() === undefined || !canProject(work.registration)) {
+    if (repeated || kept || after.state() === undefined || !canProject(work.registration)) {
       this.awaitedCurrents.push({ work, settled, revision: result.revision });
     }
     return ordinary;

@@ -10,6 +10,7 @@ import { AcceptPush } from './accept-push.ts';
 import { AskResolver } from './ask-resolver.ts';
 import { AskUpcaster } from './ask-upcaster.ts';
 import { LiftMutations } from './lift-mutations.ts';
+import { KeepDecisions } from './keep-decisions.ts';
 import { LedgerStore } from './ledger-store.ts';
 import { PushMetrics } from './push-metrics.ts';
 import { ReadHeads } from './read-heads.ts';
@@ -39,6 +40,7 @@ beforeAll(async () => {
     new AskResolver(nats, silent),
     heads,
     new LiftMutations(new AskUpcaster(nats, silent)),
+    new KeepDecisions(test.database),
   );
   const types = {
     find: (name: string) => TYPES.find((type) => type.entityType === name) ?? null,

@@ -34,6 +34,7 @@ BEGIN
       outcome = nullif(i.outcome, ''),
       -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a tenth of the old one.
       payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
+      decision = CASE WHEN i.outcome <> '' THEN NULL ELSE m.decision END,
       terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
       next_attempt_at = coalesce(v_now + i."delayMs" * interval '1 millisecond', m.next_attempt_at),
       may_be_sent = coalesce(i."mayBeSent", m.may_be_sent),

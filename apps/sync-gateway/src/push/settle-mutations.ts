@@ -4,6 +4,7 @@ import { refusedConflict } from './conflict-of.ts';
 import { stateOfHead } from './entity-head.ts';
 import { Lane, type LaneContext } from './lane.ts';
 import type { LiftMutations } from './lift-mutations.ts';
+import type { KeepDecisions } from './keep-decisions.ts';
 import type { ReadHeads } from './read-heads.ts';
 import type { Sent, SendToOwner } from './send-to-owner.ts';
 import { type Author, postponed, refused, type Settled, type Settlement, type Work } from './settlement.ts';
@@ -34,12 +35,20 @@ export class SettleMutations {
   readonly #resolver: AskResolver;
   readonly #heads: ReadHeads;
   readonly #lifter: LiftMutations;
+  readonly #decisions: KeepDecisions;
 
-  constructor(owners: SendToOwner, resolver: AskResolver, heads: ReadHeads, lifter: LiftMutations) {
+  constructor(
+    owners: SendToOwner,
+    resolver: AskResolver,
+    heads: ReadHeads,
+    lifter: LiftMutations,
+    decisions: KeepDecisions,
+  ) {
     this.#owners = owners;
     this.#resolver = resolver;
     this.#heads = heads;
     this.#lifter = lifter;
+    this.#decisions = decisions;
   }
 
   /**
@@ -115,6 +124,10 @@ export class SettleMutations {
   }
 
   async #send(author: Author, lanes: readonly Lane[], apart: boolean): Promise<void> {
+    await this.#decisions.keep(
+      author,
+      lanes.flatMap((lane) => (lane.done ? [] : lane.submissions)),
+    );
     const groups = Map.groupBy(
       lanes.filter((lane) => !lane.done),
       (lane) => (apart ? lane : (lane.first?.registration.entityType ?? '')),

@@ -11,6 +11,12 @@ export interface Author {
   readonly deviceId: string;
 }
 
+/** What was decided about a mutation when it was sent to its owner; see push-decided.sql. */
+export interface KeptDecision {
+  readonly status: 'applied' | 'merged';
+  readonly record: ConflictDraft | null;
+}
+
 /** A mutation on its way to its owner. */
 export interface Work {
   readonly mutation: PreparedMutation;
@@ -21,6 +27,8 @@ export interface Work {
   readonly head: EntityHead | null;
   /** An earlier attempt may have reached the owner without our having its answer. */
   readonly mayBeSent: boolean;
+  /** What an earlier attempt decided before it sent it; null when it went as sent, or never. */
+  readonly kept: KeptDecision | null;
   /** Known before anything is decided: it has to wait, and with it what follows in its lane, or it has its end. */
   readonly hold: Settlement | null;
   /** The data as the device sent it, where `mutation` has been lifted to the registered schemaVersion since. */

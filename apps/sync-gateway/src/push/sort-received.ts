@@ -45,7 +45,8 @@ export function sortReceived(
   }
   const hold = holdOf(row);
   const payloadBytes = Buffer.byteLength(prepared.payload);
-  return { kind: 'work', work: { mutation, registration, payloadBytes, head, mayBeSent: false, hold } };
+  const fresh = { mayBeSent: false, kept: null };
+  return { kind: 'work', work: { mutation, registration, payloadBytes, head, ...fresh, hold } };
 }
 
 function holdOf(row: Received): Postponed | null {

@@ -22,6 +22,7 @@ import { RegistrationEntity } from '../../registration/registration-entity.ts';
 import { AcceptPush } from '../accept-push.ts';
 import { AskResolver } from '../ask-resolver.ts';
 import { AskUpcaster } from '../ask-upcaster.ts';
+import { KeepDecisions } from '../keep-decisions.ts';
 import { LedgerStore } from '../ledger-store.ts';
 import { LiftMutations } from '../lift-mutations.ts';
 import { PushMetrics } from '../push-metrics.ts';
@@ -145,7 +146,13 @@ function wire(
   const heads = new ReadHeads(database);
   const owners = new SendToOwner(nats, silent, metrics, ownerTimeoutMs);
   const lifter = new LiftMutations(new AskUpcaster(nats, silent));
-  const settler = new SettleMutations(owners, new AskResolver(nats, silent), heads, lifter);
+  const settler = new SettleMutations(
+    owners,
+    new AskResolver(nats, silent),
+    heads,
+    lifter,
+    new KeepDecisions(database),
+  );
   const acceptPush = new AcceptPush(ledger, settler, heads, registered, metrics, outcomesStored);
   const store = new DispatchStore(database);
   const hidden = new FindHidden(nats, silent);
