@@ -27,10 +27,4 @@ export {
 export type { RequestContext, RequestOptions, ResponderOptions } from './request-reply.ts';
 export { setTenants } from './set-tenants.ts';
 export { ensureStreams, StreamMismatchError } from './streams.ts';
-export {
-  FAULT_PLACES,
-  faultPoint,
-  startFaultInjection,
-  type FaultPlace,
-  type FaultState,
-} from './fault-injection.ts';
+export { faultPoint, startFaultInjection } from './fault-injection.ts';
