@@ -87,8 +87,11 @@ export class DispatchDevice {
     const nowIso = new Date(nowMs).toISOString();
     const opened = rows.map((row) => this.#open(author, row, nowIso));
     const works = opened.flatMap(({ work }) => work ?? []);
-    // What failed together a few times may be one mutation that breaks its owner: it must not take the others with it for ever.
-    const apart = rows.some(({ attempts }) => attempts >= APART_FROM_ATTEMPT);
+    // What was taken together a few times without an answer may be one mutation that breaks its owner: it must not take the others with it for
+    // ever. An owner that was merely away gets all of it at once, in the order in which the device wrote it.
+    const apart = rows.some(({ attempts, last_error: reason }) => {
+      return attempts >= APART_FROM_ATTEMPT && reason === 'owner_unanswered';
+    });
     const limits = { deadlineMs: nowMs + BUDGET_MS, apart };
     const settlements = await this.#settler.settle(author, works, statusesOf(opened), limits);
     const completed = await Promise.all(

@@ -16,6 +16,8 @@ export interface OpenMutation extends HeadColumns {
   readonly may_be_sent: boolean;
   /** `KeptDecision` as JSON text. */
   readonly decision: string | null;
+  /** Why the last attempt came to nothing, a `PostponeReason`; null before the first. */
+  readonly last_error: string | null;
   readonly payload: string | null;
   readonly occurred_at_ms: number | null;
   readonly held: boolean;
