@@ -1,0 +1,111 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { bindDevice, changeOnServer } from '@sync/e2e-device';
+import { connectNats } from '@sync/messaging';
+import { subjects } from '@sync/protocol';
+import { platform } from './kit/platform.ts';
+import { publishedBatch } from './kit/published-batch.ts';
+import { askOver, verifyProvider } from './kit/verify-provider.ts';
+
+const TENANT = 'pact';
+
+describe('keeps to the contracts of its consumers:', () => {
+  let nats: NatsConnection;
+
+  beforeAll(async () => {
+    nats = await connectNats({ url: platform().nats, name: 'contracts' });
+  });
+  afterAll(() => nats.close());
+
+  const publishChange = (service: string, url: string, entityType: string, data: Record<string, unknown>) => {
+    const entityId = `pact-projected-${entityType}`;
+    return publishedBatch(
+      nats,
+      subjects.streamMessage('DOMAIN_EVENTS', '*', service),
+      (event) => (event as { entityid?: unknown }).entityid === entityId,
+      () => changeOnServer(url, TENANT, entityType, entityId, data),
+    );
+  };
+  const NOTE = { userId: 'pact-user', text: 'on the server' };
+  const DOCUMENT = { courseId: 'c1', title: 'One' };
+
+  it('learning', async () => {
+    const { learning } = platform();
+    const verified = await verifyProvider({
+      provider: 'learning',
+      consumers: ['sync-gateway', 'delta-projector'],
+      ask: askOver(nats),
+      states: {
+        'the note pact-note-there exists': async () => {
+          await changeOnServer(learning, TENANT, 'note', 'pact-note-there', NOTE);
+          return undefined;
+        },
+        'note pact-projected-note exists': async () => {
+          await changeOnServer(learning, TENANT, 'note', 'pact-projected-note', NOTE);
+          return undefined;
+        },
+      },
+      publish: () => publishChange('learning', learning, 'note', NOTE),
+    });
+    expect(verified.broken).toEqual([]);
+    expect(verified.kept).toHaveLength(7);
+  });
+
+  it('authoring', async () => {
+    const { authoring } = platform();
+    const verified = await verifyProvider({
+      provider: 'authoring',
+      consumers: ['sync-gateway', 'delta-projector'],
+      ask: askOver(nats),
+      states: {
+        'document pact-projected-document exists': async () => {
+          await changeOnServer(authoring, TENANT, 'document', 'pact-projected-document', DOCUMENT);
+          return undefined;
+        },
+      },
+      publish: () => publishChange('authoring', authoring, 'document', DOCUMENT),
+    });
+    expect(verified.broken).toEqual([]);
+    expect(verified.kept).toHaveLength(4);
+  });
+
+  it('identity', async () => {
+    const standIns = new Map<string, string>();
+    const verified = await verifyProvider({
+      provider: 'identity',
+      consumers: ['sync-gateway'],
+      ask: askOver(nats),
+      standIns,
+      states: {
+        'the device pact-device is bound to pact-user': async () => {
+          standIns.set('pact-device', (await bindDevice(platform(), TENANT, 'pact-user')).deviceId);
+          return undefined;
+        },
+      },
+    });
+    expect(verified.broken).toEqual([]);
+    expect(verified.kept).toHaveLength(2);
+  });
+
+  it('conflict-resolver', async () => {
+    const verified = await verifyProvider({
+      provider: 'conflict-resolver',
+      consumers: ['sync-gateway'],
+      ask: askOver(nats),
+    });
+    expect(verified.broken).toEqual([]);
+    expect(verified.kept).toHaveLength(4);
+  });
+
+  it('and Pact notices a service that answers otherwise', async () => {
+    const ask = askOver(nats);
+    const { broken } = await verifyProvider({
+      provider: 'conflict-resolver',
+      consumers: ['sync-gateway'],
+      ask: async (subject, content) => {
+        const text = JSON.stringify(await ask(subject, content));
+        return JSON.parse(text.replaceAll('"expectedRevision":3', '"expectedRevision":"3"')) as unknown;
+      },
+    });
+    expect(broken).toEqual([expect.stringContaining('a later write is to be submitted')]);
+  });
+});
