@@ -2,9 +2,9 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { bindDevice, changeOnServer } from '@sync/e2e-device';
 import { connectNats } from '@sync/messaging';
 import { subjects } from '@sync/protocol';
-import { platform } from './kit/platform.ts';
-import { publishedBatch } from './kit/published-batch.ts';
-import { askOver, verifyProvider } from './kit/verify-provider.ts';
+import { platform } from './testing/platform.ts';
+import { publishedBatch } from './testing/published-batch.ts';
+import { askOver, verifyProvider } from './testing/verify-provider.ts';
 
 const TENANT = 'pact';
 

@@ -29,4 +29,5 @@ export const APP_RIGHTS: readonly TableRights[] = [
     rights: 'SELECT, INSERT, UPDATE (status, decision, decider, resolved_at, resolution)',
   },
   { table: 'conflict_history', rights: 'SELECT, INSERT' },
+  { table: 'conflict_suggestion', rights: 'SELECT, INSERT, UPDATE' },
 ];

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { connectNats, request } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
-import { ownerMigrations } from '@sync/owner-sdk';
 import { type TestDatabase, createTestDatabase, startPostgres } from '@sync/postgres/testing';
 import {
   type Suggestion,
@@ -12,8 +11,7 @@ import {
   subjects,
 } from '@sync/protocol';
 import { Metrics, createLogger } from '@sync/service-kit';
-import { CreateConflictRecords1764000000000 } from '../../database/create-conflict-records.ts';
-import { CreateSuggestions1764100000000 } from '../../database/create-suggestions.ts';
+import { APP_RIGHTS, MIGRATIONS } from '../../database/schema.ts';
 import type { AIConfig } from '../ai-config.ts';
 import { startSuggestions } from '../start-suggestions.ts';
 import { modelSuggestions } from '../take-suggestion.ts';
@@ -65,7 +63,8 @@ export class SuggestionRig {
     const test = await createTestDatabase({
       postgres: await startPostgres(),
       name: 'suggestions',
-      migrations: [...ownerMigrations, CreateConflictRecords1764000000000, CreateSuggestions1764100000000],
+      migrations: MIGRATIONS,
+      appRights: APP_RIGHTS,
     });
     return new SuggestionRig(test, await AIServer.start(), server, nats);
   }
