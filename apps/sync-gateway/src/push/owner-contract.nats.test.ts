@@ -49,7 +49,7 @@ function submission(
   };
   const before = standingOfHead(null);
   return {
-    work: { mutation, registration, payloadBytes: 100, head: null, mayBeSent: false, hold: null },
+    work: { mutation, registration, payloadBytes: 100, head: null, mayBeSent: false, kept: null, hold: null },
     change: {
       kind: 'submit',
       op: 'put',
