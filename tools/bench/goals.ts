@@ -25,6 +25,7 @@ export function checkGoals(operations: readonly OperationResult[]): Goal[] {
     2_000,
     ' ms',
   );
+  add('push with 10 % conflicts p50 ≤ 2 × the clean push', find('push-100-conflicts')?.ratioP50, 2, ' ×');
   add('pull p50 ≤ 1.5 × floor, 1 client', find('pull-500', 1)?.ratioP50, 1.5, ' ×');
   add('pull ≥ 250/s, 16 clients', find('pull-500', 16)?.perSecond, 250, '/s', true);
   add('ack p50 ≤ 3 × floor, 1 client', find('ack', 1)?.ratioP50, 3, ' ×');

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
+import { measureConflicts } from './measure-conflicts.ts';
 import { measureDocuments } from './measure-documents.ts';
 import { measureDecisions } from './measure-decisions.ts';
 import { measureFirstSync, measureProjection, measureVisible } from './measure-flow.ts';
@@ -26,6 +27,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
   return [
     ['push-100', () => measurePush(world, 1)],
     ['push-100', () => measurePush(world, 16)],
+    ['push-100-conflicts', () => measureConflicts(world)],
     ['pull-500', () => measurePull(world, 1)],
     ['pull-500', () => measurePull(world, 16)],
     ['ack', () => measureAck(world, 1)],

@@ -3,11 +3,14 @@ import type { PullResponse } from '@sync/protocol';
 import { KeepAliveClient } from './keep-alive-client.ts';
 import type { Samples } from './percentiles.ts';
 import { type OperationResult, result } from './result.ts';
-import { runLoad } from './run-load.ts';
+import { runLoad, warmUpRuns } from './run-load.ts';
 import { type BenchDevice, type World, bindBenchDevices, floorRequest } from './world.ts';
 import { assertApplied, pullPage, pullToHead, pushBody, waitForEntities } from './workload.ts';
 
-const WARM_UP = 1.1;
+/** Requests to prepare per lane. Lanes do not take turns exactly; a faster lane needs more than its share. */
+function perLaneOf(clients: number, total: number): number {
+  return Math.ceil(((total + warmUpRuns(clients, total)) * 1.5) / clients) + 20;
+}
 
 /** Runs the floor's part with the same number of connections. */
 async function runFloor(
@@ -34,16 +37,13 @@ export async function measurePush(world: World, clients: number): Promise<Operat
   const total = clients === 1 ? world.sizes.pushes : world.sizes.pushes * 2;
   const devices = await bindBenchDevices(world, clients);
   const floorBodies = devices.map((device) =>
-    Array.from({ length: Math.ceil((total * WARM_UP) / clients) + clients }, () =>
-      JSON.stringify(pushBody(device, 100)),
-    ),
+    Array.from({ length: perLaneOf(clients, total) }, () => JSON.stringify(pushBody(device, 100))),
   );
   const floor = await runFloor(clients, total, (http, lane) =>
     http.send(floorRequest(world, '/push', laneOf(floorBodies, lane).pop() ?? '{}')),
   );
   const prepared = devices.map((device) =>
-    // Lanes do not take turns exactly; a faster lane needs more than its share.
-    Array.from({ length: Math.ceil((total * WARM_UP * 1.5) / clients) + 20 }, () =>
+    Array.from({ length: perLaneOf(clients, total) }, () =>
       device.prepare('/sync/v1/push', pushBody(device, 100)),
     ),
   );
@@ -109,7 +109,7 @@ async function fillFloorPages(
 }
 
 export async function measureAck(world: World, clients: number): Promise<OperationResult> {
-  const perLane = Math.ceil((world.sizes.acks * WARM_UP * 1.5) / clients) + 10;
+  const perLane = perLaneOf(clients, world.sizes.acks);
   const devices = await filledDevices(world, clients);
   const requests = await Promise.all(devices.map((device) => ackRequests(device, Math.min(perLane, 1_000))));
   const samples = await runLoad(clients, world.sizes.acks, async (lane) => {

@@ -25,6 +25,7 @@ export interface World {
 /** How much is measured; `--quick` keeps the whole run under two minutes. */
 export interface Sizes {
   readonly pushes: number;
+  readonly conflictPushes: number;
   readonly pulls: number;
   readonly acks: number;
   readonly emptyPulls: number;
@@ -37,6 +38,7 @@ export interface Sizes {
 
 export const FULL_SIZES: Sizes = {
   pushes: 300,
+  conflictPushes: 100,
   pulls: 600,
   acks: 1_500,
   emptyPulls: 3_000,
@@ -50,6 +52,7 @@ export const FULL_SIZES: Sizes = {
 /** Same names, smaller samples: only the socket count and the amounts differ, the work per operation does not. */
 export const QUICK_SIZES: Sizes = {
   pushes: 60,
+  conflictPushes: 30,
   pulls: 150,
   acks: 300,
   emptyPulls: 500,
