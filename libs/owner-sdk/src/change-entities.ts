@@ -1,6 +1,6 @@
 import type { Tx } from '@sync/postgres';
 import { appendToOutbox } from '@sync/messaging';
-import { canonicalClockJson, serviceReplica } from '@sync/vector-clock';
+import { canonicalClockJson, counterOf, serviceReplica, type VectorClock } from '@sync/vector-clock';
 import { orderKeyOf, packEvents, type EventDraft } from './domain-event-outbox.ts';
 import type { EntityData, EntityDefinition, ServerChange, StoredRow } from './entity-definition.ts';
 import { lockVersions, versionOf, type VersionRow } from './entity-version.ts';
@@ -29,6 +29,8 @@ interface PreparedChange {
   readonly definition: EntityDefinition;
   readonly json: string | null;
 }
+
+type MadeChange = PreparedChange & { readonly row: RaisedRow };
 
 const ENTITY_ID = /^[A-Za-z0-9._~:-]{1,128}$/;
 
@@ -89,12 +91,13 @@ export async function changeEntities(
       true,
     )),
   ];
-  const made = versions.map((row) => {
+  const raised = versions.map((row): MadeChange => {
     const found = prepared.get(keyOf(row.entity_type, row.entity_id));
     if (!found) throw new Error(`sync_entity answered ${row.entity_id}, which was not asked for`);
     return { ...found, row };
   });
-  if (made.length === 0) return [];
+  if (raised.length === 0) return [];
+  const made = await mergeDocuments(tx, owner, tenantId, raised);
   if (!options.stored) await storeAll(tx, tenantId, made);
   await appendToOutbox(
     tx,
@@ -204,6 +207,38 @@ function draftOf(
     entityClock: canonicalClockJson(clock),
     json: made.json,
   };
+}
+
+/** Changes of entities with documents: what the service gave is merged, and the whole document is what is stored and shown. */
+async function mergeDocuments(
+  tx: Tx,
+  owner: OwnerContext,
+  tenantId: string,
+  changes: readonly MadeChange[],
+): Promise<MadeChange[]> {
+  const merged: MadeChange[] = [];
+  const replica = serviceReplica(owner.service);
+  for (const [definition, ofType] of Map.groupBy(changes, (change) => change.definition)) {
+    const entityIds = ofType.map(({ change }) => change.entityId);
+    const session = await definition.documents?.open(tx, tenantId, definition.entityType, entityIds);
+    if (!session) {
+      merged.push(...ofType);
+      continue;
+    }
+    const changed = new Map<string, { readonly data: EntityData | null; readonly clock: VectorClock }>();
+    for (const { change, row } of ofType) {
+      const { entityId, data } = change;
+      changed.set(entityId, { data, clock: row.clock });
+      if (data) session.takeOwn({ entityId, data, replica, counter: counterOf(row.clock, replica) });
+    }
+    const { data } = await session.complete(tx, changed);
+    for (const made of ofType) {
+      const whole = data.get(made.change.entityId);
+      const change = whole ? { ...made.change, data: whole } : made.change;
+      merged.push(whole ? { ...made, change, json: JSON.stringify(whole) } : made);
+    }
+  }
+  return merged;
 }
 
 function keyOf(entityType: string, entityId: string): string {

@@ -1,6 +1,7 @@
 import type { MutationOp, UpcastStep } from '@sync/domain';
 import type { Tx } from '@sync/postgres';
 import type { EntityTypeRegistration, PushedMutation } from '@sync/protocol';
+import type { DocumentKeeper } from './document-port.ts';
 
 /** The data of an entity: a JSON object of the service's own making. */
 export type EntityData = Readonly<Record<string, unknown>>;
@@ -93,6 +94,8 @@ export interface EntityDefinition
     Omit<EntityTypeRegistration, 'eventSubjects' | 'pushSubject' | 'snapshotSubject' | 'upcasters'>,
     EntityStore {
   readonly handle: PushHandlerFunction;
+  /** crdt_yjs: keeps the documents; set by `KeptDocuments.define` of `@sync/owner-sdk/documents`. */
+  readonly documents?: DocumentKeeper;
   /** How mutations that wait in the outboxes of older apps become mutations of `schemaVersion`: one per version, without a gap. */
   readonly upcasters?: readonly EntityUpcaster[];
   /**

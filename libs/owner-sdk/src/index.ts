@@ -22,4 +22,11 @@ export { InvalidChangeError } from './change-entities.ts';
 export type { ChangeResult } from './change-entities.ts';
 export { MAX_ENTITY_BYTES } from './domain-event-outbox.ts';
 export { RegistrationFaultError } from './service-registration.ts';
+export type {
+  CompletedDocuments,
+  DocumentKeeper,
+  DocumentSession,
+  OwnDocumentChange,
+  TakenUpdate,
+} from './document-port.ts';
 export type { OwnerLogger, OwnerMetrics, PushReport } from './ports.ts';

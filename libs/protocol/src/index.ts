@@ -44,6 +44,7 @@ export {
   DeviceRevokedNotice,
   OwnerPushReply,
   OwnerPushRequest,
+  DocumentOverlaps,
   OwnerPushResult,
   OwnerState,
   PushedMutation,

@@ -35,6 +35,8 @@ export const PushedMutation = Type.Object(
     data: Type.Union([EntityData, Type.Null()]),
     update: Type.Optional(Base64),
     clock: VectorClock,
+    /** Of a `merge`: what its device had seen. An owner that keeps documents compares it with what was written since. */
+    baseClock: Type.Optional(VectorClock),
     expectedRevision: Revision,
     occurredAt: Timestamp,
     schemaVersion: SchemaVersion,
@@ -73,6 +75,35 @@ export const OwnerState = Type.Object(
 );
 export type OwnerState = Static<typeof OwnerState>;
 
+const Excerpt = Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]);
+
+/** What a merge of concurrent edits of a document came to, as its owner sees it. */
+export const DocumentOverlaps = Type.Object(
+  {
+    grade: Type.Enum(['none', 'minor', 'severe']),
+    compared: Type.Boolean({ description: 'False: what was merged could not be compared; then `severe`.' }),
+    overlaps: Type.Array(
+      Type.Object({
+        block: Type.Object({
+          path: Type.String({ maxLength: 1000 }),
+          line: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
+          key: Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]),
+        }),
+        kind: Type.Enum(['same_number', 'edit_deleted', 'same_key', 'same_token', 'same_block']),
+        grade: Type.Enum(['minor', 'severe']),
+        base: Excerpt,
+        ours: Excerpt,
+        theirs: Excerpt,
+        merged: Excerpt,
+      }),
+      { maxItems: 100 },
+    ),
+    omitted: Type.Integer({ minimum: 0 }),
+  },
+  { $id: 'DocumentOverlaps' },
+);
+export type DocumentOverlaps = Static<typeof DocumentOverlaps>;
+
 export const OwnerPushResult = Type.Union(
   [
     Type.Object({
@@ -80,6 +111,8 @@ export const OwnerPushResult = Type.Union(
       status: Type.Literal('applied'),
       revision: Revision,
       clock: Type.Optional(VectorClock),
+      /** Of a `merge` that met edits which its device had not seen. */
+      overlaps: Type.Optional(DocumentOverlaps),
     }),
     Type.Object({
       mutationId: MutationId,

@@ -21,7 +21,12 @@ const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 export async function startOwningService(
   name: string,
   config: PlatformConfig,
-  options: { readonly migrations: readonly MigrationClass[]; readonly entities: readonly OwnedEntity[] },
+  options: {
+    readonly migrations: readonly MigrationClass[];
+    readonly entities: readonly OwnedEntity[];
+    /** Ends what the entities keep running. */
+    readonly close?: () => Promise<void>;
+  },
 ): Promise<RunningService> {
   const foundation = await layFoundation(name, config, [...ownerMigrations, ...options.migrations]);
   const { logger, metrics, database, nats, readiness } = foundation;
@@ -48,6 +53,6 @@ export async function startOwningService(
     metrics,
     readiness,
     bodyLimitBytes: BODY_LIMIT_BYTES,
-    onDrain: [() => owner.stop(), () => foundation.close()],
+    onDrain: [() => owner.stop(), async () => options.close?.(), () => foundation.close()],
   });
 }

@@ -6,6 +6,7 @@ import { packEvents } from '../domain-event-outbox.ts';
 import type { EntityData, EntityDefinition } from '../entity-definition.ts';
 import { lockVersions } from '../entity-version.ts';
 import type { OwnerLogger } from '../ports.ts';
+import { completeDocuments } from './complete-documents.ts';
 import { decidePush, type EntityNow, type PushDecision } from './decide-push.ts';
 import { PushRaceError, findAnswers, writeVersionsAndAnswers } from './push-store.ts';
 
@@ -104,14 +105,16 @@ async function transact(
   const mutationIds = mutations.map((mutation) => mutation.mutationId);
   const answered = await findAnswers(tx, tenantId, mutationIds);
   const alive = [...versions].filter(([, version]) => !version.deleted).map(([entityId]) => entityId);
-  const loaded =
-    alive.length === 0 ? new Map<string, EntityData>() : await definition.load(tx, tenantId, alive);
+  const load = definition.documents?.loadPlain ?? definition.load;
+  const loaded = alive.length === 0 ? new Map<string, EntityData>() : await load(tx, tenantId, alive);
   const entities = new Map<string, EntityNow>();
   for (const [entityId, version] of versions) {
     entities.set(entityId, { ...version, data: loaded.get(entityId) ?? null });
   }
-  const state = { service: context.service, tenantId, nowIso, answered, entities };
-  const decision = decidePush(definition, state, mutations);
+  const documents = (await definition.documents?.open(tx, tenantId, entityType, entityIds)) ?? null;
+  const state = { service: context.service, tenantId, nowIso, answered, entities, documents };
+  const decided = decidePush(definition, state, mutations);
+  const decision = documents ? await completeDocuments(tx, documents, decided) : decided;
   await write(tx, context, definition, tenantId, decision, nowIso);
   faultPoint('push.written');
   return decision;

@@ -10,6 +10,7 @@ import {
   serviceReplica,
   type VectorClock,
 } from '@sync/vector-clock';
+import type { DocumentSession } from '../document-port.ts';
 import { MAX_ENTITY_BYTES, type EventDraft } from '../domain-event-outbox.ts';
 import {
   reject,
@@ -45,6 +46,8 @@ export interface PushState {
   readonly answered: ReadonlyMap<string, OwnerPushResult>;
   /** Entities that exist, or did and were deleted. */
   readonly entities: ReadonlyMap<string, EntityNow>;
+  /** The documents of a crdt_yjs type; null for types without. */
+  readonly documents?: DocumentSession | null;
 }
 
 /** What a batch comes to. Nothing of it has happened yet. */
@@ -61,6 +64,8 @@ export interface PushDecision {
 }
 
 const MAX_MESSAGE_LENGTH = 1000;
+/** Of the fields beside a document, which takes nearly all of an event. */
+const MAX_PLAIN_BYTES = 32 * 1024;
 const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: null };
 
 /**
@@ -150,7 +155,7 @@ class PushDecider {
       const { revision, clock, data, deleted } = now;
       return { mutationId, status: 'conflict', current: { revision, clock, data, deleted } };
     }
-    return this.#settle(mutation, now, this.#ask(mutation, now.data));
+    return this.#settle(mutation, now, this.#takeDocument(mutation, now, this.#ask(mutation, now.data)));
   }
 
   /** An append never conflicts: the id is new, or this is the stored entity again, or it is another under a used id. */
@@ -172,6 +177,19 @@ class PushDecider {
     const { tenantId, nowIso } = this.#state;
     const { userId, deviceId } = mutation;
     return this.#definition.handle(mutation, current, { tenantId, userId, deviceId, nowIso });
+  }
+
+  /** The document's part comes last: what the handler refuses must not reach the document. */
+  #takeDocument(mutation: PushedMutation, now: EntityNow, answer: HandlerAnswer): HandlerAnswer {
+    const { documents } = this.#state;
+    if (!documents || answer.kind === 'rejected' || answer.data === null) return answer;
+    const json = JSON.stringify(answer.data);
+    const clock = mergeClocks(now.clock, knownPart(mutation, now.clock));
+    // Whatever would refuse the mutation later has to do so now.
+    const refusal = refuseData(answer.data, json, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
+    if (refusal) return refusal;
+    const taken = documents.take(mutation, answer.data, now.data === null);
+    return taken.ok ? { ...answer, data: taken.data } : taken.refusal;
   }
 
   #settle(mutation: PushedMutation, now: EntityNow, answer: HandlerAnswer): OwnerPushResult {
@@ -289,11 +307,15 @@ const UNSTORABLE_ESCAPE = /\\u(?:0000|d[89a-f])/i;
  * Data that the database would refuse is answered here: thrown at the insert, it would take the whole batch with it.
  * @param json `data` as text
  */
-export function refuseData(data: EntityData | null, json: string | null): Rejected | null {
+export function refuseData(
+  data: EntityData | null,
+  json: string | null,
+  maxBytes = MAX_ENTITY_BYTES,
+): Rejected | null {
   if (data === null || json === null) return null;
   // UTF-16 units first: counting bytes of every small entity costs more than it finds.
-  if (json.length * 3 > MAX_ENTITY_BYTES && Buffer.byteLength(json) > MAX_ENTITY_BYTES) {
-    return reject('data_too_large', `An entity has at most ${MAX_ENTITY_BYTES} bytes as JSON`);
+  if (json.length * 3 > maxBytes && Buffer.byteLength(json) > maxBytes) {
+    return reject('data_too_large', `An entity has at most ${maxBytes} bytes as JSON`);
   }
   if (!UNSTORABLE_ESCAPE.test(json)) return null;
   const fault = findUnstorable(data);

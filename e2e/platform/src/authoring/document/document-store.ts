@@ -1,26 +1,22 @@
 import type { EntityData, EntityStore } from '@sync/owner-sdk';
 
-/** A document as its handlers see it; `body` is the whole Yjs document as base64 of an update (v1). */
+/** The plain fields of a document; the SDK keeps the text. */
 export interface DocumentData {
   readonly courseId: string;
   readonly title: string;
-  readonly body: string;
 }
 
 /** The store of a service with columns of its own, instead of the SDK's ready-made one. */
 export const documentStore: EntityStore = {
   async load(tx, tenantId, entityIds) {
-    const rows = await tx.call<{ entity_id: string; course_id: string; title: string; doc_snapshot: Buffer }>(
+    const rows = await tx.call<{ entity_id: string; course_id: string; title: string }>(
       'load_documents',
-      `SELECT entity_id, course_id, title, doc_snapshot FROM document
+      `SELECT entity_id, course_id, title FROM document
        WHERE tenant_id = $1 AND entity_id = ANY ($2::text[])`,
       [tenantId, entityIds],
     );
     return new Map(
-      rows.map((row): [string, EntityData] => [
-        row.entity_id,
-        { courseId: row.course_id, title: row.title, body: row.doc_snapshot.toString('base64') },
-      ]),
+      rows.map((row): [string, EntityData] => [row.entity_id, { courseId: row.course_id, title: row.title }]),
     );
   },
 
@@ -31,11 +27,10 @@ export const documentStore: EntityStore = {
     await tx.call(
       'store_documents',
       `WITH gone AS (DELETE FROM document WHERE tenant_id = $1 AND entity_id = ANY ($3::text[]))
-       INSERT INTO document (tenant_id, entity_id, course_id, title, doc_snapshot)
-       SELECT $1, id, data ->> 'courseId', data ->> 'title', decode(data ->> 'body', 'base64')
+       INSERT INTO document (tenant_id, entity_id, course_id, title)
+       SELECT $1, id, data ->> 'courseId', data ->> 'title'
        FROM json_to_recordset($2::json) AS r (id text, data json) ORDER BY id
-       ON CONFLICT (tenant_id, entity_id) DO UPDATE SET
-         course_id = excluded.course_id, title = excluded.title, doc_snapshot = excluded.doc_snapshot`,
+       ON CONFLICT (tenant_id, entity_id) DO UPDATE SET course_id = excluded.course_id, title = excluded.title`,
       [tenantId, `[${documents.join(',')}]`, gone],
     );
   },

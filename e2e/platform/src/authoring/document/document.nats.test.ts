@@ -4,7 +4,7 @@ import * as Y from 'yjs';
 import { COURSES, courseText } from '../../data/course-texts.ts';
 import { type ServiceRig, mutationOf, startServiceRig } from '../../testing/platform-rig.ts';
 import { startAuthoring } from '../start-authoring.ts';
-import { textOf } from './doc-snapshot.ts';
+import { textOf } from './document-text.ts';
 
 let rig: ServiceRig;
 beforeAll(async () => {
@@ -47,7 +47,8 @@ describe('a document', () => {
     const text = courseText(COURSES[0] ?? { courseId: 'c1', title: '', topics: ['x'], pages: 1 }, 1, 5_000);
     const entityId = await seed(text);
     const [event] = await rig.eventsOf(entityId);
-    expect(event?.data).toEqual({ courseId: 'c1', title: 'Course', body: expect.any(String) as string });
+    const body = expect.any(String) as string;
+    expect(event?.data).toEqual({ courseId: 'c1', title: 'Course', epoch: 1, body });
     expect(textOf(await bodyOf(entityId))).toBe(text);
   });
 
@@ -93,8 +94,36 @@ describe('a document', () => {
     for (const update of ['', '////', gap, large]) {
       codes.push(codeOf(await push(merge({ entityId, update, expectedRevision: 1 }))));
     }
-    expect(codes).toEqual(['update_invalid', 'update_invalid', 'update_incomplete', 'document_too_large']);
+    expect(codes).toEqual(['update_invalid', 'update_invalid', 'update_incomplete', 'update_too_large']);
     expect(textOf(await bodyOf(entityId))).toBe('text');
+  });
+
+  it('is replaced by the server as a new epoch, into which nothing of the old one is merged', async () => {
+    const entityId = await seed('old');
+    const update = await editOf(entityId, (text) => text.insert(3, ' words'));
+    const data = { courseId: 'c1', title: 'Course', text: 'new', replace: true };
+    await rig.call('PUT', `/dev/tenants/acme/entities/document/${entityId}`, { data });
+    expect((await rig.eventsOf(entityId)).at(-1)?.data).toMatchObject({ epoch: 2 });
+    const late = merge({ entityId, update, expectedRevision: 2, baseClock: { 's:authoring': 1 } });
+    expect(codeOf(await push(late))).toBe('document_replaced');
+    expect(textOf(await bodyOf(entityId))).toBe('new');
+  });
+
+  it('tells the gateway what a merge met', async () => {
+    const entityId = await seed('Take 5 mg');
+    const [first = '', second = ''] = await Promise.all(
+      ['10', '20'].map((dose) =>
+        editOf(entityId, (text) => {
+          text.delete(5, 1);
+          text.insert(5, dose);
+        }),
+      ),
+    );
+    const baseClock = { 's:authoring': 1 };
+    await push(merge({ entityId, update: first, expectedRevision: 1, baseClock }));
+    const late = { deviceId: 'd2', userId: 'u2', clock: { 'd:d2': 1 }, expectedRevision: 2 };
+    const result = await push(merge({ entityId, update: second, baseClock, ...late }));
+    expect(result).toMatchObject({ status: 'applied', overlaps: { grade: 'severe' } });
   });
 
   it('is created, renamed and deleted by devices of its course, and of no other', async () => {

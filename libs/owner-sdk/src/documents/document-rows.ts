@@ -1,0 +1,238 @@
+import type { Tx } from '@sync/postgres';
+import type { VectorClock } from '@sync/vector-clock';
+
+/** Whose document. */
+export interface DocumentKey {
+  readonly tenantId: string;
+  readonly entityType: string;
+  readonly entityId: string;
+}
+
+/** The row of `sync_document`. */
+export interface DocumentRow {
+  readonly epoch: number;
+  /** The dot of the change that began the epoch. */
+  readonly epochReplica: string;
+  readonly epochCounter: number;
+  readonly sequence: number;
+  readonly state: Uint8Array;
+  readonly stateVector: Uint8Array;
+  readonly stateHash: string;
+  readonly bytesSinceBase: number;
+}
+
+/** One change of the log. */
+export interface LoggedUpdate {
+  readonly sequence: number;
+  readonly update: Uint8Array;
+  readonly replica: string;
+  readonly counter: number;
+  readonly mutationId: string | null;
+}
+
+const keyOf = ({ tenantId, entityType, entityId }: DocumentKey): string[] => [tenantId, entityType, entityId];
+
+/** Documents that exist, or did. The caller holds the locks of their entities. */
+export async function readDocuments(
+  tx: Tx,
+  tenantId: string,
+  entityType: string,
+  entityIds: readonly string[],
+): Promise<Map<string, DocumentRow>> {
+  const rows = await tx.call<{
+    entity_id: string;
+    epoch: number;
+    epoch_replica: string;
+    epoch_counter: string;
+    sequence: string;
+    state: Buffer;
+    state_vector: Buffer;
+    state_hash: string;
+    bytes_since_base: string;
+  }>(
+    'sync_read_documents',
+    `SELECT entity_id, epoch, epoch_replica, epoch_counter, sequence, state, state_vector, state_hash, bytes_since_base
+     FROM sync_document WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[])`,
+    [tenantId, entityType, entityIds],
+  );
+  return new Map(
+    rows.map((row): [string, DocumentRow] => [
+      row.entity_id,
+      {
+        epoch: row.epoch,
+        epochReplica: row.epoch_replica,
+        epochCounter: Number(row.epoch_counter),
+        sequence: Number(row.sequence),
+        state: row.state,
+        stateVector: row.state_vector,
+        stateHash: row.state_hash,
+        bytesSinceBase: Number(row.bytes_since_base),
+      },
+    ]),
+  );
+}
+
+/** Document → clientID → owner. */
+export async function readClientOwners(
+  tx: Tx,
+  tenantId: string,
+  entityType: string,
+  entityIds: readonly string[],
+): Promise<Map<string, Map<number, string>>> {
+  const rows = await tx.call<{ entity_id: string; client_id: string; owner: string }>(
+    'sync_read_document_clients',
+    `SELECT entity_id, client_id, owner FROM sync_document_client
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[])`,
+    [tenantId, entityType, entityIds],
+  );
+  const owners = new Map(entityIds.map((entityId) => [entityId, new Map<number, string>()]));
+  for (const row of rows) owners.get(row.entity_id)?.set(Number(row.client_id), row.owner);
+  return owners;
+}
+
+/** The first change that a device with this clock has not seen; null when it has seen all. */
+export async function firstUnseen(
+  tx: Tx,
+  key: DocumentKey,
+  epoch: number,
+  clock: VectorClock,
+): Promise<number | null> {
+  const [row] = await tx.call<{ sequence: string | null }>(
+    'sync_first_unseen_update',
+    `SELECT min(sequence) AS sequence FROM sync_document_update
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND epoch = $4
+       AND counter > coalesce(($5::jsonb ->> replica)::bigint, 0)`,
+    [...keyOf(key), epoch, JSON.stringify(clock)],
+  );
+  return row?.sequence == null ? null : Number(row.sequence);
+}
+
+/** The youngest kept state at or before a sequence, and every change after it; null when the log does not reach back so far. */
+export async function readHistory(
+  tx: Tx,
+  key: DocumentKey,
+  epoch: number,
+  sequence: number,
+): Promise<{ readonly base: Uint8Array; readonly updates: readonly LoggedUpdate[] } | null> {
+  const [base] = await tx.call<{ sequence: string; state: Buffer }>(
+    'sync_read_document_base',
+    `SELECT sequence, state FROM sync_document_base
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND epoch = $4 AND sequence <= $5
+     ORDER BY sequence DESC LIMIT 1`,
+    [...keyOf(key), epoch, sequence],
+  );
+  if (!base) return null;
+  const rows = await tx.call<{
+    sequence: string;
+    doc_update: Buffer;
+    replica: string;
+    counter: string;
+    mutation_id: string | null;
+  }>(
+    'sync_read_document_log',
+    `SELECT sequence, doc_update, replica, counter, mutation_id FROM sync_document_update
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND epoch = $4 AND sequence > $5
+     ORDER BY sequence`,
+    [...keyOf(key), epoch, base.sequence],
+  );
+  return {
+    base: base.state,
+    updates: rows.map((row) => ({
+      sequence: Number(row.sequence),
+      update: row.doc_update,
+      replica: row.replica,
+      counter: Number(row.counter),
+      mutationId: row.mutation_id,
+    })),
+  };
+}
+
+/** What a batch did to one document. */
+export interface DocumentWrite {
+  readonly key: DocumentKey;
+  readonly row: DocumentRow;
+  readonly logged: readonly LoggedUpdate[];
+  readonly claims: ReadonlyMap<number, string>;
+  /** Keeps `row.state` as a base to go back to. */
+  readonly keepBase: boolean;
+  /** Where the document stood before concurrent edits were merged. */
+  readonly backup: {
+    readonly sequence: number;
+    readonly stateHash: string;
+    readonly mutationId: string;
+  } | null;
+}
+
+const WRITE_DOCUMENT = `
+WITH document AS (
+  INSERT INTO sync_document VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
+    epoch = excluded.epoch, epoch_replica = excluded.epoch_replica, epoch_counter = excluded.epoch_counter,
+    sequence = excluded.sequence, state = excluded.state, state_vector = excluded.state_vector,
+    state_hash = excluded.state_hash, bytes_since_base = excluded.bytes_since_base
+), logged AS (
+  INSERT INTO sync_document_update
+    (tenant_id, entity_type, entity_id, epoch, sequence, doc_update, replica, counter, mutation_id)
+  SELECT $1, $2, $3, $4, (r ->> 'sequence')::bigint, decode(r ->> 'update', 'base64'), r ->> 'replica',
+         (r ->> 'counter')::bigint, (r ->> 'mutationId')::uuid
+  FROM jsonb_array_elements($12::jsonb) AS r
+), claimed AS (
+  INSERT INTO sync_document_client
+  SELECT $1, $2, $3, (r ->> 0)::bigint, r ->> 1 FROM jsonb_array_elements($13::jsonb) AS r ON CONFLICT DO NOTHING
+), kept AS (
+  INSERT INTO sync_document_base (tenant_id, entity_type, entity_id, epoch, sequence, state)
+  SELECT $1, $2, $3, $4, $7, $8 WHERE $14::boolean
+)
+INSERT INTO sync_document_backup (tenant_id, entity_type, entity_id, epoch, sequence, state_hash, mutation_id)
+SELECT $1, $2, $3, $4, (b ->> 'sequence')::bigint, b ->> 'stateHash', (b ->> 'mutationId')::uuid
+FROM jsonb_array_elements($15::jsonb) AS b ON CONFLICT DO NOTHING`;
+
+/** Writes one document in one statement. */
+export async function writeDocument(tx: Tx, write: DocumentWrite): Promise<void> {
+  const { key, row, logged, claims, keepBase, backup } = write;
+  const log = logged.map(({ update, ...entry }) => ({
+    ...entry,
+    update: Buffer.from(update).toString('base64'),
+  }));
+  await tx.call('sync_write_document', WRITE_DOCUMENT, [
+    ...keyOf(key),
+    row.epoch,
+    row.epochReplica,
+    row.epochCounter,
+    row.sequence,
+    Buffer.from(row.state),
+    Buffer.from(row.stateVector),
+    row.stateHash,
+    row.bytesSinceBase,
+    JSON.stringify(log),
+    JSON.stringify([...claims]),
+    keepBase,
+    JSON.stringify(backup === null ? [] : [backup]),
+  ]);
+}
+
+/**
+ * Forgets what nobody can go back to any more: changes and bases before the youngest base that is older than `retentionDays`, and pointers of
+ * that age. Called when a base is kept, so that it costs nothing per push.
+ */
+export async function pruneHistory(tx: Tx, key: DocumentKey, retentionDays: number): Promise<void> {
+  await tx.call(
+    'sync_prune_document',
+    `WITH floor AS (
+       SELECT epoch, sequence FROM sync_document_base
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND at < now() - make_interval(days => $4)
+       ORDER BY epoch DESC, sequence DESC LIMIT 1
+     ), log AS (
+       DELETE FROM sync_document_update u USING floor f
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
+         AND (u.epoch < f.epoch OR (u.epoch = f.epoch AND u.sequence <= f.sequence))
+     ), bases AS (
+       DELETE FROM sync_document_base b USING floor f
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
+         AND (b.epoch < f.epoch OR (b.epoch = f.epoch AND b.sequence < f.sequence))
+     )
+     DELETE FROM sync_document_backup
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND at < now() - make_interval(days => $4)`,
+    [...keyOf(key), retentionDays],
+  );
+}

@@ -1,0 +1,221 @@
+import { PoolBusyError, type DocumentPool, type OverlapReport, type SquashedState } from '@sync/documents';
+import type { Tx } from '@sync/postgres';
+import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
+import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
+import { InvalidChangeError } from '../change-entities.ts';
+import type {
+  CompletedDocuments,
+  DocumentSession,
+  OwnDocumentChange,
+  TakenUpdate,
+} from '../document-port.ts';
+import { reject, type EntityData, type Rejected } from '../entity-definition.ts';
+import type { OwnerLogger } from '../ports.ts';
+import {
+  firstUnseen,
+  pruneHistory,
+  readHistory,
+  writeDocument,
+  type DocumentKey,
+  type LoggedUpdate,
+} from './document-rows.ts';
+import { EMPTY_STATE, type ChangeOrigin, type OpenDocument } from './open-document.ts';
+
+export interface DocumentSettings {
+  /** The field of the entity's data that holds the document, base64: the registration's `docUpdateField`. */
+  readonly field: string;
+  /** The field that shows the epoch: one higher when the document was replaced. */
+  readonly epochField: string;
+  /** Of the whole document: as base64 it has to fit into an event. */
+  readonly maxStateBytes: number;
+  readonly retentionDays: number;
+  readonly pool: DocumentPool;
+  readonly logger: OwnerLogger;
+}
+
+/** A base is kept when the log since the last one weighs this many times as much: so much at most do bases add to the log. */
+const LOG_PER_BASE = 10;
+/** What a row of the log takes beside its update, roughly. */
+const LOG_ROW_BYTES = 120;
+
+interface BatchOfDocuments {
+  readonly tenantId: string;
+  readonly entityType: string;
+  /** Those that exist or are new in this batch, by entity id; `open` makes the entry of a new one. */
+  readonly open: (entityId: string) => OpenDocument;
+}
+
+/** Implements the port; see there. One per batch. */
+export class YjsSession implements DocumentSession {
+  readonly #settings: DocumentSettings;
+  readonly #batch: BatchOfDocuments;
+
+  constructor(settings: DocumentSettings, batch: BatchOfDocuments) {
+    this.#settings = settings;
+    this.#batch = batch;
+  }
+
+  take(mutation: PushedMutation, data: EntityData, isNew: boolean): TakenUpdate {
+    const document = this.#batch.open(mutation.entityId);
+    const replica = deviceReplica(mutation.deviceId);
+    const counter = counterOf(mutation.clock, replica);
+    const origin = { kind: 'device', author: mutation.userId, replica, counter, mutation } as const;
+    const taken = (update: Uint8Array): TakenUpdate => ({
+      ok: true,
+      data: this.#withDocument(data, document, update),
+    });
+    if (isNew) {
+      // What a service puts into a new document is its own words, whoever asked for the document.
+      document.begin(bytesOf(data[this.#settings.field]), { ...origin, author: 'service' });
+      return taken(document.base);
+    }
+    if (mutation.op !== 'merge') return taken(EMPTY_STATE);
+    const refusal = this.#merge(document, mutation, origin);
+    if (refusal) return { ok: false, refusal };
+    return taken(document.logged.at(-1)?.update ?? EMPTY_STATE);
+  }
+
+  #merge(document: OpenDocument, mutation: PushedMutation, origin: ChangeOrigin): Rejected | null {
+    const { baseClock, update } = mutation;
+    if (update === undefined) return reject('update_invalid', '/update is missing');
+    if (baseClock && counterOf(baseClock, document.start.replica) < document.start.counter) {
+      return reject('document_replaced', 'the document was replaced since; take the new one first');
+    }
+    const bytes = Buffer.from(update, 'base64');
+    if (document.bytes + bytes.length > this.#settings.maxStateBytes) {
+      return reject('document_too_large', `a document has at most ${this.#settings.maxStateBytes} bytes`);
+    }
+    const answer = document.append(bytes, origin);
+    return answer.ok || answer.code === 'update_empty'
+      ? null
+      : reject(answer.code, `/update: ${answer.message}`);
+  }
+
+  takeOwn({ entityId, data, replica, counter }: OwnDocumentChange): void {
+    const document = this.#batch.open(entityId);
+    const origin = { kind: 'server', author: 'service', replica, counter, mutation: null } as const;
+    const content = bytesOf(data[this.#settings.field]);
+    const epoch = data[this.#settings.epochField];
+    if (
+      document.before === null ||
+      isGone(document) ||
+      (typeof epoch === 'number' && epoch > document.epoch)
+    ) {
+      document.begin(content, origin);
+      return;
+    }
+    // The whole document handed back with an edit in it is taken too: what is known is cut off.
+    const answer = document.append(content, origin);
+    if (answer.ok || answer.code === 'update_empty') return;
+    throw new InvalidChangeError(`${this.#batch.entityType} ${entityId}: ${answer.message}`);
+  }
+
+  async complete(
+    tx: Tx,
+    changed: ReadonlyMap<string, { readonly data: EntityData | null; readonly clock: VectorClock }>,
+  ): Promise<CompletedDocuments> {
+    const data = new Map<string, EntityData>();
+    const overlaps = new Map<string, DocumentOverlaps>();
+    for (const [entityId, entity] of changed) {
+      const document = this.#batch.open(entityId);
+      const key = { tenantId: this.#batch.tenantId, entityType: this.#batch.entityType, entityId };
+      const found = await this.#compare(tx, key, document);
+      if (found && document.lastMerge) overlaps.set(document.lastMerge.mutationId, found.overlaps);
+      const state = await this.#write(tx, key, document, { isGone: entity.data === null, found });
+      if (entity.data !== null) data.set(entityId, this.#withDocument(entity.data, document, state));
+    }
+    return { data, overlaps };
+  }
+
+  #withDocument(data: EntityData, document: OpenDocument, content: Uint8Array): EntityData {
+    const { field, epochField } = this.#settings;
+    return { ...data, [field]: Buffer.from(content).toString('base64'), [epochField]: document.epoch };
+  }
+
+  /** Null when the devices of this batch had seen everything. */
+  async #compare(
+    tx: Tx,
+    key: DocumentKey,
+    document: OpenDocument,
+  ): Promise<{ readonly overlaps: DocumentOverlaps; readonly mutationId: string } | null> {
+    const { firstMerge, before } = document;
+    if (!firstMerge?.baseClock || before === null || document.beganNow) return null;
+    const unseen = await firstUnseen(tx, key, document.epoch, firstMerge.baseClock);
+    if (unseen === null) return null;
+    const { baseClock, mutationId } = firstMerge;
+    const history = await readHistory(tx, key, document.epoch, unseen - 1);
+    if (history === null) return { mutationId, overlaps: NOT_COMPARED };
+    const hasSeen = ({ replica, counter }: LoggedUpdate): boolean => counterOf(baseClock, replica) >= counter;
+    const input = {
+      base: [history.base, ...history.updates.filter(hasSeen).map(({ update }) => update)],
+      ours: history.updates.filter((one) => !hasSeen(one)).map(({ update }) => update),
+      theirs: document.logged.map(({ update }) => update),
+    };
+    const report = await this.#settings.pool.run('overlaps', input).catch((error: unknown) => {
+      // Busy goes away: the batch stays unanswered and comes again. Anything else would come again for ever.
+      if (error instanceof PoolBusyError) throw error;
+      this.#settings.logger.error({ err: error, ...key, mutationId }, 'a merge could not be compared');
+      return null;
+    });
+    return { mutationId, overlaps: report === null ? NOT_COMPARED : overlapsOf(report) };
+  }
+
+  async #write(
+    tx: Tx,
+    key: DocumentKey,
+    document: OpenDocument,
+    { isGone, found }: { readonly isGone: boolean; readonly found: { readonly mutationId: string } | null },
+  ): Promise<Uint8Array> {
+    const { before } = document;
+    if (before !== null && !isGone && document.logged.length === 0 && !document.beganNow) return before.state;
+    const squashed = await this.#squash(document, isGone);
+    const added = document.logged.reduce((sum, { update }) => sum + update.length + LOG_ROW_BYTES, 0);
+    const bytesSinceBase = (document.beganNow ? 0 : (before?.bytesSinceBase ?? 0)) + added;
+    const keepBase = !isGone && (document.beganNow || bytesSinceBase >= squashed.state.length * LOG_PER_BASE);
+    const merged = found && before && !document.beganNow ? before : null;
+    await writeDocument(tx, {
+      key,
+      row: {
+        epoch: document.epoch,
+        epochReplica: document.start.replica,
+        epochCounter: document.start.counter,
+        sequence: document.sequence,
+        state: squashed.state,
+        stateVector: document.encodedStateVector,
+        stateHash: squashed.hash,
+        bytesSinceBase: keepBase ? 0 : bytesSinceBase,
+      },
+      logged: document.logged,
+      claims: document.claims,
+      keepBase,
+      backup:
+        merged && found
+          ? { sequence: merged.sequence, stateHash: merged.stateHash, mutationId: found.mutationId }
+          : null,
+    });
+    if (keepBase) await pruneHistory(tx, key, this.#settings.retentionDays);
+    return squashed.state;
+  }
+
+  /** A deleted entity keeps its row, so that one created again under its id begins a new epoch; and its log, to go back to. */
+  #squash(document: OpenDocument, isGone: boolean): Promise<SquashedState> | SquashedState {
+    if (isGone) return { state: EMPTY_STATE, hash: GONE };
+    const updates = document.logged.map(({ update }) => update);
+    return this.#settings.pool.run('squash', { base: document.base, updates });
+  }
+}
+
+const GONE = 'gone';
+const isGone = ({ before, beganNow }: OpenDocument): boolean => before?.stateHash === GONE && !beganNow;
+
+/** Nobody knows what these edits meet: somebody has to look. */
+const NOT_COMPARED: DocumentOverlaps = { grade: 'severe', compared: false, overlaps: [], omitted: 0 };
+
+function overlapsOf({ grade, overlaps, omitted }: OverlapReport): DocumentOverlaps {
+  return { grade, compared: true, overlaps: [...overlaps], omitted };
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  if (typeof value !== 'string' || value === '') return EMPTY_STATE;
+  return Buffer.from(value, 'base64');
+}
