@@ -104,7 +104,8 @@ export async function firstUnseen(
        AND counter > coalesce(($5::jsonb ->> replica)::bigint, 0)`,
     [...keyOf(key), epoch, JSON.stringify(clock)],
   );
-  return row?.sequence == null ? null : Number(row.sequence);
+  const sequence = row?.sequence ?? null;
+  return sequence === null ? null : Number(sequence);
 }
 
 /** The youngest kept state at or before a sequence, and every change after it; null when the log does not reach back so far. */

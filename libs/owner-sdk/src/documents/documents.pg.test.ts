@@ -92,7 +92,7 @@ async function pageNow(entityId: string): Promise<PageNow> {
       [entityId],
     );
     if (!row) throw new Error(`no page ${entityId}`);
-    const body = String(data?.['body'] ?? '');
+    const body = typeof data?.['body'] === 'string' ? data['body'] : '';
     const doc = new Y.Doc();
     if (body !== '') Y.applyUpdate(doc, Buffer.from(body, 'base64'));
     const text = doc.getText('body').toJSON();

@@ -120,7 +120,7 @@ export class KeptDocuments {
 
   #keeper(plain: EntityDefinition): DocumentKeeper {
     return {
-      loadPlain: plain.load,
+      loadPlain: (tx, tenantId, entityIds) => plain.load(tx, tenantId, entityIds),
       open: async (tx, tenantId, entityType, entityIds): Promise<DocumentSession> => {
         const rows = await readDocuments(tx, tenantId, entityType, entityIds);
         const owners = await readClientOwners(tx, tenantId, entityType, entityIds);

@@ -105,8 +105,7 @@ async function transact(
   const mutationIds = mutations.map((mutation) => mutation.mutationId);
   const answered = await findAnswers(tx, tenantId, mutationIds);
   const alive = [...versions].filter(([, version]) => !version.deleted).map(([entityId]) => entityId);
-  const load = definition.documents?.loadPlain ?? definition.load;
-  const loaded = alive.length === 0 ? new Map<string, EntityData>() : await load(tx, tenantId, alive);
+  const loaded = alive.length === 0 ? NOTHING : await loadForHandlers(definition, tx, tenantId, alive);
   const entities = new Map<string, EntityNow>();
   for (const [entityId, version] of versions) {
     entities.set(entityId, { ...version, data: loaded.get(entityId) ?? null });
@@ -118,6 +117,19 @@ async function transact(
   await write(tx, context, definition, tenantId, decision, nowIso);
   faultPoint('push.written');
   return decision;
+}
+
+const NOTHING: ReadonlyMap<string, EntityData> = new Map();
+
+/** Handlers decide on plain fields: nobody has to read whole documents for that. */
+function loadForHandlers(
+  definition: EntityDefinition,
+  tx: Tx,
+  tenantId: string,
+  entityIds: readonly string[],
+): ReturnType<EntityDefinition['load']> {
+  const { documents } = definition;
+  return documents ? documents.loadPlain(tx, tenantId, entityIds) : definition.load(tx, tenantId, entityIds);
 }
 
 async function write(
