@@ -20,6 +20,8 @@ import { startSuggestions } from './suggestions/start-suggestions.ts';
 import { modelSuggestions } from './suggestions/take-suggestion.ts';
 
 const NAME = 'conflict-resolver';
+/** Together with an owner's time-out well below the gateway's for this question. */
+const WAIT_MS = 2_000;
 
 @Module({})
 class ResolverModule {}
@@ -62,7 +64,7 @@ const owner = startOwner({
 });
 const resolve = new ResolveConflict(
   database,
-  { owner, suggestions, now: () => new Date() },
+  { owner, suggestions, now: () => new Date(), waitMs: WAIT_MS },
   (tenantId, claim) => askOwner(nats, logger, tenantId, claim),
   new ResolutionMetrics(metrics),
 );

@@ -228,7 +228,8 @@ describe('an owner that does not answer', () => {
     await rig.expire(held);
     expect(await resolver.healDue()).toBe(1);
     const other = await rig.request(held, { kind: 'keep_server' }, 'b');
-    expect(await resolver.execute(other)).toEqual({ kind: 'busy' });
+    const impatient = rig.resolver(undefined, noSuggestions, 100);
+    expect(await impatient.execute(other)).toEqual({ kind: 'busy' });
     await rig.startAgain();
     await rig.expire(held);
     expect(await resolver.healDue()).toBe(1);

@@ -34,8 +34,6 @@ export type AskOwner = (tenantId: string, claim: Claim) => Promise<Asked>;
 
 /** How long a claim belongs to its sender alone; longer than an owner's time-out and two transactions together. */
 const HOLD_MS = 6_000;
-/** How long a request waits for the one before it; most end within milliseconds. */
-const WAIT_MS = 2_000;
 const WAIT_STEP_MS = 50;
 const HEAL_AT_ONCE = 16;
 
@@ -82,7 +80,7 @@ export class ResolveConflict {
    * @throws the driver's error when Postgres is away
    */
   async execute(request: ResolutionRequest): Promise<ConflictResolveReply> {
-    const untilMs = Date.now() + WAIT_MS;
+    const untilMs = Date.now() + this.#context.waitMs;
     for (;;) {
       const step = await this.#inRecord(request, (tx, row) => this.#begin(tx, row, request));
       if (step.kind === 'answer') {

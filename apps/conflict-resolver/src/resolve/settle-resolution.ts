@@ -15,6 +15,8 @@ export interface ResolutionContext {
   readonly owner: Pick<Owner, 'announce' | 'kick'>;
   readonly suggestions: SuggestionSource;
   readonly now: () => Date;
+  /** How long a request waits for the one before it; most end within milliseconds. */
+  readonly waitMs: number;
 }
 
 /** A decision by a person, carried out. */

@@ -93,10 +93,14 @@ export class ResolutionRig {
     return new ResolutionRig(conflicts, learning, server, nats);
   }
 
-  /** A resolver process: `ask` stands between it and the owner, to die there. */
-  resolver(ask?: AskOwner, suggestions: SuggestionSource = noSuggestions): ResolveConflict {
+  /**
+   * A resolver process.
+   * @param ask stands between it and the owner, to die there
+   * @param waitMs for the request before; as good as for ever, so that a slow machine changes no result
+   */
+  resolver(ask?: AskOwner, suggestions: SuggestionSource = noSuggestions, waitMs = 60_000): ResolveConflict {
     const { test, owner } = this.conflicts;
-    const context = { owner, suggestions, now: () => new Date() };
+    const context = { owner, suggestions, now: () => new Date(), waitMs };
     return new ResolveConflict(
       test.database,
       context,
