@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { ConflictRecord, ConflictResolveReply, type ResolutionKind, validator } from '@sync/protocol';
 import { answerHistory } from '../history/answer-history.ts';
 import { answerVerify } from '../history/answer-verify.ts';
 import { answerShow } from '../listing/answer-show.ts';
 import { noSuggestions, type SuggestionSource } from '../suggestions/suggestion-source.ts';
+import { hashClock, hashJson } from '../suggestions/hashes.ts';
+import { modelSuggestions } from '../suggestions/take-suggestion.ts';
 import { type HeldConflict, ResolutionRig } from '../testing/resolution-rig.ts';
 import type { AskOwner, ResolveConflict } from './resolve-conflict.ts';
 
@@ -305,5 +308,63 @@ describe('accept_suggestion', () => {
       .resolver(undefined, source({ kind: 'unknown' }))
       .execute({ ...request, resolution: KEEP_CLIENT });
     expect(heard).toEqual(['dismiss']);
+  });
+
+  /** A suggestion as a model has made it, for the note as it is now. @returns its id */
+  async function ready(held: HeldConflict, outputHash?: string): Promise<string> {
+    const { tenantId, conflictId } = held;
+    const suggestionId = randomUUID();
+    const { clock } = await rig.note(held);
+    const output = { set: { text: 'proposed' }, remove: [] };
+    await rig.conflicts.test.database.inTenant(tenantId, (tx) =>
+      tx.query(
+        `INSERT INTO conflict_suggestion (tenant_id, suggestion_id, conflict_id, status, entity_type, clock, clock_hash, material,
+           redacted, requested_by, requested_device, requested_at, prompt_hash, parameters, base_hash, ours_hash, theirs_hash,
+           budget_day, tokens_reserved, cost_reserved_micros, output, output_hash, confidence, rationale, finished_at)
+         VALUES ($1, $2, $3, 'ready', 'note', $4, $5, '[]', '{}', 'u1', 'a', now(), $6, '{}', $6, $6, $6, '2026-01-01', 0, 0,
+           $7, $8, 0.5, '', now())`,
+        [
+          ...[tenantId, suggestionId, conflictId, JSON.stringify(clock), hashClock(clock), '0'.repeat(64)],
+          ...[JSON.stringify(output), outputHash ?? hashJson(output)],
+        ],
+      ),
+    );
+    return suggestionId;
+  }
+
+  it('decides the stored suggestion with the record, and shows it so', async () => {
+    const held = await rig.held();
+    const suggestionId = await ready(held);
+    const other = await ready(await rig.held());
+    const accept = await rig.request(held, { kind: 'accept_suggestion', suggestionId });
+    const real = rig.resolver(undefined, modelSuggestions);
+    expect(
+      await real.execute({ ...accept, resolution: { ...accept.resolution, suggestionId: other } }),
+    ).toEqual({
+      kind: 'suggestion_not_ready',
+      status: 'unknown',
+    });
+    const reply = await real.execute(accept);
+    expect(reply).toMatchObject({
+      kind: 'resolved',
+      conflict: {
+        decider: { kind: 'suggestion', suggestionId },
+        suggestions: [{ suggestionId, status: 'accepted', decidedBy: 'u1' }],
+      },
+    });
+    expect(validator(ConflictResolveReply)(reply)).toMatchObject({ ok: true });
+    expect(await real.execute(accept)).toEqual(reply);
+    expect((await rig.note(held)).data?.['text']).toBe('proposed');
+  });
+
+  it('submits nothing of a suggestion that is not what was stored, and passes over those that were not accepted', async () => {
+    const held = await rig.held();
+    const suggestionId = await ready(held, 'f'.repeat(64));
+    const real = rig.resolver(undefined, modelSuggestions);
+    const accept = await rig.request(held, { kind: 'accept_suggestion', suggestionId });
+    expect(await real.execute(accept)).toEqual({ kind: 'suggestion_not_ready', status: 'damaged' });
+    expect(await real.execute({ ...accept, resolution: KEEP_CLIENT })).toMatchObject({
+      conflict: { suggestions: [{ suggestionId, status: 'dismissed' }] },
+    });
   });
 });

@@ -1,6 +1,6 @@
 import type { Tx } from '@sync/postgres';
 import type { SuggestedChanges } from './answer-format.ts';
-import { hashClock } from './hashes.ts';
+import { hashClock, hashJson } from './hashes.ts';
 import type { AcceptedSuggestion, Acceptance, SuggestionSource } from './suggestion-source.ts';
 import { listSuggestions } from './suggestion-store.ts';
 
@@ -8,6 +8,7 @@ interface Row {
   readonly status: string;
   readonly clock_hash: string;
   readonly output: SuggestedChanges;
+  readonly output_hash: string;
   readonly decided_by: string | null;
 }
 
@@ -84,7 +85,7 @@ async function lockRow(
   suggestionId: string,
 ): Promise<Row | null> {
   const [row] = await tx.query<Row>(
-    `SELECT status, clock_hash, output, decided_by FROM conflict_suggestion
+    `SELECT status, clock_hash, output, output_hash, decided_by FROM conflict_suggestion
      WHERE tenant_id = $1 AND suggestion_id = $2 AND conflict_id = $3 FOR UPDATE`,
     [tenantId, suggestionId, conflictId],
   );
@@ -98,5 +99,8 @@ function judge(row: Row | null, { clock, decidedBy }: Acceptance): AcceptedSugge
   if (row.status !== 'ready' && !again) return { kind: 'not_ready', status: row.status };
   if (row.clock_hash !== hashClock(clock))
     return again ? { kind: 'not_ready', status: row.status } : { kind: 'stale' };
+  // What was shown is what is submitted, or nothing.
+  const { set, remove } = row.output;
+  if (hashJson({ set, remove }) !== row.output_hash) return { kind: 'not_ready', status: 'damaged' };
   return { kind: 'taken', changes: row.output };
 }
