@@ -26,6 +26,7 @@ export interface RelayOptions {
   readonly metrics?: MessagingMetrics;
   /** How long rows are kept after they were published. Default 24 h. */
   readonly retentionMs?: number;
+  /** How often rows are looked for that nobody kicked for (their writer died after its commit). Default 500 ms. */
   readonly pollMs?: number;
   /** How long a kick waits for more rows, default 0. For streams that nobody waits for: the cost of taking is per statement. */
   readonly lingerMs?: number;
@@ -193,7 +194,7 @@ export class OutboxRelay {
   }
 
   async #run(): Promise<void> {
-    const { pollMs = 100, logger } = this.#options;
+    const { pollMs = 500, logger } = this.#options;
     let failures = 0;
     while (!this.#stopped) {
       let pauseMs = pollMs;
@@ -240,7 +241,7 @@ export class OutboxRelay {
       this.#confirmSoon(partition);
     }
     if (failure !== undefined) return this.#recover(partition, failure);
-    // Let the loop go on at once only if more is known to wait: an idle relay asks the database ten times a second.
+    // Let the loop go on at once only if more is known to wait: an idle relay asks the database twice a second.
     const more = rows.length === PAGE.rows || partition.head > partition.published;
     if (more || partition.askedMeanwhile) this.#wakeup.wake();
   }
