@@ -31,6 +31,9 @@ export function checkGoals(operations: readonly OperationResult[]): Goal[] {
   add('ack p50 ≤ 3 × floor, 1 client', find('ack', 1)?.ratioP50, 3, ' ×');
   add('empty pull p50 ≤ 2 × bare framework, 1 client', find('pull-empty', 1)?.ratioP50, 2, ' ×');
   add('decision of 1,000 conflicts p50 ≤ 100 ms', find('decide-1000')?.p50Ms, 100, ' ms');
+  const resolved = find('auto-resolution')?.extra;
+  add('auto-resolution ≥ 99 %', resolved?.['autoResolvedPercent'], 99, ' %', true);
+  add('conflict rate < 1 %: mutations that need a person', resolved?.['forPeoplePercent'], 1, ' %');
   add('write→visible p99 ≤ 250 ms at 500 events/s', find('write-visible')?.p99Ms, 250, ' ms');
   add('projection ≥ 5,000 events/s', find('projection')?.extra?.['eventsPerSecond'], 5_000, '/s', true);
   add('first sync of 50,000 ≤ 10 s', find('first-sync-50k')?.p50Ms, 10_000, ' ms');

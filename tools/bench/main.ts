@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
 import { measureConflicts } from './measure-conflicts.ts';
+import { measureAutoResolution } from './measure-auto-resolution.ts';
 import { measureDocuments } from './measure-documents.ts';
 import { measureDecisions } from './measure-decisions.ts';
 import { measureFirstSync, measureProjection, measureVisible } from './measure-flow.ts';
@@ -35,6 +36,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
     ['pull-empty', () => measureEmptyPull(world, 1)],
     ['pull-empty', () => measureEmptyPull(world, 16)],
     ['decide-1000', () => measureDecisions(world)],
+    ['auto-resolution', () => measureAutoResolution(world)],
     ['write-visible', () => measureVisible(world)],
     ['projection', () => measureProjection(world)],
     ['first-sync-50k', () => measureFirstSync(world)],

@@ -32,6 +32,8 @@ export interface Sizes {
   readonly decisions: number;
   readonly visibleWrites: number;
   readonly projectionEvents: number;
+  readonly learners: number;
+  readonly rounds: number;
   readonly firstSyncEntities: number;
   readonly sockets: readonly number[];
 }
@@ -45,6 +47,8 @@ export const FULL_SIZES: Sizes = {
   decisions: 200,
   visibleWrites: 300,
   projectionEvents: 40_000,
+  learners: 40,
+  rounds: 5,
   firstSyncEntities: 50_000,
   sockets: [1_000, 10_000],
 };
@@ -59,6 +63,8 @@ export const QUICK_SIZES: Sizes = {
   decisions: 40,
   visibleWrites: 60,
   projectionEvents: 10_000,
+  learners: 12,
+  rounds: 4,
   firstSyncEntities: 50_000,
   sockets: [1_000],
 };

@@ -57,6 +57,7 @@ export function wireWriting(
     heads,
     lifter,
     new KeepDecisions(database),
+    pushMetrics,
   );
   const outcomesStored: OutcomesStored = (author) => {
     relay.kick();

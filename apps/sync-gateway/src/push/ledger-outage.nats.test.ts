@@ -41,6 +41,7 @@ beforeAll(async () => {
     heads,
     new LiftMutations(new AskUpcaster(nats, silent)),
     new KeepDecisions(test.database),
+    metrics,
   );
   const types = {
     find: (name: string) => TYPES.find((type) => type.entityType === name) ?? null,

@@ -7,6 +7,7 @@ export class PushMetrics {
   readonly ownerOpen;
   readonly refused;
   readonly postponed;
+  readonly conflicts;
 
   constructor(metrics: Metrics) {
     this.outcomes = metrics.counter('sync_push_outcomes_total', 'Outcomes given, by status.', ['status']);
@@ -23,6 +24,11 @@ export class PushMetrics {
     this.refused = metrics.counter('sync_push_refused_total', 'Pushes refused to protect the gateway.', [
       'reason',
     ]);
+    this.conflicts = metrics.counter(
+      'sync_conflicts_total',
+      'Mutations whose entity had moved on since their base, when they were decided: merged (nothing lost), auto (the policy chose; recorded) or open (a person has to).',
+      ['policy', 'decision'],
+    );
     this.postponed = metrics.counter(
       'sync_push_postponed_total',
       'Mutations left to the dispatcher, by reason.',

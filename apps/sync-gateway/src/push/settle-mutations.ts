@@ -5,6 +5,7 @@ import { stateOfHead } from './entity-head.ts';
 import { Lane, type LaneContext } from './lane.ts';
 import type { LiftMutations } from './lift-mutations.ts';
 import type { KeepDecisions } from './keep-decisions.ts';
+import type { PushMetrics } from './push-metrics.ts';
 import type { ReadHeads } from './read-heads.ts';
 import type { Sent, SendToOwner } from './send-to-owner.ts';
 import { type Author, postponed, refused, type Settled, type Settlement, type Work } from './settlement.ts';
@@ -36,6 +37,7 @@ export class SettleMutations {
   readonly #heads: ReadHeads;
   readonly #lifter: LiftMutations;
   readonly #decisions: KeepDecisions;
+  readonly #metrics: PushMetrics;
 
   constructor(
     owners: SendToOwner,
@@ -43,12 +45,14 @@ export class SettleMutations {
     heads: ReadHeads,
     lifter: LiftMutations,
     decisions: KeepDecisions,
+    metrics: PushMetrics,
   ) {
     this.#owners = owners;
     this.#resolver = resolver;
     this.#heads = heads;
     this.#lifter = lifter;
     this.#decisions = decisions;
+    this.#metrics = metrics;
   }
 
   /**
@@ -73,7 +77,19 @@ export class SettleMutations {
     run.collect();
     await this.#showMerged(author, run);
     await this.#showRefusedAppends(author, run);
+    this.#count(run.settlements);
     return lifted === works ? run.settlements : byOriginal(works, lifted, run.settlements);
+  }
+
+  /** Counted where both a push and the dispatcher come by; an outcome that somebody else stored first is counted twice. */
+  #count(settlements: ReadonlyMap<Work, Settlement>): void {
+    for (const [{ registration }, settlement] of settlements) {
+      if (settlement.kind === 'postponed') continue;
+      const { status, conflict } = settlement;
+      if (!conflict && status !== 'merged') continue;
+      const decision = conflict ? conflict.draft.decision : 'merged';
+      this.#metrics.conflicts.inc({ policy: registration.policy, decision });
+    }
   }
 
   async #workOff(author: Author, lanes: readonly Lane[], limits: SettleLimits): Promise<void> {

@@ -152,6 +152,7 @@ function wire(
     heads,
     lifter,
     new KeepDecisions(database),
+    metrics,
   );
   const acceptPush = new AcceptPush(ledger, settler, heads, registered, metrics, outcomesStored);
   const store = new DispatchStore(database);
