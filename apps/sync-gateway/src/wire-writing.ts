@@ -47,7 +47,10 @@ export function wireWriting(
   const answers = new AnswerRegistry(nats, registerService, registry, logger);
 
   const pushMetrics = new PushMetrics(metrics);
-  const ledger = new LedgerStore(database, { visibleMs: config.pushTakeoverMs, maxOpen: MAX_OPEN_PER_DEVICE });
+  const ledger = new LedgerStore(database, {
+    visibleMs: config.pushTakeoverMs,
+    maxOpen: MAX_OPEN_PER_DEVICE,
+  });
   const heads = new ReadHeads(database);
   const owners = new SendToOwner(nats, logger, pushMetrics, config.ownerTimeoutMs);
   const lifter = new LiftMutations(new AskUpcaster(nats, logger));
