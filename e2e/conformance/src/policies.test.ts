@@ -147,11 +147,9 @@ describe('what loses to the server is a record that its user pulls', () => {
         status: 'auto_resolved',
         entityType: 'progress',
         entityId,
-        draft: {
-          ours: { percent: 30 },
-          theirs: { percent: 20 },
-          fields: [{ field: 'percent', ours: 30, theirs: 20, winner: 'ours' }],
-        },
+        ours: { percent: 30 },
+        theirs: { percent: 20 },
+        fields: [{ field: 'percent', ours: 30, theirs: 20, winner: 'ours' }],
       });
     }
   });
@@ -172,7 +170,8 @@ describe('what loses to the server is a record that its user pulls', () => {
     expect(['superseded', 'rejected']).toContain(outcome?.status);
     expect(outcome?.current).toMatchObject({ op: 'delete', data: null });
     expect((await recordOf(device, scope, outcome))?.data).toMatchObject({
-      draft: { ours: null, theirs: { percent: 77 } },
+      ours: null,
+      theirs: { percent: 77 },
     });
   });
 
@@ -194,7 +193,8 @@ describe('what loses to the server is a record that its user pulls', () => {
       current: { data: { status: 'completed' } },
     });
     expect((await recordOf(device, scope, outcome))?.data).toMatchObject({
-      draft: { ours: { status: 'completed' }, theirs: data },
+      ours: { status: 'completed' },
+      theirs: data,
     });
   });
 
@@ -216,7 +216,7 @@ describe('what loses to the server is a record that its user pulls', () => {
     expect(second).toMatchObject({ status: 'rejected', code: 'entity_exists' });
     expect((await recordOf(device, scope, second))?.data).toMatchObject({
       policy: 'append_only',
-      draft: { theirs: { object: statement(entityId, 2)['object'] } },
+      theirs: { object: statement(entityId, 2)['object'] },
     });
   });
 });
@@ -360,11 +360,9 @@ describe('a collision under review', () => {
         userId,
         entityType: 'note',
         entityId,
-        draft: {
-          ours: { text: 'stands' },
-          theirs: { text: 'waits for a person' },
-          fields: [{ field: 'text', ours: 'stands', theirs: 'waits for a person', winner: 'open' }],
-        },
+        ours: { text: 'stands' },
+        theirs: { text: 'waits for a person' },
+        fields: [{ field: 'text', ours: 'stands', theirs: 'waits for a person', winner: 'open' }],
       });
       expect(entityOf(one, scope, 'note', entityId)?.data).toMatchObject({ text: 'stands' });
     }
