@@ -1,3 +1,4 @@
+import type { JsonObject } from '@sync/domain';
 import type { Tx } from '@sync/postgres';
 import { type AIAnswer, type AIClient, AIClientError, type TokenUsage } from './ai-client.ts';
 import type { AIConfig } from './ai-config.ts';
@@ -5,12 +6,14 @@ import { AnswerRefusedError, type ReadAnswer, readAnswer } from './answer-format
 import { amountOf, dayOf, reconcile, reserve } from './budget.ts';
 import { hashJson } from './hashes.ts';
 import { type Claim, endJob, postponeJob } from './job-store.ts';
+import { noteSuggestion } from './note-suggestion.ts';
 import { PROMPT_HASH, askAbout } from './prompt.ts';
 import { redactMaterial } from './redact-material.ts';
 import { readSettings } from './settings-store.ts';
 import type { SuggestionContext } from './suggestion-context.ts';
 import {
   type WaitingSuggestion,
+  holdRecord,
   noteReservation,
   readWaiting,
   storeFailed,
@@ -128,18 +131,43 @@ async function finish(
     ? await postponeJob(tx, claim, PAUSE_MS * 2 ** (claim.attempt - 1))
     : await endJob(tx, claim);
   if (!ours) return 'overtaken';
-  // Read again: it may have been dismissed while the model was thinking, and then only its bill is left.
+  const before = await readWaiting(tx, tenantId, suggestionId);
+  if (!before) return 'overtaken';
+  await holdRecord(tx, tenantId, before.conflictId);
+  // Read again under the lock: it may have been dismissed while the model was thinking. Then its reservation stays as its bill.
   const waiting = await readWaiting(tx, tenantId, suggestionId);
   if (!waiting) return 'overtaken';
+  const atIso = context.now().toISOString();
+  if (!postponed) await noteEnding(tx, claim, waiting, ending, atIso);
   await reconcile(tx, tenantId, waiting.reservation, usage === null ? null : amountOf(usage, ai.prices));
   if (postponed) return 'postponed';
-  const atIso = context.now().toISOString();
   if (ending.kind === 'ready') {
-    const outputHash = hashJson({ set: ending.read.changes.set, remove: ending.read.changes.remove });
+    const outputHash = hashJson(outputOf(ending.read));
     await storeReady(tx, tenantId, suggestionId, { ...ending, outputHash, promptHash: PROMPT_HASH, atIso });
   } else {
     await storeFailed(tx, tenantId, suggestionId, { ...ending, atIso });
   }
   await context.announce(tx, tenantId, waiting.conflictId);
   return ending.kind;
+}
+
+function outputOf({ changes }: ReadAnswer): JsonObject {
+  return { set: changes.set, remove: changes.remove };
+}
+
+async function noteEnding(
+  tx: Tx,
+  { tenantId, suggestionId }: Claim,
+  { conflictId, requestedBy, requestedDevice }: WaitingSuggestion,
+  ending: Ending,
+  atIso: string,
+): Promise<void> {
+  const facts =
+    ending.kind === 'ready'
+      ? { model: ending.answer.model, promptHash: PROMPT_HASH, outputHash: hashJson(outputOf(ending.read)) }
+      : { code: ending.code };
+  const what = ending.kind === 'ready' ? 'suggestion_ready' : 'suggestion_failed';
+  await noteSuggestion(tx, tenantId, {
+    ...{ conflictId, suggestionId, requestedBy, requestedDevice, what, atIso, facts },
+  });
 }

@@ -8,6 +8,7 @@ import { type Reservation, amountOf, dayOf, nextBudgetMs, reserve } from './budg
 import { contestedFields, sideOf } from './conflict-material.ts';
 import { hashClock, hashJson } from './hashes.ts';
 import { addJob } from './job-store.ts';
+import { noteSuggestion } from './note-suggestion.ts';
 import { PROMPT_HASH, askAbout, estimateTokens } from './prompt.ts';
 import { type Redacted, redactMaterial } from './redact-material.ts';
 import { readSettings } from './settings-store.ts';
@@ -120,9 +121,19 @@ async function ask({
       status: alive?.status ?? status,
     };
   }
+  await noteSuggestion(tx, tenantId, {
+    ...{ conflictId, suggestionId, what: 'suggestion_requested', atIso: suggestion.requestedAt },
+    ...{ requestedBy: suggestion.requestedBy, requestedDevice: suggestion.requestedDevice },
+    facts: {
+      promptHash: suggestion.promptHash,
+      baseHash: suggestion.baseHash,
+      oursHash: suggestion.oursHash,
+      theirsHash: suggestion.theirsHash,
+      ...(suggestion.code === null ? {} : { code: suggestion.code }),
+    },
+  });
   if (status === 'requested') {
     await addJob(tx, tenantId, suggestionId);
-    // Last, because it holds the tenant's row of the day until the commit.
     if (!(await reserve(tx, tenantId, reservation, settings))) throw new OverBudgetError();
   }
   await context.announce(tx, tenantId, conflictId);

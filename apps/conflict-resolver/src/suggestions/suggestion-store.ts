@@ -25,7 +25,9 @@ export async function readContestedRecord(
 ): Promise<ContestedRecord | null> {
   const [row] = await tx.query<ContestedRecord>(
     `SELECT status, entity_type AS "entityType", entity_id AS "entityId", scope, draft
-     FROM conflict_record WHERE tenant_id = $1 AND conflict_id = $2 AND user_id = $3`,
+     FROM conflict_record WHERE tenant_id = $1 AND conflict_id = $2 AND user_id = $3
+     -- Whoever resolves it at the same moment comes before or after.
+     FOR SHARE`,
     [tenantId, conflictId, userId],
   );
   return row ?? null;
@@ -114,6 +116,8 @@ export async function readStanding(
 /** What a worker needs to ask the question. */
 export interface WaitingSuggestion {
   readonly conflictId: string;
+  readonly requestedBy: string;
+  readonly requestedDevice: string;
   readonly entityType: string;
   readonly material: readonly ContestedField[];
   readonly parameters: JsonObject;
@@ -129,7 +133,8 @@ export async function readWaiting(
   const [row] = await tx.query<
     Omit<WaitingSuggestion, 'reservation'> & { day: string; tokens: string; cost: string }
   >(
-    `SELECT conflict_id AS "conflictId", entity_type AS "entityType", material, parameters,
+    `SELECT conflict_id AS "conflictId", requested_by AS "requestedBy", requested_device AS "requestedDevice",
+            entity_type AS "entityType", material, parameters,
             to_char(budget_day, 'YYYY-MM-DD') AS day, tokens_reserved AS tokens, cost_reserved_micros AS cost
      FROM conflict_suggestion WHERE tenant_id = $1 AND suggestion_id = $2 AND status = 'requested'`,
     [tenantId, suggestionId],
@@ -137,6 +142,14 @@ export async function readWaiting(
   if (!row) return null;
   const { day, tokens, cost, ...rest } = row;
   return { ...rest, reservation: { day, tokens: Number(tokens), costMicros: Number(cost) } };
+}
+
+/** Keeps the conflict from being resolved until the transaction ends; the first lock of everything that changes a suggestion. */
+export async function holdRecord(tx: Tx, tenantId: string, conflictId: string): Promise<void> {
+  await tx.query('SELECT 1 FROM conflict_record WHERE tenant_id = $1 AND conflict_id = $2 FOR SHARE', [
+    tenantId,
+    conflictId,
+  ]);
 }
 
 /** A further attempt reserves again, maybe on another day. */

@@ -1,4 +1,5 @@
 import { Suggestion, type SuggestionReply, validator } from '@sync/protocol';
+import { loadHistories } from '../history/history-store.ts';
 import { hashClock } from './hashes.ts';
 import { modelSuggestions } from './take-suggestion.ts';
 import { answerJson, completion, materialOf, takeTheirs } from './testing/ai-server.ts';
@@ -112,6 +113,19 @@ describe('suggestions', () => {
         },
       });
       expect(rig.announced).toEqual([conflictId, conflictId]);
+    });
+
+    it('leaves its hashes in the chained history of its conflict', async () => {
+      const { tenantId, conflictId } = await rig.enabled();
+      const { suggestionId, provenance } = await rig.askAndWait(tenantId, conflictId);
+      const { promptHash, oursHash, theirsHash, outputHash, model } = provenance;
+      const history = await rig.test.database.inTenant(tenantId, (tx) =>
+        loadHistories(tx, tenantId, [conflictId], 10),
+      );
+      expect(history.get(conflictId)).toMatchObject([
+        { what: 'suggestion_requested', facts: { suggestionId, promptHash, oursHash, theirsHash } },
+        { what: 'suggestion_ready', who: { userId: 'u1' }, facts: { suggestionId, outputHash, model } },
+      ]);
     });
 
     it('is asked for with the conflicting fields and nothing else of the entity or the tenant', async () => {

@@ -42,7 +42,23 @@ async function takeSuggestion(
       ],
     );
   }
+  if (taken.kind === 'taken') await dismissOthers(tx, tenantId, conflictId, suggestionId, acceptance);
   return taken;
+}
+
+/** Of other states of the entity: nobody will accept them any more. */
+async function dismissOthers(
+  tx: Tx,
+  tenantId: string,
+  conflictId: string,
+  suggestionId: string,
+  { decidedBy, nowIso }: Acceptance,
+): Promise<void> {
+  await tx.query(
+    `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $4, decided_device = $5, decided_at = $6
+     WHERE tenant_id = $1 AND conflict_id = $2 AND suggestion_id <> $3 AND status IN ('ready', 'requested')`,
+    [tenantId, conflictId, suggestionId, decidedBy.userId, decidedBy.deviceId, nowIso],
+  );
 }
 
 /** What `takeSuggestion` would answer; decides nothing. */
