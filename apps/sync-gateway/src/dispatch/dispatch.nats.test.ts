@@ -72,6 +72,22 @@ describe('an owner that is down', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['applied', 'accepted']);
   });
 
+  it('gets the time that the device’s offset gave when it came, however late', async () => {
+    const author = newAuthor();
+    const YEARS_MS = 10 * 365 * 86_400_000;
+    const wrong = (agoMs: number): string => new Date(Date.now() + YEARS_MS - agoMs).toISOString();
+    const mutation = mutationOf(author, { occurredAt: wrong(60_000) });
+    const writtenMs = Date.now() - 60_000;
+    await rig.owner.stop();
+    expect(await rig.push(author, [mutation], wrong(0))).toMatchObject([{ status: 'accepted' }]);
+    rig.owner.start();
+    await rig.nats.flush();
+    rig.owner.requests.length = 0;
+    expect(await rig.dispatch(author)).toBe(1);
+    const [sent] = rig.owner.requests.flat();
+    expect(Math.abs(Date.parse(sent?.occurredAt ?? '') - writtenMs)).toBeLessThan(10_000);
+  });
+
   it('that did the work but never said so is asked again and answers from its inbox', async () => {
     const author = newAuthor();
     rig.owner.mode = 'silent';
