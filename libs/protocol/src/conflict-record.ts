@@ -108,7 +108,7 @@ export const ConflictField = Type.Object(
     base: Value,
     ours: Value,
     theirs: Value,
-    winner: Type.Enum(['ours', 'theirs', 'open']),
+    winner: Type.Enum(['ours', 'theirs', 'open', 'merged']),
   },
   { $id: 'ConflictField' },
 );

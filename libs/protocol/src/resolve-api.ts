@@ -81,7 +81,7 @@ const FieldConflict = Type.Object({
   field: Type.String(),
   ours: Value,
   theirs: Value,
-  winner: Type.Enum(['ours', 'theirs', 'open']),
+  winner: Type.Enum(['ours', 'theirs', 'open', 'merged']),
 });
 
 /** A ConflictRecord before it is stored; it travels with the outcome's sync event to the resolver. */

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { decide, mutationClock } from '@sync/domain';
-import type { OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
+import type { DocumentOverlaps, OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import type { EntityHead } from './entity-head.ts';
 import { Lane, type LaneContext } from './lane.ts';
 import type { PreparedMutation } from './prepare-mutation.ts';
-import { postponed, type Work } from './settlement.ts';
+import { postponed, type Settlement, type Work } from './settlement.ts';
 
 const NOW_ISO = '2026-01-01T00:00:00.000Z';
 const context: LaneContext = {
@@ -245,5 +245,67 @@ describe('current', () => {
     expect(settled).toMatchObject({ status: 'merged', clock: { 's:learning': 2, 'd:d1': 1 } });
     const current = settled?.kind === 'settled' ? (JSON.parse(settled.current ?? '{}') as RemoteDelta) : null;
     expect(current?.data).toEqual({ colour: 'red', text: 'mine' });
+  });
+});
+
+describe('a merge of documents', () => {
+  const page: RegisteredEntityType = {
+    ...lww,
+    policy: 'crdt_yjs',
+    review: 'collisions',
+    projection: { kind: 'declarative', fields: ['title'], scopes: ['user:{userId}'], docUpdateField: 'body' },
+  };
+  const block = { path: 'body', line: 3, key: null };
+  const dose = {
+    block,
+    kind: 'same_number',
+    base: '5 mg',
+    ours: '10 mg',
+    theirs: '20 mg',
+    merged: '1020 mg',
+  } as const;
+  const report = (grade: 'none' | 'minor' | 'severe'): DocumentOverlaps => ({
+    grade,
+    compared: true,
+    overlaps: grade === 'none' ? [] : [{ ...dose, grade }],
+    omitted: 0,
+  });
+  const merged = (overlaps: DocumentOverlaps, registration = page): Settlement | undefined => {
+    const work = workOf({ op: 'merge', data: null, update: 'AAA=' }, { registration });
+    const lane = planned([work], headOf(4, { 'd:d2': 1 }, { title: 'x' }));
+    lane.absorb(
+      new Map([[work.mutation.mutationId, { ...applied(work, 5), overlaps } as OwnerPushResult]]),
+      unanswered,
+    );
+    return lane.settlements.get(work);
+  };
+
+  it('applies all the same and opens a record of severe overlaps where a person is to look', () => {
+    expect(merged(report('severe'))).toMatchObject({
+      status: 'merged',
+      conflict: {
+        draft: {
+          decision: 'open',
+          op: 'merge',
+          theirsUpdate: 'AAA=',
+          base: { 'body:3': '5 mg' },
+          fields: [{ field: 'body:3', ours: '10 mg', theirs: '20 mg', winner: 'open' }],
+          clockOurs: { 'd:d2': 1 },
+        },
+      },
+    });
+  });
+
+  it('records minor overlaps, and severe ones that nobody asked to review, as resolved', () => {
+    const auto = { conflict: { draft: { decision: 'auto', fields: [{ winner: 'merged' }] } } };
+    expect(merged(report('minor'))).toMatchObject(auto);
+    expect(merged(report('severe'), { ...page, review: 'none' })).toMatchObject(auto);
+    expect(merged(report('none'))).not.toHaveProperty('conflict');
+  });
+
+  it('takes what could not be compared for severe', () => {
+    const unknown = { grade: 'severe', compared: false, overlaps: [], omitted: 0 } as const;
+    const open = { conflict: { draft: { decision: 'open', fields: [{ field: '', winner: 'open' }] } } };
+    expect(merged({ ...unknown, overlaps: [] })).toMatchObject(open);
   });
 });

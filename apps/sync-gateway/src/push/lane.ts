@@ -12,6 +12,7 @@ import { canonicalClockJson, containsDot } from '@sync/vector-clock';
 import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
 import type { EntityHead } from './entity-head.ts';
 import { inputOf } from './mutation-input.ts';
+import { overlapConflict } from './overlap-conflict.ts';
 import { type Postponed, postponed, type Settled, type Settlement, type Work } from './settlement.ts';
 import {
   bareState,
@@ -303,7 +304,8 @@ export class Lane {
           { revision: result.revision, clock, deleted: after.deleted, data: null },
           before.seen,
         );
-    const conflict = conflictOf(work, (kept ?? change).record);
+    const { record } = kept ?? change;
+    const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
     if (asSent) {
       this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
       return ordinary;

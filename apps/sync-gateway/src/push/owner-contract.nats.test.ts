@@ -84,6 +84,7 @@ function requestOf({ work, change }: Submission): object {
         data: change.data,
         ...(change.update === null ? {} : { update: change.update }),
         clock: change.clock,
+        ...(change.op === 'merge' ? { baseClock: work.mutation.baseClock } : {}),
         expectedRevision: change.expectedRevision,
         occurredAt: '2026-01-01T00:00:00.000Z',
         schemaVersion: 1,

@@ -146,6 +146,7 @@ function pushedOf(author: Author, { work, change }: Submission): PushedMutation 
     data: change.data,
     ...(change.update === null ? {} : { update: change.update }),
     clock: change.clock,
+    ...(change.op === 'merge' ? { baseClock: mutation.baseClock } : {}),
     expectedRevision: change.expectedRevision,
     occurredAt: new Date(occurredAtMs).toISOString(),
     schemaVersion: mutation.schemaVersion ?? registration.schemaVersion,

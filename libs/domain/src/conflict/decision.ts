@@ -23,7 +23,8 @@ export interface DecisionInput {
 
 /**
  * One field that both sides wrote. A side that has no value there (removed, deleted, or a Yjs document whose text is
- * not data) has no property; field `''` is the whole entity. `open` means that a person has to choose.
+ * not data) has no property; field `''` is the whole entity. `open` means that a person has to
+ * choose, `merged` that a document holds both.
  */
 export interface FieldConflict {
   readonly field: string;
@@ -31,7 +32,7 @@ export interface FieldConflict {
   readonly ours?: JsonValue;
   /** The mutation's value. */
   readonly theirs?: JsonValue;
-  readonly winner: 'ours' | 'theirs' | 'open';
+  readonly winner: 'ours' | 'theirs' | 'open' | 'merged';
 }
 
 /** A ConflictRecord before it is stored: everything but its id, tenant and times. Holds every value that lost. */
