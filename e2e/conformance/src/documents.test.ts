@@ -103,6 +103,30 @@ describe('documents', () => {
     }
   });
 
+  it('have their conflict resolved by an update of a person, like any edit', async () => {
+    const shared = await sharedDocument('5 mg daily\n');
+    const { device, other, scope, course, entityId } = shared;
+    edit(device, shared, replaceAt(0, 1, '10'));
+    edit(other, shared, replaceAt(0, 1, '20'));
+    await device.push();
+    const { conflictId = '' } = first(await other.push()) ?? {};
+    await pullUntil(device, () => entityOf(device, scope, 'conflict', conflictId) !== undefined);
+    await pullUntil(device, () => textOn(device, shared).length === '1020 mg daily\n'.length);
+    const doc = documentOn(device, shared);
+    const before = Y.encodeStateVector(doc);
+    replaceAt(0, 4, '15')(doc.getText('body'));
+    const update = Buffer.from(Y.encodeStateAsUpdate(doc, before)).toString('base64');
+    const expectedClock = entityOf(device, course, 'document', entityId)?.clock;
+    const body = { conflictId, resolution: { kind: 'merged', update }, expectedClock };
+    const answer = await device.send<{ conflict?: ConflictRecord }>('/sync/v1/resolve-conflict', body);
+    expect({ status: answer.status, conflict: answer.body.conflict?.status }).toEqual({
+      status: 200,
+      conflict: 'resolved',
+    });
+    await pullUntil(other, () => textOn(other, shared) === '15 mg daily\n');
+    expect(textOn(other, shared)).toBe('15 mg daily\n');
+  });
+
   it('refuse hostile updates with a code, and stay as they were', async () => {
     const shared = await sharedDocument('nobody may touch this');
     const { device } = shared;
