@@ -1,6 +1,9 @@
 import type { Tx } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
 
+/** The `state_hash` of a document whose entity was deleted. */
+export const GONE = 'gone';
+
 /** Whose document. */
 export interface DocumentKey {
   readonly tenantId: string;

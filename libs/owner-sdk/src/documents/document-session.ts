@@ -12,6 +12,7 @@ import type {
 import { reject, type EntityData, type Rejected } from '../entity-definition.ts';
 import type { OwnerLogger } from '../ports.ts';
 import {
+  GONE,
   firstUnseen,
   pruneHistory,
   readHistory,
@@ -171,7 +172,8 @@ export class YjsSession implements DocumentSession {
     const squashed = await this.#squash(document, isGone);
     const added = document.logged.reduce((sum, { update }) => sum + update.length + LOG_ROW_BYTES, 0);
     const bytesSinceBase = (document.beganNow ? 0 : (before?.bytesSinceBase ?? 0)) + added;
-    const keepBase = !isGone && (document.beganNow || bytesSinceBase >= squashed.state.length * LOG_PER_BASE);
+    const begins = document.beganNow || before === null;
+    const keepBase = !isGone && (begins || bytesSinceBase >= squashed.state.length * LOG_PER_BASE);
     const merged = found && before && !document.beganNow ? before : null;
     await writeDocument(tx, {
       key,
@@ -205,7 +207,6 @@ export class YjsSession implements DocumentSession {
   }
 }
 
-const GONE = 'gone';
 const isGone = ({ before, beganNow }: OpenDocument): boolean => before?.stateHash === GONE && !beganNow;
 
 /** Nobody knows what these edits meet: somebody has to look. */

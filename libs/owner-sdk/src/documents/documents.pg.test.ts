@@ -332,6 +332,10 @@ describe('a kept document', () => {
     expect(codesOf(await device.push())).toEqual(['document_replaced']);
     expect(await pageNow(entityId)).toMatchObject({ text: 'new', epoch: 2 });
     await change(entityId, null);
+    const lost = test.database.inTenant(TENANT, (tx) =>
+      kept.restoreChange(tx, keyOf(entityId), { epoch: 2, sequence: 1 }),
+    );
+    await expect(lost).rejects.toThrow(DocumentHistoryError);
     await change(entityId, { title: 'Page', body: updateOf('third', 2 ** 32 + 3) });
     expect(await pageNow(entityId)).toMatchObject({ text: 'third', epoch: 3 });
   });

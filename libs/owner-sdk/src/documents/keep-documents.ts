@@ -4,7 +4,7 @@ import type { DocumentKeeper, DocumentSession } from '../document-port.ts';
 import type { EntityData, EntityDefinition } from '../entity-definition.ts';
 import type { OwnerLogger } from '../ports.ts';
 import { YjsSession, type DocumentSettings } from './document-session.ts';
-import { readClientOwners, readDocuments, readHistory, type DocumentKey } from './document-rows.ts';
+import { GONE, readClientOwners, readDocuments, readHistory, type DocumentKey } from './document-rows.ts';
 import { OpenDocument } from './open-document.ts';
 
 export interface KeepDocumentsOptions {
@@ -93,6 +93,7 @@ export class KeptDocuments {
   async restoreChange(tx: Tx, key: DocumentKey, to: DocumentPoint): Promise<string | null> {
     const { pool } = this.#settings;
     const now = (await readDocuments(tx, key.tenantId, key.entityType, [key.entityId])).get(key.entityId);
+    if (now?.stateHash === GONE) throw new DocumentHistoryError('the entity was deleted: create it again');
     if (now?.epoch !== to.epoch) throw new DocumentHistoryError(`epoch ${to.epoch} has been replaced`);
     const history = await readHistory(tx, key, to.epoch, to.sequence);
     if (history === null) throw new DocumentHistoryError(`the log does not reach back to ${to.sequence}`);
