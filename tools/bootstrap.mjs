@@ -31,7 +31,9 @@ function isInstalled() {
     const wanted = packagesOf(join(root, 'package-lock.json'));
     const present = packagesOf(join(root, 'node_modules/.package-lock.json'));
     return Object.entries(wanted).every(([path, entry]) => {
-      if (!path.startsWith('node_modules/') || entry.link) return true;
+      if (!path.startsWith('node_modules/')) return true;
+      // A workspace that came with the last pull has no link yet.
+      if (entry.link) return existsSync(join(root, path));
       const found = present[path];
       // Binaries for other platforms and unused optional peers are never installed.
       if (found === undefined) return Boolean(entry.optional ?? entry.devOptional ?? entry.peer);

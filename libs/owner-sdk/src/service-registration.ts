@@ -68,6 +68,7 @@ export class ServiceRegistration {
   #attempt: Promise<void> | undefined;
   #failures = 0;
   #accepted = false;
+  #everAccepted = false;
   #stopped = false;
 
   constructor(
@@ -81,6 +82,11 @@ export class ServiceRegistration {
     this.#registration = registration;
     this.#logger = logger;
     this.#metrics = metrics;
+  }
+
+  /** A gateway has accepted it since the start. */
+  get accepted(): boolean {
+    return this.#everAccepted;
   }
 
   /** Starts in the background: a gateway that is not there yet is waited for. */
@@ -116,6 +122,7 @@ export class ServiceRegistration {
       await this.#ask();
       if (!this.#accepted) this.#logger.info({ service }, 'the registration is accepted');
       this.#accepted = true;
+      this.#everAccepted = true;
       this.#failures = 0;
       this.#metrics.registered(true);
       this.#schedule(REPEAT_MS);

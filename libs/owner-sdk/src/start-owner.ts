@@ -63,7 +63,9 @@ export interface Owner {
   change(tx: Tx, tenantId: string, changes: readonly ServerChange[]): Promise<ChangeResult[]>;
   /** Like `change`, for entities whose rows the service writes itself, before or after in the same transaction. */
   announce(tx: Tx, tenantId: string, changes: readonly ServerChange[]): Promise<ChangeResult[]>;
-  /** Sends what was committed now; without it the relay finds it within 100 ms. */
+  /** Whether a gateway has accepted the registration since the start: until then devices are told that the entity types are unknown. */
+  registered(): boolean;
+  /** Sends what was committed now; without it the relay finds it within half a second. */
   kick(): void;
   /** Answers what is in hand and hands the outbox over. The connections stay open: they are the caller's. */
   stop(): Promise<void>;
@@ -102,6 +104,7 @@ export function startOwner(options: OwnerOptions): Owner {
       changeEntities(tx, context, tenantId, changes, { nowIso: now().toISOString() }),
     announce: (tx, tenantId, changes) =>
       changeEntities(tx, context, tenantId, changes, { nowIso: now().toISOString(), stored: true }),
+    registered: () => registration.accepted,
     kick,
     async stop() {
       await registration.stop();

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ensureStreams } from '@sync/messaging';
-import { ownerMigrations, startOwner } from '@sync/owner-sdk';
+import { type Owner, ownerMigrations, startOwner } from '@sync/owner-sdk';
 import type { MigrationClass } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import { type RunningService, runService } from '@sync/service-kit';
@@ -16,6 +16,12 @@ class OwningServiceModule {}
 
 /** The bulk endpoint takes 1000 entities. */
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
+
+/** Whoever waits for the platform to be ready may push at once. */
+function requireRegistration(owner: Owner): Promise<void> {
+  if (owner.registered()) return Promise.resolve();
+  return Promise.reject(new Error('no gateway has accepted the registration yet'));
+}
 
 /** Runs a service that owns entity types: the SDK for devices, `/dev/…/entities` for changes on the server side. */
 export async function startOwningService(
@@ -51,7 +57,7 @@ export async function startOwningService(
     config,
     logger,
     metrics,
-    readiness,
+    readiness: [...readiness, { name: 'registration', check: () => requireRegistration(owner) }],
     bodyLimitBytes: BODY_LIMIT_BYTES,
     onDrain: [() => owner.stop(), async () => options.close?.(), () => foundation.close()],
   });

@@ -72,6 +72,11 @@ export class SyncOwner implements Omit<Owner, 'stop'>, OnApplicationBootstrap, O
     this.started().kick();
   }
 
+  /** See {@link Owner.registered}; for a readiness check. */
+  registered(): boolean {
+    return this.owner?.registered() ?? false;
+  }
+
   private started(): Owner {
     if (!this.owner) throw new Error('SyncOwner is used before the application has started');
     return this.owner;
