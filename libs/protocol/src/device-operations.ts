@@ -102,7 +102,7 @@ const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
     path: '/sync/v1/resolve-conflict',
     summary: 'Decides an open conflict',
     description:
-      '`keep_server` changes nothing but the record; `keep_client` submits the mutation as it was sent, `merged` what the person made of it, `accept_suggestion` a stored suggestion. The change goes through the push handler of the owning service, expects the entity at `expectedClock`, and counts for the resolving device. The same request again gets the same answer. `conflict_moved` carries `current`, `conflict_already_resolved` the record (`conflict`), `resolution_rejected` the owner’s code (`ownerCode`).',
+      '`keep_server` changes nothing but the record; `keep_client` submits the mutation as it was sent, `merged` what the person made of it, `accept_suggestion` a stored suggestion. The change goes through the push handler of the owning service, expects the entity at `expectedClock`, and counts as a change of that service. The same request again gets the same answer. `conflict_moved` carries `current`, `conflict_already_resolved` the record (`conflict`), `resolution_rejected` the owner’s code (`ownerCode`).',
     access: 'signature',
     body: ResolveConflictRequest,
     response: ConflictResponse,

@@ -61,11 +61,16 @@ export class ProblemFilter implements ExceptionFilter {
       );
     }
     if (reply.sent) return;
-    void reply
-      .code(known.status)
-      .headers({ 'content-type': 'application/problem+json', ...known.options.headers })
-      .send(JSON.stringify(known.toBody(Date.now())));
+    sendProblem(reply, known);
   }
+}
+
+/** Answers with a problem document. */
+export function sendProblem(reply: FastifyReply, known: ProblemError): void {
+  void reply
+    .code(known.status)
+    .headers({ 'content-type': 'application/problem+json', ...known.options.headers })
+    .send(JSON.stringify(known.toBody(Date.now())));
 }
 
 /** Maps any thrown value to the closed list of problem codes. */

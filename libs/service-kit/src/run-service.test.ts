@@ -90,6 +90,7 @@ describe('runService', () => {
 
   it.each([
     ['an unknown path', '/nowhere', {}, 404, 'not_found'],
+    ['a path with a bad escape', '/%E0%A4%A', {}, 404, 'not_found'],
     [
       'broken JSON',
       '/probe/echo',

@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply } from 'fastify';
 import type { Logger } from './logger.ts';
 import { nestLogger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { type ReadinessCheck, registerOperations } from './operations.ts';
-import { ProblemFilter } from './problem-filter.ts';
+import { ProblemError } from './problem-error.ts';
+import { ProblemFilter, sendProblem } from './problem-filter.ts';
 
 export interface ServiceOptions {
   readonly name: string;
@@ -47,6 +49,10 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
   const adapter = new FastifyAdapter({
     bodyLimit: options.bodyLimitBytes ?? 1_048_576,
     forceCloseConnections: 'idle',
+    // A path that the router cannot read (bad escapes, a parameter of thousands of characters) is one that does not exist; its own answer is no problem
+    // document and repeats the path.
+    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
+      sendProblem(reply, new ProblemError('not_found', 'No such path')),
     genReqId: (request: { headers: Record<string, string | string[] | undefined> }) => {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();

@@ -83,10 +83,10 @@ describe('a suggestion', () => {
 describe('the mutation of a resolution', () => {
   const change = { op: 'patch' as const, data: { text: 'x' }, update: null };
 
-  it('expects the state that the person saw and counts for the resolving device', () => {
+  it('expects the state that the person saw and takes no counter of a device', () => {
     expect(pushOf(ROW, REQUEST, change, AT)).toMatchObject({
       ...{ userId: 'u1', deviceId: 'b', scope: 'user:u1', entityType: 'note', entityId: 'n1' },
-      ...{ expectedRevision: 7, clock: { 'd:b': 5 }, schemaVersion: 3, op: 'patch', data: { text: 'x' } },
+      ...{ expectedRevision: 7, clock: { 'd:b': 4 }, schemaVersion: 3, op: 'patch', data: { text: 'x' } },
     });
   });
 

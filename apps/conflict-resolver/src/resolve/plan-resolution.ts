@@ -1,7 +1,7 @@
 import { checkOp, type ConflictDraft, type JsonObject, type MutationOp } from '@sync/domain';
 import type { PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
 import { derivedUuid } from '@sync/service-kit';
-import { canonicalClockJson, deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
+import { canonicalClockJson, type VectorClock } from '@sync/vector-clock';
 import { hashJson } from '../history/history-entry.ts';
 import type { ConflictRow } from '../records/conflict-store.ts';
 
@@ -71,7 +71,8 @@ export function suggestedChange(
 
 /**
  * The mutation that goes to the owner. Its id follows from the conflict, the request and the attempt, so that the owner's inbox knows
- * a repetition whoever sends it; its clock counts for the resolving device.
+ * a repetition whoever sends it. It counts as a change of the owning service: its clock has no entry of the device, whose next counter may belong
+ * to a mutation that is still on its way.
  * @param attempt how many claims the record had before: after a refusal the owner is asked anew
  */
 export function pushOf(
@@ -83,9 +84,6 @@ export function pushOf(
   const { target, userId, deviceId } = request;
   const refusal = checkOp(target.policy, change.op);
   if (refusal) return { code: refusal, message: `${target.policy} does not know ${change.op}` };
-  const clock = nextClock(target.clock, deviceId);
-  if (clock === null)
-    return { code: 'clock_limit_exceeded', message: 'the entity’s clock has no room for this device' };
   const seed = ['resolution', row.conflictId, requestHashOf(request), String(attempt)].join('\0');
   return {
     mutationId: derivedUuid(seed),
@@ -96,19 +94,10 @@ export function pushOf(
     entityId: row.entityId,
     op: change.op,
     data: change.data,
-    ...(change.update === null ? {} : { update: change.update }),
-    clock,
+    ...(change.update === null ? {} : { update: change.update, baseClock: { ...target.clock } }),
+    clock: { ...target.clock },
     expectedRevision: target.revision,
     occurredAt: nowIso,
     schemaVersion: target.schemaVersion,
   };
-}
-
-function nextClock(clock: VectorClock, deviceId: string): Record<string, number> | null {
-  try {
-    return { ...incrementClock(clock, deviceReplica(deviceId)) };
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
 }

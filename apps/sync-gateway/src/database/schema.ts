@@ -6,6 +6,7 @@ import { CreateLedger1764000000200 } from './create-ledger.ts';
 import { CreateReadModel1764000000000 } from './create-read-model.ts';
 import { CreateRegistrations1764000000300 } from './create-registrations.ts';
 import { KeepDecision1764000000500 } from './keep-decision.ts';
+import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 
 /** In the order of their timestamps. */
@@ -17,6 +18,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   CreateRegistrations1764000000300,
   PayloadAsText1764000000400,
   KeepDecision1764000000500,
+  OrderIndex1764000000600,
 ];
 
 /**

@@ -55,7 +55,6 @@ BEGIN
   LEFT JOIN LATERAL (
     SELECT d.* FROM scope_delta d
     WHERE d.tenant_id = p_tenant AND d.scope = t.scope AND d.entity_type = t.entity_type
-      AND d.entity_id >= t.entity_id AND d.entity_id <= t.entity_id
-    ORDER BY d.entity_id LIMIT 1) e ON holds_scope(p_tenant, t.user_id, t.scope)
+      AND d.entity_id = t.entity_id LIMIT 1) e ON holds_scope(p_tenant, t.user_id, t.scope)
   ORDER BY t.arrival;
 END $$;

@@ -23,7 +23,7 @@ BEGIN
     ORDER BY d.stored_at LIMIT p_limit
   ), removed AS (
     DELETE FROM scope_delta d USING old o
-    WHERE d.tenant_id = p_tenant AND d.scope = o.scope AND d.sequence = o.sequence
+    WHERE d.tenant_id = p_tenant AND d.scope = o.scope AND d.sequence = o.sequence AND d.sequence > 0
     RETURNING d.scope, d.sequence
   ), raised AS (
     UPDATE scope_head h SET pruned_below = greatest(h.pruned_below, r.sequence)

@@ -74,7 +74,7 @@ BEGIN
       IF v_left > 0 THEN
         SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence FROM (
           SELECT d.wire, d.sequence FROM scope_delta d
-          WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > v_position
+          WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
             AND (NOT d.deleted OR d.sequence > floor)
           ORDER BY d.sequence LIMIT v_left) d;
         v_left := v_left - item_count;
@@ -84,7 +84,7 @@ BEGIN
           SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence FROM (
             SELECT d.wire, d.sequence, row_number() OVER w AS place, sum(octet_length(d.wire)) OVER w AS bytes FROM (
               SELECT d.wire, d.sequence FROM scope_delta d
-              WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > v_position
+              WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
                 AND (NOT d.deleted OR d.sequence > floor)
               ORDER BY d.sequence LIMIT item_count) d
             WINDOW w AS (ORDER BY d.sequence)) d
@@ -96,7 +96,7 @@ BEGIN
       -- A page that was not cut has everything.
       has_more := v_left <= 0 AND EXISTS (
         SELECT FROM scope_delta d
-        WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > v_position
+        WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
           AND (NOT d.deleted OR d.sequence > floor));
     END IF;
     kind := 'scope'; scope := v_scopes[i];

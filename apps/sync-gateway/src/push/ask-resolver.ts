@@ -5,8 +5,9 @@ import { type DecideReply, type DecideRequest, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 
 const TIMEOUT_MS = 2_000;
-const MAX_REQUEST_BYTES = 512 * 1024;
-const MAX_SINGLE_BYTES = 900_000;
+/** An answer is up to two and a half times as long: both sides travel in the record, once whole and once by field. */
+const MAX_REQUEST_BYTES = 256 * 1024;
+const MAX_SINGLE_BYTES = 300_000;
 
 /** Asks the conflict-resolver what becomes of concurrent mutations. */
 export class AskResolver {

@@ -124,6 +124,8 @@ function faultOfContent({ op, data, update }: LocalMutation, text: string): Refu
   }
   if (op === 'delete') return null;
   if (data === undefined || data === null) return invalid('/data', `${op} needs an object`);
+  // In field writes the empty name stands for the entity as a whole.
+  if (Object.hasOwn(data, '')) return invalid('/data/', 'a field needs a name');
   // A character is at most three bytes of UTF-8, so a short text needs no measuring.
   if (text.length * 3 <= LIMITS.mutationBytes) return null;
   return Buffer.byteLength(JSON.stringify(data)) > LIMITS.mutationBytes ? tooLarge('/data') : null;

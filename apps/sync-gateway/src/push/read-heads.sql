@@ -13,11 +13,10 @@ BEGIN
   RETURN QUERY
   SELECT i.place, e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
-  -- Written so that only the primary key can serve it: see push-receive.sql.
+  -- Only the primary key can serve it: see push-receive.sql.
   CROSS JOIN LATERAL (
     SELECT d.* FROM scope_delta d
     WHERE d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
-      AND d.entity_id >= i.eid AND d.entity_id <= i.eid
-    ORDER BY d.entity_id LIMIT 1) e
+      AND d.entity_id = i.eid LIMIT 1) e
   WHERE holds_scope(p_tenant, p_user, i.scope);
 END $$;

@@ -238,6 +238,22 @@ describe('admitUpdate', () => {
     expect(withContent((doc) => doc.getText('t').insertEmbed(0, { about: '__proto__' }))).toBe('admitted');
   });
 
+  it('bounds shared types inside shared types, which Yjs deletes by recursion', () => {
+    const doc = new Y.Doc();
+    let inner = doc.getMap('root');
+    for (let depth = 0; depth <= ADMISSION_LIMITS.nestedTypes; depth += 1) {
+      const next = new Y.Map();
+      inner.set('in', next);
+      inner = next;
+    }
+    const update = Y.encodeStateAsUpdate(doc);
+    expect(codeOf(update)).toBe('content_not_allowed');
+    const more = { ...ADMISSION_LIMITS, nestedTypes: ADMISSION_LIMITS.nestedTypes + 1 };
+    expect(admitUpdate(update, NOTHING, ALICE, more).ok).toBe(true);
+    const none = { ...ADMISSION_LIMITS, nestedTypes: 0 };
+    expect(admitUpdate(update, NOTHING, ALICE, none).ok).toBe(false);
+  });
+
   it('bounds bytes, structs, clientIDs and deleted ranges', () => {
     const limits = {
       ...ADMISSION_LIMITS,

@@ -18,6 +18,7 @@ export interface AdmissionLimits extends OutlineLimits {
  * - 192 KiB is what a mutation of 256 KiB of JSON holds as base64.
  * - A million clocks is a million characters typed, or typed and deleted again, since the last push.
  * - 2^31 clocks stay within 32-bit arithmetic, which encoders use.
+ * - 500 nested types are a long paste of rich text. A document that is one text needs none: its owner says 0.
  */
 export const ADMISSION_LIMITS: AdmissionLimits = {
   bytes: 192 * 1024,
@@ -27,6 +28,7 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
   clockAdvance: 1_000_000,
   clock: 2 ** 31,
   documentClients: 10_000,
+  nestedTypes: 500,
 };
 
 /** What admission knows of a document; nothing of its content. */

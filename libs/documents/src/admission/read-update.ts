@@ -27,6 +27,8 @@ export interface OutlineLimits {
   readonly structs: number;
   readonly clients: number;
   readonly deleteRanges: number;
+  /** Shared types inside shared types: Yjs deletes them by recursion, and 15,000 in one another overflow the stack of everybody who does. */
+  readonly nestedTypes: number;
 }
 
 const GC = 0;
@@ -78,6 +80,7 @@ class StructReader {
   readonly references: number[] = [];
   private readonly reader: ByteReader;
   private readonly limits: OutlineLimits;
+  private nestedTypes = 0;
   // The struct that is being read.
   private run = 0;
   private client = 0;
@@ -184,6 +187,13 @@ class StructReader {
   }
 
   private type(): void {
+    this.nestedTypes += 1;
+    if (this.nestedTypes > this.limits.nestedTypes) {
+      throw new RefusedUpdateError(
+        'content_not_allowed',
+        `more than ${this.limits.nestedTypes} nested shared types`,
+      );
+    }
     const type = this.reader.varUint();
     if (type > LAST_TYPE) throw invalid(`${type} is no shared type`);
     if (NAMED_TYPES.has(type)) this.reader.skipKey();

@@ -117,6 +117,13 @@ describe('findOverlaps in a text', () => {
     expect(inText(base, theirs, ours)).toEqual(found);
   });
 
+  it('shows what JSON in a database cannot hold as a replacement character', () => {
+    const { overlaps } = overlapsOf(write('5 mg'), replace('5', '10'), replace('5', '2\0\ud800'));
+    const shown = overlaps.flatMap(({ ours, theirs, merged }) => [ours, theirs, merged]);
+    expect(shown.join('')).toContain('2\ufffd');
+    expect(shown.every((text) => text === null || (text.isWellFormed() && !text.includes('\0')))).toBe(true);
+  });
+
   it('shows a long line where it differs, and bounds its list', () => {
     const long = `${'word '.repeat(1_000)}5 mg ${'word '.repeat(1_000)}`;
     const [first] = overlapsOf(write(long), replace('5', '10'), replace('5', '20')).overlaps;

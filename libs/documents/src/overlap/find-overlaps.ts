@@ -187,7 +187,13 @@ function excerptStart({ base, ours, theirs, merged }: Texts): number {
 function excerpt(text: string, from?: number): string;
 function excerpt(text: string | null, from?: number): string | null;
 function excerpt(text: string | null, from = 0): string | null {
-  if (text === null || text.length <= EXCERPT_LENGTH) return text;
+  if (text === null) return null;
+  if (text.length <= EXCERPT_LENGTH) return storable(text);
   const cut = text.slice(from, from + EXCERPT_LENGTH - 2);
-  return `${from > 0 ? '…' : ''}${cut}${from + cut.length < text.length ? '…' : ''}`;
+  return storable(`${from > 0 ? '…' : ''}${cut}${from + cut.length < text.length ? '…' : ''}`);
+}
+
+/** An excerpt is shown to people and stored as JSON, which cannot hold a NUL or half a surrogate pair; the document keeps them. */
+function storable(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd');
 }

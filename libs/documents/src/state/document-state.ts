@@ -4,7 +4,12 @@ import { readUpdate, type OutlineLimits, type UpdateOutline } from '../admission
 import { advanceStateVector, encodeStateVector, type StateVector } from './state-vector.ts';
 
 /** Of an owner's own states, whose parts were each admitted. */
-const UNBOUNDED: OutlineLimits = { structs: Infinity, clients: Infinity, deleteRanges: Infinity };
+const UNBOUNDED: OutlineLimits = {
+  structs: Infinity,
+  clients: Infinity,
+  deleteRanges: Infinity,
+  nestedTypes: Infinity,
+};
 
 /** Structs were left over that depend on updates that are not here. */
 export class IncompleteStateError extends Error {

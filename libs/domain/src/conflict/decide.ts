@@ -40,7 +40,9 @@ export function decide(input: DecisionInput): Decision {
   }
   const { by, counter } = mutationWrite(mutation);
   if (input.mayBeApplied && current !== null && containsDot(current.clock, by, counter)) {
-    return submitAsSent(input, 'applied');
+    // Revision 0 is no entity's that exists: only an inbox that knows the mutation answers this. One that does not is met by a dot that
+    // another change has used, and says `conflict`; as sent it would silently overwrite that change.
+    return { ...submitAsSent(input, 'applied'), expectedRevision: 0 };
   }
   return DECIDE[policy](input);
 }

@@ -1,4 +1,10 @@
-import { PoolBusyError, type DocumentPool, type OverlapReport, type SquashedState } from '@sync/documents';
+import {
+  type AdmissionLimits,
+  PoolBusyError,
+  type DocumentPool,
+  type OverlapReport,
+  type SquashedState,
+} from '@sync/documents';
 import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
 import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
@@ -32,6 +38,7 @@ export interface DocumentSettings {
   readonly retentionDays: number;
   readonly pool: DocumentPool;
   readonly logger: OwnerLogger;
+  readonly admission: AdmissionLimits;
 }
 
 /** A base is kept when the log since the last one weighs this many times as much: so much at most do bases add to the log. */

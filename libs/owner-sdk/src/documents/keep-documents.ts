@@ -1,4 +1,4 @@
-import { DocumentPool, drawClientId } from '@sync/documents';
+import { ADMISSION_LIMITS, type AdmissionLimits, DocumentPool, drawClientId } from '@sync/documents';
 import type { Tx } from '@sync/postgres';
 import type { DocumentKeeper, DocumentSession } from '../document-port.ts';
 import type { EntityData, EntityDefinition } from '../entity-definition.ts';
@@ -18,6 +18,8 @@ export interface KeepDocumentsOptions {
   /** How far back a document can be restored; default 30. */
   readonly retentionDays?: number;
   readonly pool?: DocumentPool;
+  /** Tighter or wider than `ADMISSION_LIMITS`; a document that is one text should not admit nested types. */
+  readonly admission?: Partial<AdmissionLimits>;
 }
 
 /** A point in a document's history: a row of `sync_document_backup`, or any sequence that the log still reaches. */
@@ -49,6 +51,7 @@ export class KeptDocuments {
       retentionDays: options.retentionDays ?? 30,
       pool: options.pool ?? new DocumentPool({ heapMb: 512 }),
       logger: options.logger,
+      admission: { ...ADMISSION_LIMITS, ...options.admission },
     };
   }
 
@@ -129,7 +132,11 @@ export class KeptDocuments {
         const open = (entityId: string): OpenDocument => {
           const known = documents.get(entityId);
           if (known) return known;
-          const document = new OpenDocument(rows.get(entityId) ?? null, owners.get(entityId) ?? new Map());
+          const document = new OpenDocument(
+            rows.get(entityId) ?? null,
+            owners.get(entityId) ?? new Map(),
+            this.#settings.admission,
+          );
           documents.set(entityId, document);
           return document;
         };

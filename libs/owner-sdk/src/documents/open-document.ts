@@ -8,6 +8,7 @@ import {
   type AuthorKind,
   type Refusal,
   type StateVector,
+  type AdmissionLimits,
 } from '@sync/documents';
 import type { PushedMutation } from '@sync/protocol';
 import type { DocumentRow, LoggedUpdate } from './document-rows.ts';
@@ -41,10 +42,12 @@ export class OpenDocument {
   /** Upper bound: merging never grows. */
   bytes: number;
   private stateVector: StateVector;
+  private readonly admission: AdmissionLimits;
   private readonly owners: Map<number, string>;
 
-  constructor(before: DocumentRow | null, owners: ReadonlyMap<number, string>) {
+  constructor(before: DocumentRow | null, owners: ReadonlyMap<number, string>, admission: AdmissionLimits) {
     this.before = before;
+    this.admission = admission;
     this.owners = new Map(owners);
     this.epoch = before?.epoch ?? 0;
     this.start = { replica: before?.epochReplica ?? '', counter: before?.epochCounter ?? 0 };
@@ -78,7 +81,7 @@ export class OpenDocument {
   /** Admits an update and appends it to what the batch will log. */
   append(update: Uint8Array, origin: ChangeOrigin): Admission | Refusal {
     const head = { stateVector: this.stateVector, clientOwners: this.owners };
-    const answer = admitUpdate(update, head, { kind: origin.kind, id: origin.author });
+    const answer = admitUpdate(update, head, { kind: origin.kind, id: origin.author }, this.admission);
     if (!answer.ok || !answer.changes) return answer;
     this.stateVector = advanceStateVector(this.stateVector, answer.added);
     for (const client of answer.claimed) this.claim(client, origin.author);

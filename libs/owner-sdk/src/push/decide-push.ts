@@ -6,6 +6,7 @@ import {
   clockSize,
   counterOf,
   deviceReplica,
+  incrementClock,
   mergeClocks,
   serviceReplica,
   type VectorClock,
@@ -196,10 +197,14 @@ class PushDecider {
     const { mutationId } = mutation;
     if (answer.kind === 'rejected') return rejected(mutationId, answer);
     const json = answer.data === null ? null : JSON.stringify(answer.data);
-    const clock = mergeClocks(now.clock, knownPart(mutation, now.clock));
-    const refusal = refuseData(answer.data, json) ?? this.#refuseClock(clock);
+    const merged = mergeClocks(now.clock, knownPart(mutation, now.clock));
+    const refusal = refuseData(answer.data, json) ?? this.#refuseClock(merged);
     if (refusal) return rejected(mutationId, refusal);
-    return this.#apply(mutation, now, { answer, json, clock });
+    // Every change has a dot of its own, or two states of the entity would have one clock and no digest would tell them apart. A resolution brings none,
+    // and neither does a device that counts wrong: that is then a change of the service.
+    const brings = bringsDot(mutation, now.clock);
+    const clock = brings ? merged : incrementClock(merged, this.#serviceReplica);
+    return this.#apply(mutation, now, { answer, json, clock, brings });
   }
 
   /** One entry stays free for the service's own changes, which nobody can reject. */
@@ -215,10 +220,15 @@ class PushDecider {
   #apply(
     mutation: PushedMutation,
     now: EntityNow,
-    next: { readonly answer: Accepted; readonly json: string | null; readonly clock: VectorClock },
+    next: {
+      readonly answer: Accepted;
+      readonly json: string | null;
+      readonly clock: VectorClock;
+      readonly brings: boolean;
+    },
   ): OwnerPushResult {
     const { mutationId, entityId, deviceId, occurredAt } = mutation;
-    const { answer, json, clock } = next;
+    const { answer, json, clock, brings } = next;
     const revision = now.revision + 1;
     const baseRevision = this.#changed.get(entityId)?.baseRevision ?? now.revision;
     this.#changed.set(entityId, {
@@ -241,13 +251,17 @@ class PushDecider {
       schemaVersion: this.#definition.schemaVersion,
       timeIso: this.#state.nowIso,
       entityClock,
-      mutation: {
-        mutationId,
-        clock: ownClock,
-        deviceId,
-        occurredAt,
-        ...(writes === undefined ? {} : { writes }),
-      },
+      ...(brings
+        ? {
+            mutation: {
+              mutationId,
+              clock: ownClock,
+              deviceId,
+              occurredAt,
+              ...(writes === undefined ? {} : { writes }),
+            },
+          }
+        : {}),
       json,
     });
     this.#also.push(...answer.also);
@@ -277,6 +291,12 @@ function repeatedWritesText(
   if (Object.keys(repeated).length === 0) return undefined;
   const text = JSON.stringify(repeated);
   return text.length > MAX_WRITES_LENGTH ? undefined : text;
+}
+
+/** Whether the mutation counts its device on: its dot is new to the entity. */
+function bringsDot({ clock, deviceId }: PushedMutation, known: VectorClock): boolean {
+  const own = deviceReplica(deviceId);
+  return counterOf(clock, own) > counterOf(known, own);
 }
 
 /**

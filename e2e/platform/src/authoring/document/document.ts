@@ -25,7 +25,7 @@ export function documentEntity(logger: OwnerLogger): {
   readonly entity: OwnedEntity;
   readonly kept: KeptDocuments;
 } {
-  const kept = new KeptDocuments({ field: 'body', logger });
+  const kept = new KeptDocuments({ field: 'body', logger, admission: { nestedTypes: 0 } });
   const definition = kept.define(
     defineEntity({
       entityType: 'document',
