@@ -9,7 +9,7 @@ interface Interaction {
   readonly description: string;
 }
 
-/** Values for the placeholders of an interaction, if it has any. */
+/** Pact's “provider state values”: what a state puts into the open places of an interaction. */
 type StateValues = Record<string, string>;
 
 export interface Verification {
