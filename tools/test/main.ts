@@ -28,4 +28,5 @@ const tests = await runTests(root);
 passed += tests.passed;
 failed += tests.failed;
 process.exitCode = failed === 0 ? 0 : 1;
+for (const failure of tests.failures) console.log(`FAILED ${failure}\n`);
 console.log(summaryLine({ passed, failed }));

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { summarizeReports, type Summary } from './summarize-reports.ts';
+import { summarizeReports, type TestSummary } from './summarize-reports.ts';
 
 /**
  * Runs the tests of every project and sums them up. Libraries and apps two at a time; what starts the whole platform
@@ -11,7 +11,7 @@ import { summarizeReports, type Summary } from './summarize-reports.ts';
  *
  * @param root the workspace
  */
-export async function runTests(root: string): Promise<Summary> {
+export async function runTests(root: string): Promise<TestSummary> {
   const reportFolder = join(root, 'reports/tests');
   await rm(reportFolder, { recursive: true, force: true });
   const projects = await projectsWithTests(root);
@@ -30,7 +30,9 @@ export async function runTests(root: string): Promise<Summary> {
   const summary = summarizeReports(reports);
   // Jest can fail without a failed test (a coverage threshold, a teardown): that is a failure too.
   const unexplained = summary.failed === 0 && codes.some((code) => code !== 0);
-  return unexplained ? { ...summary, failed: 1 } : summary;
+  return unexplained
+    ? { ...summary, failed: 1, failures: ['a project failed without a failed test: see its output above'] }
+    : summary;
 }
 
 async function projectsWithTests(root: string): Promise<string[]> {
