@@ -37,7 +37,7 @@ export type {
   HealthReasonCode,
   HealthThresholds,
 } from './health/assess-device.ts';
-export { canonicalJson, deepEqualJson, isJsonObject, readField } from './json.ts';
+export { canonicalJson, deepEqualJson, isJsonObject, readField, storableText } from './json.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from './projection/digest.ts';
 export { projectEvent } from './projection/project-event.ts';

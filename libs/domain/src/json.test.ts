@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalJson, deepEqualJson, isJsonObject, readField } from './json.ts';
+import { canonicalJson, deepEqualJson, isJsonObject, readField, storableText } from './json.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 
 const json = (): fc.Arbitrary<JsonValue> => fc.jsonValue() as fc.Arbitrary<JsonValue>;
@@ -108,6 +108,13 @@ describe('readField', () => {
     expect(readField({ a: null }, 'a')).toBeNull();
     expect(readField({}, 'constructor')).toBeUndefined();
     expect(readField({}, '__proto__')).toBeUndefined();
+  });
+});
+
+describe('storableText', () => {
+  it('replaces what no JSON in Postgres can hold, and nothing else', () => {
+    expect(storableText('a\0b\ud800c')).toBe('a\ufffdb\ufffdc');
+    expect(storableText('ü 😀')).toBe('ü 😀');
   });
 });
 

@@ -86,3 +86,8 @@ export function deepEqualJson(a: JsonValue | undefined, b: JsonValue | undefined
   }
   return true;
 }
+
+/** The text with a replacement character for what Postgres stores in no JSON: a NUL, and half a surrogate pair. */
+export function storableText(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd');
+}

@@ -5,7 +5,7 @@ import { checked } from '../answering/checked.ts';
 import { encodeCursor, positionOf } from '../answering/page-cursor.ts';
 import { contentHash } from '../records/conflict-record.ts';
 import { loadRows } from '../records/conflict-store.ts';
-import { hashJson } from './history-entry.ts';
+import { hashJson } from './hashes.ts';
 import { readLinks } from './history-store.ts';
 import { type ChainStart, type RecordHashes, verifyChain } from './verify-chain.ts';
 

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson, type JsonObject, type JsonValue } from '@sync/domain';
+import { canonicalJson, type JsonObject } from '@sync/domain';
 import type { ConflictDecider, ConflictHistoryEntry } from '@sync/protocol';
+import { hashText } from './hashes.ts';
 
 /** Something that happened to a record. */
 export interface HistoryDraft {
@@ -17,15 +17,6 @@ export interface HistoryDraft {
 export interface Link {
   readonly text: string;
   readonly hash: string;
-}
-
-/** Lower-case hexadecimal SHA-256 of a value's canonical JSON. */
-export function hashJson(value: JsonValue): string {
-  return hashText(canonicalJson(value));
-}
-
-export function hashText(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }
 
 /**

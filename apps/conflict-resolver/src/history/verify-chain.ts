@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '@sync/domain';
 import type { BrokenLink } from '@sync/protocol';
-import { hashText } from './history-entry.ts';
+import { hashText } from './hashes.ts';
 import type { StoredLink } from './history-store.ts';
 
 /** What the record's row comes to now, to be compared with what the history says it was. */

@@ -1,6 +1,7 @@
 import type { ConflictDraft, JsonObject } from '@sync/domain';
 import type { SyncEvent } from '@sync/protocol';
-import { hashJson, type HistoryDraft } from '../history/history-entry.ts';
+import { hashJson } from '../history/hashes.ts';
+import type { HistoryDraft } from '../history/history-entry.ts';
 
 /** A ConflictRecord as the gateway's event brings it. */
 export interface DetectedConflict {

@@ -2,7 +2,7 @@ import { checkOp, type ConflictDraft, type JsonObject, type MutationOp } from '@
 import type { PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
 import { derivedUuid } from '@sync/service-kit';
 import { canonicalClockJson, type VectorClock } from '@sync/vector-clock';
-import { hashJson } from '../history/history-entry.ts';
+import { hashJson } from '../history/hashes.ts';
 import type { ConflictRow } from '../records/conflict-store.ts';
 
 /** A person's request, as the gateway passes it on. */

@@ -4,7 +4,7 @@ import { answerHistory } from '../history/answer-history.ts';
 import { answerVerify } from '../history/answer-verify.ts';
 import { answerShow } from '../listing/answer-show.ts';
 import { noSuggestions, type SuggestionSource } from '../suggestions/suggestion-source.ts';
-import { hashClock, hashJson } from '../suggestions/hashes.ts';
+import { hashClock, hashJson } from '../history/hashes.ts';
 import { modelSuggestions } from '../suggestions/take-suggestion.ts';
 import { type HeldConflict, ResolutionRig } from '../testing/resolution-rig.ts';
 import type { AskOwner, ResolveConflict } from './resolve-conflict.ts';

@@ -2,7 +2,7 @@ import type { Owner } from '@sync/owner-sdk';
 import type { Tx } from '@sync/postgres';
 import type { ConflictDecider, ConflictDecision, ConflictRecord, ResolutionKind } from '@sync/protocol';
 import type { JsonObject } from '@sync/domain';
-import { hashJson } from '../history/history-entry.ts';
+import { hashJson } from '../history/hashes.ts';
 import { appendHistory, loadHistories } from '../history/history-store.ts';
 import { announceConflicts } from '../records/announce-conflicts.ts';
 import { type ConflictRow, storeResolution } from '../records/conflict-store.ts';

@@ -4,7 +4,7 @@ import { type AIAnswer, type AIClient, AIClientError, type TokenUsage } from './
 import type { AIConfig } from './ai-config.ts';
 import { AnswerRefusedError, type ReadAnswer, readAnswer } from './answer-format.ts';
 import { amountOf, dayOf, reconcile, reserve } from './budget.ts';
-import { hashJson } from './hashes.ts';
+import { hashJson } from '../history/hashes.ts';
 import { type Claim, endJob, postponeJob } from './job-store.ts';
 import { noteSuggestion } from './note-suggestion.ts';
 import { PROMPT_HASH, askAbout } from './prompt.ts';

@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '@sync/domain';
 import type { AIQuestion } from './ai-client.ts';
 import { answerKey, answerSchema } from './answer-format.ts';
 import type { ContestedField } from './conflict-material.ts';
-import { hashText } from './hashes.ts';
+import { hashText } from '../history/hashes.ts';
 
 /**
  * The instructions, as they are sent. Changing a letter changes `PROMPT_HASH`, by which every stored suggestion names the text it was made

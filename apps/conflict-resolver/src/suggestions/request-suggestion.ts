@@ -6,7 +6,7 @@ import type { SuggestionReply, SuggestionRequest, SuggestionSettings } from '@sy
 import type { AIConfig } from './ai-config.ts';
 import { type Reservation, amountOf, dayOf, nextBudgetMs, reserve } from './budget.ts';
 import { contestedFields, sideOf } from './conflict-material.ts';
-import { hashClock, hashJson } from './hashes.ts';
+import { hashClock, hashJson } from '../history/hashes.ts';
 import { addJob } from './job-store.ts';
 import { noteSuggestion } from './note-suggestion.ts';
 import { PROMPT_HASH, askAbout, estimateTokens } from './prompt.ts';

@@ -1,6 +1,6 @@
 import { Suggestion, type SuggestionReply, validator } from '@sync/protocol';
 import { loadHistories } from '../history/history-store.ts';
-import { hashClock } from './hashes.ts';
+import { hashClock } from '../history/hashes.ts';
 import { modelSuggestions } from './take-suggestion.ts';
 import { answerJson, completion, materialOf, takeTheirs } from './testing/ai-server.ts';
 import { CLOCK, FIELDS, PERSON, SETTINGS, SuggestionRig } from './testing/suggestion-rig.ts';

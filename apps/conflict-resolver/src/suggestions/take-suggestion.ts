@@ -1,6 +1,6 @@
 import type { Tx } from '@sync/postgres';
 import type { SuggestedChanges } from './answer-format.ts';
-import { hashClock, hashJson } from './hashes.ts';
+import { hashClock, hashJson } from '../history/hashes.ts';
 import type { AcceptedSuggestion, Acceptance, SuggestionSource } from './suggestion-source.ts';
 import { listSuggestions } from './suggestion-store.ts';
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { namedWrites, repeatingWrites, type FieldWrites, type JsonObject } from '@sync/domain';
+import { namedWrites, repeatingWrites, storableText, type FieldWrites, type JsonObject } from '@sync/domain';
 import { LIMITS, findUnstorable, type OwnerPushResult, type PushedMutation } from '@sync/protocol';
 import {
   canonicalClockJson,
@@ -316,7 +316,7 @@ function knownPart({ clock, deviceId }: PushedMutation, known: VectorClock): Vec
 
 /** A message may quote the data, and must not make the answer itself unstorable. */
 function rejected(mutationId: string, { code, message }: Rejected): OwnerPushResult {
-  const storable = message.toWellFormed().replaceAll('\0', '\ufffd').slice(0, MAX_MESSAGE_LENGTH);
+  const storable = storableText(message).slice(0, MAX_MESSAGE_LENGTH);
   return { mutationId, status: 'rejected', code, message: storable };
 }
 

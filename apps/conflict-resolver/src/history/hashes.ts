@@ -12,6 +12,7 @@ export function hashClock(clock: VectorClock): string {
   return hash('sha256', canonicalClockJson(clock), 'hex');
 }
 
+/** SHA-256 of a text, 64 lower-case hex digits. */
 export function hashText(text: string): string {
   return hash('sha256', text, 'hex');
 }
