@@ -29,6 +29,8 @@ export const ScopeHead = Type.Object(
     sequence: Position,
     count: Count,
     hash: DigestHash,
+    /** Some of the deltas of this scope in the message have `document`. */
+    documents: Type.Optional(Type.Boolean()),
   },
   { $id: 'ScopeHead', description: 'A scope’s position and digest after the batch.' },
 );
@@ -47,6 +49,11 @@ export const ProjectedDelta = Type.Object(
     clock: VectorClock,
     /** Null where the policy does not need it. */
     fieldWrites: Type.Union([FieldWrites, Type.Null()]),
+    /**
+     * Of entity types with a document: whether the delta makes those of the entity before it superfluous, or has to be applied after them. A
+     * deletion is `whole`.
+     */
+    document: Type.Optional(Type.Enum(['whole', 'increment'])),
   },
   {
     $id: 'ProjectedDelta',

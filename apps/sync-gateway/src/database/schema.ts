@@ -5,6 +5,7 @@ import { CreateDeviceScopes1764000000100 } from './create-device-scopes.ts';
 import { CreateLedger1764000000200 } from './create-ledger.ts';
 import { CreateReadModel1764000000000 } from './create-read-model.ts';
 import { CreateRegistrations1764000000300 } from './create-registrations.ts';
+import { DocumentParts1764000000700 } from './document-parts.ts';
 import { KeepDecision1764000000500 } from './keep-decision.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
@@ -19,6 +20,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   PayloadAsText1764000000400,
   KeepDecision1764000000500,
   OrderIndex1764000000600,
+  DocumentParts1764000000700,
 ];
 
 /**
@@ -29,8 +31,10 @@ const SCRIPTS = [
   'database/sync-event.sql',
   'grants/held-scopes.sql',
   'access/note-revocation.sql',
+  'ingest/keep-document-parts.sql',
   'ingest/ingest-deltas.sql',
   'ingest/prune-tombstones.sql',
+  'pull/document-page.sql',
   'pull/pull.sql',
   'ack/ack.sql',
   'heads/sweep-changes.sql',

@@ -3,7 +3,7 @@
 -- one line per delta of all of them, which is stored byte for byte as the projector wrote it and never parsed.
 --
 -- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints, by `kind`: 'scope' and 'user',
--- 'number' with the count of this ingest, and 'lag' with the milliseconds since the newest delta was committed by its owner.
+-- 'number' with the count of this ingest, 'document' with the address of one that ought to be compacted, and 'lag' with the milliseconds since the newest delta was committed by its owner.
 DROP FUNCTION IF EXISTS ingest_deltas(integer, json);
 CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_heads json, p_deltas json, p_wires text)
 RETURNS TABLE (kind text, tenant_id text, name text)
@@ -18,6 +18,7 @@ DECLARE
   v_scope text[];
   v_after bigint[];  -- place of the last message of an older epoch: deltas up to there are void
   v_moved boolean[];
+  v_documents boolean[];
 BEGIN
   SELECT string_agg(DISTINCT t.id, ',') INTO v_tenants FROM (
     SELECT s."tenantId" AS id FROM json_array_elements(p_heads) m, json_to_recordset(m -> 'scopes') AS s ("tenantId" text)
@@ -39,7 +40,7 @@ BEGIN
     SELECT m.place, m.batch ->> 'origin' AS origin, s.*
     FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
       json_to_recordset(m.batch -> 'scopes')
-        AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text)
+        AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text, documents boolean)
   ), last AS (
     SELECT DISTINCT ON (h."tenantId", h.scope) h.* FROM head h ORDER BY h."tenantId", h.scope, h.place DESC
   ), written AS (
@@ -57,15 +58,30 @@ BEGIN
     SELECT h."tenantId", h.scope, max(h.place) AS place
     FROM head h JOIN last l ON l."tenantId" = h."tenantId" AND l.scope = h.scope
     WHERE h.epoch <> l.epoch GROUP BY h."tenantId", h.scope
+  ), marked AS (
+    SELECT DISTINCT h."tenantId", h.scope FROM head h WHERE h.documents
   )
-  SELECT array_agg(w.tenant_id), array_agg(w.scope), array_agg(w.moved), array_agg(coalesce(v.place, 0))
-  INTO v_tenant, v_scope, v_moved, v_after
-  FROM written w LEFT JOIN void v ON v."tenantId" = w.tenant_id AND v.scope = w.scope;
+  SELECT array_agg(w.tenant_id), array_agg(w.scope), array_agg(w.moved), array_agg(coalesce(v.place, 0)),
+    array_agg(k.scope IS NOT NULL)
+  INTO v_tenant, v_scope, v_moved, v_after, v_documents
+  FROM written w
+  LEFT JOIN void v ON v."tenantId" = w.tenant_id AND v.scope = w.scope
+  LEFT JOIN marked k ON k."tenantId" = w.tenant_id AND k.scope = w.scope;
 
   FOR i IN 1 .. coalesce(cardinality(v_moved), 0) LOOP
     CONTINUE WHEN NOT v_moved[i];
     DELETE FROM scope_delta d WHERE d.tenant_id = v_tenant[i] AND d.scope = v_scope[i];
+    DELETE FROM scope_document_part p WHERE p.tenant_id = v_tenant[i] AND p.scope = v_scope[i];
   END LOOP;
+
+  IF true = ANY (v_documents) THEN
+    FOR i IN 1 .. cardinality(v_documents) LOOP
+      CONTINUE WHEN NOT v_documents[i];
+      UPDATE scope_head h SET documents = true WHERE h.tenant_id = v_tenant[i] AND h.scope = v_scope[i] AND NOT h.documents;
+    END LOOP;
+    RETURN QUERY
+      SELECT 'document', k.tenant_id, k.address FROM keep_document_parts(p_deltas, p_wires, v_tenant, v_scope, v_after) k;
+  END IF;
 
   WITH delta AS (
     SELECT d.*, m.place, row_number() OVER (ORDER BY m.place, d.at) AS line

@@ -3,7 +3,7 @@ import { splitDeltaLines } from '@sync/protocol';
 
 /** What an ingest changed; see ingest-deltas.sql. */
 export interface IngestedChange {
-  readonly kind: 'scope' | 'user' | 'number' | 'lag';
+  readonly kind: 'scope' | 'user' | 'number' | 'lag' | 'document';
   readonly tenant_id: string | null;
   readonly name: string;
 }

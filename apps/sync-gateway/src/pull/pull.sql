@@ -72,21 +72,23 @@ BEGIN
     items := NULL; item_count := 0; has_more := false;
     IF v_position < v_head.sequence THEN
       IF v_left > 0 THEN
-        SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence FROM (
-          SELECT d.wire, d.sequence FROM scope_delta d
-          WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
-            AND (NOT d.deleted OR d.sequence > floor)
-          ORDER BY d.sequence LIMIT v_left) d;
+        IF v_head.documents THEN
+          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence
+          FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_left) d;
+        ELSE
+          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence FROM (
+            SELECT d.wire, d.sequence FROM scope_delta d
+            WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
+              AND (NOT d.deleted OR d.sequence > floor)
+            ORDER BY d.sequence LIMIT v_left) d;
+        END IF;
         v_left := v_left - item_count;
         IF octet_length(items) > v_bytes THEN
           -- Rare, so only then running sums are worth their price. The first delta always goes, however large.
           v_left := 0;
           SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence FROM (
-            SELECT d.wire, d.sequence, row_number() OVER w AS place, sum(octet_length(d.wire)) OVER w AS bytes FROM (
-              SELECT d.wire, d.sequence FROM scope_delta d
-              WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
-                AND (NOT d.deleted OR d.sequence > floor)
-              ORDER BY d.sequence LIMIT item_count) d
+            SELECT d.wire, d.sequence, row_number() OVER w AS place, sum(octet_length(d.wire)) OVER w AS bytes
+            FROM document_page(p_tenant, v_scopes[i], v_position, floor, item_count) d
             WINDOW w AS (ORDER BY d.sequence)) d
           WHERE d.place = 1 OR d.bytes <= v_bytes;
         END IF;

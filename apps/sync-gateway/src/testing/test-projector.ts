@@ -29,6 +29,7 @@ export class TestProjector {
   #wires: RemoteDelta[] = [];
   #grants: GrantChange[] = [];
   readonly #touched = new Set<string>();
+  readonly #withDocuments = new Set<string>();
   #revision = 0;
 
   put(tenantId: string, scope: string, entityId: string, data: Record<string, unknown> = {}): this {
@@ -37,6 +38,18 @@ export class TestProjector {
 
   delete(tenantId: string, scope: string, entityId: string): this {
     return this.#add(tenantId, scope, entityId, null);
+  }
+
+  /** A delta of a document; its entity type is `note` like everything here. */
+  document(
+    tenantId: string,
+    scope: string,
+    entityId: string,
+    document: 'whole' | 'increment',
+    update: string | null,
+  ): this {
+    this.#withDocuments.add(key(tenantId, scope));
+    return this.#add(tenantId, scope, entityId, update === null ? null : {}, { document, update });
   }
 
   grant(tenantId: string, userId: string, scope: string, granted = true, sourceId = 'e1'): this {
@@ -66,7 +79,8 @@ export class TestProjector {
     const scopes: ScopeHead[] = [...this.#touched].map((text) => {
       const [tenantId = '', scope = ''] = text.split('\0');
       const { epoch, sequence, hash, live } = this.#state(tenantId, scope);
-      return { tenantId, scope, epoch, sequence: String(sequence), count: live.size, hash };
+      const documents = this.#withDocuments.has(text) ? { documents: true } : {};
+      return { tenantId, scope, epoch, sequence: String(sequence), count: live.size, hash, ...documents };
     });
     const committedAt = this.#wires.at(-1)?.committedAt ?? null;
     const head: Pick<DeltaBatch, 'origin' | 'committedAt' | 'scopes' | 'grants'> = {
@@ -81,6 +95,7 @@ export class TestProjector {
     this.#wires = [];
     this.#grants = [];
     this.#touched.clear();
+    this.#withDocuments.clear();
     return message;
   }
 
@@ -93,17 +108,25 @@ export class TestProjector {
     return database.transaction((tx) => ingestDeltas(tx, partition, messages));
   }
 
-  #add(tenantId: string, scope: string, entityId: string, data: Record<string, unknown> | null): this {
+  #add(
+    tenantId: string,
+    scope: string,
+    entityId: string,
+    data: Record<string, unknown> | null,
+    part: { readonly document: 'whole' | 'increment'; readonly update: string | null } | null = null,
+  ): this {
     const state = this.#state(tenantId, scope);
     const counter = (state.counters.get(entityId) ?? 0) + 1;
     state.counters.set(entityId, counter);
     state.sequence += 1;
     this.#revision += 1;
     const clock = { 's:learning': counter };
+    const present = part === null ? 'put' : 'merge';
     const wire: RemoteDelta = {
-      ...{ entityType: 'note', entityId, op: data ? 'put' : 'delete', clock, schemaVersion: 1 },
+      ...{ entityType: 'note', entityId, op: data ? present : 'delete', clock, schemaVersion: 1 },
       committedAt: new Date().toISOString(),
       data,
+      ...(part?.update === undefined || part.update === null ? {} : { update: part.update }),
     };
     const before = state.live.get(entityId);
     if (before !== undefined) state.hash = subtractFromDigest(state.hash, before);
@@ -118,6 +141,7 @@ export class TestProjector {
     this.#deltas.push({
       ...{ tenantId, scope, sequence: String(state.sequence), entityType: 'note', entityId },
       ...{ revision: this.#revision, deleted: data === null, clock, fieldWrites: null },
+      ...(part === null ? {} : { document: part.document }),
     });
     this.#wires.push(wire);
     this.#touched.add(key(tenantId, scope));
