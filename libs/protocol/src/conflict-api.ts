@@ -102,7 +102,7 @@ export const ConflictHistoryReply = Type.Object(
 );
 export type ConflictHistoryReply = Static<typeof ConflictHistoryReply>;
 
-/** `sync.conflicts.v1.verify`: walks the tenant's history, a page at a time. */
+/** `sync.conflicts.v1.verify`: walks the tenant's history and then its records, a page at a time. */
 export const ConflictVerifyRequest = Type.Object(page, { $id: 'ConflictVerifyRequest' });
 export type ConflictVerifyRequest = Static<typeof ConflictVerifyRequest>;
 
@@ -110,12 +110,27 @@ export const BrokenLink = Type.Object(
   {
     position: Position,
     conflictId: Type.Union([Type.String({ maxLength: 64 }), Type.Null()]),
-    fault: Type.Enum(['entry_missing', 'entry_altered', 'link_broken', 'record_missing', 'record_altered']),
+    fault: Type.Enum(
+      [
+        'entry_missing',
+        'entry_altered',
+        'link_broken',
+        'record_missing',
+        'record_altered',
+        'history_missing',
+        'anchor_altered',
+      ],
+      {
+        description:
+          'history_missing: a record without all of its entries. anchor_altered: what was counted when entries were added does not fit those that are there.',
+      },
+    ),
     detail: Type.String({ maxLength: 1000, description: 'For people.' }),
   },
   {
     $id: 'BrokenLink',
-    description: 'The first place where the history is not what it was when it was written.',
+    description:
+      'The first place where the history is not what it was when it was written; position 0: the fault is about a record and has no place in the chain.',
   },
 );
 export type BrokenLink = Static<typeof BrokenLink>;
@@ -123,6 +138,7 @@ export type BrokenLink = Static<typeof BrokenLink>;
 export const ConflictVerifyReply = Type.Object(
   {
     checked: Count,
+    records: Type.Optional(Count),
     broken: Type.Union([BrokenLink, Type.Null()]),
     hash: Type.Union([Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.Null()], {
       description:
@@ -130,7 +146,11 @@ export const ConflictVerifyReply = Type.Object(
     }),
     next: Next,
   },
-  { $id: 'ConflictVerifyReply' },
+  {
+    $id: 'ConflictVerifyReply',
+    description:
+      '`checked` entries of this page are whole; `records` have all of their entries: records follow when the entries are at their end.',
+  },
 );
 export type ConflictVerifyReply = Static<typeof ConflictVerifyReply>;
 

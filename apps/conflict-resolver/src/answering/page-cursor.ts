@@ -25,7 +25,8 @@ export function decodeCursor(
   throw new RemoteError('cursor_invalid', 'The page cursor is not one of this list');
 }
 
-const POSITION = /^(0|[1-9]\d{0,18})$/;
+export const POSITION = /^(0|[1-9]\d{0,18})$/;
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The cursor of a list in the order of history positions; '0' without one. */
 export function positionOf(cursor: string | null): string {

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { sqlStateOf } from '@sync/postgres';
 import { Client } from 'pg';
-import { lockRow, storeResolution } from '../records/conflict-store.ts';
+import { lockRow } from '../records/conflict-store.ts';
+import { settleResolution } from '../resolve/settle-resolution.ts';
+import { noSuggestions } from '../suggestions/suggestion-source.ts';
 import { ConflictRig, DRAFT } from '../testing/conflict-rig.ts';
 import { answerHistory } from './answer-history.ts';
 import { answerVerify } from './answer-verify.ts';
@@ -42,11 +44,12 @@ async function asOwner(tenantId: string, ...statements: readonly string[]): Prom
 
 async function resolve(tenantId: string, conflictId: string): Promise<void> {
   await rig.test.database.inTenant(tenantId, async (tx) => {
-    await lockRow(tx, tenantId, conflictId);
-    await storeResolution(tx, tenantId, conflictId, {
+    const row = await lockRow(tx, tenantId, conflictId);
+    if (!row) throw new Error('no such record');
+    const context = { owner: rig.owner, suggestions: noSuggestions, now: () => new Date(), waitMs: 0 };
+    await settleResolution(tx, context, tenantId, row, {
+      ...{ kind: 'keep_server', suggestionId: null, userId: 'u1', deviceId: 'a', clock: { 'd:b': 1 } },
       decision: { kind: 'keep_server', clock: { 'd:b': 1 } },
-      decider: { kind: 'person', userId: 'u1', deviceId: 'a' },
-      resolvedAt: new Date().toISOString(),
     });
   });
 }
@@ -87,6 +90,9 @@ describe('a ConflictRecord', () => {
       `SET session_replication_role = 'replica'`,
       'TRUNCATE conflict_record',
       'TRUNCATE conflict_history',
+      'UPDATE conflict_history_anchor SET entries = entries + 1',
+      'DELETE FROM conflict_history_head',
+      `INSERT INTO conflict_history_anchor VALUES ('t', 1, '')`,
     ])
       expect([sql, await asApp(tenantId, sql)]).toEqual([sql, INSUFFICIENT_PRIVILEGE]);
   });
@@ -98,6 +104,13 @@ describe('a ConflictRecord', () => {
       asOwner(tenantId, `UPDATE conflict_record SET draft = '{}' WHERE conflict_id = '${conflictId}'`),
     ).rejects.toThrow('never changes otherwise');
     await expect(asOwner(tenantId, 'TRUNCATE conflict_record')).rejects.toThrow('TRUNCATE');
+    for (const table of ['conflict_history_anchor', 'conflict_history_head'])
+      for (const sql of [
+        `UPDATE ${table} SET entries = entries - 1`,
+        `DELETE FROM ${table}`,
+        `TRUNCATE ${table}`,
+      ])
+        await expect(asOwner(tenantId, sql)).rejects.toMatchObject({ code: GUARDED });
   });
 });
 
@@ -155,64 +168,121 @@ const verify = (
   cursor: string | null = null,
 ): ReturnType<typeof answerVerify> => answerVerify(rig.test.database, { tenantId, cursor, limit });
 
+/** All pages of a walk, until its end or its first fault. */
+async function walk(tenantId: string, limit: number): Promise<Awaited<ReturnType<typeof verify>>[]> {
+  const pages = [];
+  for (let cursor: string | null = null; ;) {
+    const page: Awaited<ReturnType<typeof verify>> = await verify(tenantId, limit, cursor);
+    pages.push(page);
+    if (page.next === null) return pages;
+    cursor = page.next;
+  }
+}
+
+const [H, R] = ['conflict_history', 'conflict_record'];
+const REHASHED = `encode(sha256(convert_to(replace(entry, 'u1', 'u2'), 'UTF8')), 'hex')`;
+
 describe('verify', () => {
-  it('walks a whole history in pages and says up to which hash it is whole', async () => {
+  it('walks a whole history and its records in pages, and says up to which hash it is whole', async () => {
     const tenantId = tenant();
-    for (let count = 0; count < 3; count += 1) await rig.conflict(tenantId, { status: 'auto_resolved' });
-    const first = await verify(tenantId, 4);
-    const second = await verify(tenantId, 4, first.next);
-    expect([first.checked, second.checked, second.next]).toEqual([4, 2, null]);
-    expect(second.hash).toBe((await verify(tenantId)).hash);
-    expect(await verify(tenant())).toEqual({ checked: 0, broken: null, hash: null, next: null });
+    for (let count = 0; count < 5; count += 1) await rig.conflict(tenantId, { status: 'auto_resolved' });
+    const pages = await walk(tenantId, 4);
+    expect(pages.map(({ checked, records, broken }) => [checked, records, broken])).toEqual([
+      [4, 0, null],
+      [4, 0, null],
+      [2, 4, null],
+      [0, 1, null],
+    ]);
+    expect(pages[2]?.hash).toBe((await verify(tenantId)).hash);
+    const none = { checked: 0, records: 0, broken: null, hash: null, next: null };
+    expect(await verify(tenant())).toEqual(none);
   });
 
-  const guards = (of: string, state: string): string => `ALTER TABLE ${of} ${state} TRIGGER USER`;
   it.each([
+    ['entry_altered', `UPDATE ${H} SET entry = replace(entry, 'u1', 'u2') WHERE $t AND position = 3`, '3'],
+    ['entry_missing', `DELETE FROM ${H} WHERE $t AND position = 3`, '3'],
     [
-      'entry_altered',
-      'conflict_history',
-      `UPDATE conflict_history SET entry = replace(entry, 'u1', 'u2') WHERE position = 3`,
+      'link_broken',
+      `UPDATE ${H} SET entry = replace(entry, 'u1', 'u2'), hash = ${REHASHED} WHERE $t AND position = 3`,
+      '4',
     ],
-    ['entry_missing', 'conflict_history', 'DELETE FROM conflict_history WHERE position = 3'],
+    ['record_altered', `UPDATE ${R} SET draft = jsonb_set(draft, '{theirs}', '{"text":"x"}') WHERE $id`, '3'],
+    ['record_altered', `UPDATE ${R} SET fields = '{other}' WHERE $id`, '3'],
+    ['record_altered', `UPDATE ${R} SET detected_at = detected_at - interval '1 day' WHERE $id`, '3'],
+    ['record_altered', `UPDATE ${R} SET decision = '{"kind":"merged"}' WHERE $id`, '4'],
+    ['record_altered', `UPDATE ${R} SET decider = jsonb_set(decider, '{userId}', '"u2"') WHERE $id`, '4'],
+    ['record_altered', `UPDATE ${R} SET resolved_at = resolved_at + interval '1 hour' WHERE $id`, '4'],
+    ['record_altered', `UPDATE ${R} SET resolution = 'merged' WHERE $id`, '4'],
+    ['record_altered', `UPDATE ${R} SET status = 'auto_resolved' WHERE $id`, '4'],
     [
       'record_altered',
-      'conflict_record',
-      `UPDATE conflict_record SET draft = jsonb_set(draft, '{theirs}', '{"text":"x"}') WHERE conflict_id = $id`,
+      `UPDATE ${R} SET status = 'open', decision = NULL, decider = NULL, resolved_at = NULL WHERE $id`,
+      '4',
     ],
-    [
-      'record_altered',
-      'conflict_record',
-      `UPDATE conflict_record SET decision = '{"kind":"merged"}' WHERE conflict_id = $id`,
-    ],
-    ['record_missing', 'conflict_record', 'DELETE FROM conflict_record WHERE conflict_id = $id'],
-  ])('names %s of %s after somebody with the database in hands did: %s', async (fault, table, sql) => {
+    ['record_missing', `DELETE FROM ${R} WHERE $id`, '3'],
+    // The end of the history, where no later link misses it.
+    ['entry_missing', `DELETE FROM ${H} WHERE $t AND position >= 5`, '5'],
+    ['entry_missing', `DELETE FROM ${H} WHERE $t`, '1'],
+    ['anchor_altered', `UPDATE ${H}_anchor SET entries = entries - 1 WHERE $t`, '6'],
+    ['anchor_altered', `UPDATE ${H}_anchor SET hash = repeat('0', 64) WHERE $t`, '6'],
+    ['anchor_altered', `DELETE FROM ${H}_anchor WHERE $t`, '6'],
+    ['anchor_altered', `UPDATE ${H}_head SET entries = entries - 1 WHERE $id`, '0'],
+    ['history_missing', `DELETE FROM ${H}_head WHERE $id`, '0'],
+  ])('names %s after a superuser did: %s', async (fault, sql, position) => {
     const tenantId = tenant();
     await rig.conflict(tenantId, { status: 'auto_resolved' });
-    const second = await rig.conflict(tenantId, { status: 'auto_resolved' });
+    const second = await rig.conflict(tenantId);
+    await resolve(tenantId, second);
     await rig.conflict(tenantId, { status: 'auto_resolved' });
-    await asOwner(
-      tenantId,
-      guards(table, 'DISABLE'),
-      sql.replace('$id', `'${second}'`),
-      guards(table, 'ENABLE'),
+    expect((await verify(tenantId)).broken).toBeNull();
+    await rig.tamper(
+      sql.replace('$t', `tenant_id = '${tenantId}'`).replace('$id', `conflict_id = '${second}'`),
     );
-    const { broken, next } = await verify(tenantId);
-    expect({ fault: broken?.fault, next }).toEqual({ fault, next: null });
-    // The third entry is about the second record; a changed decision shows where it was taken.
-    expect(['3', '4']).toContain(broken?.position);
+    expect(await verify(tenantId)).toMatchObject({ broken: { fault, position }, next: null });
   });
 
-  it('names the link whose hash was made to fit again', async () => {
+  it('finds a history that was taken away whole, with the chain and its end made to fit again', async () => {
+    const tenantId = tenant();
+    await rig.conflict(tenantId, { status: 'auto_resolved' });
+    const last = await rig.conflict(tenantId);
+    const ofLast = `conflict_id = '${last}'`;
+    const ofTenant = `tenant_id = '${tenantId}'`;
+    const fitted = `UPDATE ${H}_anchor SET entries = 2,
+      hash = (SELECT hash FROM ${H} WHERE ${ofTenant} AND position = 2) WHERE ${ofTenant}`;
+    await rig.tamper(`DELETE FROM ${H} WHERE ${ofLast}`, fitted);
+    const of = { position: '0', conflictId: last };
+    expect((await verify(tenantId)).broken).toMatchObject({ ...of, fault: 'history_missing' });
+    await rig.tamper(`DELETE FROM ${H}_head WHERE ${ofLast}`);
+    expect((await verify(tenantId)).broken).toMatchObject({ ...of, fault: 'history_missing' });
+    await rig.tamper(`DELETE FROM ${R} WHERE ${ofLast}`);
+    expect((await verify(tenantId)).broken).toBeNull();
+  });
+
+  it('finds a record of which nothing but the count of its entries is left', async () => {
+    const tenantId = tenant();
+    const only = await rig.conflict(tenantId);
+    const of = `WHERE tenant_id = '${tenantId}'`;
+    await rig.tamper(`DELETE FROM ${R} ${of}`, `DELETE FROM ${H} ${of}`, `DELETE FROM ${H}_anchor ${of}`);
+    expect((await verify(tenantId)).broken).toMatchObject({ conflictId: only, fault: 'record_missing' });
+  });
+
+  it('is not appeased by what is appended after something was cut off', async () => {
     const tenantId = tenant();
     for (let count = 0; count < 2; count += 1) await rig.conflict(tenantId, { status: 'auto_resolved' });
-    await asOwner(
-      tenantId,
-      guards('conflict_history', 'DISABLE'),
-      `UPDATE conflict_history SET entry = replace(entry, 'lww', 'xxx'),
-         hash = encode(sha256(convert_to(replace(entry, 'lww', 'xxx'), 'UTF8')), 'hex') WHERE position = 2`,
-      guards('conflict_history', 'ENABLE'),
-    );
-    expect((await verify(tenantId)).broken).toMatchObject({ position: '3', fault: 'link_broken' });
+    await rig.tamper(`DELETE FROM ${H} WHERE tenant_id = '${tenantId}' AND position = 4`);
+    await rig.conflict(tenantId);
+    expect((await verify(tenantId)).broken).toMatchObject({ fault: 'entry_missing', position: '5' });
+  });
+
+  it('is not troubled by what is appended meanwhile', async () => {
+    const tenantId = tenant();
+    let appending = true;
+    const appended = (async () => {
+      for (let count = 0; count < 30; count += 1) await rig.conflict(tenantId, { status: 'auto_resolved' });
+      appending = false;
+    })();
+    while (appending) expect((await walk(tenantId, 7)).at(-1)?.broken).toBeNull();
+    await appended;
   });
 
   it('sees only its own tenant, and refuses a cursor that is none', async () => {

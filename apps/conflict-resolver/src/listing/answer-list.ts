@@ -1,7 +1,7 @@
 import type { Database } from '@sync/postgres';
 import { type ConflictsReply, ConflictsRequest, type ConflictSummary } from '@sync/protocol';
 import { checked } from '../answering/checked.ts';
-import { decodeCursor, encodeCursor } from '../answering/page-cursor.ts';
+import { decodeCursor, encodeCursor, UUID } from '../answering/page-cursor.ts';
 import { readInOrder } from '../answering/read-in-order.ts';
 import { type PagePosition, listConflicts } from './list-store.ts';
 
@@ -36,8 +36,6 @@ function cutToSize(rows: readonly ConflictSummary[]): ConflictSummary[] {
   });
   return rows.slice(0, end < 0 ? rows.length : end);
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 function readCursor(cursor: string): PagePosition {
   const [detectedAt = '', conflictId = ''] = decodeCursor(cursor, 2, (part, place) => {

@@ -1,4 +1,5 @@
 import type { Tx } from '@sync/postgres';
+import { readAnchored, readCustody, readEvidence } from '../history/custody-store.ts';
 import { loadHistories, readLinks, readLinksOf } from '../history/history-store.ts';
 import { listConflicts } from '../listing/list-store.ts';
 import { readInOrder } from '../answering/read-in-order.ts';
@@ -102,6 +103,8 @@ describe('rows read', () => {
       (tx) => lockRow(tx, TENANT, idOf(3_000)),
       (tx) => loadHistories(tx, TENANT, ids, 100),
       (tx) => readLinks(tx, TENANT, '3000', 5),
+      (tx) => readAnchored(tx, TENANT, '3000', 5),
+      (tx) => readEvidence(tx, TENANT, ids),
       (tx) => readClaim(tx, TENANT, idOf(3_000)),
       (tx) => writeClaim(tx, TENANT, idOf(3_000), { attempt: 2, requestHash: '', claim: null }, 0),
       (tx) => insertConflicts(tx, TENANT, []),
@@ -114,6 +117,14 @@ describe('rows read', () => {
 
   it('of a page of a history are those of the record', async () => {
     expect(await rowsRead((tx) => readLinksOf(tx, TENANT, idOf(3_000), '0', 5), true)).toBeLessThanOrEqual(3);
+  });
+
+  it('of a page of records and what is left of them are theirs', async () => {
+    const read = await rowsRead(async (tx) => {
+      expect(await readCustody(tx, TENANT, idOf(3_000), 10)).toHaveLength(10);
+    });
+    // Two lists of ids, then row, head and one entry of each record.
+    expect(read).toBeLessThanOrEqual(60);
   });
 
   it('of the queue are those that are due', async () => {

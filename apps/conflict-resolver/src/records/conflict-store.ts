@@ -14,7 +14,8 @@ export interface ConflictRow extends Omit<DetectedConflict, 'status'> {
 const time = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-const ROW = `conflict_id AS "conflictId", user_id AS "userId", device_id AS "deviceId", scope, entity_type AS "entityType",
+/** Columns of a {@link ConflictRow}. */
+export const RECORD_COLUMNS = `conflict_id AS "conflictId", user_id AS "userId", device_id AS "deviceId", scope, entity_type AS "entityType",
   entity_id AS "entityId", mutation_id AS "mutationId", policy, status, draft, decision, decider,
   ${time('detected_at')} AS "detectedAt", ${time('resolved_at')} AS "resolvedAt"`;
 
@@ -61,7 +62,7 @@ export async function loadRows(
   conflictIds: readonly string[],
 ): Promise<ConflictRow[]> {
   return tx.query<ConflictRow>(
-    `SELECT ${ROW} FROM conflict_record WHERE tenant_id = $1 AND conflict_id = ANY ($2::uuid[])`,
+    `SELECT ${RECORD_COLUMNS} FROM conflict_record WHERE tenant_id = $1 AND conflict_id = ANY ($2::uuid[])`,
     [tenantId, conflictIds],
   );
 }
@@ -69,7 +70,7 @@ export async function loadRows(
 /** One record under its row lock: the point where resolutions of it queue. */
 export async function lockRow(tx: Tx, tenantId: string, conflictId: string): Promise<ConflictRow | null> {
   const [row] = await tx.query<ConflictRow>(
-    `SELECT ${ROW} FROM conflict_record WHERE tenant_id = $1 AND conflict_id = $2 FOR UPDATE`,
+    `SELECT ${RECORD_COLUMNS} FROM conflict_record WHERE tenant_id = $1 AND conflict_id = $2 FOR UPDATE`,
     [tenantId, conflictId],
   );
   return row ?? null;
