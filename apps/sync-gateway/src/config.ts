@@ -80,6 +80,14 @@ const OPTIONS = {
     max: 60_000,
     desc: 'after this long the dispatcher takes over what a push has not finished: its replica has probably died',
   },
+  giveUpAfterHours: {
+    env: 'GIVE_UP_AFTER_HOURS',
+    type: 'int',
+    default: 24,
+    min: 1,
+    max: 24 * 25,
+    desc: 'hours for which a push handler may fail at one mutation while it answers others; then a person decides about it',
+  },
   ledgerDays: {
     env: 'LEDGER_DAYS',
     type: 'int',

@@ -76,8 +76,9 @@ export function wireWriting(
     [],
     async (gauge) => gauge.set(await store.countDevices()),
   );
-  const hidden = new FindHidden(nats, logger);
-  const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, hidden, outcomesStored);
+  const giveUpAfterMs = config.giveUpAfterHours * 3_600_000;
+  const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs };
+  const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, lastResorts, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
   const prune = new PruneLedger(database, logger, config.ledgerDays);
 

@@ -170,6 +170,8 @@ export const OUTCOME_CODES = {
   dependency_failed: 'A mutation that this one depends on was rejected.',
   forbidden: 'The user may not touch this entity.',
   data_invalid: 'The owning service does not accept this data; the message names the field.',
+  owner_failed:
+    'The owning service keeps failing at this mutation while it answers others. A ConflictRecord keeps it, open where it can still be carried out.',
 } as const;
 
 export type OutcomeCode = keyof typeof OUTCOME_CODES;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { messagingMigrations } from '@sync/messaging';
 import type { MigrationClass, RepeatableScript } from '@sync/postgres';
+import { CountFailures1764000000750 } from './count-failures.ts';
 import { CreateDeviceScopes1764000000100 } from './create-device-scopes.ts';
 import { CreateLedger1764000000200 } from './create-ledger.ts';
 import { CreateReadModel1764000000000 } from './create-read-model.ts';
@@ -21,6 +22,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   KeepDecision1764000000500,
   OrderIndex1764000000600,
   DocumentParts1764000000700,
+  CountFailures1764000000750,
 ];
 
 /**

@@ -4,6 +4,7 @@ import type { OutcomesStored, RegisteredTypes } from '../push/accept-push.ts';
 import { admitMutation } from '../push/admit-mutation.ts';
 import { type Completed, completionOf } from '../push/completion.ts';
 import { headOf } from '../push/entity-head.ts';
+import type { Failing } from '../push/give-up.ts';
 import type { LedgerStore } from '../push/ledger-store.ts';
 import { type PreparedMutation, restoreMutation } from '../push/prepare-mutation.ts';
 import {
@@ -31,6 +32,14 @@ interface Opened {
 /** A run must be over before somebody else may take the device (`VISIBLE_MS` of the store). */
 const BUDGET_MS = 15_000;
 const APART_FROM_ATTEMPT = 3;
+const MAYBE_POISON: ReadonlySet<string | null> = new Set(['owner_unanswered', 'owner_failed']);
+
+/** What ends a mutation that would otherwise wait for ever. */
+export interface LastResorts {
+  readonly hidden: FindHidden;
+  /** How long an owner that answers others may fail at one; see give-up.ts. */
+  readonly giveUpAfterMs: number;
+}
 
 /**
  * Goes on with the accepted mutations of one device, just as a push would: the same lanes, the same decisions, the same owners. What a crash
@@ -44,7 +53,7 @@ export class DispatchDevice {
   readonly #ledger: LedgerStore;
   readonly #settler: SettleMutations;
   readonly #types: RegisteredTypes;
-  readonly #hidden: FindHidden;
+  readonly #lastResorts: LastResorts;
   readonly #outcomesStored: OutcomesStored;
 
   constructor(
@@ -52,14 +61,14 @@ export class DispatchDevice {
     ledger: LedgerStore,
     settler: SettleMutations,
     types: RegisteredTypes,
-    hidden: FindHidden,
+    lastResorts: LastResorts,
     outcomesStored: OutcomesStored,
   ) {
     this.#store = store;
     this.#ledger = ledger;
     this.#settler = settler;
     this.#types = types;
-    this.#hidden = hidden;
+    this.#lastResorts = lastResorts;
     this.#outcomesStored = outcomesStored;
   }
 
@@ -90,9 +99,10 @@ export class DispatchDevice {
     // What was taken together a few times without an answer may be one mutation that breaks its owner: it must not take the others with it for
     // ever. An owner that was merely away gets all of it at once, in the order in which the device wrote it.
     const apart = rows.some(({ attempts, last_error: reason }) => {
-      return attempts >= APART_FROM_ATTEMPT && reason === 'owner_unanswered';
+      return attempts >= APART_FROM_ATTEMPT && MAYBE_POISON.has(reason);
     });
-    const limits = { deadlineMs: nowMs + BUDGET_MS, apart };
+    const giveUp = { failing: failingOf(rows), afterMs: this.#lastResorts.giveUpAfterMs };
+    const limits = { deadlineMs: nowMs + BUDGET_MS, apart, giveUp };
     const settlements = await this.#settler.settle(author, works, statusesOf(opened), limits);
     const completed = await Promise.all(
       opened.map(async (one) => completedOf(one, await this.#endOf(author, one, settlements, nowIso))),
@@ -138,18 +148,28 @@ export class DispatchDevice {
     const settlement = (work && settlements.get(work)) ?? postponed('out_of_time', row.may_be_sent);
     if (!work || settlement.kind === 'settled' || settlement.reason !== 'projection_behind')
       return settlement;
-    const hidden = await this.#hidden.refuse(author, work, row.attempts, nowIso);
+    const hidden = await this.#lastResorts.hidden.refuse(author, work, row.attempts, nowIso);
     return hidden ?? settlement;
   }
 }
 
+/** As it will be if the present attempt fails as well. */
+function failingOf(rows: readonly OpenMutation[]): Map<string, Failing> {
+  return new Map(
+    rows.map(({ mutation_id: mutationId, failures, failing_since_ms: sinceMs }) => {
+      return [mutationId, { failures: failures + 1, sinceMs }];
+    }),
+  );
+}
+
 function completedOf({ row, mutation }: Opened, settlement: Settlement): Completed {
+  const failing = settlement.kind === 'postponed' && settlement.reason === 'owner_failed';
   return {
     mutationId: row.mutation_id,
     address: mutation,
     attempt: row.attempts,
     fresh: row.status === 'pending',
-    delayMs: retryDelayMs(row.attempts, Math.random()),
+    delayMs: retryDelayMs(failing ? row.failures + 1 : row.attempts, Math.random(), failing),
     settlement,
   };
 }

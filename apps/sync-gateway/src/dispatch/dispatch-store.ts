@@ -18,6 +18,9 @@ export interface OpenMutation extends HeadColumns {
   readonly decision: string | null;
   /** Why the last attempt came to nothing, a `PostponeReason`; null before the first. */
   readonly last_error: string | null;
+  /** How often its owner answered without an answer for it, and since when. */
+  readonly failures: number;
+  readonly failing_since_ms: number | null;
   readonly payload: string | null;
   readonly occurred_at_ms: number | null;
   readonly held: boolean;

@@ -18,7 +18,7 @@ DROP FUNCTION IF EXISTS dispatch_load(text, text, integer, integer);
 CREATE OR REPLACE FUNCTION dispatch_load(p_tenant text, p_device text, p_visible_ms integer, p_limit integer)
 RETURNS TABLE (
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean, decision text, last_error text,
-  payload text, occurred_at_ms double precision, held boolean, dependencies json,
+  failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision, held boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
 LANGUAGE plpgsql
@@ -44,7 +44,8 @@ BEGIN
     WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids)
     RETURNING m.*
   )
-  SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.decision, t.last_error, t.payload,
+  SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.decision, t.last_error, t.failures,
+    extract(epoch FROM t.failing_since)::double precision * 1000, t.payload,
     extract(epoch FROM t.occurred_at)::double precision * 1000,
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
     CASE WHEN t.depends_on IS NOT NULL THEN (

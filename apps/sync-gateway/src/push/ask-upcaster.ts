@@ -1,11 +1,24 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { NoRespondersError, RemoteError, request } from '@sync/messaging';
+import {
+  MalformedReplyError,
+  MessageTooLargeError,
+  NoRespondersError,
+  RemoteError,
+  request,
+} from '@sync/messaging';
 import { findUnstorable, UpcastReply, type UpcastRequest, validator } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import type { PostponeReason } from './settlement.ts';
 
 /** What an owner made of one mutation's data. */
 export type UpcastResult = UpcastReply['results'][number];
+
+/** Answers by mutationId, and what to make of those that are missing. */
+export interface Lifted {
+  readonly results: ReadonlyMap<string, UpcastResult>;
+  readonly missing: PostponeReason;
+}
 
 /** Where to ask, and until when. */
 export interface UpcastAddress {
@@ -34,23 +47,28 @@ export class AskUpcaster {
 
   /**
    * Asks in messages of about half a MiB; never throws.
-   * @returns by mutationId; what is missing was not answered, or with something that cannot be stored
+   * @returns what is missing was not answered, or with something that cannot be stored
    */
-  async ask(address: UpcastAddress, question: UpcastRequest): Promise<Map<string, UpcastResult>> {
+  async ask(address: UpcastAddress, question: UpcastRequest): Promise<Lifted> {
     const results = new Map<string, UpcastResult>();
+    // Which of several its owner fails at shows when they are asked for apart.
+    const failed = question.mutations.length === 1 ? 'owner_failed' : 'owner_unanswered';
     for (const mutations of cutToSize(question.mutations)) {
       const answered = await this.#askPart(address, { ...question, mutations });
-      if (answered === null) break;
+      if (!Array.isArray(answered)) return { results, missing: answered === 'failed' ? failed : answered };
       for (const result of answered) results.set(result.mutationId, result);
     }
-    return results;
+    return { results, missing: failed };
   }
 
-  async #askPart(address: UpcastAddress, question: UpcastRequest): Promise<UpcastResult[] | null> {
+  async #askPart(
+    address: UpcastAddress,
+    question: UpcastRequest,
+  ): Promise<UpcastResult[] | 'owner_unavailable' | 'failed'> {
     const breaker = this.#breakerOf(address.subject);
     const nowMs = Date.now();
     const timeoutMs = Math.min(TIMEOUT_MS, address.deadlineMs - nowMs);
-    if (timeoutMs <= 0 || !breaker.allow(nowMs)) return null;
+    if (timeoutMs <= 0 || !breaker.allow(nowMs)) return 'owner_unavailable';
     try {
       const reply = await request(this.#nats, address.subject, question, { timeoutMs, decode: decodeReply });
       breaker.succeed();
@@ -61,7 +79,7 @@ export class AskUpcaster {
       const { entityType, from, mutations } = question;
       const context = { service: address.service, entityType, from, mutations: mutations.length };
       this.#logger.warn({ err: error, ...context }, 'an owning service did not lift mutations');
-      return null;
+      return isFailure(error) ? 'failed' : 'owner_unavailable';
     }
   }
 
@@ -81,6 +99,12 @@ export class AskUpcaster {
     this.#breakers.set(subject, breaker);
     return breaker;
   }
+}
+
+/** It answered, but with an error of its own or nothing that is an answer; being away, or busy, is none. */
+function isFailure(error: unknown): boolean {
+  if (error instanceof RemoteError) return error.code !== 'unavailable' && error.code !== 'overloaded';
+  return error instanceof MalformedReplyError || error instanceof MessageTooLargeError;
 }
 
 function cutToSize(mutations: UpcastRequest['mutations']): UpcastRequest['mutations'][] {

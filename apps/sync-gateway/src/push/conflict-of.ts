@@ -33,3 +33,17 @@ export function refusedConflict(work: Work, deviceId: string, current: EntitySta
   );
   return conflictOf(work, draft);
 }
+
+/**
+ * The record of a mutation that nobody decided about: open, so that a person can still carry it out. Not where it could not be lifted: an owner
+ * gets data of the registered schemaVersion only, so there the record just keeps what was written.
+ * @param current as its device may see it
+ */
+export function heldConflict(work: Work, deviceId: string, current: EntityState | null): WithConflict {
+  const { conflict } = refusedConflict(work, deviceId, current);
+  const { mutation, registration } = work;
+  const liftable = (mutation.schemaVersion ?? registration.schemaVersion) === registration.schemaVersion;
+  if (!conflict || !liftable) return conflict ? { conflict } : {};
+  const fields = conflict.draft.fields.map((field) => ({ ...field, winner: 'open' as const }));
+  return { conflict: { ...conflict, draft: { ...conflict.draft, fields, decision: 'open' } } };
+}

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { Upcaster } from '@sync/domain';
 import { Responder } from '@sync/messaging';
 import type { ConflictSeen, LocalMutation, UpcastReply, UpcastRequest } from '@sync/protocol';
+import { FAILURES_BEFORE_GIVING_UP } from './give-up.ts';
 import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from './testing/push-rig.ts';
 import type { Author } from './settlement.ts';
 
@@ -155,6 +156,30 @@ describe('a mutation of an older schema version', () => {
         message: `/schemaVersion: progress cannot be read in version ${schemaVersion}; wanted is 4`,
       },
     ]);
+  });
+
+  it('is given up when its owner fails at it for ever, and kept as it was written', async () => {
+    register('progress', 4, [rename, byOwner, defaults]);
+    await answer();
+    const author = newAuthor();
+    const choked = old(author, { percentage: 1, lastPage: 'throw' });
+    await rig.push(author, [choked, old(author, { percentage: 3, lastPage: 'yes' })]);
+    for (let attempt = 1; attempt < FAILURES_BEFORE_GIVING_UP; attempt += 1) await rig.dispatch(author);
+    await rig.test.database.inTenant(author.tenantId, (tx) =>
+      tx.query(
+        `UPDATE mutation SET failing_since = now() - interval '8 days' WHERE failing_since IS NOT NULL`,
+      ),
+    );
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([
+      { mutationId: choked.mutationId, status: 'rejected', code: 'owner_failed' },
+      { status: 'applied' },
+    ]);
+    const event = (await rig.syncEvents()).find(({ deviceid, type }) => {
+      return deviceid === author.deviceId && type.startsWith('sync.conflict.');
+    });
+    // It could be carried out in the registered version only, which nobody knows.
+    expect(event?.data).toMatchObject({ status: 'auto_resolved', draft: { theirs: choked.data } });
   });
 
   it('is recorded as it was sent, and decided on as it was lifted', async () => {

@@ -1,6 +1,13 @@
 import { planUpcast, upcastData, type JsonObject, type Upcaster } from '@sync/domain';
 import type { AskUpcaster, UpcastResult } from './ask-upcaster.ts';
-import { type Author, postponed, refused, type Settlement, type Work } from './settlement.ts';
+import {
+  type Author,
+  type PostponeReason,
+  postponed,
+  refused,
+  type Settlement,
+  type Work,
+} from './settlement.ts';
 import { absentText } from './standing.ts';
 
 /** How far lifting may go; see SettleLimits. */
@@ -74,7 +81,7 @@ export class LiftMutations {
     const registration = part[0]?.work.registration;
     if (!registration) return;
     const { service, entityType } = registration;
-    const results = await this.#upcasters.ask(
+    const { results, missing } = await this.#upcasters.ask(
       { service, subject, deadlineMs },
       {
         tenantId: author.tenantId,
@@ -85,7 +92,7 @@ export class LiftMutations {
         }),
       },
     );
-    for (const one of part) take(one, results.get(one.work.mutation.mutationId));
+    for (const one of part) take(one, results.get(one.work.mutation.mutationId) ?? missing);
   }
 }
 
@@ -101,9 +108,9 @@ function liftingOf(work: Work, place: number): Lifting[] | null {
   return [{ place, work, chain: carriesData ? plan.chain : [], data, end: null }];
 }
 
-function take(lifting: Lifting, result: UpcastResult | undefined): void {
-  if (!result) {
-    lifting.end = postponed('owner_unavailable');
+function take(lifting: Lifting, result: UpcastResult | PostponeReason): void {
+  if (typeof result === 'string') {
+    lifting.end = postponed(result);
   } else if ('data' in result) {
     lifting.data = result.data as JsonObject;
   } else {

@@ -38,7 +38,10 @@ BEGIN
       terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
       next_attempt_at = coalesce(v_now + i."delayMs" * interval '1 millisecond', m.next_attempt_at),
       may_be_sent = coalesce(i."mayBeSent", m.may_be_sent),
-      last_error = coalesce(i.error, m.last_error)
+      last_error = coalesce(i.error, m.last_error),
+      -- Only what the owner answered in vain counts; that it was away does not.
+      failures = m.failures + CASE WHEN i.error = 'owner_failed' THEN 1 ELSE 0 END,
+      failing_since = CASE WHEN i.error = 'owner_failed' THEN coalesce(m.failing_since, v_now) ELSE m.failing_since END
     FROM ROWS FROM (
       json_to_recordset(p_items) AS (
         id uuid, attempt integer, status text, "delayMs" integer, "mayBeSent" boolean, error text),

@@ -7,6 +7,7 @@ export class PushMetrics {
   readonly ownerOpen;
   readonly refused;
   readonly postponed;
+  readonly givenUp;
   readonly conflicts;
 
   constructor(metrics: Metrics) {
@@ -33,6 +34,11 @@ export class PushMetrics {
       'sync_push_postponed_total',
       'Mutations left to the dispatcher, by reason.',
       ['reason'],
+    );
+    this.givenUp = metrics.counter(
+      'sync_push_given_up_total',
+      'Mutations that their owner never answered although it answered others; each is kept in an open ConflictRecord.',
+      ['owner', 'entityType'],
     );
   }
 }

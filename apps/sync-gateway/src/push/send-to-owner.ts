@@ -1,10 +1,17 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { MessageTooLargeError, NoRespondersError, RemoteError, request } from '@sync/messaging';
+import {
+  MalformedReplyError,
+  MessageTooLargeError,
+  NoRespondersError,
+  RemoteError,
+  request,
+} from '@sync/messaging';
 import {
   LIMITS,
   OwnerPushReply,
   type OwnerPushResult,
   type PushedMutation,
+  type RegisteredEntityType,
   subjects,
   validator,
 } from '@sync/protocol';
@@ -37,6 +44,8 @@ export class SendToOwner {
   readonly #metrics: PushMetrics;
   readonly #timeoutMs: number;
   readonly #breakers = new Map<string, CircuitBreaker>();
+  /** By service and entity type: epoch milliseconds of the last decision. */
+  readonly #decided = new Map<string, number>();
 
   constructor(nats: NatsConnection, logger: Logger, metrics: PushMetrics, timeoutMs: number) {
     this.#nats = nats;
@@ -80,7 +89,11 @@ export class SendToOwner {
       breaker.succeed();
       this.#report(service, breaker, 'answered', startedMs);
       const results = new Map(reply.results.map((result) => [result.mutationId, result]));
-      return { results, unanswered: postponed('owner_unanswered', true) };
+      if (reply.results.some(({ status }) => status !== 'conflict'))
+        this.#decided.set(typeKey(registration), Date.now());
+      // A reply that is cut to its size has at least the first answer.
+      const failed = isOneLane(part) && !results.has(part[0]?.work.mutation.mutationId ?? '');
+      return { results, unanswered: postponed(failed ? 'owner_failed' : 'owner_unanswered', true) };
     } catch (error) {
       if (answered(error)) breaker.succeed();
       else breaker.fail(Date.now());
@@ -89,8 +102,13 @@ export class SendToOwner {
         { err: error, service, entityType, mutations: part.length },
         'an owning service did not answer a push',
       );
-      return nothing(unansweredBecause(error));
+      return nothing(unansweredBecause(error, isOneLane(part)));
     }
+  }
+
+  /** When the owner last applied or refused a mutation of the type, as far as this process knows; epoch milliseconds, 0: never. */
+  lastDecidedMs(registration: RegisteredEntityType): number {
+    return this.#decided.get(typeKey(registration)) ?? 0;
   }
 
   #report(service: string, breaker: CircuitBreaker, result: 'answered' | 'failed', startedMs: number): void {
@@ -118,11 +136,29 @@ function answered(error: unknown): boolean {
   return error instanceof RemoteError && error.code !== 'unavailable' && error.code !== 'overloaded';
 }
 
-function unansweredBecause(error: unknown): Postponed {
-  if (error instanceof NoRespondersError || error instanceof MessageTooLargeError)
-    return postponed('owner_unavailable');
-  if (error instanceof RemoteError) return postponed('owner_unavailable', !UNTOUCHED.has(error.code));
-  return postponed('owner_unanswered', true);
+/**
+ * An owner that is away, or says that it cannot now, has not failed; one that answers with an error, or with something that is no answer, has. Which of
+ * several mutations it failed at shows when they are sent apart.
+ */
+function unansweredBecause(error: unknown, alone: boolean): Postponed {
+  if (error instanceof NoRespondersError) return postponed('owner_unavailable');
+  const failed = alone ? 'owner_failed' : 'owner_unanswered';
+  if (error instanceof MessageTooLargeError) return postponed(failed);
+  if (error instanceof RemoteError) {
+    const reason = answered(error) ? failed : 'owner_unavailable';
+    return postponed(reason, !UNTOUCHED.has(error.code));
+  }
+  return postponed(error instanceof MalformedReplyError ? failed : 'owner_unanswered', true);
+}
+
+function isOneLane(part: readonly Submission[]): boolean {
+  const entityId = part[0]?.work.mutation.entityId;
+  return part.every(({ work }) => work.mutation.entityId === entityId);
+}
+
+/** NUL occurs in neither part. */
+function typeKey({ service, entityType }: RegisteredEntityType): string {
+  return `${service}\0${entityType}`;
 }
 
 function decodeReply(value: unknown): OwnerPushReply {

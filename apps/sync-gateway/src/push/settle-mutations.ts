@@ -3,6 +3,7 @@ import type { AskResolver } from './ask-resolver.ts';
 import { refusedConflict } from './conflict-of.ts';
 import { stateOfHead } from './entity-head.ts';
 import { Lane, type LaneContext } from './lane.ts';
+import { type Failing, givenUp, isHopeless } from './give-up.ts';
 import type { LiftMutations } from './lift-mutations.ts';
 import type { KeepDecisions } from './keep-decisions.ts';
 import type { PushMetrics } from './push-metrics.ts';
@@ -17,6 +18,8 @@ export interface SettleLimits {
   readonly deadlineMs: number;
   /** One request per entity instead of one per entity type: a mutation that breaks its owner must not take others with it. */
   readonly apart: boolean;
+  /** What has been tried in vain, by mutationId, and after how long that is enough; absent: nothing is given up. */
+  readonly giveUp?: { readonly failing: ReadonlyMap<string, Failing>; readonly afterMs: number };
 }
 
 /** The status of mutations that others may depend on: `undefined` is not known here. */
@@ -75,10 +78,26 @@ export class SettleMutations {
       await this.#workOff(author, run.lanesOf(wave), limits);
     }
     run.collect();
+    this.#giveUp(author, run, limits);
     await this.#showMerged(author, run);
     await this.#showRefusedAppends(author, run);
     this.#count(run.settlements);
     return lifted === works ? run.settlements : byOriginal(works, lifted, run.settlements);
+  }
+
+  #giveUp(author: Author, run: SettleRun, { giveUp }: SettleLimits): void {
+    const nowMs = Date.now();
+    for (const [work, settlement] of run.settlements) {
+      if (settlement.kind !== 'postponed' || settlement.reason !== 'owner_failed') continue;
+      const { registration, mutation } = work;
+      const failing = giveUp?.failing.get(mutation.mutationId);
+      if (!giveUp || !failing) continue;
+      const othersAnsweredMs = this.#owners.lastDecidedMs(registration);
+      if (!isHopeless(failing, othersAnsweredMs, giveUp.afterMs, nowMs)) continue;
+      run.settlements.set(work, givenUp(work, author.deviceId, new Date(nowMs).toISOString()));
+      const { service: owner, entityType } = registration;
+      this.#metrics.givenUp.inc({ owner, entityType });
+    }
   }
 
   /** Counted where both a push and the dispatcher come by; an outcome that somebody else stored first is counted twice. */

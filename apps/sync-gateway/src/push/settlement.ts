@@ -54,6 +54,8 @@ export interface Settled {
 export type PostponeReason =
   | 'owner_unavailable'
   | 'owner_unanswered'
+  /** The owner answered, and had no answer for it although it was sent alone: its handler threw. */
+  | 'owner_failed'
   | 'resolver_unavailable'
   | 'projection_behind'
   | 'contended'

@@ -156,8 +156,8 @@ function wire(
   );
   const acceptPush = new AcceptPush(ledger, settler, heads, registered, metrics, outcomesStored);
   const store = new DispatchStore(database);
-  const hidden = new FindHidden(nats, silent);
-  const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, hidden, outcomesStored);
+  const lastResorts = { hidden: new FindHidden(nats, silent), giveUpAfterMs: 24 * 3_600_000 };
+  const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, lastResorts, outcomesStored);
   return { acceptPush, ledger, store, told, types, dispatchDevice };
 }
 

@@ -25,6 +25,8 @@ export class TestOwner {
   /** answers; `silent` does the work but never says so; `deaf` neither works nor answers. */
   mode: 'answers' | 'silent' | 'deaf' = 'answers';
   projectsAtOnce = true;
+  /** What it does with a mutation of the text `poison`: an SDK answers without it, others with an error for the whole request. */
+  poison: 'left out' | 'error' = 'left out';
   readonly requests: PushedMutation[][] = [];
   readonly applied: string[] = [];
   readonly #nats: NatsConnection;
@@ -81,7 +83,12 @@ export class TestOwner {
     const { tenantId, mutations } = message.json<OwnerPushRequest>();
     this.requests.push(mutations);
     const results: OwnerPushResult[] = [];
-    for (const mutation of mutations) {
+    const poisoned = new Set(mutations.filter(isPoison).map(({ entityId }) => entityId));
+    if (poisoned.size > 0 && this.poison === 'error') {
+      message.respond(JSON.stringify({ error: { code: 'internal', message: 'unexpected' } }));
+      return;
+    }
+    for (const mutation of mutations.filter(({ entityId }) => !poisoned.has(entityId))) {
       const result = this.#inbox.get(mutation.mutationId) ?? (await this.#handle(tenantId, mutation));
       if (result.status !== 'conflict') this.#inbox.set(mutation.mutationId, result);
       results.push(result);
@@ -234,4 +241,8 @@ function writesOf({ op, data, clock, deviceId, occurredAt, fieldWrites }: Pushed
   const by = deviceReplica(deviceId);
   const write = { atMs: Date.parse(occurredAt), by, counter: counterOf(clock, by) };
   return fieldWrites ?? namedWrites({ op, data: data as JsonObject | null }, write);
+}
+
+function isPoison({ data }: PushedMutation): boolean {
+  return (data as JsonObject | null)?.['text'] === 'poison';
 }

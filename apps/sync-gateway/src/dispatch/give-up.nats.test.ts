@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { SyncEvent } from '@sync/protocol';
+import { FAILURES_BEFORE_GIVING_UP } from '../push/give-up.ts';
+import type { Author } from '../push/settlement.ts';
+import { mutationOf, newAuthor, type PushRig, startPushRig } from '../push/testing/push-rig.ts';
+
+let rig: PushRig;
+beforeAll(async () => {
+  rig = await startPushRig({ ownerTimeoutMs: 700 });
+});
+afterAll(() => rig.stop());
+beforeEach(() => {
+  rig.owner.poison = 'left out';
+});
+
+const POISON = { text: 'poison' };
+
+describe('a push handler that throws for ever', () => {
+  it('ends in a refusal that keeps the mutation for a person, and its lane goes on', async () => {
+    const author = newAuthor();
+    const poison = mutationOf(author, { data: { ...POISON, userId: author.userId } });
+    const behind = mutationOf(author, { entityId: poison.entityId });
+    const dependant = mutationOf(author, { dependsOn: [poison.mutationId] });
+    const others = [mutationOf(author), mutationOf(author)];
+    const outcomes = await rig.push(author, [poison, behind, dependant, ...others]);
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      'accepted',
+      'accepted',
+      'accepted',
+      'applied',
+      'applied',
+    ]);
+    // The push sent it with others: nobody could tell at which of them the owner failed.
+    expect(await failuresOf(author)).toBe(0);
+    await failOften(author, FAILURES_BEFORE_GIVING_UP - 1);
+    expect(await failuresOf(author)).toBe(FAILURES_BEFORE_GIVING_UP - 1);
+    await backdate(author);
+    expect(await rig.dispatch(author)).toBe(1);
+    await rig.dispatch(author);
+    expect(await rig.waiting(author)).toMatchObject([
+      {
+        mutationId: poison.mutationId,
+        status: 'rejected',
+        code: 'owner_failed',
+        conflictId: expect.any(String),
+        current: { op: 'delete' },
+      },
+      { mutationId: behind.mutationId, status: 'applied' },
+      { mutationId: dependant.mutationId, status: 'rejected', code: 'dependency_failed' },
+      ...[1, 2].map(() => ({ status: 'applied' })),
+    ]);
+    expect(await detectedOf(author)).toMatchObject([
+      {
+        mutationId: poison.mutationId,
+        status: 'open',
+        draft: { decision: 'open', op: 'put', theirs: poison.data, ours: null },
+      },
+    ]);
+  });
+
+  it('is found among others by asking apart when it answers all of them with an error', async () => {
+    const author = newAuthor();
+    rig.owner.poison = 'error';
+    const poison = mutationOf(author, { data: POISON });
+    const other = mutationOf(author);
+    expect((await rig.push(author, [poison, other])).map(({ status }) => status)).toEqual([
+      'accepted',
+      'accepted',
+    ]);
+    await failOften(author, 4);
+    expect(await rig.waiting(author)).toMatchObject([{ mutationId: other.mutationId, status: 'applied' }]);
+    expect(await failuresOf(author)).toBeGreaterThan(0);
+  });
+
+  it('is waited for while the time is not over', async () => {
+    const author = newAuthor();
+    await rig.push(author, [mutationOf(author, { data: POISON })]);
+    await failOften(author, FAILURES_BEFORE_GIVING_UP + 5);
+    expect(await rig.waiting(author)).toEqual([]);
+  });
+});
+
+describe('an owner that is away', () => {
+  it.each(['stopped', 'deaf'])('is never counted against a mutation: %s', async (how) => {
+    const fresh = await startPushRig({ ownerTimeoutMs: 50 });
+    try {
+      const author = newAuthor();
+      if (how === 'stopped') await fresh.owner.stop();
+      else fresh.owner.mode = 'deaf';
+      await fresh.push(author, [mutationOf(author)]);
+      for (let attempt = 0; attempt < 8; attempt += 1) expect(await fresh.dispatch(author)).toBe(0);
+      expect(await failuresOf(author, fresh)).toBe(0);
+    } finally {
+      await fresh.stop();
+    }
+  });
+});
+
+/** Dispatches so often; nothing is ended by it but what has nothing to do with the poison. */
+async function failOften(author: Author, times: number): Promise<void> {
+  for (let attempt = 0; attempt < times; attempt += 1) await rig.dispatch(author);
+}
+
+async function failuresOf({ tenantId, deviceId }: Author, { test } = rig): Promise<number> {
+  const rows = await test.database.inTenant(tenantId, (tx) =>
+    tx.query<{ failures: number }>(
+      `SELECT max(failures)::int4 AS failures FROM mutation WHERE device_id = $1`,
+      [deviceId],
+    ),
+  );
+  return rows[0]?.failures ?? -1;
+}
+
+/** As if the first failure had been yesterday. */
+async function backdate({ tenantId, deviceId }: Author): Promise<void> {
+  await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query(
+      `UPDATE mutation SET failing_since = now() - interval '25 hours' WHERE device_id = $1 AND failures > 0`,
+      [deviceId],
+    ),
+  );
+}
+
+async function detectedOf({ tenantId }: Author): Promise<SyncEvent['data'][]> {
+  const events = await rig.syncEvents();
+  return events
+    .filter(({ type, tenantid }) => type === 'sync.conflict.detected.v1' && tenantid === tenantId)
+    .map(({ data }) => data);
+}
