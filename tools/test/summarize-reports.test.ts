@@ -19,7 +19,7 @@ describe('summarizeReports', () => {
   });
 
   it('names what failed and why: the test, or the file that could not be loaded', () => {
-    const test = (fullName: string, status: string, failureMessages: readonly string[]) => ({
+    const tested = (fullName: string, status: string, failureMessages: readonly string[]) => ({
       fullName,
       status,
       failureMessages,
@@ -33,7 +33,7 @@ describe('summarizeReports', () => {
           name: 'sums.test.ts',
           status: 'failed',
           message: 'all of it',
-          assertionResults: [test('adds', 'passed', []), test('divides', 'failed', ['expected 1'])],
+          assertionResults: [tested('adds', 'passed', []), tested('divides', 'failed', ['expected 1'])],
         },
         { name: 'broken.test.ts', status: 'failed', message: 'no such module', assertionResults: [] },
       ],
