@@ -126,6 +126,12 @@ export const ConflictRecord = Type.Object(
     entityId: EntityId,
     op: Type.Optional(MutationOp),
     base: Data,
+    baseUnknown: Type.Optional(
+      Type.Array(Type.String(), {
+        description:
+          'Fields whose value in the base is not known, because the server keeps no earlier values and they were written since; an empty name: nothing is known. A field that is neither here nor in `base` had no value.',
+      }),
+    ),
     ours: Data,
     theirs: Data,
     theirsLifted: Type.Optional(EntityData),
@@ -148,7 +154,7 @@ export const ConflictRecord = Type.Object(
   {
     $id: 'ConflictRecord',
     description:
-      '`ours` is the server’s value when the conflict was detected, `theirs` the mutation as it was sent (`theirsLifted`: in the present schema version, when it was sent in an older one), `base` what both started from (null: not known).',
+      '`ours` is the server’s value when the conflict was detected, `theirs` the mutation as it was sent (`theirsLifted`: in the present schema version, when it was sent in an older one), `base` what both started from, as far as it is known (`baseUnknown`).',
   },
 );
 export type ConflictRecord = Static<typeof ConflictRecord>;

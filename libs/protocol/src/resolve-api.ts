@@ -93,6 +93,7 @@ export const ConflictDraft = Type.Object(
     mutationId: MutationId,
     op: Type.Optional(MutationOp),
     base: Data,
+    baseUnknown: Type.Optional(Type.Array(Type.String())),
     ours: Data,
     theirs: Data,
     theirsLifted: Type.Optional(Type.Unsafe<JsonObject>(EntityData)),

@@ -29,7 +29,7 @@ const DRAFT: ConflictDraft = {
   clockTheirs: { 'd:a': 1 },
 };
 
-function conflictEvent(tenantid: string, conflictId: string, time: string): SyncEvent {
+function conflictEvent(tenantid: string, conflictId: string, time: string, draft = DRAFT): SyncEvent {
   return {
     specversion: '1.0',
     id: randomUUID(),
@@ -47,7 +47,7 @@ function conflictEvent(tenantid: string, conflictId: string, time: string): Sync
       entityId: 'p1',
       scope: 'user:u1',
       status: 'auto_resolved',
-      draft: DRAFT,
+      draft,
     },
   };
 }
@@ -105,6 +105,18 @@ describe('conflict records', () => {
       tx.query<{ draft: ConflictDraft }>('SELECT draft FROM conflict_record'),
     );
     expect(stored?.draft.fields).toEqual([{ field: 'percent', ours: 60, theirs: 40, winner: 'ours' }]);
+  });
+
+  it('says which values of the base are not known, also in records from before it was told', async () => {
+    const base = { base: { courseId: 'c1' }, baseUnknown: ['percent'] };
+    const [known, before] = [randomUUID(), randomUUID()];
+    const at = '2026-01-01T10:00:00.000Z';
+    await record(batchOf([conflictEvent('t-base', known, at, { ...DRAFT, ...base })]));
+    await record(batchOf([conflictEvent('t-base', before, at)]));
+    const show = async (conflictId: string): Promise<ConflictRecord> =>
+      (await answerShow(test.database, noSuggestions, { tenantId: 't-base', conflictId })).conflict;
+    expect(await show(known)).toMatchObject(base);
+    expect(await show(before)).toMatchObject({ base: null, baseUnknown: [''] });
   });
 
   it('announces a record to its user as an entity of type conflict', async () => {

@@ -27,6 +27,7 @@ export function viewOf(
     entityId: row.entityId,
     ...(draft.op === undefined ? {} : { op: draft.op }),
     base: draft.base,
+    baseUnknown: [...baseUnknownOf(draft)],
     ours: draft.ours,
     theirs: draft.theirs,
     ...(draft.theirsLifted === undefined ? {} : { theirsLifted: draft.theirsLifted }),
@@ -47,6 +48,11 @@ export function viewOf(
 function blocksOf(draft: ConflictDraft): unknown[] {
   const { blocks } = draft as { readonly blocks?: unknown };
   return Array.isArray(blocks) ? (blocks as unknown[]) : [];
+}
+
+/** Drafts from before it was told had no base at all. */
+function baseUnknownOf({ base, baseUnknown }: ConflictDraft): readonly string[] {
+  return baseUnknown ?? (base === null ? [''] : []);
 }
 
 function baseOf(base: JsonObject | null, field: string): { readonly base?: JsonValue } {
@@ -87,7 +93,7 @@ const LESS: readonly (readonly [string, (record: ConflictRecord) => ConflictReco
         .map(({ field, winner }) => ({ field: field.slice(0, 200), winner })),
     }),
   ],
-  ['base', (record) => ({ ...record, base: null })],
+  ['base', (record) => ({ ...record, base: null, baseUnknown: [''] })],
   ['ours', (record) => ({ ...record, ours: null })],
   ['suggestions', (record) => ({ ...record, suggestions: [] })],
   ['history', (record) => ({ ...record, history: record.history.slice(-10) })],

@@ -28,6 +28,8 @@ export function overlapConflict(
     entityId: mutation.entityId,
     mutationId: mutation.mutationId,
     base: sides('base'),
+    // Where the owner could not compare, it names no block.
+    baseUnknown: overlaps.overlaps.length === 0 ? [''] : [],
     ours: sides('ours'),
     theirs: sides('theirs'),
     theirsUpdate: mutation.update ?? null,

@@ -97,6 +97,7 @@ describe('on a deleted entity', () => {
       fieldWrites: { '': own(101), f: own(101) },
       record: {
         ...RECORD,
+        ...{ base: { f: 'x', g: 'old' }, baseUnknown: [] },
         ours: null,
         theirs: { f: 'a' },
         fields: [{ field: '', winner: 'theirs' }],
@@ -118,6 +119,7 @@ describe('on a deleted entity', () => {
       kind: 'supersede',
       record: {
         ...RECORD,
+        ...{ base: { f: 'x', g: 'old' }, baseUnknown: [] },
         ours: null,
         theirs: { f: 'a', g: 2 },
         fields: [

@@ -57,6 +57,7 @@ describe('server_authoritative', () => {
           entityId: 'e1',
           mutationId: 'a-patch',
           base: null,
+          baseUnknown: [],
           ours: CURRENT.data,
           theirs: patch.data,
           theirsUpdate: null,

@@ -43,8 +43,10 @@ export interface ConflictDraft {
   readonly mutationId: string;
   /** The mutation's op, without which nobody could carry it out later. Added by the gateway, which has the mutation; decisions leave it out. */
   readonly op?: MutationOp;
-  /** What both sides started from; the server keeps no history, so decisions leave it `null`. */
+  /** What both sides started from, as far as it is known (`knownBase`); `null` when there was nothing, or nothing is known. */
   readonly base: JsonObject | null;
+  /** Fields that may have had a value in the base which nobody knows any more; `''`: the whole entity. Missing in drafts from before it was told. */
+  readonly baseUnknown?: readonly string[];
   /** The server's data when the conflict was detected; `null` when the entity was deleted. */
   readonly ours: JsonObject | null;
   /** The mutation's data as sent; `null` for a delete. */

@@ -46,7 +46,7 @@ describe('recordRefused', () => {
       decision: 'auto',
       mutationId: 'm1',
       policy: 'lww',
-      base: null,
+      ...(current === LIVE ? { base: { g: 'old' }, baseUnknown: ['f'] } : { base: null, baseUnknown: [''] }),
     });
     expect(drafted.fields).toEqual((record as { fields: unknown }).fields);
   });

@@ -4,6 +4,7 @@ import type { EntityState, MutationInput } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { ConflictDraft, DecisionInput, FieldConflict } from './decision.ts';
+import { knownBase } from './known-base.ts';
 import { fieldConflict } from './submission.ts';
 
 /**
@@ -19,7 +20,8 @@ export function recordRefused(
     entityType: mutation.entityType,
     entityId: mutation.entityId,
     mutationId: mutation.mutationId,
-    base: null,
+    // What was deleted is nobody's business any more: a refused mutation brings nothing back.
+    ...knownBase(mutation, current === null ? null : { ...current, deletedData: null }),
     ours: current?.data ?? null,
     theirs: mutation.data,
     theirsUpdate: mutation.update,

@@ -4,6 +4,7 @@ import type { EntityState, FieldWrite, FieldWrites } from '../entity.ts';
 import { readField } from '../json.ts';
 import type { JsonValue } from '../json.ts';
 import type { ConflictDraft, DecisionInput, FieldConflict, SubmitDecision } from './decision.ts';
+import { knownBase } from './known-base.ts';
 import { readFieldWrite, removalOf, writeOver, writeOverAll } from './field-writes.ts';
 
 /** The decision to submit the mutation with its own op, data and update, unless `changes` says otherwise. */
@@ -61,7 +62,7 @@ export function draftRecord(
     entityType: mutation.entityType,
     entityId: mutation.entityId,
     mutationId: mutation.mutationId,
-    base: null,
+    ...knownBase(mutation, current),
     ours: current.data,
     theirs: mutation.data,
     theirsUpdate: mutation.update,
