@@ -79,9 +79,14 @@ export async function readScopeFacts(
 
 export async function readOpenMutations(tx: Tx, entity: ExplainedEntity): Promise<OpenFacts[]> {
   return tx.query<OpenFacts>(
-    `SELECT m.mutation_id AS "mutationId", m.status, m.attempts, m.last_error AS "waitsFor" FROM mutation m
-     WHERE m.tenant_id = $1 AND m.device_id = $2 AND m.entity_type = $3 AND m.entity_id = $4 AND m.terminal_at IS NULL
-     ORDER BY m.arrival LIMIT 20`,
+    `SELECT o."mutationId", o.status, o.attempts, o."waitsFor" FROM (
+       SELECT m.arrival AS place, m.mutation_id AS "mutationId", m.status, m.attempts, m.last_error AS "waitsFor" FROM mutation m
+       WHERE m.tenant_id = $1 AND m.device_id = $2 AND m.entity_type = $3 AND m.entity_id = $4 AND m.terminal_at IS NULL
+       UNION ALL
+       SELECT i.place, i.id, 'pending', 0, NULL FROM received_push r
+       CROSS JOIN LATERAL unnest(r.mutation_ids, r.entity_types, r.entity_ids) WITH ORDINALITY AS i (id, type, entity, place)
+       WHERE r.tenant_id = $1 AND r.device_id = $2 AND i.type = $3 AND i.entity = $4) o
+     ORDER BY o.place LIMIT 20`,
     [entity.tenantId, entity.deviceId, entity.entityType, entity.entityId],
   );
 }

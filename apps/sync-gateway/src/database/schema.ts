@@ -10,6 +10,7 @@ import { DocumentParts1764000000700 } from './document-parts.ts';
 import { KeepDecision1764000000500 } from './keep-decision.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
+import { ReceivedPush1764000000800 } from './received-push.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
@@ -23,6 +24,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   OrderIndex1764000000600,
   DocumentParts1764000000700,
   CountFailures1764000000750,
+  ReceivedPush1764000000800,
 ];
 
 /**
@@ -41,6 +43,7 @@ const SCRIPTS = [
   'ack/ack.sql',
   'heads/sweep-changes.sql',
   'live/tickets.sql',
+  'push/push-spread.sql',
   'push/push-receive.sql',
   'push/push-decided.sql',
   'push/push-complete.sql',

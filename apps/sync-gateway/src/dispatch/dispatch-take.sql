@@ -31,6 +31,7 @@ DECLARE
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
+  PERFORM push_spread(p_tenant, p_device);
   SELECT array_agg(due.mutation_id) INTO v_ids FROM (
     SELECT o.mutation_id FROM (
       SELECT m.mutation_id, m.arrival, first_value(m.next_attempt_at) OVER lane AS due_at FROM mutation m
@@ -48,9 +49,8 @@ BEGIN
     extract(epoch FROM t.failing_since)::double precision * 1000, t.payload,
     extract(epoch FROM t.occurred_at)::double precision * 1000,
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
-    CASE WHEN t.depends_on IS NOT NULL THEN (
-      SELECT json_object_agg(d.mutation_id, d.status) FROM mutation d
-      WHERE d.tenant_id = p_tenant AND d.mutation_id = ANY (t.depends_on) AND d.user_id = t.user_id) END,
+    CASE WHEN t.depends_on IS NOT NULL
+         THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM taken t
   LEFT JOIN LATERAL (

@@ -4,7 +4,7 @@ import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import { isReadable } from './admit-mutation.ts';
 import { type Completed, completionOf } from './completion.ts';
-import { BACKLOG_FULL, type Incoming, type LedgerStore, type Received } from './ledger-store.ts';
+import { BACKLOG_FULL, type Incoming, type LedgerStore, type Received, SENT_TWICE } from './ledger-store.ts';
 import { acceptedText, outcomeText } from './outcome-text.ts';
 import { parseTimestampMs, type Prepared, prepareMutation } from './prepare-mutation.ts';
 import { batchOf, type PushBatch, REUSED } from './push-batch.ts';
@@ -233,7 +233,8 @@ function asProblem(error: unknown): unknown {
       cause: error,
     });
   }
-  if (!isUnavailable(error)) return error;
+  // Sent again, it finds the other device's mutation in the ledger and is refused for itself alone.
+  if (!isUnavailable(error) && sqlStateOf(error) !== SENT_TWICE) return error;
   return new ProblemError('unavailable', 'The ledger cannot be written now', {
     headers: { 'retry-after': '2' },
     cause: error,

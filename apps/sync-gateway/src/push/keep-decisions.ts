@@ -14,7 +14,7 @@ export class KeepDecisions {
    * One round trip, or none when every change goes as it was sent.
    * @throws the driver's error; nothing may be sent then
    */
-  async keep({ tenantId }: Author, submissions: readonly Submission[]): Promise<void> {
+  async keep({ tenantId, deviceId }: Author, submissions: readonly Submission[]): Promise<void> {
     // What goes as sent overwrites nothing, unless an earlier attempt has kept something else.
     const kept = submissions.filter(({ work, change }) => {
       return change.record !== null || change.status === 'merged' || (work.kept !== null && !work.mayBeSent);
@@ -25,8 +25,9 @@ export class KeepDecisions {
     });
     const ids = kept.map(({ work }) => work.mutation.mutationId);
     await retryConflicts(() =>
-      this.#database.call('push_decided', 'SELECT push_decided($1, $2, $3)', [
+      this.#database.call('push_decided', 'SELECT push_decided($1, $2, $3, $4)', [
         tenantId,
+        deviceId,
         ids,
         decisions.join('\n'),
       ]),

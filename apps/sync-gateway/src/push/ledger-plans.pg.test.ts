@@ -21,8 +21,9 @@ beforeAll(async () => {
       .transaction(async (tx) => {
         const items = itemsOf();
         await receive(tx, items);
+        if (round % 2 === 0) await spread(tx);
         await complete(tx, items);
-        await tx.query(`SELECT * FROM read_heads('t', 'u', $1)`, [JSON.stringify(items)]);
+        await tx.query(`SELECT * FROM read_heads('t', 'u', $1)`, [JSON.stringify(headsOf(items))]);
         await tx.query(`SELECT * FROM dispatch_load('t', 'd', 1000, 100)`);
         throw new Error('leave no rows');
       })
@@ -47,42 +48,48 @@ afterAll(() => test.drop());
 
 interface Item {
   readonly id: string;
-  readonly [field: string]: unknown;
+  readonly eid: string;
 }
 
 function itemsOf(): Item[] {
-  return Array.from({ length: BATCH }, (_, place) => ({
-    ...{ id: randomUUID(), hash: 'aa', scope: 'user:u', type: 'note', eid: `n${place * 7}` },
-    ...{
-      op: 'put',
-      clock: {},
-      atMs: 0,
-      seq: 1,
-      head: true,
-      attempt: 0,
-      status: 'applied',
-      chunk: 0,
-    },
-  }));
+  return Array.from({ length: BATCH }, (_, place) => ({ id: randomUUID(), eid: `n${place * 7}` }));
 }
 
 async function receive(
   tx: Tx,
   items: readonly Item[],
 ): Promise<readonly { verdict: string; head_wire: string | null }[]> {
-  return tx.call('push_receive', 'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7)', [
-    ...['t', 'u', 'new', JSON.stringify(items), linePerItem(items), 1000, 100],
-  ]);
+  const all = <T>(value: T): T[] => items.map(() => value);
+  return tx.call(
+    'push_receive',
+    'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)',
+    [
+      ...['t', 'u', 'new', items.map(({ id }) => id), all('aa'), all(1), all('user:u'), all('note')],
+      ...[items.map(({ eid }) => eid), all('put'), all(0), null, all(true), all('{}').join('\n'), 1000, 100],
+    ],
+  );
 }
 
 async function complete(tx: Tx, items: readonly Item[]): Promise<void> {
-  await tx.call('push_complete', 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7)', [
-    ...['t', 'new', JSON.stringify(items), linePerItem(items), '', '{}', 0],
-  ]);
+  const all = <T>(value: T): T[] => items.map(() => value);
+  await tx.call(
+    'push_complete',
+    'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+    [
+      ...['t', 'new', items.map(({ id }) => id), all(0), all('applied'), all(null), null],
+      ...[all('{}').join('\n'), '', '{}', 0],
+    ],
+  );
 }
 
-function linePerItem(items: readonly Item[]): string {
-  return items.map(() => '{}').join('\n');
+/** p_items of read_heads. */
+function headsOf(items: readonly Item[]): object[] {
+  return items.map(({ eid }, place) => ({ place, scope: 'user:u', type: 'note', eid }));
+}
+
+/** As when another push of the device comes before it is completed. */
+async function spread(tx: Tx): Promise<void> {
+  await tx.query(`SELECT push_spread('t', 'new')`);
 }
 
 /** Rows of the ledger and the read model that `work` reads. What the session counted and has not reported yet is in both readings. */
@@ -113,12 +120,19 @@ describe('rows read per push', () => {
     const repeated = await rowsRead(async (tx) => {
       expect((await receive(tx, items)).every(({ verdict }) => verdict === 'answered')).toBe(true);
     });
+    const spreadFirst = await rowsRead(async (tx) => {
+      const others = itemsOf();
+      await receive(tx, others);
+      await spread(tx);
+      await complete(tx, others);
+    });
     expect(Math.max(first, completed, repeated)).toBeLessThan(BATCH * 5);
+    expect(spreadFirst).toBeLessThan(BATCH * 10);
   });
 
   it('stay within the device for heads and background work', async () => {
     const heads = await rowsRead(async (tx) => {
-      await tx.query(`SELECT * FROM read_heads('t', 'u', $1)`, [JSON.stringify(itemsOf())]);
+      await tx.query(`SELECT * FROM read_heads('t', 'u', $1)`, [JSON.stringify(headsOf(itemsOf()))]);
     });
     expect(heads).toBeLessThan(BATCH * 3);
     const loaded = await rowsRead(async (tx) => {
@@ -139,6 +153,7 @@ describe('rows read per push', () => {
       const items = itemsOf();
       const read = await rowsRead(async (tx) => {
         await receive(tx, items);
+        if (round % 2 === 0) await spread(tx);
         await complete(tx, items);
       });
       // Entries of rounds before stay until they are vacuumed; the whole scope would be 20,000 for each.

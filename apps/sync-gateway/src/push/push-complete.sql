@@ -1,25 +1,28 @@
 -- Last round trip of a push (and of the dispatcher): stores outcomes where none is stored yet, and writes the sync events of exactly what it
 -- stored in the same transaction.
 --
--- p_items, one object per mutation: {id, attempt (null: whichever), status, delayMs?: until the next attempt (absent: as planned before), mayBeSent?,
--- error?, kind?: key into p_events of the sync event that lists it, conflict?: a CloudEvent of its own, chunk: number of the outbox message that
--- carries it}. p_outcomes and p_entries have one line per item: the wire text of its outcome (nothing while it has none), and its element in the list
--- of its event. p_events: {kind: head of the CloudEvent up to its list}.
+-- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses, p_kinds (key into p_events of the sync event that lists it, or null).
+-- p_outcomes and p_entries have one line each: the wire text of its outcome (nothing while it has none), and its element in the list of its event.
+-- p_more, where there is more to say: [{place (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before), mayBeSent?, error?,
+-- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it}]. p_events: {kind: head of the CloudEvent up to its list}.
 --
--- Plans (see push-receive.sql): the ledger is read by a list of keys, and joined with p_items by hash.
+-- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its rows are updated.
+--
+-- Plans (see push-receive.sql): the ledger is read by a list of keys, and joined with the arrays by hash.
 --
 -- Answers what somebody else had stored before (first wins), with a null outcome for what is still open; nothing for what it stored.
-DROP FUNCTION IF EXISTS push_complete(text, text, json, json, integer);
+DROP FUNCTION IF EXISTS push_complete(text, text, json, text, text, json, integer);
 CREATE OR REPLACE FUNCTION push_complete(
-  p_tenant text, p_device text, p_items json, p_outcomes text, p_entries text, p_events json, p_partition integer
+  p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_kinds text[], p_more json,
+  p_outcomes text, p_entries text, p_events json, p_partition integer
 ) RETURNS TABLE (mutation_id uuid, outcome text)
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_nestloop = off SET jit = off
+SET enable_seqscan = off SET enable_nestloop = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz := clock_timestamp();
-  v_ids uuid[];
+  v_received boolean;
   v_stored uuid[];
   v_terminal uuid[];
   v_next timestamptz;
@@ -27,68 +30,126 @@ DECLARE
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
-  SELECT array_agg(i.id) INTO v_ids FROM json_to_recordset(p_items) AS i (id uuid);
-  WITH stored AS (
-    UPDATE mutation m SET
-      status = i.status,
-      outcome = nullif(i.outcome, ''),
-      -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a tenth of the old one.
-      payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
-      decision = CASE WHEN i.outcome <> '' THEN NULL ELSE m.decision END,
-      terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
-      next_attempt_at = coalesce(v_now + i."delayMs" * interval '1 millisecond', m.next_attempt_at),
-      may_be_sent = coalesce(i."mayBeSent", m.may_be_sent),
-      last_error = coalesce(i.error, m.last_error),
-      -- Only what the owner answered in vain counts; that it was away does not.
-      failures = m.failures + CASE WHEN i.error = 'owner_failed' THEN 1 ELSE 0 END,
-      failing_since = CASE WHEN i.error = 'owner_failed' THEN coalesce(m.failing_since, v_now) ELSE m.failing_since END
-    FROM ROWS FROM (
-      json_to_recordset(p_items) AS (
-        id uuid, attempt integer, status text, "delayMs" integer, "mayBeSent" boolean, error text),
-      string_to_table(p_outcomes, E'\n')
-    ) AS i (id, attempt, status, "delayMs", "mayBeSent", error, outcome)
-    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids) AND m.mutation_id = i.id
-      AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
-    RETURNING m.mutation_id, m.terminal_at
-  ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
-           coalesce(array_agg(s.mutation_id) FILTER (WHERE s.terminal_at IS NOT NULL), '{}')
-    INTO v_stored, v_terminal FROM stored s;
+  v_received := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, v_now);
+  IF v_received THEN
+    v_stored := p_ids;
+  ELSE
+    WITH stored AS (
+      UPDATE mutation m SET
+        status = i.status,
+        outcome = nullif(i.outcome, ''),
+        -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a tenth of the old one.
+        payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
+        decision = CASE WHEN i.outcome <> '' THEN NULL ELSE m.decision END,
+        terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
+        next_attempt_at = coalesce(v_now + o."delayMs" * interval '1 millisecond', m.next_attempt_at),
+        may_be_sent = coalesce(o."mayBeSent", m.may_be_sent),
+        last_error = coalesce(o.error, m.last_error),
+        -- Only what the owner answered in vain counts; that it was away does not.
+        failures = m.failures + CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END,
+        failing_since = CASE WHEN o.error = 'owner_failed' THEN coalesce(m.failing_since, v_now) ELSE m.failing_since END
+      FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses), string_to_table(p_outcomes, E'\n'))
+        WITH ORDINALITY AS i (id, attempt, status, outcome, place)
+      LEFT JOIN json_to_recordset(p_more) AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text)
+        ON o.place = i.place
+      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
+        AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
+      RETURNING m.mutation_id, m.terminal_at
+    ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
+             coalesce(array_agg(s.mutation_id) FILTER (WHERE s.terminal_at IS NOT NULL), '{}')
+      INTO v_stored, v_terminal FROM stored s;
+  END IF;
 
-  FOR v_payload IN
-    WITH item AS (
-      SELECT i.* FROM ROWS FROM (
-        json_to_recordset(p_items) AS (id uuid, kind text, conflict text, chunk integer),
-        string_to_table(p_entries, E'\n')
-      ) AS i (id, kind, conflict, chunk, entry)
-      WHERE i.id = ANY (v_stored)
-    ), event AS (
-      SELECT 0 AS chunk, 0 AS rank, (p_events ->> i.kind) || string_agg(i.entry, ',') || ']}}' AS body
-      FROM item i WHERE i.kind IS NOT NULL GROUP BY i.kind
-      UNION ALL
-      SELECT i.chunk, 1, i.conflict FROM item i WHERE i.conflict IS NOT NULL
-    )
-    SELECT '[' || string_agg(e.body, ',' ORDER BY e.rank) || ']' FROM event e GROUP BY e.chunk ORDER BY e.chunk
-  LOOP
+  IF v_received AND p_more IS NULL AND p_kinds[1] = ALL (p_kinds) THEN
+    -- All in one list, in their order: nothing has to be put together.
+    v_payload := '[' || (p_events ->> p_kinds[1]) || replace(p_entries, E'\n', ',') || ']}}]';
     PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, v_payload);
-  END LOOP;
+  ELSE
+    FOR v_payload IN
+      WITH item AS (
+        SELECT i.*, o.conflict, o.chunk
+        FROM ROWS FROM (unnest(p_ids, p_kinds), string_to_table(p_entries, E'\n'))
+          WITH ORDINALITY AS i (id, kind, entry, place)
+        LEFT JOIN json_to_recordset(p_more) AS o (place bigint, conflict text, chunk integer) ON o.place = i.place
+        WHERE i.id = ANY (v_stored)
+      ), event AS (
+        SELECT 0 AS chunk, 0 AS rank, (p_events ->> i.kind) || string_agg(i.entry, ',') || ']}}' AS body
+        FROM item i WHERE i.kind IS NOT NULL GROUP BY i.kind
+        UNION ALL
+        SELECT i.chunk, 1, i.conflict FROM item i WHERE i.conflict IS NOT NULL
+      )
+      SELECT '[' || string_agg(e.body, ',' ORDER BY e.rank) || ']' FROM event e GROUP BY e.chunk ORDER BY e.chunk
+    LOOP
+      PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, v_payload);
+    END LOOP;
+  END IF;
 
-  -- What waited for one of these may go on at once.
-  UPDATE mutation m SET next_attempt_at = v_now
-    WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL AND m.depends_on && v_terminal;
-  -- Only the first open mutation of an entity counts: those behind it cannot go on before it has.
-  SELECT min(lane.next_attempt_at) INTO v_next FROM (
-    SELECT DISTINCT ON (m.entity_type, m.entity_id) m.next_attempt_at FROM mutation m
-    WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
-    ORDER BY m.entity_type, m.entity_id, m.arrival) lane;
+  IF NOT v_received THEN
+    -- What waited for one of these may go on at once. Beside a received push the device has nothing open.
+    UPDATE mutation m SET next_attempt_at = v_now
+      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL AND m.depends_on && v_terminal;
+  END IF;
+  IF NOT v_received OR p_more IS NOT NULL THEN
+    -- Only the first open mutation of an entity counts: those behind it cannot go on before it has.
+    SELECT min(lane.next_attempt_at) INTO v_next FROM (
+      (SELECT DISTINCT ON (m.entity_type, m.entity_id) m.next_attempt_at FROM mutation m
+       WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+       ORDER BY m.entity_type, m.entity_id, m.arrival)
+      UNION ALL
+      SELECT r.next_attempt_at FROM received_push r WHERE r.tenant_id = p_tenant AND r.device_id = p_device) lane;
+  END IF;
   IF v_next IS NULL THEN
     DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   ELSE
     UPDATE dispatch_queue q SET next_attempt_at = v_next WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   END IF;
 
-  IF cardinality(v_stored) < json_array_length(p_items) THEN
+  IF cardinality(v_stored) < cardinality(p_ids) THEN
     RETURN QUERY
       SELECT m.mutation_id, m.outcome FROM mutation m
-      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids) AND m.mutation_id <> ALL (v_stored);
+      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id <> ALL (v_stored);
   END IF;
+END $$;
+
+-- Enters a received push into the ledger with its outcomes; false when these mutations are not a received push (any more). Parameters as above.
+-- Open mutations get the payload and whatever was kept of them; what an applied one carried is its owner's now.
+CREATE OR REPLACE FUNCTION push_enter(
+  p_tenant text, p_device text, p_ids uuid[], p_statuses text[], p_more json, p_outcomes text, p_now timestamptz
+) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  r received_push;
+  v_entered integer;
+BEGIN
+  SELECT * INTO r FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device;
+  IF NOT FOUND OR NOT r.mutation_ids && p_ids THEN RETURN false; END IF;
+  IF r.mutation_ids <> p_ids OR r.decided_ids IS NOT NULL AND 'accepted' = ANY (p_statuses) THEN
+    -- A part of it, or something stays open that may have a decision to be kept.
+    PERFORM push_spread(p_tenant, p_device);
+    RETURN false;
+  END IF;
+  DELETE FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device;
+  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
+    payload, payload_hash, depends_on, occurred_at, received_at, status, outcome, terminal_at,
+    next_attempt_at, may_be_sent, last_error, failures, failing_since)
+  SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
+    CASE WHEN i.status NOT IN ('applied', 'merged') THEN nullif(i.payload, '') END,
+    decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), to_timestamp(i.at_ms / 1000), r.received_at,
+    i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
+    coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at), coalesce(o."mayBeSent", true), o.error,
+    CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE WHEN o.error = 'owner_failed' THEN p_now END
+  FROM ROWS FROM (
+    unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms, p_statuses),
+    string_to_table(r.payloads, E'\n'), string_to_table(p_outcomes, E'\n')
+  ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, payload, outcome, place)
+  LEFT JOIN json_to_recordset(p_more) AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text)
+    ON o.place = i.place
+  ORDER BY i.place
+  ON CONFLICT (tenant_id, mutation_id) DO NOTHING;
+  GET DIAGNOSTICS v_entered = ROW_COUNT;
+  IF v_entered < cardinality(p_ids) THEN
+    RAISE EXCEPTION 'another device has sent one of these mutations at the same time' USING ERRCODE = 'SY002';
+  END IF;
+  RETURN true;
 END $$;

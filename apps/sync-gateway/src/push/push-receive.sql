@@ -1,12 +1,16 @@
 -- First round trip of a push: stores what is new and says about each mutation what has to be known to go on.
 --
--- p_items, one object per mutation (ids distinct): {id, hash (hex), seq?, scope?, type?, eid?, op?, clock?, atMs?, deps?: [id], head: whether to
--- look up the entity}. What matches no schema has id and hash only. p_payloads has one line per item, its payload as JSON text or
--- nothing: inside the objects it would be parsed twice, 1.5 ms for 100 statements.
+-- Arrays have one element per mutation (ids distinct), p_payloads one line: its payload as JSON text, or nothing. What matches no schema has an id and a
+-- hash (hexadecimal), the rest is null. p_depends_on: {id: [ids]} where there are any. p_looked_up: whether to look up the entity.
+-- Arrays and lines, because as objects 100 mutations took 1.5 ms longer to parse, and their payloads another 1.5.
 --
 -- verdict: 'new'; for the same payload of the same device 'answered' (with its outcome), 'accepted' (answered so, still open) or 'pending' (being
 -- handled by somebody else, or left by a crash); 'reused' for another payload or device.
 -- waiting: an earlier mutation of the same device and entity is still open. dependencies: {id: status} of those that are in the ledger.
+-- Nothing is answered for a mutation that is new, in a scope that the user holds, and of which nothing else is to be said.
+--
+-- The usual push, of a device without open mutations and with new ones only, is kept as one row: its mutations come into the ledger once, with
+-- their outcomes (see database/received-push.ts).
 --
 -- Its commit does not wait for the disk: nothing is answered before push_complete, whose commit writes out everything before it. Losing
 -- these rows in a crash of Postgres means that the device got no answer and sends them again.
@@ -15,20 +19,23 @@
 -- takes a tenant or a scope for nearly empty, reads all its rows to join them, and a cached plan goes on doing so while they grow: 990 ms at
 -- 300,000 rows. So every look-up here is written such that only its own index can serve it: LATERAL with LIMIT for the ledger's key; and
 -- for scope_delta its primary key, because the other index that begins alike is partial (see database/order-index.ts).
-DROP FUNCTION IF EXISTS push_receive(text, text, text, json, integer, integer);
+DROP FUNCTION IF EXISTS push_receive(text, text, text, json, text, integer, integer);
 CREATE OR REPLACE FUNCTION push_receive(
-  p_tenant text, p_user text, p_device text, p_items json, p_payloads text, p_visible_ms integer, p_max_open integer
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[], p_scopes text[],
+  p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[], p_depends_on jsonb, p_looked_up boolean[],
+  p_payloads text, p_visible_ms integer, p_max_open integer
 ) RETURNS TABLE (
   place integer, verdict text, outcome text, held boolean, waiting boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
 LANGUAGE plpgsql
-SET enable_seqscan = off SET jit = off
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
   v_visible timestamptz := clock_timestamp() + p_visible_ms * interval '1 millisecond';
   v_open integer;
+  v_held text[];
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
   INSERT INTO known_tenant (id) SELECT p_tenant WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = p_tenant)
@@ -37,61 +44,85 @@ BEGIN
   INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_visible)
     ON CONFLICT (tenant_id, device_id)
     DO UPDATE SET next_attempt_at = least(q.next_attempt_at, excluded.next_attempt_at);
+  IF EXISTS (SELECT FROM received_push r WHERE r.tenant_id = p_tenant AND r.device_id = p_device) THEN
+    PERFORM push_spread(p_tenant, p_device);
+  END IF;
   SELECT count(*) INTO v_open FROM (
     SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
     LIMIT p_max_open) open;
   IF v_open >= p_max_open THEN
     RAISE EXCEPTION 'device has % mutations without an outcome', v_open USING ERRCODE = 'SY001';
   END IF;
+  SELECT coalesce(array_agg(s.scope), '{}') INTO v_held
+    FROM (SELECT DISTINCT scope FROM unnest(p_scopes) AS u (scope) WHERE scope IS NOT NULL) s
+    WHERE holds_scope(p_tenant, p_user, s.scope);
+
+  IF v_open = 0 AND NOT EXISTS (
+    SELECT FROM unnest(p_ids) AS u (id)
+    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = u.id LIMIT 1) m)
+  THEN
+    INSERT INTO received_push (tenant_id, device_id, user_id, mutation_ids, hashes, sequences, scopes, entity_types, entity_ids,
+        ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
+      VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities,
+        p_ops, p_at_ms, p_depends_on, p_payloads, v_visible);
+    RETURN QUERY
+    SELECT (i.ordinality - 1)::integer, 'new', NULL::text, coalesce(i.scope = ANY (v_held), false), false,
+      CASE WHEN p_depends_on IS NOT NULL
+           THEN dependency_statuses(p_tenant, p_user, p_device, uuids_of(p_depends_on -> i.id::text)) END,
+      e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
+    FROM unnest(p_ids, p_scopes, p_types, p_entities, p_looked_up) WITH ORDINALITY
+      AS i (id, scope, type, eid, looked_up, ordinality)
+    LEFT JOIN LATERAL (
+      SELECT d.* FROM scope_delta d
+      WHERE i.looked_up AND i.scope = ANY (v_held) AND d.tenant_id = p_tenant AND d.scope = i.scope
+        AND d.entity_type = i.type AND d.entity_id = i.eid LIMIT 1) e ON true
+    WHERE e.revision IS NOT NULL OR p_depends_on IS NOT NULL OR i.scope = ANY (v_held) IS NOT TRUE;
+    RETURN;
+  END IF;
+
   RETURN QUERY
   WITH item AS MATERIALIZED (
-    SELECT *, (i.ordinality - 1)::integer AS place FROM ROWS FROM (
-      json_to_recordset(p_items) AS (
-        id uuid, hash text, seq bigint, scope text, type text, eid text, op text, clock jsonb, "atMs" double precision,
-        deps uuid[], head boolean),
+    SELECT i.*, decode(i.hex, 'hex') AS hash, uuids_of(p_depends_on -> i.id::text) AS deps,
+      coalesce(i.scope = ANY (v_held), false) AS held
+    FROM ROWS FROM (
+      unnest(p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities, p_ops, p_at_ms, p_looked_up),
       string_to_table(p_payloads, E'\n')
-    ) WITH ORDINALITY AS i (id, hash, seq, scope, type, eid, op, clock, "atMs", deps, head, payload, ordinality)
-  ), scopes AS MATERIALIZED (
-    SELECT s.scope, holds_scope(p_tenant, p_user, s.scope) AS held
-    FROM (SELECT DISTINCT i.scope FROM item i WHERE i.scope IS NOT NULL) s
+    ) WITH ORDINALITY AS i (id, hex, seq, scope, type, eid, op, at_ms, looked_up, payload, ordinality)
   ), added AS (
     INSERT INTO mutation AS m (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
-      payload, payload_hash, clock, depends_on, occurred_at, next_attempt_at)
+      payload, payload_hash, depends_on, occurred_at, next_attempt_at)
     SELECT p_tenant, i.id, p_user, p_device, i.seq, i.scope, i.type, i.eid, i.op,
-      nullif(i.payload, ''), decode(i.hash, 'hex'), i.clock, i.deps, to_timestamp(i."atMs" / 1000), v_visible
-    FROM item i ORDER BY i.place
+      nullif(i.payload, ''), i.hash, i.deps, to_timestamp(i.at_ms / 1000), v_visible
+    FROM item i ORDER BY i.ordinality
     ON CONFLICT (tenant_id, mutation_id) DO NOTHING
     RETURNING m.mutation_id
   )
-  SELECT i.place,
+  SELECT (i.ordinality - 1)::integer,
     CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
-         WHEN m.payload_hash = decode(i.hash, 'hex') AND m.device_id = p_device AND m.user_id = p_user
+         WHEN m.payload_hash = i.hash AND m.device_id = p_device AND m.user_id = p_user
          THEN CASE WHEN m.outcome IS NULL THEN m.status ELSE 'answered' END
          ELSE 'reused' END,
     m.outcome,
-    coalesce(s.held, false),
+    i.held,
     v_open > 0 AND (
       SELECT true FROM mutation o
       WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type AND o.entity_id = i.eid
         AND o.terminal_at IS NULL
       ORDER BY o.arrival LIMIT 1) IS NOT NULL,
-    CASE WHEN i.deps IS NOT NULL THEN (
-      SELECT json_object_agg(d.mutation_id, d.status) FROM mutation d
-      WHERE d.tenant_id = p_tenant AND d.mutation_id = ANY (i.deps) AND d.user_id = p_user) END,
+    CASE WHEN i.deps IS NOT NULL THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END,
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM item i
   LEFT JOIN added a ON a.mutation_id = i.id
   LEFT JOIN LATERAL (
     SELECT k.* FROM mutation k
     WHERE a.mutation_id IS NULL AND k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) m ON true
-  LEFT JOIN scopes s ON s.scope = i.scope
   LEFT JOIN LATERAL (
     SELECT d.* FROM scope_delta d
-    WHERE i.head AND s.held
-      AND (m.outcome IS NULL OR m.payload_hash <> decode(i.hash, 'hex') OR m.device_id <> p_device)
+    WHERE i.looked_up AND i.held
+      AND (m.outcome IS NULL OR m.payload_hash <> i.hash OR m.device_id <> p_device)
       AND d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
       AND d.entity_id = i.eid LIMIT 1) e ON true
-  ORDER BY i.place;
+  ORDER BY i.ordinality;
   -- A push that brought nothing new leaves nothing to do.
   IF v_open = 0 AND NOT EXISTS (
     SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL)
