@@ -82,6 +82,7 @@ export {
 export { ConflictDraft, DecideItem, DecideReply, DecideRequest } from './resolve-api.ts';
 export {
   ConflictSeen,
+  SuggestionSeen,
   DeviceSeen,
   MutationsSeen,
   SYNC_EVENT_DATA,

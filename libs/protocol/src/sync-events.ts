@@ -67,6 +67,34 @@ export const ConflictSeen = Type.Object(
 );
 export type ConflictSeen = ReadOnly<Static<typeof ConflictSeen>>;
 
+const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
+
+export const SuggestionSeen = Type.Object(
+  {
+    suggestionId: Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' }),
+    conflictId: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
+    entityType: EntityType,
+    entityId: EntityId,
+    scope: Scope,
+    code: Type.Optional(
+      Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$', description: 'Why there is none, of `failed`.' }),
+    ),
+    model: Type.Optional(Type.String()),
+    modelVersion: Type.Optional(Type.String()),
+    promptHash: Sha256,
+    outputHash: Type.Optional(Sha256),
+    confidence: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    promptTokens: Type.Optional(Count),
+    outputTokens: Type.Optional(Count),
+  },
+  {
+    $id: 'SuggestionSeen',
+    description:
+      'What became of a suggestion of a language model; none of the texts. `deviceid` is the device that asked, of `accepted` and `dismissed` the one that decided.',
+  },
+);
+export type SuggestionSeen = ReadOnly<Static<typeof SuggestionSeen>>;
+
 const DeltaProjected = Type.Object({
   scope: Scope,
   epoch: Epoch,
@@ -116,6 +144,12 @@ export const SYNC_EVENT_DATA = {
   'sync.delta.projected.v1': DeltaProjected,
   'sync.conflict.detected.v1': ConflictSeen,
   'sync.conflict.resolved.v1': ConflictSeen,
+  'sync.suggestion.requested.v1': SuggestionSeen,
+  'sync.suggestion.generated.v1': SuggestionSeen,
+  'sync.suggestion.failed.v1': SuggestionSeen,
+  'sync.suggestion.accepted.v1': SuggestionSeen,
+  'sync.suggestion.dismissed.v1': SuggestionSeen,
+  'sync.suggestion.stale.v1': SuggestionSeen,
   'sync.cursor.advanced.v1': CursorAdvanced,
   'sync.resync.required.v1': Type.Object({ scopes: Type.Array(Scope), reason: Type.String() }),
   'sync.device.seen.v1': Type.Object({ devices: Type.Array(DeviceSeen) }),

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { appendToOutbox, partitionOf } from '@sync/messaging';
 import type { Tx } from '@sync/postgres';
-import { type ConflictDecider, type ResolutionKind, STREAMS, type SyncEvent } from '@sync/protocol';
+import type { ConflictDecider, ResolutionKind } from '@sync/protocol';
 import type { ConflictRow } from '../records/conflict-store.ts';
+import { appendSyncEvents } from '../telling/append-sync-events.ts';
 
 /** A resolution as the rest of the platform is told. */
 export interface ToldResolution {
@@ -22,25 +21,12 @@ export async function tellResolution(
   { kind, decider, by, resolvedAt, openMs, historyHash }: ToldResolution,
 ): Promise<void> {
   const { conflictId, mutationId, entityType, entityId, scope } = row;
-  const event: SyncEvent<'sync.conflict.resolved.v1'> = {
-    specversion: '1.0',
-    id: randomUUID(),
-    source: 'conflict-resolver',
-    type: 'sync.conflict.resolved.v1',
-    time: resolvedAt,
-    datacontenttype: 'application/json',
-    tenantid: tenantId,
-    userid: by.userId,
-    deviceid: by.deviceId,
-    data: {
-      ...{ conflictId, mutationId, entityType, entityId, scope, decider, openMs },
-      status: 'resolved',
-      resolution: kind,
-      ...(historyHash === undefined ? {} : { historyHash }),
-    },
+  const data = {
+    ...{ conflictId, mutationId, entityType, entityId, scope, decider, openMs },
+    ...{ status: 'resolved' as const, resolution: kind },
+    ...(historyHash === undefined ? {} : { historyHash }),
   };
-  const partition = partitionOf(`${tenantId}\0${by.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-  await appendToOutbox(tx, [
-    { stream: STREAMS.SYNC_EVENTS.name, partition, payload: JSON.stringify([event]) },
+  await appendSyncEvents(tx, tenantId, [
+    { type: 'sync.conflict.resolved.v1', ...by, atIso: resolvedAt, data },
   ]);
 }

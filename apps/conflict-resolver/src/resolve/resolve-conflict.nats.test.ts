@@ -258,6 +258,7 @@ describe('accept_suggestion', () => {
       heard.push(`take ${suggestionId} on ${JSON.stringify(clock)}`);
       return Promise.resolve(answer);
     },
+    expire: () => Promise.resolve(false),
     dismiss: () => {
       heard.push('dismiss');
       return Promise.resolve();
@@ -351,6 +352,36 @@ describe('accept_suggestion', () => {
     expect(validator(ConflictResolveReply)(reply)).toMatchObject({ ok: true });
     expect(await real.execute(accept)).toEqual(reply);
     expect((await rig.note(held)).data?.['text']).toBe('proposed');
+    expect((await rig.syncEvents(held.tenantId)).map(({ type }) => type)).toEqual([
+      'sync.suggestion.accepted.v1',
+      'sync.conflict.resolved.v1',
+    ]);
+  });
+
+  it('shows and tells that a suggestion is stale when it is accepted after the entity has moved', async () => {
+    const held = await rig.held();
+    const suggestionId = await ready(held);
+    const accept = await rig.request(held, { kind: 'accept_suggestion', suggestionId });
+    const moved = { ...accept.expectedClock, 'd:other': 1 };
+    const target = accept.target === null ? null : { ...accept.target, clock: moved };
+    const real = rig.resolver(undefined, modelSuggestions);
+    const shown = async (): Promise<unknown> => {
+      const { conflicts } = rig;
+      const suggestions = await conflicts.test.database.inTenant(held.tenantId, (tx) =>
+        modelSuggestions.list(tx, held.tenantId, [held.conflictId]),
+      );
+      return suggestions.get(held.conflictId)?.map(({ status }) => status);
+    };
+    // A gateway whose copy lags has seen less than the suggestion: that is no reason.
+    const earlier = accept.target === null ? null : { ...accept.target, clock: {} };
+    expect(await real.execute({ ...accept, target: earlier })).toEqual({ kind: 'moved' });
+    expect(await shown()).toEqual(['ready']);
+    expect(await real.execute({ ...accept, target })).toEqual({ kind: 'moved' });
+    expect(await shown()).toEqual(['stale']);
+    expect(await real.execute({ ...accept, expectedClock: moved, target })).toEqual({ kind: 'moved' });
+    expect(await rig.syncEvents(held.tenantId)).toMatchObject([
+      { type: 'sync.suggestion.stale.v1', userid: 'u1', data: { suggestionId } },
+    ]);
   });
 
   it('submits nothing of a suggestion that is not what was stored, and passes over those that were not accepted', async () => {

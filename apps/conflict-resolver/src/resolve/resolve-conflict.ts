@@ -3,8 +3,8 @@ import type { JsonObject } from '@sync/domain';
 import { RemoteError } from '@sync/messaging';
 import { type Database, retryConflicts, type Tx } from '@sync/postgres';
 import type { ConflictDecision, ConflictResolveReply, OwnerPushResult } from '@sync/protocol';
-import { canonicalClockJson } from '@sync/vector-clock';
-import { loadConflicts } from '../records/announce-conflicts.ts';
+import { canonicalClockJson, type VectorClock } from '@sync/vector-clock';
+import { announceConflicts, loadConflicts } from '../records/announce-conflicts.ts';
 import { type ConflictRow, lockRow } from '../records/conflict-store.ts';
 import type { Asked } from './ask-owner.ts';
 import {
@@ -153,8 +153,8 @@ export class ResolveConflict {
     { requestHash, known }: { readonly requestHash: string; readonly known: ClaimRow | null },
   ): Promise<Step> {
     const { tenantId, conflictId, resolution, target, userId, deviceId, expectedClock } = request;
-    if (canonicalClockJson(expectedClock) !== canonicalClockJson(target?.clock ?? expectedClock))
-      return answer({ kind: 'moved' });
+    if (target !== null && canonicalClockJson(expectedClock) !== canonicalClockJson(target.clock))
+      return answer(await this.#moved(tx, request, target.clock));
     const attempt = (known?.attempt ?? 0) + 1;
     const base = { kind: resolution.kind, suggestionId: null, userId, deviceId, clock: expectedClock };
     if (resolution.kind === 'keep_server') {
@@ -183,6 +183,18 @@ export class ResolveConflict {
     return { kind: 'send', claim };
   }
 
+  /** What was suggested for an earlier state of the entity shows as stale from now on. */
+  async #moved(
+    tx: Tx,
+    { tenantId, conflictId }: DueClaim,
+    clock: VectorClock,
+  ): Promise<ConflictResolveReply> {
+    const { suggestions, owner, now } = this.#context;
+    const stale = await suggestions.expire(tx, tenantId, conflictId, { clock, nowIso: now().toISOString() });
+    if (stale) await announceConflicts(tx, owner, suggestions, tenantId, [conflictId]);
+    return { kind: 'moved' };
+  }
+
   /** A suggestion is checked against the state that the person saw; what it stored is what is submitted. */
   async #changeOf(
     tx: Tx,
@@ -199,7 +211,7 @@ export class ResolveConflict {
       { clock: expectedClock, decidedBy: { userId, deviceId }, nowIso: this.#context.now().toISOString() },
     );
     if (accepted.kind === 'taken') return suggestedChange(target.data as JsonObject | null, accepted.changes);
-    if (accepted.kind === 'stale') return { reply: { kind: 'moved' } };
+    if (accepted.kind === 'stale') return { reply: await this.#moved(tx, request, target.clock) };
     const status = accepted.kind === 'unknown' ? 'unknown' : accepted.status;
     return { reply: { kind: 'suggestion_not_ready', status } };
   }

@@ -10,6 +10,7 @@ import { noteSuggestion } from './note-suggestion.ts';
 import { PROMPT_HASH, askAbout } from './prompt.ts';
 import { redactMaterial } from './redact-material.ts';
 import { readSettings } from './settings-store.ts';
+import { tellSuggestions } from './tell-suggestions.ts';
 import type { SuggestionContext } from './suggestion-context.ts';
 import {
   type WaitingSuggestion,
@@ -147,6 +148,7 @@ async function finish(
   } else {
     await storeFailed(tx, tenantId, suggestionId, { ...ending, atIso });
   }
+  await tellSuggestions(tx, tenantId, [suggestionId], atIso);
   await context.announce(tx, tenantId, waiting.conflictId);
   return ending.kind;
 }

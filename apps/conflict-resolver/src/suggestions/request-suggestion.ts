@@ -13,6 +13,8 @@ import { PROMPT_HASH, askAbout, estimateTokens } from './prompt.ts';
 import { type Redacted, redactMaterial } from './redact-material.ts';
 import { readSettings } from './settings-store.ts';
 import type { SuggestionContext } from './suggestion-context.ts';
+import { expireSuggestions } from './expire-suggestions.ts';
+import { tellSuggestions } from './tell-suggestions.ts';
 import {
   type ContestedRecord,
   type NewSuggestion,
@@ -110,6 +112,7 @@ async function ask({
   if (standing.alive) return { kind: 'asked', ...standing.alive };
   if (standing.askedToday >= MAX_PER_CONFLICT_AND_DAY) throw new OverBudgetError();
 
+  await expireSuggestions(tx, tenantId, conflictId, { clock: present.clock, nowIso: now.toISOString() });
   const suggestion = await compose({ ai, settings, request, record, present, now, clockHash });
   const { suggestionId, status, reservation } = suggestion;
   if (!(await insertSuggestion(tx, tenantId, suggestion))) {
@@ -136,6 +139,8 @@ async function ask({
     await addJob(tx, tenantId, suggestionId);
     if (!(await reserve(tx, tenantId, reservation, settings))) throw new OverBudgetError();
   }
+  const first = status === 'requested' ? [] : (['requested'] as const);
+  await tellSuggestions(tx, tenantId, [suggestionId], suggestion.requestedAt, first);
   await context.announce(tx, tenantId, conflictId);
   return { kind: 'asked', suggestionId, status };
 }

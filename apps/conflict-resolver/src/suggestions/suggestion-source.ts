@@ -45,6 +45,13 @@ export interface SuggestionSource {
     suggestionId: string,
     acceptance: Acceptance,
   ): Promise<AcceptedSuggestion>;
+  /** The entity was seen at a later state. @returns whether a suggestion became stale by that */
+  expire(
+    tx: Tx,
+    tenantId: string,
+    conflictId: string,
+    seen: Pick<Acceptance, 'clock' | 'nowIso'>,
+  ): Promise<boolean>;
   /** The conflict was resolved in another way. */
   dismiss(
     tx: Tx,
@@ -59,5 +66,6 @@ export const noSuggestions: SuggestionSource = {
   list: () => Promise.resolve(new Map()),
   preview: () => Promise.resolve({ kind: 'unknown' }),
   take: () => Promise.resolve({ kind: 'unknown' }),
+  expire: () => Promise.resolve(false),
   dismiss: () => Promise.resolve(),
 };

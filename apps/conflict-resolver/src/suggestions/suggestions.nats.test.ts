@@ -1,4 +1,4 @@
-import { Suggestion, type SuggestionReply, validator } from '@sync/protocol';
+import { Suggestion, type SuggestionReply, SYNC_EVENT_DATA, validator } from '@sync/protocol';
 import { loadHistories } from '../history/history-store.ts';
 import { hashClock } from '../history/hashes.ts';
 import { modelSuggestions } from './take-suggestion.ts';
@@ -206,6 +206,62 @@ describe('suggestions', () => {
       const made = await rig.askAndWait(tenantId, conflictId);
       expect(rig.ai.seen[0]?.body.messages[0]?.content).not.toContain('Ignore your rules');
       expect(made.changes).toEqual({ set: { percent: 40, note: hostile }, remove: [] });
+    });
+  });
+
+  describe('the platform', () => {
+    const types = async (tenantId: string): Promise<string[]> =>
+      (await rig.told(tenantId)).map(({ type }) => type.split('.')[2] ?? '');
+
+    it('is told of every step, with hashes and costs and none of the texts', async () => {
+      const { tenantId, conflictId } = await rig.enabled();
+      const { suggestionId, provenance } = await rig.askAndWait(tenantId, conflictId);
+      await rig.test.database.inTenant(tenantId, (tx) =>
+        modelSuggestions.take(tx, tenantId, conflictId, suggestionId, {
+          ...PERSON,
+          decidedBy: { userId: 'u1', deviceId: 'd2' },
+        }),
+      );
+      const told = await rig.told(tenantId);
+      const about = { suggestionId, conflictId, entityType: 'progress', entityId: 'p1', scope: 'user:u1' };
+      const { model, outputHash, promptHash } = provenance;
+      expect(told).toMatchObject([
+        {
+          type: 'sync.suggestion.requested.v1',
+          userid: 'u1',
+          deviceid: 'd1',
+          data: { ...about, promptHash },
+        },
+        {
+          type: 'sync.suggestion.generated.v1',
+          data: { ...about, model, outputHash, confidence: 0.8, promptTokens: 300, outputTokens: 50 },
+        },
+        { type: 'sync.suggestion.accepted.v1', userid: 'u1', deviceid: 'd2', time: PERSON.nowIso },
+      ]);
+      for (const { type, data } of told) {
+        expect(validator(SYNC_EVENT_DATA[type])(data)).toMatchObject({ ok: true });
+        expect(JSON.stringify(data)).not.toMatch(/device|server|newer/);
+      }
+    });
+
+    it('is told of failures with their code, of what was dismissed, and of what is stale', async () => {
+      const { tenantId, conflictId } = await rig.enabled();
+      const whole = await rig.openConflict({ tenantId, fields: [{ field: '', winner: 'open' }] });
+      await rig.ask(tenantId, whole.conflictId);
+      expect(await types(tenantId)).toEqual(['requested', 'failed']);
+      expect((await rig.told(tenantId))[1]?.data).toMatchObject({ code: 'nothing_to_merge' });
+      rig.ai.behave = (response) => answerJson(response, completion('no'));
+      await rig.askAndWait(tenantId, conflictId);
+      rig.ai.behave = takeTheirs;
+      await rig.askAndWait(tenantId, conflictId);
+      const present = { clock: { ...CLOCK, 'd:c': 1 }, data: { percent: 61, note: 'server' } };
+      await rig.ask(tenantId, conflictId, { present });
+      await rig.finished(tenantId, conflictId);
+      await rig.dismiss(tenantId, conflictId);
+      expect((await types(tenantId)).slice(2)).toEqual([
+        ...['requested', 'failed', 'requested', 'generated'],
+        ...['stale', 'requested', 'generated', 'dismissed'],
+      ]);
     });
   });
 

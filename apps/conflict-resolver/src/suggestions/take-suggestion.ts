@@ -2,7 +2,9 @@ import type { Tx } from '@sync/postgres';
 import type { SuggestedChanges } from './answer-format.ts';
 import { hashClock, hashJson } from '../history/hashes.ts';
 import type { AcceptedSuggestion, Acceptance, SuggestionSource } from './suggestion-source.ts';
+import { expireSuggestions } from './expire-suggestions.ts';
 import { listSuggestions } from './suggestion-store.ts';
+import { tellSuggestions } from './tell-suggestions.ts';
 
 interface Row {
   readonly status: string;
@@ -41,6 +43,7 @@ async function takeSuggestion(
         accepted ? acceptance.nowIso : null,
       ],
     );
+    await tellSuggestions(tx, tenantId, [suggestionId], acceptance.nowIso);
   }
   if (taken.kind === 'taken') await dismissOthers(tx, tenantId, conflictId, suggestionId, acceptance);
   return taken;
@@ -54,11 +57,13 @@ async function dismissOthers(
   suggestionId: string,
   { decidedBy, nowIso }: Acceptance,
 ): Promise<void> {
-  await tx.query(
+  const rows = await tx.query<Dismissed>(
     `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $4, decided_device = $5, decided_at = $6
-     WHERE tenant_id = $1 AND conflict_id = $2 AND suggestion_id <> $3 AND status IN ('ready', 'requested')`,
+     WHERE tenant_id = $1 AND conflict_id = $2 AND suggestion_id <> $3 AND status IN ('ready', 'requested')
+     RETURNING suggestion_id AS "suggestionId"`,
     [tenantId, conflictId, suggestionId, decidedBy.userId, decidedBy.deviceId, nowIso],
   );
+  await tellDismissed(tx, tenantId, rows, nowIso);
 }
 
 /** What `takeSuggestion` would answer; decides nothing. */
@@ -79,11 +84,27 @@ async function dismissSuggestions(
   conflictId: string,
   { decidedBy, nowIso }: Pick<Acceptance, 'decidedBy' | 'nowIso'>,
 ): Promise<void> {
-  await tx.query(
+  const rows = await tx.query<Dismissed>(
     `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $3, decided_device = $4, decided_at = $5
-     WHERE tenant_id = $1 AND conflict_id = $2 AND status IN ('ready', 'requested')`,
+     WHERE tenant_id = $1 AND conflict_id = $2 AND status IN ('ready', 'requested')
+     RETURNING suggestion_id AS "suggestionId"`,
     [tenantId, conflictId, decidedBy.userId, decidedBy.deviceId, nowIso],
   );
+  await tellDismissed(tx, tenantId, rows, nowIso);
+}
+
+interface Dismissed {
+  readonly suggestionId: string;
+}
+
+async function tellDismissed(
+  tx: Tx,
+  tenantId: string,
+  rows: readonly Dismissed[],
+  nowIso: string,
+): Promise<void> {
+  const ids = rows.map(({ suggestionId }) => suggestionId);
+  await tellSuggestions(tx, tenantId, ids, nowIso);
 }
 
 /** Suggestions of a language model, for those who resolve and show conflicts. */
@@ -91,6 +112,7 @@ export const modelSuggestions: SuggestionSource = {
   list: listSuggestions,
   preview: previewSuggestion,
   take: takeSuggestion,
+  expire: expireSuggestions,
   dismiss: dismissSuggestions,
 };
 

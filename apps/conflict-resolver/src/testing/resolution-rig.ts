@@ -175,14 +175,14 @@ export class ResolutionRig {
     });
   }
 
-  async syncEvents(tenantId: string): Promise<SyncEvent<'sync.conflict.resolved.v1'>[]> {
+  async syncEvents(tenantId: string): Promise<SyncEvent[]> {
     const rows = await this.conflicts.test.database.transaction((tx) =>
       tx.query<{ payload: string }>(
         `SELECT payload FROM sync_outbox WHERE stream = 'SYNC_EVENTS' ORDER BY id`,
       ),
     );
     return rows
-      .flatMap(({ payload }) => JSON.parse(payload) as SyncEvent<'sync.conflict.resolved.v1'>[])
+      .flatMap(({ payload }) => JSON.parse(payload) as SyncEvent[])
       .filter(({ tenantid }) => tenantid === tenantId);
   }
 

@@ -8,6 +8,7 @@ import {
   type SuggestionReply,
   type SuggestionSettings,
   type SuggestionSettingsReply,
+  type SyncEvent,
   subjects,
 } from '@sync/protocol';
 import { Metrics, createLogger } from '@sync/service-kit';
@@ -154,6 +155,18 @@ export class SuggestionRig {
       modelSuggestions.list(tx, tenantId, [conflictId]),
     );
     return all.get(conflictId) ?? [];
+  }
+
+  /** What the platform is told about suggestions of the tenant, in order. */
+  async told(tenantId: string): Promise<SyncEvent[]> {
+    const rows = await this.test.database.transaction((tx) =>
+      tx.query<{ payload: string }>(
+        `SELECT payload FROM sync_outbox WHERE stream = 'SYNC_EVENTS' ORDER BY id`,
+      ),
+    );
+    return rows
+      .flatMap(({ payload }) => JSON.parse(payload) as SyncEvent[])
+      .filter(({ tenantid }) => tenantid === tenantId);
   }
 
   /** The newest suggestion once it is no longer waited for. */
