@@ -8,6 +8,7 @@ import { ForeignSubjects } from './projection/foreign-subjects.ts';
 import { ProjectEvents } from './projection/project-events.ts';
 import { ProjectionMetrics } from './projection/projection-metrics.ts';
 import { RemoteProjector } from './projection/remote-projector.ts';
+import { WholeDocuments } from './projection/whole-documents.ts';
 import { Registry } from './registry/registry.ts';
 import { NAME, type Foundation } from './wire-foundation.ts';
 
@@ -37,7 +38,12 @@ export function wireProjector(foundation: Foundation): Projector {
     },
   });
   const types = (): ReturnType<Registry['all']> => registry.all();
-  const projection = new ProjectEvents(registry, new RemoteProjector(nats), config.origin);
+  const projection = new ProjectEvents(
+    registry,
+    new RemoteProjector(nats),
+    new WholeDocuments(nats),
+    config.origin,
+  );
   const consume = new ConsumeDomainEvents(projection, projectionMetrics);
   const backfill = new BackfillType(database, nats, projection, (entityType, outcomes) => {
     projectionMetrics.countBackfill(entityType, outcomes);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
-import type { ConflictRecord, Outcome } from '@sync/protocol';
+import type { ConflictRecord, Outcome, RemoteDelta } from '@sync/protocol';
 import * as Y from 'yjs';
 import {
   type Bound,
@@ -10,6 +10,7 @@ import {
   fresh,
   platform,
   pullUntil,
+  rawPull,
 } from './kit/platform.ts';
 
 /** A learner of a course with two devices, and a document of the course that the server wrote. */
@@ -19,12 +20,17 @@ interface SharedDocument extends Bound {
   readonly entityId: string;
 }
 
-async function sharedDocument(text: string): Promise<SharedDocument> {
-  const user = await boundUser();
-  const { tenantId, userId, device } = user;
+async function enroll({ tenantId, userId }: Bound): Promise<string> {
   const courseId = fresh('c');
   const enrollment = { userId, courseId, status: 'active', enrolledAt: '2026-01-01T00:00:00.000Z' };
   await changeOnServer(platform().learning, tenantId, 'enrollment', fresh('e'), enrollment);
+  return courseId;
+}
+
+async function sharedDocument(text: string): Promise<SharedDocument> {
+  const user = await boundUser();
+  const { tenantId, device } = user;
+  const courseId = await enroll(user);
   const entityId = randomUUID();
   const data = { courseId, title: 'Dosage', text };
   await changeOnServer(platform().authoring, tenantId, 'document', entityId, data);
@@ -40,12 +46,16 @@ async function sharedDocument(text: string): Promise<SharedDocument> {
 function documentOn(device: DriverDevice, { course, entityId }: SharedDocument): Y.Doc {
   const doc = new Y.Doc();
   const { update } = entityOf(device, course, 'document', entityId) ?? {};
-  Y.applyUpdate(doc, Buffer.from(update ?? '', 'base64'));
+  if (update !== undefined) Y.applyUpdate(doc, Buffer.from(update, 'base64'));
   return doc;
 }
 
 const textOn = (device: DriverDevice, shared: SharedDocument): string =>
   documentOn(device, shared).getText('body').toJSON();
+
+/** Every delta of the document that the device has pulled. */
+const deltasOf = (device: DriverDevice, { course, entityId }: SharedDocument): readonly RemoteDelta[] =>
+  device.replica(course).log.filter((delta) => delta.entityId === entityId);
 
 function writeUpdate(device: DriverDevice, { course, entityId }: SharedDocument, update: Uint8Array): void {
   const change = { scope: course, entityType: 'document', entityId, op: 'merge' } as const;
@@ -81,6 +91,87 @@ describe('documents', () => {
     expect(merged).not.toHaveProperty('conflictId');
     await pullUntil(device, () => textOn(device, shared) === 'one!\ntwo?\n');
     expect(textOn(device, shared)).toBe('one!\ntwo?\n');
+  });
+
+  it('come to a device that follows as what was added, and are the same on one that starts anew', async () => {
+    const shared = await sharedDocument('A page of words that nobody needs twice.\n'.repeat(100));
+    const { device, other, course, entityId } = shared;
+    for (let word = 0; word < 6; word += 1) {
+      const writer = word % 2 === 0 ? device : other;
+      edit(writer, shared, (text) => text.insert(word * 40, `w${word} `));
+      edit(writer, shared, (text) => text.delete(word * 40 + 20, 3));
+      await writer.push();
+      const changes = 1 + 2 * (word + 1);
+      for (const one of [device, other]) await pullUntil(one, () => deltasOf(one, shared).length === changes);
+    }
+    const late = await anotherDevice(shared);
+    await pullUntil(late, () => textOn(late, shared) === textOn(device, shared));
+    const increments = deltasOf(other, shared).slice(1);
+    expect(increments.map(({ op, update = '' }) => [op, update.length < 100])).toEqual(
+      Array.from({ length: 12 }, () => ['merge', true]),
+    );
+    const copies = [device, other, late].map((one) => {
+      const { clock } = entityOf(one, course, 'document', entityId) ?? {};
+      const { digest, serverDigest } = one.replica(course);
+      const vector = Buffer.from(Y.encodeStateVector(documentOn(one, shared))).toString('hex');
+      return { text: textOn(one, shared), vector, clock, digest, serverDigest };
+    });
+    expect(copies[1]).toEqual(copies[0]);
+    expect(copies[2]).toEqual(copies[0]);
+    expect(copies[0]?.digest).toEqual(copies[0]?.serverDigest);
+  });
+
+  it('are the same in pages of any size, and when the first page was lost', async () => {
+    const shared = await sharedDocument('start');
+    const { device, other, course, entityId } = shared;
+    for (const word of [' a', ' b', ' c', ' d']) {
+      edit(device, shared, (text) => text.insert(text.length, word));
+      await device.push();
+      await pullUntil(device, () => textOn(device, shared).endsWith(word));
+    }
+    for (const limit of [1, 2, 500]) {
+      const copy = new Y.Doc();
+      await rawPull(other, course, null, limit);
+      for (let cursor: string | null = null, hasMore = true; hasMore;) {
+        const page = await rawPull(other, course, cursor, limit);
+        for (const delta of page.deltas) {
+          if (delta.entityId === entityId) Y.applyUpdate(copy, Buffer.from(delta.update ?? '', 'base64'));
+        }
+        ({ cursor, hasMore } = page);
+      }
+      expect(copy.getText('body').toJSON()).toBe('start a b c d');
+    }
+  });
+
+  it('go whole into a course that they move to, and on from there', async () => {
+    const shared = await sharedDocument('text');
+    const { device, tenantId, entityId, course } = shared;
+    edit(device, shared, (text) => text.insert(4, ' of one'));
+    await device.push();
+    const courseId = await enroll(shared);
+    await changeOnServer(platform().authoring, tenantId, 'document', entityId, { courseId, title: 'Moved' });
+    const moved = { ...shared, course: `course:${courseId}` };
+    await pullUntil(device, () => textOn(device, moved) === 'text of one');
+    expect(entityOf(device, course, 'document', entityId)).toBeUndefined();
+    edit(device, moved, (text) => text.insert(0, 'The '));
+    await device.push();
+    await pullUntil(shared.other, () => textOn(shared.other, moved) === 'The text of one');
+    expect(textOn(shared.other, moved)).toBe('The text of one');
+  });
+
+  it('come whole when they were replaced, and nothing of the old one is left', async () => {
+    const shared = await sharedDocument('old');
+    const { device, other, tenantId, entityId, course } = shared;
+    edit(device, shared, (text) => text.insert(3, ' words'));
+    await device.push();
+    const data = { courseId: course.slice('course:'.length), title: 'New', text: 'new', replace: true };
+    await changeOnServer(platform().authoring, tenantId, 'document', entityId, data);
+    await pullUntil(device, () => textOn(device, shared) === 'new');
+    edit(device, shared, (text) => text.insert(3, ' words'));
+    await device.push();
+    const late = await anotherDevice(shared);
+    for (const one of [other, late]) await pullUntil(one, () => textOn(one, shared) === 'new words');
+    expect(entityOf(late, course, 'document', entityId)?.data).toMatchObject({ epoch: 2 });
   });
 
   it('never let 5 mg become 1020 mg unnoticed: both devices pull the open conflict', async () => {

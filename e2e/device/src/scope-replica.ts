@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from '@sync/domain';
 import type { Digest, PullResponse, RemoteDelta } from '@sync/protocol';
+import { mergeUpdates } from 'yjs';
 
 /** What a device holds of one scope: its live entities, its cursor and its own digest, kept incrementally. */
 export class ScopeReplica {
@@ -45,9 +46,17 @@ export class ScopeReplica {
       this.entities.delete(key);
       return;
     }
-    this.entities.set(key, delta);
+    this.entities.set(key, known ? withDocument(known, delta) : delta);
     this.hash = addToDigest(this.hash, hashOf(delta));
   }
+}
+
+/** A delta of a document brings the whole of it or an increment, and either is merged into what is held: into the document of the same epoch. */
+function withDocument(known: RemoteDelta, delta: RemoteDelta): RemoteDelta {
+  if (known.update === undefined || delta.update === undefined) return delta;
+  if (known.data?.['epoch'] !== delta.data?.['epoch']) return delta;
+  const updates = [known.update, delta.update].map((update) => Buffer.from(update, 'base64'));
+  return { ...delta, update: Buffer.from(mergeUpdates(updates)).toString('base64') };
 }
 
 function hashOf(delta: RemoteDelta): string {

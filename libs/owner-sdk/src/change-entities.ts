@@ -30,7 +30,7 @@ interface PreparedChange {
   readonly json: string | null;
 }
 
-type MadeChange = PreparedChange & { readonly row: RaisedRow };
+type MadeChange = PreparedChange & { readonly row: RaisedRow; readonly isIncrement?: boolean };
 
 const ENTITY_ID = /^[A-Za-z0-9._~:-]{1,128}$/;
 
@@ -190,11 +190,7 @@ export function storedRow(entityId: string, data: ServerChange['data'], json: st
   return data === null || json === null ? { entityId, data: null, json: null } : { entityId, data, json };
 }
 
-function draftOf(
-  tenantId: string,
-  nowIso: string,
-  made: PreparedChange & { readonly row: VersionRow },
-): EventDraft {
+function draftOf(tenantId: string, nowIso: string, made: MadeChange): EventDraft {
   const { revision, clock } = versionOf(made.row);
   return {
     tenantId,
@@ -206,10 +202,11 @@ function draftOf(
     timeIso: nowIso,
     entityClock: canonicalClockJson(clock),
     json: made.json,
+    ...(made.isIncrement && { isIncrement: true }),
   };
 }
 
-/** Changes of entities with documents: what the service gave is merged, and the whole document is what is stored and shown. */
+/** Changes of entities with documents: what the service gave is merged, and what it added is shown. */
 async function mergeDocuments(
   tx: Tx,
   owner: OwnerContext,
@@ -226,17 +223,19 @@ async function mergeDocuments(
       continue;
     }
     const changed = new Map<string, { readonly data: EntityData | null; readonly clock: VectorClock }>();
-    for (const { change, row } of ofType) {
-      const { entityId, data } = change;
-      changed.set(entityId, { data, clock: row.clock });
-      if (data) session.takeOwn({ entityId, data, replica, counter: counterOf(row.clock, replica) });
-    }
-    const { data } = await session.complete(tx, changed);
     for (const made of ofType) {
-      const whole = data.get(made.change.entityId);
-      const change = whole ? { ...made.change, data: whole } : made.change;
-      merged.push(whole ? { ...made, change, json: JSON.stringify(whole) } : made);
+      const { entityId, data } = made.change;
+      const { clock } = made.row;
+      changed.set(entityId, { data, clock });
+      if (!data) {
+        merged.push(made);
+        continue;
+      }
+      const shown = session.takeOwn({ entityId, data, replica, counter: counterOf(clock, replica) });
+      const change = { ...made.change, data: shown.data };
+      merged.push({ ...made, change, json: JSON.stringify(shown.data), isIncrement: shown.isIncrement });
     }
+    await session.complete(tx, changed);
   }
   return merged;
 }

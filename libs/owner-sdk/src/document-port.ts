@@ -22,9 +22,15 @@ export interface OwnDocumentChange {
   readonly counter: number;
 }
 
-/** The data with the document's increment, or why the update is refused. */
+/** What the event of a change shows: the data with the document, all of it or what the change added. */
+export interface ShownDocument {
+  readonly data: EntityData;
+  readonly isIncrement: boolean;
+}
+
+/** What to show, or why the update is refused. */
 export type TakenUpdate =
-  { readonly ok: true; readonly data: EntityData } | { readonly ok: false; readonly refusal: Rejected };
+  { readonly ok: true; readonly shown: ShownDocument } | { readonly ok: false; readonly refusal: Rejected };
 
 /** The documents of one batch, in memory as bytes. Nothing is written before `complete`. */
 export interface DocumentSession {
@@ -34,20 +40,14 @@ export interface DocumentSession {
    */
   take(mutation: PushedMutation, data: EntityData, isNew: boolean): TakenUpdate;
   /** @throws InvalidChangeError for an update that the document cannot take */
-  takeOwn(change: OwnDocumentChange): void;
+  takeOwn(change: OwnDocumentChange): ShownDocument;
   /**
    * Merges what was taken, compares it with what the devices had not seen, and writes log, state and backups.
    * @param changed the entities that the batch changed, with the clock that they have now; null data: deleted
+   * @returns what to tell of merges that met others, by mutationId
    */
   complete(
     tx: Tx,
     changed: ReadonlyMap<string, { readonly data: EntityData | null; readonly clock: VectorClock }>,
-  ): Promise<CompletedDocuments>;
-}
-
-export interface CompletedDocuments {
-  /** The entity's data with its whole document, by entity id. */
-  readonly data: ReadonlyMap<string, EntityData>;
-  /** What to tell of merges that met others, by mutationId. */
-  readonly overlaps: ReadonlyMap<string, DocumentOverlaps>;
+  ): Promise<ReadonlyMap<string, DocumentOverlaps>>;
 }

@@ -26,6 +26,8 @@ export interface EventDraft {
   };
   /** The entity after the change as JSON text, null after a deletion. */
   readonly json: string | null;
+  /** The document in `json` is what the change added. */
+  readonly isIncrement?: boolean;
 }
 
 const STREAM = STREAMS.DOMAIN_EVENTS;
@@ -62,6 +64,7 @@ export function domainEventJson(service: string, draft: EventDraft): string {
       mutationtime: draft.mutation.occurredAt,
       ...(draft.mutation.writes !== undefined && { mutationwrites: draft.mutation.writes }),
     }),
+    ...(draft.isIncrement && { docstate: 'increment' }),
   };
   return `${JSON.stringify(envelope).slice(0, -1)},"data":${draft.json ?? 'null'}}`;
 }

@@ -23,10 +23,10 @@ export type { ChangeResult } from './change-entities.ts';
 export { MAX_ENTITY_BYTES } from './domain-event-outbox.ts';
 export { RegistrationFaultError } from './service-registration.ts';
 export type {
-  CompletedDocuments,
   DocumentKeeper,
   DocumentSession,
   OwnDocumentChange,
+  ShownDocument,
   TakenUpdate,
 } from './document-port.ts';
 export type { OwnerLogger, OwnerMetrics, PushReport } from './ports.ts';

@@ -101,6 +101,35 @@ describe('a snapshot', () => {
     await moving;
   });
 
+  it('shows named entities only, of any tenant, in as many as fit into a message', async () => {
+    const named = [
+      pushed[0],
+      pushed[3],
+      { tenantId: 't0', entityId: deletedId },
+      { tenantId: 't0', entityId: 'nobody' },
+    ];
+    const entities = named.flatMap((entity) => (entity ? [entity] : []));
+    const ask = (limit: number, asked: typeof entities): Promise<SnapshotPage> => {
+      const body = { cursor: null, limit, entities: asked };
+      return request<SnapshotPage>(rig.nats, subjects.snapshot(rig.service, 'note'), body, {
+        timeoutMs: 10_000,
+      });
+    };
+    const page = await ask(1000, entities);
+    expect(page.next).toBeNull();
+    expect(page.entities.map(idOf).sort()).toEqual(entities.slice(0, 3).map(idOf).sort());
+    const text = 'y'.repeat(500_000);
+    const large = [
+      mutationOf({ data: { userId: 'u1', text } }),
+      mutationOf({ data: { userId: 'u1', text } }),
+    ];
+    for (const mutation of large) await rig.push('zy-large', [mutation]);
+    const both = large.map(({ entityId }) => ({ tenantId: 'zy-large', entityId }));
+    pushed.push(...both);
+    const cut = await ask(2, both);
+    expect([cut.entities.length, cut.next]).toEqual([1, null]);
+  });
+
   it('ends a page early when it would not fit a message', async () => {
     const text = 'x'.repeat(300_000);
     const batch = Array.from({ length: 5 }, () => mutationOf({ data: { userId: 'u1', text } }));

@@ -34,6 +34,7 @@ export async function readSnapshotPage(
   definition: EntityDefinition,
   request: SnapshotRequest,
 ): Promise<SnapshotPage> {
+  if (request.entities) return readNamed(database, definition, request.entities);
   const page = new PageInProgress(request.limit);
   let position = request.cursor === null ? { tenantId: '', entityId: '' } : decodeCursor(request.cursor);
   for (;;) {
@@ -48,6 +49,30 @@ export async function readSnapshotPage(
     // '~' is the last character that an id may have: after every entity of the step's last tenant.
     position = { tenantId: lastTenant, entityId: '~'.repeat(129) };
   }
+}
+
+/** As many of the named entities as fit into one message. */
+async function readNamed(
+  database: Database,
+  definition: EntityDefinition,
+  entities: NonNullable<SnapshotRequest['entities']>,
+): Promise<SnapshotPage> {
+  const page = new PageInProgress(entities.length);
+  for (const [tenantId, named] of Map.groupBy(entities, (entity) => entity.tenantId)) {
+    const entityIds = named.map(({ entityId }) => entityId);
+    const rows = await database.inTenant(tenantId, async (tx) => {
+      const versions = await tx.call<SnapshotRow>(
+        'sync_snapshot_named',
+        `SELECT entity_id, revision, clock, deleted, changed_at FROM sync_entity
+         WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[]) ORDER BY entity_id FOR SHARE`,
+        [tenantId, definition.entityType, entityIds],
+      );
+      return withData(tx, definition, tenantId, versions);
+    });
+    const full = page.add(rows);
+    if (full) return { ...full, next: null };
+  }
+  return page.end();
 }
 
 /** @returns the page as soon as it is full */
@@ -124,10 +149,19 @@ async function readRows(
      ORDER BY entity_id LIMIT $4 FOR SHARE`,
     [after.tenantId, definition.entityType, after.entityId, limit],
   );
+  return withData(tx, definition, after.tenantId, rows);
+}
+
+async function withData(
+  tx: Tx,
+  definition: EntityDefinition,
+  tenantId: string,
+  rows: readonly SnapshotRow[],
+): Promise<SnapshotEntity[]> {
   const alive = rows.filter((row) => !row.deleted).map((row) => row.entity_id);
   const data =
-    alive.length === 0 ? new Map<string, EntityData>() : await definition.load(tx, after.tenantId, alive);
-  return rows.map((row) => entityOf(after.tenantId, row, data.get(row.entity_id) ?? null));
+    alive.length === 0 ? new Map<string, EntityData>() : await definition.load(tx, tenantId, alive);
+  return rows.map((row) => entityOf(tenantId, row, data.get(row.entity_id) ?? null));
 }
 
 function entityOf(tenantId: string, row: SnapshotRow, data: EntityData | null): SnapshotEntity {

@@ -176,6 +176,13 @@ export const SnapshotRequest = Type.Object(
   {
     cursor: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]),
     limit: Type.Integer({ minimum: 1, maximum: 1000 }),
+    entities: Type.Optional(
+      Type.Array(Type.Object({ tenantId: TenantId, entityId: EntityId }), {
+        minItems: 1,
+        maxItems: 100,
+        description: 'Only these, as many as fit into a page; `cursor` is null then, and so is `next`.',
+      }),
+    ),
   },
   {
     $id: 'SnapshotRequest',

@@ -23,7 +23,11 @@ const SWEEP_ENTITIES = 500;
 const PAGE_TIMEOUT_MS = 15_000;
 
 /** The next reconciliation brings the entity again, as it is then; a letter each time would only pile up. */
-const COMES_AGAIN: ReadonlySet<string> = new Set(['entity_quarantined', 'projector_unavailable']);
+const COMES_AGAIN: ReadonlySet<string> = new Set([
+  'entity_quarantined',
+  'projector_unavailable',
+  'document_unavailable',
+]);
 
 /** What one transaction of a backfill did. */
 export type CommittedHook = (entityType: string, outcomes: readonly EventOutcome[]) => void;

@@ -22,7 +22,11 @@ export async function pruneDeadLetters(database: Database, keepDays: number): Pr
         [keepDays],
       );
       await keepNewest(tx, HELD_LETTERS_KEPT, ['entity_quarantined']);
-      await keepNewest(tx, HOPEFUL_LETTERS_KEPT, ['entity_type_unknown', 'projector_unavailable']);
+      await keepNewest(tx, HOPEFUL_LETTERS_KEPT, [
+        'entity_type_unknown',
+        'projector_unavailable',
+        'document_unavailable',
+      ]);
     });
   }
   await database.call(

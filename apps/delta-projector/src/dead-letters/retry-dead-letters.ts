@@ -67,7 +67,7 @@ export class RetryDeadLetters {
     const rows = await this.#database.inTenant(tenantIds, (tx) =>
       tx.query<{ tenant_id: string; code: string; entity_type: string | null }>(
         `SELECT DISTINCT tenant_id, code, entity_type FROM dead_letter
-         WHERE status = 'quarantined' AND code IN ('entity_type_unknown', 'projector_unavailable')`,
+         WHERE status = 'quarantined' AND code IN ('entity_type_unknown', 'projector_unavailable', 'document_unavailable')`,
       ),
     );
     const byTenant = new Map<string, Set<string>>();

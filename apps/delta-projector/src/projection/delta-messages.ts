@@ -80,12 +80,13 @@ class DeltaPacker {
   addScope(change: ScopeChange, { epoch, ...after }: ScopePosition): void {
     const { tenantId, scope, deltas } = change;
     const names = `"tenantId":${JSON.stringify(tenantId)},"scope":${JSON.stringify(scope)}`;
+    const marked = deltas.some(({ text }) => text.ofDocument) ? { documents: true } : {};
     let sequence = after.sequence - BigInt(deltas.length);
     let count = after.count - change.count;
     let digest = modulo(after.digest - change.digest);
     const headJson = (): string => {
       const head = { tenantId, scope, epoch, sequence: String(sequence), count, hash: digestHex(digest) };
-      return JSON.stringify(head satisfies ScopeHead);
+      return JSON.stringify({ ...head, ...marked } satisfies ScopeHead);
     };
     for (const [at, delta] of deltas.entries()) {
       const { tail, wire } = delta.text;

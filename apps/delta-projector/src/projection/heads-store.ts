@@ -90,8 +90,9 @@ export async function saveProjection(
   scopes: readonly ScopeChange[],
   epoch: string,
 ): Promise<ReadonlyMap<string, ScopePosition>> {
-  const inserted = changes.filter(({ change }) => change.before === null);
-  const updated = changes.filter(({ change }) => change.before !== null);
+  const last = changes.filter(({ change }) => change.isLast);
+  const inserted = last.filter(({ change }) => !change.isKnown);
+  const updated = last.filter(({ change }) => change.isKnown);
   const scopeTexts = scopes.map(({ tenantId, scope, deltas, count, digest }) =>
     JSON.stringify({ t: tenantId, s: scope, deltas: deltas.length, count, digest: String(digest) }),
   );

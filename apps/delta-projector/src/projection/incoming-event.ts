@@ -57,6 +57,7 @@ export function projectableEvent(
     occurredAtMs: event.mutationtime === undefined ? timeMs : Date.parse(event.mutationtime),
     service: type.registration.service,
     update: null,
+    isIncrement: event.docstate === 'increment',
     decidedWrites,
   };
   return {

@@ -20,17 +20,28 @@ export interface ProjectableEvent {
 export type EventResult =
   | { readonly kind: 'changed' }
   | { readonly kind: 'stale' }
+  /** See `ProjectionResult`; nothing was written, and the entity stands still until its whole document comes. */
+  | { readonly kind: 'incomplete' }
   | { readonly kind: 'refused'; readonly code: string; readonly cause: string };
 
-/** What a batch does to one entity: from the head before its first event to the head after its last. */
+/**
+ * What a batch does to one entity: from the head before its first event to the head after its last. Only increments of a document are changes of their
+ * own, each beginning where the one before it ended, because every one of them has to reach the devices.
+ */
 export interface EntityChange {
   readonly tenantId: string;
   readonly entityType: string;
   readonly entityId: string;
   readonly before: EntityHead | null;
   readonly after: EntityHead;
+  /** Whether the entity had a head before the batch. */
+  readonly isKnown: boolean;
+  /** Whether `after` is the head that the batch leaves behind. */
+  readonly isLast: boolean;
   /** The document's update, of entity types with a document. */
   readonly update: string | null;
+  /** Of entity types with a document: whether the change shows all of it; else null. */
+  readonly document: 'whole' | 'increment' | null;
   readonly comparesFields: boolean;
   readonly committedAtMs: number;
 }
@@ -38,7 +49,7 @@ export interface EntityChange {
 export interface ProjectedEntities {
   /** One per event, same order. */
   readonly results: readonly EventResult[];
-  /** In the order of each entity's last event. */
+  /** In the order of the last event of each. */
   readonly changes: readonly RenderedChange[];
 }
 
@@ -50,12 +61,14 @@ export interface KnownEntities {
 
 /**
  * `live`: the first event of an entity that cannot be projected holds back all that follow it. `replay`: each event is tried
- * on its own; as every event carries the whole entity, a later good one makes up for an earlier bad one.
+ * on its own; as every event carries the whole entity, a later good one makes up for an earlier bad one. One that carries only an increment of
+ * the document does not: it is incomplete then.
  */
 export type ProjectionMode = 'live' | 'replay';
 
 const STALE = { kind: 'stale' } as const;
 const CHANGED = { kind: 'changed' } as const;
+const INCOMPLETE = { kind: 'incomplete' } as const;
 
 /**
  * Projects a batch: events of one entity follow each other, entities do not touch each other. Pure; throws nothing that an
@@ -72,15 +85,19 @@ export function projectEntities(
     const before = known.heads.get(key) ?? null;
     const outcome = projectEntity(events, places, before, known.quarantined.has(key), mode);
     for (const { place, result } of outcome.results) results[place] = result;
-    if (outcome.change === null) continue;
-    const rendered = renderChange(outcome.change);
-    if (rendered.kind === 'too_large') {
-      // Nothing of it was written yet: refusing what changed the entity leaves it as it was.
-      for (const { place, result } of outcome.results)
-        if (result === CHANGED) results[place] = rendered.refusal;
-    } else {
-      changes.push({ last: outcome.last, rendered });
+    const rendered = outcome.changes.map(({ place, change }) => ({
+      last: place,
+      rendered: renderChange(change),
+    }));
+    const tooLarge = rendered.find((one) => one.rendered.kind === 'too_large')?.rendered;
+    for (const one of rendered) {
+      if (tooLarge === undefined && one.rendered.kind === 'rendered')
+        changes.push({ last: one.last, rendered: one.rendered });
     }
+    if (tooLarge?.kind !== 'too_large') continue;
+    // Nothing of it was written yet: refusing what changed the entity leaves it as it was.
+    for (const { place, result } of outcome.results)
+      if (result === CHANGED) results[place] = tooLarge.refusal;
   }
   changes.sort((a, b) => a.last - b.last);
   return { results, changes: changes.map(({ rendered }) => rendered) };
@@ -99,9 +116,13 @@ function placesByEntity(events: readonly ProjectableEvent[]): Map<string, number
 
 interface EntityOutcome {
   readonly results: readonly { readonly place: number; readonly result: EventResult }[];
-  readonly change: EntityChange | null;
-  /** Place of the last event that changed the entity. */
-  readonly last: number;
+  /** At most one, but for increments; each with the place of its last event. */
+  readonly changes: readonly PlacedChange[];
+}
+
+interface PlacedChange {
+  readonly place: number;
+  readonly change: EntityChange;
 }
 
 function projectEntity(
@@ -114,8 +135,7 @@ function projectEntity(
   const results: { place: number; result: EventResult }[] = [];
   let held = quarantined && mode === 'live';
   let head = before;
-  let change: EntityChange | null = null;
-  let last = -1;
+  let changes: PlacedChange[] = [];
   for (const place of places) {
     const event = events[place] as ProjectableEvent;
     if (held) {
@@ -124,16 +144,31 @@ function projectEntity(
     }
     const projected = projectOne(head, event);
     if (projected.kind === 'changed') {
+      const document = documentOf(event);
+      // A whole document, or an entity without one, says all that the events before it said.
+      const kept = document === 'increment' ? changes : [];
+      const from = document === 'increment' ? head : before;
+      changes = [
+        ...kept.map(notLast),
+        { place, change: changeOf(event, from, before !== null, projected, document) },
+      ];
       head = projected.head;
-      last = place;
-      change = changeOf(event, before, projected);
       results.push({ place, result: CHANGED });
     } else {
       results.push({ place, result: projected });
       held = projected.kind === 'refused' && mode === 'live';
     }
   }
-  return { results, change, last };
+  return { results, changes };
+}
+
+function notLast({ place, change }: PlacedChange): PlacedChange {
+  return change.isLast ? { place, change: { ...change, isLast: false } } : { place, change };
+}
+
+function documentOf({ change, rule }: ProjectableEvent): EntityChange['document'] {
+  if (rule.docUpdateField === null) return null;
+  return change.isIncrement && change.op !== 'delete' ? 'increment' : 'whole';
 }
 
 interface ProjectedHead {
@@ -151,6 +186,8 @@ function projectOne(
     switch (projected.kind) {
       case 'stale':
         return STALE;
+      case 'incomplete':
+        return INCOMPLETE;
       case 'poison':
         return { kind: 'refused', code: projected.code, cause: `${projected.path} (${projected.code})` };
       case 'changed': {
@@ -167,10 +204,23 @@ function projectOne(
 function changeOf(
   { tenantId, change, comparesFields, committedAtMs }: ProjectableEvent,
   before: EntityHead | null,
+  isKnown: boolean,
   { head, update }: ProjectedHead,
+  document: EntityChange['document'],
 ): EntityChange {
   const { entityType, entityId } = change;
-  return { tenantId, entityType, entityId, before, after: head, update, comparesFields, committedAtMs };
+  const names = { tenantId, entityType, entityId };
+  return {
+    ...names,
+    before,
+    after: head,
+    isKnown,
+    isLast: true,
+    update,
+    document,
+    comparesFields,
+    committedAtMs,
+  };
 }
 
 /** The result of an event whose entity is quarantined. */

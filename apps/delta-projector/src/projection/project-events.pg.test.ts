@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Tx } from '@sync/postgres';
-import { incoming } from '../testing/domain-events.ts';
+import { type EventDraft, incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
 
 let rig: ProjectorRig;
@@ -234,7 +234,61 @@ describe('a document', () => {
     expect(wire).toMatchObject({ op: 'merge', update: 'AAA=', data: { courseId: 'c1', title: 'T' } });
     expect(wire?.data).not.toHaveProperty('body');
   });
+
+  it('has each of its increments go out, in order, with a head and a digest as after the last', async () => {
+    await rig.project(
+      incoming(
+        page(1, 'AAAA'),
+        { type: 'bundle', id: 'b1', revision: 1, data: { courseId: 'c1', title: 'x' } },
+        increment(2, 'BBBB'),
+        increment(3, 'CCCC'),
+      ),
+    );
+    await rig.project(incoming(increment(4, 'DDDD'), increment(5, 'EEEE')));
+    const batches = await rig.deltaBatches();
+    const seen = batches.flatMap(({ deltas }) =>
+      deltas.map(({ document, revision, wire }) => [document, revision, wire.update]),
+    );
+    expect(seen).toEqual([
+      ['whole', 1, 'AAAA'],
+      [undefined, 1, undefined],
+      ['increment', 2, 'BBBB'],
+      ['increment', 3, 'CCCC'],
+      ['increment', 4, 'DDDD'],
+      ['increment', 5, 'EEEE'],
+    ]);
+    expect(batches.flatMap(({ scopes }) => scopes.map(({ documents }) => documents))).toEqual([true, true]);
+    expect((await rig.readModel()).get('t1 course:c1')).toMatchObject({ sequence: '6' });
+    const [head] = batches.flatMap(({ scopes }) => scopes).slice(-1);
+    expect(head).toMatchObject(await rig.digestFromHeads('t1', 'course:c1'));
+    expect(await rig.rows('t1', `SELECT revision FROM entity_head WHERE entity_id = 'd1'`)).toEqual([
+      { revision: '5' },
+    ]);
+  });
+
+  it('goes out whole where the batch has it whole, without what that says already', async () => {
+    await rig.project(incoming(page(1, 'AAAA')));
+    await rig.project(incoming(increment(2, 'BBBB'), page(3, 'CCCC'), increment(4, 'DDDD')));
+    await rig.project(incoming(increment(5, 'EEEE'), { ...page(6, ''), data: null }));
+    const seen = (await rig.deltaBatches()).flatMap(({ deltas }) =>
+      deltas.map(({ document, revision, wire }) => [document, revision, wire.op]),
+    );
+    expect(seen).toEqual([
+      ['whole', 1, 'merge'],
+      ['whole', 3, 'merge'],
+      ['increment', 4, 'merge'],
+      ['whole', 6, 'delete'],
+    ]);
+    await rig.readModel();
+  });
 });
+
+const page = (revision: number, body: string, courseId = 'c1'): EventDraft => {
+  return { type: 'document', id: 'd1', revision, data: { courseId, title: 'T', body } };
+};
+const increment = (revision: number, body: string, courseId = 'c1'): EventDraft => {
+  return { ...page(revision, body, courseId), more: { docstate: 'increment' } };
+};
 
 describe('tenants', () => {
   it('have their own scopes of the same name, and see nothing of each other', async () => {

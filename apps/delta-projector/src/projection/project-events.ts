@@ -9,18 +9,21 @@ import {
   heldBack,
   projectEntities,
   type EventResult,
+  type KnownEntities,
   type ProjectableEvent,
+  type ProjectedEntities,
   type ProjectionMode,
 } from './project-entities.ts';
 import type { ProjectedType } from './projected-type.ts';
 import type { RemoteAnswer, RemoteProjector } from './remote-projector.ts';
 import type { RenderedChange } from './render-change.ts';
+import type { WholeDocuments } from './whole-documents.ts';
 import { scopeChanges } from './scope-changes.ts';
 import { syncEventMessages } from './sync-event-messages.ts';
 
 /** What became of one event. `holds`: the later events of its entity must wait behind it. */
 export type EventOutcome =
-  | Exclude<EventResult, { readonly kind: 'refused' }>
+  | Exclude<EventResult, { readonly kind: 'refused' | 'incomplete' }>
   | { readonly kind: 'refused'; readonly code: string; readonly cause: string; readonly holds: boolean };
 
 /** Where entity types come from; `registry/` implements it. */
@@ -44,12 +47,14 @@ interface Candidate {
 export class ProjectEvents {
   readonly #types: EntityTypes;
   readonly #remote: RemoteProjector;
+  readonly #documents: WholeDocuments;
   readonly #origin: string;
 
   /** @param origin the name of this region in positions */
-  constructor(types: EntityTypes, remote: RemoteProjector, origin: string) {
+  constructor(types: EntityTypes, remote: RemoteProjector, documents: WholeDocuments, origin: string) {
     this.#types = types;
     this.#remote = remote;
+    this.#documents = documents;
     this.#origin = origin;
   }
 
@@ -72,11 +77,9 @@ export class ProjectEvents {
     if (tenants.size === 0) return outcomes;
     const events = candidates.map(({ event }) => event);
     const known = await loadHeads(tx, tenants, entitiesOf(events), mode);
-    const { results, changes } = projectEntities(events, known, mode);
-    for (const [at, { place }] of candidates.entries()) {
-      const result = results[at] as EventResult;
-      outcomes[place] = result.kind === 'refused' ? { ...result, holds: true } : result;
-    }
+    const { results, changes } = await this.#projectWhole(events, known, mode);
+    for (const [at, { place }] of candidates.entries())
+      outcomes[place] = outcomeOf(results[at] as EventResult);
     if (changes.length > 0) await this.#save(tx, changes);
     return outcomes;
   }
@@ -151,6 +154,28 @@ export class ProjectEvents {
     return answers;
   }
 
+  /**
+   * Where an increment does not continue what is known, the whole document takes its place. Its owner is asked while the heads are locked: only then
+   * it is known to be missing, and it is rare (an entity moved into another scope, an event in the dead letters).
+   */
+  async #projectWhole(
+    events: readonly ProjectableEvent[],
+    known: KnownEntities,
+    mode: ProjectionMode,
+  ): Promise<ProjectedEntities> {
+    const projected = projectEntities(events, known, mode);
+    const missing = incompleteEvents(events, projected.results);
+    if (missing.length === 0) return projected;
+    const found = await this.#documents.ask(
+      missing.map(({ event }) => event),
+      (entityType) => this.#types.get(entityType),
+    );
+    const completed = [...events];
+    for (const [at, { place }] of missing.entries())
+      completed[place] = found[at] ?? (events[place] as ProjectableEvent);
+    return projectEntities(completed, known, mode);
+  }
+
   async #save(tx: Tx, changes: readonly RenderedChange[]): Promise<void> {
     const scopes = scopeChanges(changes);
     const epoch = randomBytes(8).toString('hex');
@@ -161,6 +186,37 @@ export class ProjectEvents {
       ...syncEventMessages(scopes, positions, grants, new Date()),
     ]);
   }
+}
+
+function outcomeOf(result: EventResult): EventOutcome {
+  switch (result.kind) {
+    case 'refused':
+      return { ...result, holds: true };
+    case 'incomplete': {
+      // Nothing is wrong with the entity: its next event asks again, and so does the retry of this one.
+      const cause = 'Its document is an increment, and the owner did not show the whole one';
+      return { kind: 'refused', code: 'document_unavailable', cause, holds: false };
+    }
+    case 'changed':
+    case 'stale':
+      return result;
+  }
+}
+
+/** The first incomplete event of each entity that no later event makes whole, with its place. */
+function incompleteEvents(
+  events: readonly ProjectableEvent[],
+  results: readonly EventResult[],
+): { readonly place: number; readonly event: ProjectableEvent }[] {
+  const missing = new Map<string, { readonly place: number; readonly event: ProjectableEvent }>();
+  for (const [place, event] of events.entries()) {
+    const { tenantId, change } = event;
+    const key = entityKey(tenantId, change.entityType, change.entityId);
+    const kind = results[place]?.kind;
+    if (kind === 'incomplete' && !missing.has(key)) missing.set(key, { place, event });
+    if (kind === 'changed') missing.delete(key);
+  }
+  return [...missing.values()];
 }
 
 /** Nothing is wrong with the entity: a later event may go ahead of this one, which then is stale. */

@@ -8,6 +8,7 @@ import { ReplayDeadLetters } from '../dead-letters/replay-dead-letters.ts';
 import { RetryDeadLetters } from '../dead-letters/retry-dead-letters.ts';
 import { ProjectEvents } from './project-events.ts';
 import { RemoteProjectionError, RemoteProjector } from './remote-projector.ts';
+import { WholeDocuments } from './whole-documents.ts';
 
 const SUBJECT = `projector.${Math.random().toString(36).slice(2)}`;
 const REMOTE: RegisteredEntityType = {
@@ -27,7 +28,12 @@ const asked: RemoteProjectionRequest[] = [];
 beforeEach(async () => {
   rig = await ProjectorRig.open([...REGISTRATIONS, REMOTE]);
   nowMs = 1_000_000;
-  projection = new ProjectEvents(rig.types, new RemoteProjector(rig.nats, () => nowMs), 'main');
+  projection = new ProjectEvents(
+    rig.types,
+    new RemoteProjector(rig.nats, () => nowMs),
+    new WholeDocuments(rig.nats),
+    'main',
+  );
   Object.assign(rig, { projection });
   asked.length = 0;
 });

@@ -8,6 +8,8 @@ export interface DeltaText {
   readonly tail: string;
   /** The RemoteDelta. */
   readonly wire: string;
+  /** The entity type has a document. */
+  readonly ofDocument: boolean;
 }
 
 /** A change as text, each part made once however many scopes it goes to. */
@@ -73,7 +75,7 @@ function bytesOf(delta: DeltaText | null): number {
 }
 
 function deltaText(
-  { entityType, entityId, after, update, committedAtMs }: EntityChange,
+  { entityType, entityId, after, update, document, committedAtMs }: EntityChange,
   deleted: boolean,
   text: { readonly dataJson: string; readonly writesJson: string; readonly clockJson: string },
 ): DeltaText {
@@ -85,7 +87,12 @@ function deltaText(
     ...(op === 'merge' ? [`"update":${JSON.stringify(update)}`] : []),
   ].join(',');
   const state = `"revision":${after.revision},"deleted":${deleted},"clock":${text.clockJson}`;
-  return { tail: `${names},${state},"fieldWrites":${text.writesJson}}`, wire: `${wire}}` };
+  const part = document === null ? '' : `,"document":"${deleted ? 'whole' : document}"`;
+  return {
+    tail: `${names},${state},"fieldWrites":${text.writesJson}${part}}`,
+    wire: `${wire}}`,
+    ofDocument: document !== null,
+  };
 }
 
 function headJson(

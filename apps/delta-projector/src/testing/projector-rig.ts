@@ -22,6 +22,7 @@ import type { IncomingEvent } from '../projection/incoming-event.ts';
 import { ProjectEvents, type EventOutcome } from '../projection/project-events.ts';
 import { ProjectionMetrics } from '../projection/projection-metrics.ts';
 import { RemoteProjector } from '../projection/remote-projector.ts';
+import { WholeDocuments } from '../projection/whole-documents.ts';
 import { FixedTypes } from './domain-events.ts';
 
 const checkBatch = validator(DeltaBatch);
@@ -44,7 +45,7 @@ export class ProjectorRig {
     this.test = test;
     this.nats = nats;
     this.types = types;
-    this.projection = new ProjectEvents(types, new RemoteProjector(nats), 'main');
+    this.projection = new ProjectEvents(types, new RemoteProjector(nats), new WholeDocuments(nats), 'main');
   }
 
   static async open(registrations?: readonly RegisteredEntityType[]): Promise<ProjectorRig> {

@@ -49,6 +49,36 @@ describe('a first event', () => {
   });
 });
 
+describe('an increment of a document', () => {
+  const rule: ProjectionRule = { ...RULE, policy: 'crdt_yjs', docUpdateField: 'body' };
+  const whole = { ...U1, body: 'AAAA' };
+  const head = (): EntityHead => headAfter(rule, whole);
+  const increment = (revision: number, data: JsonObject | null): DomainChange =>
+    eventOf(revision, data, { isIncrement: true });
+
+  it('is projected where it continues the head', () => {
+    const { deltas } = changed(projectEvent(head(), increment(2, { ...whole, body: 'BBBB' }), rule));
+    expect(deltas).toEqual([{ scope: 'user:u1', op: 'merge', data: U1, update: 'BBBB' }]);
+  });
+
+  it('is incomplete behind a gap, in a scope that is new, and without a document before it', () => {
+    const incomplete = { kind: 'incomplete' };
+    expect(projectEvent(head(), increment(3, whole), rule)).toEqual(incomplete);
+    expect(projectEvent(head(), increment(2, { ...U2, body: 'BBBB' }), rule)).toEqual(incomplete);
+    expect(projectEvent(null, increment(1, whole), rule)).toEqual(incomplete);
+    const gone = changed(projectEvent(head(), eventOf(2, null), rule)).head;
+    expect(projectEvent(gone, increment(3, whole), rule)).toEqual(incomplete);
+    // The rule shows more since, and what the devices have of the document is not known.
+    expect(projectEvent(head(), increment(1, whole), { ...rule, schemaVersion: 2 })).toEqual(incomplete);
+  });
+
+  it('is stale like any event, deletes like any event, and means nothing for a type without a document', () => {
+    expect(projectEvent(head(), increment(1, whole), rule)).toEqual({ kind: 'stale' });
+    expect(projectEvent(head(), increment(9, null), rule).kind).toBe('changed');
+    expect(projectEvent(headAfter(RULE, U1), increment(9, U1), RULE).kind).toBe('changed');
+  });
+});
+
 describe('order', () => {
   const present = (): EntityHead => headAfter(RULE, U1, U1);
 

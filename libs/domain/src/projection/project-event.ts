@@ -57,6 +57,8 @@ interface View {
  * exception is the head's own revision under a newer schema version: then the entity is projected anew (backfill
  * after a registration changed) and keeps its clock, because nobody changed it.
  *
+ * A document's increment continues the head or is `incomplete`: then the whole document has to be asked for.
+ *
  * Clock: the head's merged with the owner's if it keeps one; else with the causing mutation's; else one more change
  * of the service. Grants follow the data; deletion takes all away.
  */
@@ -70,7 +72,9 @@ export function projectEvent(
       throw new Poison('revision_invalid', '/revision');
     }
     if (head !== null && isStale(head, event, rule)) return { kind: 'stale' };
-    return change(head, event, rule, readView(event, rule));
+    const view = readView(event, rule);
+    if (isIncrement(event, rule) && !continues(head, event, view)) return { kind: 'incomplete' };
+    return change(head, event, rule, view);
   } catch (error) {
     if (error instanceof Poison) return { kind: 'poison', code: error.code, path: error.path };
     throw error;
@@ -80,6 +84,16 @@ export function projectEvent(
 function isStale(head: EntityHead, event: DomainChange, rule: ProjectionRule): boolean {
   if (event.revision !== head.revision) return event.revision < head.revision;
   return rule.schemaVersion <= head.schemaVersion;
+}
+
+function isIncrement(event: DomainChange, { docUpdateField }: ProjectionRule): boolean {
+  return docUpdateField !== null && event.op !== 'delete' && event.isIncrement === true;
+}
+
+/** Whether everybody who gets the increment has the document as it was before: no change lies in between, and no scope is new. */
+function continues(head: EntityHead | null, { revision }: DomainChange, { scopes }: View): boolean {
+  if (head === null || head.deleted || revision !== head.revision + 1) return false;
+  return scopes.every((scope) => head.scopes.includes(scope));
 }
 
 function readView(event: DomainChange, rule: ProjectionRule): View {

@@ -21,6 +21,8 @@ export interface DomainChange {
   readonly service: string;
   /** The Yjs update (v1, base64) that the change consists of; crdt_yjs only. */
   readonly update: string | null;
+  /** The document is shown as what this change added to it, and not as a whole. Default false. */
+  readonly isIncrement?: boolean;
   /**
    * `SubmitDecision.fieldWrites` of the decision that caused the change, when the owner passes it on. Without it,
    * writers are inferred from what changed in the data (see `recordFieldWrites`).
@@ -90,6 +92,8 @@ export type PoisonCode =
 export type ProjectionResult =
   /** The head is already there or further. */
   | { readonly kind: 'stale' }
+  /** An increment, and somebody who is to get it has not got all of the document before: only the whole one will do. */
+  | { readonly kind: 'incomplete' }
   | {
       readonly kind: 'changed';
       readonly head: EntityHead;

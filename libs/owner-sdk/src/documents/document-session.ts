@@ -9,12 +9,7 @@ import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
 import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import { InvalidChangeError } from '../change-entities.ts';
-import type {
-  CompletedDocuments,
-  DocumentSession,
-  OwnDocumentChange,
-  TakenUpdate,
-} from '../document-port.ts';
+import type { DocumentSession, OwnDocumentChange, ShownDocument, TakenUpdate } from '../document-port.ts';
 import { reject, type EntityData, type Rejected } from '../entity-definition.ts';
 import type { OwnerLogger } from '../ports.ts';
 import {
@@ -70,7 +65,7 @@ export class YjsSession implements DocumentSession {
     const origin = { kind: 'device', author: mutation.userId, replica, counter, mutation } as const;
     const taken = (update: Uint8Array): TakenUpdate => ({
       ok: true,
-      data: this.#withDocument(data, document, update),
+      shown: { data: this.#withDocument(data, document, update), isIncrement: !isNew },
     });
     if (isNew) {
       // What a service puts into a new document is its own words, whoever asked for the document.
@@ -78,12 +73,15 @@ export class YjsSession implements DocumentSession {
       return taken(document.base);
     }
     if (mutation.op !== 'merge') return taken(EMPTY_STATE);
-    const refusal = this.#merge(document, mutation, origin);
-    if (refusal) return { ok: false, refusal };
-    return taken(document.logged.at(-1)?.update ?? EMPTY_STATE);
+    const merged = this.#merge(document, mutation, origin);
+    return 'code' in merged ? { ok: false, refusal: merged } : taken(merged.added);
   }
 
-  #merge(document: OpenDocument, mutation: PushedMutation, origin: ChangeOrigin): Rejected | null {
+  #merge(
+    document: OpenDocument,
+    mutation: PushedMutation,
+    origin: ChangeOrigin,
+  ): Rejected | { readonly added: Uint8Array } {
     const { baseClock, update } = mutation;
     if (update === undefined) return reject('update_invalid', '/update is missing');
     if (baseClock && counterOf(baseClock, document.start.replica) < document.start.counter) {
@@ -94,12 +92,13 @@ export class YjsSession implements DocumentSession {
       return reject('document_too_large', `a document has at most ${this.#settings.maxStateBytes} bytes`);
     }
     const answer = document.append(bytes, origin);
+    if (answer.ok && answer.changes) return { added: answer.update };
     return answer.ok || answer.code === 'update_empty'
-      ? null
+      ? { added: EMPTY_STATE }
       : reject(answer.code, `/update: ${answer.message}`);
   }
 
-  takeOwn({ entityId, data, replica, counter }: OwnDocumentChange): void {
+  takeOwn({ entityId, data, replica, counter }: OwnDocumentChange): ShownDocument {
     const document = this.#batch.open(entityId);
     const origin = { kind: 'server', author: 'service', replica, counter, mutation: null } as const;
     const content = bytesOf(data[this.#settings.field]);
@@ -110,29 +109,30 @@ export class YjsSession implements DocumentSession {
       (typeof epoch === 'number' && epoch > document.epoch)
     ) {
       document.begin(content, origin);
-      return;
+      return { data: this.#withDocument(data, document, content), isIncrement: false };
     }
     // The whole document handed back with an edit in it is taken too: what is known is cut off.
     const answer = document.append(content, origin);
-    if (answer.ok || answer.code === 'update_empty') return;
-    throw new InvalidChangeError(`${this.#batch.entityType} ${entityId}: ${answer.message}`);
+    if (!answer.ok && answer.code !== 'update_empty') {
+      throw new InvalidChangeError(`${this.#batch.entityType} ${entityId}: ${answer.message}`);
+    }
+    const added = answer.ok && answer.changes ? answer.update : EMPTY_STATE;
+    return { data: this.#withDocument(data, document, added), isIncrement: true };
   }
 
   async complete(
     tx: Tx,
     changed: ReadonlyMap<string, { readonly data: EntityData | null; readonly clock: VectorClock }>,
-  ): Promise<CompletedDocuments> {
-    const data = new Map<string, EntityData>();
+  ): Promise<ReadonlyMap<string, DocumentOverlaps>> {
     const overlaps = new Map<string, DocumentOverlaps>();
     for (const [entityId, entity] of changed) {
       const document = this.#batch.open(entityId);
       const key = { tenantId: this.#batch.tenantId, entityType: this.#batch.entityType, entityId };
       const found = await this.#compare(tx, key, document);
       if (found && document.lastMerge) overlaps.set(document.lastMerge.mutationId, found.overlaps);
-      const state = await this.#write(tx, key, document, { isGone: entity.data === null, found });
-      if (entity.data !== null) data.set(entityId, this.#withDocument(entity.data, document, state));
+      await this.#write(tx, key, document, { isGone: entity.data === null, found });
     }
-    return { data, overlaps };
+    return overlaps;
   }
 
   #withDocument(data: EntityData, document: OpenDocument, content: Uint8Array): EntityData {
@@ -173,9 +173,9 @@ export class YjsSession implements DocumentSession {
     key: DocumentKey,
     document: OpenDocument,
     { isGone, found }: { readonly isGone: boolean; readonly found: { readonly mutationId: string } | null },
-  ): Promise<Uint8Array> {
+  ): Promise<void> {
     const { before } = document;
-    if (before !== null && !isGone && document.logged.length === 0 && !document.beganNow) return before.state;
+    if (before !== null && !isGone && document.logged.length === 0 && !document.beganNow) return;
     const squashed = await this.#squash(document, isGone);
     const added = document.logged.reduce((sum, { update }) => sum + update.length + LOG_ROW_BYTES, 0);
     const bytesSinceBase = (document.beganNow ? 0 : (before?.bytesSinceBase ?? 0)) + added;
@@ -203,7 +203,6 @@ export class YjsSession implements DocumentSession {
           : null,
     });
     if (keepBase) await pruneHistory(tx, key, this.#settings.retentionDays);
-    return squashed.state;
   }
 
   /** A deleted entity keeps its row, so that one created again under its id begins a new epoch; and its log, to go back to. */

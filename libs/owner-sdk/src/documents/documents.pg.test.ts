@@ -109,6 +109,12 @@ async function change(entityId: string, data: EntityData | null): Promise<void> 
   );
 }
 
+async function eventsOf(entityId: string): Promise<DomainEvent[]> {
+  const outbox = await rows<{ payload: string }>('SELECT payload FROM sync_outbox ORDER BY id', []);
+  const events = outbox.flatMap(({ payload }) => JSON.parse(payload) as DomainEvent[]);
+  return events.filter((event) => event.entityid === entityId);
+}
+
 const updateOf = (text: string, clientId = 2 ** 32 + 1): string => {
   const doc = new Y.Doc();
   doc.clientID = clientId;
@@ -252,25 +258,31 @@ describe('a kept document', () => {
     );
   });
 
-  it('shows the whole document in the last event of a batch, and increments before it', async () => {
+  it('shows the whole document when it begins, and then what each change added', async () => {
     const [entityId, device] = await twoDevices('start');
     for (const word of [' a', ' b', ' c']) device.text.insert(device.text.length, word);
     await device.push();
-    const outbox = await test.database.call<{ payload: string }>(
-      'events',
-      'SELECT payload FROM sync_outbox ORDER BY id',
-      [],
-    );
-    const events = outbox
-      .flatMap(({ payload }) => JSON.parse(payload) as DomainEvent[])
-      .filter((event) => event.entityid === entityId);
-    const sizes = events.map(({ data }) => String(data?.['body']).length);
-    expect(events.map(({ revision }) => revision)).toEqual([1, 2, 3, 4]);
-    expect(Math.max(...sizes.slice(1, 3))).toBeLessThan(sizes[3] ?? 0);
-    // Whoever takes all of them has the document, and so has whoever takes the last.
     const doc = new Y.Doc();
-    Y.applyUpdate(doc, Buffer.from(String(events.at(-1)?.data?.['body']), 'base64'));
-    expect(doc.getText('body').toJSON()).toBe('start a b c');
+    doc.clientID = 2 ** 32 + 9;
+    Y.applyUpdate(doc, Buffer.from((await pageNow(entityId)).body, 'base64'));
+    doc.getText('body').insert('start a b c'.length, ' server');
+    await change(entityId, {
+      title: 'Renamed',
+      body: Buffer.from(Y.encodeStateAsUpdate(doc)).toString('base64'),
+    });
+    await change(entityId, { title: 'Again', body: '' });
+    await change(entityId, { title: 'Replaced', body: updateOf('new', 2 ** 32 + 2), epoch: 2 });
+    const events = await eventsOf(entityId);
+    expect(events.map(({ revision, docstate = 'whole' }) => [revision, docstate])).toEqual([
+      [1, 'whole'],
+      ...[2, 3, 4, 5, 6].map((revision) => [revision, 'increment']),
+      [7, 'whole'],
+    ]);
+    const bodies = events.map(({ data }) => Buffer.from(String(data?.['body']), 'base64'));
+    expect([(bodies[4]?.length ?? 0) < 40, bodies[5]]).toEqual([true, Buffer.from([0, 0])]);
+    const copy = new Y.Doc();
+    for (const update of bodies.slice(0, 6)) Y.applyUpdate(copy, update);
+    expect(copy.getText('body').toJSON()).toBe('start a b c server');
   });
 
   it('refuses what is hostile, one by one, and stays what it was', async () => {

@@ -156,7 +156,11 @@ class PushDecider {
       const { revision, clock, data, deleted } = now;
       return { mutationId, status: 'conflict', current: { revision, clock, data, deleted } };
     }
-    return this.#settle(mutation, now, this.#takeDocument(mutation, now, this.#ask(mutation, now.data)));
+    const answer = this.#ask(mutation, now.data);
+    const taken = this.#takeDocument(mutation, now, answer);
+    return taken
+      ? this.#settle(mutation, now, taken.answer, taken.isIncrement)
+      : this.#settle(mutation, now, answer);
   }
 
   /** An append never conflicts: the id is new, or this is the stored entity again, or it is another under a used id. */
@@ -180,20 +184,30 @@ class PushDecider {
     return this.#definition.handle(mutation, current, { tenantId, userId, deviceId, nowIso });
   }
 
-  /** The document's part comes last: what the handler refuses must not reach the document. */
-  #takeDocument(mutation: PushedMutation, now: EntityNow, answer: HandlerAnswer): HandlerAnswer {
+  /** The document's part comes last: what the handler refuses must not reach the document. Null where there is none. */
+  #takeDocument(
+    mutation: PushedMutation,
+    now: EntityNow,
+    answer: HandlerAnswer,
+  ): { readonly answer: HandlerAnswer; readonly isIncrement: boolean } | null {
     const { documents } = this.#state;
-    if (!documents || answer.kind === 'rejected' || answer.data === null) return answer;
+    if (!documents || answer.kind === 'rejected' || answer.data === null) return null;
     const json = JSON.stringify(answer.data);
     const clock = mergeClocks(now.clock, knownPart(mutation, now.clock));
     // Whatever would refuse the mutation later has to do so now.
     const refusal = refuseData(answer.data, json, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
-    if (refusal) return refusal;
+    if (refusal) return { answer: refusal, isIncrement: false };
     const taken = documents.take(mutation, answer.data, now.data === null);
-    return taken.ok ? { ...answer, data: taken.data } : taken.refusal;
+    if (!taken.ok) return { answer: taken.refusal, isIncrement: false };
+    return { answer: { ...answer, data: taken.shown.data }, isIncrement: taken.shown.isIncrement };
   }
 
-  #settle(mutation: PushedMutation, now: EntityNow, answer: HandlerAnswer): OwnerPushResult {
+  #settle(
+    mutation: PushedMutation,
+    now: EntityNow,
+    answer: HandlerAnswer,
+    isIncrement = false,
+  ): OwnerPushResult {
     const { mutationId } = mutation;
     if (answer.kind === 'rejected') return rejected(mutationId, answer);
     const json = answer.data === null ? null : JSON.stringify(answer.data);
@@ -204,7 +218,7 @@ class PushDecider {
     // and neither does a device that counts wrong: that is then a change of the service.
     const brings = bringsDot(mutation, now.clock);
     const clock = brings ? merged : incrementClock(merged, this.#serviceReplica);
-    return this.#apply(mutation, now, { answer, json, clock, brings });
+    return this.#apply(mutation, now, { answer, json, clock, brings, isIncrement });
   }
 
   /** One entry stays free for the service's own changes, which nobody can reject. */
@@ -225,10 +239,11 @@ class PushDecider {
       readonly json: string | null;
       readonly clock: VectorClock;
       readonly brings: boolean;
+      readonly isIncrement: boolean;
     },
   ): OwnerPushResult {
     const { mutationId, entityId, deviceId, occurredAt } = mutation;
-    const { answer, json, clock, brings } = next;
+    const { answer, json, clock, brings, isIncrement } = next;
     const revision = now.revision + 1;
     const baseRevision = this.#changed.get(entityId)?.baseRevision ?? now.revision;
     this.#changed.set(entityId, {
@@ -263,6 +278,7 @@ class PushDecider {
           }
         : {}),
       json,
+      ...(isIncrement && { isIncrement }),
     });
     this.#also.push(...answer.also);
     return { mutationId, status: 'applied', revision, clock };

@@ -28,9 +28,12 @@ async function seed(text: string): Promise<string> {
   return entityId;
 }
 
+/** The document that somebody has who took every event: the last whole one with the increments after it. */
 async function bodyOf(entityId: string): Promise<string> {
-  const event = (await rig.eventsOf(entityId)).at(-1);
-  return String(event?.data?.['body']);
+  const events = await rig.eventsOf(entityId);
+  const whole = events.findLastIndex(({ docstate }) => docstate !== 'increment');
+  const bodies = events.slice(whole).map(({ data }) => Buffer.from(String(data?.['body']), 'base64'));
+  return Buffer.from(Y.mergeUpdates(bodies)).toString('base64');
 }
 
 /** A device's copy of the document, with what `edit` does to the text as an update of its own. */
