@@ -40,6 +40,7 @@ export function checkGoals(operations: readonly OperationResult[]): Goal[] {
   for (const name of ['idle-sockets-1000', 'idle-sockets-10000']) {
     add(`${name} ≤ 12 KiB each`, find(name)?.extra?.['kibPerSocket'], 12, ' KiB');
   }
+  add('backups of documents ≤ 10 % of their log', find('doc-backups')?.extra?.['overheadPercent'], 10, ' %');
   const admission = find('yjs-admit-1000')?.extra;
   add('Yjs admission ≥ 100,000/s on one core', admission?.['admissionsPerSecond'], 100_000, '/s', true);
   add('idle document ≤ 1 KiB', admission?.['idleBytesPerDocument'], 1_024, ' bytes');

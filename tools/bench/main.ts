@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
 import { measureConflicts } from './measure-conflicts.ts';
+import { measureBackups } from './measure-backups.ts';
 import { measureAutoResolution } from './measure-auto-resolution.ts';
 import { measureDocuments } from './measure-documents.ts';
 import { measureDecisions } from './measure-decisions.ts';
@@ -40,6 +41,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
     ['write-visible', () => measureVisible(world)],
     ['projection', () => measureProjection(world)],
     ['first-sync-50k', () => measureFirstSync(world)],
+    ['doc-backups', () => measureBackups(world)],
     ...world.sizes.sockets.map((count): [string, () => Promise<OperationResult>] => [
       `idle-sockets-${count}`,
       () => measureSockets(world, count),

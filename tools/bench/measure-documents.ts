@@ -30,7 +30,8 @@ interface TypedDocument {
   readonly updates: readonly Uint8Array[];
 }
 
-function type(doc: Y.Doc, edits: number, random: SeededRandom): Uint8Array[] {
+/** Types into the document's text as a person does, mostly in bursts. @returns every edit as an update of its own */
+export function typeEdits(doc: Y.Doc, edits: number, random: SeededRandom): Uint8Array[] {
   const updates: Uint8Array[] = [];
   const keep = (update: Uint8Array, origin: unknown): void => {
     if (origin !== 'sync') updates.push(update);
@@ -59,7 +60,7 @@ function typedDocument(random: SeededRandom): TypedDocument {
   });
   const updates: Uint8Array[] = [];
   for (let burst = 0; burst < 100; burst += 1) {
-    const written = type(random.pick(docs), EDITS / 100, random);
+    const written = typeEdits(random.pick(docs), EDITS / 100, random);
     updates.push(...written);
     const merged = Y.mergeUpdates(written);
     for (const doc of docs) Y.applyUpdate(doc, merged, 'sync');
@@ -72,7 +73,7 @@ function branchOf(state: Uint8Array, clientId: number, edits: number, random: Se
   const doc = new Y.Doc();
   Y.applyUpdate(doc, state);
   doc.clientID = clientId;
-  return type(doc, edits, random);
+  return typeEdits(doc, edits, random);
 }
 
 /** CPU time of this thread: these functions wait for nothing, and a benchmark machine has other things to do. */

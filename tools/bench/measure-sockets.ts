@@ -1,14 +1,16 @@
-/** idle-sockets: resident memory of the gateway per live socket, beside a bare `ws` server in a process of its own. */
+/** idle-sockets: memory of a fresh gateway per live socket, beside a bare `ws` server in a process of its own. */
 import { WebSocket } from 'ws';
 import type { TicketResponse } from '@sync/protocol';
-import { settledKib } from './process-memory.ts';
+import type { Samples } from './percentiles.ts';
+import { type SettledMemory, settledMemory } from './process-memory.ts';
 import { type OperationResult, result } from './result.ts';
-import { runLoad } from './run-load.ts';
+import { runLoad, warmUpRuns } from './run-load.ts';
 import { type BenchDevice, type World, bindBenchDevices } from './world.ts';
 
-/** The gateway allows four live sockets per device. */
-const SOCKETS_PER_DEVICE = 4;
+const CLIENTS = 8;
 const SETTLE_MS = 4_000;
+/** Opened and closed before the baseline: code, pools and the inspector are there then. */
+const WARM_UP_SOCKETS = 200;
 
 function open(url: string): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
@@ -29,43 +31,56 @@ async function closeAll(sockets: readonly WebSocket[]): Promise<void> {
 }
 
 export async function measureSockets(world: World, count: number): Promise<OperationResult> {
-  const gatewayPid = world.stack.pids['gateway'] ?? 0;
-  const devices = await bindBenchDevices(world, Math.ceil((count * 1.1) / SOCKETS_PER_DEVICE) + 1);
+  // One that has served other load has grown, and what is free in it would hide what sockets need.
+  await world.stack.restart('gateway');
+  const sockets = warmUpRuns(CLIENTS, count) + count + WARM_UP_SOCKETS;
+  // One socket each, as it is outside: what the gateway remembers of a connected device and its user is part of the figure.
+  const devices = await bindBenchDevices(world, sockets);
   const ticketOf = async (run: number): Promise<string> => {
-    const device: BenchDevice | undefined = devices[Math.floor(run / SOCKETS_PER_DEVICE)];
+    const device: BenchDevice | undefined = devices[run];
     if (!device) throw new RangeError(`no device for socket ${run}`);
-    return (await device.call<TicketResponse>('/sync/v1/tickets', {})).ticket;
+    const { ticket } = await device.call<TicketResponse>('/sync/v1/tickets', {});
+    device.http.close();
+    return ticket;
   };
-  // The first requests of a device fill caches that stay; they are not the sockets' memory.
-  for (const device of devices) await device.call('/sync/v1/pull', { limit: 1 });
-  for (const device of devices) device.http.close();
-  const own = await openMany(count, gatewayPid, async (run) => {
+  const gateway = { pid: world.stack.pids['gateway'] ?? 0, inspectorPort: world.inspectorPorts.gateway };
+  const own = await openMany(count, gateway, async (run) => {
     const url = new URL('/sync/v1/live', world.urls.gateway);
     url.protocol = 'ws:';
     url.searchParams.set('ticket', await ticketOf(run));
     return open(url.href);
   });
-  const floor = await openMany(count, world.floorPid, () =>
-    open(`${world.floorUrl.replace('http', 'ws')}/live`),
-  );
+  const bare = { pid: world.floorPid, inspectorPort: world.inspectorPorts.floor };
+  const floor = await openMany(count, bare, () => open(`${world.floorUrl.replace('http', 'ws')}/live`));
   return result(`idle-sockets-${count}`, count, own.samples, floor.samples, {
-    kibPerSocket: own.kibPerSocket,
-    floorKibPerSocket: floor.kibPerSocket,
+    kibPerSocket: own.liveKib,
+    floorKibPerSocket: floor.liveKib,
+    residentKibPerSocket: own.residentKib,
+    floorResidentKibPerSocket: floor.residentKib,
   });
 }
 
+/** @returns latencies of opening, and per socket what came to stay */
 async function openMany(
   count: number,
-  pid: number,
+  server: { readonly pid: number; readonly inspectorPort: number },
   openOne: (run: number) => Promise<WebSocket>,
-): Promise<{ samples: Awaited<ReturnType<typeof runLoad>>; kibPerSocket: number }> {
+): Promise<SettledMemory & { readonly samples: Samples }> {
+  const memory = (): Promise<SettledMemory> => settledMemory(server.pid, server.inspectorPort, SETTLE_MS);
+  const warmUp: WebSocket[] = [];
+  for (let run = 0; run < WARM_UP_SOCKETS; run += 1) warmUp.push(await openOne(run));
+  await memory();
+  await closeAll(warmUp);
   const sockets: WebSocket[] = [];
-  const beforeKib = await settledKib(pid, SETTLE_MS);
-  const samples = await runLoad(8, Math.floor(count / 1.1), async (_lane, run) => {
-    sockets.push(await openOne(run));
+  const before = await memory();
+  const samples = await runLoad(CLIENTS, count, async (_lane, run) => {
+    sockets.push(await openOne(WARM_UP_SOCKETS + run));
   });
-  const afterKib = await settledKib(pid, SETTLE_MS);
-  const kibPerSocket = (afterKib - beforeKib) / sockets.length;
+  const after = await memory();
   await closeAll(sockets);
-  return { samples, kibPerSocket };
+  return {
+    samples,
+    liveKib: (after.liveKib - before.liveKib) / sockets.length,
+    residentKib: (after.residentKib - before.residentKib) / sockets.length,
+  };
 }

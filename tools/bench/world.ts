@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { resolve } from 'node:path';
 import { type DeviceCredentials, type PlatformUrls, bindDevice, signRequest } from '@sync/e2e-device';
+import { freePort } from '@sync/postgres/testing';
 import { Client } from 'pg';
 import { type Stack, startStack } from '../stack/start-stack.ts';
 import { KeepAliveClient, type RawAnswer, type RawRequest } from './keep-alive-client.ts';
@@ -18,6 +19,8 @@ export interface World {
   /** A bare route of the framework that the gateway runs on. */
   readonly frameworkUrl: string;
   readonly floorPid: number;
+  /** Where the inspector of a process listens once it gets SIGUSR1. */
+  readonly inspectorPorts: { readonly gateway: number; readonly floor: number };
   readonly sizes: Sizes;
   readonly out: (line: string) => void;
 }
@@ -35,6 +38,8 @@ export interface Sizes {
   readonly learners: number;
   readonly rounds: number;
   readonly firstSyncEntities: number;
+  /** Pushes of a hundred edits by each of two devices. */
+  readonly backupRounds: number;
   readonly sockets: readonly number[];
 }
 
@@ -50,6 +55,7 @@ export const FULL_SIZES: Sizes = {
   learners: 40,
   rounds: 5,
   firstSyncEntities: 50_000,
+  backupRounds: 100,
   sockets: [1_000, 10_000],
 };
 
@@ -66,6 +72,7 @@ export const QUICK_SIZES: Sizes = {
   learners: 12,
   rounds: 4,
   firstSyncEntities: 50_000,
+  backupRounds: 10,
   sockets: [1_000],
 };
 
@@ -74,9 +81,14 @@ export async function startWorld(
   sizes: Sizes,
   out: (line: string) => void,
 ): Promise<World & { stop(): Promise<void> }> {
-  const stack = await startStack({ logLevel: 'warn', progress: (message) => out(`  ${message}`) });
+  const inspectorPorts = { gateway: await freePort(), floor: await freePort() };
+  const stack = await startStack({
+    logLevel: 'warn',
+    progress: (message) => out(`  ${message}`),
+    env: inspectable(inspectorPorts.gateway),
+  });
   try {
-    const floor = await startFloor(stack.urls['postgres'] ?? '', natsUrl(stack));
+    const floor = await startFloor(stack.urls['postgres'] ?? '', natsUrl(stack), inspectorPorts.floor);
     const urls = platformUrls(stack);
     return {
       stack,
@@ -84,6 +96,7 @@ export async function startWorld(
       floorUrl: floor.url,
       frameworkUrl: floor.frameworkUrl,
       floorPid: floor.process.pid ?? 0,
+      inspectorPorts,
       sizes,
       out,
       stop: async () => {
@@ -95,6 +108,11 @@ export async function startWorld(
     await stack.stop();
     throw error;
   }
+}
+
+/** The inspector stays shut until the process is signalled; only one of those with this environment ever is. */
+function inspectable(port: number): Record<string, string> {
+  return { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --inspect-port=127.0.0.1:${port}`.trim() };
 }
 
 /** Where the platform's NATS is. */
@@ -119,6 +137,7 @@ function platformUrls({ urls }: Stack): PlatformUrls {
 async function startFloor(
   adminUrl: string,
   natsServer: string,
+  inspectorPort: number,
 ): Promise<{ url: string; frameworkUrl: string; process: ChildProcess }> {
   const name = `floor_${randomUUID().slice(0, 8)}`;
   const admin = new Client({ connectionString: adminUrl });
@@ -128,7 +147,12 @@ async function startFloor(
   const databaseUrl = new URL(adminUrl);
   databaseUrl.pathname = `/${name}`;
   const child = spawn(process.execPath, [resolve(import.meta.dirname, 'floor-server.ts')], {
-    env: { ...process.env, FLOOR_DATABASE_URL: databaseUrl.href, FLOOR_NATS_URL: natsServer },
+    env: {
+      ...process.env,
+      ...inspectable(inspectorPort),
+      FLOOR_DATABASE_URL: databaseUrl.href,
+      FLOOR_NATS_URL: natsServer,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout });
