@@ -4,6 +4,7 @@ import type { ConflictRow } from '../records/conflict-store.ts';
 import { DRAFT } from '../testing/conflict-rig.ts';
 import {
   changeOf,
+  clockWithout,
   pushOf,
   requestHashOf,
   type ResolutionRequest,
@@ -88,6 +89,12 @@ describe('the mutation of a resolution', () => {
       ...{ userId: 'u1', deviceId: 'b', scope: 'user:u1', entityType: 'note', entityId: 'n1' },
       ...{ expectedRevision: 7, clock: { 'd:b': 4 }, schemaVersion: 3, op: 'patch', data: { text: 'x' } },
     });
+  });
+
+  it('leaves the clock one change of the service further where its owner keeps none', () => {
+    const mutation = pushOf(ROW, REQUEST, change, AT);
+    if ('code' in mutation) throw new Error(mutation.code);
+    expect(clockWithout({ mutation, service: 'learning' })).toEqual({ 'd:b': 4, 's:learning': 1 });
   });
 
   it('has an id that follows from conflict, request and attempt, and from nothing else', () => {

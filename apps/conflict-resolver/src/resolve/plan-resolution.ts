@@ -1,9 +1,10 @@
 import { checkOp, type ConflictDraft, type JsonObject, type MutationOp } from '@sync/domain';
 import type { PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
 import { derivedUuid } from '@sync/service-kit';
-import { canonicalClockJson, type VectorClock } from '@sync/vector-clock';
+import { canonicalClockJson, incrementClock, serviceReplica, type VectorClock } from '@sync/vector-clock';
 import { hashJson } from '../history/hashes.ts';
 import type { ConflictRow } from '../records/conflict-store.ts';
+import type { Claim } from './claim-store.ts';
 
 /** A person's request, as the gateway passes it on. */
 export interface ResolutionRequest {
@@ -100,4 +101,9 @@ export function pushOf(
     occurredAt: nowIso,
     schemaVersion: target.schemaVersion,
   };
+}
+
+/** The entity's clock after a resolution of an owner that keeps none: the projector counts it as a change of the service, and so is it said here. */
+export function clockWithout({ mutation, service }: Pick<Claim, 'mutation' | 'service'>): VectorClock {
+  return incrementClock(mutation.clock, serviceReplica(service));
 }

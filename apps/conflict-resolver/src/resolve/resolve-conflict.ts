@@ -20,6 +20,7 @@ import {
 } from './claim-store.ts';
 import {
   changeOf,
+  clockWithout,
   type EntityChange,
   pushOf,
   requestHashOf,
@@ -272,7 +273,7 @@ export class ResolveConflict {
     const decision: ConflictDecision = {
       kind,
       mutationId,
-      clock: applied.clock ?? mutation.clock,
+      clock: applied.clock ?? clockWithout(claim),
       op,
       data,
       ...(update === undefined ? {} : { update }),

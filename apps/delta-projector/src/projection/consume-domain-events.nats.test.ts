@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { headers } from '@nats-io/transport-node';
@@ -173,6 +174,36 @@ describe('plain CloudEvents', () => {
     await running.until('the next one', async () => 'b3' in (await running.revisions('bundle')));
     const ofB1 = (await running.deltas()).filter(({ entityId }) => entityId === 'b1');
     expect(ofB1.map(({ revision }) => revision)).toEqual([1, 2]);
+  });
+
+  it('without clocks get one of their own each, whatever mutations they name', async () => {
+    running.answerList();
+    await running.startWorker();
+    const plain = (revision: number, mutationclock?: object): object => {
+      const { entityclock: _none, ...event } = bundle('b1', revision);
+      if (!mutationclock) return event;
+      return {
+        ...event,
+        mutationid: randomUUID(),
+        mutationdevice: 'd1',
+        mutationclock: JSON.stringify(mutationclock),
+      };
+    };
+    const byDevice = { 's:learning': 1, 'd:d1': 1 };
+    // A resolution goes to the owner with the clock that the person saw: its event brings nothing that is not known.
+    const events = [plain(1), plain(2, byDevice), plain(3, byDevice), plain(4)];
+    // One by one: of several in one batch only the last becomes a delta.
+    for (const [index, event] of events.entries()) {
+      await publishPlain(event);
+      await running.until('projected', async () => (await countOf(index + 1)) === 1);
+    }
+    const clocks = (await running.deltas()).map(({ clock }) => clock);
+    expect(clocks).toEqual([
+      { 's:learning': 1 },
+      byDevice,
+      { ...byDevice, 's:learning': 2 },
+      { ...byDevice, 's:learning': 3 },
+    ]);
   });
 
   it('may come in binary mode', async () => {

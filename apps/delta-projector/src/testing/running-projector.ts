@@ -194,7 +194,14 @@ export class RunningProjector {
 
   /** All deltas in the outbox of the projector, in order. */
   async deltas(): Promise<
-    { scope: string; sequence: string; entityId: string; deleted: boolean; revision: number }[]
+    {
+      scope: string;
+      sequence: string;
+      entityId: string;
+      deleted: boolean;
+      revision: number;
+      clock: Record<string, number>;
+    }[]
   > {
     const rows = await this.test.database.call<{ payload: string }>(
       'deltas',

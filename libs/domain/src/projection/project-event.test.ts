@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { canonicalClockJson } from '@sync/vector-clock';
 import type { JsonObject } from '../json.ts';
 import { ENROLLMENT, RULE, U1, U2, changed, eventOf, headAfter, service } from '../testing/domain-changes.ts';
 import { projectEvent } from './project-event.ts';
@@ -161,6 +162,37 @@ describe('the clock', () => {
       's:learning': 1,
       's:authoring': 1,
     });
+  });
+
+  it.each([
+    ['a resolution, which counts for nobody', { 's:learning': 1 }],
+    ['a device that counts wrong', { 's:learning': 1, 'd:b': 7 }],
+  ])('is never that of another change: %s is a change of the service', (_what, mutationClock) => {
+    const first = eventOf(2, U1, { mutationClock: { 'd:b': 7 }, mutationDeviceId: 'b' });
+    const { head } = changed(projectEvent(present(), first, RULE));
+    const event = eventOf(3, { ...U1, text: 'b' }, { mutationClock, mutationDeviceId: 'b' });
+    const after = changed(projectEvent(head, event, RULE)).head;
+    expect(after.clock).toEqual({ 's:learning': 2, 'd:b': 7 });
+    expect(after.fieldWrites['text']).toEqual(service(30, 2));
+  });
+
+  it('advances with every revision of an owner that keeps none, whatever its events bring', () => {
+    const clocks = fc.dictionary(fc.constantFrom('d:a', 'd:b', 's:learning'), fc.integer({ min: 1, max: 4 }));
+    const cause = fc.record({
+      mutationClock: fc.option(clocks),
+      mutationDeviceId: fc.option(fc.constantFrom('a', 'b')),
+    });
+    fc.assert(
+      fc.property(fc.array(cause, { minLength: 2, maxLength: 8 }), (causes) => {
+        let head: EntityHead | null = null;
+        const seen = new Set<string>();
+        for (const [index, fields] of causes.entries()) {
+          head = changed(projectEvent(head, eventOf(index + 1, U1, fields), RULE)).head;
+          seen.add(canonicalClockJson(head.clock));
+        }
+        expect(seen.size).toBe(causes.length);
+      }),
+    );
   });
 
   it('names the writer: the mutation’s device with its counter, else the service', () => {

@@ -1,6 +1,7 @@
 import {
   EMPTY_CLOCK,
   MAX_CLOCK_ENTRIES,
+  canonicalClockJson,
   clockSize,
   compareCodePoints,
   counterOf,
@@ -59,8 +60,8 @@ interface View {
  *
  * A document's increment continues the head or is `incomplete`: then the whole document has to be asked for.
  *
- * Clock: the head's merged with the owner's if it keeps one; else with the causing mutation's; else one more change
- * of the service. Grants follow the data; deletion takes all away.
+ * Clock: the head's merged with the owner's if it keeps one; else with the causing mutation's, if that brings a dot; else one more change
+ * of the service: no two changes share a clock. Grants follow the data; deletion takes all away.
  */
 export function projectEvent(
   head: EntityHead | null,
@@ -189,15 +190,28 @@ function change(
   };
 }
 
-function nextClock(clock: VectorClock, event: DomainChange): VectorClock {
-  const known = event.clock ?? event.mutationClock;
-  if (known !== null) return mergeClocks(clock, known);
+function nextClock(before: VectorClock, event: DomainChange): VectorClock {
+  const { clock: kept, mutationClock: cause } = event;
+  if (kept !== null) return mergeClocks(before, kept);
+  const known = cause === null ? before : mergeClocks(before, cause);
+  if (bringsDot(before, event)) return known;
   try {
-    return incrementClock(clock, serviceReplica(event.service));
+    return incrementClock(known, serviceReplica(event.service));
   } catch (error) {
     if (error instanceof RangeError) throw new Poison('clock_limit_exceeded', '/clock');
     throw error;
   }
+}
+
+/** Whether the causing mutation counts on: a resolution does not, nor does a device that counts wrong (ADR 0018). */
+function bringsDot(
+  before: VectorClock,
+  { mutationClock: cause, mutationDeviceId: deviceId }: DomainChange,
+): boolean {
+  if (cause === null) return false;
+  if (deviceId === null) return canonicalClockJson(mergeClocks(before, cause)) !== canonicalClockJson(before);
+  const device = deviceReplica(deviceId);
+  return counterOf(cause, device) > counterOf(before, device);
 }
 
 function lastData(head: EntityHead | null): JsonObject | null {
@@ -215,11 +229,15 @@ function readDeltas(before: readonly string[], view: View): DeltaDraft[] {
   return [...present, ...left].sort((a, b) => compareCodePoints(a.scope, b.scope));
 }
 
-/** The change as a write: the causing mutation's dot, else the service's own. */
-function eventWrite(event: DomainChange, clock: VectorClock): Write {
-  const { mutationClock: cause, mutationDeviceId, occurredAtMs: atMs } = event;
-  const by = mutationDeviceId === null ? serviceReplica(event.service) : deviceReplica(mutationDeviceId);
-  return { atMs, by, counter: counterOf(mutationDeviceId === null || cause === null ? clock : cause, by) };
+/** The change as a write: the causing mutation's dot, else the service's own. @param before the clock of the head that it changes */
+function eventWrite(event: DomainChange, before: VectorClock, clock: VectorClock): Write {
+  const { clock: kept, mutationClock: cause, mutationDeviceId, occurredAtMs: atMs } = event;
+  if (mutationDeviceId === null || (kept === null && !bringsDot(before, event))) {
+    const service = serviceReplica(event.service);
+    return { atMs, by: service, counter: counterOf(clock, service) };
+  }
+  const by = deviceReplica(mutationDeviceId);
+  return { atMs, by, counter: counterOf(cause ?? clock, by) };
 }
 
 function nextWrites(
@@ -229,7 +247,7 @@ function nextWrites(
   view: View,
   clock: VectorClock,
 ): FieldWrites {
-  const write = eventWrite(event, clock);
+  const write = eventWrite(event, head?.clock ?? EMPTY_CLOCK, clock);
   const before = lastData(head);
   const writes = recordFieldWrites(head?.fieldWrites ?? {}, before, view.data, write, {
     wasDeleted: head?.deleted ?? false,
