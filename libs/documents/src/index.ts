@@ -8,6 +8,7 @@ export { REFUSALS, RefusedUpdateError } from './admission/refusal.ts';
 export type { Refusal, RefusalCode } from './admission/refusal.ts';
 export { advanceStateVector, decodeStateVector, encodeStateVector } from './state/state-vector.ts';
 export type { StateVector } from './state/state-vector.ts';
+export { TooDeepError } from './state/nesting-depth.ts';
 export { IncompleteStateError, diffFor, squash, stateHash, stateVectorOf } from './state/document-state.ts';
 export { restoreUpdate } from './state/restore-update.ts';
 export { findOverlaps } from './overlap/find-overlaps.ts';

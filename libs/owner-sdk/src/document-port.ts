@@ -32,6 +32,17 @@ export interface ShownDocument {
 export type TakenUpdate =
   { readonly ok: true; readonly shown: ShownDocument } | { readonly ok: false; readonly refusal: Rejected };
 
+/** What the batch did to a document cannot be merged for good: to be answered so, mutation by mutation, and never to be tried again. */
+export class RefusedDocumentError extends Error {
+  override readonly name = 'RefusedDocumentError';
+  readonly refusal: Rejected;
+
+  constructor(refusal: Rejected) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
 /** The documents of one batch, in memory as bytes. Nothing is written before `complete`. */
 export interface DocumentSession {
   /**
@@ -45,6 +56,7 @@ export interface DocumentSession {
    * Merges what was taken, compares it with what the devices had not seen, and writes log, state and backups.
    * @param changed the entities that the batch changed, with the clock that they have now; null data: deleted
    * @returns what to tell of merges that met others, by mutationId
+   * @throws RefusedDocumentError
    */
   complete(
     tx: Tx,

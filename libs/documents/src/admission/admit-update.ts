@@ -12,6 +12,8 @@ export interface AdmissionLimits extends OutlineLimits {
   readonly clock: number;
   /** ClientIDs of a whole document. */
   readonly documentClients: number;
+  /** How deep shared types may be nested in a whole document; seen when updates are merged, because an update does not say where in the document it is. */
+  readonly documentDepth: number;
 }
 
 /**
@@ -19,6 +21,7 @@ export interface AdmissionLimits extends OutlineLimits {
  * - A million clocks is a million characters typed, or typed and deleted again, since the last push.
  * - 2^31 clocks stay within 32-bit arithmetic, which encoders use.
  * - 500 nested types are a long paste of rich text. A document that is one text needs none: its owner says 0.
+ * - 500 deep is what one such update may be, too: step by step a document must not get deeper than Yjs, which deletes by recursion, comes back up from.
  */
 export const ADMISSION_LIMITS: AdmissionLimits = {
   bytes: 192 * 1024,
@@ -29,6 +32,7 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
   clock: 2 ** 31,
   documentClients: 10_000,
   nestedTypes: 500,
+  documentDepth: 500,
 };
 
 /** What admission knows of a document; nothing of its content. */

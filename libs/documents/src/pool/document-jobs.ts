@@ -18,11 +18,13 @@ export const DOCUMENT_JOBS = {
   squash: ({
     base,
     updates,
+    maxDepth,
   }: {
     readonly base: Uint8Array | null;
     readonly updates: readonly Uint8Array[];
+    readonly maxDepth?: number;
   }): SquashedState => {
-    const state = squash(base, updates);
+    const state = squash(base, updates, maxDepth);
     return { state, hash: stateHash(state) };
   },
   diff: ({

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as Y from 'yjs';
 import { readUpdate, type OutlineLimits, type UpdateOutline } from '../admission/read-update.ts';
+import { TooDeepError, nestingDepth } from './nesting-depth.ts';
 import { advanceStateVector, encodeStateVector, type StateVector } from './state-vector.ts';
 
 /** Of an owner's own states, whose parts were each admitted. */
@@ -27,10 +28,20 @@ export class IncompleteStateError extends Error {
  * flat, 180 ms in batches of 500, and leaves every keystroke a struct of its own; this takes 60 to 130 ms and the result is up to a
  * third smaller, because neighbours that were typed in one go become one struct.
  *
- * @throws IncompleteStateError when something is missing in between
+ * @param maxDepth how deep shared types may be nested in each other; a base that is deeper already may stay so
+ * @throws IncompleteStateError when something is missing in between; TooDeepError
  */
-export function squash(base: Uint8Array | null, updates: readonly Uint8Array[]): Uint8Array {
-  return Y.encodeStateAsUpdate(loadDocument(base === null ? updates : [base, ...updates], true));
+export function squash(
+  base: Uint8Array | null,
+  updates: readonly Uint8Array[],
+  maxDepth = Infinity,
+): Uint8Array {
+  const doc = loadDocument(base === null ? updates : [base, ...updates], true);
+  const depth = maxDepth === Infinity ? 0 : nestingDepth(doc);
+  if (depth > maxDepth && (base === null || depth > nestingDepth(loadDocument([base], true)))) {
+    throw new TooDeepError(depth, maxDepth);
+  }
+  return Y.encodeStateAsUpdate(doc);
 }
 
 /**

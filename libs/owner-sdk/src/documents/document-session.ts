@@ -1,6 +1,8 @@
 import {
   type AdmissionLimits,
+  JobFailedError,
   PoolBusyError,
+  TooDeepError,
   type DocumentPool,
   type OverlapReport,
   type SquashedState,
@@ -9,6 +11,7 @@ import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
 import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import { InvalidChangeError } from '../change-entities.ts';
+import { RefusedDocumentError } from '../document-port.ts';
 import type { DocumentSession, OwnDocumentChange, ShownDocument, TakenUpdate } from '../document-port.ts';
 import { reject, type EntityData, type Rejected } from '../entity-definition.ts';
 import type { OwnerLogger } from '../ports.ts';
@@ -206,10 +209,15 @@ export class YjsSession implements DocumentSession {
   }
 
   /** A deleted entity keeps its row, so that one created again under its id begins a new epoch; and its log, to go back to. */
-  #squash(document: OpenDocument, isGone: boolean): Promise<SquashedState> | SquashedState {
+  async #squash(document: OpenDocument, isGone: boolean): Promise<SquashedState> {
     if (isGone) return { state: EMPTY_STATE, hash: GONE };
     const updates = document.logged.map(({ update }) => update);
-    return this.#settings.pool.run('squash', { base: document.base, updates });
+    const { pool, admission } = this.#settings;
+    const input = { base: document.base, updates, maxDepth: admission.documentDepth };
+    return pool.run('squash', input).catch((error: unknown) => {
+      if (!(error instanceof JobFailedError) || error.reason !== TooDeepError.name) throw error;
+      throw new RefusedDocumentError(reject('content_not_allowed', `/update: ${error.message}`));
+    });
   }
 }
 

@@ -3,7 +3,8 @@ import { isUnavailable, retryConflicts, type Database, type Tx } from '@sync/pos
 import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
 import { packEvents } from '../domain-event-outbox.ts';
-import type { EntityData, EntityDefinition } from '../entity-definition.ts';
+import { RefusedDocumentError } from '../document-port.ts';
+import type { EntityData, EntityDefinition, Rejected } from '../entity-definition.ts';
 import { lockVersions } from '../entity-version.ts';
 import type { OwnerLogger } from '../ports.ts';
 import { completeDocuments } from './complete-documents.ts';
@@ -65,9 +66,30 @@ async function answerLane(
     return await answerTogether(context, definition, tenantId, lane);
   } catch (error) {
     if (isUnavailable(error)) throw error;
+    if (error instanceof RefusedDocumentError) {
+      return answerOneByOne(context, definition, tenantId, lane, error.refusal);
+    }
     logUnanswered(context, definition, lane, error, 'no answer: the service’s load or store failed');
     return [];
   }
+}
+
+/** Whatever cannot be merged is found, and refused for good, alone. */
+async function answerOneByOne(
+  context: PushContext,
+  definition: EntityDefinition,
+  tenantId: string,
+  lane: readonly PushedMutation[],
+  refusal: Rejected,
+): Promise<OwnerPushResult[]> {
+  if (lane.length === 1) return answerTogether(context, definition, tenantId, lane, refusal);
+  const results: OwnerPushResult[] = [];
+  for (const mutation of lane) {
+    const answer = await answerLane(context, definition, tenantId, [mutation]);
+    if (answer.length === 0) break;
+    results.push(...answer);
+  }
+  return results;
 }
 
 async function answerTogether(
@@ -75,11 +97,14 @@ async function answerTogether(
   definition: EntityDefinition,
   tenantId: string,
   mutations: readonly PushedMutation[],
+  refusal: Rejected | null = null,
 ): Promise<OwnerPushResult[]> {
   for (let race = 1; ; race += 1) {
     try {
       const decision = await retryConflicts(() =>
-        context.database.inTenant(tenantId, (tx) => transact(tx, context, definition, tenantId, mutations)),
+        context.database.inTenant(tenantId, (tx) => {
+          return transact(tx, context, definition, { tenantId, mutations }, refusal);
+        }),
       );
       for (const { mutation, error } of decision.unanswered) {
         logUnanswered(context, definition, [mutation], error, 'no answer: the push handler threw');
@@ -95,8 +120,8 @@ async function transact(
   tx: Tx,
   context: PushContext,
   definition: EntityDefinition,
-  tenantId: string,
-  mutations: readonly PushedMutation[],
+  { tenantId, mutations }: { readonly tenantId: string; readonly mutations: readonly PushedMutation[] },
+  refusal: Rejected | null,
 ): Promise<PushDecision> {
   const { entityType } = definition;
   const nowIso = context.now().toISOString();
@@ -111,7 +136,7 @@ async function transact(
     entities.set(entityId, { ...version, data: loaded.get(entityId) ?? null });
   }
   const documents = (await definition.documents?.open(tx, tenantId, entityType, entityIds)) ?? null;
-  const state = { service: context.service, tenantId, nowIso, answered, entities, documents };
+  const state = { service: context.service, tenantId, nowIso, answered, entities, documents, refusal };
   const decided = decidePush(definition, state, mutations);
   const decision = documents ? await completeDocuments(tx, documents, decided) : decided;
   await write(tx, context, definition, tenantId, decision, nowIso);

@@ -49,6 +49,8 @@ export interface PushState {
   readonly entities: ReadonlyMap<string, EntityNow>;
   /** The documents of a crdt_yjs type; null for types without. */
   readonly documents?: DocumentSession | null;
+  /** What the merge of the batch's one mutation was refused with, when it was tried before. */
+  readonly refusal?: Rejected | null;
 }
 
 /** What a batch comes to. Nothing of it has happened yet. */
@@ -197,6 +199,7 @@ class PushDecider {
     // Whatever would refuse the mutation later has to do so now.
     const refusal = refuseData(answer.data, json, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
     if (refusal) return { answer: refusal, isIncrement: false };
+    if (this.#state.refusal) return { answer: this.#state.refusal, isIncrement: false };
     const taken = documents.take(mutation, answer.data, now.data === null);
     if (!taken.ok) return { answer: taken.refusal, isIncrement: false };
     return { answer: { ...answer, data: taken.shown.data }, isIncrement: taken.shown.isIncrement };
