@@ -14,7 +14,7 @@ import {
   RecordId,
 } from './admin-api.ts';
 import { ConflictHistoryReply, ConflictVerifyReply, ConflictsReply } from './conflict-api.ts';
-import { ConflictId, ConflictResponse, ConflictStatus } from './conflict-record.ts';
+import { ConflictResponse, ConflictStatus } from './conflict-record.ts';
 import { Revision } from './owner-api.ts';
 import { SyncRegistration } from './registration.ts';
 import { SuggestionSettings, SuggestionSettingsReply } from './suggestion.ts';
@@ -27,6 +27,7 @@ import {
   ServiceName,
   Timestamp,
   UserId,
+  SentUuid,
 } from './scalars.ts';
 
 const serverTime = { serverTime: Timestamp };
@@ -256,7 +257,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     method: 'get',
     path: '/admin/v1/conflicts/{id}',
     summary: 'One ConflictRecord of the tenant',
-    params: { id: ConflictId },
+    params: { id: SentUuid },
     response: ConflictResponse,
     problems: ['not_found'],
   },
@@ -264,7 +265,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     method: 'get',
     path: '/admin/v1/conflicts/{id}/history',
     summary: 'What happened to one ConflictRecord, oldest first',
-    params: { id: ConflictId },
+    params: { id: SentUuid },
     query: AdminPageQuery,
     response: AdminConflictHistoryResponse,
     problems: ['not_found', 'schema_invalid', 'cursor_invalid'],

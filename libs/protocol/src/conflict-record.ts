@@ -15,6 +15,7 @@ import {
   MutationOp,
   Scope,
   Timestamp,
+  SentUuid,
   UserId,
   VectorClock,
 } from './scalars.ts';
@@ -176,7 +177,7 @@ export type Resolution = Static<typeof Resolution>;
 
 /** `POST /sync/v1/resolve-conflict` */
 export const ResolveConflictRequest = Type.Object(
-  { conflictId: ConflictId, resolution: Resolution, expectedClock: VectorClock },
+  { conflictId: SentUuid, resolution: Resolution, expectedClock: VectorClock },
   { $id: 'ResolveConflictRequest' },
 );
 export type ResolveConflictRequest = Static<typeof ResolveConflictRequest>;

@@ -48,6 +48,20 @@ const pathsOf = (schema: TSchema, value: unknown): string[] => {
   return result.ok ? [] : result.faults.map(({ path }) => path);
 };
 
+describe('UUIDs', () => {
+  it('take capitals from a device, everywhere', () => {
+    const sent = { ...mutation, mutationId: UUID.toUpperCase(), dependsOn: [UUID.toUpperCase()] };
+    expect(fits(PushEnvelope, { sentAt: AT, mutations: [sent] })).toBe(true);
+    expect(fits(LocalMutation, sent)).toBe(true);
+    expect(fits(AckRequest, { outcomes: [UUID.toUpperCase()] })).toBe(true);
+  });
+
+  it('are answered in lower case', () => {
+    expect(fits(Outcome, { mutationId: UUID, status: 'applied' })).toBe(true);
+    expect(fits(Outcome, { mutationId: UUID.toUpperCase(), status: 'applied' })).toBe(false);
+  });
+});
+
 describe('the examples of the contract', () => {
   it.each<[string, TSchema, unknown]>([
     ['an empty pull', PullRequest, {}],

@@ -12,6 +12,7 @@ import {
   EntityType,
   MutationId,
   MutationOp,
+  SentUuid,
   OutcomeStatus,
   SchemaVersion,
   Scope,
@@ -36,7 +37,7 @@ export type RemoteDelta = Static<typeof RemoteDelta>;
 
 export const LocalMutation = Type.Object(
   {
-    mutationId: MutationId,
+    mutationId: SentUuid,
     sequence: Type.Integer({
       minimum: 0,
       maximum: Number.MAX_SAFE_INTEGER,
@@ -51,7 +52,7 @@ export const LocalMutation = Type.Object(
     baseClock: Type.Optional(VectorClock),
     occurredAt: Timestamp,
     schemaVersion: Type.Optional(SchemaVersion),
-    dependsOn: Type.Optional(Type.Array(MutationId, { maxItems: LIMITS.dependsOnPerMutation })),
+    dependsOn: Type.Optional(Type.Array(SentUuid, { maxItems: LIMITS.dependsOnPerMutation })),
   },
   { $id: 'LocalMutation' },
 );
@@ -147,7 +148,7 @@ export type PushRequest = Static<typeof PushRequest>;
 
 export const PushEnvelope = Type.Object({
   sentAt: Timestamp,
-  mutations: Type.Array(Type.Object({ mutationId: MutationId, op: MutationOp }), {
+  mutations: Type.Array(Type.Object({ mutationId: SentUuid, op: MutationOp }), {
     maxItems: LIMITS.mutationsPerPush,
   }),
   backlog: Type.Optional(Backlog),
@@ -167,7 +168,7 @@ export const AckRequest = Type.Object(
         maxItems: LIMITS.scopesPerPull,
       }),
     ),
-    outcomes: Type.Optional(Type.Array(MutationId, { maxItems: LIMITS.outcomesPerAck })),
+    outcomes: Type.Optional(Type.Array(SentUuid, { maxItems: LIMITS.outcomesPerAck })),
     purged: Type.Optional(Type.Array(Scope, { maxItems: LIMITS.scopesPerPull })),
     backlog: Type.Optional(Backlog),
   },

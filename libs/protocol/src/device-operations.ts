@@ -2,7 +2,7 @@
 import Type, { type TSchema } from 'typebox';
 import { ADMIN_PAGE_SIZE, PageCursor } from './admin-api.ts';
 import { ConflictsReply } from './conflict-api.ts';
-import { ConflictId, ConflictResponse, ConflictStatus, ResolveConflictRequest } from './conflict-record.ts';
+import { ConflictResponse, ConflictStatus, ResolveConflictRequest } from './conflict-record.ts';
 import {
   AckRequest,
   AckResponse,
@@ -15,7 +15,7 @@ import {
 import type { ProblemCode } from './error-codes.ts';
 import { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 import { SuggestionResponse } from './suggestion.ts';
-import { EntityType, Timestamp } from './scalars.ts';
+import { EntityType, SentUuid, Timestamp } from './scalars.ts';
 
 export interface DeviceOperation {
   readonly method: 'get' | 'post';
@@ -93,7 +93,7 @@ const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
     summary: 'One conflict with everything that a person needs to decide it',
     description: 'Both sides, field by field, policy, history and suggestions.',
     access: 'signature',
-    params: { id: ConflictId },
+    params: { id: SentUuid },
     response: ConflictResponse,
     problems: ['not_found'],
   },

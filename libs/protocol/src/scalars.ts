@@ -34,6 +34,11 @@ export const Scope = Type.String({
   description: '`<kind>:<id>`, such as `user:u1`.',
 });
 export const MutationId = Type.String({ pattern: MUTATION_ID_PATTERN, description: 'UUID, lower case.' });
+/** A UUID as a device may write it: RFC 9562 reads either case, and some platforms print capitals. Readers make it lower case before they compare. */
+export const SentUuid = Type.String({
+  pattern: MUTATION_ID_PATTERN.replaceAll('a-f', 'a-fA-F'),
+  description: 'UUID in either case; answered in lower case.',
+});
 export const Timestamp = Type.String({
   format: 'date-time',
   pattern: TIMESTAMP_PATTERN,

@@ -207,7 +207,7 @@ describe('the rest of an ack', () => {
     expect(await waiting()).toBe(`{"mutationId":"${mine}","status":"applied"}`);
     await ack(other, { outcomes: [mine] });
     expect(await waiting()).toBeDefined();
-    await ack(device, { outcomes: [mine, open], cursors: [acked(page)] });
+    await ack(device, { outcomes: [mine.toUpperCase(), open], cursors: [acked(page)] });
     expect(await waiting()).toBeUndefined();
   });
 

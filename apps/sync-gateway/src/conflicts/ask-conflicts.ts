@@ -42,14 +42,12 @@ export class AskConflicts {
 
   /** @throws ProblemError `not_found`, also for what can be no id; `unavailable` */
   show(question: ConflictShowRequest): Promise<ConflictShowReply> {
-    assertId(question.conflictId);
-    return this.#apps.ask(RESOLVER, subjects.conflictShow, question, checkShow);
+    return this.#apps.ask(RESOLVER, subjects.conflictShow, withId(question), checkShow);
   }
 
   /** @throws ProblemError `not_found`, `cursor_invalid`, `unavailable` */
   history(question: ConflictHistoryRequest): Promise<ConflictHistoryReply> {
-    assertId(question.conflictId);
-    return this.#apps.ask(RESOLVER, subjects.conflictHistory, question, checkHistory);
+    return this.#apps.ask(RESOLVER, subjects.conflictHistory, withId(question), checkHistory);
   }
 
   /** @throws ProblemError `cursor_invalid`, `unavailable` */
@@ -63,7 +61,9 @@ export class AskConflicts {
   }
 }
 
-/** The same answer for what can be no id, for what does not exist and for what belongs to somebody else. */
-function assertId(conflictId: string): void {
+/** Either case is one id (RFC 9562). The same answer for what can be no id, for what does not exist and for what belongs to somebody else. */
+function withId<T extends { readonly conflictId: string }>(question: T): T {
+  const conflictId = question.conflictId.toLowerCase();
   if (!checkId(conflictId).ok) throw new ProblemError('not_found', 'No such conflict');
+  return { ...question, conflictId };
 }

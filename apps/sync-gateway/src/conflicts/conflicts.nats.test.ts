@@ -106,6 +106,20 @@ describe('conflicts at the gateway', () => {
     await rig.ingest();
   };
 
+  it('are known by their ids in either case', async () => {
+    const conflictId = randomUUID();
+    const suggestionId = randomUUID();
+    const shown = await rig.call(device, `conflicts/${conflictId.toUpperCase()}`, null, {
+      method: 'GET',
+    });
+    expect(shown.status).toBe(200);
+    await resolve({
+      conflictId: conflictId.toUpperCase(),
+      resolution: { kind: 'accept_suggestion', suggestionId: suggestionId.toUpperCase() },
+    });
+    expect(asked).toMatchObject([{ conflictId, resolution: { suggestionId } }]);
+  });
+
   it('tell the resolver what the user may see of the entity, and where its owner is', async () => {
     await put({ text: 'server' });
     answer = () => ({ kind: 'resolved', conflict: record({ status: 'resolved' }) });

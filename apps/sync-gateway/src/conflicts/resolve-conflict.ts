@@ -7,6 +7,7 @@ import {
   type ResolutionTarget,
   type ResolveConflictRequest,
   subjects,
+  type Resolution,
 } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import { canonicalClockJson } from '@sync/vector-clock';
@@ -44,7 +45,9 @@ export class ResolveConflict {
    */
   async execute(author: Author, request: ResolveConflictRequest): Promise<ConflictRecord> {
     const { tenantId, userId, deviceId } = author;
-    const { conflictId, resolution, expectedClock } = request;
+    const { expectedClock } = request;
+    const conflictId = request.conflictId.toLowerCase();
+    const resolution = lowerCaseIds(request.resolution);
     const { conflict } = await this.#conflicts.show({ tenantId, userId, conflictId });
     const type = await this.#typeOf(conflict);
     const [head = null] = await this.#heads.read(author, [conflict]);
@@ -87,6 +90,13 @@ export class ResolveConflict {
       await sleep(PROJECTION_STEP_MS);
     }
   }
+}
+
+/** Devices may write UUIDs in either case. */
+function lowerCaseIds({ suggestionId, ...resolution }: Resolution): Resolution {
+  return suggestionId === undefined
+    ? resolution
+    : { ...resolution, suggestionId: suggestionId.toLowerCase() };
 }
 
 /** What is not in the scope, or not to be seen by this user, is an entity that does not exist. */

@@ -146,6 +146,25 @@ describe('repetition', () => {
     expect(await rig.pushTexts(author, [mutation])).toEqual([first]);
   });
 
+  it('knows a mutation by its id in either case, and answers in lower case', async () => {
+    const author = newAuthor();
+    const [first, second] = [mutationOf(author), mutationOf(author)];
+    const capitals = {
+      ...second,
+      mutationId: second.mutationId.toUpperCase(),
+      dependsOn: [first.mutationId.toUpperCase()],
+    };
+    const outcomes = await rig.push(author, [first, capitals]);
+    expect(outcomes).toMatchObject([
+      { mutationId: first.mutationId, status: 'applied' },
+      { mutationId: second.mutationId, status: 'applied' },
+    ]);
+    const again = [{ ...second, dependsOn: [first.mutationId] }, capitals];
+    expect(await rig.push(author, again)).toEqual([outcomes[1], outcomes[1]]);
+    const waits = mutationOf(author, { dependsOn: [second.mutationId.toUpperCase()] });
+    expect(await rig.push(author, [waits])).toMatchObject([{ status: 'applied' }]);
+  });
+
   it('rejects another payload under an id used in the same push', async () => {
     const author = newAuthor();
     const mutation = mutationOf(author);

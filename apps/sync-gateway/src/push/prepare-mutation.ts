@@ -42,19 +42,19 @@ export interface PushMoment {
   readonly serverNowMs: number;
 }
 
+/** What the envelope's check leaves to be looked at. */
+type SentElement = Readonly<Record<string, unknown>> & { readonly mutationId: string };
+
 const checkMutation = validator(LocalMutation);
 const checkAddress = validator(Type.Pick(LocalMutation, ['scope', 'entityType', 'entityId']));
 
 /**
  * Checks one element of a push by itself; whatever is wrong with it concerns no other.
- * @param raw an object with a valid mutationId and op (the envelope was checked)
+ * @param sent an object with a valid mutationId and op (the envelope was checked)
  * @param suspicious the body holds something that parses but must not be stored
  */
-export function prepareMutation(
-  raw: { readonly mutationId: string },
-  moment: PushMoment,
-  suspicious: boolean,
-): Prepared {
+export function prepareMutation(sent: SentElement, moment: PushMoment, suspicious: boolean): Prepared {
+  const raw = withLowerCaseIds(sent);
   const canonical = canonicalPayload(raw);
   const identity = { mutationId: raw.mutationId, hash: canonical.hash };
   const read = readElement(raw, canonical.text, moment, suspicious);
@@ -67,6 +67,22 @@ export function prepareMutation(
     mutation: null,
     payload: null,
     refusal: read,
+  };
+}
+
+const CAPITAL = /[A-F]/;
+
+/** From here on two spellings of one UUID are one id: for the hash, the ledger, lanes and dependencies. Ids of entities are opaque and stay as they are. */
+function withLowerCaseIds(sent: SentElement): SentElement {
+  const { mutationId, dependsOn } = sent;
+  const list = Array.isArray(dependsOn) ? (dependsOn as readonly unknown[]) : [];
+  if (!CAPITAL.test(mutationId) && !list.some((id) => typeof id === 'string' && CAPITAL.test(id)))
+    return sent;
+  const lower = (id: unknown): unknown => (typeof id === 'string' ? id.toLowerCase() : id);
+  return {
+    ...sent,
+    mutationId: mutationId.toLowerCase(),
+    ...(list.length > 0 ? { dependsOn: list.map(lower) } : {}),
   };
 }
 

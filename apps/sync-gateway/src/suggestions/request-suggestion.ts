@@ -34,7 +34,8 @@ export class RequestSuggestion {
   }
 
   /** @throws ProblemError `not_found`, `conflict_already_resolved`, `suggestions_disabled`, `rate_limited` or `unavailable` */
-  async ask(caller: Caller, conflictId: string): Promise<AskedSuggestion> {
+  async ask(caller: Caller, sentId: string): Promise<AskedSuggestion> {
+    const conflictId = sentId.toLowerCase();
     // What can be no conflict is none of this user's either.
     if (!CONFLICT_ID.test(conflictId)) throw unknownConflict(conflictId);
     const { tenantId, userId, deviceId } = caller;
