@@ -1,8 +1,10 @@
 import type { Provider } from '@nestjs/common';
+import { DocumentPool } from '@sync/documents';
 import { AckController } from './ack/ack-controller.ts';
 import { AckCursors } from './ack/ack-cursors.ts';
 import { ackMetrics } from './ack/ack-metrics.ts';
 import { ResyncBudget } from './ack/resync-budget.ts';
+import { CompactDocuments } from './compaction/compact-documents.ts';
 import { ExchangeHints } from './heads/exchange-hints.ts';
 import { GatewayMemory } from './heads/gateway-memory.ts';
 import type { GatewayNews } from './heads/gateway-news.ts';
@@ -37,7 +39,11 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
   const { config, database, nats, metrics, logger } = foundation;
   const telling = wireTelling(foundation, access);
   const { hints, sweep, waiting, sockets, deviceSeen } = telling;
-  const consume = new ConsumeDeltas({ database, nats, news: hints, metrics: ingestMetrics(metrics), logger });
+  const { compact, pool } = wireCompaction(foundation);
+  const consume = new ConsumeDeltas({
+    ...{ database, nats, news: hints, metrics: ingestMetrics(metrics), logger },
+    onDue: (address) => compact.due(address),
+  });
   const prune = new PruneTombstones({ database, logger, days: config.tombstoneDays });
   return {
     news: hints,
@@ -48,7 +54,7 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     start: async () => {
       hints.start();
       await sweep.start();
-      for (const part of [consume, prune, sockets, deviceSeen]) part.start();
+      for (const part of [consume, prune, compact, sockets, deviceSeen]) part.start();
     },
     drainStart: () => {
       waiting.drain();
@@ -56,9 +62,28 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     },
     drain: async () => {
       hints.stop();
-      for (const part of [consume, prune, sweep, deviceSeen]) await part.stop();
+      for (const part of [consume, prune, compact, sweep, deviceSeen]) await part.stop();
+      await pool.close();
     },
   };
+}
+
+/** What puts increments of documents together; its thread starts with the first document. */
+function wireCompaction({ database, metrics, logger }: Foundation): {
+  readonly compact: CompactDocuments;
+  readonly pool: DocumentPool;
+} {
+  const pool = new DocumentPool();
+  const results = metrics.counter(
+    'sync_document_compactions_total',
+    'Documents of the read model whose increments were put together.',
+    ['result'],
+  );
+  const compact = new CompactDocuments({
+    ...{ database, pool, logger },
+    onResult: (result) => results.inc({ result }),
+  });
+  return { compact, pool };
 }
 
 /** Who is to be told what: the memory, waiting pulls and sockets, by hints, by the sweep and by revocations. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
 import type { ConflictRecord, Outcome, RemoteDelta } from '@sync/protocol';
 import * as Y from 'yjs';
@@ -48,6 +49,12 @@ function documentOn(device: DriverDevice, { course, entityId }: SharedDocument):
   const { update } = entityOf(device, course, 'document', entityId) ?? {};
   if (update !== undefined) Y.applyUpdate(doc, Buffer.from(update, 'base64'));
   return doc;
+}
+
+function textOf(updates: readonly string[]): string {
+  const doc = new Y.Doc();
+  for (const update of updates) Y.applyUpdate(doc, Buffer.from(update, 'base64'));
+  return doc.getText('body').toJSON();
 }
 
 const textOn = (device: DriverDevice, shared: SharedDocument): string =>
@@ -130,17 +137,50 @@ describe('documents', () => {
       await pullUntil(device, () => textOn(device, shared).endsWith(word));
     }
     for (const limit of [1, 2, 500]) {
-      const copy = new Y.Doc();
+      const updates: string[] = [];
       await rawPull(other, course, null, limit);
       for (let cursor: string | null = null, hasMore = true; hasMore;) {
         const page = await rawPull(other, course, cursor, limit);
         for (const delta of page.deltas) {
-          if (delta.entityId === entityId) Y.applyUpdate(copy, Buffer.from(delta.update ?? '', 'base64'));
+          if (delta.entityId === entityId) updates.push(delta.update ?? '');
         }
         ({ cursor, hasMore } = page);
       }
-      expect(copy.getText('body').toJSON()).toBe('start a b c d');
+      expect(textOf(updates)).toBe('start a b c d');
     }
+  });
+
+  it('are put together when they are many, and a device that was in the middle misses nothing', async () => {
+    const shared = await sharedDocument('start');
+    const { device, other, course, entityId } = shared;
+    const doc = documentOn(device, shared);
+    const type = (count: number): void => {
+      for (let at = 0; at < count; at += 1) {
+        const before = Y.encodeStateVector(doc);
+        doc.getText('body').insert(at, String(at % 10));
+        writeUpdate(device, shared, Y.encodeStateAsUpdate(doc, before));
+      }
+    };
+    type(30);
+    await device.push();
+    await pullUntil(other, () => textOn(other, shared).length === 35);
+    type(50);
+    await device.push();
+    const words = doc.getText('body').toJSON();
+    const deadlineMs = Date.now() + 15_000;
+    for (let text = '', count = 0; text !== words || count > 64;) {
+      if (Date.now() > deadlineMs) throw new Error(`still ${count} deltas`);
+      const { deltas } = await rawPull(await anotherDevice(shared), course, null);
+      const updates = deltas.flatMap((delta) => (delta.entityId === entityId ? (delta.update ?? []) : []));
+      [text, count] = [textOf(updates), updates.length];
+      await sleep(100);
+    }
+    await pullUntil(other, () => textOn(other, shared) === words);
+    const late = await anotherDevice(shared);
+    await pullUntil(late, () => textOn(late, shared) === words);
+    expect([other, late].map((one) => one.replica(course).digest)).toEqual(
+      [other, late].map((one) => one.replica(course).serverDigest),
+    );
   });
 
   it('go whole into a course that they move to, and on from there', async () => {

@@ -7,6 +7,7 @@ import { CreateLedger1764000000200 } from './create-ledger.ts';
 import { CreateReadModel1764000000000 } from './create-read-model.ts';
 import { CreateRegistrations1764000000300 } from './create-registrations.ts';
 import { DocumentParts1764000000700 } from './document-parts.ts';
+import { DueDocuments1764000000850 } from './due-documents.ts';
 import { KeepDecision1764000000500 } from './keep-decision.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
@@ -25,6 +26,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   DocumentParts1764000000700,
   CountFailures1764000000750,
   ReceivedPush1764000000800,
+  DueDocuments1764000000850,
 ];
 
 /**
@@ -38,6 +40,7 @@ const SCRIPTS = [
   'ingest/keep-document-parts.sql',
   'ingest/ingest-deltas.sql',
   'ingest/prune-tombstones.sql',
+  'compaction/compact-document.sql',
   'pull/document-page.sql',
   'pull/pull.sql',
   'ack/ack.sql',

@@ -4,6 +4,7 @@ import { STREAMS, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayNews, News } from '../heads/gateway-news.ts';
+import type { DocumentAddress } from '../compaction/compaction-store.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
 import { type IngestedChange, ingestDeltas } from './ingest-store.ts';
 
@@ -12,6 +13,8 @@ export interface ConsumeOptions {
   readonly nats: NatsConnection;
   readonly news: GatewayNews;
   readonly metrics: IngestMetrics;
+  /** Called after the commit with each document that has so many increments that it ought to be compacted. */
+  readonly onDue: (address: DocumentAddress) => void;
   readonly logger: Logger;
 }
 
@@ -27,6 +30,7 @@ export class ConsumeDeltas {
   readonly #options: ConsumeOptions;
   readonly #consumer: PartitionedConsumer;
   readonly #changes = new WeakMap<Batch, News>();
+  readonly #due = new WeakMap<Batch, readonly DocumentAddress[]>();
   #rebuilding: Promise<void> | undefined;
 
   constructor(options: ConsumeOptions) {
@@ -57,6 +61,8 @@ export class ConsumeDeltas {
     const payloads = batch.messages.map(({ payload }) => payload);
     const rows = await ingestDeltas(tx, partition, payloads);
     this.#changes.set(batch, newsOf(rows, partition));
+    const due = dueOf(rows);
+    if (due.length > 0) this.#due.set(batch, due);
     const lagMs = rows.find(({ kind }) => kind === 'lag')?.name;
     this.#options.metrics.ingested(batch.messages.length, lagMs === undefined ? null : Number(lagMs));
   }
@@ -64,6 +70,7 @@ export class ConsumeDeltas {
   #announce(batch: Batch): void {
     const changes = this.#changes.get(batch);
     if (changes) this.#options.news.announce(changes);
+    for (const address of this.#due.get(batch) ?? []) this.#options.onDue(address);
   }
 
   /**
@@ -91,6 +98,13 @@ export class ConsumeDeltas {
       });
     await this.#rebuilding;
   }
+}
+
+function dueOf(rows: readonly IngestedChange[]): DocumentAddress[] {
+  return rows.flatMap(({ kind, tenant_id: tenantId, name }) => {
+    if (kind !== 'document' || tenantId === null) return [];
+    return [{ tenantId, ...(JSON.parse(name) as Omit<DocumentAddress, 'tenantId'>) }];
+  });
 }
 
 function newsOf(rows: readonly IngestedChange[], partition: number): News {

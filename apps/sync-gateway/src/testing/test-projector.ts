@@ -47,9 +47,10 @@ export class TestProjector {
     entityId: string,
     document: 'whole' | 'increment',
     update: string | null,
+    data: Record<string, unknown> = {},
   ): this {
     this.#withDocuments.add(key(tenantId, scope));
-    return this.#add(tenantId, scope, entityId, update === null ? null : {}, { document, update });
+    return this.#add(tenantId, scope, entityId, update === null ? null : data, { document, update });
   }
 
   grant(tenantId: string, userId: string, scope: string, granted = true, sourceId = 'e1'): this {
