@@ -60,7 +60,7 @@ class World {
 
 /** What a page brings: updates in their order, `-` for a deletion and `.` for what is no document. */
 function updatesOf(page: PageRow): string[] {
-  const deltas = JSON.parse(`[${page.items ?? ''}]`) as RemoteDelta[];
+  const deltas = JSON.parse(`[${page.parts.join(',')}]`) as RemoteDelta[];
   return deltas.map(({ op, update }) => update ?? (op === 'delete' ? '-' : '.'));
 }
 
@@ -105,7 +105,7 @@ it('cuts pages exactly and skips nothing, among entities that are no documents',
       [{ scope: world.scope, token: null, position: null }],
       500,
       0,
-      page.items?.length,
+      page.parts.join(',').length,
     )
   ).find((row) => row.kind === 'scope');
   expect(bytes).toMatchObject({ item_count: 2, has_more: true });

@@ -4,8 +4,8 @@ import type { NoteRow, PageRow, PullRow } from './pull-store.ts';
 export interface AnsweredPage {
   readonly scope: string;
   readonly reset: boolean;
-  /** RemoteDeltas as JSON text, comma-separated, without brackets. */
-  readonly items: string;
+  /** RemoteDeltas as JSON text, comma-separated, without brackets, in parts. */
+  readonly parts: readonly string[];
   readonly cursor: string;
   readonly hasMore: boolean;
   readonly count: string;
@@ -44,7 +44,7 @@ function answeredPage(row: PageRow, cursor: string): AnsweredPage {
   return {
     scope: row.scope,
     reset: row.reason !== null,
-    items: row.items ?? '',
+    parts: row.parts,
     cursor,
     hasMore: row.has_more,
     count: row.live_count,
@@ -60,27 +60,32 @@ function noteDirective(due: Map<string, string[]>, row: NoteRow): void {
 }
 
 /**
- * A PullResponse as JSON text. Deltas and outcomes are put in as the text they are stored as: parsing and printing them again would be
- * most of the cost of a pull. Scopes, cursors and hashes are of alphabets that need no escaping; counts are decimal text.
+ * A PullResponse as JSON text, in pieces to be written one after the other. Deltas and outcomes are put in as the text they are stored as: parsing and
+ * printing them again would be most of the cost of a pull. Scopes, cursors and hashes are of alphabets that need no escaping; counts are decimal text.
  */
-export function answerText(answer: PullAnswer, serverTime: string): string {
+export function answerPieces(answer: PullAnswer, serverTime: string): string[] {
   const directives = answer.directives.map(
     ({ reason, scopes }) =>
       `{"kind":"full_resync","scopes":${names(scopes)},"reason":${JSON.stringify(reason)}}`,
   );
   const granted = answer.granted.length > 0 ? `,"granted":${names(answer.granted)}` : '';
-  return (
-    `{"serverTime":"${serverTime}","scopes":[${answer.pages.map(pageText).join(',')}],` +
-    `"revoked":${names(answer.revoked)},"outcomes":[${answer.outcomes}],"directives":[${directives.join(',')}]${granted}}`
-  );
+  const pieces = [`{"serverTime":"${serverTime}","scopes":[`];
+  for (const [index, page] of answer.pages.entries()) addPage(pieces, page, index > 0);
+  pieces.push(`],"revoked":${names(answer.revoked)},"outcomes":[`);
+  if (answer.outcomes !== '') pieces.push(answer.outcomes);
+  pieces.push(`],"directives":[${directives.join(',')}]${granted}}`);
+  return pieces;
 }
 
-function pageText(page: AnsweredPage): string {
-  const digest = page.hasMore ? '' : `,"digest":{"count":${page.count},"hash":"${page.hash}"}`;
-  return (
-    `{"scope":"${page.scope}","reset":${page.reset},"deltas":[${page.items}],` +
-    `"cursor":"${page.cursor}","hasMore":${page.hasMore}${digest}}`
-  );
+function addPage(pieces: string[], page: AnsweredPage, follows: boolean): void {
+  const { scope, reset, parts, cursor, hasMore, count, hash } = page;
+  pieces.push(`${follows ? ',' : ''}{"scope":"${scope}","reset":${reset},"deltas":[`);
+  for (const [index, part] of parts.entries()) {
+    if (index > 0) pieces.push(',');
+    pieces.push(part);
+  }
+  const digest = hasMore ? '' : `,"digest":{"count":${count},"hash":"${hash}"}`;
+  pieces.push(`],"cursor":"${cursor}","hasMore":${hasMore}${digest}}`);
 }
 
 function names(scopes: readonly string[]): string {

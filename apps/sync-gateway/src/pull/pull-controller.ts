@@ -1,9 +1,9 @@
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOf } from '../access/caller.ts';
-import { answerText as sendText } from '../edge/answer.ts';
+import { answerPieces as sendPieces } from '../edge/answer.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from '../presence/record-device-seen.ts';
-import { answerText } from './compose-answer.ts';
+import { answerPieces } from './compose-answer.ts';
 import { CursorTokens } from './cursor-token.ts';
 import { decodePull } from './decode-pull.ts';
 import { PullScopes } from './pull-scopes.ts';
@@ -34,6 +34,6 @@ export class PullController {
     if (pull.waitMs > 0) reply.raw.once('close', () => gone.abort());
     const answer = await this.#pullScopes.pull(caller, pull, gone.signal);
     if (gone.signal.aborted) return;
-    void sendText(reply, answerText(answer, new Date().toISOString()));
+    void sendPieces(reply, answerPieces(answer, new Date().toISOString()));
   }
 }

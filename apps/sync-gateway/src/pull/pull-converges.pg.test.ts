@@ -93,7 +93,7 @@ class Run {
     if (!page.has_more && page.item_count < limit) expect(page.floor).toBe('0');
     if (!arrives) return page;
     if (page.reason !== null) this.#held.clear();
-    for (const delta of JSON.parse(`[${page.items ?? ''}]`) as RemoteDelta[]) {
+    for (const delta of JSON.parse(`[${page.parts.join(',')}]`) as RemoteDelta[]) {
       if (delta.op === 'delete') this.#held.delete(delta.entityId);
       else this.#held.set(delta.entityId, delta);
     }

@@ -101,7 +101,7 @@ export class PullScopes {
       if (head?.sequence !== position.sequence || head.epoch !== position.epoch) return null;
       if (head.origin !== position.origin) return null;
       const { count, hash } = head;
-      pages.push({ scope, reset: false, items: '', cursor: token, hasMore: false, count, hash });
+      pages.push({ scope, reset: false, parts: [], cursor: token, hasMore: false, count, hash });
     }
     return { pages, revoked: [], outcomes: '', directives: [], granted: known.granted };
   }

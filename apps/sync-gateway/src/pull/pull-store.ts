@@ -18,7 +18,8 @@ export interface PageRow {
   readonly scope: string;
   /** Why a full resync starts with this page, or null. */
   readonly reason: string | null;
-  readonly items: string | null;
+  /** RemoteDeltas as JSON text, comma-separated, without brackets, in parts. */
+  readonly parts: readonly string[];
   readonly item_count: number;
   readonly origin: string;
   readonly epoch: string;
@@ -41,6 +42,11 @@ export interface NoteRow {
 
 export type PullRow = PageRow | NoteRow;
 
+interface PartRow {
+  readonly kind: 'part';
+  readonly items: string;
+}
+
 const PULL_TEXT = 'SELECT * FROM pull($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';
 /** Bytes of deltas in one answer: it is cut here although `limit` allows more: JSON text of this size costs a replica some 100 MB while it is compressed. */
 const MAX_PAGE_BYTES = 33_554_432;
@@ -59,7 +65,7 @@ export async function readPull(
   maxBytes = MAX_PAGE_BYTES,
 ): Promise<PullRow[]> {
   const positions = (asked ?? []).map(({ position }) => position);
-  return database.call<PullRow>('pull', PULL_TEXT, [
+  const rows = await database.call<Omit<PageRow, 'parts'> | PartRow | NoteRow>('pull', PULL_TEXT, [
     device.tenantId,
     device.userId,
     device.deviceId,
@@ -74,4 +80,19 @@ export async function readPull(
     maxBytes,
     partition,
   ]);
+  return withParts(rows);
+}
+
+function withParts(rows: readonly (Omit<PageRow, 'parts'> | PartRow | NoteRow)[]): PullRow[] {
+  let parts: string[] = [];
+  return rows.flatMap((row): PullRow[] => {
+    if (row.kind === 'part') {
+      parts.push(row.items);
+      return [];
+    }
+    if (row.kind !== 'scope') return [row];
+    const page = { ...row, parts };
+    parts = [];
+    return [page];
+  });
 }

@@ -46,7 +46,7 @@ function names(rows: readonly PullRow[], kind: PullRow['kind']): (string | null)
 }
 
 function idsOf(page: PageRow | undefined): string[] {
-  const deltas = JSON.parse(`[${page?.items ?? ''}]`) as { entityId: string }[];
+  const deltas = JSON.parse(`[${page?.parts.join(',') ?? ''}]`) as { entityId: string }[];
   return deltas.map(({ entityId }) => entityId);
 }
 
@@ -108,7 +108,7 @@ describe('a page', () => {
     const { wires: wire } = splitDeltaLines(message);
     await projector.ingest(test.database, [message]);
     const [page] = pages(await pull(device, [fresh(scope)]));
-    expect(page?.items).toBe(wire);
+    expect(page?.parts).toEqual([wire]);
   });
 
   it('is cut at the byte bound, never below one delta', async () => {
@@ -121,6 +121,36 @@ describe('a page', () => {
     expect(first).toMatchObject({ has_more: true, item_count: 2, sequence: '2' });
     expect(await cut(after(first), 10)).toMatchObject({ has_more: true, item_count: 1, sequence: '3' });
     expect(await cut(after(first), 10_000)).toMatchObject({ has_more: false, item_count: 3 });
+  });
+
+  it('comes in parts, which the limit and the byte bound cut wherever they fall', async () => {
+    const { device, scope } = await filled(0);
+    for (let at = 0; at < 200; at += 1) projector.put('t1', scope, `n${String(at).padStart(3, '0')}`, { at });
+    await projector.ingest(test.database);
+    const read = async (asked: AskedScope, limit: number, bytes?: number): Promise<PageRow | undefined> =>
+      pages(await readPull(test.database, device, [asked], limit, 0, bytes))[0];
+    const whole = await read(fresh(scope), 500);
+    expect(whole).toMatchObject({ item_count: 200, has_more: false });
+    expect(whole?.parts.length).toBeGreaterThan(2);
+    const ids = idsOf(whole);
+    expect(new Set(ids).size).toBe(200);
+    // Limits at and beside the borders of parts, bounds in the middle of each.
+    for (const limit of [1, 63, 64, 65, 128, 129, 199]) {
+      const page = await read(fresh(scope), limit);
+      expect(page).toMatchObject({ item_count: limit, has_more: true, sequence: String(limit) });
+      expect(idsOf(page)).toEqual(ids.slice(0, limit));
+      expect(idsOf(await read(after(page), 500))).toEqual(ids.slice(limit));
+    }
+    const length = Buffer.byteLength(whole?.parts[0] ?? '');
+    for (const bytes of [length - 1, length + 10, 2 * length + 10]) {
+      const page = await read(fresh(scope), 500, bytes);
+      expect(page?.has_more).toBe(true);
+      expect(page?.item_count).toBe(idsOf(page).length);
+      // The bound counts deltas, not the commas between them.
+      const commas = page?.item_count ?? 0;
+      expect(Buffer.byteLength(page?.parts.join('') ?? '')).toBeLessThanOrEqual(bytes + commas);
+      expect([...idsOf(page), ...idsOf(await read(after(page), 500))]).toEqual(ids);
+    }
   });
 });
 
@@ -242,7 +272,8 @@ describe('scopes', () => {
       fresh('user:other'),
     ]);
     expect(pages(rows).map((page) => page.scope)).toEqual([scope]);
-    const revoked = rows.filter(({ kind }) => kind === 'revoked');
+    const notes = rows.filter((row) => row.kind !== 'scope');
+    const revoked = notes.filter(({ kind }) => kind === 'revoked');
     expect(revoked.map(({ scope: name, items, reason }) => [name, items, reason])).toEqual([
       ['course:nowhere', null, null],
       ['course:secret', null, null],

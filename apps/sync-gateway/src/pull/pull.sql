@@ -2,7 +2,8 @@
 --
 -- The arrays describe the asked scopes in order (distinct); a null origin is a null cursor. p_scopes null asks for everything held.
 -- Answered rows, by `kind`:
---   scope      one per asked and held scope, in order: the page (`items` is JSON text without brackets) and the head it stands under;
+--   part       deltas of the page that the next row of kind scope ends, as JSON text without brackets in `items`
+--   scope      one per asked and held scope, in order: how many deltas the page has, and the head it stands under;
 --              `reason` is null, or why a full resync starts: first, asked, unheld, epoch, retention, ahead, digest_mismatch
 --   revoked    asked but not held, or held by the device and no longer by the user
 --   directive  a full resync that the server asks for; it is followed already when its page is in the same answer
@@ -39,6 +40,10 @@ DECLARE
   v_head scope_head;
   v_device device_scope;
   v_position bigint;
+  v_wanted integer;
+  v_count integer;
+  -- Deltas in one part: texts of more than 128 KB cost two to three times as much as smaller ones, here (each copy gets new pages from the kernel) and in V8.
+  c_part CONSTANT integer := 64;
 BEGIN
   FOR i IN 1 .. cardinality(v_scopes) LOOP
     CONTINUE WHEN v_scopes[i] <> ALL (v_held);
@@ -69,39 +74,44 @@ BEGIN
       v_position := 0;
       floor := v_head.sequence;
     END IF;
-    items := NULL; item_count := 0; has_more := false;
+    scope := v_scopes[i]; item_count := 0; has_more := false;
     IF v_position < v_head.sequence THEN
-      IF v_left > 0 THEN
+      WHILE v_left > 0 LOOP
+        v_wanted := least(v_left, c_part);
         IF v_head.documents THEN
-          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence
-          FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_left) d;
+          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, v_count, sequence
+          FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_wanted) d;
         ELSE
-          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence FROM (
+          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, v_count, sequence FROM (
             SELECT d.wire, d.sequence FROM scope_delta d
             WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
               AND (NOT d.deleted OR d.sequence > floor)
-            ORDER BY d.sequence LIMIT v_left) d;
+            ORDER BY d.sequence LIMIT v_wanted) d;
         END IF;
-        v_left := v_left - item_count;
+        v_left := v_left - v_count;
         IF octet_length(items) > v_bytes THEN
-          -- Rare, so only then running sums are worth their price. The first delta always goes, however large.
+          -- Rare, so only then running sums are worth their price. The first delta of a page always goes, however large.
           v_left := 0;
-          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, item_count, sequence FROM (
+          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, v_count, sequence FROM (
             SELECT d.wire, d.sequence, row_number() OVER w AS place, sum(octet_length(d.wire)) OVER w AS bytes
-            FROM document_page(p_tenant, v_scopes[i], v_position, floor, item_count) d
+            FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_count) d
             WINDOW w AS (ORDER BY d.sequence)) d
-          WHERE d.place = 1 OR d.bytes <= v_bytes;
+          WHERE d.place + item_count = 1 OR d.bytes <= v_bytes;
         END IF;
-        v_position := coalesce(sequence, v_position);
-        v_bytes := v_bytes - coalesce(octet_length(items), 0);
-      END IF;
+        EXIT WHEN v_count = 0;
+        kind := 'part'; RETURN NEXT;
+        item_count := item_count + v_count;
+        v_position := sequence;
+        v_bytes := v_bytes - octet_length(items);
+        EXIT WHEN v_count < v_wanted;
+      END LOOP;
       -- A page that was not cut has everything.
       has_more := v_left <= 0 AND EXISTS (
         SELECT FROM scope_delta d
         WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0 AND d.sequence > v_position
           AND (NOT d.deleted OR d.sequence > floor));
     END IF;
-    kind := 'scope'; scope := v_scopes[i];
+    kind := 'scope'; items := NULL;
     origin := v_head.origin; epoch := v_head.epoch; live_count := v_head.live_count; hash := v_head.hash;
     -- Caught up means at the head, also when its last numbers belong to deletions that this copy never needed.
     sequence := CASE WHEN has_more THEN v_position ELSE v_head.sequence END;
