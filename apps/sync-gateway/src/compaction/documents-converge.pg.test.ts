@@ -160,7 +160,7 @@ class Run {
       (row) => row.kind === 'scope',
     );
     if (!page) throw new Error('the own scope is always held');
-    const deltas = JSON.parse(`[${page.items ?? ''}]`) as RemoteDelta[];
+    const deltas = JSON.parse(`[${page.parts.join(',')}]`) as RemoteDelta[];
     expect([page.item_count, deltas.length <= limit]).toEqual([deltas.length, true]);
     if (page.has_more) expect(deltas).toHaveLength(limit);
     if (!arrives) return page;
