@@ -3,7 +3,7 @@ import { PartitionedConsumer, connectNats, ensureStreams, startFaultInjection } 
 import { startOwner } from '@sync/owner-sdk';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { Metrics, createLogger, runService } from '@sync/service-kit';
+import { Metrics, createLogger, messagingMetrics, runService } from '@sync/service-kit';
 import { startResponders } from './answering/responders.ts';
 import { readResolverConfig } from './config.ts';
 import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from './database/schema.ts';
@@ -54,6 +54,7 @@ await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS, STREAMS.SYNC_EVENTS]);
 if (config.faultInjection) startFaultInjection(nats, NAME, logger);
 
 const suggestions = modelSuggestions;
+const hopMetrics = messagingMetrics(metrics, database);
 const owner = startOwner({
   service: NAME,
   database,
@@ -61,6 +62,7 @@ const owner = startOwner({
   entities: [conflictEntity(suggestions)],
   alsoRelays: [STREAMS.SYNC_EVENTS],
   logger,
+  hopMetrics,
 });
 const resolve = new ResolveConflict(
   database,
@@ -82,6 +84,7 @@ const consumer = new PartitionedConsumer({
   // A user may look for the record of a conflict soon after it; most events are of no interest here.
   lingerMs: 100,
   logger,
+  metrics: hopMetrics,
   handle: async (tx, batch) => {
     const added = await recordConflicts(tx, batch, owner, suggestions);
     recorded(added);

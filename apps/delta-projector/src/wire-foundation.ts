@@ -7,11 +7,10 @@ import {
 } from '@sync/messaging';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { createLogger, Metrics, type Logger } from '@sync/service-kit';
+import { createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { ProjectorConfig } from './config.ts';
 import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
-import { messagingMetrics } from './messaging-metrics.ts';
 
 /** What everything else stands on, connected and migrated. */
 export interface Foundation {
@@ -44,7 +43,7 @@ export async function wireFoundation(config: ProjectorConfig): Promise<Foundatio
   ]);
   await ensureStreams(nats, Object.values(STREAMS));
   if (config.faultInjection) startFaultInjection(nats, NAME, logger);
-  const hopMetrics = messagingMetrics(metrics);
+  const hopMetrics = messagingMetrics(metrics, database);
   const relay = new OutboxRelay({
     database,
     nats,

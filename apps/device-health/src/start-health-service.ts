@@ -10,6 +10,7 @@ import {
   type ReadinessCheck,
   type RunningService,
   createLogger,
+  messagingMetrics,
   runService,
 } from '@sync/service-kit';
 import { AssessEverybody } from './assessment/assess-everybody.ts';
@@ -50,7 +51,9 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
   });
   const nats = await connectNats({ url: config.natsUrl, name: NAME, logger });
   await ensureStreams(nats, [STREAMS.SYNC_EVENTS]);
-  const relay = new OutboxRelay({ database, nats, producer: NAME, streams: [STREAMS.SYNC_EVENTS], logger });
+  const hopMetrics = messagingMetrics(metrics, database);
+  const streams = [STREAMS.SYNC_EVENTS];
+  const relay = new OutboxRelay({ database, nats, producer: NAME, streams, logger, metrics: hopMetrics });
   const assessment = new AssessEverybody({
     database,
     logger,
@@ -85,9 +88,10 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
             nats,
             database,
             consumer: NAME,
-            streams: [STREAMS.SYNC_EVENTS],
+            streams,
             lingerMs: LINGER_MS,
             logger,
+            metrics: hopMetrics,
           }),
         },
         { inheritAppConfig: true },

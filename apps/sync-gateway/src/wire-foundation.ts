@@ -1,7 +1,13 @@
-import { connectNats, ensureStreams, OutboxRelay, startFaultInjection } from '@sync/messaging';
+import {
+  connectNats,
+  ensureStreams,
+  type MessagingMetrics,
+  OutboxRelay,
+  startFaultInjection,
+} from '@sync/messaging';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { createLogger, type Logger, Metrics } from '@sync/service-kit';
+import { createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
 import type { Provider, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -14,6 +20,8 @@ export interface Foundation {
   readonly config: GatewayConfig;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Of the relay and of consumers. */
+  readonly hopMetrics: MessagingMetrics;
   readonly database: Database;
   readonly nats: NatsConnection;
   readonly relay: OutboxRelay;
@@ -58,6 +66,7 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
   ]);
   await ensureStreams(nats, Object.values(STREAMS));
   if (config.faultInjection) startFaultInjection(nats, PRODUCER, logger);
+  const hopMetrics = messagingMetrics(metrics, database);
   const relay = new OutboxRelay({
     database,
     nats,
@@ -65,6 +74,7 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     streams: [STREAMS.SYNC_EVENTS],
     lingerMs: 50,
     logger,
+    metrics: hopMetrics,
   });
-  return { config, logger, metrics, database, nats, relay };
+  return { config, logger, metrics, hopMetrics, database, nats, relay };
 }

@@ -36,12 +36,12 @@ const RESYNCS_PER_MINUTE = 60;
 
 /** Everything that devices read, and what feeds it: pull, ack, live, ingest, and the memory that makes an empty pull free. */
 export async function wireReading(foundation: Foundation, access: WiredAccess): Promise<WiredReading> {
-  const { config, database, nats, metrics, logger } = foundation;
+  const { config, database, nats, metrics, hopMetrics, logger } = foundation;
   const telling = wireTelling(foundation, access);
   const { hints, sweep, waiting, sockets, deviceSeen } = telling;
   const { compact, pool } = wireCompaction(foundation);
   const consume = new ConsumeDeltas({
-    ...{ database, nats, news: hints, metrics: ingestMetrics(metrics), logger },
+    ...{ database, nats, news: hints, metrics: { ...ingestMetrics(metrics), hop: hopMetrics }, logger },
     onDue: (address) => compact.due(address),
   });
   const prune = new PruneTombstones({ database, logger, days: config.tombstoneDays });

@@ -1,5 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { OutboxRelay, RemoteError, Responder } from '@sync/messaging';
+import { type MessagingMetrics, OutboxRelay, RemoteError, Responder } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import {
   STREAMS,
@@ -29,6 +29,8 @@ export interface OwnerOptions {
   readonly entities: readonly EntityDefinition[];
   readonly logger: OwnerLogger;
   readonly metrics?: OwnerMetrics;
+  /** Of the relay. */
+  readonly hopMetrics?: MessagingMetrics;
   /** How long answers to mutations are kept. Longer than the gateway goes on asking; default 90 days. */
   readonly inboxRetentionDays?: number;
   /** Streams that the service writes besides its domain events; its relay sends them too. */
@@ -90,6 +92,7 @@ export function startOwner(options: OwnerOptions): Owner {
     producer: service,
     streams: [STREAMS.DOMAIN_EVENTS, ...(options.alsoRelays ?? [])],
     logger,
+    ...(options.hopMetrics ? { metrics: options.hopMetrics } : {}),
   });
   const pruner = new InboxPruner(database, logger, options.inboxRetentionDays ?? 90);
   const kick = (): void => relay.kick();

@@ -3,6 +3,7 @@ export { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.t
 export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';
 export { createLogger, nestLogger } from './logger.ts';
 export type { Logger } from './logger.ts';
+export { messagingMetrics } from './messaging-metrics.ts';
 export { Metrics } from './metrics.ts';
 export { ProblemError } from './problem-error.ts';
 export type { ProblemOptions } from './problem-error.ts';

@@ -115,6 +115,18 @@ describe('the stream of deltas', () => {
     expect(ids).toEqual(['n1', 'n2', 'n3']);
   });
 
+  it('is counted under the names that every process with an inbox or an outbox uses', async () => {
+    const device = await rig.device();
+    const scope = `user:${device.userId}`;
+    rig.projector.put('t1', scope, 'n1');
+    await send('t1', scope);
+    await until(async () => (idsOf(await pull(device, null)).length === 1 ? true : null));
+    const text = await (await fetch(`${rig.url}/metrics`)).text();
+    expect(text).toMatch(/^sync_consumed_messages_total\{stream="DELTAS".*\} [1-9]/m);
+    expect(text).toMatch(/^sync_inbox_watermark\{stream="DELTAS",producer="delta-projector".*\} [1-9]/m);
+    expect(text).toContain('# TYPE sync_relay_lag_seconds gauge');
+  });
+
   it('is rebuilt by the projector when a part of it is gone for good', async () => {
     const asked: unknown[] = [];
     const device = await rig.device();

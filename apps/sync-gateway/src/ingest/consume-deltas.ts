@@ -1,4 +1,10 @@
-import { type Batch, PartitionedConsumer, type Pruned, request } from '@sync/messaging';
+import {
+  type Batch,
+  type MessagingMetrics,
+  PartitionedConsumer,
+  type Pruned,
+  request,
+} from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import { STREAMS, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
@@ -12,7 +18,7 @@ export interface ConsumeOptions {
   readonly database: Database;
   readonly nats: NatsConnection;
   readonly news: GatewayNews;
-  readonly metrics: IngestMetrics;
+  readonly metrics: IngestMetrics & { readonly hop: MessagingMetrics };
   /** Called after the commit with each document that has so many increments that it ought to be compacted. */
   readonly onDue: (address: DocumentAddress) => void;
   readonly logger: Logger;
@@ -42,6 +48,7 @@ export class ConsumeDeltas {
       stream: STREAMS.DELTAS,
       consumer: 'sync-gateway',
       logger,
+      metrics: options.metrics.hop,
       handle: (tx, batch) => this.#ingest(tx, batch),
       afterCommit: (batch) => this.#announce(batch),
       onPruned: (pruned) => this.#rebuild(pruned),
