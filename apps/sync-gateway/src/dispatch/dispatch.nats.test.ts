@@ -233,6 +233,50 @@ describe('what has changed since the mutation came', () => {
   });
 });
 
+describe('an id that is taken where the user cannot see it', () => {
+  it.each([
+    ['a live one of somebody else', { clock: { 's:learning': 3, 'd:x': 4 }, revision: 7, deleted: false }],
+    ['one that somebody else deleted', { clock: { 's:learning': 2 }, revision: 2, deleted: true }],
+  ])('is refused in the same words: %s', async (_what, stored) => {
+    const author = newAuthor();
+    const entityId = `taken-${author.deviceId}`;
+    const { tenantId, userId } = author;
+    rig.owner.projectsAtOnce = false;
+    await rig.owner.change(tenantId, 'progress', entityId, { userId: 'somebody-else' });
+    const elsewhere = [{ scope: 'user:somebody-else', epoch: 'e', sequence: '1', headSequence: '1' }];
+    const scopes = stored.deleted ? [] : elsewhere;
+    const times = { schemaVersion: 1, projectedAt: new Date().toISOString(), grants: [] };
+    const projector = new Responder({
+      nats: rig.nats,
+      subject: subjects.explain,
+      queue: 'p',
+      handle: async (): Promise<ExplainReply> => ({
+        entity: { ...stored, ...times, scopes },
+        deadLetter: null,
+      }),
+      logger: silent,
+    });
+    await rig.nats.flush();
+    const mutation = mutationOf(author, { entityId });
+    expect(await rig.push(author, [mutation])).toMatchObject([{ status: 'accepted' }]);
+    for (let attempt = 1; attempt <= 3; attempt += 1) await rig.dispatch(author);
+    await projector.stop();
+    expect(await rig.waiting(author)).toEqual([
+      {
+        mutationId: mutation.mutationId,
+        status: 'rejected',
+        code: 'forbidden',
+        message: `/scope: user:${userId} does not have this entity`,
+        conflictId: expect.any(String),
+        current: {
+          ...{ entityType: 'progress', entityId, op: 'delete', clock: {}, schemaVersion: 1, data: null },
+          committedAt: expect.any(String),
+        },
+      },
+    ]);
+  });
+});
+
 describe('bounds', () => {
   it('refuses a device with too much unfinished work', async () => {
     const author = newAuthor();

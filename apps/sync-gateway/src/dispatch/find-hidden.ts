@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { request } from '@sync/messaging';
 import { ExplainReply, type ExplainRequest, subjects, validator } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
+import { counterOf, deviceReplica } from '@sync/vector-clock';
 import { refusedConflict } from '../push/conflict-of.ts';
 import type { Author, Settled, Work } from '../push/settlement.ts';
 import { refusedHere } from '../push/sort-received.ts';
@@ -40,16 +41,14 @@ export class FindHidden {
         decode: decodeReply,
       });
       if (!entity || entity.scopes.some(({ scope }) => scope === mutation.scope)) return null;
-      if (entity.deleted) {
-        const gone = {
-          code: 'entity_deleted',
-          message: 'the entity was deleted, and nothing of it is left here',
-        };
-        const refused = refusedHere(gone, mutation, null, registration, nowIso);
-        return { ...refused, ...refusedConflict(work, author.deviceId, null) };
-      }
-      const refusal = { code: 'forbidden', message: `/scope: ${mutation.scope} does not have this entity` };
-      return refusedHere(refusal, mutation, null, registration, nowIso);
+      // That it was deleted is told to who wrote it. To anybody else one that was deleted is like one of others: the id is taken, and no more can be learnt.
+      const isAuthor = counterOf(entity.clock, deviceReplica(author.deviceId)) > 0;
+      const refusal =
+        entity.deleted && isAuthor
+          ? { code: 'entity_deleted', message: 'the entity was deleted, and nothing of it is left here' }
+          : { code: 'forbidden', message: `/scope: ${mutation.scope} does not have this entity` };
+      const refused = refusedHere(refusal, mutation, null, registration, nowIso);
+      return { ...refused, ...refusedConflict(work, author.deviceId, null) };
     } catch (error) {
       this.#logger.debug({ err: error, ...question }, 'the projector did not explain an entity');
       return null;

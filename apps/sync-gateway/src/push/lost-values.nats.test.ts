@@ -195,7 +195,8 @@ describe('a refusal', () => {
     rig.owner.projectsAtOnce = false;
     await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 1 });
     await rig.owner.change(tenantId, 'progress', entityId, null);
-    const entity = { revision: 2, clock: {}, deleted: true, schemaVersion: 1, scopes: [], grants: [] };
+    const clock = { 's:learning': 1, [`d:${author.deviceId}`]: 1 };
+    const entity = { revision: 2, clock, deleted: true, schemaVersion: 1, scopes: [], grants: [] };
     const answer: ExplainReply = {
       entity: { ...entity, projectedAt: new Date().toISOString() },
       deadLetter: null,
