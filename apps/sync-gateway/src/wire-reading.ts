@@ -22,6 +22,7 @@ import { CursorTokens } from './pull/cursor-token.ts';
 import { PullController } from './pull/pull-controller.ts';
 import { pullMetrics } from './pull/pull-metrics.ts';
 import { PullScopes } from './pull/pull-scopes.ts';
+import { SendDifferences } from './pull/send-differences.ts';
 import { WaitingPulls } from './pull/waiting-pulls.ts';
 import type { WiredAccess } from './wire-access.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
@@ -39,7 +40,9 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
   const { config, database, nats, metrics, hopMetrics, logger } = foundation;
   const telling = wireTelling(foundation, access);
   const { hints, sweep, waiting, sockets, deviceSeen } = telling;
-  const { compact, pool } = wireCompaction(foundation);
+  // Two threads, started when they are first needed: a large compaction must not hold up pulls.
+  const pools = { compacting: new DocumentPool(), comparing: new DocumentPool({ timeoutMs: 2_000 }) };
+  const compact = wireCompaction(foundation, pools.compacting);
   const consume = new ConsumeDeltas({
     ...{ database, nats, news: hints, metrics: { ...ingestMetrics(metrics), hop: hopMetrics }, logger },
     onDue: (address) => compact.due(address),
@@ -49,7 +52,7 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     news: hints,
     deviceSeen,
     controllers: [PullController, AckController, TicketsController],
-    providers: await readingProviders(foundation, telling),
+    providers: await readingProviders(foundation, telling, pools.comparing),
     prepare: (app) => installLive(app, sockets),
     start: async () => {
       hints.start();
@@ -63,27 +66,22 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     drain: async () => {
       hints.stop();
       for (const part of [consume, prune, compact, sweep, deviceSeen]) await part.stop();
-      await pool.close();
+      await Promise.all([pools.compacting.close(), pools.comparing.close()]);
     },
   };
 }
 
-/** What puts increments of documents together; its thread starts with the first document. */
-function wireCompaction({ database, metrics, logger }: Foundation): {
-  readonly compact: CompactDocuments;
-  readonly pool: DocumentPool;
-} {
-  const pool = new DocumentPool();
+/** What puts increments of documents together. */
+function wireCompaction({ database, metrics, logger }: Foundation, pool: DocumentPool): CompactDocuments {
   const results = metrics.counter(
     'sync_document_compactions_total',
     'Documents of the read model whose increments were put together.',
     ['result'],
   );
-  const compact = new CompactDocuments({
+  return new CompactDocuments({
     ...{ database, pool, logger },
     onResult: (result) => results.inc({ result }),
   });
-  return { compact, pool };
 }
 
 /** Who is to be told what: the memory, waiting pulls and sockets, by hints, by the sweep and by revocations. */
@@ -143,13 +141,18 @@ function wireTelling(
 }
 
 /** What the controllers get. */
-async function readingProviders(foundation: Foundation, telling: Telling): Promise<Provider[]> {
+async function readingProviders(
+  foundation: Foundation,
+  telling: Telling,
+  pool: DocumentPool,
+): Promise<Provider[]> {
   const { config, database, relay, metrics } = foundation;
   const { memory, waiting, hints, tickets, deviceSeen } = telling;
   const tokens = new CursorTokens(await cursorSecret(foundation));
   const pullScopes = new PullScopes({
     ...{ database, memory, waiting, tokens },
     metrics: pullMetrics(metrics, waiting, memory),
+    differences: wireDifferences(foundation, pool),
     // The rest is for pushes and acks, whatever number of pulls wakes up at once.
     maxReads: Math.max(1, Math.ceil(config.databasePoolSize * 0.6)),
   });
@@ -167,6 +170,14 @@ async function readingProviders(foundation: Foundation, telling: Telling): Promi
     { provide: Tickets, useValue: tickets },
     { provide: RECORD_DEVICE_SEEN, useValue: deviceSeen },
   ];
+}
+
+function wireDifferences({ metrics }: Foundation, pool: DocumentPool): SendDifferences {
+  const saved = metrics.counter(
+    'sync_document_difference_saved_bytes_total',
+    'What answers became shorter by differences of documents.',
+  );
+  return new SendDifferences(pool, (bytes) => saved.inc(bytes));
 }
 
 /** The configured one, or the one that the first migration put into the database for all replicas. */

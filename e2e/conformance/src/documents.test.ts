@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
-import type { ConflictRecord, Outcome, RemoteDelta } from '@sync/protocol';
+import type { ConflictRecord, Outcome, PullResponse, RemoteDelta } from '@sync/protocol';
 import * as Y from 'yjs';
 import {
   type Bound,
@@ -181,6 +181,56 @@ describe('documents', () => {
     expect([other, late].map((one) => one.replica(course).digest)).toEqual(
       [other, late].map((one) => one.replica(course).serverDigest),
     );
+  });
+
+  it('send a device that starts anew what it lacks of a document that it says it holds', async () => {
+    const shared = await sharedDocument('A page of words that nobody needs twice.\n'.repeat(100));
+    const { device, other, course, entityId } = shared;
+    const copy = documentOn(other, shared);
+    edit(device, shared, (text) => text.insert(10, 'NEW '));
+    edit(device, shared, (text) => text.delete(100, 50));
+    await device.push();
+    await pullUntil(device, () => deltasOf(device, shared).length === 3);
+    const stateVector = Buffer.from(Y.encodeStateVector(copy)).toString('base64');
+    const held = { entityType: 'document', entityId, epoch: 1, stateVector };
+    const pull = async (documents: readonly object[]): Promise<string[]> => {
+      const scopes = [{ scope: course, cursor: null, documents }];
+      const { scopes: pages } = await other.call<PullResponse>('/sync/v1/pull', { scopes });
+      const deltas = pages[0]?.deltas.filter((delta) => delta.entityId === entityId) ?? [];
+      return deltas.flatMap((delta) => delta.update ?? []);
+    };
+    const [whole = '', ...increments] = await pull([]);
+    const [difference = '', ...same] = await pull([held]);
+    expect(same).toEqual(increments);
+    expect([whole.length > 4_000, difference.length < 100]).toEqual([true, true]);
+    for (const update of [difference, ...same]) Y.applyUpdate(copy, Buffer.from(update, 'base64'));
+    expect(copy.getText('body').toJSON()).toBe(textOf([whole, ...increments]));
+    expect((await pull([{ ...held, epoch: 2 }]))[0]).toBe(whole);
+  });
+
+  it('are named in a pull once each, with a state vector, and at most 100 of them', async () => {
+    const { device, scope } = await boundUser();
+    const held = { entityType: 'document', entityId: 'd1', epoch: 1, stateVector: 'AA==' };
+    const many = Array.from({ length: 60 }, (_unused, at) => ({ ...held, entityId: `d${at}` }));
+    const answer = async (...lists: readonly unknown[]): Promise<unknown> => {
+      const scopes = lists.map((documents, at) => ({ scope: at === 0 ? scope : `course:${at}`, documents }));
+      const { status, body } = await device.send<{ code?: string; errors?: { path: string }[] }>(
+        '/sync/v1/pull',
+        { scopes },
+      );
+      return [status, body.code, body.errors?.[0]?.path];
+    };
+    const invalid = [400, 'schema_invalid'];
+    expect(await answer(many)).toEqual([200, undefined, undefined]);
+    expect(await answer([held, held])).toEqual([...invalid, '/scopes/0/documents/1']);
+    const stateVector = Buffer.from([9, 1]).toString('base64');
+    expect(await answer([held], [{ ...held, stateVector }])).toEqual([
+      ...invalid,
+      '/scopes/1/documents/0/stateVector',
+    ]);
+    expect(await answer([{ ...held, epoch: -1 }])).toEqual([...invalid, '/scopes/0/documents/0/epoch']);
+    expect((await answer(many, many)) as unknown[]).toContain('limit_exceeded');
+    expect((await answer([...many, ...many])) as unknown[]).toContain('limit_exceeded');
   });
 
   it('go whole into a course that they move to, and on from there', async () => {

@@ -82,11 +82,41 @@ export type Backlog = Static<typeof Backlog>;
 export const Digest = Type.Object({ count: Count, hash: DigestHash }, { $id: 'Digest' });
 export type Digest = Static<typeof Digest>;
 
+export const HeldDocument = Type.Object(
+  {
+    entityType: EntityType,
+    entityId: EntityId,
+    epoch: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: '`epoch` in the data of the delta that the device holds.',
+    }),
+    stateVector: Type.Refine(
+      Base64,
+      (text) => text.length <= LIMITS.stateVectorLength,
+      () => `must have at most ${LIMITS.stateVectorLength} characters`,
+    ),
+  },
+  { $id: 'HeldDocument', description: 'How much a device has of a Yjs document.' },
+);
+export type HeldDocument = Static<typeof HeldDocument>;
+
 export const PullRequest = Type.Object(
   {
     scopes: Type.Optional(
       Type.Array(
-        Type.Object({ scope: Scope, cursor: Type.Optional(Type.Union([CursorToken, Type.Null()])) }),
+        Type.Object({
+          scope: Scope,
+          cursor: Type.Optional(Type.Union([CursorToken, Type.Null()])),
+          documents: Type.Optional(
+            Type.Array(HeldDocument, {
+              maxItems: LIMITS.documentsPerPull,
+              description:
+                'Documents of the scope that the device keeps whatever comes: where the answer would have the whole of one, it may have the ' +
+                'difference. At most 100 in all scopes together.',
+            }),
+          ),
+        }),
         { maxItems: LIMITS.scopesPerPull, description: 'Omitted: every scope granted to this user.' },
       ),
     ),

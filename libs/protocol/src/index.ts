@@ -16,6 +16,7 @@ export {
   AckResponse,
   Backlog,
   Digest,
+  HeldDocument,
   Directive,
   LiveNotice,
   LocalMutation,

@@ -7,6 +7,9 @@ export const LIMITS = {
   deltasPerPull: 1_000,
   defaultDeltasPerPull: 500,
   scopesPerPull: 100,
+  documentsPerPull: 100,
+  /** A state vector as base64. */
+  stateVectorLength: 65_536,
   outcomesPerPull: 500,
   outcomesPerAck: 1_000,
   clockEntries: 256,

@@ -1,11 +1,12 @@
-import { LIMITS, PullRequest, validator } from '@sync/protocol';
+import { decodeStateVector, RefusedUpdateError } from '@sync/documents';
+import { type HeldDocument as HeldDocumentText, LIMITS, PullRequest, validator } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { decodeBody } from '../edge/decode-body.ts';
 import { refuseRepeated } from '../edge/refuse-repeated.ts';
 import type { CursorTokens } from './cursor-token.ts';
-import type { AskedScope } from './pull-store.ts';
+import type { AskedScope, HeldDocument } from './pull-store.ts';
 
 /** A pull as it is carried out. */
 export interface DecodedPull {
@@ -27,14 +28,36 @@ export function decodePull(request: FastifyRequest, caller: Caller, tokens: Curs
     (at) => `/scopes/${at}/scope`,
   );
   const forged: string[] = [];
-  const asked = scopes.map(({ scope, cursor }, at) => {
+  const counted = scopes.reduce((sum, { documents = [] }) => sum + documents.length, 0);
+  if (counted > LIMITS.documentsPerPull) {
+    throw new ProblemError('limit_exceeded', `a pull names at most ${LIMITS.documentsPerPull} documents`);
+  }
+  const asked = scopes.map(({ scope, cursor, documents }, at) => {
     const token = cursor ?? null;
     const position = token === null ? null : tokens.read(caller, scope, token);
     if (token !== null && position === null) forged.push(`/scopes/${at}/cursor`);
-    return { scope, token, position };
+    if (!documents) return { scope, token, position };
+    return { scope, token, position, documents: decodeHeld(documents, `/scopes/${at}/documents`) };
   });
   refuseForged(forged);
   return { asked, limit, waitMs, backlog };
+}
+
+/** @throws ProblemError `schema_invalid` for a document that stands there twice, or bytes that are no state vector */
+function decodeHeld(documents: readonly HeldDocumentText[], path: string): HeldDocument[] {
+  refuseRepeated(
+    documents.map(({ entityType, entityId }) => `${entityType}\0${entityId}`),
+    (at) => `${path}/${at}`,
+  );
+  return documents.map(({ stateVector, ...document }, at) => {
+    try {
+      return { ...document, stateVector: decodeStateVector(Buffer.from(stateVector, 'base64')) };
+    } catch (error) {
+      if (!(error instanceof RefusedUpdateError)) throw error;
+      const fault = { path: `${path}/${at}/stateVector`, message: 'not a Yjs state vector' };
+      throw new ProblemError('schema_invalid', `${fault.path}: ${fault.message}`, { errors: [fault] });
+    }
+  });
 }
 
 /** @throws ProblemError `cursor_invalid` when there is a path */

@@ -8,6 +8,7 @@ import type { GatewayMemory } from '../heads/gateway-memory.ts';
 import { type AnsweredPage, answerOfRows, type PullAnswer } from './compose-answer.ts';
 import type { CursorTokens } from './cursor-token.ts';
 import type { DecodedPull } from './decode-pull.ts';
+import type { SendDifferences } from './send-differences.ts';
 import type { PullMetrics } from './pull-metrics.ts';
 import { type AskedScope, type PageRow, type PullRow, readPull } from './pull-store.ts';
 import type { WaitingPulls } from './waiting-pulls.ts';
@@ -18,6 +19,7 @@ export interface PullScopesOptions {
   readonly waiting: WaitingPulls;
   readonly tokens: CursorTokens;
   readonly metrics: PullMetrics;
+  readonly differences: SendDifferences;
   /** Connections that pulls may take at once. */
   readonly maxReads: number;
 }
@@ -109,11 +111,12 @@ export class PullScopes {
   async #fromDatabase(caller: Caller, { asked, limit }: DecodedPull): Promise<Reading> {
     const { memory, database, metrics } = this.#options;
     const partition = partitionOf(`${caller.tenantId}\0${caller.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-    const { turn, readAtMs, rows } = await this.#reads.run(async () => ({
+    const { turn, readAtMs, ...read } = await this.#reads.run(async () => ({
       turn: memory.turn,
       readAtMs: performance.now(),
       rows: await readPull(database, caller, asked, limit, partition),
     }));
+    const rows = asked ? await this.#options.differences.inPages(read.rows, asked) : read.rows;
     const byScope = new Map((asked ?? []).map((each) => [each.scope, each]));
     let isNews = false;
     const answer = answerOfRows(rows, (page) => {

@@ -1,7 +1,17 @@
+import type { StateVector } from '@sync/documents';
 import type { Database } from '@sync/postgres';
 import { LIMITS } from '@sync/protocol';
 import type { DeviceKey } from '../access/device-bindings.ts';
 import type { CursorPosition } from './cursor-token.ts';
+
+/** How much a device has of a document. */
+export interface HeldDocument {
+  readonly entityType: string;
+  readonly entityId: string;
+  /** Of the document, as its data shows it. */
+  readonly epoch: number;
+  readonly stateVector: StateVector;
+}
 
 /** A scope that a pull asks for. */
 export interface AskedScope {
@@ -10,6 +20,8 @@ export interface AskedScope {
   readonly token: string | null;
   /** What is in it; null for a cursor null. */
   readonly position: CursorPosition | null;
+  /** Documents that the device holds of it already. */
+  readonly documents?: readonly HeldDocument[];
 }
 
 /** One scope's page as the database answers it; `pull.sql` describes each field. */
@@ -20,6 +32,8 @@ export interface PageRow {
   readonly reason: string | null;
   /** RemoteDeltas as JSON text, comma-separated, without brackets, in parts. */
   readonly parts: readonly string[];
+  /** Places of those parts that are one delta each of a document that the device holds. */
+  readonly held: readonly number[];
   readonly item_count: number;
   readonly origin: string;
   readonly epoch: string;
@@ -42,12 +56,12 @@ export interface NoteRow {
 
 export type PullRow = PageRow | NoteRow;
 
-interface PartRow {
-  readonly kind: 'part';
-  readonly items: string;
-}
+type PartRow =
+  { readonly kind: 'part'; readonly items: string } | { readonly kind: 'document'; readonly items: string };
 
-const PULL_TEXT = 'SELECT * FROM pull($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';
+type BarePage = Omit<PageRow, 'parts' | 'held'>;
+
+const PULL_TEXT = 'SELECT * FROM pull($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)';
 /** Bytes of deltas in one answer: it is cut here although `limit` allows more: JSON text of this size costs a replica some 100 MB while it is compressed. */
 const MAX_PAGE_BYTES = 33_554_432;
 
@@ -65,7 +79,7 @@ export async function readPull(
   maxBytes = MAX_PAGE_BYTES,
 ): Promise<PullRow[]> {
   const positions = (asked ?? []).map(({ position }) => position);
-  const rows = await database.call<Omit<PageRow, 'parts'> | PartRow | NoteRow>('pull', PULL_TEXT, [
+  const rows = await database.call<BarePage | PartRow | NoteRow>('pull', PULL_TEXT, [
     device.tenantId,
     device.userId,
     device.deviceId,
@@ -79,20 +93,31 @@ export async function readPull(
     LIMITS.outcomesPerPull,
     maxBytes,
     partition,
+    documentsText(asked ?? []),
   ]);
   return withParts(rows);
 }
 
-function withParts(rows: readonly (Omit<PageRow, 'parts'> | PartRow | NoteRow)[]): PullRow[] {
+function documentsText(asked: readonly AskedScope[]): string | null {
+  const held = asked.flatMap(({ scope, documents = [] }) =>
+    documents.map(({ entityType: type, entityId: id }) => ({ scope, type, id })),
+  );
+  return held.length === 0 ? null : JSON.stringify(held);
+}
+
+function withParts(rows: readonly (BarePage | PartRow | NoteRow)[]): PullRow[] {
   let parts: string[] = [];
+  let held: number[] = [];
   return rows.flatMap((row): PullRow[] => {
-    if (row.kind === 'part') {
+    if (row.kind === 'part' || row.kind === 'document') {
+      if (row.kind === 'document') held.push(parts.length);
       parts.push(row.items);
       return [];
     }
     if (row.kind !== 'scope') return [row];
-    const page = { ...row, parts };
+    const page = { ...row, parts, held };
     parts = [];
+    held = [];
     return [page];
   });
 }

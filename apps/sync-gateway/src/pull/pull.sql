@@ -3,6 +3,7 @@
 -- The arrays describe the asked scopes in order (distinct); a null origin is a null cursor. p_scopes null asks for everything held.
 -- Answered rows, by `kind`:
 --   part       deltas of the page that the next row of kind scope ends, as JSON text without brackets in `items`
+--   document   a part that is one delta of a document in p_documents: [{scope, type, id}], or null, which is nearly always so
 --   scope      one per asked and held scope, in order: how many deltas the page has, and the head it stands under;
 --              `reason` is null, or why a full resync starts: first, asked, unheld, epoch, retention, ahead, digest_mismatch
 --   revoked    asked but not held, or held by the device and no longer by the user
@@ -23,9 +24,12 @@ $$;
 
 -- STABLE on purpose: every statement in it sees the snapshot of the calling statement, so deltas, head and grants belong together
 -- although they are read by several small index scans. One large statement would do the same and plan worse.
+DROP FUNCTION IF EXISTS pull_read(
+  text, text, text, text[], text[], text[], bigint[], bigint[], bigint[], integer, integer, integer);
 CREATE OR REPLACE FUNCTION pull_read(
   p_tenant text, p_user text, p_device text, p_scopes text[], p_origins text[], p_epochs text[],
-  p_sequences bigint[], p_floors bigint[], p_generations bigint[], p_limit integer, p_outcomes integer, p_bytes integer
+  p_sequences bigint[], p_floors bigint[], p_generations bigint[], p_limit integer, p_outcomes integer, p_bytes integer,
+  p_documents json
 ) RETURNS TABLE (
   kind text, scope text, reason text, items text, item_count integer, origin text, epoch text, sequence bigint,
   floor bigint, generation bigint, has_more boolean, live_count bigint, hash text
@@ -99,10 +103,21 @@ BEGIN
           WHERE d.place + item_count = 1 OR d.bytes <= v_bytes;
         END IF;
         EXIT WHEN v_count = 0;
-        kind := 'part'; RETURN NEXT;
+        v_bytes := v_bytes - octet_length(items);
+        IF p_documents IS NULL OR NOT v_head.documents THEN
+          kind := 'part'; RETURN NEXT;
+        ELSE
+          FOR kind, items IN
+            SELECT CASE WHEN EXISTS (
+                SELECT FROM json_to_recordset(p_documents) AS l (scope text, type text, id text)
+                WHERE l.scope = v_scopes[i] AND l.type = d.entity_type AND l.id = d.entity_id) THEN 'document' ELSE 'part' END, d.wire
+            FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_count) d
+          LOOP
+            RETURN NEXT;
+          END LOOP;
+        END IF;
         item_count := item_count + v_count;
         v_position := sequence;
-        v_bytes := v_bytes - octet_length(items);
         EXIT WHEN v_count < v_wanted;
       END LOOP;
       -- A page that was not cut has everything.
@@ -160,10 +175,12 @@ BEGIN
   IF item_count > 0 THEN RETURN NEXT; END IF;
 END $$;
 
+DROP FUNCTION IF EXISTS pull(
+  text, text, text, text[], text[], text[], bigint[], bigint[], bigint[], integer, integer, integer, integer);
 CREATE OR REPLACE FUNCTION pull(
   p_tenant text, p_user text, p_device text, p_scopes text[], p_origins text[], p_epochs text[],
   p_sequences bigint[], p_floors bigint[], p_generations bigint[], p_limit integer, p_outcomes integer, p_bytes integer,
-  p_partition integer
+  p_partition integer, p_documents json DEFAULT NULL
 ) RETURNS TABLE (
   kind text, scope text, reason text, items text, item_count integer, origin text, epoch text, sequence bigint,
   floor bigint, generation bigint, has_more boolean, live_count bigint, hash text
@@ -182,7 +199,7 @@ BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   FOR kind, scope, reason, items, item_count, origin, epoch, sequence, floor, generation, has_more, live_count, hash IN
     SELECT * FROM pull_read(p_tenant, p_user, p_device, p_scopes, p_origins, p_epochs, p_sequences, p_floors, p_generations,
-      p_limit, p_outcomes, p_bytes)
+      p_limit, p_outcomes, p_bytes, p_documents)
   LOOP
     RETURN NEXT;
     IF kind = 'scope' AND reason IS NOT NULL THEN
