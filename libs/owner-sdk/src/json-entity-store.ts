@@ -1,5 +1,4 @@
-import type { Tx } from '@sync/postgres';
-import { tenantPolicySql } from '@sync/postgres';
+import { arrayText, tenantPolicySql, type Tx } from '@sync/postgres';
 import type { EntityData, EntityStore, StoredRow } from './entity-definition.ts';
 
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
@@ -16,9 +15,10 @@ export function jsonEntityStore(table: string): EntityStore {
   // One statement for both: a device's batch mixes edits and deletions, and each statement is a round trip. Deletions are an
   // array and no join, so that each is looked up by its key whatever the planner believes of the table's size.
   const storeText = `
-    WITH gone AS (DELETE FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($3::text[]))
+    WITH gone AS (DELETE FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($4::text[]))
     INSERT INTO ${table} (tenant_id, entity_id, data)
-    SELECT $1, id, data FROM json_to_recordset($2::json) AS r (id text, data jsonb) ORDER BY id
+    SELECT $1, r.id, r.data::jsonb
+    FROM ROWS FROM (unnest($2::text[]), string_to_table($3, E'\\n')) AS r (id, data) ORDER BY r.id
     ON CONFLICT (tenant_id, entity_id) DO UPDATE SET data = excluded.data`;
   return {
     async load(tx: Tx, tenantId: string, entityIds: readonly string[]) {
@@ -50,13 +50,12 @@ export function jsonEntityTableSql(table: string): string {
     ${tenantPolicySql(table)}`;
 }
 
-/** Kept entities as JSON text, and the ids of the others. Ids match a pattern that needs no escaping in JSON. */
-function splitRows(rows: readonly StoredRow[]): [kept: string, gone: string[]] {
-  const kept = rows.flatMap(({ entityId, json }) =>
-    json === null ? [] : [`{"id":"${entityId}","data":${json}}`],
-  );
+/** Ids and data of the kept entities, the latter one line each (JSON text has no line breaks), and the ids of the others. */
+function splitRows(rows: readonly StoredRow[]): [ids: string, data: string, gone: string] {
+  const kept = rows.flatMap(({ entityId, json }) => (json === null ? [] : [{ entityId, json }]));
   const gone = rows.flatMap(({ entityId, json }) => (json === null ? [entityId] : []));
-  return [`[${kept.join(',')}]`, gone];
+  const ids = kept.map(({ entityId }) => entityId);
+  return [arrayText(ids), kept.map(({ json }) => json).join('\n'), arrayText(gone)];
 }
 
 function assertTableName(table: string): void {

@@ -1,3 +1,4 @@
+export { arrayText } from './array-text.ts';
 export { Database, TransactionAbortedError } from './database.ts';
 export type { DatabaseLogger, DatabaseOptions, Tx } from './database.ts';
 export { migrate } from './migrate.ts';

@@ -1,5 +1,5 @@
 import { partitionOf } from '@sync/messaging';
-import type { Database } from '@sync/postgres';
+import { arrayText, type Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import type { Completion } from './completion.ts';
 import type { HeadColumns } from './entity-head.ts';
@@ -132,12 +132,4 @@ function columnsOf(incoming: readonly Incoming[]): (string | null)[] {
     dependsOn.length === 0 ? null : JSON.stringify(Object.fromEntries(dependsOn)),
     arrayText(incoming.map(({ needsHead }) => String(needsHead))),
   ];
-}
-
-/**
- * A Postgres array as text. The driver would look for something to escape in every element; these all match patterns without quotes and
- * backslashes.
- */
-function arrayText(elements: readonly (string | number | null)[]): string {
-  return `{${elements.map((element) => (element === null ? 'NULL' : `"${element}"`)).join(',')}}`;
 }

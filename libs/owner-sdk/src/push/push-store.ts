@@ -1,4 +1,4 @@
-import type { Tx } from '@sync/postgres';
+import { arrayText, type Tx } from '@sync/postgres';
 import type { OwnerPushResult } from '@sync/protocol';
 import type { ChangedEntity } from './decide-push.ts';
 
@@ -26,30 +26,34 @@ export class PushRaceError extends Error {
 }
 
 /**
+ * Columns are arrays, JSON is one line each: as JSON objects they were parsed twice, which took 0.7 ms of 100 entities.
+ *
  * Changed rows are upserted although they exist and are locked: an upsert looks each row up by its key, whatever the planner
  * believes. `UPDATE … FROM changed` is a join, and with the tenant named twice (by us and by the policy) the planner expects one
  * row of it and read all rows of the tenant for each of the batch: 460 ms at 5,000 entities, against 8 ms.
  */
 const WRITE_PUSH = `
 WITH changed AS (
-  SELECT * FROM json_to_recordset($3::json)
-    AS r (id text, base bigint, revision bigint, clock jsonb, deleted boolean) ORDER BY id
+  SELECT r.id, r.base, r.revision, r.deleted, r.clock::jsonb AS clock
+  FROM ROWS FROM (unnest($3::text[]), unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::boolean[]),
+    string_to_table($7, E'\\n')) AS r (id, base, revision, deleted, clock) ORDER BY id
 ), tenant AS (
   INSERT INTO sync_tenant (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING
 ), updated AS (
   INSERT INTO sync_entity (tenant_id, entity_type, entity_id, revision, clock, deleted, changed_at)
-  SELECT $1, $2, id, revision, clock, deleted, $5 FROM changed WHERE base > 0 ORDER BY id
+  SELECT $1, $2, id, revision, clock, deleted, $10 FROM changed WHERE base > 0 ORDER BY id
   ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
     revision = excluded.revision, clock = excluded.clock,
     deleted = excluded.deleted, changed_at = excluded.changed_at
   RETURNING 1
 ), created AS (
   INSERT INTO sync_entity (tenant_id, entity_type, entity_id, revision, clock, deleted, changed_at)
-  SELECT $1, $2, id, revision, clock, deleted, $5 FROM changed WHERE base = 0 ORDER BY id
+  SELECT $1, $2, id, revision, clock, deleted, $10 FROM changed WHERE base = 0 ORDER BY id
   ON CONFLICT DO NOTHING RETURNING 1
 ), answered AS (
   INSERT INTO sync_mutation_inbox (tenant_id, mutation_id, result)
-  SELECT $1, (result ->> 'mutationId')::uuid, result FROM json_array_elements($4::json) AS result
+  SELECT $1, r.id, r.result::jsonb
+  FROM ROWS FROM (unnest($8::uuid[]), string_to_table($9, E'\\n')) AS r (id, result)
   ON CONFLICT DO NOTHING RETURNING 1
 )
 SELECT (SELECT count(*) FROM updated)::int4 + (SELECT count(*) FROM created)::int4 AS entities,
@@ -71,18 +75,17 @@ export async function writeVersionsAndAnswers(
     readonly nowIso: string;
   },
 ): Promise<void> {
-  const changed = [...batch.changed].map(([id, entity]) => ({
-    id,
-    base: entity.baseRevision,
-    revision: entity.revision,
-    clock: entity.clock,
-    deleted: entity.deleted,
-  }));
+  const changed = [...batch.changed];
   const [written] = await tx.call<{ entities: number; answers: number }>('sync_write_push', WRITE_PUSH, [
     tenantId,
     entityType,
-    JSON.stringify(changed),
-    JSON.stringify(batch.final),
+    arrayText(changed.map(([id]) => id)),
+    arrayText(changed.map(([, { baseRevision }]) => baseRevision)),
+    arrayText(changed.map(([, { revision }]) => revision)),
+    arrayText(changed.map(([, { deleted }]) => deleted)),
+    changed.map(([, { clock }]) => JSON.stringify(clock)).join('\n'),
+    arrayText(batch.final.map(({ mutationId }) => mutationId)),
+    batch.final.map((result) => JSON.stringify(result)).join('\n'),
     batch.nowIso,
   ]);
   if (written?.entities !== changed.length || written.answers !== batch.final.length) {
