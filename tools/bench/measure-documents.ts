@@ -1,4 +1,4 @@
-/** yjs-*: what `@sync/documents` does, beside bare Yjs on the same bytes; milliseconds of CPU, but for the pool. Needs no running stack. */
+/** yjs-*: what `@sync/documents` does, beside bare Yjs on the same bytes; milliseconds of CPU, but for compaction. Needs no running stack. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -97,6 +97,24 @@ function sample(samples: number, once: () => void): Samples {
   return { latenciesMs, tookMs: (cpuMs() - beganMs) / RUNS_PER_SAMPLE };
 }
 
+/** Like {@link sample}, for what is done in several threads. */
+async function sampleAllThreads(samples: number, once: () => Promise<unknown>): Promise<Samples> {
+  const latenciesMs: number[] = [];
+  for (let warmUp = 0; warmUp < RUNS_PER_SAMPLE; warmUp += 1) await once();
+  const began = process.cpuUsage();
+  for (let taken = 0; taken < samples; taken += 1) {
+    const started = process.cpuUsage();
+    for (let run = 0; run < RUNS_PER_SAMPLE; run += 1) await once();
+    latenciesMs.push(processCpuMs(started) / RUNS_PER_SAMPLE);
+  }
+  return { latenciesMs, tookMs: processCpuMs(began) / RUNS_PER_SAMPLE };
+}
+
+function processCpuMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1_000;
+}
+
 function admitAll(updates: readonly Uint8Array[], head: DocumentHead): void {
   let { stateVector } = head;
   for (const update of updates) {
@@ -114,9 +132,17 @@ function measureAdmission(state: Uint8Array, branch: readonly Uint8Array[]): Ope
   return result('yjs-admit-1000', 1, own, floor, { admissionsPerSecond: perSecond });
 }
 
-function measureColdSync({ state, updates }: TypedDocument): OperationResult {
+/** As a gateway does it: from the base64 of a stored delta to that of the answer, in a thread. CPU of all threads. */
+async function measureColdSync({ state, updates }: TypedDocument): Promise<OperationResult> {
   const held = Y.encodeStateVectorFromUpdate(squash(null, updates.slice(0, EDITS * 0.99)));
-  const own = sample(10, () => void diffFor(state, decodeStateVector(held)));
+  const text = Buffer.from(state).toString('base64');
+  const pool = new DocumentPool();
+  const answer = async (): Promise<string> => {
+    const input = { state: Buffer.from(text, 'base64'), stateVector: decodeStateVector(held) };
+    return Buffer.from(await pool.run('diff', input)).toString('base64');
+  };
+  const own = await sampleAllThreads(10, answer);
+  await pool.close();
   const floor = sample(10, () => void Y.diffUpdate(state, held));
   const bytes = diffFor(state, decodeStateVector(held)).length;
   return result('yjs-cold-sync', 1, own, floor, { diffBytes: bytes, stateBytes: state.length });
@@ -189,7 +215,7 @@ export async function measureDocuments(): Promise<OperationResult[]> {
   const idleBytes = idleBytesPerDocument(theirs, typed.state);
   return [
     { ...admission, extra: { ...admission.extra, idleBytesPerDocument: idleBytes } },
-    measureColdSync(typed),
+    await measureColdSync(typed),
     measureMerge(typed.state, ours, theirs),
     await measureCompaction(typed.updates),
   ];

@@ -10,6 +10,8 @@ const TIMEOUT_MS = 2_000;
 const ENTITIES_PER_REQUEST = 100;
 /** Of one entity type in one batch; a page takes as many documents as fit into a message, at least one. */
 const REQUESTS_PER_TYPE = 20;
+/** The heads of the batch are locked meanwhile. */
+const ASKING_MS = 4_000;
 
 /**
  * Asks owners for whole documents, by snapshots of named entities. What is not answered stays away: its event goes to the dead letters and is tried
@@ -31,10 +33,11 @@ export class WholeDocuments {
     typeOf: (entityType: string) => ProjectedType | undefined,
   ): Promise<readonly (ProjectableEvent | undefined)[]> {
     const found = new Map<string, ProjectableEvent>();
+    const untilMs = performance.now() + ASKING_MS;
     for (const [entityType, ofType] of Map.groupBy(events, ({ change }) => change.entityType)) {
       const type = typeOf(entityType);
       if (type === undefined || type.remoteSubject !== null) continue;
-      for (const [key, event] of await this.#askType(type, ofType)) found.set(key, event);
+      for (const [key, event] of await this.#askType(type, ofType, untilMs)) found.set(key, event);
     }
     return events.map((event) => found.get(keyOf(event)));
   }
@@ -42,9 +45,10 @@ export class WholeDocuments {
   async #askType(
     type: ProjectedType,
     events: readonly ProjectableEvent[],
+    untilMs: number,
   ): Promise<ReadonlyMap<string, ProjectableEvent>> {
     const found = new Map<string, ProjectableEvent>();
-    for (let asked = 0; asked < REQUESTS_PER_TYPE; asked += 1) {
+    for (let asked = 0; asked < REQUESTS_PER_TYPE && performance.now() < untilMs; asked += 1) {
       const missing = events.filter((event) => !found.has(keyOf(event)));
       if (missing.length === 0) break;
       const page = await this.#askPage(type.registration, missing.slice(0, ENTITIES_PER_REQUEST));
