@@ -1,6 +1,7 @@
 /** auto-resolution: how many conflicts a platform in ordinary use leaves to people. The rates are defined in docs/guides/conflict-rates.md. */
 import { randomUUID } from 'node:crypto';
-import { DriverDevice, bindDevice, changeOnServer } from '@sync/e2e-device';
+import { SeededRandom } from '@sync/documents/testing';
+import { DriverDevice, bindDevice, changeOnServer, until } from '@sync/e2e-device';
 import type { Outcome, RemoteDelta } from '@sync/protocol';
 import { type OperationResult, result } from './result.ts';
 import { type World, TENANT } from './world.ts';
@@ -13,7 +14,7 @@ const NOTES_PER_USER = 12;
 const USERS_AT_ONCE = 4;
 /** A device that was used and finds no network keeps its outbox for the next round. */
 const OFFLINE = 0.4;
-const SETTLE_MS = 30_000;
+const SETTLED = { limitMs: 30_000, pauseMs: 20 };
 
 /** What people do, per thousand actions: learn (statements and progress), and now and then write something down. */
 const ACTIONS = [
@@ -25,17 +26,6 @@ const ACTIONS = [
   [2, 'withdraw'],
 ] as const;
 type Action = (typeof ACTIONS)[number][1];
-
-/** mulberry32 (Ettinger): 32 bits of state are enough to draw what somebody does next. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** One learner with several devices, who goes on reading wherever the last device lies. */
 class Learner {
@@ -68,10 +58,14 @@ class Learner {
     await first?.push();
     const wanted = 2 * COURSES_PER_USER + NOTES_PER_USER;
     for (const device of this.devices) {
-      await until(async () => {
-        await device.sync();
-        return device.replica(this.#scope).entities.size >= wanted;
-      });
+      await until(
+        'the device has everything',
+        async () => {
+          await device.sync();
+          return device.replica(this.#scope).entities.size >= wanted;
+        },
+        SETTLED,
+      );
     }
   }
 
@@ -101,10 +95,14 @@ class Learner {
     for (const device of this.devices) {
       await this.sync(device);
       const open = (): boolean => [...device.outcomes.values()].some(({ status }) => status === 'accepted');
-      await until(async () => {
-        if (open()) await device.sync();
-        return !open();
-      });
+      await until(
+        'every mutation has its outcome',
+        async () => {
+          if (open()) await device.sync();
+          return !open();
+        },
+        SETTLED,
+      );
     }
     return this.devices.flatMap((device) => [...device.outcomes.values()]);
   }
@@ -206,19 +204,11 @@ function isConflict({ status, code }: Outcome): boolean {
   );
 }
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + SETTLE_MS;
-  while (!(await holds())) {
-    if (Date.now() > deadlineMs) throw new Error(`not settled within ${SETTLE_MS} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** Latencies: pushes that met a conflict, beside the clean pushes of the same run. */
 export async function measureAutoResolution(world: World): Promise<OperationResult> {
   const { learners: count, rounds } = world.sizes;
   const learners = Array.from({ length: count }, (_unused, place) => {
-    return new Learner(world, randomOf(SEED + place));
+    return new Learner(world, new SeededRandom(SEED + place).next);
   });
   const outcomes: Outcome[] = [];
   const startedMs = performance.now();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
+import { type DriverDevice, changeOnServer, until as tryUntil } from '@sync/e2e-device';
 import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
 import type { SeededRandom } from '@sync/e2e-platform';
 import type { Learner } from './learner.ts';
@@ -100,16 +100,6 @@ async function untilSeen(device: DriverDevice, scope: string, key: string): Prom
 }
 
 /** Tries again while something is away. @throws Error naming what did not come about */
-export async function until(what: string, attempt: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + SETTLE_MS;
-  let last: unknown;
-  while (performance.now() < deadlineMs) {
-    try {
-      if (await attempt()) return;
-    } catch (error) {
-      last = error;
-    }
-    await sleep(PAUSE_MS);
-  }
-  throw new Error(`not within ${SETTLE_MS} ms: ${what}`, { cause: last });
+export function until(what: string, attempt: () => Promise<boolean>): Promise<void> {
+  return tryUntil(what, attempt, { limitMs: SETTLE_MS, pauseMs: PAUSE_MS, bearErrors: true });
 }

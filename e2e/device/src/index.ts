@@ -5,5 +5,7 @@ export { callGateway, signRequest } from './signed-http.ts';
 export type { DeviceCredentials, GatewayAnswer, SignedRequestParts } from './signed-http.ts';
 export { adminToken, bindDevice, changeOnServer, deleteOnServer, revokeDevice } from './platform-client.ts';
 export type { PlatformUrls } from './platform-client.ts';
+export { until } from './until.ts';
+export type { UntilOptions } from './until.ts';
 export { startStackProcess } from './stack-process.ts';
 export type { StackLine, StackProcess } from './stack-process.ts';

@@ -23,6 +23,7 @@ export {
   request,
   RequestTimeoutError,
   Responder,
+  wasUntouched,
 } from './request-reply.ts';
 export type { RequestContext, RequestOptions, ResponderOptions } from './request-reply.ts';
 export { setTenants } from './set-tenants.ts';

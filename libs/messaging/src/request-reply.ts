@@ -39,6 +39,18 @@ export class RemoteError extends Error {
   }
 }
 
+/** Answers that say that the responder has not touched what it was asked to do. */
+const UNTOUCHED: ReadonlySet<string> = new Set(['overloaded', 'schema_invalid', 'malformed']);
+
+/** Whether a failed {@link request} was certainly not carried out: nobody got it, or whoever did refused it as it was. Otherwise it may have been. */
+export function wasUntouched(error: unknown): boolean {
+  return (
+    error instanceof NoRespondersError ||
+    error instanceof MessageTooLargeError ||
+    (error instanceof RemoteError && UNTOUCHED.has(error.code))
+  );
+}
+
 /** Below NATS's default bound of 1 MiB, headers included. */
 export const MAX_MESSAGE_BYTES = 1_000_000;
 

@@ -33,7 +33,7 @@ export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 export type { DeviceOperation } from './device-operations.ts';
 export { OUTCOME_CODES, PROBLEM_CODES, Problem, problem } from './error-codes.ts';
 export type { OutcomeCode, ProblemCode, ProblemKind } from './error-codes.ts';
-export { validator } from './validate.ts';
+export { decoder, validator } from './validate.ts';
 export type { SchemaFault, Validated } from './validate.ts';
 export { findUnstorable, parseJson } from './parse-json.ts';
 export type { ParsedJson } from './parse-json.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import Type from 'typebox';
-import { validator } from './validate.ts';
+import { decoder, validator } from './validate.ts';
 
 const Person = Type.Object({
   name: Type.String({ minLength: 1 }),
@@ -60,5 +60,19 @@ describe('validator', () => {
     expect(many.length).toBeLessThanOrEqual(8);
     const [long] = faultsOf({ name: 'a', role: 'reader', counts: { ['A'.repeat(100_000)]: 1 } });
     expect(long?.path.length).toBeLessThanOrEqual(300);
+  });
+});
+
+describe('decoder', () => {
+  const decode = decoder(Type.Object({ a: Type.Object({ b: Type.Integer() }) }), 'an A');
+
+  it('answers the same value', () => {
+    const value = { a: { b: 1 }, more: true };
+    expect(decode(value)).toBe(value);
+  });
+
+  it('throws a TypeError that names the first offending path', () => {
+    expect(() => decode({ a: { b: 'x' } })).toThrow(TypeError);
+    expect(() => decode({ a: { b: 'x' } })).toThrow(/^\/a\/b: /);
   });
 });

@@ -32,6 +32,21 @@ export function validator<T extends TSchema>(schema: T): (value: unknown) => Val
   };
 }
 
+/**
+ * Like {@link validator}, for callers that have an error path already, such as `decode` of a request.
+ * @param name of what is expected, for people
+ * @returns a function that answers the same value, typed; it throws a TypeError that names the first offending path
+ */
+export function decoder<T extends TSchema>(schema: T, name: string): (value: unknown) => Static<T> {
+  const check = validator(schema);
+  return (value) => {
+    const checked = check(value);
+    if (checked.ok) return checked.value;
+    const [fault] = checked.faults;
+    throw new TypeError(`${fault?.path ?? ''}: ${fault?.message ?? `not ${name}`}`);
+  };
+}
+
 /** Missing fields are reported at their parent with the names in `params`; callers want each field's own path. */
 function pathsOf(error: { instancePath: string; params: object }): string[] {
   const missing = (error.params as { requiredProperties?: readonly string[] }).requiredProperties;

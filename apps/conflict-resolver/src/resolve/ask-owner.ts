@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { MessageTooLargeError, NoRespondersError, RemoteError, request } from '@sync/messaging';
-import { OwnerPushReply, type OwnerPushResult, validator } from '@sync/protocol';
+import { request, wasUntouched } from '@sync/messaging';
+import { OwnerPushReply, type OwnerPushResult, decoder } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { Claim } from './claim-store.ts';
 
@@ -11,10 +11,7 @@ import type { Claim } from './claim-store.ts';
 export type Asked = OwnerPushResult | { readonly status: 'not_sent' | 'failed' | 'unanswered' };
 
 const TIMEOUT_MS = 3_000;
-/** Answers of an owner that say that it has not touched the mutation. */
-const UNTOUCHED = new Set(['overloaded', 'schema_invalid', 'malformed']);
-
-const checkReply = validator(OwnerPushReply);
+const decodeReply = decoder(OwnerPushReply, 'an OwnerPushReply');
 
 /** Sends one resolution to the push handler of its owning service; never throws. */
 export async function askOwner(
@@ -38,17 +35,6 @@ export async function askOwner(
       { err: error, tenantId, service, entityType, mutationId },
       'an owner did not answer a resolution',
     );
-    const untouched =
-      error instanceof NoRespondersError ||
-      error instanceof MessageTooLargeError ||
-      (error instanceof RemoteError && UNTOUCHED.has(error.code));
-    return { status: untouched ? 'not_sent' : 'unanswered' };
+    return { status: wasUntouched(error) ? 'not_sent' : 'unanswered' };
   }
-}
-
-function decodeReply(value: unknown): OwnerPushReply {
-  const checked = checkReply(value);
-  if (checked.ok) return checked.value;
-  const [fault] = checked.faults;
-  throw new TypeError(`${fault?.path ?? ''}: ${fault?.message ?? 'not an OwnerPushReply'}`);
 }

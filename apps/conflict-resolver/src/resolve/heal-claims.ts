@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '@sync/service-kit';
+import { type Logger, RepeatedWork } from '@sync/service-kit';
 import type { ResolveConflict } from './resolve-conflict.ts';
 
 const IDLE_MS = 1_000;
@@ -9,8 +8,7 @@ const AFTER_FAILURE_MS = 3_000;
 export class HealClaims {
   readonly #resolve: Pick<ResolveConflict, 'healDue'>;
   readonly #logger: Logger;
-  readonly #stopping = new AbortController();
-  #loop: Promise<void> | undefined;
+  readonly #work = new RepeatedWork(() => this.#pass());
 
   constructor(resolve: Pick<ResolveConflict, 'healDue'>, logger: Logger) {
     this.#resolve = resolve;
@@ -18,26 +16,23 @@ export class HealClaims {
   }
 
   start(): void {
-    this.#loop ??= this.#run();
+    this.#work.start();
   }
 
   /** Waits for the claims in hand. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#loop;
+  stop(): Promise<void> {
+    return this.#work.stop();
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      let pauseMs = IDLE_MS;
-      try {
-        const healed = await this.#resolve.healDue();
-        if (healed > 0) this.#logger.info({ healed }, 'carried on resolutions that others had left');
-      } catch (error) {
-        this.#logger.warn({ err: error }, 'claims of conflicts could not be looked after');
-        pauseMs = AFTER_FAILURE_MS;
-      }
-      await sleep(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  /** @returns how long to wait before the next pass */
+  async #pass(): Promise<number> {
+    try {
+      const healed = await this.#resolve.healDue();
+      if (healed > 0) this.#logger.info({ healed }, 'carried on resolutions that others had left');
+      return IDLE_MS;
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'claims of conflicts could not be looked after');
+      return AFTER_FAILURE_MS;
     }
   }
 }

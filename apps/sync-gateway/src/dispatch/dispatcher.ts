@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '@sync/service-kit';
+import { type Logger, RepeatedWork } from '@sync/service-kit';
 import type { DispatchDevice } from './dispatch-device.ts';
 import type { DispatchStore } from './dispatch-store.ts';
 
@@ -16,8 +15,7 @@ export class Dispatcher {
   readonly #store: DispatchStore;
   readonly #dispatchDevice: DispatchDevice;
   readonly #logger: Logger;
-  readonly #stopping = new AbortController();
-  #loop: Promise<void> | undefined;
+  readonly #work = new RepeatedWork(() => this.#pass());
 
   constructor(store: DispatchStore, dispatchDevice: DispatchDevice, logger: Logger) {
     this.#store = store;
@@ -26,20 +24,12 @@ export class Dispatcher {
   }
 
   start(): void {
-    this.#loop ??= this.#run();
+    this.#work.start();
   }
 
   /** Takes no more devices and waits for those it has. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      const pauseMs = await this.#pass();
-      if (pauseMs > 0) await this.#pause(pauseMs);
-    }
+  stop(): Promise<void> {
+    return this.#work.stop();
   }
 
   /** @returns how long to wait before the next pass */
@@ -64,9 +54,5 @@ export class Dispatcher {
       this.#logger.warn({ err: error }, 'the dispatch queue cannot be read');
       return AFTER_FAILURE_MS;
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 }

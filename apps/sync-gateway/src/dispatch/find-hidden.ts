@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { request } from '@sync/messaging';
-import { ExplainReply, type ExplainRequest, subjects, validator } from '@sync/protocol';
+import { ExplainReply, type ExplainRequest, subjects, decoder } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { counterOf, deviceReplica } from '@sync/vector-clock';
 import { refusedConflict } from '../push/conflict-of.ts';
@@ -11,7 +11,7 @@ const TIMEOUT_MS = 2_000;
 /** Waiting usually helps: the projection is behind for milliseconds, or its worker is being replaced. */
 const ASK_FROM_ATTEMPT = 3;
 
-const checkReply = validator(ExplainReply);
+const decodeReply = decoder(ExplainReply, 'an ExplainReply');
 
 /**
  * Ends a mutation that would wait for ever: its owner knows the entity, but it never appears in the mutation's scope, because it belongs to
@@ -54,10 +54,4 @@ export class FindHidden {
       return null;
     }
   }
-}
-
-function decodeReply(value: unknown): ExplainReply {
-  const checked = checkReply(value);
-  if (!checked.ok) throw new TypeError(`${checked.faults[0]?.path ?? ''}: not an ExplainReply`);
-  return checked.value;
 }

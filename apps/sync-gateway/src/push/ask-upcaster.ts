@@ -6,7 +6,7 @@ import {
   RemoteError,
   request,
 } from '@sync/messaging';
-import { findUnstorable, UpcastReply, type UpcastRequest, validator } from '@sync/protocol';
+import { findUnstorable, UpcastReply, type UpcastRequest, decoder } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { PostponeReason } from './settlement.ts';
@@ -32,7 +32,7 @@ const TIMEOUT_MS = 2_000;
 const MAX_REQUEST_BYTES = 512 * 1024;
 const BREAKER = { failures: 3, openMs: 2_000 };
 
-const checkReply = validator(UpcastReply);
+const decodeReply = decoder(UpcastReply, 'an UpcastReply');
 
 /** Asks owning services to lift data from one schema version to the next. */
 export class AskUpcaster {
@@ -122,11 +122,4 @@ function cutToSize(mutations: UpcastRequest['mutations']): UpcastRequest['mutati
     }
   }
   return parts;
-}
-
-function decodeReply(value: unknown): UpcastReply {
-  const checked = checkReply(value);
-  if (checked.ok) return checked.value;
-  const [fault] = checked.faults;
-  throw new TypeError(`${fault?.path ?? ''}: ${fault?.message ?? 'not an UpcastReply'}`);
 }

@@ -5,6 +5,7 @@ import {
   NoRespondersError,
   RemoteError,
   request,
+  wasUntouched,
 } from '@sync/messaging';
 import {
   LIMITS,
@@ -13,7 +14,7 @@ import {
   type PushedMutation,
   type RegisteredEntityType,
   subjects,
-  validator,
+  decoder,
 } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { CircuitBreaker } from './circuit-breaker.ts';
@@ -32,10 +33,8 @@ const MAX_REQUEST_BYTES = 512 * 1024;
 /** About 32 KiB. */
 const MAX_FIELD_WRITES = 300;
 const BREAKER = { failures: 5, openMs: 2_000 };
-/** Answers of an owner that say that it has not touched the mutations. */
-const UNTOUCHED = new Set(['overloaded', 'schema_invalid', 'malformed']);
 
-const checkReply = validator(OwnerPushReply);
+const decodeReply = decoder(OwnerPushReply, 'an OwnerPushReply');
 
 /** Sends changes to the push handlers of owning services over NATS. */
 export class SendToOwner {
@@ -141,14 +140,11 @@ function answered(error: unknown): boolean {
  * several mutations it failed at shows when they are sent apart.
  */
 function unansweredBecause(error: unknown, alone: boolean): Postponed {
-  if (error instanceof NoRespondersError) return postponed('owner_unavailable');
-  const failed = alone ? 'owner_failed' : 'owner_unanswered';
-  if (error instanceof MessageTooLargeError) return postponed(failed);
-  if (error instanceof RemoteError) {
-    const reason = answered(error) ? failed : 'owner_unavailable';
-    return postponed(reason, !UNTOUCHED.has(error.code));
-  }
-  return postponed(error instanceof MalformedReplyError ? failed : 'owner_unanswered', true);
+  const mayBeSent = !wasUntouched(error);
+  const isAway = (error instanceof RemoteError || error instanceof NoRespondersError) && !answered(error);
+  if (isAway) return postponed('owner_unavailable', mayBeSent);
+  const failed = alone && (answered(error) || error instanceof MalformedReplyError);
+  return postponed(failed ? 'owner_failed' : 'owner_unanswered', mayBeSent);
 }
 
 function isOneLane(part: readonly Submission[]): boolean {
@@ -159,13 +155,6 @@ function isOneLane(part: readonly Submission[]): boolean {
 /** NUL occurs in neither part. */
 function typeKey({ service, entityType }: RegisteredEntityType): string {
   return `${service}\0${entityType}`;
-}
-
-function decodeReply(value: unknown): OwnerPushReply {
-  const checked = checkReply(value);
-  if (checked.ok) return checked.value;
-  const [fault] = checked.faults;
-  throw new TypeError(`${fault?.path ?? ''}: ${fault?.message ?? 'not an OwnerPushReply'}`);
 }
 
 function pushedOf(author: Author, { work, change }: Submission): PushedMutation {

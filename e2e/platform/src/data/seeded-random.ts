@@ -1,3 +1,5 @@
+import { SeededRandom as Mulberry32 } from '@sync/documents/testing';
+
 /** Random choices that are the same for the same seed, on every machine. */
 export interface SeededRandom {
   /** In [0, 1). */
@@ -12,13 +14,7 @@ export interface SeededRandom {
 
 /** Mulberry32 (Tommy Ettinger, 2017): 32 bits of state, fast, good enough for test data and for nothing secret. */
 export function seededRandom(seed: number): SeededRandom {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const { next } = new Mulberry32(seed);
   const between = (min: number, max: number): number => min + Math.floor(next() * (max - min + 1));
   return {
     next,

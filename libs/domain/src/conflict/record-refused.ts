@@ -1,35 +1,21 @@
-import { EMPTY_CLOCK } from '@sync/vector-clock';
-import { EXISTENCE_FIELD, claimedClock } from '../entity.ts';
+import { EXISTENCE_FIELD } from '../entity.ts';
 import type { EntityState, MutationInput } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { ConflictDraft, DecisionInput, FieldConflict } from './decision.ts';
-import { knownBase } from './known-base.ts';
-import { fieldConflict } from './submission.ts';
+import { draftRecord, fieldConflict } from './submission.ts';
 
 /**
  * The record of a mutation that lost as a whole: the server's state stands, whatever it is, and the mutation's values are kept.
  * @param current the server's present state as its device may see it; null: there is none, or the device may not know
  */
 export function recordRefused(
-  { mutation, policy }: Pick<DecisionInput, 'mutation' | 'policy'>,
+  input: Pick<DecisionInput, 'mutation' | 'policy'>,
   current: EntityState | null,
 ): ConflictDraft {
-  return {
-    policy,
-    entityType: mutation.entityType,
-    entityId: mutation.entityId,
-    mutationId: mutation.mutationId,
-    // What was deleted is nobody's business any more: a refused mutation brings nothing back.
-    ...knownBase(mutation, current === null ? null : { ...current, deletedData: null }),
-    ours: current?.data ?? null,
-    theirs: mutation.data,
-    theirsUpdate: mutation.update,
-    fields: fieldsLost(mutation, current?.data ?? null),
-    decision: 'auto',
-    clockOurs: current?.clock ?? EMPTY_CLOCK,
-    clockTheirs: claimedClock(mutation),
-  };
+  // What was deleted is nobody's business any more: a refused mutation brings nothing back.
+  const present = current === null ? null : { ...current, deletedData: null };
+  return draftRecord(input, present, 'auto', fieldsLost(input.mutation, present?.data ?? null));
 }
 
 /** The fields that would have another value; of a deleted or invisible entity, or for a deletion, also the entity itself. */

@@ -1,5 +1,5 @@
 import { EMPTY_CLOCK, mergeClocks } from '@sync/vector-clock';
-import { EXISTENCE_FIELD, mutationClock, mutationWrite } from '../entity.ts';
+import { EXISTENCE_FIELD, claimedClock, mutationClock, mutationWrite } from '../entity.ts';
 import type { EntityState, FieldWrite, FieldWrites } from '../entity.ts';
 import { readField } from '../json.ts';
 import type { JsonValue } from '../json.ts';
@@ -50,10 +50,10 @@ function writesAsSent({ mutation, current }: DecisionInput): FieldWrites {
   return Object.fromEntries(writes);
 }
 
-/** A record of a conflict with the present state, which must exist. */
+/** A record of a conflict with the present state. @param current as the mutation's device may see it; null: there is none for it */
 export function draftRecord(
-  { mutation, policy }: DecisionInput,
-  current: EntityState,
+  { mutation, policy }: Pick<DecisionInput, 'mutation' | 'policy'>,
+  current: EntityState | null,
   decision: ConflictDraft['decision'],
   fields: readonly FieldConflict[],
 ): ConflictDraft {
@@ -63,13 +63,13 @@ export function draftRecord(
     entityId: mutation.entityId,
     mutationId: mutation.mutationId,
     ...knownBase(mutation, current),
-    ours: current.data,
+    ours: current?.data ?? null,
     theirs: mutation.data,
     theirsUpdate: mutation.update,
     fields: decision === 'open' ? fields.map((field) => ({ ...field, winner: 'open' })) : fields,
     decision,
-    clockOurs: current.clock,
-    clockTheirs: mutationClock(mutation),
+    clockOurs: current?.clock ?? EMPTY_CLOCK,
+    clockTheirs: claimedClock(mutation),
   };
 }
 

@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import { RepeatedWork } from './repeated-work.ts';
+
+describe('repeated work', () => {
+  it('goes on pass after pass, never two at once, until it is stopped in the middle of a pause', async () => {
+    let [passes, running, most] = [0, 0, 0];
+    let third: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => (third = resolve));
+    const work = new RepeatedWork(async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await Promise.resolve();
+      running -= 1;
+      passes += 1;
+      if (passes < 3) return 0;
+      third();
+      return 3_600_000;
+    });
+    work.start();
+    work.start();
+    await reached;
+    await work.stop();
+    expect([passes, most]).toEqual([3, 1]);
+  });
+
+  it('waits for the pass that runs', async () => {
+    let finish: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (finish = resolve));
+    let done = false;
+    const work = new RepeatedWork(async () => {
+      await held;
+      done = true;
+      return 0;
+    });
+    work.start();
+    const stopped = work.stop();
+    finish();
+    await stopped;
+    expect(done).toBe(true);
+  });
+
+  it('that never started is stopped at once', async () => {
+    await expect(new RepeatedWork(() => Promise.resolve(0)).stop()).resolves.toBeUndefined();
+  });
+});
