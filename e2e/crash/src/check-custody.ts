@@ -44,7 +44,7 @@ export async function checkCustody(learner: Learner, offline: Offline): Promise<
   });
   checkReplica(learner, offline);
   await checkOwner(learner, offline, outcomes as readonly Outcome[]);
-  await checkRecord(learner, offline.progress.mutationId, outcomes.at(-1) as Outcome);
+  await checkRecord(learner, offline);
 }
 
 function checkReplica({ other, scope }: Learner, { statements, note, progress }: Offline): void {
@@ -84,18 +84,24 @@ async function checkOwner(
   );
 }
 
-async function checkRecord(learner: Learner, mutationId: string, { conflictId }: Outcome): Promise<void> {
-  const { urls, tenantId, device, scope } = learner;
+/** The last step of a run reaches the device: its ConflictRecord, as data. @throws AssertionError when the outcome names none */
+export async function untilRecorded({ device, scope }: Learner, { progress }: Offline): Promise<void> {
+  const conflictId = device.outcomes.get(progress.mutationId)?.conflictId;
   ok(conflictId, 'a value that competed with the server’s must be in a ConflictRecord');
   await until('the user has the ConflictRecord as data', async () => {
     await device.sync();
     return device.replica(scope).entities.has(`conflict/${conflictId}`);
   });
+}
+
+async function checkRecord(learner: Learner, offline: Offline): Promise<void> {
+  const { urls, tenantId } = learner;
+  await untilRecorded(learner, offline);
   const rows = await queryAsOwner<{ conflict_id: string }>(
     urls.databases['conflict_resolver']?.ownerUrl,
     tenantId,
     'SELECT conflict_id FROM conflict_record WHERE tenant_id = $1 AND mutation_id = $2',
-    [tenantId, mutationId],
+    [tenantId, offline.progress.mutationId],
   );
   strictEqual(rows.length, 1, 'there is one ConflictRecord');
 }

@@ -2,7 +2,7 @@ import { connectNats } from '@sync/messaging';
 import type { StackLine } from '@sync/e2e-device';
 import { seedOf, seededRandom } from '@sync/e2e-platform';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { checkCustody } from './check-custody.ts';
+import { checkCustody, untilRecorded } from './check-custody.ts';
 import { prepareConflict, pushUntilAnswered, settle, workOffline } from './crash-session.ts';
 import { armFault, disarmFault } from './fault-client.ts';
 import { bindLearner } from './learner.ts';
@@ -70,6 +70,8 @@ async function crashOnce(
     const before = await armFault(nats, target, hits);
     await pushUntilAnswered(learner.device, learner.device.outbox.splice(0));
     await settle(learner.device);
+    // Disarmed earlier, the resolver would not have come to its relay yet.
+    await untilRecorded(learner, offline);
     const after = await disarmFault(nats, target.service);
     await checkCustody(learner, offline);
     const ms = Math.round(performance.now() - startedMs);
