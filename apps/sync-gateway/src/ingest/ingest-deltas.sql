@@ -1,6 +1,6 @@
 -- Applies DELTAS messages of one partition to the read model; called inside the consumer's transaction, which holds the lease and moves the
 -- watermark. The messages come taken apart (see DeltaBatch), each list in their order: p_heads their heads, p_deltas their lists of deltas, p_wires
--- one line per delta of all of them, which is stored byte for byte as the projector wrote it and never parsed.
+-- one line per delta, which is stored byte for byte as the projector wrote it and never parsed, those of two messages parted by U+001E.
 --
 -- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints, by `kind`: 'scope' and 'user',
 -- 'number' with the count of this ingest, 'document' with the address of one that ought to be compacted, and 'lag' with the milliseconds since the newest delta was committed by its owner.
@@ -19,6 +19,9 @@ DECLARE
   v_after bigint[];  -- place of the last message of an older epoch: deltas up to there are void
   v_moved boolean[];
   v_documents boolean[];
+  v_place bigint;
+  v_list json;
+  v_wires text;
 BEGIN
   SELECT string_agg(DISTINCT t.id, ',') INTO v_tenants FROM (
     SELECT s."tenantId" AS id FROM json_array_elements(p_heads) m, json_to_recordset(m -> 'scopes') AS s ("tenantId" text)
@@ -80,31 +83,34 @@ BEGIN
       UPDATE scope_head h SET documents = true WHERE h.tenant_id = v_tenant[i] AND h.scope = v_scope[i] AND NOT h.documents;
     END LOOP;
     RETURN QUERY
-      SELECT 'document', k.tenant_id, k.address FROM keep_document_parts(p_deltas, p_wires, v_tenant, v_scope, v_after) k;
+      SELECT 'document', k.tenant_id, k.address FROM keep_document_parts(p_deltas,
+        (SELECT string_agg(w, E'\n') FROM string_to_table(p_wires, E'\x1e') w WHERE w <> ''), v_tenant, v_scope, v_after) k;
   END IF;
 
-  WITH delta AS (
-    SELECT d.*, m.place, row_number() OVER (ORDER BY m.place, d.at) AS line
-    FROM json_array_elements(p_deltas) WITH ORDINALITY AS m (list, place)
-    CROSS JOIN LATERAL ROWS FROM (json_to_recordset(m.list) AS ("tenantId" text, scope text, sequence bigint,
-      "entityType" text, "entityId" text, revision bigint, deleted boolean, clock jsonb, "fieldWrites" jsonb))
-      WITH ORDINALITY AS d ("tenantId", scope, sequence, "entityType", "entityId", revision, deleted, clock, "fieldWrites", at)
-  )
-  INSERT INTO scope_delta AS o
-    (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
-  SELECT DISTINCT ON (d."tenantId", d.scope, d."entityType", d."entityId")
-    d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
-    d.clock, nullif(d."fieldWrites", 'null'), w.wire
-  FROM delta d
-  -- A left join: a wire that is missing violates NOT NULL and stops the batch instead of a delta being dropped.
-  LEFT JOIN string_to_table(p_wires, E'\n') WITH ORDINALITY AS w (wire, line) ON w.line = d.line
-  JOIN unnest(v_tenant, v_scope, v_after) AS s (tenant_id, scope, after)
-    ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND d.place > s.after
-  ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
-  ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
-    sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted, clock = excluded.clock,
-    field_writes = excluded.field_writes, wire = excluded.wire, stored_at = excluded.stored_at
-  WHERE excluded.sequence > o.sequence;
+  -- Message by message: deltas and wires then are side by side by themselves. Numbered and joined over all of them they took a fifth more.
+  FOR v_place, v_list, v_wires IN
+    SELECT m.place, m.list, m.wires
+    FROM ROWS FROM (json_array_elements(p_deltas), string_to_table(p_wires, E'\x1e')) WITH ORDINALITY AS m (list, wires, place)
+  LOOP
+    INSERT INTO scope_delta AS o
+      (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
+    -- A wire that is missing violates NOT NULL and stops the batch instead of a delta being dropped.
+    SELECT DISTINCT ON (d."tenantId", d.scope, d."entityType", d."entityId")
+      d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
+      d.clock, nullif(d."fieldWrites", 'null'), d.wire
+    FROM ROWS FROM (
+      json_to_recordset(v_list) AS ("tenantId" text, scope text, sequence bigint, "entityType" text, "entityId" text,
+        revision bigint, deleted boolean, clock jsonb, "fieldWrites" jsonb),
+      string_to_table(v_wires, E'\n')
+    ) AS d ("tenantId", scope, sequence, "entityType", "entityId", revision, deleted, clock, "fieldWrites", wire)
+    JOIN unnest(v_tenant, v_scope, v_after) AS s (tenant_id, scope, after)
+      ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND v_place > s.after
+    ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
+    ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
+      sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted, clock = excluded.clock,
+      field_writes = excluded.field_writes, wire = excluded.wire, stored_at = excluded.stored_at
+    WHERE excluded.sequence > o.sequence;
+  END LOOP;
 
   RETURN QUERY SELECT 'number', NULL::text, v_number::text;
   RETURN QUERY SELECT 'scope', s.tenant_id, s.scope FROM unnest(v_tenant, v_scope) AS s (tenant_id, scope);

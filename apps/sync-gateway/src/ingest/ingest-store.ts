@@ -8,6 +8,9 @@ export interface IngestedChange {
   readonly name: string;
 }
 
+/** Between the wires of two messages: the record separator of RFC 7464, which no JSON text contains. */
+const SEPARATOR = '\x1e';
+
 /**
  * Applies messages of one DELTAS partition to the read model, in the consumer's transaction.
  * @param payloads in order
@@ -18,11 +21,10 @@ export async function ingestDeltas(
   payloads: readonly string[],
 ): Promise<IngestedChange[]> {
   const messages = payloads.map(splitDeltaLines);
-  const wires = messages.flatMap((message) => (message.wires === '' ? [] : [message.wires]));
   return tx.call<IngestedChange>('ingest_deltas', 'SELECT * FROM ingest_deltas($1, $2, $3, $4)', [
     partition,
     `[${messages.map(({ head }) => head).join(',')}]`,
     `[${messages.map(({ deltas }) => deltas).join(',')}]`,
-    wires.join('\n'),
+    messages.map(({ wires }) => wires).join(SEPARATOR),
   ]);
 }
