@@ -11,6 +11,8 @@ export type { StateVector } from './state/state-vector.ts';
 export { TooDeepError } from './state/nesting-depth.ts';
 export { IncompleteStateError, diffFor, squash, stateHash, stateVectorOf } from './state/document-state.ts';
 export { restoreUpdate } from './state/restore-update.ts';
+export { rewriteLines } from './state/rewrite-lines.ts';
+export type { LineEdit, Rewritten } from './state/rewrite-lines.ts';
 export { findOverlaps } from './overlap/find-overlaps.ts';
 export type { Block, Overlap, OverlapGrade, OverlapKind, OverlapReport } from './overlap/overlap.ts';
 export { DocumentPool } from './pool/document-pool.ts';

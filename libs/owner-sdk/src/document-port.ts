@@ -10,8 +10,15 @@ export interface DocumentKeeper {
   /**
    * Begins with a batch, inside its transaction, after the entities' versions were locked.
    * @param entityIds of the batch, whether they exist or not
+   * @param pushed of which accepted suggestions are worked out here, as updates of what the documents are now
    */
-  open(tx: Tx, tenantId: string, entityType: string, entityIds: readonly string[]): Promise<DocumentSession>;
+  open(
+    tx: Tx,
+    tenantId: string,
+    entityType: string,
+    entityIds: readonly string[],
+    pushed?: readonly PushedMutation[],
+  ): Promise<DocumentSession>;
 }
 
 /** A change that the service makes itself, with the dot that its version row counts it under. */
@@ -43,13 +50,20 @@ export class RefusedDocumentError extends Error {
   }
 }
 
+/** One change of an entity, as its clock counts it. */
+export interface ChangeDot {
+  readonly replica: string;
+  readonly counter: number;
+}
+
 /** The documents of one batch, in memory as bytes. Nothing is written before `complete`. */
 export interface DocumentSession {
   /**
    * Takes a device's accepted mutation; synchronous, because decisions are.
    * @param data what the handler accepted
+   * @param dot under which the entity's clock will count it
    */
-  take(mutation: PushedMutation, data: EntityData, isNew: boolean): TakenUpdate;
+  take(mutation: PushedMutation, data: EntityData, isNew: boolean, dot: ChangeDot): TakenUpdate;
   /** @throws InvalidChangeError for an update that the document cannot take */
   takeOwn(change: OwnDocumentChange): ShownDocument;
   /**

@@ -45,6 +45,7 @@ export {
   DeviceRevokedNotice,
   OwnerPushReply,
   OwnerPushRequest,
+  AcceptedWords,
   DocumentOverlaps,
   OwnerPushResult,
   OwnerState,

@@ -22,6 +22,31 @@ import { SyncRegistration } from './registration.ts';
 /** The owner's own optimistic-lock version of an entity: 1 for the first state, one higher for each change; 0 = does not exist. */
 export const Revision = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
+/** Words of a language model that a person accepted, for lines of a document. */
+export const AcceptedWords = Type.Object(
+  {
+    suggestionId: Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' }),
+    edits: Type.Array(
+      Type.Object({
+        path: Type.String({ minLength: 1, maxLength: 1000, description: 'Name of a text of the document.' }),
+        was: Type.String({
+          minLength: 1,
+          maxLength: 1000,
+          description: 'The line, or lines in a row, that stand there, without the last line break.',
+        }),
+        text: Type.String({ maxLength: 10_000 }),
+      }),
+      { minItems: 1, maxItems: 100 },
+    ),
+  },
+  {
+    $id: 'AcceptedWords',
+    description:
+      'Of the conflict-resolver only, never of a device. The owner writes them under a clientID of the range of suggestions, or refuses all of them with `block_moved` when a line does not stand there, or stands there twice.',
+  },
+);
+export type AcceptedWords = Static<typeof AcceptedWords>;
+
 /** A mutation as the owner gets it: `data` is the decided value (after a merge), `clock` the entity's clock once it is applied. */
 export const PushedMutation = Type.Object(
   {
@@ -34,6 +59,8 @@ export const PushedMutation = Type.Object(
     op: MutationOp,
     data: Type.Union([EntityData, Type.Null()]),
     update: Type.Optional(Base64),
+    /** Of a `merge` without `update`: an accepted suggestion. */
+    suggestion: Type.Optional(AcceptedWords),
     clock: VectorClock,
     /** Of a `merge`: what its device had seen. An owner that keeps documents compares it with what was written since. */
     baseClock: Type.Optional(VectorClock),

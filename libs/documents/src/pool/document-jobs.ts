@@ -2,6 +2,7 @@ import { findOverlaps } from '../overlap/find-overlaps.ts';
 import type { OverlapReport } from '../overlap/overlap.ts';
 import { diffFor, squash, stateHash } from '../state/document-state.ts';
 import { restoreUpdate } from '../state/restore-update.ts';
+import { rewriteLines, type LineEdit, type Rewritten } from '../state/rewrite-lines.ts';
 import type { StateVector } from '../state/state-vector.ts';
 
 /** A job takes and answers what a structured clone carries. */
@@ -52,6 +53,15 @@ export const DOCUMENT_JOBS = {
     readonly updatesSince: readonly Uint8Array[];
     readonly clientId: number;
   }): Uint8Array | null => restoreUpdate(stateThen, updatesSince, clientId),
+  rewrite: ({
+    state,
+    edits,
+    clientId,
+  }: {
+    readonly state: Uint8Array;
+    readonly edits: readonly LineEdit[];
+    readonly clientId: number;
+  }): Rewritten => rewriteLines(state, edits, clientId),
 };
 
 export type DocumentJobs = typeof DOCUMENT_JOBS;

@@ -5,14 +5,21 @@ import {
   TooDeepError,
   type DocumentPool,
   type OverlapReport,
+  type Rewritten,
   type SquashedState,
 } from '@sync/documents';
 import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
-import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
+import { counterOf, type VectorClock } from '@sync/vector-clock';
 import { InvalidChangeError } from '../change-entities.ts';
 import { RefusedDocumentError } from '../document-port.ts';
-import type { DocumentSession, OwnDocumentChange, ShownDocument, TakenUpdate } from '../document-port.ts';
+import type {
+  ChangeDot,
+  DocumentSession,
+  OwnDocumentChange,
+  ShownDocument,
+  TakenUpdate,
+} from '../document-port.ts';
 import { reject, type EntityData, type Rejected } from '../entity-definition.ts';
 import type { OwnerLogger } from '../ports.ts';
 import {
@@ -49,6 +56,8 @@ interface BatchOfDocuments {
   readonly entityType: string;
   /** Those that exist or are new in this batch, by entity id; `open` makes the entry of a new one. */
   readonly open: (entityId: string) => OpenDocument;
+  /** What accepted suggestions come to, by mutationId. */
+  readonly rewritten: ReadonlyMap<string, Rewritten>;
 }
 
 /** Implements the port; see there. One per batch. */
@@ -61,11 +70,13 @@ export class YjsSession implements DocumentSession {
     this.#batch = batch;
   }
 
-  take(mutation: PushedMutation, data: EntityData, isNew: boolean): TakenUpdate {
+  take(mutation: PushedMutation, data: EntityData, isNew: boolean, dot: ChangeDot): TakenUpdate {
     const document = this.#batch.open(mutation.entityId);
-    const replica = deviceReplica(mutation.deviceId);
-    const counter = counterOf(mutation.clock, replica);
-    const origin = { kind: 'device', author: mutation.userId, replica, counter, mutation } as const;
+    // Who accepted it answers for it, but did not write it.
+    const author = mutation.suggestion
+      ? ({ kind: 'suggestion', author: 'suggestion' } as const)
+      : ({ kind: 'device', author: mutation.userId } as const);
+    const origin: ChangeOrigin = { ...author, ...dot, mutation };
     const taken = (update: Uint8Array): TakenUpdate => ({
       ok: true,
       shown: { data: this.#withDocument(data, document, update), isIncrement: !isNew },
@@ -85,12 +96,12 @@ export class YjsSession implements DocumentSession {
     mutation: PushedMutation,
     origin: ChangeOrigin,
   ): Rejected | { readonly added: Uint8Array } {
-    const { baseClock, update } = mutation;
-    if (update === undefined) return reject('update_invalid', '/update is missing');
+    const { baseClock } = mutation;
+    const bytes = this.#updateOf(mutation);
+    if ('code' in bytes) return bytes;
     if (baseClock && counterOf(baseClock, document.start.replica) < document.start.counter) {
       return reject('document_replaced', 'the document was replaced since; take the new one first');
     }
-    const bytes = Buffer.from(update, 'base64');
     if (document.bytes + bytes.length > this.#settings.maxStateBytes) {
       return reject('document_too_large', `a document has at most ${this.#settings.maxStateBytes} bytes`);
     }
@@ -99,6 +110,18 @@ export class YjsSession implements DocumentSession {
     return answer.ok || answer.code === 'update_empty'
       ? { added: EMPTY_STATE }
       : reject(answer.code, `/update: ${answer.message}`);
+  }
+
+  #updateOf({ mutationId, update, suggestion }: PushedMutation): Uint8Array | Rejected {
+    if (!suggestion) {
+      return update === undefined
+        ? reject('update_invalid', '/update is missing')
+        : Buffer.from(update, 'base64');
+    }
+    const rewritten = this.#batch.rewritten.get(mutationId);
+    if (rewritten?.ok) return rewritten.update ?? EMPTY_STATE;
+    const place = rewritten ? String(rewritten.edit) : '';
+    return reject('block_moved', `/suggestion/edits/${place}: what it was made for is not there any more`);
   }
 
   takeOwn({ entityId, data, replica, counter }: OwnDocumentChange): ShownDocument {

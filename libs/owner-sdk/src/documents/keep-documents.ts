@@ -5,6 +5,7 @@ import type { EntityData, EntityDefinition } from '../entity-definition.ts';
 import type { OwnerLogger } from '../ports.ts';
 import { YjsSession, type DocumentSettings } from './document-session.ts';
 import { GONE, readClientOwners, readDocuments, readHistory, type DocumentKey } from './document-rows.ts';
+import { rewriteDocuments } from './rewrite-documents.ts';
 import { OpenDocument } from './open-document.ts';
 
 export interface KeepDocumentsOptions {
@@ -125,7 +126,7 @@ export class KeptDocuments {
   #keeper(plain: EntityDefinition): DocumentKeeper {
     return {
       loadPlain: (tx, tenantId, entityIds) => plain.load(tx, tenantId, entityIds),
-      open: async (tx, tenantId, entityType, entityIds): Promise<DocumentSession> => {
+      open: async (tx, tenantId, entityType, entityIds, pushed = []): Promise<DocumentSession> => {
         const rows = await readDocuments(tx, tenantId, entityType, entityIds);
         const owners = await readClientOwners(tx, tenantId, entityType, entityIds);
         const documents = new Map<string, OpenDocument>();
@@ -140,7 +141,8 @@ export class KeptDocuments {
           documents.set(entityId, document);
           return document;
         };
-        return new YjsSession(this.#settings, { tenantId, entityType, open });
+        const rewritten = await rewriteDocuments(this.#settings.pool, rows, pushed);
+        return new YjsSession(this.#settings, { tenantId, entityType, open, rewritten });
       },
     };
   }

@@ -90,7 +90,8 @@ export class OpenDocument {
     const { replica, counter, mutation } = origin;
     const mutationId = mutation?.mutationId ?? null;
     this.logged.push({ sequence: this.sequence, update: answer.update, replica, counter, mutationId });
-    if (mutation) {
+    // A suggestion has seen all that there is, and says nothing of what the devices of the batch have.
+    if (mutation && origin.kind === 'device') {
       this.firstMerge ??= mutation;
       this.lastMerge = mutation;
     }

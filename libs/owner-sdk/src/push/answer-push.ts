@@ -142,7 +142,8 @@ async function transact(
   for (const [entityId, version] of versions) {
     entities.set(entityId, { ...version, data: loaded.get(entityId) ?? null });
   }
-  const documents = (await definition.documents?.open(tx, tenantId, entityType, entityIds)) ?? null;
+  const documents =
+    (await definition.documents?.open(tx, tenantId, entityType, entityIds, mutations)) ?? null;
   const state = { service: context.service, tenantId, nowIso, answered, entities, documents, refusal };
   const decided = decidePush(definition, state, mutations);
   const decision = documents ? await completeDocuments(tx, documents, decided) : decided;

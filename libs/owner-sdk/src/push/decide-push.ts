@@ -11,7 +11,7 @@ import {
   serviceReplica,
   type VectorClock,
 } from '@sync/vector-clock';
-import type { DocumentSession } from '../document-port.ts';
+import type { ChangeDot, DocumentSession } from '../document-port.ts';
 import { MAX_ENTITY_BYTES, type EventDraft } from '../domain-event-outbox.ts';
 import {
   reject,
@@ -200,9 +200,17 @@ class PushDecider {
     const refusal = refuseData(answer.data, json, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
     if (refusal) return { answer: refusal, isIncrement: false };
     if (this.#state.refusal) return { answer: this.#state.refusal, isIncrement: false };
-    const taken = documents.take(mutation, answer.data, now.data === null);
+    const taken = documents.take(mutation, answer.data, now.data === null, this.#dotOf(mutation, now, clock));
     if (!taken.ok) return { answer: taken.refusal, isIncrement: false };
     return { answer: { ...answer, data: taken.shown.data }, isIncrement: taken.shown.isIncrement };
+  }
+
+  /** A resolution brings no dot: it is counted as a change of the service. */
+  #dotOf(mutation: PushedMutation, now: EntityNow, clock: VectorClock): ChangeDot {
+    if (!bringsDot(mutation, now.clock))
+      return { replica: this.#serviceReplica, counter: counterOf(clock, this.#serviceReplica) + 1 };
+    const replica = deviceReplica(mutation.deviceId);
+    return { replica, counter: counterOf(clock, replica) };
   }
 
   #settle(
