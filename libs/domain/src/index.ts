@@ -6,6 +6,7 @@ export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts
 export { decide } from './conflict/decide.ts';
 export type {
   ConflictDraft,
+  DocumentBlock,
   Decision,
   DecisionInput,
   FieldConflict,

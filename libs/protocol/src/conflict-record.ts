@@ -114,6 +114,26 @@ export const ConflictField = Type.Object(
   { $id: 'ConflictField' },
 );
 
+export const DocumentBlock = Type.Object(
+  {
+    name: Type.String({ description: 'Of the field that has both sides of it.' }),
+    path: Type.String({ description: 'Shared types from the root down: `body`, `page/2/0`.' }),
+    line: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+      description: 'Of a text, counted from 1 in the base.',
+    }),
+    key: Type.Union([Type.String(), Type.Null()]),
+    kind: Type.String({
+      description:
+        'same_number, edit_deleted, same_key, same_token or same_block: what both sides did. May grow within v1.',
+    }),
+    grade: Type.Enum(['minor', 'severe']),
+    merged: Type.Union([Type.String(), Type.Null()], {
+      description: 'What the merge made of it, an excerpt; null: nothing is left.',
+    }),
+  },
+  { $id: 'DocumentBlock' },
+);
+
 export const ConflictRecord = Type.Object(
   {
     conflictId: ConflictId,
@@ -139,7 +159,7 @@ export const ConflictRecord = Type.Object(
     theirsUpdate: Type.Union([Base64, Type.Null()]),
     clocks: Type.Object({ ours: VectorClock, theirs: VectorClock }),
     fields: Type.Array(ConflictField),
-    blocks: Type.Array(Type.Unknown(), { description: 'Of a document: the blocks that both sides changed.' }),
+    blocks: Type.Array(DocumentBlock, { description: 'Of a document: the blocks that both sides changed.' }),
     decision: Type.Union([ConflictDecision, Type.Null()]),
     decider: Type.Union([ConflictDecider, Type.Null()]),
     detectedAt: Timestamp,

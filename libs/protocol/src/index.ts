@@ -138,6 +138,7 @@ export {
   ConflictHistoryEntry,
   ConflictId,
   ConflictRecord,
+  DocumentBlock,
   ConflictResponse,
   ConflictStatus,
   Resolution,

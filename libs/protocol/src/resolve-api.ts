@@ -2,6 +2,7 @@
  * `sync.resolve.v1.decide`: a pure question; the answer depends on nothing but the request. The types are those of `libs/domain`, which takes the
  * decision; the schemas say the same for other readers, and resolve-api.test.ts keeps both equal. Internal: versioned with the code.
  */
+import { DocumentBlock } from './conflict-record.ts';
 import type { DecisionInput, Decision as DomainDecision, JsonObject, JsonValue } from '@sync/domain';
 import Type from 'typebox';
 import { FieldWrites } from './field-writes.ts';
@@ -99,6 +100,7 @@ export const ConflictDraft = Type.Object(
     theirsLifted: Type.Optional(Type.Unsafe<JsonObject>(EntityData)),
     theirsUpdate: Update,
     fields: Type.Array(FieldConflict),
+    blocks: Type.Optional(Type.Array(DocumentBlock)),
     decision: Type.Enum(['auto', 'open']),
     clockOurs: VectorClock,
     clockTheirs: VectorClock,

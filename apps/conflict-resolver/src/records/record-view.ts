@@ -34,7 +34,7 @@ export function viewOf(
     theirsUpdate: draft.theirsUpdate,
     clocks: { ours: { ...draft.clockOurs }, theirs: { ...draft.clockTheirs } },
     fields: draft.fields.map((field) => ({ ...field, ...baseOf(draft.base, field.field) })),
-    blocks: blocksOf(draft),
+    blocks: [...(draft.blocks ?? [])],
     decision: row.decision,
     decider: row.decider,
     detectedAt: row.detectedAt,
@@ -42,12 +42,6 @@ export function viewOf(
     history: [...history],
     suggestions: [...suggestions],
   });
-}
-
-/** Drafts of documents carry the blocks in question; drafts of other types have none. */
-function blocksOf(draft: ConflictDraft): unknown[] {
-  const { blocks } = draft as { readonly blocks?: unknown };
-  return Array.isArray(blocks) ? (blocks as unknown[]) : [];
 }
 
 /** Drafts from before it was told had no base at all. */
@@ -93,6 +87,7 @@ const LESS: readonly (readonly [string, (record: ConflictRecord) => ConflictReco
         .map(({ field, winner }) => ({ field: field.slice(0, 200), winner })),
     }),
   ],
+  ['blocks', (record) => ({ ...record, blocks: [] })],
   ['base', (record) => ({ ...record, base: null, baseUnknown: [''] })],
   ['ours', (record) => ({ ...record, ours: null })],
   ['suggestions', (record) => ({ ...record, suggestions: [] })],

@@ -1,8 +1,9 @@
 import { checkOp, type ConflictDraft, type JsonObject, type MutationOp } from '@sync/domain';
-import type { PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
+import type { AcceptedWords, PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
 import { derivedUuid } from '@sync/service-kit';
 import { canonicalClockJson, incrementClock, serviceReplica, type VectorClock } from '@sync/vector-clock';
 import { hashJson } from '../history/hashes.ts';
+import { acceptedWords } from '../suggestions/document-material.ts';
 import type { ConflictRow } from '../records/conflict-store.ts';
 import type { Claim } from './claim-store.ts';
 
@@ -22,6 +23,8 @@ export interface EntityChange {
   readonly op: MutationOp;
   readonly data: JsonObject | null;
   readonly update: string | null;
+  /** Of an accepted suggestion for lines of a document. */
+  readonly words?: AcceptedWords;
 }
 
 /** Why a resolution cannot even be sent; `code` as an owner's would be. */
@@ -60,6 +63,15 @@ export function changeOf(draft: ConflictDraft, resolution: Resolution): EntityCh
   return { op: draft.op ?? 'patch', data, update: null };
 }
 
+/** A suggestion for lines of a document: its owner finds their places, and writes them as a model's. */
+export function suggestedWords(
+  draft: ConflictDraft,
+  suggestionId: string,
+  proposed: JsonObject,
+): EntityChange {
+  return { op: 'merge', data: null, update: null, words: acceptedWords(draft, suggestionId, proposed) };
+}
+
 /** A suggestion's changes: only the fields it names, unless it takes some away, for which only `put` has a way. */
 export function suggestedChange(
   present: JsonObject | null,
@@ -95,6 +107,7 @@ export function pushOf(
     entityId: row.entityId,
     op: change.op,
     data: change.data,
+    ...(change.words === undefined ? {} : { suggestion: change.words }),
     ...(change.update === null ? {} : { update: change.update, baseClock: { ...target.clock } }),
     clock: { ...target.clock },
     expectedRevision: target.revision,

@@ -259,6 +259,7 @@ describe('accept_suggestion', () => {
       return Promise.resolve(answer);
     },
     expire: () => Promise.resolve(false),
+    overtake: () => Promise.resolve(),
     dismiss: () => {
       heard.push('dismiss');
       return Promise.resolve();

@@ -26,6 +26,7 @@ import {
   requestHashOf,
   type ResolutionRequest,
   suggestedChange,
+  suggestedWords,
 } from './plan-resolution.ts';
 import type { ResolutionMetrics } from './resolution-metrics.ts';
 import { noteRefusal, type ResolutionContext, settleResolution } from './settle-resolution.ts';
@@ -196,6 +197,18 @@ export class ResolveConflict {
     return { kind: 'moved' };
   }
 
+  /** The lines that a suggestion was made for do not stand in the document any more. */
+  async #overtaken(
+    tx: Tx,
+    { tenantId, conflictId }: DueClaim,
+    suggestionId: string,
+  ): Promise<ConflictResolveReply> {
+    const { suggestions, owner, now } = this.#context;
+    await suggestions.overtake(tx, tenantId, suggestionId, now().toISOString());
+    await announceConflicts(tx, owner, suggestions, tenantId, [conflictId]);
+    return { kind: 'moved' };
+  }
+
   /** A suggestion is checked against the state that the person saw; what it stored is what is submitted. */
   async #changeOf(
     tx: Tx,
@@ -211,7 +224,12 @@ export class ResolveConflict {
       resolution.suggestionId ?? '',
       { clock: expectedClock, decidedBy: { userId, deviceId }, nowIso: this.#context.now().toISOString() },
     );
-    if (accepted.kind === 'taken') return suggestedChange(target.data as JsonObject | null, accepted.changes);
+    if (accepted.kind === 'taken') {
+      const { changes } = accepted;
+      return row.draft.blocks === undefined
+        ? suggestedChange(target.data as JsonObject | null, changes)
+        : suggestedWords(row.draft, resolution.suggestionId ?? '', changes.set);
+    }
     if (accepted.kind === 'stale') return { reply: await this.#moved(tx, request, target.clock) };
     const status = accepted.kind === 'unknown' ? 'unknown' : accepted.status;
     return { reply: { kind: 'suggestion_not_ready', status } };
@@ -240,6 +258,8 @@ export class ResolveConflict {
           return this.#settle(tx, place, row, claim, asked);
         case 'rejected':
           await endClaim(tx, tenantId, conflictId);
+          if (claim.suggestionId !== null && asked.code === 'block_moved')
+            return this.#overtaken(tx, place, claim.suggestionId);
           await noteRefusal(tx, this.#context, tenantId, row, { ...claim, code: asked.code });
           return { kind: 'rejected', code: asked.code, message: asked.message ?? '' };
         case 'conflict':

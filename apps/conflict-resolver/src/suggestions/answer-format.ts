@@ -74,7 +74,10 @@ function valueSchema(contested: ContestedField, bounded: boolean): TSchema {
   if (typeof ours === 'number') {
     return Number.isInteger(ours) && Number.isInteger(theirs) ? Type.Integer() : Type.Number();
   }
-  return Type.String(bounded ? { maxLength: maxTextLength(contested) } : {});
+  if (!bounded) return Type.String();
+  // A line that is to go is a person's decision: a deletion would not show that a model proposed it.
+  const minLength = contested.merged === undefined ? 0 : 1;
+  return Type.String({ minLength, maxLength: maxTextLength(contested) });
 }
 
 function maxTextLength({ base, ours, theirs }: ContestedField): number {

@@ -1,3 +1,4 @@
+import { contestedLines, type DocumentDraft } from './document-material.ts';
 import { type JsonObject, type JsonValue, deepEqualJson, readField } from '@sync/domain';
 
 /** One conflicting place and its three values; a side without a value there has no property. */
@@ -8,10 +9,12 @@ export interface ContestedField {
   readonly ours?: JsonValue;
   /** The device's value. */
   readonly theirs?: JsonValue;
+  /** Of a line of a document: what the merge made of both, which is what stands there. */
+  readonly merged?: string;
 }
 
 /** The part of a ConflictRecord's draft that a suggestion is made from. */
-export interface ContestedDraft {
+export interface ContestedDraft extends DocumentDraft {
   readonly base: JsonObject | null;
   readonly theirs: JsonObject | null;
   readonly fields: readonly { readonly field: string; readonly theirs?: JsonValue }[];
@@ -26,6 +29,7 @@ export interface ContestedDraft {
  */
 export function contestedFields(draft: ContestedDraft, present: JsonObject | null): ContestedField[] {
   if (present === null) return [];
+  if (draft.blocks !== undefined) return contestedLines(draft);
   return draft.fields.flatMap(({ field, theirs }) => {
     // '' is the entity as a whole: deleted against edited, or a document whose text is not data. There is nothing to merge in it.
     if (field === '') return [];

@@ -19,7 +19,7 @@ export interface Redacted {
 const MATCH_LIMIT_MS = 5_000;
 
 /**
- * Takes out every field that a rule touches, on any of its three sides, whole: a suggestion for half a text would have to be joined with the
+ * Takes out every field that a rule touches, on any of its sides, whole: a suggestion for half a text would have to be joined with the
  * half that was held back, and what is never asked for can never be overwritten.
  *
  * Patterns come from a tenant's administrator. When they do not come to an end in time, every field counts as touched.
@@ -51,7 +51,7 @@ export function checkPatterns(patterns: readonly string[]): void {
 function textsOf(contested: ContestedField): { names: string[]; values: string[] } {
   const names = [contested.field];
   const values: string[] = [];
-  const pending: JsonValue[] = [contested.base, contested.ours, contested.theirs].filter(
+  const pending: JsonValue[] = [contested.base, contested.ours, contested.theirs, contested.merged].filter(
     (side) => side !== undefined,
   );
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

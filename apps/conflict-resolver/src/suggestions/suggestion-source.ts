@@ -52,6 +52,8 @@ export interface SuggestionSource {
     conflictId: string,
     seen: Pick<Acceptance, 'clock' | 'nowIso'>,
   ): Promise<boolean>;
+  /** What it was made for is not there any more. */
+  overtake(tx: Tx, tenantId: string, suggestionId: string, nowIso: string): Promise<void>;
   /** The conflict was resolved in another way. */
   dismiss(
     tx: Tx,
@@ -67,5 +69,6 @@ export const noSuggestions: SuggestionSource = {
   preview: () => Promise.resolve({ kind: 'unknown' }),
   take: () => Promise.resolve({ kind: 'unknown' }),
   expire: () => Promise.resolve(false),
+  overtake: () => Promise.resolve(),
   dismiss: () => Promise.resolve(),
 };

@@ -2,7 +2,7 @@ import type { Tx } from '@sync/postgres';
 import type { SuggestedChanges } from './answer-format.ts';
 import { hashClock, hashJson } from '../history/hashes.ts';
 import type { AcceptedSuggestion, Acceptance, SuggestionSource } from './suggestion-source.ts';
-import { expireSuggestions } from './expire-suggestions.ts';
+import { expireSuggestions, overtakeSuggestion } from './expire-suggestions.ts';
 import { listSuggestions } from './suggestion-store.ts';
 import { tellSuggestions } from './tell-suggestions.ts';
 
@@ -12,6 +12,8 @@ interface Row {
   readonly output: SuggestedChanges;
   readonly output_hash: string;
   readonly decided_by: string | null;
+  /** For lines of a document: their owner checks, when it writes, that they still stand there. */
+  readonly of_lines: boolean;
 }
 
 /**
@@ -113,6 +115,7 @@ export const modelSuggestions: SuggestionSource = {
   preview: previewSuggestion,
   take: takeSuggestion,
   expire: expireSuggestions,
+  overtake: overtakeSuggestion,
   dismiss: dismissSuggestions,
 };
 
@@ -123,8 +126,10 @@ async function lockRow(
   suggestionId: string,
 ): Promise<Row | null> {
   const [row] = await tx.query<Row>(
-    `SELECT status, clock_hash, output, output_hash, decided_by FROM conflict_suggestion
-     WHERE tenant_id = $1 AND suggestion_id = $2 AND conflict_id = $3 FOR UPDATE`,
+    `SELECT status, clock_hash, output, output_hash, decided_by,
+            EXISTS (SELECT FROM conflict_record r
+                    WHERE r.tenant_id = $1 AND r.conflict_id = $3 AND r.draft ? 'blocks') AS of_lines
+     FROM conflict_suggestion WHERE tenant_id = $1 AND suggestion_id = $2 AND conflict_id = $3 FOR UPDATE`,
     [tenantId, suggestionId, conflictId],
   );
   return row ?? null;
@@ -135,7 +140,7 @@ function judge(row: Row | null, { clock, decidedBy }: Acceptance): AcceptedSugge
   const again = row.status === 'accepted' && row.decided_by === decidedBy.userId;
   if (row.status === 'stale') return { kind: 'stale' };
   if (row.status !== 'ready' && !again) return { kind: 'not_ready', status: row.status };
-  if (row.clock_hash !== hashClock(clock))
+  if (!row.of_lines && row.clock_hash !== hashClock(clock))
     return again ? { kind: 'not_ready', status: row.status } : { kind: 'stale' };
   // What was shown is what is submitted, or nothing.
   const { set, remove } = row.output;

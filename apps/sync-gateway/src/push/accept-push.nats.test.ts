@@ -31,6 +31,15 @@ describe('a clean push', () => {
     );
   });
 
+  it('passes nothing on by which a device could pose as an accepted suggestion', async () => {
+    const author = newAuthor();
+    const suggestion = { suggestionId: 's1', edits: [{ path: 'body', was: 'a', text: 'b' }] };
+    await rig.push(author, [Object.assign(mutationOf(author), { suggestion })]);
+    const sent = rig.owner.requests.flat();
+    expect(sent).toHaveLength(1);
+    expect(sent[0]).not.toHaveProperty('suggestion');
+  });
+
   it.each([1, 500])('costs two round trips to Postgres for %i mutations', async (count) => {
     const author = newAuthor();
     const mutations = Array.from({ length: count }, () => mutationOf(author));

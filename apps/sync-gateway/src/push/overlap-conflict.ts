@@ -34,6 +34,10 @@ export function overlapConflict(
     theirs: sides('theirs'),
     theirsUpdate: mutation.update ?? null,
     fields: fieldsOf(overlaps, open ? 'open' : 'merged'),
+    blocks: overlaps.overlaps.map((one) => {
+      const { block, kind, grade, merged } = one;
+      return { name: blockName(one), ...block, kind, grade, merged };
+    }),
     decision: open ? 'open' : 'auto',
     clockOurs: clockOurs ?? {},
     clockTheirs: mutation.clock,

@@ -29,15 +29,8 @@ export function rewriteLines(state: Uint8Array, edits: readonly LineEdit[], clie
   doc.clientID = clientId;
   const changes: Uint8Array[] = [];
   doc.on('update', (update: Uint8Array) => changes.push(update));
-  let missing: number | null = null;
-  doc.transact(() => {
-    for (const [index, edit] of edits.entries()) {
-      if (rewriteLine(doc.getText(edit.path), edit)) continue;
-      missing = index;
-      return;
-    }
-  });
-  if (missing !== null) return { ok: false, edit: missing };
+  const missing = doc.transact(() => edits.findIndex((edit) => !rewriteLine(doc.getText(edit.path), edit)));
+  if (missing >= 0) return { ok: false, edit: missing };
   return { ok: true, update: changes.length === 0 ? null : Y.mergeUpdates(changes) };
 }
 

@@ -35,6 +35,20 @@ export interface FieldConflict {
   readonly winner: 'ours' | 'theirs' | 'open' | 'merged';
 }
 
+/** A block of a document that both sides changed; the texts of both sides and of the base are in the record under its name. */
+export interface DocumentBlock {
+  readonly name: string;
+  /** Shared types from the root down. */
+  readonly path: string;
+  /** Line of a text in the base, counted from 1; null for anything else. */
+  readonly line: number | null;
+  readonly key: string | null;
+  readonly kind: string;
+  readonly grade: 'minor' | 'severe';
+  /** What the merge made of it, an excerpt; null where nothing is left. */
+  readonly merged: string | null;
+}
+
 /** A ConflictRecord before it is stored: everything but its id, tenant and times. Holds every value that lost. */
 export interface ConflictDraft {
   readonly policy: ConflictPolicy;
@@ -56,6 +70,8 @@ export interface ConflictDraft {
   /** The mutation's Yjs update as sent, base64. */
   readonly theirsUpdate: string | null;
   readonly fields: readonly FieldConflict[];
+  /** Of a merge of documents; missing in records from before it was told. */
+  readonly blocks?: readonly DocumentBlock[];
   readonly decision: 'auto' | 'open';
   readonly clockOurs: VectorClock;
   readonly clockTheirs: VectorClock;

@@ -126,16 +126,21 @@ export class SuggestionRig {
 
   /** An open conflict of a tenant of its own, unless named. */
   async openConflict(
-    changes: { tenantId?: string; status?: string; fields?: readonly object[] } = {},
+    changes: { tenantId?: string; status?: string; fields?: readonly object[]; draft?: object } = {},
   ): Promise<{ tenantId: string; conflictId: string }> {
-    const { tenantId = `t-${randomUUID()}`, status = 'open', fields = FIELDS } = changes;
+    const { tenantId = `t-${randomUUID()}`, status = 'open', fields = FIELDS, draft = {} } = changes;
     const conflictId = randomUUID();
     await this.test.database.inTenant(tenantId, (tx) =>
       tx.query(
         `INSERT INTO conflict_record (tenant_id, conflict_id, status, policy, entity_type, entity_id, scope, user_id,
            device_id, mutation_id, fields, draft, detected_at)
          VALUES ($1, $2, $3, 'lww', 'progress', 'p1', 'user:u1', 'u1', 'd1', $2, '{}', $4, now())`,
-        [tenantId, conflictId, status, JSON.stringify({ base: null, theirs: { percent: 40 }, fields })],
+        [
+          tenantId,
+          conflictId,
+          status,
+          JSON.stringify({ base: null, theirs: { percent: 40 }, fields, ...draft }),
+        ],
       ),
     );
     return { tenantId, conflictId };
