@@ -46,7 +46,8 @@ export interface HandlerContext {
  * @param mutation `data` is a whole entity (`put`, `append`), some fields (`patch`) or null (`delete`); `update` a
  *   Yjs update (`merge`). See {@link mutatedData}.
  * @param current the entity now, null when there is none
- * @throws anything: the mutation stays unanswered, is logged, and comes again; use {@link reject} for a final no
+ * @throws anything: the mutation stays unanswered, is logged, and comes again with growing pauses; after 20 times over a day it is refused
+ *   (`owner_failed`) and kept in an open ConflictRecord. Use {@link reject} for a final no
  */
 export type PushHandlerFunction = (
   mutation: PushedMutation,

@@ -26,17 +26,19 @@ describe('repeated work', () => {
   it('waits for the pass that runs', async () => {
     let finish: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (finish = resolve));
-    let done = false;
+    const order: string[] = [];
     const work = new RepeatedWork(async () => {
       await held;
-      done = true;
+      order.push('done');
       return 0;
     });
     work.start();
-    const stopped = work.stop();
+    const stopped = work.stop().then(() => order.push('stopped'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(order).toEqual([]);
     finish();
     await stopped;
-    expect(done).toBe(true);
+    expect(order).toEqual(['done', 'stopped']);
   });
 
   it('that never started is stopped at once', async () => {

@@ -5,7 +5,7 @@
 export interface VersionEntry {
   /** `1.<n>.0`, counted up by one. */
   readonly version: string;
-  /** Day of publication; null while the first version is still being built and nobody relies on it. */
+  /** Day of publication; null while a first version is still being built and nobody relies on it. */
   readonly date: string | null;
   /** Names of the wire schemas that changed, as in wire-schemas.lock.json. */
   readonly schemas: readonly string[];
@@ -17,9 +17,10 @@ export interface VersionEntry {
 export const VERSION_HISTORY: readonly VersionEntry[] = [
   {
     version: '1.0.0',
-    date: null,
+    date: '2026-11-22',
     schemas: [],
-    change: 'Pull, push, ack, tickets and live; what owning services answer; domain events and sync events.',
+    change:
+      'Pull, push, ack, tickets and live; conflicts, their resolution and suggestions; what owning services answer; domain events and sync events.',
   },
 ];
 
