@@ -40,6 +40,8 @@ describe('a poison event', () => {
         entityId: 'bad',
         revision: 1,
         code: 'scope_unrenderable',
+        cause:
+          '/rule/scopes/0: the entity lacks a field that the template names, or its value can stand in no scope',
         attempts: 1,
         event: domainEvent({ id: 'bad', revision: 1, data: progress('no scope of this form') }),
       },

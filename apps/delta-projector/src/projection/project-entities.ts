@@ -1,5 +1,22 @@
-import { projectEvent, type DomainChange, type EntityHead, type ProjectionRule } from '@sync/domain';
+import {
+  projectEvent,
+  type DomainChange,
+  type EntityHead,
+  type PoisonCode,
+  type ProjectionRule,
+} from '@sync/domain';
 import { renderChange, type RenderedChange } from './render-change.ts';
+
+/** For whoever reads the dead letters; `/rule` is the registered type, `/rule/scopes/0` its first scope template. */
+const POISON_CAUSES: Readonly<Record<PoisonCode, string>> = {
+  revision_invalid: 'the revision is no whole number from 0 on',
+  data_not_object: 'the data is no JSON object',
+  template_invalid: 'the registered template cannot be read',
+  scope_unrenderable: 'the entity lacks a field that the template names, or its value can stand in no scope',
+  grant_unrenderable:
+    'the entity lacks a field that the grant names, or its value can stand in no scope or user',
+  clock_limit_exceeded: 'the clock has no room for another entry, or a counter is used up',
+};
 
 /** An entity across tenants. No part can hold a NUL character. */
 export function entityKey(tenantId: string, entityType: string, entityId: string): string {
@@ -189,7 +206,11 @@ function projectOne(
       case 'incomplete':
         return INCOMPLETE;
       case 'poison':
-        return { kind: 'refused', code: projected.code, cause: `${projected.path} (${projected.code})` };
+        return {
+          kind: 'refused',
+          code: projected.code,
+          cause: `${projected.path}: ${POISON_CAUSES[projected.code]}`,
+        };
       case 'changed': {
         const update = projected.deltas.find((delta) => delta.update !== null)?.update ?? null;
         return { kind: 'changed', head: projected.head, update };

@@ -37,7 +37,7 @@ export class PushMetrics {
     );
     this.givenUp = metrics.counter(
       'sync_push_given_up_total',
-      'Mutations that their owner never answered although it answered others; each is kept in an open ConflictRecord.',
+      'Mutations at which their owner kept failing; each is kept in a ConflictRecord.',
       ['owner', 'entityType'],
     );
   }
