@@ -41,7 +41,10 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
   const telling = wireTelling(foundation, access);
   const { hints, sweep, waiting, sockets, deviceSeen } = telling;
   // Two threads, started when they are first needed: a large compaction must not hold up pulls.
-  const pools = { compacting: new DocumentPool(), comparing: new DocumentPool({ timeoutMs: 2_000 }) };
+  const pools = {
+    compacting: new DocumentPool({ heapMb: 128 }),
+    comparing: new DocumentPool({ heapMb: 128, timeoutMs: 2_000 }),
+  };
   const compact = wireCompaction(foundation, pools.compacting);
   const consume = new ConsumeDeltas({
     ...{ database, nats, news: hints, metrics: { ...ingestMetrics(metrics), hop: hopMetrics }, logger },
