@@ -92,7 +92,10 @@ export type EntityUpcaster =
 /** One entity type: what sync-service is told (EntityTypeRegistration), the push handler and the store. */
 export interface EntityDefinition
   extends
-    Omit<EntityTypeRegistration, 'eventSubjects' | 'pushSubject' | 'snapshotSubject' | 'upcasters'>,
+    Omit<
+      EntityTypeRegistration,
+      'eventSubjects' | 'pushSubject' | 'pushChains' | 'snapshotSubject' | 'upcasters'
+    >,
     EntityStore {
   readonly handle: PushHandlerFunction;
   /** crdt_yjs: keeps the documents; set by `KeptDocuments.define` of `@sync/owner-sdk/documents`. */

@@ -16,6 +16,7 @@ export function registrationOf(service: string, entities: readonly EntityDefinit
         schemaVersion,
         policy,
         projection,
+        pushChains: true,
         ...(review && { review }),
         ...(grants && { grants }),
         ...(upcasters && {

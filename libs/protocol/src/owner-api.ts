@@ -79,7 +79,8 @@ export type PushedMutation = Static<typeof PushedMutation>;
 
 /**
  * Mutations of one entity follow each other with consecutive `expectedRevision`s, each counted on the success of the one before: once one is
- * answered `conflict`, the owner answers `conflict` to all that follow for that entity in the request, whatever they expect.
+ * answered `conflict`, the owner answers `conflict` to all that follow for that entity in the request, whatever they expect. An owner whose registration
+ * does not promise that (`pushChains`) gets one mutation of an entity at a time.
  */
 export const OwnerPushRequest = Type.Object(
   {

@@ -98,6 +98,12 @@ export const EntityTypeRegistration = Type.Object(
       }),
     ),
     pushSubject: Type.Optional(Subject),
+    pushChains: Type.Optional(
+      Type.Boolean({
+        description:
+          'The push handler answers a mutation with `conflict` when an earlier one of the entity in the same request got that. Only then several mutations of one entity are sent at once, else one after the other. The SDK does.',
+      }),
+    ),
     snapshotSubject: Type.Optional(Subject),
   },
   { $id: 'EntityTypeRegistration' },

@@ -21,6 +21,7 @@ const lww: RegisteredEntityType = {
   entityType: 'note',
   schemaVersion: 1,
   policy: 'lww',
+  pushChains: true,
   projection: { kind: 'declarative', fields: ['text', 'colour'], scopes: ['user:{userId}'] },
 };
 const append: RegisteredEntityType = { ...lww, policy: 'append_only' };
@@ -214,6 +215,24 @@ describe('a repeated attempt', () => {
     const lane = planned([work], headOf(4, { 's:learning': 3, 'd:d1': 1 }, { text: 'merged' }));
     // Revision 0: an inbox that does not know it says conflict, and does not apply it over what has its dot.
     expect(lane.submissions[0]?.change).toMatchObject({ status: 'applied', expectedRevision: 0 });
+  });
+
+  it('whose ledger row is gone is asked for like one that is known to be repeated', () => {
+    const head = headOf(4, { 's:learning': 3, 'd:d1': 2 }, { text: 'mine, later' });
+    const work = workOf({ op: 'put' });
+    const lane = planned([work], head);
+    expect(lane.submissions[0]?.change).toMatchObject({ status: 'applied', expectedRevision: 0 });
+    absorb(lane, applied(work, 3, { 's:learning': 3, 'd:d1': 1 }));
+    expect(lane.settlements.get(work)).toMatchObject({
+      status: 'merged',
+      clock: { 's:learning': 3, 'd:d1': 1 },
+    });
+    const other = workOf({ op: 'put' });
+    const reused = planned([other], head);
+    absorb(reused, conflict(other, 4, { 's:learning': 3, 'd:d1': 2 }, { text: 'mine, later' }));
+    reused.learnHead(head);
+    plan(reused);
+    expect(reused.submissions.every(({ change }) => change.expectedRevision === 4)).toBe(true);
   });
 });
 

@@ -8,7 +8,13 @@ import {
   type SubmitDecision,
 } from '@sync/domain';
 import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
-import { canonicalClockJson, containsDot } from '@sync/vector-clock';
+import {
+  canonicalClockJson,
+  containsDot,
+  counterOf,
+  deviceReplica,
+  type VectorClock,
+} from '@sync/vector-clock';
 import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
 import type { EntityHead } from './entity-head.ts';
 import { inputOf } from './mutation-input.ts';
@@ -66,7 +72,8 @@ const MAX_CONFLICTS = 3;
  * The mutations of one entity in one push, in their order.
  *
  * It plans optimistically: a change is taken to succeed, the next one is decided on what the entity will be then and expects the next revision,
- * so that twenty edits of one note are one request to its owner. `absorb` compares the answers with the plan; where they differ, what
+ * so that twenty edits of one note are one request to its owner. Not where the owner compares each revision by itself: when the first of them met a
+ * change of the server, its revision is the one that the second expects. `absorb` compares the answers with the plan; where they differ, what
  * was planned on top is void and planned again on what the owner says.
  *
  * 1. `plan` goes on until it needs a decision of the resolver (it returns the question; `answer` continues) or a head of
@@ -82,6 +89,8 @@ export class Lane {
   readonly #waiting: Work[] = [];
   #steps: Step[] = [];
   #standing: Standing;
+  /** Of the entity before anything of this run was sent. */
+  readonly #knownClock: VectorClock;
   #conflicts = 0;
   #stopped = false;
 
@@ -89,6 +98,7 @@ export class Lane {
   constructor(head: EntityHead | null, context: LaneContext) {
     this.#context = context;
     this.#standing = standingOfHead(head);
+    this.#knownClock = head?.clock ?? {};
   }
 
   /** Appends the lane's mutations of the next wave. */
@@ -113,6 +123,7 @@ export class Lane {
   /** @returns the question on which the plan waits, or null when it can be carried out as far as it goes */
   plan(): DecisionInput | null {
     for (let work = this.#next(); work; work = this.#next()) {
+      if (!work.registration.pushChains && this.#steps.some((step) => 'submission' in step)) return null;
       const gated = work.hold ?? this.#context.gate(work);
       if (gated?.kind === 'postponed') {
         if (this.#steps.length === 0) this.postpone(gated);
@@ -230,8 +241,14 @@ export class Lane {
       review: registration.review ?? 'none',
       serverNowMs,
       // Once the owner has answered `conflict`, its inbox does not know the mutation.
-      mayBeApplied: mayBeSent && this.#conflicts === 0,
+      mayBeApplied: this.#conflicts === 0 && (mayBeSent || this.#wasKnown(mutation)),
     };
+  }
+
+  /** It is new to the ledger, which forgets in time, but the entity has its dot: a device sends it again long after its answer was lost. */
+  #wasKnown(mutation: Work['mutation']): boolean {
+    const replica = deviceReplica(this.#context.deviceId);
+    return containsDot(this.#knownClock, replica, counterOf(mutation.clock, replica));
   }
 
   /** Decides what needs no policy; else the question for the resolver, or null when it needs a head. */
@@ -291,7 +308,8 @@ export class Lane {
       return false;
     }
     const clock = result.clock ?? change.clock;
-    const repeated = work.mayBeSent && canonicalClockJson(clock) !== canonicalClockJson(change.clock);
+    const mayBeRepeated = work.mayBeSent || isLookedUp(submission);
+    const repeated = mayBeRepeated && canonicalClockJson(clock) !== canonicalClockJson(change.clock);
     // The owner has just given the answer of an earlier attempt, so what was decided then is what happened.
     const kept = change.record === null && work.mayBeSent ? work.kept : null;
     const asSent = repeated
@@ -367,4 +385,9 @@ export class Lane {
   #currentText(standing: Standing, { mutation, registration }: Work): string {
     return currentText(standing, registration, mutation, this.#context.nowIso);
   }
+}
+
+/** Sent only because the entity has its dot already: an owner that applies it has it in its inbox. */
+function isLookedUp({ work, change, before }: Submission): boolean {
+  return work.registration.policy !== 'append_only' && change.expectedRevision === 0 && before.revision > 0;
 }

@@ -115,6 +115,31 @@ describe('server_authoritative, while the server’s change is not projected yet
   });
 });
 
+describe('several changes of one entity, at an owner that compares each revision by itself', () => {
+  it('do not overwrite the one change that the server made meanwhile', async () => {
+    const restore = register('progress', { pushChains: false });
+    rig.owner.comparesChains = false;
+    const author = newAuthor();
+    const { tenantId, userId } = author;
+    const entityId = `chain-${author.deviceId}`;
+    await rig.owner.change(tenantId, 'progress', entityId, { userId, lastPage: 1, score: 1 });
+    rig.owner.projectsAtOnce = false;
+    await rig.owner.change(tenantId, 'progress', entityId, { userId, lastPage: 1, score: 99 });
+    const put = (lastPage: number, baseClock: Record<string, number>): LocalMutation => {
+      const data = { userId, lastPage, score: 1 };
+      return mutationOf(author, { entityId, op: 'put', data, baseClock, occurredAt: '2020-01-01T00:00:00Z' });
+    };
+    const stale = { 's:learning': 1 };
+    await rig.push(author, [put(2, stale), put(3, { ...stale, [`d:${author.deviceId}`]: 1 })]);
+    await rig.owner.projectAll();
+    await rig.dispatch(author);
+    rig.owner.comparesChains = true;
+    restore();
+    expect(await rig.waiting(author)).toMatchObject([{ status: 'merged' }, { status: 'merged' }]);
+    expect(rig.owner.entity(tenantId, 'progress', entityId)?.data).toMatchObject({ score: 99 });
+  });
+});
+
 describe('an append under a taken id', () => {
   const append = (author: Author, entityId: string, verb: string): LocalMutation => {
     const data = { userId: author.userId, verb };

@@ -22,6 +22,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'Pull, push, ack, tickets and live; conflicts, their resolution and suggestions; what owning services answer; domain events and sync events.',
   },
+  {
+    version: '1.1.0',
+    date: '2026-11-22',
+    schemas: ['RegisterQuestion'],
+    change:
+      'pushChains: owners that promise to answer conflict behind a conflict get several changes of an entity at once, others one by one.',
+  },
 ];
 
 /** The version of the newest entry. */

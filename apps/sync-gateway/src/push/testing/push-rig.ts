@@ -40,7 +40,7 @@ function typeOf(
   more: Partial<EntityTypeRegistration> = {},
 ): RegisteredEntityType {
   const projection = { kind: 'declarative' as const, fields: '*' as const, scopes };
-  return { service: 'learning', entityType, schemaVersion: 1, policy, projection, ...more };
+  return { service: 'learning', entityType, schemaVersion: 1, policy, projection, pushChains: true, ...more };
 }
 
 export const TYPES: readonly RegisteredEntityType[] = [
@@ -67,6 +67,8 @@ export interface PushRig {
   pushTexts(author: Author, mutations: readonly object[]): Promise<string[]>;
   /** Makes all open work of the device due, and works on it once. @returns how many mutations were ended */
   dispatch(author: Author): Promise<number>;
+  /** Works once on what of the device is due by itself. @returns how many mutations were ended */
+  dispatchDue(author: Author): Promise<number>;
   /** Terminal outcomes that wait for the device's next pull. */
   waiting(author: Author): Promise<Outcome[]>;
   syncEvents(): Promise<SyncEvent[]>;
@@ -95,6 +97,11 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
   owner.start();
   await nats.flush();
   const parts = wire(test, nats, options.ownerTimeoutMs ?? 3_000);
+  const dispatchDue = async (author: Author): Promise<number> => {
+    const devices = await parts.store.take(100);
+    const own = devices.find(({ deviceId }) => deviceId === author.deviceId);
+    return own ? parts.dispatchDevice.execute(own, silent) : 0;
+  };
   return {
     test,
     nats,
@@ -111,10 +118,9 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
     },
     dispatch: async (author) => {
       await makeDue(test, author);
-      const devices = await parts.store.take(100);
-      const own = devices.find(({ deviceId }) => deviceId === author.deviceId);
-      return own ? parts.dispatchDevice.execute(own, silent) : 0;
+      return dispatchDue(author);
     },
+    dispatchDue,
     waiting: (author) => waitingOutcomes(test, author),
     syncEvents: () => readSyncEvents(test),
     stopResolver: () => resolver.stop(),

@@ -27,6 +27,8 @@ export class TestOwner {
   projectsAtOnce = true;
   /** What it does with a mutation of the text `poison`: an SDK answers without it, others with an error for the whole request. */
   poison: 'left out' | 'error' = 'left out';
+  /** What `pushChains` of a registration promises; without it each expectedRevision is compared by itself. */
+  comparesChains = true;
   readonly requests: PushedMutation[][] = [];
   readonly applied: string[] = [];
   readonly #nats: NatsConnection;
@@ -83,14 +85,18 @@ export class TestOwner {
     const { tenantId, mutations } = message.json<OwnerPushRequest>();
     this.requests.push(mutations);
     const results: OwnerPushResult[] = [];
+    const conflicted = new Set<string>();
     const poisoned = new Set(mutations.filter(isPoison).map(({ entityId }) => entityId));
     if (poisoned.size > 0 && this.poison === 'error') {
       message.respond(JSON.stringify({ error: { code: 'internal', message: 'unexpected' } }));
       return;
     }
     for (const mutation of mutations.filter(({ entityId }) => !poisoned.has(entityId))) {
-      const result = this.#inbox.get(mutation.mutationId) ?? (await this.#handle(tenantId, mutation));
-      if (result.status !== 'conflict') this.#inbox.set(mutation.mutationId, result);
+      const behind = this.comparesChains && conflicted.has(mutation.entityId);
+      const asked = behind ? { ...mutation, expectedRevision: -1 } : mutation;
+      const result = this.#inbox.get(mutation.mutationId) ?? (await this.#handle(tenantId, asked));
+      if (result.status === 'conflict') conflicted.add(mutation.entityId);
+      else this.#inbox.set(mutation.mutationId, result);
       results.push(result);
     }
     if (this.mode === 'answers') message.respond(JSON.stringify({ results }));
