@@ -30,6 +30,12 @@ DECLARE
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
+  IF NOT FOUND THEN
+    -- Another completion has taken the device out of the queue while this one waited for it; without its lock the device would lose the place that a push
+    -- takes in between, and what stays open of that nobody would dispatch.
+    INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_now)
+      ON CONFLICT (tenant_id, device_id) DO UPDATE SET next_attempt_at = q.next_attempt_at;
+  END IF;
   v_received := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, v_now);
   IF v_received THEN
     v_stored := p_ids;

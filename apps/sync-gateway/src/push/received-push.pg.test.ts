@@ -93,6 +93,15 @@ async function spread(author: Author): Promise<void> {
 }
 
 describe('a received push', () => {
+  it('waits in the queue with what stays open, also when another completion has taken the device out of it', async () => {
+    const author = newAuthor();
+    const mutations = mutationsOf(author);
+    await receive(author, mutations);
+    await test.database.call('unqueue', 'DELETE FROM dispatch_queue WHERE device_id = $1', [author.deviceId]);
+    await complete(author, mutations, () => postponed('owner_unavailable'));
+    expect(await waitsInQueue(author)).toBe(true);
+  });
+
   it('comes into the ledger once, with its outcomes, and leaves the queue', async () => {
     const author = newAuthor();
     const mutations = mutationsOf(author);
