@@ -104,9 +104,17 @@ export class DispatchDevice {
     const giveUp = { failing: failingOf(rows), afterMs: this.#lastResorts.giveUpAfterMs };
     const limits = { deadlineMs: nowMs + BUDGET_MS, apart, giveUp };
     const settlements = await this.#settler.settle(author, works, statusesOf(opened), limits);
-    const completed = await Promise.all(
-      opened.map(async (one) => completedOf(one, await this.#endOf(author, one, settlements, nowIso))),
+    const ends = await Promise.all(
+      opened.map(async (one) => ({ one, settlement: await this.#endOf(author, one, settlements, nowIso) })),
     );
+    const freed = new Set(
+      ends.flatMap(({ one, settlement }) => (settlement.kind === 'settled' ? laneOf(one) : [])),
+    );
+    const completed = ends.map(({ one, settlement }) => {
+      const isFreed =
+        freed.has(laneOf(one)) && settlement.kind === 'postponed' && settlement.reason === 'lane_waits';
+      return completedOf(one, settlement, isFreed);
+    });
     await this.#ledger.complete(author, completionOf(author, completed, nowIso));
     const ended = completed.filter(({ settlement }) => settlement.kind === 'settled').length;
     if (ended > 0) this.#outcomesStored(author);
@@ -162,14 +170,20 @@ function failingOf(rows: readonly OpenMutation[]): Map<string, Failing> {
   );
 }
 
-function completedOf({ row, mutation }: Opened, settlement: Settlement): Completed {
+/** NUL occurs in neither part. */
+function laneOf({ mutation, row }: Opened): string {
+  return mutation ? `${mutation.entityType}\0${mutation.entityId}` : row.mutation_id;
+}
+
+/** @param isFreed it only waited for what has just been ended, and need not pause for that one's attempts */
+function completedOf({ row, mutation }: Opened, settlement: Settlement, isFreed: boolean): Completed {
   const failing = settlement.kind === 'postponed' && settlement.reason === 'owner_failed';
   return {
     mutationId: row.mutation_id,
     address: mutation,
     attempt: row.attempts,
     fresh: row.status === 'pending',
-    delayMs: retryDelayMs(failing ? row.failures + 1 : row.attempts, Math.random(), failing),
+    delayMs: isFreed ? 0 : retryDelayMs(failing ? row.failures + 1 : row.attempts, Math.random(), failing),
     settlement,
   };
 }

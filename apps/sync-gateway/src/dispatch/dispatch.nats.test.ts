@@ -221,13 +221,20 @@ describe('what has changed since the mutation came', () => {
     });
     await rig.nats.flush();
     const mutation = mutationOf(author, { entityId: 'hidden' });
-    expect(await rig.push(author, [mutation])).toMatchObject([{ status: 'accepted' }]);
+    const behind = [1, 2].map(() => mutationOf(author, { entityId: 'hidden' }));
+    expect(await rig.push(author, [mutation, ...behind])).toMatchObject(
+      [1, 2, 3].map(() => ({ status: 'accepted' })),
+    );
     for (let attempt = 0; attempt < 2; attempt += 1) expect(await rig.dispatch(author)).toBe(0);
     expect(await rig.dispatch(author)).toBe(1);
+    // What waited behind it goes on without the pauses of a mutation that fails.
+    for (const _one of behind) expect(await rig.dispatchDue(author)).toBe(1);
     await projector.stop();
     const outcomes = await rig.waiting(author);
     expect(outcomes).toMatchObject([
       { status: 'rejected', code: 'forbidden', current: { op: 'delete', clock: {} } },
+      { status: 'rejected', code: 'forbidden' },
+      { status: 'rejected', code: 'forbidden' },
     ]);
     expect(JSON.stringify(outcomes)).not.toContain('secret');
   });
