@@ -5,12 +5,14 @@ import { DriverDevice, bindDevice, changeOnServer } from '@sync/e2e-device';
 import { connectNats } from '@sync/messaging';
 import { startContract } from '@sync/messaging/testing/pact';
 import { type LocalMutation, type MutationsSeen, type PullResponse, subjects } from '@sync/protocol';
+import { PROBLEM_TYPE, SIGNED, TIME, problemOf } from './testing/http-shapes.ts';
+import { holdConflict } from './testing/held-conflict.ts';
 import { platform } from './testing/platform.ts';
 import { publishedBatch } from './testing/published-batch.ts';
 import { SigningProxy } from './testing/signing-proxy.ts';
 import { askOver, verifyProvider } from './testing/verify-provider.ts';
 
-const { boolean, eachLike, eachValueMatches, fromProviderState, integer, like, nullValue, regex, timestamp } =
+const { boolean, eachLike, eachValueMatches, fromProviderState, integer, like, nullValue, regex } =
   MatchersV3;
 
 const USER = 'pact-user';
@@ -20,21 +22,7 @@ const CREDENTIALS = {
   hmacKey: Buffer.alloc(32).toString('base64'),
   accessToken: 'a.b.c',
 };
-const TIME = timestamp("yyyy-MM-dd'T'HH:mm:ss.SSSX", '2026-01-01T00:00:00.000Z');
-/** A contract cannot hold a signature, only its shape: the verification signs anew. */
-const SIGNED = {
-  authorization: regex('^Bearer .+', 'Bearer a.b.c'),
-  'content-type': 'application/json',
-  'content-digest': regex('^sha-256=:[A-Za-z0-9+/=]+:$', 'sha-256=:AAAA:'),
-  'signature-input': regex(
-    '^sync=\\(.+\\);created=\\d+;keyid=".+";alg="hmac-sha256"$',
-    'sync=("@method");created=1;keyid="d";alg="hmac-sha256"',
-  ),
-  signature: regex('^sync=:[A-Za-z0-9+/=]+:$', 'sync=:AAAA:'),
-};
 const CLOCK = like({ 's:learning': integer(1) });
-/** Pact's patterns match as a whole. */
-const PROBLEM_TYPE = regex('application/problem\\+json.*', 'application/problem+json');
 const CURSOR = regex('^[A-Za-z0-9._-]+$', 'cursor-1');
 
 const mutationOf = (id: number, changes: Partial<LocalMutation>): LocalMutation => ({
@@ -68,16 +56,6 @@ const PAGE = {
   hasMore: false,
   digest: { count: integer(1), hash: regex('^[0-9a-f]{64}$', '0'.repeat(64)) },
 };
-const problemOf = (status: number, code: string, retryable: boolean): object => ({
-  type: `urn:sync-service:problem:${code}`,
-  title: like('Something'),
-  status,
-  detail: like('happened'),
-  code,
-  retryable,
-  serverTime: TIME,
-});
-
 describe('a device expects of the gateway', () => {
   let contract: PactV4;
 
@@ -329,7 +307,7 @@ describe('the gateway keeps to the contracts', () => {
   it('of devices, of owning services and of analytics', async () => {
     const verified = await verifyProvider({
       provider: 'sync-gateway',
-      consumers: ['device', 'owner-sdk', 'analytics'],
+      consumers: ['device', 'owner-sdk', 'analytics', 'conflict-resolver'],
       ask: askOver(nats),
       baseUrl: proxy.url,
       states: {
@@ -349,11 +327,24 @@ describe('the gateway keeps to the contracts', () => {
           return undefined;
         },
       },
-      publish: () => publishedOf('00000000-0000-4000-8000-000000000021'),
+      publish: (what) =>
+        what.endsWith('was held') ? publishedHeld() : publishedOf('00000000-0000-4000-8000-000000000021'),
     });
     expect(verified.broken).toEqual([]);
-    expect(verified.kept).toHaveLength(10);
+    expect(verified.kept).toHaveLength(11);
   });
+
+  /** Lets a conflict be held and answers the event that tells of it. */
+  const publishedHeld = async (): Promise<unknown> => {
+    const mutationId = '00000000-0000-4000-8000-000000000051';
+    const tenantId = `pact-${randomUUID().slice(0, 8)}`;
+    return publishedBatch(
+      nats,
+      subjects.streamMessage('SYNC_EVENTS', '*', 'sync-gateway'),
+      (event) => (event as { data: { mutationId?: unknown } }).data.mutationId === mutationId,
+      () => holdConflict({ tenantId, userId: USER, entityId: 'pact-held', mutationId }),
+    );
+  };
 
   /** Pushes a mutation of this id and answers the event that says that it was applied. */
   const publishedOf = async (mutationId: string): Promise<unknown> => {

@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { bindDevice, changeOnServer } from '@sync/e2e-device';
 import { connectNats } from '@sync/messaging';
 import { subjects } from '@sync/protocol';
+import { holdConflict } from './testing/held-conflict.ts';
 import { platform } from './testing/platform.ts';
 import { publishedBatch } from './testing/published-batch.ts';
 import { askOver, verifyProvider } from './testing/verify-provider.ts';
@@ -86,21 +87,35 @@ describe('keeps to the contracts of its consumers:', () => {
     expect(verified.kept).toHaveLength(2);
   });
 
+  /** Held once each: a contract names the mutation, and by that the record. */
+  const held = new Map<string, Promise<unknown>>();
+  const holdOf = (mutationId: string): readonly [string, () => Promise<undefined>] => [
+    `the user has an open conflict of mutation ${mutationId}`,
+    async () => {
+      const known = held.get(mutationId);
+      const where = { tenantId: TENANT, userId: 'pact-user', entityId: mutationId, mutationId };
+      const holding = known ?? holdConflict(where);
+      held.set(mutationId, holding);
+      await holding;
+      return undefined;
+    },
+  ];
+  const HELD = Object.fromEntries(
+    ['00000000-0000-4000-8000-000000000031', '00000000-0000-4000-8000-000000000032'].map(holdOf),
+  );
+
   it('conflict-resolver', async () => {
     const verified = await verifyProvider({
-      provider: 'conflict-resolver',
-      consumers: ['sync-gateway'],
-      ask: askOver(nats),
+      ...{ provider: 'conflict-resolver', consumers: ['sync-gateway'], ask: askOver(nats), states: HELD },
     });
     expect(verified.broken).toEqual([]);
-    expect(verified.kept).toHaveLength(4);
+    expect(verified.kept).toHaveLength(10);
   });
 
   it('and Pact notices a service that answers otherwise', async () => {
     const ask = askOver(nats);
     const { broken } = await verifyProvider({
-      provider: 'conflict-resolver',
-      consumers: ['sync-gateway'],
+      ...{ provider: 'conflict-resolver', consumers: ['sync-gateway'], states: HELD },
       ask: async (subject, content) => {
         const text = JSON.stringify(await ask(subject, content));
         return JSON.parse(text.replaceAll('"expectedRevision":3', '"expectedRevision":"3"')) as unknown;
