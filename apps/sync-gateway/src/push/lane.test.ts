@@ -266,6 +266,49 @@ describe('current', () => {
     const current = settled?.kind === 'settled' ? (JSON.parse(settled.current ?? '{}') as RemoteDelta) : null;
     expect(current?.data).toEqual({ colour: 'red', text: 'mine' });
   });
+
+  const currentOf = (lane: Lane, work: Work): RemoteDelta | null => {
+    const settled = lane.settlements.get(work);
+    return settled?.kind === 'settled' ? (JSON.parse(settled.current ?? 'null') as RemoteDelta | null) : null;
+  };
+
+  it('has the clock that its owner counted: two contents never stand under one', () => {
+    const [first, second] = [workOf({ data: { text: 'a' } }), workOf({ data: { text: 'b' } })];
+    const lane = planned([first, second], headOf(2, { 's:learning': 2 }, { colour: 'red' }));
+    absorb(
+      lane,
+      applied(first, 3, { 's:learning': 2, 'd:d1': 1 }),
+      applied(second, 4, { 's:learning': 3, 'd:d1': 1 }),
+    );
+    expect(lane.settlements.get(second)).toMatchObject({ clock: { 's:learning': 3, 'd:d1': 1 } });
+    expect(currentOf(lane, first)?.clock).toEqual({ 's:learning': 2, 'd:d1': 1 });
+    expect(currentOf(lane, second)).toMatchObject({
+      clock: { 's:learning': 3, 'd:d1': 1 },
+      data: { text: 'b' },
+    });
+  });
+
+  it('is shown under the counted clock by what ends on top of it, too', () => {
+    const [first, second, late, refused] = [
+      workOf({ data: { text: 'a' } }),
+      workOf({ data: { text: 'b' } }),
+      workOf({ data: { text: 'late' }, occurredAtMs: 0 }),
+      workOf({ data: { text: 'refused' } }),
+    ];
+    const lane = planned([first, second, late, refused], headOf(2, { 's:learning': 2 }, { colour: 'red' }));
+    const counted = { 's:learning': 3, 'd:d1': 1 };
+    absorb(lane, applied(first, 3, { 's:learning': 2, 'd:d1': 1 }), applied(second, 4, counted), {
+      mutationId: refused.mutation.mutationId,
+      status: 'rejected',
+      code: 'no',
+      message: '',
+    });
+    plan(lane);
+    absorb(lane);
+    expect(lane.settlements.get(late)).toMatchObject({ status: 'superseded' });
+    expect(currentOf(lane, late)).toMatchObject({ clock: counted, data: { text: 'b' } });
+    expect(currentOf(lane, refused)).toMatchObject({ clock: counted, data: { text: 'b' } });
+  });
 });
 
 describe('a merge of documents', () => {

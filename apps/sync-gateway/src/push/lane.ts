@@ -30,6 +30,7 @@ import {
   standingAhead,
   standingOfOwner,
   standingOfVisible,
+  standingUnderClock,
 } from './standing.ts';
 
 /** A change to send, and where the entity stands before and, if the owner takes it, after. */
@@ -89,6 +90,8 @@ export class Lane {
   readonly #waiting: Work[] = [];
   #steps: Step[] = [];
   #standing: Standing;
+  /** The last planned standing that came about with a clock of the owner's own making, and what it is with that clock. */
+  #reached: { readonly planned: Standing; readonly actual: Standing } | null = null;
   /** Of the entity before anything of this run was sent. */
   readonly #knownClock: VectorClock;
   #conflicts = 0;
@@ -293,7 +296,8 @@ export class Lane {
 
   /** @returns whether the plan's assumptions still hold after it */
   #settleAnswered(submission: Submission, result: Exclude<OwnerPushResult, { status: 'conflict' }>): boolean {
-    const { work, change, before, after } = submission;
+    const { work, change } = submission;
+    const before = this.#reached?.planned === submission.before ? this.#reached.actual : submission.before;
     if (result.status === 'rejected') {
       const { code, message } = result;
       const current = this.#currentText(before, work);
@@ -303,19 +307,23 @@ export class Lane {
         code,
         ...(message ? { message } : {}),
         current,
-        ...this.#lostTo(submission, code),
+        ...this.#lostTo({ ...submission, before }, code),
       });
       return false;
     }
     const clock = result.clock ?? change.clock;
-    const mayBeRepeated = work.mayBeSent || isLookedUp(submission);
-    const repeated = mayBeRepeated && canonicalClockJson(clock) !== canonicalClockJson(change.clock);
+    const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
+    const repeated = otherClock && (work.mayBeSent || isLookedUp(submission));
     // The owner has just given the answer of an earlier attempt, so what was decided then is what happened.
     const kept = change.record === null && work.mayBeSent ? work.kept : null;
     const asSent = repeated
       ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
       : (kept ?? change).status === 'applied';
-    const ordinary = !repeated && result.revision === after.revision;
+    const ordinary = !repeated && result.revision === submission.after.revision;
+    // An owner may have counted the change itself: what was planned is true then, under its clock.
+    const counted = otherClock && !repeated;
+    const after = counted ? standingUnderClock(submission.after, clock) : submission.after;
+    if (counted) this.#reached = { planned: submission.after, actual: after };
     this.#standing = ordinary
       ? after
       : standingOfOwner(
@@ -326,7 +334,7 @@ export class Lane {
     const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
     if (asSent) {
       this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
-      return ordinary;
+      return ordinary && !counted;
     }
     const current = this.#currentText(after, work);
     const settled: Settled = { kind: 'settled', status: 'merged', clock, current, ...conflict };
@@ -334,7 +342,7 @@ export class Lane {
     if (repeated || kept || after.state() === undefined || !canProject(work.registration)) {
       this.awaitedCurrents.push({ work, settled, revision: result.revision });
     }
-    return ordinary;
+    return ordinary && !counted;
   }
 
   #learnConflict(

@@ -124,6 +124,15 @@ export function standingAfter(
   };
 }
 
+/** The same entity, under the clock that its owner gave it. */
+export function standingUnderClock(standing: Standing, clock: VectorClock): Standing {
+  const state = once(() => {
+    const planned = standing.state();
+    return planned && { ...planned, clock };
+  });
+  return { ...standing, clock, state };
+}
+
 function stateAfter(
   before: EntityState | null | undefined,
   mutation: PreparedMutation,
