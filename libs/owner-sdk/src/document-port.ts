@@ -50,6 +50,11 @@ export class RefusedDocumentError extends Error {
   }
 }
 
+/** Other documents are being worked on: nothing was done, and it goes away. */
+export class BusyDocumentsError extends Error {
+  override readonly name = 'BusyDocumentsError';
+}
+
 /** One change of an entity, as its clock counts it. */
 export interface ChangeDot {
   readonly replica: string;
@@ -70,7 +75,7 @@ export interface DocumentSession {
    * Merges what was taken, compares it with what the devices had not seen, and writes log, state and backups.
    * @param changed the entities that the batch changed, with the clock that they have now; null data: deleted
    * @returns what to tell of merges that met others, by mutationId
-   * @throws RefusedDocumentError
+   * @throws RefusedDocumentError, BusyDocumentsError
    */
   complete(
     tx: Tx,

@@ -11,6 +11,6 @@ export type {
 } from './migrate.ts';
 export { provision } from './provision.ts';
 export type { ProvisionedDatabase, ProvisionOptions } from './provision.ts';
-export { isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
+export { isPassing, isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
 export type { RetryOptions } from './sql-errors.ts';
 export { InvalidTenantError, tenantPolicySql } from './tenants.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
+import { isPassing, isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
 
 const withCode = (code: string): Error => Object.assign(new Error(code), { code });
 
@@ -34,6 +34,16 @@ describe('isUnavailable', () => {
     expect(isUnavailable(new Error('timeout exceeded when trying to connect'))).toBe(true);
     expect(isUnavailable(new Error('something of ours'))).toBe(false);
     expect(isUnavailable(undefined)).toBe(false);
+  });
+});
+
+describe('isPassing', () => {
+  it.each(['40P01', '40001', '55P03', '57014'])('%s is true of the moment', (code) => {
+    expect(isPassing(withCode(code))).toBe(true);
+  });
+
+  it.each(['23505', '57P01', 'EPIPE'])('%s is not', (code) => {
+    expect(isPassing(withCode(code))).toBe(false);
   });
 });
 

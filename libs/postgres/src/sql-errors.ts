@@ -53,6 +53,14 @@ export function isUnavailable(error: unknown): boolean {
   return typeof message === 'string' && CONNECTION_MESSAGES.test(message);
 }
 
+/** Conflicts that repetition did not end, and statements that took too long: true of the moment and of no particular row. */
+const PASSING_STATES: ReadonlySet<string> = new Set([...RETRYABLE_STATES, '55P03', '57014']);
+
+/** True when the transaction did nothing because the database was busy with others: later it may well succeed. */
+export function isPassing(error: unknown): boolean {
+  return PASSING_STATES.has(sqlStateOf(error) ?? '');
+}
+
 /** Bounds of {@link retryConflicts}. */
 export interface RetryOptions {
   /** Attempts in total, the first included. */

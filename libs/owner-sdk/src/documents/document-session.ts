@@ -1,7 +1,6 @@
 import {
   type AdmissionLimits,
   JobFailedError,
-  PoolBusyError,
   TooDeepError,
   type DocumentPool,
   type OverlapReport,
@@ -12,7 +11,7 @@ import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
 import { counterOf, type VectorClock } from '@sync/vector-clock';
 import { InvalidChangeError } from '../change-entities.ts';
-import { RefusedDocumentError } from '../document-port.ts';
+import { BusyDocumentsError, RefusedDocumentError } from '../document-port.ts';
 import type {
   ChangeDot,
   DocumentSession,
@@ -32,6 +31,7 @@ import {
   type LoggedUpdate,
 } from './document-rows.ts';
 import { EMPTY_STATE, type ChangeOrigin, type OpenDocument } from './open-document.ts';
+import { runJob } from './run-job.ts';
 
 export interface DocumentSettings {
   /** The field of the entity's data that holds the document, base64: the registration's `docUpdateField`. */
@@ -185,9 +185,9 @@ export class YjsSession implements DocumentSession {
       ours: history.updates.filter((one) => !hasSeen(one)).map(({ update }) => update),
       theirs: document.logged.map(({ update }) => update),
     };
-    const report = await this.#settings.pool.run('overlaps', input).catch((error: unknown) => {
-      // Busy goes away: the batch stays unanswered and comes again. Anything else would come again for ever.
-      if (error instanceof PoolBusyError) throw error;
+    const report = await runJob(this.#settings.pool, 'overlaps', input).catch((error: unknown) => {
+      // Busy goes away: the batch comes again. Anything else would come again for ever.
+      if (error instanceof BusyDocumentsError) throw error;
       this.#settings.logger.error({ err: error, ...key, mutationId }, 'a merge could not be compared');
       return null;
     });
@@ -237,7 +237,7 @@ export class YjsSession implements DocumentSession {
     const updates = document.logged.map(({ update }) => update);
     const { pool, admission } = this.#settings;
     const input = { base: document.base, updates, maxDepth: admission.documentDepth };
-    return pool.run('squash', input).catch((error: unknown) => {
+    return runJob(pool, 'squash', input).catch((error: unknown) => {
       if (!(error instanceof JobFailedError) || error.reason !== TooDeepError.name) throw error;
       throw new RefusedDocumentError(reject('content_not_allowed', `/update: ${error.message}`));
     });

@@ -1,13 +1,14 @@
 import { drawClientId, type DocumentPool, type Rewritten } from '@sync/documents';
 import type { PushedMutation } from '@sync/protocol';
 import { GONE, type DocumentRow } from './document-rows.ts';
+import { runJob } from './run-job.ts';
 
 /**
  * Works out what accepted suggestions change in the documents as they are now. Each gets a clientID of its own from the range that no device
  * may write under: what a model wrote is told from everything else for as long as the document lives.
  *
  * @returns by mutationId; nothing for a document that is not there
- * @throws what a pool throws
+ * @throws what {@link runJob} throws
  */
 export async function rewriteDocuments(
   pool: DocumentPool,
@@ -20,7 +21,7 @@ export async function rewriteDocuments(
     if (!suggestion || !document || document.stateHash === GONE) continue;
     const clientId = drawClientId('suggestion', Math.random);
     const input = { state: document.state, edits: suggestion.edits, clientId };
-    rewritten.set(mutationId, await pool.run('rewrite', input));
+    rewritten.set(mutationId, await runJob(pool, 'rewrite', input));
   }
   return rewritten;
 }

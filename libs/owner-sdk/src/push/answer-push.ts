@@ -1,9 +1,9 @@
-import { appendToOutbox, faultPoint } from '@sync/messaging';
-import { isUnavailable, retryConflicts, type Database, type Tx } from '@sync/postgres';
+import { appendToOutbox, faultPoint, RemoteError } from '@sync/messaging';
+import { isPassing, isUnavailable, retryConflicts, type Database, type Tx } from '@sync/postgres';
 import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
 import { packEvents } from '../domain-event-outbox.ts';
-import { RefusedDocumentError } from '../document-port.ts';
+import { BusyDocumentsError, RefusedDocumentError } from '../document-port.ts';
 import type { EntityData, EntityDefinition, Rejected } from '../entity-definition.ts';
 import { lockVersions } from '../entity-version.ts';
 import type { OwnerLogger } from '../ports.ts';
@@ -31,6 +31,7 @@ const MAX_RACES = 5;
  *
  * @returns the answers given; a mutation without one is to be sent again
  * @throws the driver's error when Postgres is away; nothing was committed, or the outcome is unknown and a repetition finds it
+ * @throws RemoteError `overloaded` when everybody was too busy for any of it: unanswered, it would count as failed by its owner
  */
 export async function answerPush(
   context: PushContext,
@@ -50,10 +51,25 @@ export async function answerPush(
       error,
       'a batch failed and is taken apart by entity',
     );
-    const results: OwnerPushResult[] = [];
-    for (const lane of lanes) results.push(...(await answerLane(context, definition, tenantId, lane)));
-    return results;
+    return answerInTurn(lanes, (lane) => answerLane(context, definition, tenantId, lane));
   }
+}
+
+/** One after the other, as far as it goes: `overloaded` says that nothing at all was done, so it ends the row once something was. */
+async function answerInTurn<T>(
+  parts: readonly T[],
+  answer: (part: T) => Promise<OwnerPushResult[]>,
+): Promise<OwnerPushResult[]> {
+  const results: OwnerPushResult[] = [];
+  for (const part of parts) {
+    try {
+      results.push(...(await answer(part)));
+    } catch (error) {
+      if (!(error instanceof RemoteError) || results.length === 0) throw error;
+      break;
+    }
+  }
+  return results;
 }
 
 async function answerLane(
@@ -69,6 +85,9 @@ async function answerLane(
     if (error instanceof RefusedDocumentError) {
       return answerOneByOne(context, definition, tenantId, lane, error.refusal);
     }
+    if (error instanceof BusyDocumentsError || error instanceof PushRaceError || isPassing(error)) {
+      throw new RemoteError('overloaded', 'Too much else is being done, try again later');
+    }
     logUnanswered(context, definition, lane, error, 'no answer: the service’s load or store failed');
     return [];
   }
@@ -83,13 +102,12 @@ async function answerOneByOne(
   refusal: Rejected,
 ): Promise<OwnerPushResult[]> {
   if (lane.length === 1) return answerTogether(context, definition, tenantId, lane, refusal);
-  const results: OwnerPushResult[] = [];
-  for (const mutation of lane) {
-    const answer = await answerLane(context, definition, tenantId, [mutation]);
-    if (answer.length === 0) break;
-    results.push(...answer);
-  }
-  return results;
+  let stopped = false;
+  return answerInTurn(lane, async (mutation) => {
+    const answer = stopped ? [] : await answerLane(context, definition, tenantId, [mutation]);
+    stopped ||= answer.length === 0;
+    return answer;
+  });
 }
 
 async function answerTogether(
