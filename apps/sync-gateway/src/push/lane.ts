@@ -77,8 +77,7 @@ const MAX_CONFLICTS = 3;
  * change of the server, its revision is the one that the second expects. `absorb` compares the answers with the plan; where they differ, what
  * was planned on top is void and planned again on what the owner says.
  *
- * 1. `plan` goes on until it needs a decision of the resolver (it returns the question; `answer` continues) or a head of
- *    the read model (`awaitedRevision`), or has planned all.
+ * 1. `plan` goes on until it needs a decision (it returns the question; `answer` continues), a head (`awaitedRevision`), or has planned all.
  * 2. `submissions` are sent, `absorb` takes the results. 3. Again, until `done`.
  */
 export class Lane {

@@ -47,17 +47,7 @@ beforeAll(async () => {
   test = await createTestDatabase({ postgres: await startPostgres(), name: 'documents', migrations });
   pool = new DocumentPool();
   kept = new KeptDocuments({ field: 'body', logger, pool });
-  definition = definePage(kept);
-  const definitions = new Map([['page', definition]]);
-  context = { service: 'wiki', database: test.database, definitions, logger, now: () => new Date() };
-});
-afterAll(async () => {
-  await pool.close();
-  await test.drop();
-});
-
-function definePage(documents: KeptDocuments): EntityDefinition {
-  return documents.define(
+  definition = kept.define(
     defineEntity({
       entityType: 'page',
       schemaVersion: 1,
@@ -77,7 +67,13 @@ function definePage(documents: KeptDocuments): EntityDefinition {
       },
     }),
   );
-}
+  const definitions = new Map([['page', definition]]);
+  context = { service: 'wiki', database: test.database, definitions, logger, now: () => new Date() };
+});
+afterAll(async () => {
+  await pool.close();
+  await test.drop();
+});
 
 /** What the owner has of a page. */
 interface PageNow {
@@ -185,7 +181,7 @@ class Device {
   }
 
   /** As the gateway sends a lane: consecutive revisions, each clock merged with the entity's. */
-  async push(extra: readonly PushedMutation[] = [], owner = definition): Promise<OwnerPushResult[]> {
+  async push(extra: readonly PushedMutation[] = []): Promise<OwnerPushResult[]> {
     const page = await pageNow(this.entityId);
     const mutations = [...this.unsent, ...extra].map((mutation, index) => ({
       ...mutation,
@@ -193,7 +189,7 @@ class Device {
       expectedRevision: page.revision + index,
     }));
     this.unsent = [];
-    return answerPush(context, owner, { tenantId: TENANT, mutations });
+    return answerPush(context, definition, { tenantId: TENANT, mutations });
   }
 
   replace(from: string, to: string): void {
@@ -287,17 +283,6 @@ describe('a kept document', () => {
     const copy = new Y.Doc();
     for (const update of bodies.slice(0, 6)) Y.applyUpdate(copy, update);
     expect(copy.getText('body').toJSON()).toBe('start a b c server');
-  });
-
-  it('is overloaded, and has done nothing, while every thread is busy', async () => {
-    const entityId = await seededPage('calm');
-    const device = await new Device('waiting', entityId).pull();
-    device.replace('calm', 'busy');
-    const busy = definePage(
-      new KeptDocuments({ field: 'body', logger, pool: new DocumentPool({ queueLimit: 0 }) }),
-    );
-    await expect(device.push([], busy)).rejects.toMatchObject({ code: 'overloaded' });
-    expect(await pageNow(entityId)).toMatchObject({ revision: 1, text: 'calm' });
   });
 
   it('refuses what is hostile, one by one, and stays what it was', async () => {

@@ -40,8 +40,18 @@ beforeAll(async () => {
   const migrations = [...ownerMigrations, ...documentMigrations, TreeTable1700000000900];
   test = await createTestDatabase({ postgres: await startPostgres(), name: 'nested', migrations });
   pool = new DocumentPool();
-  const kept = new KeptDocuments({ field: 'body', logger, pool, admission: { documentDepth: DEPTH } });
-  definition = kept.define(
+  definition = defineTree(pool);
+  const definitions = new Map([['tree', definition]]);
+  context = { service: 'wiki', database: test.database, definitions, logger, now: () => new Date() };
+});
+afterAll(async () => {
+  await pool.close();
+  await test.drop();
+});
+
+function defineTree(threads: DocumentPool): EntityDefinition {
+  const options = { field: 'body', logger, pool: threads, admission: { documentDepth: DEPTH } };
+  return new KeptDocuments(options).define(
     defineEntity({
       entityType: 'tree',
       schemaVersion: 1,
@@ -51,13 +61,7 @@ beforeAll(async () => {
       handle: (mutation, current) => accept({ ...current, ...mutation.data }),
     }),
   );
-  const definitions = new Map([['tree', definition]]);
-  context = { service: 'wiki', database: test.database, definitions, logger, now: () => new Date() };
-});
-afterAll(async () => {
-  await pool.close();
-  await test.drop();
-});
+}
 
 /** A device that nests one map in the innermost with each step. */
 class Nester {
@@ -101,8 +105,8 @@ class Nester {
   }
 }
 
-const push = (mutations: PushedMutation[]): Promise<OwnerPushResult[]> =>
-  answerPush(context, definition, { tenantId: 'acme', mutations });
+const push = (mutations: PushedMutation[], tree = definition): Promise<OwnerPushResult[]> =>
+  answerPush(context, tree, { tenantId: 'acme', mutations });
 
 describe('shared types nested step by step', () => {
   it('are refused once they are too deep, though each update is small, and for good', async () => {
@@ -127,5 +131,16 @@ describe('shared types nested step by step', () => {
       'rejected',
       'applied',
     ]);
+  });
+});
+
+describe('a merge that finds every thread busy', () => {
+  it('is answered as overloaded, with nothing done: a silent owner would count as one that fails', async () => {
+    const nester = new Nester();
+    await push([nester.create()]);
+    const step = nester.step();
+    const busy = defineTree(new DocumentPool({ queueLimit: 0 }));
+    await expect(push([step], busy)).rejects.toMatchObject({ code: 'overloaded' });
+    expect(await push([step])).toMatchObject([{ status: 'applied', revision: 2 }]);
   });
 });
