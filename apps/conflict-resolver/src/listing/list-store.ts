@@ -1,9 +1,17 @@
 import type { Tx } from '@sync/postgres';
 import type { ConflictSummary, ConflictsRequest } from '@sync/protocol';
+import { time } from '../records/conflict-store.ts';
 
 export interface PagePosition {
+  /** As exact as it is stored: in milliseconds it would skip or repeat records of the same one. */
   readonly detectedAt: string;
   readonly conflictId: string;
+}
+
+/** A record of a page, and where the page after it goes on. */
+export interface ListedConflict {
+  readonly summary: ConflictSummary;
+  readonly position: PagePosition;
 }
 
 /** Field names in a summary: enough to recognise the conflict, and bounded whatever the record holds. */
@@ -31,7 +39,7 @@ export async function listConflicts(
   request: ConflictsRequest,
   after: PagePosition | null,
   limit: number,
-): Promise<ConflictSummary[]> {
+): Promise<ListedConflict[]> {
   const values: unknown[] = [request.tenantId];
   const add = (value: unknown): string => `$${values.push(value)}`;
   const leading = leadingFilter(request);
@@ -54,18 +62,22 @@ export async function listConflicts(
     conditions.push(
       `(detected_at, conflict_id) < (${add(after.detectedAt)}::timestamptz, ${add(after.conflictId)}::uuid)`,
     );
-  return tx.query<ConflictSummary>(
+  const rows = await tx.query<ConflictSummary & { exactly: string }>(
     `SELECT conflict_id AS "conflictId", status, policy, entity_type AS "entityType", entity_id AS "entityId", scope,
             user_id AS "userId", device_id AS "deviceId", mutation_id AS "mutationId",
             ARRAY(SELECT left(f, ${FIELD_LENGTH}) FROM unnest(fields[1:${FIELDS_SHOWN}]) f) AS fields, resolution,
-            to_char(detected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "detectedAt",
-            to_char(resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "resolvedAt"
+            ${time('detected_at')} AS "detectedAt", ${time('resolved_at')} AS "resolvedAt",
+            to_char(detected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS exactly
      FROM conflict_record
      WHERE ${conditions.join(' AND ')}
      ORDER BY ${leading === null ? '' : `${leading}, `}detected_at DESC, conflict_id DESC
      LIMIT ${add(limit)}`,
     values,
   );
+  return rows.map(({ exactly, ...summary }) => ({
+    summary,
+    position: { detectedAt: exactly, conflictId: summary.conflictId },
+  }));
 }
 
 /** The column by which the list's own index begins after the tenant; null: the tenant's newest. */

@@ -11,7 +11,7 @@ export interface ConflictRow extends Omit<DetectedConflict, 'status'> {
 }
 
 /** RFC 3339 in UTC with milliseconds, as every time on the wire. */
-const time = (column: string): string =>
+export const time = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /** Columns of a {@link ConflictRow}. */

@@ -172,6 +172,24 @@ describe('conflict records', () => {
     expect((await list({ tenantId: 't5' })).conflicts).toEqual([]);
   });
 
+  it('tells times in milliseconds in lists and single records, and skips none of one millisecond', async () => {
+    const times = ['.123123Z', '.123456Z', '.123789Z'].map((end) => `2026-02-05T10:00:00${end}`);
+    await record(batchOf(times.map((time) => conflictEvent('t-ms', randomUUID(), time))));
+    const first = await list({ tenantId: 't-ms', limit: 1 });
+    const second = await list({ tenantId: 't-ms', limit: 1, cursor: first.next });
+    const third = await list({ tenantId: 't-ms', limit: 1, cursor: second.next });
+    const seen = [first, second, third].flatMap(({ conflicts }) => conflicts);
+    expect(new Set(seen.map(({ conflictId }) => conflictId)).size).toBe(3);
+    for (const { conflictId, detectedAt, resolvedAt } of seen) {
+      const { conflict } = await answerShow(test.database, noSuggestions, { tenantId: 't-ms', conflictId });
+      expect({ detectedAt, resolvedAt }).toEqual({
+        detectedAt: '2026-02-05T10:00:00.123Z',
+        resolvedAt: '2026-02-05T10:00:00.123Z',
+      });
+      expect(conflict).toMatchObject({ detectedAt, resolvedAt });
+    }
+  });
+
   it('filters by status, policy, entity and time', async () => {
     const [early, late] = ['2026-03-01T00:00:00.000Z', '2026-03-02T00:00:00.000Z'];
     await record(

@@ -1,6 +1,7 @@
 import { type ConflictDraft, type JsonObject, type JsonValue, readField } from '@sync/domain';
 import type { ConflictHistoryEntry, ConflictRecord, Suggestion } from '@sync/protocol';
 import type { ConflictRow } from './conflict-store.ts';
+import { decidedFields } from './field-winners.ts';
 
 /**
  * The most bytes of a record as JSON text: as an entity it has to fit the owner-sdk's bound (720 KiB), and a reply of NATS with room for its
@@ -33,7 +34,10 @@ export function viewOf(
     ...(draft.theirsLifted === undefined ? {} : { theirsLifted: draft.theirsLifted }),
     theirsUpdate: draft.theirsUpdate,
     clocks: { ours: { ...draft.clockOurs }, theirs: { ...draft.clockTheirs } },
-    fields: draft.fields.map((field) => ({ ...field, ...baseOf(draft.base, field.field) })),
+    fields: decidedFields(draft, row.decision).map((field) => ({
+      ...field,
+      ...baseOf(draft.base, field.field),
+    })),
     blocks: [...(draft.blocks ?? [])],
     decision: row.decision,
     decider: row.decider,

@@ -39,6 +39,7 @@ describe('a resolution', () => {
     const record = await shown(held);
     expect(validator(ConflictRecord)(record)).toMatchObject({ ok: true });
     expect(reply).toEqual({ kind: 'resolved', conflict: record });
+    expect(record.fields).toEqual([{ field: 'text', ours: 'server', theirs: 'client', winner: 'theirs' }]);
     expect(rig.conflicts.owner.announced.at(-1)).toEqual({ entityId: held.conflictId, data: record });
     expect(await rig.syncEvents(held.tenantId)).toMatchObject([
       {
