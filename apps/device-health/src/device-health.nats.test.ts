@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { appendToOutbox, connectNats, messagingMigrations, request } from '@sync/messaging';
+import { appendToOutbox, connectNats, request } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { type TestDatabase, createTestDatabase, startPostgres } from '@sync/postgres/testing';
 import {
@@ -12,7 +12,7 @@ import {
   subjects,
 } from '@sync/protocol';
 import type { RunningService } from '@sync/service-kit';
-import { CreateDeviceHealth1764000000000 } from './database/create-device-health.ts';
+import { MIGRATIONS } from './database/schema.ts';
 import { startHealthService } from './start-health-service.ts';
 
 const agoIso = (ms: number): string => new Date(Date.now() - ms).toISOString();
@@ -68,7 +68,7 @@ describe('device-health', () => {
     test = await createTestDatabase({
       postgres: await startPostgres(),
       name: 'health',
-      migrations: [...messagingMigrations, CreateDeviceHealth1764000000000],
+      migrations: MIGRATIONS,
     });
     service = await startHealthService({
       port: 0,
@@ -174,6 +174,36 @@ describe('device-health', () => {
     expect(caughtUp).toMatchObject({ status: 'healthy', scopes: [{ stalenessMs: 0 }] });
   });
 
+  it.each([
+    ['the first change of a minute that it has not', 'd8', '4', 10_000],
+    ['the last one, where it has the first of that minute', 'd9', '5', 50_000],
+  ])('counts how long a scope is behind from %s', async (_name, deviceId, acked, sinceMs) => {
+    const minuteMs = Math.floor((Date.now() - HOUR_MS) / 60_000) * 60_000;
+    const scope = `course:${deviceId}`;
+    const at = (ms: number): { time: string } => ({ time: new Date(minuteMs + ms).toISOString() });
+    const changed = (sequence: string, ms: number): SyncEvent =>
+      event(
+        'sync.delta.projected.v1',
+        { scope, epoch: 'e1', fromSequence: sequence, toSequence: sequence, deltas: 1, lagMs: 5 },
+        at(ms),
+      );
+    const cursors = [{ scope, epoch: 'e1', sequence: acked }];
+    const about = { tenantid: 't1', deviceid: deviceId, userid: 'u8' };
+    await publish(
+      seen(deviceId, { userId: 'u8' }),
+      event('sync.cursor.advanced.v1', { cursors, purged: [] }, { ...about, ...at(5_000) }),
+      changed('5', 10_000),
+      changed('6', 30_000),
+    );
+    await publish(changed('9', 50_000));
+    await waitFor(deviceId, ({ scopes }) => scopes?.[0]?.headSequence === '9');
+    const beforeMs = Date.now();
+    const behind = await waitFor(deviceId, () => true);
+    const stalenessMs = behind.scopes?.[0]?.stalenessMs ?? 0;
+    expect(stalenessMs).toBeGreaterThanOrEqual(beforeMs - (minuteMs + sinceMs));
+    expect(stalenessMs).toBeLessThanOrEqual(Date.now() - (minuteMs + sinceMs));
+  });
+
   it('counts full resyncs once each and calls repeated ones a risk', async () => {
     const resync = (): SyncEvent =>
       event(
@@ -241,7 +271,7 @@ describe('device-health', () => {
     const second = await list({ limit: 50, cursor: first.next });
     const ids = [...first.devices, ...second.devices].map(({ deviceId }) => deviceId);
     expect(ids).toEqual([...ids].sort());
-    expect(ids.length).toBe(7);
+    expect(ids.length).toBe(9);
     expect((await list({ tenantId: 't2' })).devices).toEqual([]);
     expect((await list({ userId: 'u5' })).devices.map(({ deviceId }) => deviceId)).toEqual(['d5']);
   });

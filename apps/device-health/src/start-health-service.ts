@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { messagingMigrations, OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
+import { OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
 import { JetStreamStrategy, RemoteErrorFilter } from '@sync/messaging/nest';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
@@ -15,7 +15,7 @@ import {
 } from '@sync/service-kit';
 import { AssessEverybody } from './assessment/assess-everybody.ts';
 import type { HealthConfig } from './config.ts';
-import { CreateDeviceHealth1764000000000 } from './database/create-device-health.ts';
+import { MIGRATIONS } from './database/schema.ts';
 import { SyncEventsConsumer } from './events/sync-events.consumer.ts';
 import { DevicesController } from './listing/devices.controller.ts';
 import { DATABASE, LOGGER } from './tokens.ts';
@@ -40,7 +40,7 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
   if (config.databaseOwnerUrl !== '') {
     await migrate({
       ownerUrl: config.databaseOwnerUrl,
-      migrations: [...messagingMigrations, CreateDeviceHealth1764000000000],
+      migrations: MIGRATIONS,
     });
   }
   const database = await Database.connect({

@@ -11,7 +11,11 @@ export interface DeviceFilter {
 
 const EPOCH_MS = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
 
-// A cursor is behind since the first minute that ended past it, or whose epoch is another one.
+/** For rows that were written before changes had their times. */
+const MINUTE_END = `least(s.minute + interval '1 minute', now())`;
+
+// A cursor is behind since a change of the first minute that ended past it, or whose epoch is another one: since that minute's first change where the
+// cursor has not even that, else since its last one, which is late by less than a minute. Never since before the cursor was behind.
 const SCOPES = `
   SELECT coalesce(jsonb_agg(jsonb_build_object(
            'scope', c.scope, 'ackedSequence', c.sequence::text, 'headSequence', head.sequence::text,
@@ -21,9 +25,12 @@ const SCOPES = `
     SELECT s.sequence FROM scope_minute s WHERE s.tenant_id = c.tenant_id AND s.scope = c.scope
     ORDER BY s.minute DESC LIMIT 1) head ON true
   LEFT JOIN LATERAL (
-    SELECT ${EPOCH_MS('min(s.minute)')} AS since FROM scope_minute s
+    SELECT ${EPOCH_MS(`CASE WHEN s.first_sequence > c.sequence OR s.epoch <> c.epoch
+        THEN coalesce(s.first_at, s.last_at, ${MINUTE_END}) ELSE coalesce(s.last_at, ${MINUTE_END}) END`)} AS since
+    FROM scope_minute s
     WHERE s.tenant_id = c.tenant_id AND s.scope = c.scope
-      AND (s.sequence > c.sequence OR s.epoch <> c.epoch) AND s.minute >= date_trunc('minute', c.acked_at)) behind ON true
+      AND (s.sequence > c.sequence OR s.epoch <> c.epoch) AND s.minute >= date_trunc('minute', c.acked_at)
+    ORDER BY s.minute LIMIT 1) behind ON true
   WHERE c.tenant_id = d.tenant_id AND c.device_id = d.device_id`;
 
 /** Devices of a tenant by id, with their scopes and incidents. */

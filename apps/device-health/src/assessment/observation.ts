@@ -24,7 +24,7 @@ export interface StoredScope {
   readonly scope: string;
   readonly ackedSequence: string;
   readonly headSequence: string | null;
-  /** End of the first minute in which the scope had moved past the cursor; null when the cursor is up to date. */
+  /** A change that the cursor has not, the first one or one less than a minute after it; null when the cursor is up to date. */
   readonly behindSinceMs: number | null;
   readonly purgeOwed: boolean;
 }

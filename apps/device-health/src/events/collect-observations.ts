@@ -26,11 +26,15 @@ export interface IncidentRow {
   readonly at: string;
 }
 
+/** How a scope moved within a minute: how far it had come by its first change there, and by its last one. */
 export interface ScopeRow {
   readonly scope: string;
   readonly epoch: string;
   readonly sequence: string;
   readonly minute: string;
+  readonly firstSequence: string;
+  readonly firstAt: string;
+  readonly lastAt: string;
 }
 
 /** What a batch of sync events says about one tenant, the latest word per device, cursor and scope minute. */
@@ -145,10 +149,12 @@ function mergeDevice(into: Observations, given: DeviceRow): void {
 
 function noteScope(into: Observations, data: SyncEventData['sync.delta.projected.v1'], time: string): void {
   const minute = `${time.slice(0, 16)}:00.000Z`;
-  into.scopes.set(`${data.scope} ${minute}`, {
-    scope: data.scope,
-    epoch: data.epoch,
-    sequence: data.toSequence,
-    minute,
-  });
+  const { scope, epoch, toSequence: sequence } = data;
+  const key = `${scope} ${minute}`;
+  const known = into.scopes.get(key);
+  const first =
+    known?.epoch === epoch
+      ? { firstSequence: known.firstSequence, firstAt: known.firstAt }
+      : { firstSequence: sequence, firstAt: time };
+  into.scopes.set(key, { scope, epoch, sequence, minute, ...first, lastAt: time });
 }

@@ -42,11 +42,15 @@ async function saveDevices(tx: Tx, tenantId: string, { devices }: Observations):
 async function saveScopes(tx: Tx, tenantId: string, { scopes }: Observations): Promise<void> {
   await tx.call(
     'save_scopes',
-    `INSERT INTO scope_minute AS s (tenant_id, scope, minute, epoch, sequence)
-     SELECT $1, r.scope, r.minute, r.epoch, r.sequence
-     FROM jsonb_to_recordset($2::jsonb) AS r (scope text, minute timestamptz, epoch text, sequence bigint)
+    `INSERT INTO scope_minute AS s (tenant_id, scope, minute, epoch, sequence, first_sequence, first_at, last_at)
+     SELECT $1, r.scope, r.minute, r.epoch, r.sequence, r."firstSequence", r."firstAt", r."lastAt"
+     FROM jsonb_to_recordset($2::jsonb) AS r (scope text, minute timestamptz, epoch text, sequence bigint,
+       "firstSequence" bigint, "firstAt" timestamptz, "lastAt" timestamptz)
      ORDER BY r.scope COLLATE "C", r.minute
-     ON CONFLICT (tenant_id, scope, minute) DO UPDATE SET epoch = excluded.epoch, sequence = excluded.sequence
+     ON CONFLICT (tenant_id, scope, minute) DO UPDATE SET
+       first_sequence = CASE WHEN s.epoch = excluded.epoch THEN s.first_sequence ELSE excluded.first_sequence END,
+       first_at = CASE WHEN s.epoch = excluded.epoch THEN s.first_at ELSE excluded.first_at END,
+       epoch = excluded.epoch, sequence = excluded.sequence, last_at = excluded.last_at
        WHERE s.epoch <> excluded.epoch OR s.sequence < excluded.sequence`,
     [tenantId, JSON.stringify([...scopes.values()])],
   );
