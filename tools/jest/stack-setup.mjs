@@ -7,7 +7,8 @@ let stack;
 
 export default async function setup() {
   if (process.env.STACK_JSON) return;
-  const { startStackProcess } = await import('@sync/e2e-device');
+  // Nothing else of it: what is global here is global in every test file, and Yjs complains of being there twice.
+  const { startStackProcess } = await import('@sync/e2e-device/stack');
   stack = await startStackProcess();
   process.env.STACK_JSON = JSON.stringify(stack.line);
 }

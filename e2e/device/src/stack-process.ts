@@ -48,7 +48,8 @@ async function readyLine(child: ChildProcess, errors: readonly string[]): Promis
     for await (const line of lines) {
       if (line.startsWith('{"ready":true')) return JSON.parse(line) as StackLine;
     }
-    throw new Error('the stack closed its output');
+    // Its output ends a moment before it does; only then is it known what it complained of.
+    return ended;
   })();
   return Promise.race([ready, ended]);
 }
