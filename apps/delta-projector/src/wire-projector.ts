@@ -1,8 +1,9 @@
 import { PartitionedConsumer } from '@sync/messaging';
-import { PLAIN_PARTITION, STREAMS } from '@sync/protocol';
+import { PLAIN_PARTITION, STREAMS, subjects } from '@sync/protocol';
 import { requestRun } from './backfill/backfill-store.ts';
 import { BackfillType } from './backfill/backfill-type.ts';
 import { BackfillWorker } from './backfill/backfill-worker.ts';
+import { logRefusals } from './dead-letters/log-refusals.ts';
 import { ConsumeDomainEvents } from './projection/consume-domain-events.ts';
 import { ForeignSubjects } from './projection/foreign-subjects.ts';
 import { ProjectEvents } from './projection/project-events.ts';
@@ -44,9 +45,10 @@ export function wireProjector(foundation: Foundation): Projector {
     new WholeDocuments(nats),
     config.origin,
   );
-  const consume = new ConsumeDomainEvents(projection, projectionMetrics);
-  const backfill = new BackfillType(database, nats, projection, (entityType, outcomes) => {
+  const consume = new ConsumeDomainEvents(projection, projectionMetrics, logger);
+  const backfill = new BackfillType(database, nats, projection, (entityType, outcomes, refusals) => {
     projectionMetrics.countBackfill(entityType, outcomes);
+    logRefusals(logger, refusals, ({ producer }) => subjects.snapshot(producer, entityType));
     relay.kick();
   });
   const reconcileMs = config.reconcileIntervalS * 1000;

@@ -3,7 +3,7 @@ import { retryConflicts, type Database, type Tx } from '@sync/postgres';
 import { subjects, type RegisteredEntityType } from '@sync/protocol';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { tenantPages } from '../database/known-tenants.ts';
-import { recordRefusals, refusalsOf } from '../dead-letters/dead-letter-store.ts';
+import { recordRefusals, type Refusal, refusalsOf } from '../dead-letters/dead-letter-store.ts';
 import type { IncomingEvent } from '../projection/incoming-event.ts';
 import type { EventOutcome, ProjectEvents } from '../projection/project-events.ts';
 import {
@@ -30,7 +30,12 @@ const COMES_AGAIN: ReadonlySet<string> = new Set([
 ]);
 
 /** What one transaction of a backfill did. */
-export type CommittedHook = (entityType: string, outcomes: readonly EventOutcome[]) => void;
+export type CommittedHook = (
+  entityType: string,
+  outcomes: readonly EventOutcome[],
+  /** Those of them that became dead letters. */
+  refusals: readonly Refusal[],
+) => void;
 
 /**
  * Reads the snapshot of one entity type through the same projection as live events take: what is known already is a no-op, so it
@@ -148,18 +153,19 @@ export class BackfillType {
     also: (tx: Tx) => Promise<T>,
   ): Promise<T> {
     let outcomes: readonly EventOutcome[] = [];
+    let refusals: readonly Refusal[] = [];
     const result = await retryConflicts(() =>
       this.#database.transaction(async (tx) => {
         await assertLease(tx, lease);
         outcomes = await this.#projection.project(tx, events, 'live');
-        const refusals = refusalsOf(events, outcomes).filter(({ outcome }) => {
+        refusals = refusalsOf(events, outcomes).filter(({ outcome }) => {
           return reason !== 'reconcile' || !COMES_AGAIN.has(outcome.code);
         });
         await recordRefusals(tx, refusals, new Date());
         return also(tx);
       }),
     );
-    this.#onCommitted(entityType, outcomes);
+    this.#onCommitted(entityType, outcomes, refusals);
     return result;
   }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Batch } from '@sync/messaging';
 import { Database, type Tx } from '@sync/postgres';
+import { createLogger, type Logger } from '@sync/service-kit';
 import { explainEntity } from '../explain/explain-entity.ts';
 import { ConsumeDomainEvents } from '../projection/consume-domain-events.ts';
 import { incomingEvents } from '../projection/incoming-event.ts';
@@ -157,17 +158,62 @@ describe('a poison event', () => {
   });
 });
 
-describe('what Postgres refuses', () => {
-  const batchOf = (...events: readonly unknown[]): Batch => ({
-    stream: 'DOMAIN_EVENTS',
-    partition: 0,
-    producer: 'learning',
-    epoch: 'e',
-    messages: [{ number: 1, payload: JSON.stringify(events), subject: '' }],
+const batchWith = (subject: string, ...payloads: readonly string[]): Batch => ({
+  stream: 'DOMAIN_EVENTS',
+  partition: 0,
+  producer: 'learning',
+  epoch: 'e',
+  messages: payloads.map((payload, at) => ({ number: at + 1, payload, subject })),
+});
+
+/** A logger whose warnings are kept. */
+function warnings(): { readonly lines: object[]; readonly logger: Logger } {
+  const lines: object[] = [];
+  const logger = createLogger({ service: 'test', level: 'silent' });
+  logger.warn = (line: unknown) => void lines.push(line as object);
+  return { lines, logger };
+}
+
+describe('the log', () => {
+  it('has a line for each dead letter once it is kept, with its cause and nothing of its data', async () => {
+    const { lines, logger } = warnings();
+    const consume = new ConsumeDomainEvents(rig.projection, rig.metrics, logger);
+    const bad = domainEvent({ id: 'bad', revision: 1, data: progress('a secret name') });
+    const batch = batchWith('domain.v1.0.learning', JSON.stringify([bad]), 'a secret text');
+    await rig.test.database.transaction((tx: Tx) => consume.handle(tx, batch));
+    expect(lines).toEqual([]);
+    consume.committed(batch);
+    const from = { producer: 'learning', subject: 'domain.v1.0.learning' };
+    expect(lines).toMatchObject([
+      {
+        ...from,
+        tenantId: 't1',
+        entityId: 'bad',
+        code: 'scope_unrenderable',
+        cause: expect.stringMatching(/^\/rule\/scopes\/0: /) as unknown,
+      },
+      { ...from, tenantId: null, code: 'malformed_json' },
+    ]);
+    expect(JSON.stringify(lines)).not.toContain('secret');
   });
 
+  it('has a bounded number of lines of one batch', async () => {
+    const { lines, logger } = warnings();
+    const consume = new ConsumeDomainEvents(rig.projection, rig.metrics, logger);
+    const batch = batchWith('', ...Array.from({ length: 30 }, (_, n) => `{${n}`));
+    await rig.test.database.transaction((tx: Tx) => consume.handle(tx, batch));
+    consume.committed(batch);
+    expect(lines).toHaveLength(21);
+    expect(lines.at(-1)).toEqual({ more: 10 });
+  });
+});
+
+describe('what Postgres refuses', () => {
+  const batchOf = (...events: readonly unknown[]): Batch => batchWith('', JSON.stringify(events));
+
   it('fails its batch once, then is found among its neighbours and set aside', async () => {
-    const consume = new ConsumeDomainEvents(rig.projection, rig.metrics);
+    const { lines, logger } = warnings();
+    const consume = new ConsumeDomainEvents(rig.projection, rig.metrics, logger);
     // A revision that JavaScript can hold and a check of the table (added here) does not.
     const owner = await ownerOf(rig);
     await owner.query('ALTER TABLE entity_head ADD CHECK (revision < 1000000)');
@@ -186,6 +232,12 @@ describe('what Postgres refuses', () => {
       'entity_quarantined',
     ]);
     expect((await live()).sort()).toEqual(['progress fine', 'progress good']);
+    consume.committed(batch);
+    // What Postgres says may quote the data.
+    expect(lines).toMatchObject([
+      { code: 'storage_refused', cause: 'see the letter' },
+      { code: 'entity_quarantined' },
+    ]);
   });
 });
 

@@ -1,6 +1,8 @@
 import { setTenants, type Batch } from '@sync/messaging';
 import { sqlStateOf, type Tx } from '@sync/postgres';
+import type { Logger } from '@sync/service-kit';
 import { recordRefusals, refusalsOf } from '../dead-letters/dead-letter-store.ts';
+import { logRefusals } from '../dead-letters/log-refusals.ts';
 import { incomingEvents, type IncomingEvent } from './incoming-event.ts';
 import type { EventOutcome, ProjectEvents } from './project-events.ts';
 import type { ProjectionMetrics } from './projection-metrics.ts';
@@ -14,6 +16,8 @@ interface Consumed {
   readonly startedAtMs: number;
   readonly incoming: readonly IncomingEvent[];
   readonly outcomes: readonly EventOutcome[];
+  /** Of the messages that brought them; a replayed one has none. */
+  readonly subjects: ReadonlyMap<IncomingEvent, string>;
 }
 
 /**
@@ -24,12 +28,14 @@ interface Consumed {
 export class ConsumeDomainEvents {
   readonly #projection: ProjectEvents;
   readonly #metrics: ProjectionMetrics;
+  readonly #logger: Logger;
   readonly #careful = new Set<string>();
   readonly #consumed = new WeakMap<Batch, Consumed>();
 
-  constructor(projection: ProjectEvents, metrics: ProjectionMetrics) {
+  constructor(projection: ProjectEvents, metrics: ProjectionMetrics, logger: Logger) {
     this.#projection = projection;
     this.#metrics = metrics;
+    this.#logger = logger;
   }
 
   /**
@@ -42,25 +48,31 @@ export class ConsumeDomainEvents {
     concerns: (event: IncomingEvent) => boolean = () => true,
   ): Promise<void> {
     const startedAtMs = Date.now();
-    const incoming = batch.messages
-      .flatMap(({ payload, headers }) => incomingEvents(batch.producer, payload, headers))
-      .filter(concerns);
+    const incoming: IncomingEvent[] = [];
+    const subjects = new Map<IncomingEvent, string>();
+    for (const { payload, headers, subject } of batch.messages) {
+      const events = incomingEvents(batch.producer, payload, headers).filter(concerns);
+      incoming.push(...events);
+      if (subject !== '') for (const event of events) subjects.set(event, subject);
+    }
     const lane = `${batch.stream} ${batch.partition} ${batch.producer}`;
     const outcomes = this.#careful.has(lane)
       ? await this.#projectOneByOne(tx, incoming)
       : await this.#projectAtOnce(tx, incoming, lane);
     this.#careful.delete(lane);
-    this.#consumed.set(batch, { startedAtMs, incoming, outcomes });
+    this.#consumed.set(batch, { startedAtMs, incoming, outcomes, subjects });
   }
 
   /**
-   * Counts what was committed; a batch that rolled back is counted only when it comes again.
+   * Counts what was committed, and logs what of it was set aside; a batch that rolled back only when it comes again.
    * @returns the entity types whose events the batch has brought
    */
   committed(batch: Batch): ReadonlySet<string> {
     const consumed = this.#consumed.get(batch);
     if (consumed === undefined) return new Set();
     this.#metrics.observeBatch(consumed.incoming, consumed.outcomes);
+    const { incoming, outcomes, subjects } = consumed;
+    logRefusals(this.#logger, refusalsOf(incoming, outcomes), (event) => subjects.get(event));
     this.#metrics.batchSeconds.observe((Date.now() - consumed.startedAtMs) / 1000);
     return new Set(consumed.incoming.flatMap(({ identity }) => identity.entityType ?? []));
   }
