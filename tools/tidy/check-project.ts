@@ -1,6 +1,7 @@
 import { EXCEPTIONS } from './exceptions.ts';
 import type { Exception } from './exceptions.ts';
 import { noDeadFile } from './dead-files.ts';
+import { logKeysOnce } from './log-rules.ts';
 import { constructorDependencies, fileLength, functionLength } from './size-rules.ts';
 import { assertionPerTest, testsInTestFile } from './test-rules.ts';
 import {
@@ -24,6 +25,7 @@ export const RULES: readonly Rule[] = [
   noBarrelInApps,
   oneReaderOfTheEnvironment,
   noSubjectLiteral,
+  logKeysOnce,
   nothingForLater,
   noCheckSwitchedOff,
 ];

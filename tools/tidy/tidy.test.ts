@@ -163,6 +163,23 @@ const CASES: readonly Case[] = [
     found: ['apps/a/src/a.ts:1', 'apps/a/src/a.ts:2', 'apps/a/src/a.ts:3', 'apps/a/src/a.ts:4'],
   },
   {
+    rule: 'log-keys-once',
+    title: 'finds keys that every line has, also in a variable and spread from one',
+    files: {
+      'libs/a/src/a.ts': [
+        "logger.info({ service }, 'a');",
+        "this.#logger.warn({ err, service: 'a' }, 'a');",
+        'const fields = { time };',
+        'const context = { level: 1, owner: service };',
+        "logger.debug(fields, 'a');",
+        "options.logger.error({ ...context }, 'a');",
+        "logger.info({ owner: service }, 'service');",
+        "other.info({ service }, 'a');",
+      ].join('\n'),
+    },
+    found: ['libs/a/src/a.ts:1', 'libs/a/src/a.ts:2', 'libs/a/src/a.ts:5', 'libs/a/src/a.ts:6'],
+  },
+  {
     rule: 'no-subject-literal',
     title: 'finds subjects in strings and templates, but no event types',
     files: {

@@ -121,7 +121,7 @@ export class ServiceRegistration {
     const { service } = this.#registration;
     try {
       await this.#ask();
-      if (!this.#accepted) this.#logger.info({ service }, 'the registration is accepted');
+      if (!this.#accepted) this.#logger.info({ owner: service }, 'the registration is accepted');
       this.#accepted = true;
       this.#everAccepted = true;
       this.#failures = 0;
@@ -145,12 +145,12 @@ export class ServiceRegistration {
         error.code === 'entity_type_taken'
           ? 'rename the entity type, or take it out of the other service’s registration'
           : 'correct the entity definitions named in the message';
-      const fields = { service, code: error.code, reason: error.message, remedy, delayMs };
+      const fields = { owner: service, code: error.code, reason: error.message, remedy, delayMs };
       this.#logger.error(fields, 'the gateway refuses the registration');
       return;
     }
     const remedy = 'start sync-gateway, or check that both use the same NATS';
-    const fields = { service, err: error, remedy, delayMs };
+    const fields = { owner: service, err: error, remedy, delayMs };
     if (this.#failures === 5) this.#logger.warn(fields, 'the gateway does not answer the registration');
     else this.#logger.debug(fields, 'the gateway does not answer the registration yet');
   }

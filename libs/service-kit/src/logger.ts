@@ -4,7 +4,8 @@ import { type Logger, pino } from 'pino';
 export type { Logger } from 'pino';
 
 /**
- * Structured logs, one JSON object a line on stdout. Field names: `requestId`, `tenantId`, `deviceId`, `mutationId`, `event`.
+ * Structured logs, one JSON object a line on stdout. Field names: `requestId`, `tenantId`, `deviceId`, `mutationId`, `event`; `service` is who logs,
+ * `owner` the owning service that a line is about.
  * Tokens, keys and entity data are never logged; the redaction list is the second line of defence.
  */
 export function createLogger(options: { service: string; level?: string }): Logger {

@@ -32,7 +32,7 @@ export async function askOwner(
   } catch (error) {
     const { mutationId, entityType } = mutation;
     logger.warn(
-      { err: error, tenantId, service, entityType, mutationId },
+      { err: error, tenantId, owner: service, entityType, mutationId },
       'an owner did not answer a resolution',
     );
     return { status: wasUntouched(error) ? 'not_sent' : 'unanswered' };

@@ -132,19 +132,22 @@ export class BackfillWorker {
               held.lease,
             );
       const { reason, sweep } = progress;
-      logger.debug({ entityType, service, reason, sweep, cursor: progress.cursor }, 'reading a snapshot');
+      logger.debug(
+        { entityType, owner: service, reason, sweep, cursor: progress.cursor },
+        'reading a snapshot',
+      );
       const entities = await backfill.run(type, progress, held.lease, () => held.stopped);
       held.failures = 0;
       if (entities === null) {
         this.look();
         return;
       }
-      logger.info({ entityType, service, reason, sweep, entities }, 'read a snapshot');
+      logger.info({ entityType, owner: service, reason, sweep, entities }, 'read a snapshot');
     } catch (error) {
       if (error instanceof LeaseLostError) return;
       held.failures += 1;
       held.notBeforeMs = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (held.failures - 1), LAST_RETRY_MS);
-      const fields = { err: error, entityType, service, failures: held.failures };
+      const fields = { err: error, entityType, owner: service, failures: held.failures };
       if (held.failures === 5)
         logger.warn(fields, 'a snapshot cannot be read; start the service, or see its log');
       else logger.debug(fields, 'a snapshot cannot be read yet');

@@ -86,7 +86,7 @@ export class ForeignSubjects {
         if (consumer === null) pauseMs = LOOK_AGAIN_MS;
         else await this.#readUntilBroken(consumer, service, subject);
       } catch (error) {
-        logger.warn({ err: error, service, subject }, 'could not read foreign events');
+        logger.warn({ err: error, owner: service, subject }, 'could not read foreign events');
       }
       await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
@@ -98,7 +98,7 @@ export class ForeignSubjects {
     const manager = await jetstreamManager(nats, { checkAPI: false });
     const [stream] = await manager.streams.names(subject).next();
     if (stream === undefined) {
-      logger.debug({ service, subject }, 'no stream carries this subject yet');
+      logger.debug({ owner: service, subject }, 'no stream carries this subject yet');
       return null;
     }
     const name = `delta-projector-${hash('sha256', `${service} ${subject}`, 'hex').slice(0, 16)}`;
@@ -111,7 +111,7 @@ export class ForeignSubjects {
       max_deliver: -1,
       max_ack_pending: MAX_ACK_PENDING,
     });
-    logger.info({ service, subject, stream }, 'reading foreign events');
+    logger.info({ owner: service, subject, stream }, 'reading foreign events');
     return jetstream(nats).consumers.get(stream, name);
   }
 

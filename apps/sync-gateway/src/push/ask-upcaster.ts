@@ -77,7 +77,7 @@ export class AskUpcaster {
       if (error instanceof RemoteError || error instanceof NoRespondersError) breaker.succeed();
       else breaker.fail(Date.now());
       const { entityType, from, mutations } = question;
-      const context = { service: address.service, entityType, from, mutations: mutations.length };
+      const context = { owner: address.service, entityType, from, mutations: mutations.length };
       this.#logger.warn({ err: error, ...context }, 'an owning service did not lift mutations');
       return isFailure(error) ? 'failed' : 'owner_unavailable';
     }
@@ -86,7 +86,7 @@ export class AskUpcaster {
   #isStorable({ service, subject }: UpcastAddress, result: UpcastResult): boolean {
     const fault = 'data' in result ? findUnstorable(result.data) : null;
     if (!fault) return true;
-    const context = { service, subject, mutationId: result.mutationId, ...fault };
+    const context = { owner: service, subject, mutationId: result.mutationId, ...fault };
     this.#logger.error(context, 'an owning service lifted a mutation to something that cannot be stored');
     return false;
   }

@@ -98,7 +98,7 @@ export class SendToOwner {
       else breaker.fail(Date.now());
       this.#report(service, breaker, 'failed', startedMs);
       this.#logger.warn(
-        { err: error, service, entityType, mutations: part.length },
+        { err: error, owner: service, entityType, mutations: part.length },
         'an owning service did not answer a push',
       );
       return nothing(unansweredBecause(error, isOneLane(part)));
