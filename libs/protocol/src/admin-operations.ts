@@ -75,7 +75,7 @@ export const AdminReplayResponse = Type.Object(
   { $id: 'AdminReplayResponse' },
 );
 
-/** `POST /admin/v1/dead-letters/replay`; an empty object replays all of the tenant. */
+/** `POST /admin/v1/dead-letters/replay`; without a body, or with an empty object, it replays all of the tenant. */
 export const AdminReplayBody = Type.Omit(DeadLetterReplayRequest, ['tenantId'], { $id: 'AdminReplayBody' });
 export type AdminReplayBody = Static<typeof AdminReplayBody>;
 
@@ -185,6 +185,8 @@ export interface AdminOperation {
   readonly params?: Readonly<Record<string, TSchema>>;
   readonly query?: TSchema;
   readonly body?: TSchema;
+  /** The request may come without its body. */
+  readonly bodyIsOptional?: boolean;
   readonly response: TSchema;
   /** Problem codes beyond those of every operation (unauthenticated, forbidden, unavailable, internal). */
   readonly problems: readonly string[];
@@ -291,6 +293,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     path: '/admin/v1/dead-letters/replay',
     summary: 'Projects all quarantined dead letters again, or those that match',
     body: AdminReplayBody,
+    bodyIsOptional: true,
     response: AdminReplayResponse,
     problems: ['malformed_json', 'schema_invalid'],
   },

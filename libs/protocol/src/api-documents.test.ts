@@ -20,6 +20,7 @@ import { SYNC_EVENT_DATA } from './sync-events.ts';
 interface Operation {
   readonly operationId: string;
   readonly parameters: readonly object[];
+  readonly requestBody?: { readonly required: boolean };
   readonly responses: Readonly<Record<string, { readonly description: string }>>;
 }
 interface Document {
@@ -120,6 +121,17 @@ describe('admin-v1.openapi.json', () => {
   it('has every operation of the admin API', () => {
     const described = operationsOf('admin-v1.openapi.json');
     expect(described).toHaveLength(ADMIN_OPERATIONS.length);
+  });
+
+  it('asks for a body where one is needed, and only there', () => {
+    const bodies = operationsOf('admin-v1.openapi.json').flatMap(({ operationId, requestBody }) =>
+      requestBody === undefined ? [] : [[operationId, requestBody.required] as const],
+    );
+    expect(Object.fromEntries(bodies)).toEqual({
+      postDeadLettersReplay: false,
+      putRegistrationsService: true,
+      putSuggestions: true,
+    });
   });
 });
 

@@ -176,7 +176,7 @@ function adminOperation(operation: AdminOperation, components: SchemaComponents)
     summary: operation.summary,
     security: [{ accessToken: [] }],
     parameters,
-    ...requestBody(operation.body, components),
+    ...requestBody(operation.body, components, operation.bodyIsOptional !== true),
     responses: { ...success(operation.response, components), ...problemResponses(problems, components) },
   };
 }
@@ -216,10 +216,10 @@ function queryParameters(query: TSchema | undefined, components: SchemaComponent
   }));
 }
 
-function requestBody(body: TSchema | undefined, components: SchemaComponents): JsonObject {
+function requestBody(body: TSchema | undefined, components: SchemaComponents, required = true): JsonObject {
   if (body === undefined) return {};
   return {
-    requestBody: { required: true, content: { 'application/json': { schema: components.use(body) } } },
+    requestBody: { required, content: { 'application/json': { schema: components.use(body) } } },
   };
 }
 
