@@ -115,6 +115,12 @@ describe('the gateway expects of the conflict-resolver', () => {
   const DECIDED = '00000000-0000-4000-8000-000000000032';
   const conflictId = conflictIdOf(OPEN);
   const held = (mutationId: string): string => `the user has an open conflict of mutation ${mutationId}`;
+  const collision = (winner: string): object => ({
+    field: 'text',
+    ours: 'of the service',
+    theirs: 'of the device',
+    winner,
+  });
   /** A record as a person is shown it; what it does not name may be anything. */
   const recordOf = (mutationId: string, changes: object): object => ({
     ...{ userId: 'pact-user', conflictId: conflictIdOf(mutationId), mutationId, policy: 'lww', op: 'patch' },
@@ -122,7 +128,7 @@ describe('the gateway expects of the conflict-resolver', () => {
     ...{ base: { userId: 'pact-user' }, baseUnknown: ['text'], theirsUpdate: null },
     ...{ ours: { userId: 'pact-user', text: 'of the service' }, theirs: { text: 'of the device' } },
     clocks: { ours: CLOCK, theirs: like({ 's:learning': integer(1) }) },
-    fields: [{ field: 'text', ours: 'of the service', theirs: 'of the device', winner: 'open' }],
+    fields: [collision('open')],
     ...{ blocks: [], suggestions: [], detectedAt: TIME },
     history: eachLike({
       ...{ conflictId: conflictIdOf(mutationId), at: TIME, what: like('detected'), hash: HASH },
@@ -150,7 +156,7 @@ describe('the gateway expects of the conflict-resolver', () => {
       ...{ conflictId, status: 'open', policy: 'lww', userId: 'pact-user', mutationId: OPEN },
       ...{ entityType: 'note', entityId: OPEN, scope: 'user:pact-user', deviceId: like('pact-device') },
       ...{ fields: ['text'], resolvedAt: null, resolution: null },
-      detectedAt: regex('^\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z$', '2026-01-01T00:00:00.000000Z'),
+      detectedAt: TIME,
     };
     const asked = await contract.reply(
       {
@@ -191,6 +197,7 @@ describe('the gateway expects of the conflict-resolver', () => {
     const conflict = recordOf(DECIDED, {
       ...{ status: 'resolved', decision: { kind: 'keep_server', clock: CLOCK }, resolvedAt: TIME },
       decider: { kind: 'person', userId: 'pact-user', deviceId: 'pact-device' },
+      fields: [collision('ours')],
     });
     const asked = await contract.reply(
       {
