@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { createHash, randomUUID } from 'node:crypto';
-import { addToDigest, EMPTY_DIGEST, entityDigestInput } from '@sync/domain';
+import { randomUUID } from 'node:crypto';
 import type { TestDatabase } from '@sync/postgres/testing';
 import type { RemoteDelta } from '@sync/protocol';
 import fc from 'fast-check';
+import { digestOf } from '../testing/digest-of.ts';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';
 import { TestProjector } from '../testing/test-projector.ts';
 import type { CursorPosition } from './cursor-token.ts';
@@ -98,7 +98,8 @@ class Run {
       else this.#held.set(delta.entityId, delta);
     }
     this.#position = page;
-    if (!page.has_more) expect(this.#digest()).toEqual({ count: Number(page.live_count), hash: page.hash });
+    if (!page.has_more)
+      expect(digestOf(this.#held.values())).toEqual({ count: Number(page.live_count), hash: page.hash });
     return page;
   }
 
@@ -107,17 +108,9 @@ class Run {
     await this.#projector.ingest(test.database);
     let page = await this.pull(3, true);
     while (page.has_more) page = await this.pull(3, true);
-    expect(this.#digest()).toEqual(this.#projector.digest('t1', this.#scope));
+    expect(digestOf(this.#held.values())).toEqual(this.#projector.digest('t1', this.#scope));
     const again = await this.pull(3, true);
     expect([again.item_count, again.reason, again.has_more]).toEqual([0, null, false]);
-  }
-
-  #digest(): { count: number; hash: string } {
-    const hash = [...this.#held.values()].reduce((sum, delta) => {
-      const input = entityDigestInput(delta.entityType, delta.entityId, delta.clock);
-      return addToDigest(sum, createHash('sha256').update(input).digest('hex'));
-    }, EMPTY_DIGEST);
-    return { count: this.#held.size, hash };
   }
 }
 
