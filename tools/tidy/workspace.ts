@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readFile, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import ts from 'typescript';
@@ -34,6 +35,7 @@ const SKIPPED_FOLDERS = new Set([
   '.stack',
   '.stryker-tmp',
 ]);
+const BACK_WITHIN_MS = 2_000;
 const READ_ENDINGS = ['.ts', '.mjs', '.json', '.sql', '.yml', '.yaml', '.md', '.html', '.css', '.js', '.sh'];
 const READ_FOLDERS_WITHOUT_ENDING = ['.ci/'];
 
@@ -45,16 +47,24 @@ export function projectFile(path: string, text: string): ProjectFile {
 
 /**
  * Reads every text file below `root` that a rule may look at. Fixtures (`*.fixture.ts`) break rules on purpose and stay out.
- * @throws the file system's error when a file vanishes while reading
+ * @throws the file system's error when a file vanishes while reading, and is not back a moment later
  */
 export async function readProject(root: string): Promise<ProjectFile[]> {
   const paths = await pathsBelow(root, root);
   const wanted = paths.filter(
     (path) => isRead(path) && !path.endsWith('.fixture.ts') && path !== 'package-lock.json',
   );
-  return Promise.all(
-    wanted.sort().map(async (path) => projectFile(path, await readFile(join(root, path), 'utf8'))),
-  );
+  return Promise.all(wanted.sort().map(async (path) => projectFile(path, await readText(join(root, path)))));
+}
+
+/** Contracts are written anew by the tests of their consumers, which may run beside this: deleted first, then written. */
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    await sleep(BACK_WITHIN_MS);
+    return readFile(path, 'utf8');
+  }
 }
 
 function isRead(path: string): boolean {
