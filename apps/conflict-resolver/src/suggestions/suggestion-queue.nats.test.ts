@@ -75,7 +75,6 @@ describe('making suggestions', () => {
   });
 
   describe('the queue', () => {
-    // Of this tenant only: jobs that other tests left would ask the same endpoint.
     const dueNow = (tenantId: string): Promise<unknown> =>
       rig.test.database.call(
         'test_due_now',

@@ -88,8 +88,11 @@ export class SuggestionRig {
     };
   }
 
-  /** Between tests: the model answers again, and what was seen is forgotten. */
-  reset(): void {
+  /** Between tests: the model answers again, what was seen is forgotten, and no question of an earlier test is asked any more. */
+  async reset(): Promise<void> {
+    await this.#running.stop();
+    await this.test.database.call('test_forget_jobs', 'DELETE FROM suggestion_job', []);
+    this.#running = this.#start(this.config);
     this.ai.behave = takeTheirs;
     this.ai.seen.length = 0;
     this.announced.length = 0;
