@@ -12,10 +12,9 @@ import {
 import { ProblemError } from '@sync/service-kit';
 import { canonicalClockJson } from '@sync/vector-clock';
 import type { RegisteredTypes } from '../push/accept-push.ts';
-import type { EntityHead } from '../push/entity-head.ts';
-import type { ReadHeads } from '../push/read-heads.ts';
-import type { Author } from '../push/settlement.ts';
-import { absentText } from '../push/standing.ts';
+import { absentText, type EntityHead } from '../push/outcome/entity-head.ts';
+import type { ReadHeads } from '../push/outcome/read-heads.ts';
+import type { Author } from '../push/outcome/settlement.ts';
 import type { AskConflicts } from './ask-conflicts.ts';
 
 /** How long the answer `conflict_moved` waits for the projection to show what the entity moved to. */

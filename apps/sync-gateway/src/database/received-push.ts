@@ -4,7 +4,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * A push that is being worked on, as one row; the ledger gets its mutations when their outcomes are known, so that each is written once. Whoever has to see
  * them earlier (another push of the device, the dispatcher after a crash) first spreads the row into the ledger as open mutations, see
- * push/push-spread.sql. Arrays have one element per mutation, texts one line.
+ * push/ledger/push-spread.sql. Arrays have one element per mutation, texts one line.
  *
  * At most one per device: a device has one push at a time, and the second one spreads the first. Nothing is compressed: a row lives for
  * milliseconds, and compressing 100 KB takes one of them.

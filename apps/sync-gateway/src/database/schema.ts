@@ -46,16 +46,24 @@ const SCRIPTS = [
   'ack/ack.sql',
   'heads/sweep-changes.sql',
   'live/tickets.sql',
-  'push/push-spread.sql',
-  'push/push-receive.sql',
-  'push/push-decided.sql',
-  'push/push-complete.sql',
-  'push/read-heads.sql',
-  'push/prune-ledger.sql',
+  'push/ledger/push-spread.sql',
+  'push/ledger/push-receive.sql',
+  'push/ledger/push-decided.sql',
+  'push/ledger/push-complete.sql',
+  'push/outcome/read-heads.sql',
+  'push/ledger/prune-ledger.sql',
   'dispatch/dispatch-take.sql',
 ] as const;
 
-export const REPEATABLES: readonly RepeatableScript[] = SCRIPTS.map((name) => ({
-  name,
-  sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'),
+export const REPEATABLES: readonly RepeatableScript[] = SCRIPTS.map((path) => ({
+  name: lastingName(path),
+  sql: readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'),
 }));
+
+/**
+ * What a database remembers a script by: capability and file, without the folder of a step between them. A file that moves from one step to
+ * another stays the same script: nothing is installed again, and a release from before the move knows what it finds.
+ */
+function lastingName(path: string): string {
+  return path.replace(/\/.*\//, '/');
+}

@@ -1,22 +1,22 @@
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored, RegisteredTypes } from '../push/accept-push.ts';
-import { admitMutation } from '../push/admit-mutation.ts';
-import { type Completed, completionOf } from '../push/completion.ts';
-import { headOf } from '../push/entity-head.ts';
-import type { Failing } from '../push/give-up.ts';
-import type { LedgerStore } from '../push/ledger-store.ts';
-import { type PreparedMutation, restoreMutation } from '../push/prepare-mutation.ts';
+import { type Completed, completionOf } from '../push/ledger/completion.ts';
+import type { LedgerStore } from '../push/ledger/ledger-store.ts';
+import { headOf } from '../push/outcome/entity-head.ts';
 import {
   type Author,
   type KeptDecision,
   postponed,
+  refusedHere,
   type Settled,
   type Settlement,
   type Work,
-} from '../push/settlement.ts';
+} from '../push/outcome/settlement.ts';
+import type { Failing } from '../push/owners/give-up.ts';
+import { admitMutation } from '../push/prepare/admit-mutation.ts';
+import { type PreparedMutation, restoreMutation } from '../push/prepare/prepare-mutation.ts';
 import type { SettleMutations } from '../push/settle-mutations.ts';
-import { refusedHere } from '../push/sort-received.ts';
 import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
 import type { FindHidden } from './find-hidden.ts';
 import { retryDelayMs } from './retry-delay.ts';

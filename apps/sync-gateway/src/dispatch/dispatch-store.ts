@@ -1,5 +1,5 @@
 import type { Database } from '@sync/postgres';
-import type { HeadColumns } from '../push/entity-head.ts';
+import type { HeadColumns } from '../push/outcome/entity-head.ts';
 
 /** A device with due work. */
 export interface DueDevice {

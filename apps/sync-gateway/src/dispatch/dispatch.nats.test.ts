@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Responder } from '@sync/messaging';
 import { type ExplainReply, subjects } from '@sync/protocol';
-import type { Author } from '../push/settlement.ts';
+import type { Author } from '../push/outcome/settlement.ts';
 import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from '../push/testing/push-rig.ts';
 
 let rig: PushRig;

@@ -3,9 +3,8 @@ import { request } from '@sync/messaging';
 import { ExplainReply, type ExplainRequest, subjects, decoder } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { counterOf, deviceReplica } from '@sync/vector-clock';
-import { refusedConflict } from '../push/conflict-of.ts';
-import type { Author, Settled, Work } from '../push/settlement.ts';
-import { refusedHere } from '../push/sort-received.ts';
+import { refusedConflict } from '../push/decide/conflict-of.ts';
+import { type Author, refusedHere, type Settled, type Work } from '../push/outcome/settlement.ts';
 
 const TIMEOUT_MS = 2_000;
 /** Waiting usually helps: the projection is behind for milliseconds, or its worker is being replaced. */

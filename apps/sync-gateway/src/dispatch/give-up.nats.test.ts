@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { SyncEvent } from '@sync/protocol';
-import { FAILURES_BEFORE_GIVING_UP } from '../push/give-up.ts';
-import type { Author } from '../push/settlement.ts';
+import type { Author } from '../push/outcome/settlement.ts';
+import { FAILURES_BEFORE_GIVING_UP } from '../push/owners/give-up.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../push/testing/push-rig.ts';
 
 let rig: PushRig;

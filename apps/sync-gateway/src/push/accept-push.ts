@@ -2,17 +2,30 @@ import { faultPoint } from '@sync/messaging';
 import { isUnavailable, retryConflicts, sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
-import { isReadable } from './admit-mutation.ts';
-import { type Completed, completionOf } from './completion.ts';
-import { BACKLOG_FULL, type Incoming, type LedgerStore, type Received, SENT_TWICE } from './ledger-store.ts';
-import { acceptedText, outcomeText } from './outcome-text.ts';
-import { parseTimestampMs, type Prepared, prepareMutation } from './prepare-mutation.ts';
-import { batchOf, type PushBatch, REUSED } from './push-batch.ts';
+import { type Completed, completionOf } from './ledger/completion.ts';
+import {
+  BACKLOG_FULL,
+  type Incoming,
+  type LedgerStore,
+  type Received,
+  SENT_TWICE,
+} from './ledger/ledger-store.ts';
+import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
+import type { ReadHeads } from './outcome/read-heads.ts';
+import {
+  type Author,
+  postponed,
+  refusedHere,
+  type Settled,
+  type Settlement,
+  type Work,
+} from './outcome/settlement.ts';
+import { isReadable } from './prepare/admit-mutation.ts';
+import { parseTimestampMs, type Prepared, prepareMutation } from './prepare/prepare-mutation.ts';
+import { batchOf, type PushBatch, REUSED } from './prepare/push-batch.ts';
 import type { PushMetrics } from './push-metrics.ts';
-import type { ReadHeads } from './read-heads.ts';
-import { type Author, postponed, type Settled, type Settlement, type Work } from './settlement.ts';
 import type { SettleMutations, StatusOf } from './settle-mutations.ts';
-import { refusedHere, type Sorted, sortReceived } from './sort-received.ts';
+import { type Sorted, sortReceived } from './sort-received.ts';
 
 /** The registered entity types, from memory. */
 export interface RegisteredTypes {

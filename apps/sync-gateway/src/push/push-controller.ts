@@ -7,7 +7,7 @@ import { answerText } from '../edge/answer.ts';
 import { decodeBody } from '../edge/decode-body.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from '../presence/record-device-seen.ts';
 import { AcceptPush } from './accept-push.ts';
-import { parseTimestampMs } from './prepare-mutation.ts';
+import { parseTimestampMs } from './prepare/prepare-mutation.ts';
 import { PushGate } from './push-gate.ts';
 
 export const PUSH_LOGGER = Symbol('Logger');

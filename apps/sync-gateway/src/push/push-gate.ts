@@ -1,6 +1,6 @@
 import { ProblemError } from '@sync/service-kit';
+import type { Author } from './outcome/settlement.ts';
 import type { PushMetrics } from './push-metrics.ts';
-import type { Author } from './settlement.ts';
 
 /** Bounds of {@link PushGate}. */
 export interface GateLimits {

@@ -1,16 +1,22 @@
 import { planLanes } from '@sync/domain';
-import type { AskResolver } from './ask-resolver.ts';
-import { refusedConflict } from './conflict-of.ts';
-import { stateOfHead } from './entity-head.ts';
-import { Lane, type LaneContext } from './lane.ts';
-import { type Failing, givenUp, isHopeless } from './give-up.ts';
-import type { LiftMutations } from './lift-mutations.ts';
-import type { KeepDecisions } from './keep-decisions.ts';
+import type { AskResolver } from './decide/ask-resolver.ts';
+import { refusedConflict } from './decide/conflict-of.ts';
+import { Lane, type LaneContext } from './decide/lane.ts';
+import type { KeepDecisions } from './ledger/keep-decisions.ts';
+import { absentText, stateOfHead } from './outcome/entity-head.ts';
+import type { ReadHeads } from './outcome/read-heads.ts';
+import {
+  type Author,
+  postponed,
+  refused,
+  type Settled,
+  type Settlement,
+  type Work,
+} from './outcome/settlement.ts';
+import { type Failing, givenUp, isHopeless } from './owners/give-up.ts';
+import type { LiftMutations } from './owners/lift-mutations.ts';
+import type { Sent, SendToOwner } from './owners/send-to-owner.ts';
 import type { PushMetrics } from './push-metrics.ts';
-import type { ReadHeads } from './read-heads.ts';
-import type { Sent, SendToOwner } from './send-to-owner.ts';
-import { type Author, postponed, refused, type Settled, type Settlement, type Work } from './settlement.ts';
-import { absentText } from './standing.ts';
 
 /** How far one run may go. */
 export interface SettleLimits {

@@ -1,12 +1,11 @@
 import type { RegisteredEntityType } from '@sync/protocol';
-import { admitMutation } from './admit-mutation.ts';
-import { type EntityHead, headOf } from './entity-head.ts';
-import type { Received } from './ledger-store.ts';
-import { acceptedText, outcomeText } from './outcome-text.ts';
-import type { EntityAddress, Prepared, Refusal } from './prepare-mutation.ts';
-import { REUSED } from './push-batch.ts';
-import { type Postponed, postponed, refused, type Settled, type Work } from './settlement.ts';
-import { absentText } from './standing.ts';
+import type { Received } from './ledger/ledger-store.ts';
+import { headOf } from './outcome/entity-head.ts';
+import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
+import { type Postponed, postponed, refusedHere, type Settled, type Work } from './outcome/settlement.ts';
+import { admitMutation } from './prepare/admit-mutation.ts';
+import type { Prepared, Refusal } from './prepare/prepare-mutation.ts';
+import { REUSED } from './prepare/push-batch.ts';
 
 /** What has to be done about a received mutation. */
 export type Sorted =
@@ -55,17 +54,4 @@ function holdOf(row: Received): Postponed | null {
     (status) => status === 'pending' || status === 'accepted',
   );
   return open ? postponed('dependency_waits') : null;
-}
-
-/** A refusal with the entity as the device may see it; without one when the mutation does not even name an entity. */
-export function refusedHere(
-  refusal: Refusal,
-  address: EntityAddress | null,
-  head: EntityHead | null,
-  registration: RegisteredEntityType | null,
-  nowIso: string,
-): Settled {
-  if (!address) return { kind: 'settled', status: 'rejected', ...refusal };
-  const current = head?.wire ?? absentText(address, registration?.schemaVersion ?? 1, nowIso);
-  return refused(refusal, current);
 }

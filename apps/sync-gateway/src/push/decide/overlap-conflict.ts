@@ -1,8 +1,8 @@
 import type { ConflictDraft, FieldConflict, JsonObject } from '@sync/domain';
 import type { DocumentOverlaps } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
+import type { Work } from '../outcome/settlement.ts';
 import { conflictOf, type WithConflict } from './conflict-of.ts';
-import type { Work } from './settlement.ts';
 
 type Overlap = DocumentOverlaps['overlaps'][number];
 

@@ -9,8 +9,8 @@ import {
   type RegisteredEntityType,
   subjects,
 } from '@sync/protocol';
-import type { Author } from './settlement.ts';
-import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from './testing/push-rig.ts';
+import type { Author } from '../outcome/settlement.ts';
+import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from '../testing/push-rig.ts';
 
 /** Whatever a mutation wrote that lost to what the server has is in a record; see each `it`. */
 let rig: PushRig;

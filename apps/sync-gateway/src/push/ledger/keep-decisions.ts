@@ -1,6 +1,6 @@
 import { type Database, retryConflicts } from '@sync/postgres';
-import type { Submission } from './lane.ts';
-import type { Author, KeptDecision } from './settlement.ts';
+import type { Submission } from '../decide/submission.ts';
+import type { Author, KeptDecision } from '../outcome/settlement.ts';
 
 /** Writes decisions that matter beyond the owner's answer into the ledger; see push-decided.sql. */
 export class KeepDecisions {

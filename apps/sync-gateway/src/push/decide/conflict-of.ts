@@ -1,7 +1,7 @@
 import { recordRefused, type ConflictDraft, type EntityState } from '@sync/domain';
+import type { Settled, Work } from '../outcome/settlement.ts';
 import { conflictIdOf } from './conflict-id.ts';
 import { inputOf } from './mutation-input.ts';
-import type { Settled, Work } from './settlement.ts';
 
 /** The `conflict` of a settlement, or nothing. */
 export type WithConflict = Pick<Settled, 'conflict'>;

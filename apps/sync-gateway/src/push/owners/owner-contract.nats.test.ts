@@ -6,11 +6,11 @@ import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { MessageContract } from '@sync/messaging/testing/pact';
 import { type RegisteredEntityType, subjects } from '@sync/protocol';
 import { Metrics } from '@sync/service-kit';
-import type { Submission } from './lane.ts';
-import { PushMetrics } from './push-metrics.ts';
+import type { Submission } from '../decide/submission.ts';
+import { standingOfHead } from '../decide/standing.ts';
+import { PushMetrics } from '../push-metrics.ts';
+import { silent } from '../testing/push-rig.ts';
 import { type Sent, SendToOwner } from './send-to-owner.ts';
-import { standingOfHead } from './standing.ts';
-import { silent } from './testing/push-rig.ts';
 
 const { integer, like, regex, string } = MatchersV3;
 

@@ -47,3 +47,21 @@ export function stateOfHead(head: EntityHead): EntityState {
     fieldWrites: head.fieldWrites === null ? {} : (JSON.parse(head.fieldWrites) as FieldWrites),
   };
 }
+
+/** How an entity is shown that is not there, or that the user may not see: the same for both. */
+export function absentText(
+  { entityType, entityId }: { readonly entityType: string; readonly entityId: string },
+  schemaVersion: number,
+  nowIso: string,
+): string {
+  const absent: RemoteDelta = {
+    entityType,
+    entityId,
+    op: 'delete',
+    clock: {},
+    schemaVersion,
+    committedAt: nowIso,
+    data: null,
+  };
+  return JSON.stringify(absent);
+}

@@ -1,10 +1,10 @@
 import { partitionOf } from '@sync/messaging';
 import { arrayText, type Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
+import type { HeadColumns } from '../outcome/entity-head.ts';
+import type { Author } from '../outcome/settlement.ts';
+import type { Prepared } from '../prepare/prepare-mutation.ts';
 import type { Completion } from './completion.ts';
-import type { HeadColumns } from './entity-head.ts';
-import type { Prepared } from './prepare-mutation.ts';
-import type { Author } from './settlement.ts';
 
 /** What the ledger says of one mutation when it comes; see push-receive.sql. */
 export interface Received extends HeadColumns {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
+import type { EntityAddress } from '../prepare/prepare-mutation.ts';
 import { type EntityHead, type HeadColumns, headOf } from './entity-head.ts';
-import type { EntityAddress } from './prepare-mutation.ts';
 import type { Author, Work } from './settlement.ts';
 
 /** An entity whose head is wanted once the read model has it at this revision. */

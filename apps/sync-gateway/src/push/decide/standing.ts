@@ -9,10 +9,10 @@ import {
 } from '@sync/domain';
 import type { OwnerState, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
-import { type EntityHead, stateOfHead } from './entity-head.ts';
+import { absentText, type EntityHead, stateOfHead } from '../outcome/entity-head.ts';
+import type { Work } from '../outcome/settlement.ts';
+import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 import { inputOf } from './mutation-input.ts';
-import type { PreparedMutation } from './prepare-mutation.ts';
-import type { Work } from './settlement.ts';
 
 /**
  * Where an entity stands while its lane is worked off: first as the read model shows it, then one own change after the other, or as the owner
@@ -206,24 +206,6 @@ function deltaOf(
 function chooseFields(data: JsonObject, fields: '*' | readonly string[]): JsonObject {
   if (fields === '*') return data;
   return Object.fromEntries(Object.entries(data).filter(([field]) => fields.includes(field)));
-}
-
-/** How an entity is shown that is not there, or that the user may not see: the same for both. */
-export function absentText(
-  { entityType, entityId }: { readonly entityType: string; readonly entityId: string },
-  schemaVersion: number,
-  nowIso: string,
-): string {
-  const absent: RemoteDelta = {
-    entityType,
-    entityId,
-    op: 'delete',
-    clock: {},
-    schemaVersion,
-    committedAt: nowIso,
-    data: null,
-  };
-  return JSON.stringify(absent);
 }
 
 function once<T>(compute: () => T): () => T {

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { Upcaster } from '@sync/domain';
 import { Responder } from '@sync/messaging';
 import type { ConflictSeen, LocalMutation, UpcastReply, UpcastRequest } from '@sync/protocol';
+import type { Author } from '../outcome/settlement.ts';
+import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from '../testing/push-rig.ts';
 import { FAILURES_BEFORE_GIVING_UP } from './give-up.ts';
-import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from './testing/push-rig.ts';
-import type { Author } from './settlement.ts';
 
 let rig: PushRig;
 let responder: Responder | undefined;

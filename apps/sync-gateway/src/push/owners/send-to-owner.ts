@@ -17,10 +17,10 @@ import {
   decoder,
 } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
+import type { Submission } from '../decide/submission.ts';
+import { type Author, type Postponed, postponed } from '../outcome/settlement.ts';
+import type { PushMetrics } from '../push-metrics.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
-import type { Submission } from './lane.ts';
-import type { PushMetrics } from './push-metrics.ts';
-import { type Author, type Postponed, postponed } from './settlement.ts';
 
 /** What came of sending: answers by mutationId, and what to make of those that are missing. */
 export interface Sent {

@@ -1,5 +1,5 @@
 import { planUpcast, upcastData, type JsonObject, type Upcaster } from '@sync/domain';
-import type { AskUpcaster, UpcastResult } from './ask-upcaster.ts';
+import { absentText } from '../outcome/entity-head.ts';
 import {
   type Author,
   type PostponeReason,
@@ -7,8 +7,8 @@ import {
   refused,
   type Settlement,
   type Work,
-} from './settlement.ts';
-import { absentText } from './standing.ts';
+} from '../outcome/settlement.ts';
+import type { AskUpcaster, UpcastResult } from './ask-upcaster.ts';
 
 /** How far lifting may go; see SettleLimits. */
 export interface LiftLimits {

@@ -1,7 +1,6 @@
-import { stateOfHead } from './entity-head.ts';
-import { heldConflict } from './conflict-of.ts';
-import type { Settled, Work } from './settlement.ts';
-import { refusedHere } from './sort-received.ts';
+import { heldConflict } from '../decide/conflict-of.ts';
+import { stateOfHead } from '../outcome/entity-head.ts';
+import { refusedHere, type Settled, type Work } from '../outcome/settlement.ts';
 
 /** How often an owner answered and had no answer for a mutation that it was sent alone; see push-complete.sql. */
 export interface Failing {

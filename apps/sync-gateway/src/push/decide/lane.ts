@@ -15,11 +15,17 @@ import {
   deviceReplica,
   type VectorClock,
 } from '@sync/vector-clock';
+import type { EntityHead } from '../outcome/entity-head.ts';
+import {
+  type Postponed,
+  postponed,
+  type Settled,
+  type Settlement,
+  type Work,
+} from '../outcome/settlement.ts';
 import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
-import type { EntityHead } from './entity-head.ts';
 import { inputOf } from './mutation-input.ts';
 import { overlapConflict } from './overlap-conflict.ts';
-import { type Postponed, postponed, type Settled, type Settlement, type Work } from './settlement.ts';
 import {
   bareState,
   canProject,
@@ -32,14 +38,7 @@ import {
   standingOfVisible,
   standingUnderClock,
 } from './standing.ts';
-
-/** A change to send, and where the entity stands before and, if the owner takes it, after. */
-export interface Submission {
-  readonly work: Work;
-  readonly change: SubmitDecision;
-  readonly before: Standing;
-  readonly after: Standing;
-}
+import type { Submission } from './submission.ts';
 
 /** What is planned for the lane's next mutations: a change to send, or an end that holds if all changes before it were taken. */
 type Step = { readonly submission: Submission } | { readonly work: Work; readonly end: Settled };

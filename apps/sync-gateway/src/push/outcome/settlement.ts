@@ -1,8 +1,8 @@
 import type { ConflictDraft, JsonObject } from '@sync/domain';
 import type { Outcome, RegisteredEntityType } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
-import type { EntityHead } from './entity-head.ts';
-import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
+import type { EntityAddress, PreparedMutation, Refusal } from '../prepare/prepare-mutation.ts';
+import { absentText, type EntityHead } from './entity-head.ts';
 
 /** The device and user whose mutations these are. */
 export interface Author {
@@ -79,4 +79,17 @@ export function postponed(reason: PostponeReason, mayBeSent = false): Postponed 
 /** @param current JSON text of the entity as the device may see it */
 export function refused(refusal: Refusal, current: string): Settled {
   return { kind: 'settled', status: 'rejected', code: refusal.code, message: refusal.message, current };
+}
+
+/** A refusal with the entity as the device may see it; without one when the mutation does not even name an entity. */
+export function refusedHere(
+  refusal: Refusal,
+  address: EntityAddress | null,
+  head: EntityHead | null,
+  registration: RegisteredEntityType | null,
+  nowIso: string,
+): Settled {
+  if (!address) return { kind: 'settled', status: 'rejected', ...refusal };
+  const current = head?.wire ?? absentText(address, registration?.schemaVersion ?? 1, nowIso);
+  return refused(refusal, current);
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ConflictDraft } from '@sync/domain';
 import type { SyncEventType } from '@sync/protocol';
-import { outcomeText } from './outcome-text.ts';
-import type { EntityAddress } from './prepare-mutation.ts';
-import type { Author, Settlement } from './settlement.ts';
+import { outcomeText } from '../outcome/outcome-text.ts';
+import type { Author, Settlement } from '../outcome/settlement.ts';
+import type { EntityAddress } from '../prepare/prepare-mutation.ts';
 
 /** One element of `push_complete`'s p_items; see push-complete.sql. */
 export interface CompletionItem {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ConflictSeen } from '@sync/protocol';
-import { mutationOf, newAuthor, type PushRig, startPushRig } from './testing/push-rig.ts';
+import { mutationOf, newAuthor, type PushRig, startPushRig } from '../testing/push-rig.ts';
 
 let rig: PushRig;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import type { JsonObject, MutationInput } from '@sync/domain';
-import type { PreparedMutation } from './prepare-mutation.ts';
+import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 
 /** The mutation as decisions see it. `delete` and `merge` carry no data, whatever a device put there. */
 export function inputOf(mutation: PreparedMutation, deviceId: string): MutationInput {

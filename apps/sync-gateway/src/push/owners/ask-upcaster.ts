@@ -8,8 +8,8 @@ import {
 } from '@sync/messaging';
 import { findUnstorable, UpcastReply, type UpcastRequest, decoder } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
+import type { PostponeReason } from '../outcome/settlement.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
-import type { PostponeReason } from './settlement.ts';
 
 /** What an owner made of one mutation's data. */
 export type UpcastResult = UpcastReply['results'][number];

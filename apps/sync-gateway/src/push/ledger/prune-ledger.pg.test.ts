@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { TestDatabase } from '@sync/postgres/testing';
-import { gatewayDatabase } from '../testing/gateway-rig.ts';
+import { gatewayDatabase } from '../../testing/gateway-rig.ts';
+import { silent } from '../testing/push-rig.ts';
 import { PruneLedger } from './prune-ledger.ts';
-import { silent } from './testing/push-rig.ts';
 
 let test: TestDatabase;
 beforeAll(async () => {

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { sqlStateOf } from '@sync/postgres';
 import type { TestDatabase } from '@sync/postgres/testing';
-import { gatewayDatabase } from '../testing/gateway-rig.ts';
+import { gatewayDatabase } from '../../testing/gateway-rig.ts';
+import { type Author, postponed, type Settlement } from '../outcome/settlement.ts';
+import { type Prepared, prepareMutation } from '../prepare/prepare-mutation.ts';
 import { type Completed, completionOf } from './completion.ts';
 import { type Incoming, LedgerStore, type Received, SENT_TWICE } from './ledger-store.ts';
-import { type Prepared, prepareMutation } from './prepare-mutation.ts';
-import { type Author, postponed, type Settlement } from './settlement.ts';
 
 /** What becomes of a push between its first and its last round trip, see database/received-push.ts. */
 let test: TestDatabase;

@@ -5,11 +5,11 @@ import { connectNats } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { MessageContract } from '@sync/messaging/testing/pact';
 import { subjects } from '@sync/protocol';
+import { AskApp } from '../../admin/ask-app.ts';
+import { AskConflicts } from '../../conflicts/ask-conflicts.ts';
+import { silent } from '../testing/push-rig.ts';
 import { AskResolver } from './ask-resolver.ts';
-import { AskApp } from '../admin/ask-app.ts';
-import { AskConflicts } from '../conflicts/ask-conflicts.ts';
 import { conflictIdOf } from './conflict-id.ts';
-import { silent } from './testing/push-rig.ts';
 
 const { eachLike, integer, like, regex, timestamp } = MatchersV3;
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import type { Tx } from '@sync/postgres';
 import type { TestDatabase } from '@sync/postgres/testing';
-import { gatewayDatabase } from '../testing/gateway-rig.ts';
+import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 
 /**
  * A cached plan was made when the tables were empty; it must not read more when they have grown. Counted are rows read, within the

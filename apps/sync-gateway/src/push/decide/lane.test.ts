@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { decide, mutationClock } from '@sync/domain';
 import type { DocumentOverlaps, OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
-import type { EntityHead } from './entity-head.ts';
+import type { EntityHead } from '../outcome/entity-head.ts';
+import { postponed, type Settlement, type Work } from '../outcome/settlement.ts';
+import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 import { Lane, type LaneContext } from './lane.ts';
-import type { PreparedMutation } from './prepare-mutation.ts';
-import { postponed, type Settlement, type Work } from './settlement.ts';
 
 const NOW_ISO = '2026-01-01T00:00:00.000Z';
 const context: LaneContext = {
