@@ -88,7 +88,7 @@ export type GrantChange = ReadOnly<Static<typeof GrantChange>>;
 export const DeltaBatch = Type.Object(
   {
     origin: Origin,
-    /** When the owner committed the newest of the deltas; null without deltas. */
+    /** When the owner committed the newest of the deltas; null without deltas, and where a snapshot or a replayed dead letter brings them: that is no lag. */
     committedAt: Type.Union([Timestamp, Type.Null()]),
     scopes: Type.Array(ScopeHead),
     grants: Type.Array(GrantChange),

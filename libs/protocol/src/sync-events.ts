@@ -102,7 +102,8 @@ const DeltaProjected = Type.Object({
   toSequence: Position,
   deltas: Count,
   lagMs: Type.Number({
-    description: 'From the owner’s commit (event time) to the projector’s commit, the slowest of the batch.',
+    description:
+      'From the owner’s commit (event time) to the projector’s commit, the slowest of the batch; 0 where a snapshot or a replayed dead letter brings the deltas, as their age is no lag.',
   }),
 });
 

@@ -157,7 +157,7 @@ export class BackfillType {
     const result = await retryConflicts(() =>
       this.#database.transaction(async (tx) => {
         await assertLease(tx, lease);
-        outcomes = await this.#projection.project(tx, events, 'live');
+        outcomes = await this.#projection.project(tx, events, 'snapshot');
         refusals = refusalsOf(events, outcomes).filter(({ outcome }) => {
           return reason !== 'reconcile' || !COMES_AGAIN.has(outcome.code);
         });

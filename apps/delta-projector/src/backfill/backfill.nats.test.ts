@@ -58,6 +58,12 @@ async function scopes(): Promise<Record<string, string[]>> {
   return Object.fromEntries([...live].map(([scope, ids]) => [scope, [...ids].sort()]));
 }
 
+/** The entities of the batches that say when their owner committed them, in order of their ids. */
+async function timed(): Promise<string[]> {
+  const found = (await batches()).filter(({ committedAt }) => committedAt !== null);
+  return found.flatMap(({ deltas }) => deltas.map(({ entityId }) => entityId)).sort();
+}
+
 async function batches() {
   const rows = await running.test.database.call<{ payload: string }>(
     'batches',
@@ -79,13 +85,18 @@ describe('a type that was never read', () => {
       ['b5', 1, inCourse('c2')],
     );
     await running.publish(bundle('b2', 5, 'c2'), bundle('b6', 1, 'c2'));
-    await running.startWorker();
+    const { registry } = (await running.startWorker()).foundation.metrics;
     await untilDone('first_seen');
     await running.until('events', async () => 'b6' in (await running.revisions('bundle')));
     expect(await running.revisions('bundle')).toEqual({ b1: 1, b2: 5, b4: 1, b5: 1, b6: 1 });
     expect(await scopes()).toEqual({ 'course:c1': ['b1'], 'course:c2': ['b2', 'b4', 'b5', 'b6'] });
     const asked = running.pages.filter(({ entityType }) => entityType === 'bundle');
     expect(asked.map(({ cursor }) => cursor)).toEqual([null, '2', '4']);
+    // How old the entities of a snapshot are says nothing about how long deltas take.
+    expect(new Set(await timed())).toEqual(new Set(['b2', 'b6']));
+    await running.until('the lag of two events', async () =>
+      /^sync_projection_lag_seconds_count\{.*\} 2$/m.test(await registry.metrics()),
+    );
   });
 
   it('is not read again by the next worker', async () => {
@@ -227,6 +238,7 @@ describe('a service with plain events', () => {
     await running.until('compared', async () => !('b2' in (await running.revisions('bundle'))));
     expect(await running.revisions('bundle')).toEqual({ b1: 2, b3: 1, b4: 1 });
     expect(await scopes()).toEqual({ 'course:c1': ['b3', 'b4'], 'course:c2': ['b1'] });
+    expect(await timed()).toEqual(['b4']);
     // The deletion whose event was lost has the next revision: what really comes next wins.
     await publish(bundle('b2', 3));
     await running.until('b2 again', async () => (await running.revisions('bundle'))['b2'] === 3);
@@ -256,6 +268,7 @@ describe('a rebuild', () => {
     await running.until('enrollments are done', async () => (await progressOf('enrollment'))?.done === true);
     expect(await running.revisions('bundle')).toEqual({ b1: 1, b3: 1 });
     expect(await scopes()).toEqual({ 'course:c1': ['b1', 'b3'], 'user:u1': ['e1'] });
+    expect(await timed()).toEqual([]);
     const after = (await batches()).slice(before.length);
     const epochs = new Set(after.flatMap((batch) => batch.scopes.map(({ epoch }) => epoch)));
     const oldEpochs = before.flatMap((batch) => batch.scopes.map(({ epoch }) => epoch));

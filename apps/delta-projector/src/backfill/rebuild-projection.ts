@@ -127,7 +127,7 @@ function restartMessages(
   grants: readonly GrantChange[],
 ): ReturnType<typeof deltaMessages> {
   const start: ScopePosition = { epoch, sequence: 0n, count: 0, digest: 0n };
-  const empty = { deltas: [], count: 0, digest: 0n, oldestMs: 0 };
+  const empty = { deltas: [], count: 0, digest: 0n };
   return deltaMessages(
     origin,
     scopes.map((scope) => ({ tenantId, scope, ...empty })),

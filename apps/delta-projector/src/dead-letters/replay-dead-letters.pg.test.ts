@@ -42,6 +42,9 @@ describe('a replay', () => {
     });
     expect(await live('t1 course:c1')).toEqual(['progress p1']);
     await rig.project(incoming({ id: 'p1', revision: 3, data: progress(null, 3) }));
+    // How old a replayed letter is says nothing about how long deltas take.
+    const times = (await rig.deltaBatches()).map(({ committedAt }) => committedAt);
+    expect(times).toEqual([null, '2026-03-01T10:00:00.000Z']);
     expect((await rig.readModel()).get('t1 course:c1')?.live.get('progress p1')).toEqual({ 's:learning': 3 });
     expect((await list({ status: 'replayed' })).deadLetters).toHaveLength(2);
     expect(await countQuarantined(rig.test.database)).toBe(0);

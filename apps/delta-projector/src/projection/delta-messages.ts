@@ -98,7 +98,7 @@ class DeltaPacker {
       }
       this.#deltas.push(json);
       this.#wires.push(wire);
-      this.#newestMs = Math.max(this.#newestMs, delta.committedAtMs);
+      this.#newestMs = Math.max(this.#newestMs, delta.committedAtMs ?? -Infinity);
       this.#bytes += bytes + 2;
       sequence += 1n;
       count += delta.count;
@@ -128,7 +128,7 @@ class DeltaPacker {
   }
 
   #close(): void {
-    const committedAt = this.#deltas.length === 0 ? null : new Date(this.#newestMs).toISOString();
+    const committedAt = this.#newestMs === -Infinity ? null : new Date(this.#newestMs).toISOString();
     const envelope = JSON.stringify({ origin: this.#origin, committedAt }).slice(0, -1);
     const head = `${envelope},"scopes":[${this.#scopes.join(',')}],"grants":[${this.#grants.join(',')}]}`;
     const payload = joinDeltaLines({ head, deltas: `[${this.#deltas.join(',')}]`, wires: this.#wires });

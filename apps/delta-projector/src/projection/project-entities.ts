@@ -77,11 +77,11 @@ export interface KnownEntities {
 }
 
 /**
- * `live`: the first event of an entity that cannot be projected holds back all that follow it. `replay`: each event is tried
+ * `live` and `snapshot`: the first event of an entity that cannot be projected holds back all that follow it. `replay`: each event is tried
  * on its own; as every event carries the whole entity, a later good one makes up for an earlier bad one. One that carries only an increment of
- * the document does not: it is incomplete then.
+ * the document does not: it is incomplete then. Only of `live` events the age says how long deltas take.
  */
-export type ProjectionMode = 'live' | 'replay';
+export type ProjectionMode = 'live' | 'snapshot' | 'replay';
 
 const STALE = { kind: 'stale' } as const;
 const CHANGED = { kind: 'changed' } as const;
@@ -150,7 +150,7 @@ function projectEntity(
   mode: ProjectionMode,
 ): EntityOutcome {
   const results: { place: number; result: EventResult }[] = [];
-  let held = quarantined && mode === 'live';
+  let held = quarantined && mode !== 'replay';
   let head = before;
   let changes: PlacedChange[] = [];
   for (const place of places) {
@@ -173,7 +173,7 @@ function projectEntity(
       results.push({ place, result: CHANGED });
     } else {
       results.push({ place, result: projected });
-      held = projected.kind === 'refused' && mode === 'live';
+      held = projected.kind === 'refused' && mode !== 'replay';
     }
   }
   return { results, changes };

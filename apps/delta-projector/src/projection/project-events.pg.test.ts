@@ -50,6 +50,18 @@ describe('a batch of events', () => {
     ).toEqual([['sync.delta.projected.v1', '1', '1']]);
   });
 
+  it('tells how late it is of events as they happen, not of a snapshot or a replay', async () => {
+    const time = '2020-01-01T00:00:00.000Z';
+    for (const mode of ['live', 'snapshot', 'replay'] as const)
+      await rig.project(incoming({ id: mode, revision: 1, data: percent('u1', 1), time }), mode);
+    const batches = await rig.deltaBatches();
+    expect(batches.map(({ committedAt }) => committedAt)).toEqual([time, null, null]);
+    const isLate = (await rig.syncEvents()).map(({ data }) => data['lagMs'] !== 0);
+    expect(isLate).toEqual([true, false, false]);
+    // Devices are told the time of each.
+    expect(batches.map(({ deltas }) => deltas[0]?.wire.committedAt)).toEqual([time, time, time]);
+  });
+
   it('costs three statements, however many events, scopes and tenants it has', async () => {
     const drafts = Array.from({ length: 300 }, (_, n) => ({
       tenant: `t${n % 3}`,

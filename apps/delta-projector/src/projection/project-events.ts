@@ -70,7 +70,7 @@ export class ProjectEvents {
     await this.#lookForTypes(incoming);
     const outcomes: EventOutcome[] = incoming.map((event) => this.#examine(event));
     const answers = await this.#askRemotes(incoming, outcomes);
-    if (mode === 'live') holdBehindFaulty(incoming, outcomes);
+    if (mode !== 'replay') holdBehindFaulty(incoming, outcomes);
     const candidates = this.#candidates(incoming, outcomes, answers);
     const tenants = new Set(incoming.flatMap(({ identity }) => identity.tenantId ?? []));
     // Even when nothing is left to project: what is refused is written under these tenants as well.
@@ -80,7 +80,7 @@ export class ProjectEvents {
     const { results, changes } = await this.#projectWhole(events, known, mode);
     for (const [at, { place }] of candidates.entries())
       outcomes[place] = outcomeOf(results[at] as EventResult);
-    if (changes.length > 0) await this.#save(tx, changes);
+    if (changes.length > 0) await this.#save(tx, changes, mode === 'live');
     return outcomes;
   }
 
@@ -176,8 +176,8 @@ export class ProjectEvents {
     return projectEntities(completed, known, mode);
   }
 
-  async #save(tx: Tx, changes: readonly RenderedChange[]): Promise<void> {
-    const scopes = scopeChanges(changes);
+  async #save(tx: Tx, changes: readonly RenderedChange[], isNews: boolean): Promise<void> {
+    const scopes = scopeChanges(changes, isNews);
     const epoch = randomBytes(8).toString('hex');
     const positions = await saveProjection(tx, changes, scopes, epoch);
     const grants = grantChanges(changes);

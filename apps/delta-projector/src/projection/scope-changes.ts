@@ -8,8 +8,8 @@ const MODULUS = 1n << 256n;
 /** One delta of a scope, without its position. */
 export interface ScopeDelta {
   readonly text: DeltaText;
-  /** When its owner committed it. */
-  readonly committedAtMs: number;
+  /** When its owner committed it; null where that says nothing about how long deltas take on their way. */
+  readonly committedAtMs: number | null;
   /** What it does to the scope's live count: -1, 0 or 1. */
   readonly count: number;
   /** What it adds to the scope's digest, modulo 2^256, not negative. */
@@ -24,8 +24,6 @@ export interface ScopeChange {
   readonly deltas: readonly ScopeDelta[];
   readonly count: number;
   readonly digest: bigint;
-  /** The earliest owner's commit among them: the batch's greatest lag in this scope. */
-  readonly oldestMs: number;
 }
 
 interface OpenScope {
@@ -34,7 +32,6 @@ interface OpenScope {
   readonly deltas: ScopeDelta[];
   count: number;
   digest: bigint;
-  oldestMs: number;
 }
 
 /** A scope across tenants. No part can hold a NUL character. */
@@ -42,11 +39,16 @@ export function scopeKey(tenantId: string, scope: string): string {
   return `${tenantId}\0${scope}`;
 }
 
-/** Distributes the changes of a batch over their scopes, with what each does to count and digest. */
-export function scopeChanges(changes: readonly RenderedChange[]): ScopeChange[] {
+/**
+ * Distributes the changes of a batch over their scopes, with what each does to count and digest.
+ *
+ * @param isNews they come from events as they happen; the age of what a snapshot or a replay brings would look like an outage
+ */
+export function scopeChanges(changes: readonly RenderedChange[], isNews: boolean): ScopeChange[] {
   const open = new Map<string, OpenScope>();
   for (const { change, present, absent, left } of changes) {
-    const { tenantId, entityType, entityId, before, after, committedAtMs } = change;
+    const { tenantId, entityType, entityId, before, after } = change;
+    const committedAtMs = isNews ? change.committedAtMs : null;
     const held = new Set(before?.scopes);
     const removed = before === null || held.size === 0 ? 0n : hashOf(entityType, entityId, before.clock);
     const added = after.scopes.length === 0 ? 0n : hashOf(entityType, entityId, after.clock);
@@ -70,14 +72,13 @@ function addDelta(open: Map<string, OpenScope>, tenantId: string, scope: string,
   const key = scopeKey(tenantId, scope);
   const known = open.get(key);
   if (known === undefined) {
-    const { count, digest, committedAtMs } = delta;
-    open.set(key, { tenantId, scope, deltas: [delta], count, digest, oldestMs: committedAtMs });
+    const { count, digest } = delta;
+    open.set(key, { tenantId, scope, deltas: [delta], count, digest });
     return;
   }
   known.deltas.push(delta);
   known.count += delta.count;
   known.digest = modulo(known.digest + delta.digest);
-  known.oldestMs = Math.min(known.oldestMs, delta.committedAtMs);
 }
 
 /** What one live entity contributes to the digest of each of its scopes (protocol v1, pull). */

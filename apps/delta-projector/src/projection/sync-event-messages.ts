@@ -44,10 +44,11 @@ function rowsOf(partition: number, texts: readonly string[]): OutboxRow[] {
 }
 
 function projectedEvent(
-  { tenantId, scope, deltas, oldestMs }: ScopeChange,
+  { tenantId, scope, deltas }: ScopeChange,
   { epoch, sequence }: ScopePosition,
   now: Date,
 ): SyncEvent<'sync.delta.projected.v1'> {
+  const nowMs = now.getTime();
   return {
     ...envelope(tenantId, now),
     type: 'sync.delta.projected.v1',
@@ -57,7 +58,10 @@ function projectedEvent(
       fromSequence: String(sequence - BigInt(deltas.length) + 1n),
       toSequence: String(sequence),
       deltas: deltas.length,
-      lagMs: Math.max(0, now.getTime() - oldestMs),
+      lagMs: deltas.reduce(
+        (lagMs, { committedAtMs }) => Math.max(lagMs, nowMs - (committedAtMs ?? nowMs)),
+        0,
+      ),
     },
   };
 }

@@ -19,6 +19,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { MIGRATIONS, REPEATABLES } from '../database/schema.ts';
 import { recordRefusals, refusalsOf } from '../dead-letters/dead-letter-store.ts';
 import type { IncomingEvent } from '../projection/incoming-event.ts';
+import type { ProjectionMode } from '../projection/project-entities.ts';
 import { ProjectEvents, type EventOutcome } from '../projection/project-events.ts';
 import { ProjectionMetrics } from '../projection/projection-metrics.ts';
 import { RemoteProjector } from '../projection/remote-projector.ts';
@@ -62,14 +63,21 @@ export class ProjectorRig {
   }
 
   /** One transaction as the consumer makes it, started over on deadlock as the consumer's worker does. */
-  async project(events: readonly IncomingEvent[]): Promise<readonly EventOutcome[]> {
-    return retryConflicts(() => this.test.database.transaction((tx) => this.projectIn(tx, events)), {
+  async project(
+    events: readonly IncomingEvent[],
+    mode: ProjectionMode = 'live',
+  ): Promise<readonly EventOutcome[]> {
+    return retryConflicts(() => this.test.database.transaction((tx) => this.projectIn(tx, events, mode)), {
       attempts: 20,
     });
   }
 
-  async projectIn(tx: Tx, events: readonly IncomingEvent[]): Promise<readonly EventOutcome[]> {
-    const outcomes = await this.projection.project(tx, events, 'live');
+  async projectIn(
+    tx: Tx,
+    events: readonly IncomingEvent[],
+    mode: ProjectionMode = 'live',
+  ): Promise<readonly EventOutcome[]> {
+    const outcomes = await this.projection.project(tx, events, mode);
     await recordRefusals(tx, refusalsOf(events, outcomes), new Date());
     return outcomes;
   }

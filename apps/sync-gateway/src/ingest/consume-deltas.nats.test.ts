@@ -36,9 +36,9 @@ afterAll(async () => {
 });
 
 /** Sends what was projected as the projector does: through its outbox. */
-async function send(tenantId: string, scope: string): Promise<number> {
+async function send(tenantId: string, scope: string, isNews = true): Promise<number> {
   const partition = partitionOf(`${tenantId}\0${scope}`, STREAMS.DELTAS.partitions);
-  const payload = rig.projector.message();
+  const payload = rig.projector.message(isNews);
   await projectorDb.database.transaction((tx) =>
     appendToOutbox(tx, [{ stream: 'DELTAS', partition, payload }]),
   );
@@ -127,6 +127,20 @@ describe('the stream of deltas', () => {
     expect(text).toContain('# TYPE sync_relay_lag_seconds gauge');
   });
 
+  it('is late as long as its news took, whatever a snapshot brings', async () => {
+    const device = await rig.device();
+    const scope = `user:${device.userId}`;
+    const before = await countedLags();
+    rig.projector.put('t1', scope, 'n1');
+    await send('t1', scope, false);
+    await until(async () => (idsOf(await pull(device, null)).length === 1 ? true : null));
+    expect(await countedLags()).toBe(before);
+    rig.projector.put('t1', scope, 'n2');
+    await send('t1', scope);
+    await until(async () => (idsOf(await pull(device, null)).length === 2 ? true : null));
+    expect(await countedLags()).toBe(before + 1);
+  });
+
   it('is rebuilt by the projector when a part of it is gone for good', async () => {
     const asked: unknown[] = [];
     const device = await rig.device();
@@ -164,6 +178,15 @@ describe('the stream of deltas', () => {
     await responder.stop();
   });
 });
+
+/** Over all replicas, since any of them may have the partition. */
+async function countedLags(): Promise<number> {
+  const texts = await Promise.all(
+    rig.gateways.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()),
+  );
+  const counts = texts.map((text) => /^sync_ingest_lag_seconds_count\{.*\} (\d+)$/m.exec(text)?.[1] ?? '0');
+  return counts.reduce((sum, count) => sum + Number(count), 0);
+}
 
 /** Watermarks are read when a partition is taken over. */
 async function restartConsumers(): Promise<void> {

@@ -96,6 +96,19 @@ it('takes grants by revision and answers what changed', async () => {
   expect(row?.held).toBe(false);
 });
 
+it('takes deltas without a time, of a snapshot, and answers the lag of those that have one', async () => {
+  const projector = new TestProjector();
+  const scope = aScope();
+  const lagsOf = async (...messages: readonly string[]): Promise<number> => {
+    const changes = await projector.ingest(test.database, messages);
+    return changes.filter(({ kind }) => kind === 'lag').length;
+  };
+  const ofSnapshot = (): string => projector.put('t1', scope, 'a').put('t1', scope, 'b').message(false);
+  expect(await lagsOf(ofSnapshot())).toBe(0);
+  expect((await rowsOf(scope)).map((row) => row.entity_id)).toEqual(['a', 'b']);
+  expect(await lagsOf(projector.put('t1', scope, 'c').message(), ofSnapshot())).toBe(1);
+});
+
 it('counts ingests per partition, so that a sweep finds each once', async () => {
   const projector = new TestProjector();
   const numberOf = async (): Promise<bigint> => {

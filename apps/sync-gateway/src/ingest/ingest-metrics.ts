@@ -2,7 +2,7 @@ import type { Metrics } from '@sync/service-kit';
 
 /** What the ingest reports. */
 export interface IngestMetrics {
-  /** @param lagMs from the owner's commit of the newest delta to its ingest */
+  /** @param lagMs from the owner's commit of the newest delta to its ingest; null when none of them tells of an event as it happens */
   ingested(messages: number, lagMs: number | null): void;
   /** Messages are gone for good. */
   lost(): void;
@@ -18,7 +18,7 @@ export function ingestMetrics(metrics: Metrics): IngestMetrics {
   const losses = metrics.counter('sync_ingest_losses_total', 'Gaps that the projector could not replay.');
   const lag = metrics.histogram(
     'sync_ingest_lag_seconds',
-    'From the owning service’s commit to the read model, the newest delta of a batch.',
+    'From the owning service’s commit to the read model, the newest delta of a batch; no snapshots, no replays.',
     [],
     LAG_BUCKETS_SECONDS,
   );

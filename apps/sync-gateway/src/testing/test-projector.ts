@@ -75,15 +75,18 @@ export class TestProjector {
     return { count: live.size, hash };
   }
 
-  /** What was projected since the last time, as one message. */
-  message(): string {
+  /**
+   * What was projected since the last time, as one message.
+   * @param isNews not of a snapshot or a replay, which have no time
+   */
+  message(isNews = true): string {
     const scopes: ScopeHead[] = [...this.#touched].map((text) => {
       const [tenantId = '', scope = ''] = text.split('\0');
       const { epoch, sequence, hash, live } = this.#state(tenantId, scope);
       const documents = this.#withDocuments.has(text) ? { documents: true } : {};
       return { tenantId, scope, epoch, sequence: String(sequence), count: live.size, hash, ...documents };
     });
-    const committedAt = this.#wires.at(-1)?.committedAt ?? null;
+    const committedAt = (isNews ? this.#wires.at(-1)?.committedAt : null) ?? null;
     const head: Pick<DeltaBatch, 'origin' | 'committedAt' | 'scopes' | 'grants'> = {
       ...{ origin: 'main', committedAt, scopes, grants: this.#grants },
     };
