@@ -32,6 +32,9 @@ describe('a push handler that throws for ever', () => {
     ]);
     // The push sent it with others: nobody could tell at which of them the owner failed.
     expect(await failuresOf(author)).toBe(0);
+    // Nor could anybody while what is behind it in its lane went with it.
+    await failOften(author, 2);
+    expect(await failuresOf(author)).toBe(0);
     await failOften(author, FAILURES_BEFORE_GIVING_UP - 1);
     expect(await failuresOf(author)).toBe(FAILURES_BEFORE_GIVING_UP - 1);
     await backdate(author);
@@ -71,6 +74,21 @@ describe('a push handler that throws for ever', () => {
     expect(await rig.waiting(author)).toMatchObject([{ mutationId: other.mutationId, status: 'applied' }]);
     expect(await failuresOf(author)).toBeGreaterThan(0);
   });
+
+  it.each(['left out', 'error'] as const)(
+    'is not held against what is in front of it in its lane: %s',
+    async (how) => {
+      const author = newAuthor();
+      rig.owner.poison = how;
+      const good = mutationOf(author);
+      const baseClock = { [`d:${author.deviceId}`]: 1 };
+      const poison = mutationOf(author, { entityId: good.entityId, op: 'patch', data: POISON, baseClock });
+      await rig.push(author, [good, poison]);
+      await failOften(author, 4);
+      expect(await rig.waiting(author)).toMatchObject([{ mutationId: good.mutationId, status: 'applied' }]);
+      expect(await failuresOf(author)).toBeGreaterThan(0);
+    },
+  );
 
   it('is waited for while the time is not over', async () => {
     const author = newAuthor();

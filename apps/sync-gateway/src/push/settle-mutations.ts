@@ -22,7 +22,7 @@ import type { PushMetrics } from './push-metrics.ts';
 export interface SettleLimits {
   /** Epoch milliseconds after which nothing new is sent: somebody else may take the work over soon after. */
   readonly deadlineMs: number;
-  /** One request per entity instead of one per entity type: a mutation that breaks its owner must not take others with it. */
+  /** One request per mutation instead of one per entity type: one that breaks its owner must not take others with it. */
   readonly apart: boolean;
   /** What has been tried in vain, by mutationId, and after how long that is enough; absent: nothing is given up. */
   readonly giveUp?: { readonly failing: ReadonlyMap<string, Failing>; readonly afterMs: number };
@@ -77,7 +77,7 @@ export class SettleMutations {
     limits: SettleLimits,
   ): Promise<Map<Work, Settlement>> {
     const lifted = await this.#lifter.lift(author, works, limits);
-    const run = new SettleRun(author, lifted, statusOf);
+    const run = new SettleRun(author, lifted, statusOf, limits);
     const plan = planLanes(works.map(({ mutation }) => mutation));
     for (const [index, code] of plan.blocked) run.refuse(index, code);
     for (const wave of plan.waves) {
@@ -243,7 +243,7 @@ class SettleRun {
   readonly #context: LaneContext;
   readonly #lanes = new Map<string, Lane>();
 
-  constructor(author: Author, works: readonly Work[], statusOf: StatusOf) {
+  constructor(author: Author, works: readonly Work[], statusOf: StatusOf, { apart }: SettleLimits) {
     const serverNowMs = Date.now();
     this.#works = works;
     this.#byId = new Map(works.map((work) => [work.mutation.mutationId, work]));
@@ -252,6 +252,7 @@ class SettleRun {
       deviceId: author.deviceId,
       serverNowMs,
       nowIso: new Date(serverNowMs).toISOString(),
+      apart,
       gate: (work) => this.#gate(work),
     };
   }

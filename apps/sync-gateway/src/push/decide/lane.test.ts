@@ -12,6 +12,7 @@ const context: LaneContext = {
   deviceId: 'd1',
   serverNowMs: Date.parse(NOW_ISO),
   nowIso: NOW_ISO,
+  apart: false,
   gate: () => null,
 };
 const unanswered = postponed('owner_unanswered', true);

@@ -48,6 +48,8 @@ export interface LaneContext {
   readonly deviceId: string;
   readonly serverNowMs: number;
   readonly nowIso: string;
+  /** Each mutation is sent alone, because one may break its owner. */
+  readonly apart: boolean;
   /** What has to happen to a mutation because of those it depends on; null when it may go. */
   readonly gate: (work: Work) => Settlement | null;
 }
@@ -58,6 +60,9 @@ export interface AwaitedCurrent {
   readonly settled: Settled;
   readonly revision: number;
 }
+
+/** Its owner is ahead of what the change was decided on. */
+type Ahead = OwnerPushResult & { readonly status: 'conflict' };
 
 const LANE_WAITS = postponed('lane_waits');
 const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
@@ -124,7 +129,8 @@ export class Lane {
   /** @returns the question on which the plan waits, or null when it can be carried out as far as it goes */
   plan(): DecisionInput | null {
     for (let work = this.#next(); work; work = this.#next()) {
-      if (!work.registration.pushChains && this.#steps.some((step) => 'submission' in step)) return null;
+      const chains = work.registration.pushChains && !this.#context.apart;
+      if (!chains && this.#steps.some((step) => 'submission' in step)) return null;
       const gated = work.hold ?? this.#context.gate(work);
       if (gated?.kind === 'postponed') {
         if (this.#steps.length === 0) this.postpone(gated);
@@ -175,13 +181,14 @@ export class Lane {
     this.settlements.set(work, { kind: 'settled', status: 'rejected', ...refusal, current, ...lost });
   }
 
-  /** Nothing more can be done for the lane now. */
-  postpone(first: Postponed): void {
+  /** Nothing more can be done for the lane now. @param asked what its owner was sent: it may have got all of it, or nothing */
+  postpone(first: Postponed, asked: readonly Submission[] = []): void {
     this.#stopped = true;
+    const sent = new Set(first.mayBeSent ? asked.map(({ work }) => work) : []);
     this.#waiting.forEach((work, index) => {
       const held = work.hold?.kind === 'postponed' ? work.hold : null;
       const { reason, mayBeSent } = held ?? (index === 0 ? first : LANE_WAITS);
-      this.settlements.set(work, postponed(reason, mayBeSent || work.mayBeSent));
+      this.settlements.set(work, postponed(reason, mayBeSent || work.mayBeSent || sent.has(work)));
     });
     this.#waiting.length = 0;
     this.#steps = [];
@@ -195,13 +202,11 @@ export class Lane {
    */
   absorb(results: ReadonlyMap<string, OwnerPushResult>, unanswered: Postponed): void {
     const steps = this.#steps;
+    const { submissions } = this;
     this.#steps = [];
     let asPlanned = true;
     let explained = false;
-    let conflict: {
-      readonly submission: Submission;
-      readonly result: OwnerPushResult & { status: 'conflict' };
-    } | null = null;
+    let conflict: { readonly submission: Submission; readonly result: Ahead } | null = null;
     for (const step of steps) {
       if (!('submission' in step)) {
         if (asPlanned) this.#settle(step.work, step.end);
@@ -210,7 +215,7 @@ export class Lane {
       const { submission } = step;
       const result = results.get(submission.work.mutation.mutationId);
       if (!result) {
-        if (this.first === submission.work) this.postpone(unanswered);
+        if (this.first === submission.work) this.postpone(unanswered, submissions);
         break;
       }
       if (result.status === 'conflict') {
@@ -293,27 +298,24 @@ export class Lane {
   }
 
   /** @returns whether the plan's assumptions still hold after it */
-  #settleAnswered(submission: Submission, result: Exclude<OwnerPushResult, { status: 'conflict' }>): boolean {
+  #settleAnswered(submission: Submission, result: Exclude<OwnerPushResult, Ahead>): boolean {
     const { work, change } = submission;
     const before = this.#reached?.planned === submission.before ? this.#reached.actual : submission.before;
     if (result.status === 'rejected') {
       const { code, message } = result;
       const current = this.#currentText(before, work);
-      this.#settle(work, {
-        kind: 'settled',
-        status: 'rejected',
-        code,
-        ...(message ? { message } : {}),
-        current,
-        ...this.#lostTo({ ...submission, before }, code),
-      });
+      const refusal = { code, ...(message ? { message } : {}) };
+      const lost = this.#lostTo({ ...submission, before }, code);
+      this.#settle(work, { kind: 'settled', status: 'rejected', ...refusal, current, ...lost });
       return false;
     }
     const clock = result.clock ?? change.clock;
     const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
+    const asExpected = !otherClock && result.revision === submission.after.revision;
     const repeated = otherClock && (work.mayBeSent || isLookedUp(submission));
-    // The owner has just given the answer of an earlier attempt, so what was decided then is what happened.
-    const kept = change.record === null && work.mayBeSent ? work.kept : null;
+    // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this is what was expected now.
+    const mayBeEarlier = work.mayBeSent && (isLookedUp(submission) || !asExpected);
+    const kept = change.record === null && mayBeEarlier ? work.kept : null;
     const asSent = repeated
       ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
       : (kept ?? change).status === 'applied';
@@ -343,11 +345,7 @@ export class Lane {
     return ordinary && !counted;
   }
 
-  #learnConflict(
-    submission: Submission,
-    result: OwnerPushResult & { status: 'conflict' },
-    explained: boolean,
-  ): void {
+  #learnConflict(submission: Submission, result: Ahead, explained: boolean): void {
     const { work, before } = submission;
     if (work.registration.policy === 'append_only') {
       this.#settle(work, this.#endOfTakenId(work, result.current, before));

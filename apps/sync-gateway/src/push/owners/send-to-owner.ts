@@ -91,7 +91,7 @@ export class SendToOwner {
       if (reply.results.some(({ status }) => status !== 'conflict'))
         this.#decided.set(typeKey(registration), Date.now());
       // A reply that is cut to its size has at least the first answer.
-      const failed = isOneLane(part) && !results.has(part[0]?.work.mutation.mutationId ?? '');
+      const failed = part.length === 1 && !results.has(part[0]?.work.mutation.mutationId ?? '');
       return { results, unanswered: postponed(failed ? 'owner_failed' : 'owner_unanswered', true) };
     } catch (error) {
       if (answered(error)) breaker.succeed();
@@ -101,7 +101,7 @@ export class SendToOwner {
         { err: error, owner: service, entityType, mutations: part.length },
         'an owning service did not answer a push',
       );
-      return nothing(unansweredBecause(error, isOneLane(part)));
+      return nothing(unansweredBecause(error, part.length === 1));
     }
   }
 
@@ -145,11 +145,6 @@ function unansweredBecause(error: unknown, alone: boolean): Postponed {
   if (isAway) return postponed('owner_unavailable', mayBeSent);
   const failed = alone && (answered(error) || error instanceof MalformedReplyError);
   return postponed(failed ? 'owner_failed' : 'owner_unanswered', mayBeSent);
-}
-
-function isOneLane(part: readonly Submission[]): boolean {
-  const entityId = part[0]?.work.mutation.entityId;
-  return part.every(({ work }) => work.mutation.entityId === entityId);
 }
 
 /** NUL occurs in neither part. */
