@@ -67,8 +67,9 @@ type Ahead = OwnerPushResult & { readonly status: 'conflict' };
 const LANE_WAITS = postponed('lane_waits');
 const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
 
-/** Codes of owners on the SDK that say nothing about the mutation: any other would have been refused as well. */
-const REFUSED_BY_STATE: ReadonlySet<string> = new Set(['clock_limit_exceeded', 'entity_exists']);
+/** Codes of owners on the SDK that say nothing about the mutation: of what stands already, or of a document that lacks what was refused before it. */
+const OF_STATE = ['clock_limit_exceeded', 'entity_exists', 'document_too_large', 'update_incomplete'];
+const REFUSED_BY_STATE: ReadonlySet<string> = new Set(OF_STATE);
 
 /** How often the owner may be ahead of what was decided on before the lane is left to the dispatcher. */
 const MAX_CONFLICTS = 3;
