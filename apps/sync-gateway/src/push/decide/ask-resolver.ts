@@ -1,11 +1,11 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type Decision, type DecisionInput, decide } from '@sync/domain';
-import { request } from '@sync/messaging';
+import { RemoteError, request } from '@sync/messaging';
 import { type DecideReply, type DecideRequest, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 
 const TIMEOUT_MS = 2_000;
-/** An answer is up to two and a half times as long: both sides travel in the record, once whole and once by field. */
+/** An answer is two and a half times as long, both sides travel in the record, once whole and once by field; of many small fields far longer. */
 const MAX_REQUEST_BYTES = 256 * 1024;
 const MAX_SINGLE_BYTES = 300_000;
 
@@ -28,8 +28,7 @@ export class AskResolver {
 
   async #decidePart(tenantId: string, part: readonly Sized[]): Promise<(Decision | null)[]> {
     const [first] = part;
-    // One question that fits no message is answered here: the decision is a pure function, the same on both sides.
-    if (first && first.bytes > MAX_SINGLE_BYTES) return [decide(first.question)];
+    if (first && first.bytes > MAX_SINGLE_BYTES) return decideHere(part);
     const body: DecideRequest = { tenantId, items: part.map(({ question }) => question) };
     try {
       const reply = await request(this.#nats, subjects.decide, body, {
@@ -38,10 +37,16 @@ export class AskResolver {
       });
       return [...reply.decisions];
     } catch (error) {
+      if (error instanceof RemoteError && error.code === 'reply_too_large') return decideHere(part);
       this.#logger.warn({ err: error, tenantId, items: part.length }, 'the conflict-resolver did not decide');
       return part.map(() => null);
     }
   }
+}
+
+/** What fits no message is answered here: the decision is a pure function, the same on both sides. */
+function decideHere(part: readonly Sized[]): Decision[] {
+  return part.map(({ question }) => decide(question));
 }
 
 interface Sized {

@@ -4,6 +4,7 @@ import type { SyncEventType } from '@sync/protocol';
 import { outcomeText } from '../outcome/outcome-text.ts';
 import type { Author, Settlement } from '../outcome/settlement.ts';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
+import { fitDraft } from './fit-draft.ts';
 
 /** One element of `push_complete`'s p_items; see push-complete.sql. */
 export interface CompletionItem {
@@ -47,7 +48,7 @@ export interface Completion {
 const ACCEPTED = { status: 'accepted', code: undefined } as const;
 /** One message of SYNC_EVENTS; a ConflictRecord draft may be large, and a message has a bound. */
 const MAX_CHUNK_BYTES = 256 * 1024;
-/** Above it an event would not fit one message even alone: the draft then goes without the copies that the outcome also carries. */
+/** Above it an event would not fit one message even alone: the draft then goes without what can be spared. */
 const MAX_EVENT_BYTES = 900_000;
 
 /** The outcomes of one device with the sync events that tell of them. */
@@ -146,7 +147,6 @@ function conflictEvent(
   const text = (kept: ConflictDraft): string =>
     JSON.stringify({ ...envelope(author, type, nowIso), data: { ...seen, draft: kept } });
   const whole = text(draft);
-  if (whole.length <= MAX_EVENT_BYTES / 3 || Buffer.byteLength(whole) <= MAX_EVENT_BYTES) return whole;
-  // The mutation's own values are what would be lost; the server's are still the entity.
-  return text({ ...draft, ours: null, fields: draft.fields.map(({ field, winner }) => ({ field, winner })) });
+  if (whole.length <= MAX_EVENT_BYTES / 3) return whole;
+  return text(fitDraft(draft, (kept) => Buffer.byteLength(text(kept)) <= MAX_EVENT_BYTES));
 }
