@@ -36,3 +36,36 @@ it('records what every change of a lane overwrote, although the owner’s one an
     { fields: [{ field: 'page', ours: 2, theirs: 9, winner: 'theirs' }] },
   ]);
 });
+
+it('does not count a repetition as one more change: the one behind it overwrites nothing unseen', async () => {
+  const author = newAuthor();
+  const { tenantId, userId, deviceId } = author;
+  const entityId = `repeated-${deviceId}`;
+  await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 1 });
+  const first = mutationOf(author, {
+    entityId,
+    op: 'patch',
+    data: { percent: 5 },
+    baseClock: { 's:learning': 1 },
+  });
+  const baseClock = { 's:learning': 1, [`d:${deviceId}`]: 1 };
+  rig.owner.mode = 'silent';
+  await rig.push(author, [first]);
+  await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 20 });
+  rig.owner.projectsAtOnce = false;
+  await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 30 });
+  rig.owner.mode = 'answers';
+  const second = mutationOf(author, { entityId, op: 'patch', data: { percent: 6 }, baseClock });
+  await rig.push(author, [second]);
+  await rig.dispatch(author);
+  await rig.owner.projectAll();
+  await rig.dispatch(author);
+  rig.owner.projectsAtOnce = true;
+  const [, ended] = await rig.waiting(author);
+  expect(ended).toMatchObject({ mutationId: second.mutationId, status: 'superseded' });
+  expect(rig.owner.entity(tenantId, 'progress', entityId)?.data).toEqual({ userId, percent: 30 });
+  const records = (await rig.syncEvents()).map(({ data }) => data as ConflictSeen);
+  expect(records.find(({ mutationId }) => mutationId === second.mutationId)?.draft).toMatchObject({
+    fields: [{ field: 'percent', ours: 30, theirs: 6, winner: 'ours' }],
+  });
+});

@@ -280,8 +280,10 @@ export class Lane {
     const before = this.#planned();
     if (decision.kind === 'submit') {
       const { deviceId } = this.#context;
-      const after = standingAfter(before, work.mutation, deviceId, decision);
-      this.#steps.push({ submission: { work, change: decision, before, after } });
+      const asked = { work, change: decision, before };
+      // What the entity has already adds no revision to it: counted as one, it would let the next change overwrite one that nobody has seen.
+      const after = isLookedUp(asked) ? before : standingAfter(before, work.mutation, deviceId, decision);
+      this.#steps.push({ submission: { ...asked, after } });
       return;
     }
     this.#steps.push({ work, end: this.#endOf(work, decision, before) });
@@ -313,9 +315,10 @@ export class Lane {
     const clock = result.clock ?? change.clock;
     const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
     const asExpected = !otherClock && result.revision === submission.after.revision;
-    const repeated = otherClock && (work.mayBeSent || isLookedUp(submission));
+    const lookedUp = isLookedUp(submission);
+    const repeated = otherClock && (work.mayBeSent || lookedUp);
     // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this is what was expected now.
-    const mayBeEarlier = work.mayBeSent && (isLookedUp(submission) || !asExpected);
+    const mayBeEarlier = work.mayBeSent && (lookedUp || !asExpected);
     const kept = change.record === null && mayBeEarlier ? work.kept : null;
     const asSent = repeated
       ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
@@ -323,19 +326,17 @@ export class Lane {
     const ordinary = !repeated && result.revision === submission.after.revision;
     // An owner may have counted the change itself: what was planned is true then, under its clock.
     const counted = otherClock && !repeated;
-    const after = counted ? standingUnderClock(submission.after, clock) : submission.after;
+    const planned = lookedUp ? before : submission.after;
+    const after = counted ? standingUnderClock(planned, clock) : planned;
     if (counted) this.#reached = { planned: submission.after, actual: after };
-    this.#standing = ordinary
-      ? after
-      : standingOfOwner(
-          { revision: result.revision, clock, deleted: after.deleted, data: null },
-          before.seen,
-        );
+    const owner = { revision: result.revision, clock, deleted: after.deleted, data: null };
+    this.#standing = ordinary || lookedUp ? after : standingOfOwner(owner, before.seen);
+    const holds = (ordinary || lookedUp) && !counted;
     const { record } = kept ?? change;
     const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
     if (asSent) {
       this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
-      return ordinary && !counted;
+      return holds;
     }
     const current = this.#currentText(after, work);
     const settled: Settled = { kind: 'settled', status: 'merged', clock, current, ...conflict };
@@ -343,7 +344,7 @@ export class Lane {
     if (repeated || kept || after.state() === undefined || !canProject(work.registration)) {
       this.awaitedCurrents.push({ work, settled, revision: result.revision });
     }
-    return ordinary && !counted;
+    return holds;
   }
 
   #learnConflict(submission: Submission, result: Ahead, explained: boolean): void {
@@ -393,6 +394,6 @@ export class Lane {
 }
 
 /** Sent only because the entity has its dot already: an owner that applies it has it in its inbox. */
-function isLookedUp({ work, change, before }: Submission): boolean {
+function isLookedUp({ work, change, before }: Omit<Submission, 'after'>): boolean {
   return work.registration.policy !== 'append_only' && change.expectedRevision === 0 && before.revision > 0;
 }
