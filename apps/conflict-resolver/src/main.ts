@@ -3,7 +3,7 @@ import { PartitionedConsumer, connectNats, ensureStreams, startFaultInjection } 
 import { startOwner } from '@sync/owner-sdk';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { Metrics, createLogger, messagingMetrics, runService } from '@sync/service-kit';
+import { Metrics, backingReadiness, createLogger, messagingMetrics, runService } from '@sync/service-kit';
 import { startResponders } from './answering/responders.ts';
 import { readResolverConfig } from './config.ts';
 import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from './database/schema.ts';
@@ -111,15 +111,7 @@ await runService({
   config,
   logger,
   metrics,
-  readiness: [
-    {
-      name: 'postgres',
-      check: async () => {
-        await database.call('ready', 'SELECT 1', []);
-      },
-    },
-    { name: 'nats', check: () => nats.flush() },
-  ],
+  readiness: backingReadiness(database, nats),
   onDrain: [
     ...responders.map((responder) => () => responder.stop()),
     () => suggesting.stop(),

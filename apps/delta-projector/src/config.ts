@@ -1,28 +1,12 @@
-import { type ConfigOf, FAULT_INJECTION_OPTION, readConfig } from '@sync/service-kit';
+import { type ConfigOf, FAULT_INJECTION_OPTION, SERVICE_OPTIONS, readConfig } from '@sync/service-kit';
 
 /** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
 const OPTIONS = {
-  port: {
-    env: 'PORT',
-    type: 'port',
-    default: 0,
-    desc: 'HTTP port for health and metrics; 0 takes a free one',
-  },
-  host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
-  natsUrl: { env: 'NATS_URL', type: 'string', desc: 'nats://host:port' },
-  databaseUrl: { env: 'DATABASE_URL', type: 'string', desc: 'Postgres as the app role' },
-  databaseOwnerUrl: {
-    env: 'DATABASE_OWNER_URL',
-    type: 'string',
-    optional: true,
-    desc: 'Postgres as the owner role; when set, migrations run at start',
-  },
+  ...SERVICE_OPTIONS,
   databasePoolSize: {
-    env: 'DATABASE_POOL_SIZE',
-    type: 'int',
+    ...SERVICE_OPTIONS.databasePoolSize,
     default: 12,
     min: 4,
-    max: 200,
     desc: 'Postgres connections of one worker; each partition it holds needs one, relay and backfill a few more',
   },
   origin: {
@@ -46,7 +30,6 @@ const OPTIONS = {
     max: 3650,
     desc: 'days a dead letter is kept after it was replayed',
   },
-  logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
   faultInjection: FAULT_INJECTION_OPTION,
 } as const;
 

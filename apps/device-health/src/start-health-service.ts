@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import type { NatsConnection } from '@nats-io/transport-node';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
 import { JetStreamStrategy, RemoteErrorFilter } from '@sync/messaging/nest';
@@ -7,8 +6,8 @@ import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import {
   Metrics,
-  type ReadinessCheck,
   type RunningService,
+  backingReadiness,
   createLogger,
   messagingMetrics,
   runService,
@@ -79,7 +78,7 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
     config,
     logger,
     metrics,
-    readiness: readinessOf(database, nats),
+    readiness: backingReadiness(database, nats),
     prepare: async (app) => {
       app.useGlobalFilters(new RemoteErrorFilter());
       app.connectMicroservice<MicroserviceOptions>(
@@ -100,16 +99,4 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
     },
     onDrain: [() => assessment.stop(), () => relay.stop(), () => nats.drain(), () => database.close()],
   });
-}
-
-function readinessOf(database: Database, nats: NatsConnection): ReadinessCheck[] {
-  return [
-    {
-      name: 'postgres',
-      check: async () => {
-        await database.call('ready', 'SELECT 1', []);
-      },
-    },
-    { name: 'nats', check: () => nats.flush() },
-  ];
 }

@@ -1,25 +1,9 @@
-import { type ConfigOf, FAULT_INJECTION_OPTION, readConfig } from '@sync/service-kit';
+import { type ConfigOf, FAULT_INJECTION_OPTION, SERVICE_OPTIONS, readConfig } from '@sync/service-kit';
 
 /** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
 const OPTIONS = {
-  port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
-  host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
-  natsUrl: { env: 'NATS_URL', type: 'string', desc: 'nats://host:port' },
-  databaseUrl: { env: 'DATABASE_URL', type: 'string', desc: 'Postgres as the app role' },
-  databaseOwnerUrl: {
-    env: 'DATABASE_OWNER_URL',
-    type: 'string',
-    optional: true,
-    desc: 'Postgres as the owner role; when set, migrations run at start',
-  },
-  databasePoolSize: {
-    env: 'DATABASE_POOL_SIZE',
-    type: 'int',
-    default: 20,
-    min: 2,
-    max: 500,
-    desc: 'Postgres connections of one replica',
-  },
+  ...SERVICE_OPTIONS,
+  databasePoolSize: { ...SERVICE_OPTIONS.databasePoolSize, default: 20 },
   identityUrl: { env: 'IDENTITY_URL', type: 'string', desc: 'base URL of the identity service (JWKS)' },
   tokenIssuer: {
     env: 'TOKEN_ISSUER',
@@ -33,7 +17,6 @@ const OPTIONS = {
     default: 'sync-service',
     desc: 'pinned `aud` of access tokens',
   },
-  logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
   faultInjection: FAULT_INJECTION_OPTION,
   cursorSecret: {
     env: 'CURSOR_SECRET',

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { runService, type RunningService } from '@sync/service-kit';
+import { backingReadiness, runService, type RunningService } from '@sync/service-kit';
 import type { GatewayConfig } from './config.ts';
 import { wireAccess } from './wire-access.ts';
 import { wireAdmin } from './wire-admin.ts';
@@ -48,15 +48,7 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
     config,
     logger,
     metrics,
-    readiness: [
-      {
-        name: 'postgres',
-        check: async () => {
-          await database.call('ready', 'SELECT 1', []);
-        },
-      },
-      { name: 'nats', check: () => nats.flush() },
-    ],
+    readiness: backingReadiness(database, nats),
     prepare: async (app) => {
       for (const part of parts) await part.prepare?.(app);
     },

@@ -1,26 +1,9 @@
-import { type ConfigOf, FAULT_INJECTION_OPTION } from '@sync/service-kit';
+import { type ConfigOf, FAULT_INJECTION_OPTION, SERVICE_OPTIONS } from '@sync/service-kit';
 
 /** What every service of the platform can be told from outside. */
 export const PLATFORM_OPTIONS = {
-  port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
-  host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
-  natsUrl: { env: 'NATS_URL', type: 'string', desc: 'nats://host:port' },
-  databaseUrl: { env: 'DATABASE_URL', type: 'string', desc: 'Postgres as the app role' },
-  databaseOwnerUrl: {
-    env: 'DATABASE_OWNER_URL',
-    type: 'string',
-    optional: true,
-    desc: 'Postgres as the owner role; when set, migrations run at start',
-  },
-  databasePoolSize: {
-    env: 'DATABASE_POOL_SIZE',
-    type: 'int',
-    default: 16,
-    min: 2,
-    max: 500,
-    desc: 'connections',
-  },
-  logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
+  ...SERVICE_OPTIONS,
+  databasePoolSize: { ...SERVICE_OPTIONS.databasePoolSize, default: 16 },
   faultInjection: FAULT_INJECTION_OPTION,
 } as const;
 

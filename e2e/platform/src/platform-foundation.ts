@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { connectNats, startFaultInjection } from '@sync/messaging';
 import { Database, type MigrationClass, migrate } from '@sync/postgres';
-import { type Logger, Metrics, type ReadinessCheck, createLogger } from '@sync/service-kit';
+import { type Logger, Metrics, type ReadinessCheck, backingReadiness, createLogger } from '@sync/service-kit';
 import type { PlatformConfig } from './platform-config.ts';
 
 /** What every service of the platform stands on. */
@@ -39,15 +39,7 @@ export async function layFoundation(
     metrics: new Metrics(name),
     database,
     nats,
-    readiness: [
-      {
-        name: 'postgres',
-        check: async () => {
-          await database.call('ready', 'SELECT 1', []);
-        },
-      },
-      { name: 'nats', check: () => nats.flush() },
-    ],
+    readiness: backingReadiness(database, nats),
     async close() {
       await nats.drain();
       await database.close();

@@ -2,7 +2,9 @@ import type { Tx } from '@sync/postgres';
 import { appendToOutbox } from '@sync/messaging';
 import { canonicalClockJson, counterOf, serviceReplica, type VectorClock } from '@sync/vector-clock';
 import { orderKeyOf, packEvents, type EventDraft } from './domain-event-outbox.ts';
-import type { EntityData, EntityDefinition, ServerChange, StoredRow } from './entity-definition.ts';
+import type { EntityDefinition } from './entity-definition.ts';
+import type { EntityData, StoredRow } from './entity-store.ts';
+import type { ServerChange } from './handler-answer.ts';
 import { lockVersions, versionOf, type VersionRow } from './entity-version.ts';
 import { refuseData } from './push/decide-push.ts';
 

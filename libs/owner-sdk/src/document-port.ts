@@ -1,7 +1,8 @@
 import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
-import type { EntityData, EntityStore, Rejected } from './entity-definition.ts';
+import type { EntityData, EntityStore } from './entity-store.ts';
+import type { Rejected } from './handler-answer.ts';
 
 /** Keeps the Yjs documents of an entity type; see `keepDocuments` of `@sync/owner-sdk/documents`. The core knows no Yjs. */
 export interface DocumentKeeper {

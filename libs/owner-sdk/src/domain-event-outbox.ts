@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { parseScopeTemplate, renderScope, type JsonObject } from '@sync/domain';
 import { partitionOf, type OutboxRow } from '@sync/messaging';
 import { STREAMS, type DomainEvent } from '@sync/protocol';
-import type { EntityData, EntityDefinition } from './entity-definition.ts';
+import type { EntityDefinition } from './entity-definition.ts';
+import type { EntityData } from './entity-store.ts';
 
 /** A DomainEvent whose `data` is JSON text already, so that no entity is serialized twice. */
 export interface EventDraft {

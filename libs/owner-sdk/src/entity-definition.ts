@@ -1,34 +1,8 @@
 import type { MutationOp, UpcastStep } from '@sync/domain';
-import type { Tx } from '@sync/postgres';
 import type { EntityTypeRegistration, PushedMutation } from '@sync/protocol';
 import type { DocumentKeeper } from './document-port.ts';
-
-/** The data of an entity: a JSON object of the service's own making. */
-export type EntityData = Readonly<Record<string, unknown>>;
-
-/** A change that the service makes itself. `data: null` deletes. */
-export interface ServerChange {
-  readonly entityType: string;
-  readonly entityId: string;
-  readonly data: EntityData | null;
-  /** Leaves an entity that exists as it is: for things issued once, such as a certificate. */
-  readonly ifAbsent?: boolean;
-}
-
-export interface Accepted {
-  readonly kind: 'accepted';
-  readonly data: EntityData | null;
-  readonly also: readonly ServerChange[];
-}
-
-export interface Rejected {
-  readonly kind: 'rejected';
-  readonly code: string;
-  readonly message: string;
-}
-
-/** What a push handler answers; built with {@link accept} and {@link reject}. */
-export type HandlerAnswer = Accepted | Rejected;
+import type { EntityData, EntityStore } from './entity-store.ts';
+import type { HandlerAnswer } from './handler-answer.ts';
 
 /** Whose mutation it is, and when: everything a handler may know besides the mutation and the entity. */
 export interface HandlerContext {
@@ -54,22 +28,6 @@ export type PushHandlerFunction = (
   current: EntityData | null,
   context: HandlerContext,
 ) => HandlerAnswer;
-
-/** One row to write. `json` is `data` as text, made once for the event and good for the table as well. */
-export type StoredRow =
-  | { readonly entityId: string; readonly data: EntityData; readonly json: string }
-  | { readonly entityId: string; readonly data: null; readonly json: null };
-
-/** Where a service keeps entities of one type. Both work on a whole batch: one statement each. */
-export interface EntityStore {
-  /**
-   * Reads entities inside the caller's transaction (`app.tenant` is set).
-   * @returns what exists, by entity id
-   */
-  load(tx: Tx, tenantId: string, entityIds: readonly string[]): Promise<ReadonlyMap<string, EntityData>>;
-  /** Writes entities, `data: null` deletes; ids are distinct. An entity may or may not exist. */
-  store(tx: Tx, tenantId: string, rows: readonly StoredRow[]): Promise<void>;
-}
 
 /** Whose data is lifted. A patch names some fields only. */
 export interface UpcastContext {
@@ -117,30 +75,6 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
     );
   }
   return definition;
-}
-
-/**
- * Applies the mutation.
- * @param data the entity as it is to be stored and shown; null deletes it
- * @param options `also`: changes of other entities of this service, in the same transaction
- */
-export function accept(
-  data: EntityData | null,
-  options: { readonly also?: readonly ServerChange[] } = {},
-): Accepted {
-  return { kind: 'accepted', data, also: options.also ?? [] };
-}
-
-/**
- * Refuses the mutation for ever: the device drops it and shows why.
- * @param code `^[a-z][a-z0-9_]{0,63}$`; protocol v1 names `forbidden` and `data_invalid`
- * @param message for developers, cut to 1000 characters; names the field of `data_invalid`
- * @throws TypeError for a code that the protocol does not allow
- */
-export function reject(code: string, message: string): Rejected {
-  if (!/^[a-z][a-z0-9_]{0,63}$/.test(code))
-    throw new TypeError(`${JSON.stringify(code)} is not an outcome code`);
-  return { kind: 'rejected', code, message };
 }
 
 /**

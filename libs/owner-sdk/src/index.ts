@@ -1,19 +1,15 @@
-export { accept, defineEntity, mutatedData, reject } from './entity-definition.ts';
+export { defineEntity, mutatedData } from './entity-definition.ts';
+export { accept, reject } from './handler-answer.ts';
 export type {
-  Accepted,
-  EntityData,
   EntityDefinition,
-  EntityStore,
   EntityUpcaster,
-  HandlerAnswer,
   HandlerContext,
   PushHandlerFunction,
-  Rejected,
-  ServerChange,
-  StoredRow,
   UpcastContext,
   UpcastFunction,
 } from './entity-definition.ts';
+export type { EntityData, EntityStore, StoredRow } from './entity-store.ts';
+export type { Accepted, HandlerAnswer, Rejected, ServerChange } from './handler-answer.ts';
 export { jsonEntityStore, jsonEntityTableSql } from './json-entity-store.ts';
 export { OwnerTables1700000000100, ownerMigrations } from './migration.ts';
 export { startOwner } from './start-owner.ts';

@@ -1,5 +1,5 @@
 import { arrayText, tenantPolicySql, type Tx } from '@sync/postgres';
-import type { EntityData, EntityStore, StoredRow } from './entity-definition.ts';
+import type { EntityData, EntityStore, StoredRow } from './entity-store.ts';
 
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
 

@@ -1,6 +1,7 @@
 import type { Database, Tx } from '@sync/postgres';
 import type { SnapshotEntity, SnapshotPage, SnapshotRequest } from '@sync/protocol';
-import type { EntityData, EntityDefinition } from './entity-definition.ts';
+import type { EntityDefinition } from './entity-definition.ts';
+import type { EntityData } from './entity-store.ts';
 import type { VersionRow } from './entity-version.ts';
 
 /** Thrown for a cursor that this service did not give. */

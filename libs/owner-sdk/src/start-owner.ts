@@ -10,7 +10,9 @@ import {
   type StreamDeclaration,
 } from '@sync/protocol';
 import { changeEntities, lockEntities, type ChangeResult } from './change-entities.ts';
-import type { EntityData, EntityDefinition, ServerChange } from './entity-definition.ts';
+import type { EntityDefinition } from './entity-definition.ts';
+import type { EntityData } from './entity-store.ts';
+import type { ServerChange } from './handler-answer.ts';
 import { InboxPruner } from './inbox-pruner.ts';
 import { noOwnerMetrics, type OwnerLogger, type OwnerMetrics } from './ports.ts';
 import type { PushContext } from './push/answer-push.ts';

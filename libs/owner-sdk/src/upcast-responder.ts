@@ -1,6 +1,7 @@
 import { RemoteError } from '@sync/messaging';
 import { UpcastRequest, validator, type UpcastReply } from '@sync/protocol';
-import type { EntityDefinition, HandlerAnswer, UpcastFunction } from './entity-definition.ts';
+import type { EntityDefinition, UpcastFunction } from './entity-definition.ts';
+import type { HandlerAnswer } from './handler-answer.ts';
 import type { OwnerLogger } from './ports.ts';
 import { faultsText } from './request-faults.ts';
 

@@ -1,3 +1,4 @@
+export { backingReadiness } from './backing-readiness.ts';
 export { derivedUuid } from './derived-uuid.ts';
 export { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
 export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';
@@ -13,4 +14,5 @@ export type { TokenClaims, TokenVerifierOptions } from './token-verifier.ts';
 export { RepeatedWork } from './repeated-work.ts';
 export { runService } from './run-service.ts';
 export type { RunningService, ServiceOptions } from './run-service.ts';
+export { SERVICE_OPTIONS } from './service-options.ts';
 export type { ReadinessCheck } from './operations.ts';

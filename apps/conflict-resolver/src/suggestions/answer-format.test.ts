@@ -1,6 +1,6 @@
 import type { JsonObject } from '@sync/domain';
 import { AnswerRefusedError, answerSchema, applyChanges, readAnswer } from './answer-format.ts';
-import type { ContestedField } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 import { askAbout } from './prompt.ts';
 
 const FIELDS: readonly ContestedField[] = [

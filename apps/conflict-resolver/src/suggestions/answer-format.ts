@@ -1,7 +1,7 @@
 import { type JsonObject, type JsonValue, readField } from '@sync/domain';
 import { findUnstorable, parseJson, validator } from '@sync/protocol';
 import Type, { type TSchema } from 'typebox';
-import type { ContestedField } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 
 /** What a suggestion does to the entity: values to set, fields to leave out. Fields in neither keep the server's value. */
 export interface SuggestedChanges {

@@ -1,6 +1,6 @@
 import { type ConflictDraft, type DocumentBlock, type JsonObject, readField } from '@sync/domain';
 import type { AcceptedWords } from '@sync/protocol';
-import type { ContestedField } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 
 /** The part of a document's record that a suggestion is made from. */
 export type DocumentDraft = Pick<ConflictDraft, 'base' | 'ours' | 'theirs' | 'blocks'>;

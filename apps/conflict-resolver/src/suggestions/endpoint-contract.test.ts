@@ -1,7 +1,7 @@
 import { MatchersV3 } from '@pact-foundation/pact';
 import { startContract } from '@sync/messaging/testing/pact';
 import { readAnswer } from './answer-format.ts';
-import type { ContestedField } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 import { OpenAIClient } from './openai-client.ts';
 import { askAbout } from './prompt.ts';
 

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '@sync/domain';
 import type { AIQuestion } from './ai-client.ts';
 import { answerKey, answerSchema } from './answer-format.ts';
-import type { ContestedField } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 import { hashText } from '../history/hashes.ts';
 
 /**

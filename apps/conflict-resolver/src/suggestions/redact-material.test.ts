@@ -1,4 +1,4 @@
-import type { ContestedField } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 import { checkPatterns, redactMaterial } from './redact-material.ts';
 
 const FIELDS: readonly ContestedField[] = [

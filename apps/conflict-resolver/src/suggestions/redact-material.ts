@@ -1,5 +1,5 @@
 import type { JsonValue } from '@sync/domain';
-import type { ContestedField } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 import { matchPatterns } from './match-patterns.ts';
 
 /** What of a tenant never leaves. */

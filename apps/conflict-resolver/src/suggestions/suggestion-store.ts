@@ -5,7 +5,8 @@ import type { VectorClock } from '@sync/vector-clock';
 import type { ReadAnswer } from './answer-format.ts';
 import type { AIAnswer, TokenUsage } from './ai-client.ts';
 import type { Reservation } from './budget.ts';
-import type { ContestedDraft, ContestedField } from './conflict-material.ts';
+import type { ContestedDraft } from './conflict-material.ts';
+import type { ContestedField } from './contested-field.ts';
 
 /** What a suggestion is made from: the record as its user may see it. */
 export interface ContestedRecord {

@@ -5,6 +5,7 @@ import {
   type PoisonCode,
   type ProjectionRule,
 } from '@sync/domain';
+import type { EntityChange, EventResult } from './entity-change.ts';
 import { renderChange, type RenderedChange } from './render-change.ts';
 
 /** For whoever reads the dead letters; `/rule` is the registered type, `/rule/scopes/0` its first scope template. */
@@ -30,36 +31,6 @@ export interface ProjectableEvent {
   readonly rule: ProjectionRule;
   readonly comparesFields: boolean;
   /** The owner's commit, epoch milliseconds. */
-  readonly committedAtMs: number;
-}
-
-/** What became of one event. A refused one belongs into the dead letters. */
-export type EventResult =
-  | { readonly kind: 'changed' }
-  | { readonly kind: 'stale' }
-  /** See `ProjectionResult`; nothing was written, and the entity stands still until its whole document comes. */
-  | { readonly kind: 'incomplete' }
-  | { readonly kind: 'refused'; readonly code: string; readonly cause: string };
-
-/**
- * What a batch does to one entity: from the head before its first event to the head after its last. Only increments of a document are changes of their
- * own, each beginning where the one before it ended, because every one of them has to reach the devices.
- */
-export interface EntityChange {
-  readonly tenantId: string;
-  readonly entityType: string;
-  readonly entityId: string;
-  readonly before: EntityHead | null;
-  readonly after: EntityHead;
-  /** Whether the entity had a head before the batch. */
-  readonly isKnown: boolean;
-  /** Whether `after` is the head that the batch leaves behind. */
-  readonly isLast: boolean;
-  /** The document's update, of entity types with a document. */
-  readonly update: string | null;
-  /** Of entity types with a document: whether the change shows all of it; else null. */
-  readonly document: 'whole' | 'increment' | null;
-  readonly comparesFields: boolean;
   readonly committedAtMs: number;
 }
 

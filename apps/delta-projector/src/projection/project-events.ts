@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { appendToOutbox } from '@sync/messaging';
 import type { Tx } from '@sync/postgres';
 import { deltaMessages, grantChanges } from './delta-messages.ts';
+import type { EventResult } from './entity-change.ts';
 import { loadHeads, saveProjection, type EntityRef } from './heads-store.ts';
 import { projectableEvent, type IncomingEvent } from './incoming-event.ts';
 import {
   entityKey,
   heldBack,
   projectEntities,
-  type EventResult,
   type KnownEntities,
   type ProjectableEvent,
   type ProjectedEntities,

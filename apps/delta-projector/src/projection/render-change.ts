@@ -1,6 +1,6 @@
 import type { ScopeGrant } from '@sync/domain';
 import { canonicalClockJson } from '@sync/vector-clock';
-import type { EntityChange, EventResult } from './project-entities.ts';
+import type { EntityChange, EventResult } from './entity-change.ts';
 
 /** A delta as text, whatever its scope. */
 export interface DeltaText {

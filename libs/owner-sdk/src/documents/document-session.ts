@@ -19,7 +19,8 @@ import type {
   ShownDocument,
   TakenUpdate,
 } from '../document-port.ts';
-import { reject, type EntityData, type Rejected } from '../entity-definition.ts';
+import type { EntityData } from '../entity-store.ts';
+import { reject, type Rejected } from '../handler-answer.ts';
 import type { OwnerLogger } from '../ports.ts';
 import {
   GONE,

@@ -1,7 +1,8 @@
 import { ADMISSION_LIMITS, type AdmissionLimits, DocumentPool, drawClientId } from '@sync/documents';
 import type { Tx } from '@sync/postgres';
 import type { DocumentKeeper, DocumentSession } from '../document-port.ts';
-import type { EntityData, EntityDefinition } from '../entity-definition.ts';
+import type { EntityDefinition } from '../entity-definition.ts';
+import type { EntityData } from '../entity-store.ts';
 import type { OwnerLogger } from '../ports.ts';
 import { YjsSession, type DocumentSettings } from './document-session.ts';
 import { GONE, readClientOwners, readDocuments, readHistory, type DocumentKey } from './document-rows.ts';

@@ -1,5 +1,6 @@
 import { DiscoveryService } from '@nestjs/core';
-import type { EntityDefinition, EntityStore, PushHandlerFunction } from '../entity-definition.ts';
+import type { EntityDefinition, PushHandlerFunction } from '../entity-definition.ts';
+import type { EntityStore } from '../entity-store.ts';
 
 /** What {@link SyncEntity} takes: the definition without its functions, and a ready-made store if it has one. */
 export interface SyncEntityOptions extends Omit<EntityDefinition, 'handle' | 'load' | 'store'> {

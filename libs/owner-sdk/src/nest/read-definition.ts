@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import type { EntityDefinition, EntityStore, PushHandlerFunction } from '../entity-definition.ts';
+import type { EntityDefinition, PushHandlerFunction } from '../entity-definition.ts';
+import type { EntityStore } from '../entity-store.ts';
 import { HANDLER, LOADER, STORER, type SyncEntityOptions } from './decorators.ts';
 
 /**

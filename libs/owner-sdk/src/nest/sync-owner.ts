@@ -2,7 +2,8 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { DiscoveryService } from '@nestjs/core';
 import type { Tx } from '@sync/postgres';
 import type { ChangeResult } from '../change-entities.ts';
-import type { EntityData, ServerChange } from '../entity-definition.ts';
+import type { EntityData } from '../entity-store.ts';
+import type { ServerChange } from '../handler-answer.ts';
 import { startOwner, type Owner, type OwnerOptions } from '../start-owner.ts';
 import { SyncEntity } from './decorators.ts';
 import { readDefinition } from './read-definition.ts';

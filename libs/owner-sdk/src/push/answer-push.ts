@@ -4,7 +4,9 @@ import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/pr
 import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
 import { packEvents } from '../domain-event-outbox.ts';
 import { BusyDocumentsError, RefusedDocumentError } from '../document-port.ts';
-import type { EntityData, EntityDefinition, Rejected } from '../entity-definition.ts';
+import type { EntityDefinition } from '../entity-definition.ts';
+import type { EntityData } from '../entity-store.ts';
+import type { Rejected } from '../handler-answer.ts';
 import { lockVersions } from '../entity-version.ts';
 import type { OwnerLogger } from '../ports.ts';
 import { completeDocuments } from './complete-documents.ts';

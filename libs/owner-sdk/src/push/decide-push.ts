@@ -13,15 +13,15 @@ import {
 } from '@sync/vector-clock';
 import type { ChangeDot, DocumentSession } from '../document-port.ts';
 import { MAX_ENTITY_BYTES, type EventDraft } from '../domain-event-outbox.ts';
+import type { EntityDefinition } from '../entity-definition.ts';
+import type { EntityData } from '../entity-store.ts';
 import {
   reject,
   type Accepted,
-  type EntityData,
-  type EntityDefinition,
   type HandlerAnswer,
   type Rejected,
   type ServerChange,
-} from '../entity-definition.ts';
+} from '../handler-answer.ts';
 
 /** An entity as a batch finds it, and as its mutations change it. Revision 0: it never existed. */
 export interface EntityNow {

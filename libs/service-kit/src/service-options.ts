@@ -1,0 +1,24 @@
+import type { ConfigOption } from './read-config.ts';
+
+/** What every process with an HTTP port, a database and NATS is told from outside: the beginning of its `config.ts`. */
+export const SERVICE_OPTIONS = {
+  port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
+  host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
+  natsUrl: { env: 'NATS_URL', type: 'string', desc: 'nats://host:port' },
+  databaseUrl: { env: 'DATABASE_URL', type: 'string', desc: 'Postgres as the app role' },
+  databaseOwnerUrl: {
+    env: 'DATABASE_OWNER_URL',
+    type: 'string',
+    optional: true,
+    desc: 'Postgres as the owner role; when set, migrations run at start',
+  },
+  databasePoolSize: {
+    env: 'DATABASE_POOL_SIZE',
+    type: 'int',
+    default: 8,
+    min: 2,
+    max: 500,
+    desc: 'Postgres connections of one replica',
+  },
+  logLevel: { env: 'LOG_LEVEL', type: 'string', default: 'info', desc: 'pino level' },
+} as const satisfies Readonly<Record<string, ConfigOption>>;
