@@ -1,9 +1,16 @@
 import { Module } from '@nestjs/common';
-import { PartitionedConsumer, connectNats, ensureStreams, startFaultInjection } from '@sync/messaging';
+import { PartitionedConsumer, ensureStreams, startFaultInjection } from '@sync/messaging';
 import { startOwner } from '@sync/owner-sdk';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { Metrics, backingReadiness, createLogger, messagingMetrics, runService } from '@sync/service-kit';
+import {
+  Metrics,
+  backingReadiness,
+  connectService,
+  createLogger,
+  messagingMetrics,
+  runService,
+} from '@sync/service-kit';
 import { startResponders } from './answering/responders.ts';
 import { readResolverConfig } from './config.ts';
 import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from './database/schema.ts';
@@ -49,8 +56,8 @@ const database = await Database.connect({
   poolSize: config.databasePoolSize,
   logger,
 });
-const nats = await connectNats({ url: config.natsUrl, name: NAME, logger });
-await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS, STREAMS.SYNC_EVENTS]);
+const nats = await connectService(config, NAME, logger);
+await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS, STREAMS.SYNC_EVENTS], config.natsReplicas);
 if (config.faultInjection) startFaultInjection(nats, NAME, logger);
 
 const suggestions = modelSuggestions;

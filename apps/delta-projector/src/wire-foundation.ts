@@ -1,13 +1,7 @@
-import {
-  connectNats,
-  ensureStreams,
-  OutboxRelay,
-  startFaultInjection,
-  type MessagingMetrics,
-} from '@sync/messaging';
+import { ensureStreams, OutboxRelay, startFaultInjection, type MessagingMetrics } from '@sync/messaging';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
+import { connectService, createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { ProjectorConfig } from './config.ts';
 import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
@@ -39,9 +33,9 @@ export async function wireFoundation(config: ProjectorConfig): Promise<Foundatio
   const { databaseUrl: url, databasePoolSize: poolSize } = config;
   const [database, nats] = await Promise.all([
     Database.connect({ url, applicationName: NAME, poolSize, logger }),
-    connectNats({ url: config.natsUrl, name: NAME, logger }),
+    connectService(config, NAME, logger),
   ]);
-  await ensureStreams(nats, Object.values(STREAMS));
+  await ensureStreams(nats, Object.values(STREAMS), config.natsReplicas);
   if (config.faultInjection) startFaultInjection(nats, NAME, logger);
   const hopMetrics = messagingMetrics(metrics, database);
   const relay = new OutboxRelay({

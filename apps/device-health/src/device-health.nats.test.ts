@@ -13,6 +13,7 @@ import {
 } from '@sync/protocol';
 import type { RunningService } from '@sync/service-kit';
 import { MIGRATIONS } from './database/schema.ts';
+import { readHealthConfig } from './config.ts';
 import { startHealthService } from './start-health-service.ts';
 
 const agoIso = (ms: number): string => new Date(Date.now() - ms).toISOString();
@@ -70,16 +71,14 @@ describe('device-health', () => {
       name: 'health',
       migrations: MIGRATIONS,
     });
-    service = await startHealthService({
-      port: 0,
-      host: '127.0.0.1',
-      natsUrl: server.url,
-      databaseUrl: test.appUrl,
-      databaseOwnerUrl: '',
-      databasePoolSize: 5,
-      assessEverySeconds: 1,
-      logLevel: 'silent',
-    });
+    service = await startHealthService(
+      readHealthConfig({
+        NATS_URL: server.url,
+        DATABASE_URL: test.appUrl,
+        ASSESS_EVERY_SECONDS: '1',
+        LOG_LEVEL: 'silent',
+      }),
+    );
   });
   afterAll(async () => {
     await service.stop();

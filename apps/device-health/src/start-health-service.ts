@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { OutboxRelay, connectNats, ensureStreams } from '@sync/messaging';
+import { OutboxRelay, ensureStreams } from '@sync/messaging';
 import { JetStreamStrategy, RemoteErrorFilter } from '@sync/messaging/nest';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
@@ -8,6 +8,7 @@ import {
   Metrics,
   type RunningService,
   backingReadiness,
+  connectService,
   createLogger,
   messagingMetrics,
   runService,
@@ -48,8 +49,8 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
     poolSize: config.databasePoolSize,
     logger,
   });
-  const nats = await connectNats({ url: config.natsUrl, name: NAME, logger });
-  await ensureStreams(nats, [STREAMS.SYNC_EVENTS]);
+  const nats = await connectService(config, NAME, logger);
+  await ensureStreams(nats, [STREAMS.SYNC_EVENTS], config.natsReplicas);
   const hopMetrics = messagingMetrics(metrics, database);
   const streams = [STREAMS.SYNC_EVENTS];
   const relay = new OutboxRelay({ database, nats, producer: NAME, streams, logger, metrics: hopMetrics });

@@ -1,13 +1,7 @@
-import {
-  connectNats,
-  ensureStreams,
-  type MessagingMetrics,
-  OutboxRelay,
-  startFaultInjection,
-} from '@sync/messaging';
+import { ensureStreams, type MessagingMetrics, OutboxRelay, startFaultInjection } from '@sync/messaging';
 import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
+import { connectService, createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
 import type { Provider, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -62,9 +56,9 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
       poolSize: config.databasePoolSize,
       logger,
     }),
-    connectNats({ url: config.natsUrl, name: PRODUCER, logger }),
+    connectService(config, PRODUCER, logger),
   ]);
-  await ensureStreams(nats, Object.values(STREAMS));
+  await ensureStreams(nats, Object.values(STREAMS), config.natsReplicas);
   if (config.faultInjection) startFaultInjection(nats, PRODUCER, logger);
   const hopMetrics = messagingMetrics(metrics, database);
   const relay = new OutboxRelay({

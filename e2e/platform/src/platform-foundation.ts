@@ -1,7 +1,14 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { connectNats, startFaultInjection } from '@sync/messaging';
+import { startFaultInjection } from '@sync/messaging';
 import { Database, type MigrationClass, migrate } from '@sync/postgres';
-import { type Logger, Metrics, type ReadinessCheck, backingReadiness, createLogger } from '@sync/service-kit';
+import {
+  type Logger,
+  Metrics,
+  type ReadinessCheck,
+  backingReadiness,
+  connectService,
+  createLogger,
+} from '@sync/service-kit';
 import type { PlatformConfig } from './platform-config.ts';
 
 /** What every service of the platform stands on. */
@@ -32,7 +39,7 @@ export async function layFoundation(
     poolSize: config.databasePoolSize,
     logger,
   });
-  const nats = await connectNats({ url: config.natsUrl, name, logger });
+  const nats = await connectService(config, name, logger);
   if (config.faultInjection) startFaultInjection(nats, name, logger);
   return {
     logger,

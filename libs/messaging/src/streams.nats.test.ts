@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { freePort } from '@sync/postgres/testing';
 import { STREAMS, type StreamDeclaration } from '@sync/protocol';
 import { connectNats } from './connect-nats.ts';
 import { ensureStreams, restoreStream, StreamMismatchError } from './streams.ts';
@@ -49,6 +51,54 @@ describe('ensureStreams', () => {
 
   it('passes on what the server refuses', async () => {
     await expect(ensureStreams(nats, [SMALL], 3)).rejects.toThrow(/replicas/);
+  });
+});
+
+describe('in a cluster', () => {
+  let servers: RunningNats[] = [];
+  let connection: NatsConnection;
+  afterEach(async () => {
+    await connection.close();
+    await Promise.all(servers.map((one) => one.stop()));
+  });
+
+  async function startCluster(): Promise<RunningNats[]> {
+    const ports = await Promise.all([freePort(), freePort(), freePort()]);
+    const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(', ');
+    return Promise.all(
+      ports.map((port) => {
+        const lines = [`cluster { name: test, host: 127.0.0.1, port: ${port}, routes: [${routes}] }`];
+        return startNats({ own: true, configuration: lines });
+      }),
+    );
+  }
+
+  /** A cluster answers clients before it has elected who keeps the streams. */
+  async function onceElected(work: () => Promise<void>): Promise<void> {
+    const deadline = Date.now() + 20_000;
+    for (;;) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+        await sleep(200);
+      }
+    }
+  }
+
+  it('gives a stream the replicas asked for, and takes none away for a process that was told of fewer', async () => {
+    servers = await startCluster();
+    connection = await connectNats({ url: servers.map(({ url }) => url), name: 'streams' });
+    const replicas = async (): Promise<number> => {
+      const cluster = await jetstreamManager(connection, { checkAPI: false });
+      return (await cluster.streams.info(SMALL.name)).config.num_replicas;
+    };
+    await onceElected(() => ensureStreams(connection, [SMALL]));
+    expect(await replicas()).toBe(1);
+    await onceElected(() => ensureStreams(connection, [SMALL], 3));
+    await onceElected(() => ensureStreams(connection, [{ ...SMALL, maxAgeHours: 3 }], 1));
+    expect(await replicas()).toBe(3);
   });
 });
 

@@ -36,7 +36,7 @@ type DeclaredConfig = Pick<
 /**
  * Creates the declared streams or brings existing ones to their declaration, then compares what the server answers.
  *
- * @param replicas 1 on a single server, 3 in a cluster
+ * @param replicas 1 on a single server, 3 in a cluster; a stream that has more keeps them, so that a process that was told of fewer does no harm
  * @throws StreamMismatchError naming every option the server did not keep
  * @throws JetStreamApiError when the server refuses, for example for lack of storage
  */
@@ -81,9 +81,10 @@ async function ensureStream(manager: JetStreamManager, wanted: DeclaredConfig): 
     assertKept(wanted, config);
     return;
   }
-  if (differences(wanted, existing).length === 0) return;
-  const { config } = await manager.streams.update(wanted.name, wanted);
-  assertKept(wanted, config);
+  const atLeast = { ...wanted, num_replicas: Math.max(wanted.num_replicas, existing.num_replicas) };
+  if (differences(atLeast, existing).length === 0) return;
+  const { config } = await manager.streams.update(atLeast.name, atLeast);
+  assertKept(atLeast, config);
 }
 
 async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {

@@ -1,4 +1,5 @@
 export { backingReadiness } from './backing-readiness.ts';
+export { connectService } from './connect-service.ts';
 export { derivedUuid } from './derived-uuid.ts';
 export { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
 export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';

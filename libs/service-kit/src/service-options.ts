@@ -4,7 +4,21 @@ import type { ConfigOption } from './read-config.ts';
 export const SERVICE_OPTIONS = {
   port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
   host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
-  natsUrl: { env: 'NATS_URL', type: 'string', desc: 'nats://host:port' },
+  natsUrl: {
+    env: 'NATS_URL',
+    type: 'string',
+    desc: 'nats://host:port or tls://host:port; servers of a cluster separated by commas',
+  },
+  natsUser: { env: 'NATS_USER', type: 'string', optional: true, desc: 'user of the process in NATS' },
+  natsPassword: { env: 'NATS_PASSWORD', type: 'string', optional: true, desc: 'password of that user' },
+  natsReplicas: {
+    env: 'NATS_REPLICAS',
+    type: 'int',
+    default: 1,
+    min: 1,
+    max: 5,
+    desc: 'replicas of each stream: 3 in a cluster; streams that have more keep them',
+  },
   databaseUrl: { env: 'DATABASE_URL', type: 'string', desc: 'Postgres as the app role' },
   databaseOwnerUrl: {
     env: 'DATABASE_OWNER_URL',

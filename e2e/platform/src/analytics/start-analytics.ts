@@ -20,7 +20,7 @@ export async function startAnalytics(config: AnalyticsConfig): Promise<RunningSe
   const migrations = [...messagingMigrations, CreateAnalytics1764000000000];
   const foundation = await layFoundation(NAME, config, migrations);
   const { logger, metrics, database, nats, readiness } = foundation;
-  await ensureStreams(nats, [STREAMS.SYNC_EVENTS]);
+  await ensureStreams(nats, [STREAMS.SYNC_EVENTS], config.natsReplicas);
   const consumer = consumeSyncEvents({ database, nats, logger });
   consumer.start();
   const forgetting = setInterval(() => {

@@ -36,7 +36,7 @@ export async function startOwningService(
 ): Promise<RunningService> {
   const foundation = await layFoundation(name, config, [...ownerMigrations, ...options.migrations]);
   const { logger, metrics, database, nats, readiness } = foundation;
-  await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS]);
+  await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS], config.natsReplicas);
   const owner = startOwner({
     service: name,
     database,

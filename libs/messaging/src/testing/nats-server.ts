@@ -19,6 +19,8 @@ export interface StartNatsOptions {
   readonly own?: boolean;
   /** Where the server writes its log; a temporary file when not given. */
   readonly logFile?: string;
+  /** Further lines of its configuration: users, routes of a cluster. */
+  readonly configuration?: readonly string[];
   /** Told once when the program has to be downloaded first. */
   readonly onDownload?: () => void;
   /** Told when the server ends although nobody here asked it to: `exit code 1` or a signal's name. */
@@ -83,6 +85,7 @@ class OwnServer implements RunningNats {
   readonly #program: string;
   readonly #workDir: string;
   readonly #logFile: string;
+  readonly #lines: readonly string[];
   readonly #onUnexpectedExit: ((how: string) => void) | undefined;
   #port: number | undefined;
   #process: ChildProcess | undefined;
@@ -93,6 +96,7 @@ class OwnServer implements RunningNats {
     this.#program = program;
     this.#workDir = workDir;
     this.#logFile = options.logFile ?? join(workDir, 'server.log');
+    this.#lines = options.configuration ?? [];
     this.#port = options.port;
     this.#onUnexpectedExit = options.onUnexpectedExit;
   }
@@ -150,7 +154,7 @@ class OwnServer implements RunningNats {
     const config = join(this.#workDir, 'nats.conf');
     await mkdir(this.storeDir, { recursive: true });
     const name = `sync-${randomUUID()}`;
-    await writeFile(config, configuration(name, port, this.storeDir));
+    await writeFile(config, configuration(name, port, this.storeDir, this.#lines));
     const log = openSync(this.#logFile, 'a');
     const server = spawn(this.#program, ['-c', config], { detached: true, stdio: ['ignore', log, log] });
     closeSync(log);
@@ -178,13 +182,14 @@ class OwnServer implements RunningNats {
 }
 
 /** JSON strings are valid in the server's configuration language, so no path needs quoting rules of its own. */
-function configuration(name: string, port: number, storeDir: string): string {
+function configuration(name: string, port: number, storeDir: string, lines: readonly string[]): string {
   return [
     `server_name: ${name}`,
     'host: 127.0.0.1',
     `port: ${port}`,
     `max_payload: ${MAX_PAYLOAD_BYTES}`,
     `jetstream { store_dir: ${JSON.stringify(storeDir)} }`,
+    ...lines,
     '',
   ].join('\n');
 }
