@@ -78,7 +78,17 @@ describe('kill -9', () => {
     expect(device.replica(scope).log.length).toBe(mutations.length);
   }
 
-  it.each(['learning', 'projector', 'gateway', 'resolver'])(
+  /** What comes after needs the process, too: this scenario may be over before it is back. */
+  async function untilBack(url: string): Promise<void> {
+    for (let attempt = 0; attempt < 300; attempt += 1) {
+      const answer = await fetch(`${url}/health/ready`).catch(() => null);
+      if (answer?.status === 200) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`${url} did not come back`);
+  }
+
+  it.each(['learning', 'projector', 'gateway', 'resolver'] as const)(
     'of the %s in the middle of pushes loses nothing and applies nothing twice',
     async (victim) => {
       const { device, scope } = await user();
@@ -96,6 +106,7 @@ describe('kill -9', () => {
       await Promise.all(pushing);
       expect(answered).toBe(300);
       await settle(device, scope, batches.flat());
+      await untilBack(urls[victim]);
     },
   );
 });
