@@ -169,7 +169,7 @@ function prepare(owner: OwnerContext, change: ServerChange): PreparedChange {
     );
   }
   const json = change.data === null ? null : JSON.stringify(change.data);
-  const refusal = refuseData(change.data, json);
+  const refusal = refuseData(change.data, json, definition.policy);
   if (refusal) {
     throw new InvalidChangeError(`${change.entityType} ${change.entityId}: ${refusal.message}`);
   }

@@ -156,6 +156,20 @@ describe('a poison event', () => {
     expect((await rig.deadLetters()).map(({ code }) => code)).toEqual(['delta_too_large']);
     expect(await rig.rows('t1', 'SELECT 1 FROM entity_head')).toEqual([]);
   });
+
+  it('never comes of fields that were removed: the oldest removals are forgotten instead', async () => {
+    for (let revision = 1; revision <= 6; revision += 1) {
+      const keys = Array.from({ length: 2_000 }, (_, n) => [`f${revision}-${n}`, revision] as const);
+      const data = { ...progress('u1'), ...Object.fromEntries(keys) };
+      const [outcome] = await rig.project(incoming({ id: 'map', revision, data }));
+      expect(outcome?.kind).toBe('changed');
+    }
+    const last = (await rig.deltaBatches()).at(-1)?.deltas[0];
+    const known = Object.keys(last?.fieldWrites ?? {});
+    expect(known).toEqual(expect.arrayContaining(['f6-0', 'f6-1999', 'f5-0', 'percent']));
+    expect(known).not.toContain('f1-0');
+    expect(await countQuarantined(rig.test.database)).toBe(0);
+  });
 });
 
 const batchWith = (subject: string, ...payloads: readonly string[]): Batch => ({

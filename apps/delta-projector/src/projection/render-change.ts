@@ -1,6 +1,7 @@
 import type { ScopeGrant } from '@sync/domain';
 import { canonicalClockJson } from '@sync/vector-clock';
 import type { EntityChange, EventResult } from './entity-change.ts';
+import { forgetRemovals } from './forget-removals.ts';
 
 /** A delta as text, whatever its scope. */
 export interface DeltaText {
@@ -30,6 +31,7 @@ export interface RenderedChange {
 /** The change cannot travel; `refusal` goes to the dead letters. */
 export interface OversizedChange {
   readonly kind: 'too_large';
+  readonly bytes: number;
   readonly refusal: EventResult;
 }
 
@@ -41,6 +43,14 @@ export const MAX_DELTA_BYTES = 940_000;
 
 /** Writes an entity's change as text: its head row, and its deltas up to their positions. */
 export function renderChange(change: EntityChange): RenderedChange | OversizedChange {
+  const rendered = render(change);
+  if (rendered.kind === 'rendered' || !change.comparesFields) return rendered;
+  const { after } = change;
+  const fieldWrites = forgetRemovals(after.fieldWrites, rendered.bytes - MAX_DELTA_BYTES);
+  return render({ ...change, after: { ...after, fieldWrites } });
+}
+
+function render(change: EntityChange): RenderedChange | OversizedChange {
   const { before, after, comparesFields } = change;
   const left = (before?.scopes ?? []).filter((scope) => !after.scopes.includes(scope));
   const dataJson = JSON.stringify(after.data);
@@ -53,7 +63,7 @@ export function renderChange(change: EntityChange): RenderedChange | OversizedCh
   const bytes = Math.max(bytesOf(present), bytesOf(absent));
   if (bytes > MAX_DELTA_BYTES) {
     const cause = `The delta has ${bytes} bytes, at most ${MAX_DELTA_BYTES} can be sent`;
-    return { kind: 'too_large', refusal: { kind: 'refused', code: 'delta_too_large', cause } };
+    return { kind: 'too_large', bytes, refusal: { kind: 'refused', code: 'delta_too_large', cause } };
   }
   const kept = after.deleted ? after.deletedData : after.data;
   const keptJson = comparesFields ? (kept === after.data ? dataJson : JSON.stringify(kept)) : 'null';

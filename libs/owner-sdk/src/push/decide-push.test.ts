@@ -186,3 +186,16 @@ describe('a reply', () => {
     expect(cutToBytes([conflictOf(1), conflictOf(1)])).toHaveLength(2);
   });
 });
+
+it('rejects an entity whose fields fit no delta together with who wrote each, and takes as much without fields', () => {
+  const fields = (count: number): Record<string, number> =>
+    Object.fromEntries(Array.from({ length: count }, (_none, at) => [`f${at}`, 0]));
+  const answers = [put({ data: fields(20_000) }), put({ entityId: 'n2', data: fields(5_000) })];
+  const grouped = put({ entityId: 'n3', data: { all: fields(20_000) } });
+  const { results } = decidePush(note, stateOf(), [...answers, grouped]);
+  expect(results.map((result) => ('code' in result ? result.code : result.status))).toEqual([
+    'data_too_large',
+    'applied',
+    'applied',
+  ]);
+});

@@ -111,7 +111,7 @@ class PushDecider {
     this.#definition = definition;
     this.#state = state;
     this.#serviceReplica = serviceReplica(state.service);
-    this.#comparesFields = definition.policy === 'lww' || definition.policy === 'crdt_yjs';
+    this.#comparesFields = comparesFields(definition.policy);
   }
 
   decide(mutations: readonly PushedMutation[]): PushDecision {
@@ -197,7 +197,8 @@ class PushDecider {
     const json = JSON.stringify(answer.data);
     const clock = mergeClocks(now.clock, knownPart(mutation, now.clock));
     // Whatever would refuse the mutation later has to do so now.
-    const refusal = refuseData(answer.data, json, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
+    const refusal =
+      refuseData(answer.data, json, this.#definition.policy, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
     if (refusal) return { answer: refusal, isIncrement: false };
     if (this.#state.refusal) return { answer: this.#state.refusal, isIncrement: false };
     const taken = documents.take(mutation, answer.data, now.data === null, this.#dotOf(mutation, now, clock));
@@ -223,7 +224,7 @@ class PushDecider {
     if (answer.kind === 'rejected') return rejected(mutationId, answer);
     const json = answer.data === null ? null : JSON.stringify(answer.data);
     const merged = mergeClocks(now.clock, knownPart(mutation, now.clock));
-    const refusal = refuseData(answer.data, json) ?? this.#refuseClock(merged);
+    const refusal = refuseData(answer.data, json, this.#definition.policy) ?? this.#refuseClock(merged);
     if (refusal) return rejected(mutationId, refusal);
     // Every change has a dot of its own, or two states of the entity would have one clock and no digest would tell them apart. A resolution brings none,
     // and neither does a device that counts wrong: that is then a change of the service.
@@ -350,6 +351,25 @@ function rejected(mutationId: string, { code, message }: Rejected): OwnerPushRes
 /** What JSON.stringify writes for a NUL character or half a surrogate pair, neither of which Postgres stores as jsonb. */
 const UNSTORABLE_ESCAPE = /\\u(?:0000|d[89a-f])/i;
 
+function comparesFields(policy: EntityDefinition['policy']): boolean {
+  return policy === 'lww' || policy === 'crdt_yjs';
+}
+
+/** A delta has 940,000 bytes; the rest is for two clocks and names. */
+const MAX_BYTES_WITH_WRITES = 880_000;
+/** The longest `{"atMs":…,"by":"d:…","counter":…}` with its punctuation. */
+const WRITE_BYTES = 136;
+/** Smaller data needs no counting: its shortest fields have five bytes, `"":0,`. */
+const COUNTED_BYTES = Math.floor(MAX_BYTES_WITH_WRITES / (2 + WRITE_BYTES / 5));
+
+/** What a message carries of an entity whose fields are compared: its data, and again the name of each field with who wrote it last. */
+function bytesWithWrites(data: EntityData, json: string): number {
+  if (json.length < COUNTED_BYTES) return 0;
+  const names = Object.keys(data);
+  const nameBytes = names.reduce((sum, name) => sum + Buffer.byteLength(JSON.stringify(name)), 0);
+  return Buffer.byteLength(json) + nameBytes + names.length * WRITE_BYTES;
+}
+
 /**
  * Data that the database would refuse is answered here: thrown at the insert, it would take the whole batch with it.
  * @param json `data` as text
@@ -357,12 +377,16 @@ const UNSTORABLE_ESCAPE = /\\u(?:0000|d[89a-f])/i;
 export function refuseData(
   data: EntityData | null,
   json: string | null,
+  policy: EntityDefinition['policy'],
   maxBytes = MAX_ENTITY_BYTES,
 ): Rejected | null {
   if (data === null || json === null) return null;
   // UTF-16 units first: counting bytes of every small entity costs more than it finds.
   if (json.length * 3 > maxBytes && Buffer.byteLength(json) > maxBytes) {
     return reject('data_too_large', `An entity has at most ${maxBytes} bytes as JSON`);
+  }
+  if (comparesFields(policy) && bytesWithWrites(data, json) > MAX_BYTES_WITH_WRITES) {
+    return reject('data_too_large', 'An entity with so many fields fits no message: group them into objects');
   }
   if (!UNSTORABLE_ESCAPE.test(json)) return null;
   const fault = findUnstorable(data);
