@@ -70,12 +70,14 @@ export class RebuildProjection {
   }
 }
 
-/** Locked in key order, as every projection does. @returns all grants, to be told again */
+/**
+ * The whole table is locked: a transaction that is just creating an entity has a row that nobody else can see or lock, and its delta would belong to
+ * the epoch that ends here while its head said that it is in the scope. Nobody would ever send it again.
+ *
+ * @returns all grants, to be told again
+ */
 async function emptyHeads(tx: Tx, tenantId: string): Promise<GrantChange[]> {
-  await tx.query(
-    `SELECT FROM entity_head WHERE tenant_id = $1 ORDER BY tenant_id, entity_type, entity_id FOR UPDATE`,
-    [tenantId],
-  );
+  await tx.query('LOCK TABLE entity_head IN EXCLUSIVE MODE');
   // Version 0 is below every registration's, so the same revision is projected once more.
   await tx.query(`UPDATE entity_head SET scopes = '{}', schema_version = 0 WHERE tenant_id = $1`, [tenantId]);
   const rows = await tx.query<{
