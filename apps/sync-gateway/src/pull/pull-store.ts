@@ -1,5 +1,5 @@
 import type { StateVector } from '@sync/documents';
-import type { Database } from '@sync/postgres';
+import { type Database, retryConflicts } from '@sync/postgres';
 import { LIMITS } from '@sync/protocol';
 import type { DeviceKey } from '../access/device-bindings.ts';
 import type { CursorPosition } from './cursor-token.ts';
@@ -79,7 +79,7 @@ export async function readPull(
   maxBytes = MAX_PAGE_BYTES,
 ): Promise<PullRow[]> {
   const positions = (asked ?? []).map(({ position }) => position);
-  const rows = await database.call<BarePage | PartRow | NoteRow>('pull', PULL_TEXT, [
+  const values = [
     device.tenantId,
     device.userId,
     device.deviceId,
@@ -94,7 +94,11 @@ export async function readPull(
     maxBytes,
     partition,
     documentsText(asked ?? []),
-  ]);
+  ];
+  // The first page of a resync locks the device's rows, and an ack of the same device may lock them in another order.
+  const rows = await retryConflicts(() =>
+    database.call<BarePage | PartRow | NoteRow>('pull', PULL_TEXT, values),
+  );
   return withParts(rows);
 }
 

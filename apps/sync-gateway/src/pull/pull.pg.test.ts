@@ -328,3 +328,22 @@ it('costs one round trip', async () => {
   await pull(device, [fresh(scope)]);
   expect(test.database.roundTrips - before).toBe(1);
 });
+
+it('a pull that meets an ack in a deadlock is read again', async () => {
+  const device = someone();
+  const scopes = [`course:a-${randomUUID()}`, `course:b-${randomUUID()}`];
+  for (const scope of scopes) projector.put('t1', scope, 'n1').grant('t1', device.userId, scope);
+  await projector.ingest(test.database);
+  const asked = scopes.map(fresh);
+  await pull(device, asked);
+  const touch = `UPDATE device_scope SET acked_at = now() WHERE device_id = $1 AND scope = $2`;
+  let pulled: Promise<PullRow[]> | undefined;
+  await test.database.inTenant('t1', async (tx) => {
+    await tx.query(touch, [device.deviceId, scopes[1]]);
+    pulled = pull(device, asked);
+    const waiting = 'SELECT 1 FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0';
+    while ((await tx.query(waiting)).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await tx.query(touch, [device.deviceId, scopes[0]]);
+  });
+  expect(pages((await pulled) ?? []).map(({ scope }) => scope)).toEqual(scopes);
+});
