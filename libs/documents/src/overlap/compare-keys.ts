@@ -19,24 +19,38 @@ export function compareKey(
   type: Y.AbstractType<unknown>,
   key: string,
 ): { readonly finding: Finding; readonly texts: KeyTexts } | null {
-  const values = valuesOf(merged, type, key);
-  const { ours, theirs } = values;
-  if (ours === theirs) return null;
+  const items = itemsOfKey(merged, type, key);
+  const texts = {
+    base: textOf(items.base),
+    ours: textOf(items.ours),
+    theirs: textOf(items.theirs),
+    merged: textOf(items.merged),
+  };
+  const { ours, theirs } = texts;
+  // Two shared types are two even where they look alike: whatever is written into the one that lost is lost with it.
+  if (ours === theirs && (items.ours === items.theirs || !isShared(items.ours))) return null;
   const kind =
     ours === null || theirs === null
       ? 'edit_deleted'
       : [ours, theirs].every((text) => /^-?\d/.test(text))
         ? 'same_number'
         : 'same_key';
-  return { finding: { kind, grade: 'severe' }, texts: values };
+  return { finding: { kind, grade: 'severe' }, texts };
 }
 
+const isShared = (item: Y.Item | null): boolean => item?.content instanceof Y.ContentType;
+const textOf = (item: Y.Item | null): string | null => (item === null ? null : valueText(item));
+
 /** A key's values are a list, newest last, of which only the last one shows. */
-function valuesOf(merged: MergedDocument, type: Y.AbstractType<unknown>, key: string): KeyTexts {
+function itemsOfKey(
+  merged: MergedDocument,
+  type: Y.AbstractType<unknown>,
+  key: string,
+): Readonly<Record<keyof KeyTexts, Y.Item | null>> {
   const last = type._map.get(key) ?? null;
-  const textOf = (isThere: (item: Y.Item) => boolean, isGone: (item: Y.Item) => boolean): string | null => {
+  const itemOf = (isThere: (item: Y.Item) => boolean, isGone: (item: Y.Item) => boolean): Y.Item | null => {
     for (let item = last; item !== null; item = item.left) {
-      if (isThere(item)) return isGone(item) ? null : valueText(item);
+      if (isThere(item)) return isGone(item) ? null : item;
     }
     return null;
   };
@@ -45,19 +59,19 @@ function valuesOf(merged: MergedDocument, type: Y.AbstractType<unknown>, key: st
   const inBase = (item: Y.Item): boolean => !wrote('ours', item) && !wrote('theirs', item);
   const goneInBase = (item: Y.Item): boolean =>
     item.deleted && !deleted('ours', item) && !deleted('theirs', item);
-  const valueOf = (side: Side): string | null => {
+  const valueOf = (side: Side): Y.Item | null => {
     const other: Side = side === 'ours' ? 'theirs' : 'ours';
-    return textOf(
+    return itemOf(
       (item) => !wrote(other, item),
       (item) =>
         inBase(item) ? goneInBase(item) || deleted(side, item) : item.deleted && !lostTo(merged, item, other),
     );
   };
   return {
-    base: textOf(inBase, goneInBase),
+    base: itemOf(inBase, goneInBase),
     ours: valueOf('ours'),
     theirs: valueOf('theirs'),
-    merged: textOf(
+    merged: itemOf(
       () => true,
       (item) => item.deleted,
     ),

@@ -20,6 +20,15 @@ const MINOR_BLOCK: Finding = { kind: 'same_block', grade: 'minor' };
 
 /** A word or a number; `0.5`, `12:30`, `2026-11-22`, `5mg` and `well-known` are one each. */
 const TOKEN = new RegExp(String.raw`[\p{L}\p{M}\p{N}_]+(?:[.,:/'’-][\p{L}\p{M}\p{N}_]+)*|${OBJECT}`, 'gu');
+/** Neither blank nor what ends a sentence: `5.` at the end of one has no unit, and `1.` before an item counts nothing. */
+const CLOSED = String.raw`(?:\S*[^\s.,;:!?)\]])?`;
+const BLANK = String.raw`[^\S\n]`;
+/** A number with its comparison or sign, the groups of its digits, and the word behind it: `> 5 mg`, `1 000 ml`, `-5 °C`, `5 pills`. */
+const QUANTITY = new RegExp(
+  String.raw`(?<![\p{L}\p{M}\p{N}_])(?:[<>≤≥]${BLANK}*|[~≈±+−-])?\p{N}${CLOSED}(?:${BLANK}\p{N}${CLOSED})*` +
+    String.raw`(?:${BLANK}+[^\s(]${CLOSED})?`,
+  'gu',
+);
 const DIGIT = /\p{N}/u;
 const SPACE = /^\s$/u;
 const WORD_CHAR = /^[\p{L}\p{M}\p{N}_]$/u;
@@ -27,20 +36,32 @@ const WORD_CHAR = /^[\p{L}\p{M}\p{N}_]$/u;
 /**
  * The worst that happened to a line that both sides changed, null when they did the same. Symmetric in its sides.
  *
- * Three looks: each token of the base (did both change it?), each token of the merge (is it put together from both sides' work?), and each piece
- * that one side wrote (is what stood around it deleted by the other?). What is left is two changes at different places of one line.
+ * Four looks: each token of the base (did both change it?), each token of the merge (is it put together from both sides' work?), each number with
+ * what it counts, of the base and of the merge ("5 mg" changed to 10 mg and to 5 g is 10 g), and each piece that one side wrote (is what stood around
+ * it deleted by the other?). What is left is two changes at different places of one line.
  */
 export function compareLine(line: Line): Finding | null {
+  if (line.isRun) return compareRun(line);
   const texts = textsOf(line.units);
   if (!line.isText) return compareElement(line);
   if (texts.ours === texts.theirs && texts.ours === texts.merged) return null;
   const findings = [
     ...baseTokens(line.units).map((span) => compareToken(line.units, span)),
     ...mergedTokens(line.units).map((span) => compareMergedToken(line.units, span)),
+    ...quantitiesOf(line.units).map((span) => compareQuantity(line.units, span)),
     orphan(line.units, 'ours'),
     orphan(line.units, 'theirs'),
   ].filter((finding) => finding !== null);
   return findings.toSorted(compareFindings)[0] ?? MINOR_BLOCK;
+}
+
+/** Of a run only what went together where its breaks were: everything else was said line by line. */
+function compareRun({ units }: Line): Finding | null {
+  const joined = mergedTokens(units).filter(({ first, last }) =>
+    units.slice(first, last).some(({ from, char }) => from === 'base' && char === '\n'),
+  );
+  const findings = joined.map((span) => compareMergedToken(units, span));
+  return findings.find((finding) => finding?.grade === 'severe') ?? null;
 }
 
 export function textsOf(units: readonly Unit[]): LineTexts {
@@ -73,13 +94,17 @@ interface Span {
   readonly last: number;
 }
 
-const baseTokens = (units: readonly Unit[]): Span[] => tokensOf(units, 'base');
-const mergedTokens = (units: readonly Unit[]): Span[] => tokensOf(units, 'merged');
+const baseTokens = (units: readonly Unit[]): Span[] => spansOf(units, 'base', TOKEN);
+const mergedTokens = (units: readonly Unit[]): Span[] => spansOf(units, 'merged', TOKEN);
+const quantitiesOf = (units: readonly Unit[]): Span[] => [
+  ...spansOf(units, 'base', QUANTITY),
+  ...spansOf(units, 'merged', QUANTITY),
+];
 
-function tokensOf(units: readonly Unit[], version: Version): Span[] {
+function spansOf(units: readonly Unit[], version: Version, pattern: RegExp): Span[] {
   const indices = units.flatMap((unit, index) => (shows(unit, version) ? [index] : []));
   const text = indices.map((index) => units[index]?.char).join('');
-  return [...text.matchAll(TOKEN)].map((match) => ({
+  return [...text.matchAll(pattern)].map((match) => ({
     first: indices[match.index] ?? 0,
     last: indices[match.index + match[0].length - 1] ?? 0,
   }));
@@ -142,6 +167,21 @@ function compareMergedToken(units: readonly Unit[], { first, last }: Span): Find
   return DIGIT.test(merged) ? SEVERE_NUMBER : MINOR_TOKEN;
 }
 
+/** A number and what it counts, of which each side changed something, and which neither side has. */
+function compareQuantity(units: readonly Unit[], span: Span): Finding | null {
+  const isChanged = (unit: Unit, side: Side): boolean =>
+    isNoSpace(unit) && (unit.from === side || (unit.from === 'base' && goneIn(unit, side)));
+  const inside = units.slice(span.first, span.last + 1);
+  const changedBy = (side: Side): boolean => inside.some((unit) => isChanged(unit, side));
+  const isNumberChanged = inside.some(
+    (unit) => DIGIT.test(unit.char) && (isChanged(unit, 'ours') || isChanged(unit, 'theirs')),
+  );
+  if (!isNumberChanged || !changedBy('ours') || !changedBy('theirs')) return null;
+  const region = regionAround(units, span);
+  const { ours, theirs, merged } = textsOf(units.slice(region.first, region.last + 1));
+  return merged === ours || merged === theirs ? null : SEVERE_NUMBER;
+}
+
 /** Something that `side` wrote into words that the other side deleted on both ends: it stands alone, or in the other's new text. */
 function orphan(units: readonly Unit[], side: Side): Finding | null {
   const before = lostNeighbours(units, side);
@@ -167,11 +207,15 @@ function lostNeighbours(units: readonly Unit[], side: Side): (boolean | undefine
   });
 }
 
-/** An element of a list is replaced by deleting it and inserting another before it; when both sides do, both new ones stand there. */
+/**
+ * An element of a list is replaced by deleting it and inserting another beside it; when both sides do, both new ones stand there, and when the other
+ * only deleted it, what it wanted to be gone has come back.
+ */
 function compareElement({ units }: Line): Finding | null {
   const replaced = units.some(({ goneInOurs, goneInTheirs }) => goneInOurs && goneInTheirs);
   const inserted = units.filter(({ from }) => from !== 'base');
+  if (!replaced || inserted.length === 0) return null;
   const both = (['ours', 'theirs'] as const).every((side) => inserted.some(({ from }) => from === side));
-  if (!replaced || !both) return null;
+  if (!both) return SEVERE_DELETED;
   return inserted.every(({ char }) => DIGIT.test(char)) ? SEVERE_NUMBER : SEVERE_TOKEN;
 }

@@ -31,6 +31,12 @@ describe('findOverlaps in a text', () => {
     ]);
   });
 
+  it('never takes a number from one side and its unit from the other unnoticed', () => {
+    const found = inText('take 5 mg', replace('5', '10'), replace('mg', 'g'));
+    expect(found).toEqual(['severe same_number 1']);
+    expect(inText('take 5 mg', replace('mg', 'g'), replace('5', '10'))).toEqual(found);
+  });
+
   it.each<[what: string, base: string, ours: Edit, theirs: Edit, found: string[]]>([
     ['digits of one number', '150 mg', replace('1', '2'), replace('0', '5'), ['severe same_number 1']],
     [
@@ -64,6 +70,64 @@ describe('findOverlaps in a text', () => {
       ['severe same_number 1'],
     ],
     ['a unit', '5 mg', insertAfter('m', 'c'), replace('m', 'k'), ['severe same_token 1']],
+    [
+      'the groups of a number',
+      '1 000 mg',
+      replace('1', '2'),
+      replace('000', '500'),
+      ['severe same_number 1'],
+    ],
+    ['a comparison and its number', 'if > 5', replace('>', '<'), replace('5', '8'), ['severe same_number 1']],
+    [
+      'a number that is deleted and its unit',
+      'take 5 mg',
+      replace('5 ', ''),
+      replace('mg', 'g'),
+      ['severe same_number 1'],
+    ],
+    [
+      'a number put before a unit that is changed',
+      'dose: mg',
+      insertAfter('dose: ', '5 '),
+      replace('mg', 'g'),
+      ['severe same_number 1'],
+    ],
+    [
+      'a number at the end of a sentence and the next word',
+      'Take 5. Twice a day.',
+      replace('5', '6'),
+      replace('Twice', 'Once'),
+      ['minor same_block 1'],
+    ],
+    [
+      'the item of a numbered list and its number',
+      '1. rest',
+      replace('1', '2'),
+      replace('rest', 'sleep'),
+      ['minor same_block 1'],
+    ],
+    [
+      'a number and the end of its sentence',
+      'take 5 eggs',
+      replace('5', '6'),
+      insertAfter('eggs', ', milk'),
+      ['minor same_block 1'],
+    ],
+    [
+      'numbers of two lines that one side joins',
+      'take 1\n5 mg',
+      replace('\n', ''),
+      replace('5', '8'),
+      ['severe same_number 1'],
+    ],
+    [
+      'a number put before a break that the other side takes away',
+      'take \n5 mg',
+      insertAfter('take ', '1'),
+      replace('\n', ''),
+      ['severe same_number 1'],
+    ],
+    ['a line that one side deletes and the next', 'a\nb\nc\n', replace('b\n', ''), replace('c', 'd'), []],
     ['one word', 'the colour', replace('colour', 'color'), replace('colour', 'hue'), ['severe same_token 1']],
     [
       'a number that the other deletes',
@@ -172,6 +236,14 @@ describe('findOverlaps in maps, lists and elements', () => {
     ]);
     expect(kindsOf(set('a', 'x'), set('a', 'y'), set('a', 'y'))).toEqual([]);
     expect(kindsOf(set('a', 'x'), set('a', 'y'), set('b', 'z'))).toEqual([]);
+    const nested =
+      (dose: number): Edit =>
+      (doc) =>
+        fields(doc).set('a', new Y.Map([['dose', dose]]));
+    expect(kindsOf(nested(5), nested(10), nested(20))).toEqual(['severe same_key fields.a']);
+    expect(kindsOf(nested(5), nested(10), (doc) => fields(doc).delete('a'))).toEqual([
+      'severe edit_deleted fields.a',
+    ]);
   });
 
   const page = (doc: Y.Doc): Y.XmlFragment => doc.getXmlFragment('page');
@@ -238,6 +310,16 @@ describe('findOverlaps in maps, lists and elements', () => {
       };
     expect(kindsOf(base, replaceBy(10), replaceBy(20))).toEqual(['severe same_number list']);
     expect(kindsOf(base, replaceBy('x'), replaceBy('y'))).toEqual(['severe same_token list']);
+    const replaceLastBy =
+      (value: unknown): Edit =>
+      (doc) => {
+        list(doc).delete(2, 1);
+        list(doc).push([value]);
+      };
+    expect(kindsOf(base, replaceLastBy(10), replaceLastBy(20))).toEqual(['severe same_number list']);
+    const drop: Edit = (doc) => list(doc).delete(1, 1);
+    expect(kindsOf(base, replaceBy(10), drop)).toEqual(['severe edit_deleted list']);
+    expect(kindsOf(base, drop, drop)).toEqual([]);
     expect(
       kindsOf(
         base,

@@ -145,13 +145,16 @@ function showsIn(merged: MergedDocument, item: Y.Item, version: Side | 'base'): 
 }
 
 function compareLists(merged: MergedDocument, type: SharedType): Overlap[] {
-  return linesChangedByBoth(merged, type).flatMap((line) => {
+  const found = new Map<number, Overlap>();
+  for (const line of linesChangedByBoth(merged, type)) {
     const finding = compareLine(line);
-    if (finding === null) return [];
+    if (finding === null) continue;
     const { base, ours, theirs, merged: both } = textsOf(line.units);
     const block = { path: pathOf(type), line: line.isText ? line.number : null, key: null };
-    return [overlapOf(block, finding, { base, ours, theirs, merged: both })];
-  });
+    // What is said of a run takes the place of what was said of its first line.
+    found.set(line.number, overlapOf(block, finding, { base, ours, theirs, merged: both }));
+  }
+  return [...found.values()];
 }
 
 function compareKeys(merged: MergedDocument, type: SharedType, key: string): Overlap[] {

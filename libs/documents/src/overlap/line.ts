@@ -20,6 +20,8 @@ export interface Line {
   readonly units: readonly Unit[];
   /** False for an element of a list; a unit then may have several characters. */
   readonly isText: boolean;
+  /** Several lines of the base in a row whose breaks a side took away; `number` is the first one's. */
+  readonly isRun: boolean;
 }
 
 type Provenance = Omit<Unit, 'char'>;
@@ -27,7 +29,7 @@ const UNTOUCHED: Provenance = { from: 'base', goneInOurs: false, goneInTheirs: f
 
 /**
  * The lines of a list that both sides changed. A line ends where one ended in the base; what a side inserts or deletes, line breaks included,
- * belongs to the line where it stands.
+ * belongs to the line where it stands. Lines that were joined come once more as a run, behind its lines: each may look harmless alone.
  */
 export function linesChangedByBoth(merged: MergedDocument, type: Y.AbstractType<unknown>): Line[] {
   const reader = new LineReader(isText(type));
@@ -93,6 +95,11 @@ class LineReader {
   private pieces: Piece[] = [];
   private changedByOurs = false;
   private changedByTheirs = false;
+  /** Lines before this one, their breaks gone. */
+  private run: Piece[] = [];
+  private runFrom = 0;
+  private runByOurs = false;
+  private runByTheirs = false;
 
   constructor(isText: boolean) {
     this.isText = isText;
@@ -113,7 +120,7 @@ class LineReader {
     if (provenance.from === 'base') {
       for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
         this.pieces.push({ chars: text.slice(from, end + 1), provenance });
-        this.endLine();
+        this.endLine(provenance.goneInOurs || provenance.goneInTheirs);
         from = end + 1;
         this.note(provenance, from < text.length);
       }
@@ -126,8 +133,10 @@ class LineReader {
     const char = typeof value === 'number' || typeof value === 'string' ? String(value) : OBJECT;
     this.note(provenance, true);
     this.pieces.push({ chars: [this.isText ? OBJECT : char], provenance });
-    // In a list each element is a block: two that are edited side by side have nothing to do with each other.
-    if (!this.isText && provenance.from === 'base') this.endLine();
+    // In a list each element is a block: two that are edited side by side have nothing to do with each other. One that both deleted
+    // ends none: what replaces it stands before or behind it, as it was put.
+    const isGone = provenance.goneInOurs && provenance.goneInTheirs;
+    if (!this.isText && provenance.from === 'base' && !isGone) this.endLine();
   }
 
   private note({ from, goneInOurs, goneInTheirs }: Provenance, hasContent: boolean): void {
@@ -141,15 +150,35 @@ class LineReader {
     return this.lines;
   }
 
-  private endLine(): void {
+  private endLine(isJoined = false): void {
     const { number, isText } = this;
     if (this.changedByOurs && this.changedByTheirs) {
-      this.lines.push({ number, isText, units: this.pieces.flatMap(unitsOf) });
+      this.lines.push({ number, isText, isRun: false, units: this.pieces.flatMap(unitsOf) });
     }
+    if (isJoined || this.run.length > 0) this.growRun(isJoined);
     this.number += 1;
     this.pieces = [];
     this.changedByOurs = false;
     this.changedByTheirs = false;
+  }
+
+  private growRun(goesOn: boolean): void {
+    if (this.run.length === 0) this.runFrom = this.number;
+    for (const piece of this.pieces) this.run.push(piece);
+    this.runByOurs ||= this.changedByOurs;
+    this.runByTheirs ||= this.changedByTheirs;
+    if (goesOn) return;
+    if (this.runByOurs && this.runByTheirs) {
+      this.lines.push({
+        number: this.runFrom,
+        isText: true,
+        isRun: true,
+        units: this.run.flatMap(unitsOf),
+      });
+    }
+    this.run = [];
+    this.runByOurs = false;
+    this.runByTheirs = false;
   }
 }
 

@@ -3,7 +3,8 @@ export type OverlapGrade = 'none' | 'minor' | 'severe';
 
 /**
  * What both sides did to one block since their common base:
- * - `same_number`: changed one number, and the merge is a number that is not what both wrote ("5 mg" to 10 and to 20 becomes "1020 mg").
+ * - `same_number`: changed one number, or a number and what it counts, and the merge is what neither wrote ("5 mg" to 10 and to 20 becomes
+ *   "1020 mg", to 10 mg and to 5 g becomes "10 g").
  * - `edit_deleted`: one side deleted what the other wrote into or set.
  * - `same_key`: set one key of a map, or one attribute, to different values; one of them is lost.
  * - `same_token`: changed one word or one element of a list; `severe` when the merge is neither side's.
