@@ -57,6 +57,31 @@ describe('rewriteLines', () => {
     expect(doc.getText('body').toJSON()).toBe(text);
   });
 
+  it('takes the words of one edit for no line of another', () => {
+    const doc = docOf('1020 mg\n11 mg\n');
+    const chained = [
+      { was: '1020 mg', text: '10 mg' },
+      { was: '10 mg', text: '20 mg' },
+    ];
+    expect(rewritten(doc, ...chained)).toBe(1);
+    expect(rewritten(doc, { was: '1020 mg\n11 mg', text: 'x' }, { was: '11 mg', text: '12 mg' })).toBe(1);
+    const both = [
+      { was: '1020 mg', text: '11 mg' },
+      { was: '11 mg', text: '1020 mg daily' },
+    ];
+    expect(rewritten(doc, ...both)).toBe('11 mg\n1020 mg daily\n');
+  });
+
+  it('finds the place also behind values that a device put into the text', () => {
+    const hostile = new Y.Doc();
+    hostile.clientID = 1;
+    hostile.getArray('body').insert(0, [1, 2, 3]);
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, Y.encodeStateAsUpdate(hostile));
+    doc.getText('body').insert(3, '\nTake 5 mg\nStop 5 mg');
+    expect(rewritten(doc, { was: 'Take 5 mg', text: 'Take 6 mg' })).toBe('\nTake 6 mg\nStop 5 mg');
+  });
+
   it('says nothing when everything stands there already', () => {
     const state = Y.encodeStateAsUpdate(docOf('a\nb'));
     const same = [{ path: 'body', was: 'b', text: 'b' }];

@@ -29,28 +29,61 @@ export function rewriteLines(state: Uint8Array, edits: readonly LineEdit[], clie
   doc.clientID = clientId;
   const changes: Uint8Array[] = [];
   doc.on('update', (update: Uint8Array) => changes.push(update));
-  const missing = doc.transact(() => edits.findIndex((edit) => !rewriteLine(doc.getText(edit.path), edit)));
-  if (missing >= 0) return { ok: false, edit: missing };
+  const found = placesOf(doc, edits);
+  if (!Array.isArray(found)) return found;
+  // From the back: what is written moves nothing that is still to be written.
+  doc.transact(() => {
+    for (const { at, edit } of found.toSorted((a, b) => b.at - a.at))
+      rewriteLine(doc.getText(edit.path), at, edit);
+  });
   return { ok: true, update: changes.length === 0 ? null : Y.mergeUpdates(changes) };
 }
 
-function rewriteLine(type: Y.Text, { was, text }: LineEdit): boolean {
-  const content = contentOf(type);
-  const at = onlyPlaceOf(content, was);
-  if (at === null) return false;
-  if (was === text) return true;
+interface Place {
+  readonly at: number;
+  readonly edit: LineEdit;
+}
+
+/**
+ * Where each edit belongs, in the document as it is, before anything is written: found one after the other, the words of one edit
+ * could be taken for the line that another was made for.
+ */
+function placesOf(doc: Y.Doc, edits: readonly LineEdit[]): Place[] | (Rewritten & { ok: false }) {
+  const places: Place[] = [];
+  for (const [index, edit] of edits.entries()) {
+    const at = onlyPlaceOf(contentOf(doc.getText(edit.path)), edit.was);
+    const isTaken = places.some(
+      (other) =>
+        other.edit.path === edit.path &&
+        other.at <= (at ?? 0) + edit.was.length &&
+        (at ?? 0) <= other.at + other.edit.was.length,
+    );
+    if (at === null || isTaken) return { ok: false, edit: index };
+    places.push({ at, edit });
+  }
+  return places;
+}
+
+function rewriteLine(type: Y.Text, at: number, { was, text }: LineEdit): void {
+  if (was === text) return;
   const { start, end } = differenceOf(was, text);
   const gone = was.length - start - end;
   if (gone > 0) type.delete(at + start, gone);
   const added = text.slice(start, text.length - end);
   if (added !== '') type.insert(at + start, added);
-  return true;
 }
 
-/** The text with one character for each thing that is none, so that places in it are places in the type. */
+/**
+ * The text with one character for each thing that is none, so that places in it are places in the type. `toDelta` was the alternative: it leaves out
+ * values of a list, which a device can put into a text.
+ */
 function contentOf(type: Y.Text): string {
-  const runs = type.toDelta() as readonly { readonly insert: unknown }[];
-  return runs.map(({ insert }) => (typeof insert === 'string' ? insert : OBJECT)).join('');
+  let content = '';
+  for (let item = type._start; item !== null; item = item.right) {
+    if (item.deleted || !item.countable) continue;
+    content += item.content instanceof Y.ContentString ? item.content.str : OBJECT.repeat(item.length);
+  }
+  return content;
 }
 
 /** Where these lines stand, from line break to line break; null when nowhere or in more than one place, as an empty line does. */
