@@ -217,7 +217,8 @@ export async function writeDocument(tx: Tx, write: DocumentWrite): Promise<void>
 
 /**
  * Forgets what nobody can go back to any more: changes and bases before the youngest base that is older than `retentionDays`, and pointers of
- * that age. Called when a base is kept, so that it costs nothing per push.
+ * that age. Of each replica the newest forgotten change stays, without its bytes: it tells who has not seen everything that was forgotten, and whose
+ * edits therefore cannot be compared. Called when a base is kept, so that it costs nothing per push.
  */
 export async function pruneHistory(tx: Tx, key: DocumentKey, retentionDays: number): Promise<void> {
   await tx.call(
@@ -226,10 +227,22 @@ export async function pruneHistory(tx: Tx, key: DocumentKey, retentionDays: numb
        SELECT epoch, sequence FROM sync_document_base
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND at < now() - make_interval(days => $4)
        ORDER BY epoch DESC, sequence DESC LIMIT 1
-     ), log AS (
-       DELETE FROM sync_document_update u USING floor f
+     ), newest AS (
+       SELECT u.epoch, u.replica, f.sequence AS until, max(u.counter) AS counter
+       FROM sync_document_update u JOIN floor f ON u.epoch = f.epoch AND u.sequence <= f.sequence
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
-         AND (u.epoch < f.epoch OR (u.epoch = f.epoch AND u.sequence <= f.sequence))
+       GROUP BY u.epoch, u.replica, f.sequence
+     ), older AS (
+       DELETE FROM sync_document_update u USING floor f
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND u.epoch < f.epoch
+     ), log AS (
+       DELETE FROM sync_document_update u USING newest n
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
+         AND u.epoch = n.epoch AND u.sequence <= n.until AND u.replica = n.replica AND u.counter < n.counter
+     ), marks AS (
+       UPDATE sync_document_update u SET doc_update = '' FROM newest n
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
+         AND u.epoch = n.epoch AND u.sequence <= n.until AND u.replica = n.replica AND u.counter = n.counter
      ), bases AS (
        DELETE FROM sync_document_base b USING floor f
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3

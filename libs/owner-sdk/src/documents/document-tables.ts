@@ -5,8 +5,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * - `sync_document`: where a document stands. `state` is everything as one update; `sequence` counts its changes within the epoch. A new
  *   epoch is a new document under the same id: nothing of the old one may be merged into it. The dot of the change that began it tells whether
  *   a device has seen it.
- * - `sync_document_update`: every change as it was admitted, with the dot of its mutation; kept 30 days. It is what devices have seen or
- *   not, what a restore goes back over, and the proof of who wrote what.
+ * - `sync_document_update`: every change as it was admitted, with the dot of its mutation; kept 30 days (after
+ *   that each replica's newest stays without bytes). It is what devices have seen or not, what a restore goes back over, and the proof of who wrote what.
  * - `sync_document_base`: the state at some sequences, so that going back need not begin at the first keystroke. One is kept when the log since the
  *   last weighs ten times as much, hence at most a tenth of the log.
  * - `sync_document_client`: whose clientID it is: whoever wrote under it first.
