@@ -61,6 +61,7 @@ describe('readAnswer', () => {
     ['answer_not_allowed', 'null for a text', withFields({ f2: null })],
     ['answer_not_allowed', 'a text of more than both sides', withFields({ f2: 'x'.repeat(300) })],
     ['answer_not_allowed', 'NUL in a text', withFields({ f2: 'a\u0000' })],
+    ['answer_not_allowed', 'digits shown in another order', withFields({ f2: '\u202e01 mg' })],
     ['answer_not_allowed', 'half a surrogate pair', withFields({ f2: 'a\ud800' })],
     ['answer_not_allowed', 'a side that there is not', withFields({ f4: 'base' })],
     ['answer_not_allowed', 'a value instead of a side', withFields({ f3: ['x'] })],

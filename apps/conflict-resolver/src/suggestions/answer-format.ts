@@ -101,12 +101,27 @@ export function readAnswer(text: string, fields: readonly ContestedField[]): Rea
   if (!checked.ok) {
     throw new AnswerRefusedError('answer_not_allowed', checked.faults[0]?.message ?? 'additional fields');
   }
+  refuseUnseen(checked.value as { fields: JsonObject }, fields);
   const answer = checked.value as { fields: JsonObject; confidence: number; rationale: string };
   return {
     changes: changesOf(answer.fields, fields),
     confidence: answer.confidence,
     rationale: displayable(answer.rationale),
   };
+}
+
+/** What a person does not see in a text, or what makes them see it in another order: control and bidirectional characters. */
+const UNSEEN = /(?![\t\n\r])[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A person accepts what they see; such a character is a model's to keep where a side has it, and not to add. */
+function refuseUnseen(answer: { readonly fields: JsonObject }, fields: readonly ContestedField[]): void {
+  fields.forEach((contested, place) => {
+    const value = readField(answer.fields, answerKey(place));
+    if (typeof value !== 'string' || !isFree(contested)) return;
+    const sides = [contested.base, contested.ours, contested.theirs].map(String).join('');
+    if ((value.match(UNSEEN) ?? []).every((char) => sides.includes(char))) return;
+    throw new AnswerRefusedError('answer_not_allowed', 'a text has characters that nobody sees');
+  });
 }
 
 function changesOf(values: JsonObject, fields: readonly ContestedField[]): SuggestedChanges {

@@ -73,25 +73,22 @@ describe('OpenAIClient', () => {
     expect(server.seen[0]?.headers.authorization).toBeUndefined();
   });
 
-  it.each([429, 500, 503])(
-    'repeats after %d, as long as Retry-After asks, and then answers',
-    async (status) => {
-      let calls = 0;
-      const answer = await ask((response) => {
-        calls += 1;
-        if (calls > 1) {
-          answerJson(response, completion('later'));
-          return;
-        }
-        response.writeHead(status, { 'retry-after': '1' }).end('{}');
-      });
-      expect(answer.text).toBe('later');
-      expect(calls).toBe(2);
-    },
-  );
+  it.each([429, 503])('repeats after %d, as long as Retry-After asks, and then answers', async (status) => {
+    let calls = 0;
+    const answer = await ask((response) => {
+      calls += 1;
+      if (calls > 1) {
+        answerJson(response, completion('later'));
+        return;
+      }
+      response.writeHead(status, { 'retry-after': '1' }).end('{}');
+    });
+    expect(answer.text).toBe('later');
+    expect(calls).toBe(2);
+  });
 
   it('gives up after its attempts, and at once when the pause is too long', async () => {
-    await expect(ask((response) => answerJson(response, {}, 500))).rejects.toMatchObject({
+    await expect(ask((response) => answerJson(response, {}, 503))).rejects.toMatchObject({
       code: 'unavailable',
       usage: NOTHING_BILLED,
     });
@@ -99,6 +96,14 @@ describe('OpenAIClient', () => {
     await expect(
       ask((response) => response.writeHead(429, { 'retry-after': '3600' }).end()),
     ).rejects.toMatchObject({ code: 'overloaded' });
+    expect(server.seen).toHaveLength(1);
+  });
+
+  it.each([500, 502, 504])('does not repeat %d, which may have been billed', async (status) => {
+    await expect(ask((response) => answerJson(response, {}, status))).rejects.toMatchObject({
+      code: 'unavailable',
+      usage: null,
+    });
     expect(server.seen).toHaveLength(1);
   });
 

@@ -19,7 +19,7 @@ export interface OpenAIOptions {
   readonly model: string;
   /** Of one attempt, until the last byte of its body. */
   readonly timeoutMs: number;
-  /** Attempts in all; only 429 and 5xx are repeated. */
+  /** Attempts in all; only 429 and 503 are repeated. */
   readonly attempts: number;
   /** A longer `Retry-After` than this ends the call: the job comes back later and holds no place meanwhile. */
   readonly maxPauseMs: number;
@@ -140,6 +140,10 @@ function refusal(response: Response): Repeatable {
   const { status } = response;
   if (status !== 429 && status < 500) {
     throw new AIClientError('refused', `the endpoint answered ${status}`, NOTHING_BILLED);
+  }
+  // What answers 500, 502 or 504 may be a proxy in front of a model that goes on thinking: it may be billed, and a repetition again.
+  if (status !== 429 && status !== 503) {
+    throw new AIClientError('unavailable', `the endpoint answered ${status}`);
   }
   const code = status === 429 ? 'overloaded' : 'unavailable';
   return {

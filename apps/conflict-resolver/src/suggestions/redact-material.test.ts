@@ -22,6 +22,12 @@ describe('redactMaterial', () => {
     expect(await removedBy(['Number'], [])).toEqual(['contact']);
   });
 
+  it('takes out the lines of a text by the name of the text', async () => {
+    const line = { field: 'Diagnosis:3', base: 'a', ours: 'b', theirs: 'c', merged: 'bc' };
+    const redacted = await redactMaterial([line], { fields: ['diagnosis'], patterns: [] });
+    expect(redacted).toEqual({ kept: [], removed: ['Diagnosis:3'] });
+  });
+
   it('takes out a field whole when one of its sides matches a pattern', async () => {
     expect(await removedBy([], ['\\S+@\\S+'])).toEqual(['remark']);
     expect(await removedBy([], ['\\+\\d{2} '])).toEqual(['contact']);

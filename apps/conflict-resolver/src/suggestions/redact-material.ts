@@ -50,6 +50,8 @@ export function checkPatterns(patterns: readonly string[]): void {
 /** Every name and every scalar as text; iterative, like all walkers of untrusted JSON. */
 function textsOf(contested: ContestedField): { names: string[]; values: string[] } {
   const names = [contested.field];
+  // `body:3` is a line of the text `body`: whoever holds back the one means the other.
+  if (contested.merged !== undefined) names.push(contested.field.replace(/:\d+$/, ''));
   const values: string[] = [];
   const pending: JsonValue[] = [contested.base, contested.ours, contested.theirs, contested.merged].filter(
     (side) => side !== undefined,
