@@ -20,7 +20,8 @@ const TENANT_ID = new RegExp(TENANT_ID_PATTERN);
  * runs and brings each entity back into its scopes. Devices get a full resync of what they hold.
  *
  * Revisions and clocks stay, so events that come meanwhile take their usual way. Grants stay too and are only told again: taking
- * them back for the time of the rebuild would make devices purge.
+ * them back for the time of the rebuild would make devices purge. What was taken back in messages that a gateway never saw is
+ * not known here any more (see the runbook, "An outbox was pruned").
  */
 export class RebuildProjection {
   readonly #database: Database;
