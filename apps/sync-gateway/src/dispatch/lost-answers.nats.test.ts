@@ -69,3 +69,31 @@ it('does not count a repetition as one more change: the one behind it overwrites
     fields: [{ field: 'percent', ours: 30, theirs: 6, winner: 'ours' }],
   });
 });
+
+it('asks its owner about every change alone that was perhaps applied, although it did not know the one before', async () => {
+  const author = newAuthor();
+  const { tenantId, userId, deviceId } = author;
+  const entityId = `alone-${deviceId}`;
+  await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 1, page: 1 });
+  await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 1, page: 2 });
+  const mutations = [{ percent: 5 }, { page: 6 }, { percent: 7 }].map((data, place) => {
+    const own = place > 0 ? { [`d:${deviceId}`]: place } : {};
+    // The second is older than what the server wrote there, and never sent.
+    const old = place === 1 ? { occurredAt: '2020-01-01T00:00:00Z' } : {};
+    return mutationOf(author, {
+      ...{ entityId, op: 'patch', data, ...old },
+      baseClock: { 's:learning': 1, ...own },
+    });
+  });
+  rig.owner.mode = 'silent';
+  await rig.push(author, mutations);
+  await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 30, page: 2 });
+  for (let attempt = 1; attempt < 3; attempt += 1) await rig.dispatch(author);
+  rig.owner.mode = 'answers';
+  await rig.dispatch(author);
+  expect(rig.owner.requests.at(-1)).toHaveLength(1);
+  const ended = await rig.waiting(author);
+  expect(ended.map(({ status }) => status)).toEqual(['merged', 'superseded', 'merged']);
+  const ids = mutations.map(({ mutationId }) => mutationId);
+  expect(rig.owner.applied.filter((id) => ids.includes(id))).toEqual([ids[0], ids[2]]);
+});

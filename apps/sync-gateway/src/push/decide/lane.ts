@@ -99,6 +99,8 @@ export class Lane {
   /** Of the entity before anything of this run was sent. */
   readonly #knownClock: VectorClock;
   #conflicts = 0;
+  /** What the owner has answered `conflict`: its inbox does not know it. Of the lane's other mutations that says nothing. */
+  readonly #unknown = new Set<Work['mutation']>();
   #stopped = false;
 
   /** @param head the entity as the read model has it */
@@ -220,6 +222,7 @@ export class Lane {
         break;
       }
       if (result.status === 'conflict') {
+        this.#unknown.add(submission.work.mutation);
         conflict ??= { submission, result };
         asPlanned = false;
         continue;
@@ -247,8 +250,7 @@ export class Lane {
       policy: registration.policy,
       review: registration.review ?? 'none',
       serverNowMs,
-      // Once the owner has answered `conflict`, its inbox does not know the mutation.
-      mayBeApplied: this.#conflicts === 0 && (mayBeSent || this.#wasKnown(mutation)),
+      mayBeApplied: !this.#unknown.has(mutation) && (mayBeSent || this.#wasKnown(mutation)),
     };
   }
 
@@ -306,10 +308,9 @@ export class Lane {
     const before = this.#reached?.planned === submission.before ? this.#reached.actual : submission.before;
     if (result.status === 'rejected') {
       const { code, message } = result;
-      const current = this.#currentText(before, work);
-      const refusal = { code, ...(message ? { message } : {}) };
+      const refusal = { code, ...(message ? { message } : {}), current: this.#currentText(before, work) };
       const lost = this.#lostTo({ ...submission, before }, code);
-      this.#settle(work, { kind: 'settled', status: 'rejected', ...refusal, current, ...lost });
+      this.#settle(work, { kind: 'settled', status: 'rejected', ...refusal, ...lost });
       return false;
     }
     const clock = result.clock ?? change.clock;
@@ -353,7 +354,7 @@ export class Lane {
       this.#settle(work, this.#endOfTakenId(work, result.current, before));
       return;
     }
-    if (!explained) this.#conflicts += 1;
+    if (!explained && !isLookedUp(submission)) this.#conflicts += 1;
     if (this.#conflicts > MAX_CONFLICTS) this.postpone(postponed('contended'));
     else this.#standing = standingAhead(work, result.current, before.seen);
   }
@@ -393,7 +394,7 @@ export class Lane {
   }
 }
 
-/** Sent only because the entity has its dot already: an owner that applies it has it in its inbox. */
+/** Sent only because the entity has its dot already: an owner that applied it has it in its inbox, and `conflict` of another is no contention. */
 function isLookedUp({ work, change, before }: Omit<Submission, 'after'>): boolean {
   return work.registration.policy !== 'append_only' && change.expectedRevision === 0 && before.revision > 0;
 }
