@@ -67,8 +67,10 @@ export interface PushRig {
   pushTexts(author: Author, mutations: readonly object[]): Promise<string[]>;
   /** Makes all open work of the device due, and works on it once. @returns how many mutations were ended */
   dispatch(author: Author): Promise<number>;
-  /** Works once on what of the device is due by itself. @returns how many mutations were ended */
-  dispatchDue(author: Author): Promise<number>;
+  /** As if the time until then had passed; not while a push or a dispatcher has some of it in its hands, which would take it from them. */
+  makeDue(author: Author): Promise<void>;
+  /** Works once on what of the devices is due by itself, side by side. @returns how many mutations were ended */
+  dispatchDue(...authors: readonly Author[]): Promise<number>;
   /** Terminal outcomes that wait for the device's next pull. */
   waiting(author: Author): Promise<Outcome[]>;
   syncEvents(): Promise<SyncEvent[]>;
@@ -97,10 +99,12 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
   owner.start();
   await nats.flush();
   const parts = wire(test, nats, options.ownerTimeoutMs ?? 3_000);
-  const dispatchDue = async (author: Author): Promise<number> => {
+  const dispatchDue = async (...authors: readonly Author[]): Promise<number> => {
+    if (authors.length === 0) return 0;
     const devices = await parts.store.take(100);
-    const own = devices.find(({ deviceId }) => deviceId === author.deviceId);
-    return own ? parts.dispatchDevice.execute(own, silent) : 0;
+    const own = devices.filter(({ deviceId }) => authors.some((author) => author.deviceId === deviceId));
+    const ended = await Promise.all(own.map((device) => parts.dispatchDevice.execute(device, silent)));
+    return ended.reduce((sum, count) => sum + count, 0);
   };
   return {
     test,
@@ -120,6 +124,7 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
       await makeDue(test, author);
       return dispatchDue(author);
     },
+    makeDue: (author) => makeDue(test, author),
     dispatchDue,
     waiting: (author) => waitingOutcomes(test, author),
     syncEvents: () => readSyncEvents(test),

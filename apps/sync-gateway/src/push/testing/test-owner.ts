@@ -40,6 +40,8 @@ export class TestOwner {
   #subscription: Subscription | undefined;
   #sequence = 0;
   #last: Promise<unknown> = Promise.resolve();
+  readonly #unprojected: (() => Promise<void>)[] = [];
+  #projecting: Promise<void> = Promise.resolve();
 
   constructor(nats: NatsConnection, database: Database, types: readonly RegisteredEntityType[]) {
     this.#nats = nats;
@@ -134,8 +136,6 @@ export class TestOwner {
     return { mutationId, status: 'applied', revision: revision + 1, clock };
   }
 
-  readonly #unprojected: (() => Promise<void>)[] = [];
-
   async #write(
     tenantId: string,
     entityType: string,
@@ -144,14 +144,16 @@ export class TestOwner {
     cause: PushedMutation | null,
   ): Promise<void> {
     this.#entities.set(key(tenantId, entityType, entityId), entity);
-    const project = (): Promise<void> => this.#project(tenantId, entityType, entityId, entity, cause);
-    if (this.projectsAtOnce) await project();
-    else this.#unprojected.push(project);
+    this.#unprojected.push(() => this.#project(tenantId, entityType, entityId, entity, cause));
+    if (this.projectsAtOnce) await this.projectAll();
   }
 
-  /** Brings the read model up to date. */
+  /** Brings the read model up to date: one change after the other, in their order, as a projector does. */
   async projectAll(): Promise<void> {
-    for (const project of this.#unprojected.splice(0)) await project();
+    this.#projecting = this.#projecting.then(async () => {
+      for (const project of this.#unprojected.splice(0)) await project();
+    });
+    await this.#projecting;
   }
 
   async #project(
