@@ -341,8 +341,11 @@ it('a pull that meets an ack in a deadlock is read again', async () => {
   await test.database.inTenant('t1', async (tx) => {
     await tx.query(touch, [device.deviceId, scopes[1]]);
     pulled = pull(device, asked);
-    const waiting = 'SELECT 1 FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0';
-    while ((await tx.query(waiting)).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    // Outside of this transaction, which would see the same activity for ever.
+    const waiting = `SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`;
+    while ((await test.database.call('waiting', waiting, [])).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, 10));
     await tx.query(touch, [device.deviceId, scopes[0]]);
   });
   expect(pages((await pulled) ?? []).map(({ scope }) => scope)).toEqual(scopes);
