@@ -7,6 +7,7 @@ const OPTIONS = {
     ...SERVICE_OPTIONS.databasePoolSize,
     default: 12,
     min: 4,
+    max: 200,
     desc: 'Postgres connections of one worker; each partition it holds needs one, relay and backfill a few more',
   },
   origin: {
