@@ -101,8 +101,8 @@ export function readAnswer(text: string, fields: readonly ContestedField[]): Rea
   if (!checked.ok) {
     throw new AnswerRefusedError('answer_not_allowed', checked.faults[0]?.message ?? 'additional fields');
   }
-  refuseUnseen(checked.value as { fields: JsonObject }, fields);
   const answer = checked.value as { fields: JsonObject; confidence: number; rationale: string };
+  refuseUnseen(answer.fields, fields);
   return {
     changes: changesOf(answer.fields, fields),
     confidence: answer.confidence,
@@ -114,9 +114,9 @@ export function readAnswer(text: string, fields: readonly ContestedField[]): Rea
 const UNSEEN = /(?![\t\n\r])[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** A person accepts what they see; such a character is a model's to keep where a side has it, and not to add. */
-function refuseUnseen(answer: { readonly fields: JsonObject }, fields: readonly ContestedField[]): void {
+function refuseUnseen(values: JsonObject, fields: readonly ContestedField[]): void {
   fields.forEach((contested, place) => {
-    const value = readField(answer.fields, answerKey(place));
+    const value = readField(values, answerKey(place));
     if (typeof value !== 'string' || !isFree(contested)) return;
     const sides = [contested.base, contested.ours, contested.theirs].map(String).join('');
     if ((value.match(UNSEEN) ?? []).every((char) => sides.includes(char))) return;

@@ -52,16 +52,16 @@ function placesOf(doc: Y.Doc, edits: readonly LineEdit[]): Place[] | (Rewritten 
   const places: Place[] = [];
   for (const [index, edit] of edits.entries()) {
     const at = onlyPlaceOf(contentOf(doc.getText(edit.path)), edit.was);
-    const isTaken = places.some(
-      (other) =>
-        other.edit.path === edit.path &&
-        other.at <= (at ?? 0) + edit.was.length &&
-        (at ?? 0) <= other.at + other.edit.was.length,
-    );
-    if (at === null || isTaken) return { ok: false, edit: index };
+    if (at === null || places.some((other) => touches(other, { at, edit })))
+      return { ok: false, edit: index };
     places.push({ at, edit });
   }
   return places;
+}
+
+function touches(one: Place, other: Place): boolean {
+  const isBehind = (a: Place, b: Place): boolean => a.at > b.at + b.edit.was.length;
+  return one.edit.path === other.edit.path && !isBehind(one, other) && !isBehind(other, one);
 }
 
 function rewriteLine(type: Y.Text, at: number, { was, text }: LineEdit): void {

@@ -242,7 +242,7 @@ export async function pruneHistory(tx: Tx, key: DocumentKey, retentionDays: numb
      ), marks AS (
        UPDATE sync_document_update u SET doc_update = '' FROM newest n
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
-         AND u.epoch = n.epoch AND u.sequence <= n.until AND u.replica = n.replica AND u.counter = n.counter
+         AND u.epoch = n.epoch AND u.sequence <= n.until AND u.replica = n.replica AND u.counter = n.counter AND u.doc_update <> ''
      ), bases AS (
        DELETE FROM sync_document_base b USING floor f
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
