@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { LIMITS, LIVE_CLOSE_CODES, OUTCOME_CODES, PROBLEM_CODES } from '@sync/protocol';
-import { readRules, readTestTitles } from './read-rules.ts';
+import { readRules, readRuleTests, readTestTitles } from './read-rules.ts';
 import type { ProtocolRule, TestReference } from './read-rules.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -20,27 +20,30 @@ const textOf = ({ path, title }: TestReference): string => `${path} › ${title}
 describe('docs/protocol.md', () => {
   let text = '';
   let rules: ProtocolRule[] = [];
+  let tests = new Map<string, TestReference[]>();
 
   beforeAll(async () => {
     text = await readFile(join(root, 'docs/protocol.md'), 'utf8');
     rules = readRules(text);
+    tests = readRuleTests(await readFile(join(root, 'docs/protocol-tests.md'), 'utf8'));
   });
 
   it('numbers its rules without gaps, and each has a test', () => {
     const counts = new Map<string, number>();
-    for (const { id, tests } of rules) {
+    for (const { id } of rules) {
       const [prefix = '', number] = id.split('-');
       counts.set(prefix, (counts.get(prefix) ?? 0) + 1);
       expect({ id, number: Number(number) }).toEqual({ id, number: counts.get(prefix) });
-      expect({ id, tests: tests.length > 0 }).toEqual({ id, tests: true });
     }
     expect(rules.length).toBeGreaterThan(60);
+    const tested = [...tests].filter(([, references]) => references.length > 0).map(([id]) => id);
+    expect(tested).toEqual(rules.map(({ id }) => id));
   });
 
   it('names only tests that exist', async () => {
     const missing: string[] = [];
-    for (const { id, tests } of rules) {
-      for (const reference of tests) {
+    for (const [id, references] of tests) {
+      for (const reference of references) {
         if (!(await titlesIn(reference.path)).includes(reference.title))
           missing.push(`${id}: ${textOf(reference)}`);
       }
@@ -49,7 +52,7 @@ describe('docs/protocol.md', () => {
   });
 
   it('has a rule for every test of the conformance kit', async () => {
-    const named = new Set(rules.flatMap(({ tests }) => tests.map(textOf)));
+    const named = new Set([...tests.values()].flat().map(textOf));
     const files = (await readdir(join(root, kit))).filter((file) => file.endsWith('.test.ts'));
     const all = await Promise.all(
       files.map(async (file) =>
@@ -74,29 +77,40 @@ describe('docs/protocol.md', () => {
 });
 
 describe('readRules', () => {
-  it('reads rows with an id, and splits references', () => {
+  it('reads paragraphs that begin with an id, up to the empty line', () => {
+    const markdown = ['# x', '', '**A-1** Says `a`,', 'in two lines.', '', '**not** a rule', '', '**A-2** b'];
+    expect(readRules(markdown.join('\n'))).toEqual([
+      { id: 'A-1', text: 'Says `a`, in two lines.', line: 3 },
+      { id: 'A-2', text: 'b', line: 8 },
+    ]);
+  });
+});
+
+describe('readRuleTests', () => {
+  it('reads the list below each id, a title with its arrows and without its escapes', () => {
     const markdown = [
       '# x',
-      '| rule | | test |',
-      '| --- | --- | --- |',
-      '| A-1 | Says `a`. | `x.test.ts` › does a<br>`y.test.ts` › b › c |',
-      '| not a rule | | |',
-      '| A-2 | No test. | |',
-      '| A-3 | Escapes. | `x.test.ts` › \\_a \\| b\\* |',
-    ].join('\n');
-    expect(readRules(markdown)).toEqual([
-      {
-        id: 'A-1',
-        text: 'Says `a`.',
-        tests: [
-          { path: 'x.test.ts', title: 'does a' },
-          { path: 'y.test.ts', title: 'b › c' },
+      '',
+      '## A-1',
+      '',
+      '- `x.test.ts` › does a',
+      '- `y.test.ts` › b › \\_c\\_',
+      '',
+      '## A-2',
+      '',
+    ];
+    expect(readRuleTests(markdown.join('\n'))).toEqual(
+      new Map([
+        [
+          'A-1',
+          [
+            { path: 'x.test.ts', title: 'does a' },
+            { path: 'y.test.ts', title: 'b › _c_' },
+          ],
         ],
-        line: 4,
-      },
-      { id: 'A-2', text: 'No test.', tests: [], line: 6 },
-      { id: 'A-3', text: 'Escapes.', tests: [{ path: 'x.test.ts', title: '_a | b*' }], line: 7 },
-    ]);
+        ['A-2', []],
+      ]),
+    );
   });
 });
 

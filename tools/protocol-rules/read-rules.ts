@@ -1,11 +1,10 @@
 import ts from 'typescript';
 
-/** One row of a table in docs/protocol.md. */
+/** One rule of docs/protocol.md. */
 export interface ProtocolRule {
   /** `PULL-3`: a section's prefix and a number. */
   readonly id: string;
   readonly text: string;
-  readonly tests: readonly TestReference[];
   /** In docs/protocol.md, counted from 1. */
   readonly line: number;
 }
@@ -16,24 +15,38 @@ export interface TestReference {
   readonly title: string;
 }
 
-const ROW = /^\|\s*([A-Z]+-\d+)\s*\|((?:[^|\\]|\\.)*)\|((?:[^|\\]|\\.)*)\|\s*$/;
-
-/** The rules of a markdown text: rows of three cells whose first is an id; the last holds references separated by `<br>`. */
+/** The rules of a markdown text: paragraphs that begin with a bold id. */
 export function readRules(markdown: string): ProtocolRule[] {
-  return markdown.split('\n').flatMap((text, index) => {
-    const [, id, rule, tests] = ROW.exec(text) ?? [];
-    if (id === undefined || rule === undefined || tests === undefined) return [];
-    return [{ id, text: rule.trim(), tests: tests.split('<br>').flatMap(readReference), line: index + 1 }];
+  const lines = markdown.split('\n');
+  return lines.flatMap((first, index) => {
+    const [, id, begin] = /^\*\*([A-Z]+-\d+)\*\* (.*)$/.exec(first) ?? [];
+    if (id === undefined || begin === undefined) return [];
+    const rest = lines.slice(index + 1);
+    const end = rest.indexOf('');
+    const text = [begin, ...rest.slice(0, end < 0 ? undefined : end)].join(' ');
+    return [{ id, text, line: index + 1 }];
   });
 }
 
-/** What markdown would read as its own is escaped there: `\|`, `\_`, `\*`. */
-function readReference(cell: string): TestReference[] {
-  const [path, ...title] = cell
+/** The tests of each rule, by its id: a heading `## PULL-3` with a list of `path › title`. */
+export function readRuleTests(markdown: string): Map<string, TestReference[]> {
+  const sections = markdown.split(/^## /m).slice(1);
+  return new Map(
+    sections.map((section) => {
+      const [id = '', ...lines] = section.split('\n');
+      return [id.trim(), lines.flatMap(readReference)];
+    }),
+  );
+}
+
+/** What markdown would read as its own is escaped there: `\_`, `\*`. */
+function readReference(line: string): TestReference[] {
+  if (!line.startsWith('- ')) return [];
+  const [path = '', ...title] = line
+    .slice(2)
     .trim()
-    .replace(/\\([|_*])/g, '$1')
+    .replace(/\\([_*])/g, '$1')
     .split(' › ');
-  if (path === undefined || path === '') return [];
   return [{ path: path.replaceAll('`', ''), title: title.join(' › ') }];
 }
 
