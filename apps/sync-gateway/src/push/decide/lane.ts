@@ -1,20 +1,6 @@
-import {
-  type Decision,
-  type DecisionInput,
-  decide,
-  detectConflict,
-  type JsonObject,
-  mutationWrite,
-  type SubmitDecision,
-} from '@sync/domain';
-import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
-import {
-  canonicalClockJson,
-  containsDot,
-  counterOf,
-  deviceReplica,
-  type VectorClock,
-} from '@sync/vector-clock';
+import { type Decision, type DecisionInput, decide, detectConflict, mutationWrite } from '@sync/domain';
+import type { OwnerPushResult } from '@sync/protocol';
+import { containsDot, counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { EntityHead } from '../outcome/entity-head.ts';
 import {
   type Postponed,
@@ -23,31 +9,25 @@ import {
   type Settlement,
   type Work,
 } from '../outcome/settlement.ts';
-import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
+import { refusedConflict } from './conflict-of.ts';
 import { inputOf } from './mutation-input.ts';
-import { overlapConflict } from './overlap-conflict.ts';
+import { type Ahead, endOf, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
 import {
   bareState,
-  canProject,
   currentText,
   type Standing,
   standingAfter,
   standingOfHead,
   standingAhead,
-  standingOfOwner,
-  standingOfVisible,
-  standingUnderClock,
 } from './standing.ts';
-import type { Submission } from './submission.ts';
+import { isLookedUp, type Submission } from './submission.ts';
 
 /** What is planned for the lane's next mutations: a change to send, or an end that holds if all changes before it were taken. */
 type Step = { readonly submission: Submission } | { readonly work: Work; readonly end: Settled };
 
 /** How the rest of the process answers a lane's questions. */
-export interface LaneContext {
-  readonly deviceId: string;
+export interface LaneContext extends Scene {
   readonly serverNowMs: number;
-  readonly nowIso: string;
   /** Each mutation is sent alone, because one may break its owner. */
   readonly apart: boolean;
   /** What has to happen to a mutation because of those it depends on; null when it may go. */
@@ -61,16 +41,7 @@ export interface AwaitedCurrent {
   readonly revision: number;
 }
 
-/** Its owner is ahead of what the change was decided on. */
-type Ahead = OwnerPushResult & { readonly status: 'conflict' };
-
 const LANE_WAITS = postponed('lane_waits');
-const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
-
-/** Codes of owners on the SDK that say nothing about the mutation: of what stands already, or of a document that lacks what was refused before it. */
-const OF_STATE = ['clock_limit_exceeded', 'entity_exists', 'document_too_large', 'update_incomplete'];
-const REFUSED_BY_STATE: ReadonlySet<string> = new Set(OF_STATE);
-
 /** How often the owner may be ahead of what was decided on before the lane is left to the dispatcher. */
 const MAX_CONFLICTS = 3;
 
@@ -179,7 +150,7 @@ export class Lane {
     const work = this.#waiting.shift();
     if (!work) return;
     const standing = standingOfHead(head);
-    const current = this.#currentText(standing, work);
+    const current = currentText(standing, work.registration, work.mutation, this.#context.nowIso);
     const lost = refusedConflict(work, this.#context.deviceId, standing.state() ?? null);
     this.settlements.set(work, { kind: 'settled', status: 'rejected', ...refusal, current, ...lost });
   }
@@ -288,70 +259,27 @@ export class Lane {
       this.#steps.push({ submission: { ...asked, after } });
       return;
     }
-    this.#steps.push({ work, end: this.#endOf(work, decision, before) });
-  }
-
-  #endOf(work: Work, decision: Exclude<Decision, SubmitDecision>, before: Standing): Settled {
-    const current = this.#currentText(before, work);
-    return {
-      kind: 'settled',
-      status: STATUS_OF[decision.kind],
-      current,
-      ...(decision.kind === 'reject' ? { code: decision.code, message: OUTCOME_CODES[decision.code] } : {}),
-      ...conflictOf(work, decision.record),
-    };
+    this.#steps.push({ work, end: endOf(work, decision, before, this.#context) });
   }
 
   /** @returns whether the plan's assumptions still hold after it */
   #settleAnswered(submission: Submission, result: Exclude<OwnerPushResult, Ahead>): boolean {
-    const { work, change } = submission;
+    const { work, after } = submission;
     const before = this.#reached?.planned === submission.before ? this.#reached.actual : submission.before;
-    if (result.status === 'rejected') {
-      const { code, message } = result;
-      const refusal = { code, ...(message ? { message } : {}), current: this.#currentText(before, work) };
-      const lost = this.#lostTo({ ...submission, before }, code);
-      this.#settle(work, { kind: 'settled', status: 'rejected', ...refusal, ...lost });
-      return false;
-    }
-    const clock = result.clock ?? change.clock;
-    const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
-    const asExpected = !otherClock && result.revision === submission.after.revision;
-    const lookedUp = isLookedUp(submission);
-    const repeated = otherClock && (work.mayBeSent || lookedUp);
-    // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this is what was expected now.
-    const mayBeEarlier = work.mayBeSent && (lookedUp || !asExpected);
-    const kept = change.record === null && mayBeEarlier ? work.kept : null;
-    const asSent = repeated
-      ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
-      : (kept ?? change).status === 'applied';
-    const ordinary = !repeated && result.revision === submission.after.revision;
-    // An owner may have counted the change itself: what was planned is true then, under its clock.
-    const counted = otherClock && !repeated;
-    const planned = lookedUp ? before : submission.after;
-    const after = counted ? standingUnderClock(planned, clock) : planned;
-    if (counted) this.#reached = { planned: submission.after, actual: after };
-    const owner = { revision: result.revision, clock, deleted: after.deleted, data: null };
-    this.#standing = ordinary || lookedUp ? after : standingOfOwner(owner, before.seen);
-    const holds = (ordinary || lookedUp) && !counted;
-    const { record } = kept ?? change;
-    const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
-    if (asSent) {
-      this.#settle(work, { kind: 'settled', status: 'applied', clock, ...conflict });
-      return holds;
-    }
-    const current = this.#currentText(after, work);
-    const settled: Settled = { kind: 'settled', status: 'merged', clock, current, ...conflict };
+    const read = readAnswer({ ...submission, before }, result, this.#context);
+    const { settled, standing, counted, awaitedRevision } = read;
+    if (counted) this.#reached = { planned: after, actual: counted };
+    if (standing) this.#standing = standing;
     this.#settle(work, settled);
-    if (repeated || kept || after.state() === undefined || !canProject(work.registration)) {
-      this.awaitedCurrents.push({ work, settled, revision: result.revision });
-    }
-    return holds;
+    if (awaitedRevision !== null) this.awaitedCurrents.push({ work, settled, revision: awaitedRevision });
+    return read.holds;
   }
 
   #learnConflict(submission: Submission, result: Ahead, explained: boolean): void {
     const { work, before } = submission;
     if (work.registration.policy === 'append_only') {
-      this.#settle(work, this.#endOfTakenId(work, result.current, before));
+      const input = this.#inputOf(work);
+      this.#settle(work, endOfTakenId({ work, before, input }, result.current, this.#context));
       return;
     }
     if (!explained && !isLookedUp(submission)) this.#conflicts += 1;
@@ -359,42 +287,9 @@ export class Lane {
     else this.#standing = standingAhead(work, result.current, before.seen);
   }
 
-  /** An append whose id is taken: the same record again has been applied, another one never can be. */
-  #endOfTakenId(work: Work, owner: OwnerState, before: Standing): Settled {
-    const { revision, deleted } = owner;
-    const clock = owner.clock ?? work.mutation.clock;
-    const data = owner.data as JsonObject | null;
-    const current = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
-    const decision = decide({ ...this.#inputOf(work), current });
-    if (decision.kind === 'submit') return { kind: 'settled', status: 'applied', clock };
-    // The decision's own record would hold the owner's data, which this user may never have been allowed to see.
-    const visible = standingOfVisible(owner, work.registration, work.mutation, before.seen) ?? before;
-    const end = this.#endOf(work, { kind: 'reject', code: 'append_only_violation', record: null }, visible);
-    return { ...end, ...refusedConflict(work, this.#context.deviceId, visible.state() ?? null) };
-  }
-
-  /**
-   * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged into a state that its device had
-   * not seen, or the entity takes nothing more.
-   */
-  #lostTo({ work, change, before }: Submission, code: string): WithConflict {
-    if (change.status === 'applied' && !REFUSED_BY_STATE.has(code)) return {};
-    const current = before.state() ?? standingOfHead(before.seen.head).state() ?? null;
-    return refusedConflict(work, this.#context.deviceId, current);
-  }
-
   #settle(work: Work, settled: Settled): void {
     const at = this.#waiting.indexOf(work);
     if (at >= 0) this.#waiting.splice(at, 1);
     this.settlements.set(work, settled);
   }
-
-  #currentText(standing: Standing, { mutation, registration }: Work): string {
-    return currentText(standing, registration, mutation, this.#context.nowIso);
-  }
-}
-
-/** Sent only because the entity has its dot already: an owner that applied it has it in its inbox, and `conflict` of another is no contention. */
-function isLookedUp({ work, change, before }: Omit<Submission, 'after'>): boolean {
-  return work.registration.policy !== 'append_only' && change.expectedRevision === 0 && before.revision > 0;
 }

@@ -9,3 +9,8 @@ export interface Submission {
   readonly before: Standing;
   readonly after: Standing;
 }
+
+/** Sent only because the entity has its dot already: an owner that applied it has it in its inbox, and `conflict` of another is no contention. */
+export function isLookedUp({ work, change, before }: Omit<Submission, 'after'>): boolean {
+  return work.registration.policy !== 'append_only' && change.expectedRevision === 0 && before.revision > 0;
+}

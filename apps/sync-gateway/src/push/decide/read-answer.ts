@@ -1,0 +1,160 @@
+import {
+  type Decision,
+  decide,
+  type DecisionInput,
+  type JsonObject,
+  type SubmitDecision,
+} from '@sync/domain';
+import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
+import { canonicalClockJson } from '@sync/vector-clock';
+import type { Settled, Work } from '../outcome/settlement.ts';
+import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
+import { overlapConflict } from './overlap-conflict.ts';
+import {
+  canProject,
+  currentText,
+  type Standing,
+  standingOfHead,
+  standingOfOwner,
+  standingOfVisible,
+  standingUnderClock,
+} from './standing.ts';
+import { isLookedUp, type Submission } from './submission.ts';
+
+/** Whose mutations they are, and when. */
+export interface Scene {
+  readonly deviceId: string;
+  readonly nowIso: string;
+}
+
+/** Its owner is ahead of what the change was decided on. */
+export type Ahead = OwnerPushResult & { readonly status: 'conflict' };
+
+/** What an owner's answer says of a change and of its entity. */
+export interface ReadAnswer {
+  readonly settled: Settled;
+  /** Where the entity stands now; null: the answer does not say. */
+  readonly standing: Standing | null;
+  /** What was planned on top of the change still holds. */
+  readonly holds: boolean;
+  /** The owner made the change under a clock of its own: what was planned is true, under that clock. */
+  readonly counted: Standing | null;
+  /** Only the read model can show what it came to, once it has this revision. */
+  readonly awaitedRevision: number | null;
+}
+
+/** Codes of owners on the SDK that say nothing about the mutation: of what stands already, or of a document that lacks what was refused before it. */
+const OF_STATE = ['clock_limit_exceeded', 'entity_exists', 'document_too_large', 'update_incomplete'];
+const REFUSED_BY_STATE: ReadonlySet<string> = new Set(OF_STATE);
+
+const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
+
+/** @param submission with the standing that was reached before it, not only planned */
+export function readAnswer(
+  submission: Submission,
+  result: Exclude<OwnerPushResult, Ahead>,
+  scene: Scene,
+): ReadAnswer {
+  const { work, change, before } = submission;
+  if (result.status === 'rejected') return readRefusal(submission, result, scene);
+  const clock = result.clock ?? change.clock;
+  const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
+  const asExpected = !otherClock && result.revision === submission.after.revision;
+  const lookedUp = isLookedUp(submission);
+  const repeated = otherClock && (work.mayBeSent || lookedUp);
+  // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this is what was expected now.
+  const mayBeEarlier = work.mayBeSent && (lookedUp || !asExpected);
+  const kept = change.record === null && mayBeEarlier ? work.kept : null;
+  const asSent = repeated
+    ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
+    : (kept ?? change).status === 'applied';
+  const ordinary = !repeated && result.revision === submission.after.revision;
+  // An owner may have counted the change itself: what was planned is true then, under its clock.
+  const counted = otherClock && !repeated;
+  const planned = lookedUp ? before : submission.after;
+  const after = counted ? standingUnderClock(planned, clock) : planned;
+  const owner = { revision: result.revision, clock, deleted: after.deleted, data: null };
+  const { record } = kept ?? change;
+  const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
+  const learnt = {
+    standing: ordinary || lookedUp ? after : standingOfOwner(owner, before.seen),
+    holds: (ordinary || lookedUp) && !counted,
+    counted: counted ? after : null,
+  };
+  if (asSent) {
+    const settled: Settled = { kind: 'settled', status: 'applied', clock, ...conflict };
+    return { ...learnt, settled, awaitedRevision: null };
+  }
+  const current = currentOf(after, work, scene);
+  const unseen = repeated || kept !== null || after.state() === undefined || !canProject(work.registration);
+  return {
+    ...learnt,
+    settled: { kind: 'settled', status: 'merged', clock, current, ...conflict },
+    awaitedRevision: unseen ? result.revision : null,
+  };
+}
+
+function readRefusal(
+  submission: Submission,
+  { code, message }: OwnerPushResult & { readonly status: 'rejected' },
+  scene: Scene,
+): ReadAnswer {
+  const { work, before } = submission;
+  const current = currentOf(before, work, scene);
+  const refusal = { code, ...(message ? { message } : {}), current };
+  const lost = lostTo(submission, code, scene);
+  const settled: Settled = { kind: 'settled', status: 'rejected', ...refusal, ...lost };
+  return { settled, standing: null, holds: false, counted: null, awaitedRevision: null };
+}
+
+/**
+ * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged into a state that its device had
+ * not seen, or the entity takes nothing more.
+ */
+function lostTo({ work, change, before }: Submission, code: string, { deviceId }: Scene): WithConflict {
+  if (change.status === 'applied' && !REFUSED_BY_STATE.has(code)) return {};
+  const current = before.state() ?? standingOfHead(before.seen.head).state() ?? null;
+  return refusedConflict(work, deviceId, current);
+}
+
+/** The end of a mutation that needs no owner. */
+export function endOf(
+  work: Work,
+  decision: Exclude<Decision, SubmitDecision>,
+  before: Standing,
+  scene: Scene,
+): Settled {
+  return {
+    kind: 'settled',
+    status: STATUS_OF[decision.kind],
+    current: currentOf(before, work, scene),
+    ...(decision.kind === 'reject' ? { code: decision.code, message: OUTCOME_CODES[decision.code] } : {}),
+    ...conflictOf(work, decision.record),
+  };
+}
+
+/** An append whose id is taken: the same record again has been applied, another one never can be. */
+export function endOfTakenId(
+  {
+    work,
+    before,
+    input,
+  }: Pick<Submission, 'work' | 'before'> & { readonly input: Omit<DecisionInput, 'current'> },
+  owner: OwnerState,
+  scene: Scene,
+): Settled {
+  const { revision, deleted } = owner;
+  const clock = owner.clock ?? work.mutation.clock;
+  const data = owner.data as JsonObject | null;
+  const current = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
+  const decision = decide({ ...input, current });
+  if (decision.kind === 'submit') return { kind: 'settled', status: 'applied', clock };
+  // The decision's own record would hold the owner's data, which this user may never have been allowed to see.
+  const visible = standingOfVisible(owner, work.registration, work.mutation, before.seen) ?? before;
+  const end = endOf(work, { kind: 'reject', code: 'append_only_violation', record: null }, visible, scene);
+  return { ...end, ...refusedConflict(work, scene.deviceId, visible.state() ?? null) };
+}
+
+function currentOf(standing: Standing, { mutation, registration }: Work, { nowIso }: Scene): string {
+  return currentText(standing, registration, mutation, nowIso);
+}
