@@ -222,6 +222,8 @@ class RunningStack implements Stack {
     const database = this.#backing.databases.get(service.database);
     const identityPort = this.#ports.get('identity');
     return {
+      // Nothing here stands behind a balancer, unless a test says so.
+      DRAIN_READINESS_MS: process.env['DRAIN_READINESS_MS'] ?? '0',
       ...this.#options.env,
       HOST: '127.0.0.1',
       PORT: String(this.#ports.get(name) ?? 0),

@@ -27,7 +27,7 @@ export class ProcessStartError extends Error {
 }
 
 const START_TIMEOUT_MS = 60_000;
-/** A service gives its open requests 10 s and then closes consumers and connections. */
+/** A service gives balancers its `DRAIN_READINESS_MS` and its open requests 10 s, and then closes consumers and connections. */
 const DRAIN_TIMEOUT_MS = 12_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;
@@ -94,10 +94,11 @@ export class SupervisedProcess {
     if (child === undefined) return;
     child.kill('SIGTERM');
     child.kill('SIGCONT');
+    const limitMs = DRAIN_TIMEOUT_MS + Number(this.#options.env['DRAIN_READINESS_MS'] ?? 0);
     const timer = setTimeout(() => {
-      this.#options.report(`${this.#options.name} did not drain within ${DRAIN_TIMEOUT_MS} ms: killed`);
+      this.#options.report(`${this.#options.name} did not drain within ${limitMs} ms: killed`);
       child.kill('SIGKILL');
-    }, DRAIN_TIMEOUT_MS);
+    }, limitMs);
     await exitOf(child);
     clearTimeout(timer);
   }

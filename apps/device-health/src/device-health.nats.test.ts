@@ -76,6 +76,7 @@ describe('device-health', () => {
         NATS_URL: server.url,
         DATABASE_URL: test.appUrl,
         ASSESS_EVERY_SECONDS: '1',
+        DRAIN_READINESS_MS: '0',
         LOG_LEVEL: 'silent',
       }),
     );

@@ -46,7 +46,7 @@ describe('runService', () => {
     service = await runService({
       name: 'probe',
       module: { module: ProbeModule, controllers: [ProbeController] },
-      config: { host: '127.0.0.1', port: 0 },
+      config: { host: '127.0.0.1', port: 0, drainReadinessMs: 0 },
       logger: createLogger({ service: 'probe', level: 'silent' }),
       metrics: new Metrics('probe'),
       readiness: [

@@ -4,6 +4,13 @@ import type { ConfigOption } from './read-config.ts';
 export const SERVICE_OPTIONS = {
   port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
   host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
+  drainReadinessMs: {
+    env: 'DRAIN_READINESS_MS',
+    type: 'int',
+    default: 5_000,
+    max: 300_000,
+    desc: 'how long a stopping process works on after it has said that it is not ready, for balancers to notice',
+  },
   natsUrl: {
     env: 'NATS_URL',
     type: 'string',

@@ -12,7 +12,7 @@ export interface SocketUser {
 
 /** Close codes of `/sync/v1/live`, beside the standard ones. */
 export const CLOSE = {
-  goingAway: 1001,
+  serviceRestart: 1012,
   ticketInvalid: 4401,
   deviceRevoked: 4403,
   tooSlow: 4408,

@@ -10,6 +10,7 @@ import type { RecordDeviceSeen } from '../presence/record-device-seen.ts';
 import { CLOSE, DeviceSocket, type SocketUser } from './device-socket.ts';
 import { SendNotices } from './send-notices.ts';
 import { SocketUsers } from './socket-users.ts';
+import { reconnectAfterMs } from './spread-reconnects.ts';
 import type { RedeemedTicket, Tickets } from './tickets.ts';
 
 export interface LiveSocketsOptions {
@@ -53,6 +54,7 @@ export class LiveSockets {
   #size = 0;
   #pingTimer: NodeJS.Timeout | undefined;
   #reloading = false;
+  #draining = false;
 
   constructor(options: LiveSocketsOptions) {
     this.#options = options;
@@ -74,12 +76,17 @@ export class LiveSockets {
     this.#pingTimer = setInterval(() => this.#ping(), 1_000).unref();
   }
 
-  /** Closes all sockets; their clients come back, to another replica. */
+  /** Closes all sockets and opens no more; their clients come back after a pause, to another replica. */
   drain(): void {
+    this.#draining = true;
     this.#verification += 1;
     clearInterval(this.#pingTimer);
     this.#notices.stop();
-    for (const socket of this.#allSockets()) socket.close(CLOSE.goingAway, 'this replica is stopping');
+    const together = this.#size;
+    for (const socket of this.#allSockets()) {
+      const pauseMs = reconnectAfterMs(together, Math.random());
+      socket.close(CLOSE.serviceRestart, `retry-after-ms=${pauseMs}`);
+    }
     // A client that does not answer the close frame must not hold the drain up.
     setTimeout(() => {
       for (const socket of this.#allSockets()) socket.terminate();
@@ -88,9 +95,10 @@ export class LiveSockets {
 
   /** Takes a connection over; the ticket is redeemed with the socket open, so that a browser sees the close code. */
   accept(request: IncomingMessage, stream: Duplex, head: Buffer, ticket: string): void {
-    if (this.#size >= this.#options.maxSockets) {
+    if (this.#draining || this.#size >= this.#options.maxSockets) {
+      const seconds = this.#draining ? 1 : 5;
       stream.on('error', () => stream.destroy());
-      stream.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n');
+      stream.end(`HTTP/1.1 503 Service Unavailable\r\nRetry-After: ${seconds}\r\nConnection: close\r\n\r\n`);
       return;
     }
     this.#server.handleUpgrade(request, stream, head, (socket) => {

@@ -21,8 +21,9 @@ afterAll(() => rig.stop());
 interface Client {
   readonly socket: WebSocket;
   readonly notices: string[][];
-  /** Its close code, once closed. */
+  /** Its close code and reason, once closed. */
   code: number | null;
+  reason: string;
 }
 
 async function ticketOf(device: TestDevice): Promise<string> {
@@ -35,11 +36,11 @@ function connect(ticket: string, url = rig.url): Client {
   const socket = new WebSocket(
     `${url.replace('http', 'ws')}/sync/v1/live?ticket=${encodeURIComponent(ticket)}`,
   );
-  const client: Client = { socket, notices: [], code: null };
+  const client: Client = { socket, notices: [], code: null, reason: '' };
   socket.on('message', (data: Buffer) => {
     client.notices.push((JSON.parse(data.toString()) as { scopes: string[] }).scopes);
   });
-  socket.on('close', (code) => (client.code = code));
+  socket.on('close', (code, reason: Buffer) => Object.assign(client, { code, reason: reason.toString() }));
   socket.on('error', () => undefined);
   open.push(client);
   return client;
@@ -210,12 +211,29 @@ describe('a live socket', () => {
     expect(await closeCode(client)).toBe(4408);
   });
 
-  it('closes with 1001 when its replica stops', async () => {
+  it('closes with 1012 when its replica stops, and says when to connect again', async () => {
     const other = await rig.addGateway();
-    const client = await connected(await rig.device(), other.url);
+    const clients: Client[] = [];
+    for (let at = 0; at < 8; at += 1) clients.push(await connected(await rig.device(), other.url));
     rig.gateways.splice(rig.gateways.indexOf(other), 1);
     await other.stop();
-    expect(await closeCode(client)).toBe(1001);
+    const pauses = new Set<number>();
+    for (const client of clients) {
+      expect(await closeCode(client)).toBe(1012);
+      expect(client.reason).toMatch(/^retry-after-ms=\d+$/);
+      pauses.add(Number(client.reason.split('=')[1]));
+    }
+    expect(pauses.size).toBeGreaterThan(1);
+    expect(Math.max(...pauses)).toBeLessThan(1_000);
+  });
+
+  it('is still opened by a replica that stops while balancers have not noticed', async () => {
+    const other = await rig.addGateway({ DRAIN_READINESS_MS: '4000' });
+    const stopped = other.stop();
+    const client = await connected(await rig.device(), other.url);
+    rig.gateways.splice(rig.gateways.indexOf(other), 1);
+    await stopped;
+    expect(await closeCode(client)).toBe(1012);
   });
 
   it('is refused beyond the bound of the replica', async () => {

@@ -288,6 +288,19 @@ describe('a long poll', () => {
     expect((await answer).body['code']).toBe('device_revoked');
   });
 
+  it('is answered with what there is when its replica stops, and its connection ends', async () => {
+    const other = await rig.addGateway();
+    rig.gateways.splice(rig.gateways.indexOf(other), 1);
+    const { device, asked } = await quiet();
+    const body = { scopes: asked, waitMs: 30_000 };
+    const waiting = rig.call<PullResponse>(device, 'pull', body, { url: other.url });
+    await until(async () => ((await waitingAt(other.url)) === 1 ? true : null));
+    await other.stop();
+    const { status, headers, body: answer } = await waiting;
+    expect([status, headers.get('connection')]).toEqual([200, 'close']);
+    expect(answer.scopes[0]).toMatchObject({ deltas: [], cursor: asked[0]?.cursor });
+  });
+
   it('is refused when too many wait already', async () => {
     const small = await rig.addGateway({ MAX_WAITING_PULLS: '1' });
     const first = await quiet();

@@ -45,6 +45,7 @@ export class GatewayRig {
       NATS_URL: server.url,
       DATABASE_URL: test.appUrl,
       IDENTITY_URL: identity.url,
+      DRAIN_READINESS_MS: '0',
       LOG_LEVEL: process.env['RIG_LOG'] ?? 'fatal',
     };
   }

@@ -47,6 +47,7 @@ export async function startServiceRig(
     natsUser: '',
     natsPassword: '',
     natsReplicas: 1,
+    drainReadinessMs: 0,
     databaseUrl: appUrl,
     databaseOwnerUrl: ownerUrl,
     databasePoolSize: 8,

@@ -29,6 +29,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'pushChains: owners that promise to answer conflict behind a conflict get several changes of an entity at once, others one by one.',
   },
+  {
+    version: '1.2.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'LIVE-5: a replica that stops closes sockets with 1012 instead of 1001, and says after how long to connect again. PULL-20.',
+  },
 ];
 
 /** The version of the newest entry. */
