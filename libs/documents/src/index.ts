@@ -24,4 +24,5 @@ export {
   JobTimeoutError,
   PoolBusyError,
   PoolClosedError,
+  WorkerStartError,
 } from './pool/pool-errors.ts';

@@ -17,10 +17,13 @@ import {
   JobTimeoutError,
   PoolBusyError,
   PoolClosedError,
+  WorkerStartError,
 } from './pool-errors.ts';
 
 const run = promisify(execFile);
 const HOSTILE = new URL('../testing/hostile-worker.ts', import.meta.url);
+const SLOW = new URL('../testing/slow-worker.ts', import.meta.url);
+const MUTE = new URL('../testing/mute-worker.ts', import.meta.url);
 
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -62,6 +65,19 @@ describe('DocumentPool', () => {
     // Admission never lets it come so far.
     const head = { stateVector: new Map(), clientOwners: new Map() };
     expect(admitUpdate(endless, head, { kind: 'device', id: 'x' })).toMatchObject({ code: 'update_invalid' });
+  });
+
+  it('counts only the job: not what a thread takes to start', async () => {
+    const pool = new DocumentPool({ program: SLOW, timeoutMs: 1_000 });
+    open.push(pool);
+    expect((await pool.run('squash', { base, updates: [] })).hash).toBe(stateHash(base));
+  });
+
+  it('waits for a thread that does not start no longer than it may', async () => {
+    const pool = hostilePool({ program: MUTE, startTimeoutMs: 200 });
+    const [running, next] = [pool.run('exit', null), pool.run('exit', null)];
+    await expect(running).rejects.toThrow(WorkerStartError);
+    await expect(next).rejects.toThrow(WorkerStartError);
   });
 
   it('ends a job that takes all memory, alone, and goes on', async () => {

@@ -49,7 +49,11 @@ export class DocumentPool<
     this.size = options.size ?? 1;
     this.queueLimit = options.queueLimit ?? 256;
     this.program = options.program ?? PROGRAM;
-    this.limits = { timeoutMs: options.timeoutMs ?? 5_000, heapMb: options.heapMb ?? 256 };
+    this.limits = {
+      timeoutMs: options.timeoutMs ?? 5_000,
+      startTimeoutMs: options.startTimeoutMs ?? 60_000,
+      heapMb: options.heapMb ?? 256,
+    };
   }
 
   /** Jobs that wait for a thread. */
@@ -58,7 +62,7 @@ export class DocumentPool<
   }
 
   /**
-   * @throws PoolBusyError, PoolClosedError, JobTimeoutError, JobCrashedError, JobFailedError
+   * @throws PoolBusyError, PoolClosedError, WorkerStartError, JobTimeoutError, JobCrashedError, JobFailedError
    */
   run<Kind extends keyof Jobs & string>(
     kind: Kind,

@@ -33,6 +33,14 @@ export class PoolBusyError extends Error {
   }
 }
 
+/** A new thread did not come as far as taking jobs; says nothing about the job. */
+export class WorkerStartError extends Error {
+  constructor(startTimeoutMs: number) {
+    super(`a worker did not start within ${startTimeoutMs} ms`);
+    this.name = 'WorkerStartError';
+  }
+}
+
 /** The pool was closed before the job was done. */
 export class PoolClosedError extends Error {
   constructor() {

@@ -1,10 +1,19 @@
 import { Worker } from 'node:worker_threads';
-import { JobCrashedError, JobFailedError, JobTimeoutError, PoolClosedError } from './pool-errors.ts';
-import type { JobAnswer, JobRequest } from './serve-jobs.ts';
+import {
+  JobCrashedError,
+  JobFailedError,
+  JobTimeoutError,
+  PoolClosedError,
+  WorkerStartError,
+} from './pool-errors.ts';
+import { READY, type JobAnswer, type JobRequest } from './serve-jobs.ts';
 
 /** Bounds of one job. */
 export interface JobLimits {
+  /** Of the job alone. */
   readonly timeoutMs: number;
+  /** Until a new thread takes jobs: it loads its program first, which takes seconds where too much else runs. */
+  readonly startTimeoutMs: number;
   /** Of the worker's JavaScript heap. */
   readonly heapMb: number;
 }
@@ -14,8 +23,10 @@ export class PoolWorker {
   private readonly worker: Worker;
   private readonly limits: JobLimits;
   private settle: ((error: Error | null, answer?: JobAnswer) => void) | null = null;
+  private timer: NodeJS.Timeout | undefined;
   private kind = '';
   private alive = true;
+  private ready = false;
 
   constructor(program: URL, limits: JobLimits) {
     this.limits = limits;
@@ -30,7 +41,11 @@ export class PoolWorker {
     });
     // Waiting for work must not keep a process alive that is done with everything else.
     this.worker.unref();
-    this.worker.on('message', (answer: JobAnswer) => this.settle?.(null, answer));
+    this.worker.on('message', (message: JobAnswer | typeof READY) => {
+      if (message !== READY) return this.settle?.(null, message);
+      this.ready = true;
+      if (this.settle) this.watch();
+    });
     this.worker.on('error', (error: Error) => this.die(new JobCrashedError(this.kind, error.message)));
     this.worker.on('exit', (code) => this.die(new JobCrashedError(this.kind, `exit code ${code}`)));
   }
@@ -41,16 +56,15 @@ export class PoolWorker {
 
   /**
    * @returns what the job returned
-   * @throws JobTimeoutError, JobCrashedError (the worker is dead then), JobFailedError
+   * @throws WorkerStartError, JobTimeoutError, JobCrashedError (the worker is dead then), JobFailedError
    */
   async run(request: JobRequest): Promise<unknown> {
     this.kind = request.kind;
     this.worker.ref();
-    const { timeoutMs } = this.limits;
     const answer = await new Promise<JobAnswer>((resolve, reject) => {
-      const timer = setTimeout(() => this.die(new JobTimeoutError(request.kind, timeoutMs)), timeoutMs);
+      this.watch();
       this.settle = (error, given) => {
-        clearTimeout(timer);
+        clearTimeout(this.timer);
         this.settle = null;
         if (given) resolve(given);
         else reject(error ?? new PoolClosedError());
@@ -65,6 +79,15 @@ export class PoolWorker {
   async stop(): Promise<void> {
     this.die(new PoolClosedError());
     await this.worker.terminate();
+  }
+
+  /** The time of a job begins when its thread takes jobs. */
+  private watch(): void {
+    const { timeoutMs, startTimeoutMs } = this.limits;
+    clearTimeout(this.timer);
+    this.timer = this.ready
+      ? setTimeout(() => this.die(new JobTimeoutError(this.kind, timeoutMs)), timeoutMs)
+      : setTimeout(() => this.die(new WorkerStartError(startTimeoutMs)), startTimeoutMs);
   }
 
   private die(reason: Error): void {

@@ -6,6 +6,9 @@ export interface JobRequest {
   readonly input: unknown;
 }
 
+/** What the worker says once, when it takes jobs. */
+export const READY = 'ready';
+
 /** What the worker answers. */
 export type JobAnswer =
   | { readonly ok: true; readonly output: unknown }
@@ -19,6 +22,7 @@ export function serveJobs(jobs: Readonly<Record<string, (input: never) => unknow
   const port = parentPort;
   if (port === null) throw new Error('this file is the program of a worker thread');
   port.on('message', ({ kind, input }: JobRequest) => port.postMessage(answer(jobs, kind, input)));
+  port.postMessage(READY);
 }
 
 function answer(

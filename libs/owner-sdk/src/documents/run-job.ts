@@ -1,7 +1,11 @@
-import { PoolBusyError, type DocumentJobs, type DocumentPool } from '@sync/documents';
+import { PoolBusyError, WorkerStartError, type DocumentJobs, type DocumentPool } from '@sync/documents';
 import { BusyDocumentsError } from '../document-port.ts';
 
-/** `DocumentPool.run` for what a batch waits for. @throws BusyDocumentsError when too many jobs wait already; else what the pool throws */
+/**
+ * `DocumentPool.run` for what a batch waits for.
+ *
+ * @throws BusyDocumentsError when too many jobs wait already, or no thread starts; else what the pool throws
+ */
 export async function runJob<Kind extends keyof DocumentJobs>(
   pool: DocumentPool,
   kind: Kind,
@@ -10,7 +14,8 @@ export async function runJob<Kind extends keyof DocumentJobs>(
   try {
     return await pool.run(kind, input);
   } catch (error) {
-    if (error instanceof PoolBusyError) throw new BusyDocumentsError(error.message, { cause: error });
+    if (error instanceof PoolBusyError || error instanceof WorkerStartError)
+      throw new BusyDocumentsError(error.message, { cause: error });
     throw error;
   }
 }
