@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { randomUUID } from 'node:crypto';
 import { type DriverDevice, signRequest } from '@sync/e2e-device';
-import type { PushResponse } from '@sync/protocol';
+import type { PullResponse, PushResponse } from '@sync/protocol';
 import { boundUser, entityOf, platform, pullUntil, rawPull, statement } from './kit/platform.ts';
 
 interface Problem {
@@ -174,6 +174,34 @@ describe('bad input', () => {
       status: 'rejected',
       code: 'mutation_invalid',
     });
+  });
+
+  it.each([
+    ['half a surrogate pair', '\ud800'],
+    ['a NUL', 'a\0b'],
+    ['characters outside of the first plane where a text is cut', `x${'😀'.repeat(600)}`],
+  ])('answers strict JSON about keys with %s', async (_what, key) => {
+    const refused = [
+      append({ data: { [key]: '\ud800' } }),
+      append({ data: { inner: { [key]: '\0' } } }),
+      append({ baseClock: { [key]: 1 } }),
+      append({ dependsOn: [key] }),
+      append({ entityId: key }),
+    ];
+    // The device reads every answer as a strict reader does.
+    const pushed = await push(refused);
+    expect(pushed.body.outcomes.map(({ code }) => code)).toEqual(refused.map(() => 'mutation_invalid'));
+    const { outcomes } = await device.call<PullResponse>('/sync/v1/pull', { scopes: [] });
+    const ids = refused.map(({ mutationId }) => mutationId);
+    expect(outcomes.map(({ mutationId }) => mutationId)).toEqual(expect.arrayContaining(ids));
+    await device.call('/sync/v1/ack', { outcomes: ids });
+    const resolution = { kind: 'merged', data: { [key]: '\0' } };
+    const request = { conflictId: randomUUID(), resolution, expectedClock: { [key]: 1 } };
+    for (const body of [request, { ...request, expectedClock: {} }]) {
+      const answer = await device.send<Problem>('/sync/v1/resolve-conflict', body);
+      expect([answer.status, answer.body.code]).toEqual([400, 'schema_invalid']);
+      expect(answer.body.errors?.[0]?.path.length).toBeLessThanOrEqual(300);
+    }
   });
 
   it('lets the owner refuse data of another user or of a wrong shape, naming the field', async () => {

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { parseSignatureInput, signatureBase, signatureParams } from '@sync/protocol';
+import { findUnstorable, parseSignatureInput, signatureBase, signatureParams } from '@sync/protocol';
 
 /** What identity hands a device when it is bound. */
 export interface DeviceCredentials {
@@ -77,10 +77,21 @@ export async function callGateway<T = Record<string, unknown>>(
     ...(signed.body ? { body: new Uint8Array(signed.body) } : {}),
     ...(options.signal ? { signal: options.signal } : {}),
   });
-  const text = await response.text();
+  const text = new TextDecoder('utf-8', { fatal: true }).decode(await response.arrayBuffer());
   return {
     status: response.status,
     headers: response.headers,
-    body: (text ? JSON.parse(text) : null) as T,
+    body: (text ? readStrictly(text) : null) as T,
   };
+}
+
+/** What JSON.parse lets pass, and readers of other languages and their databases do not. */
+const NUL_OR_HALF = /\\u(?:0000|d[89a-f])/i;
+
+/** @throws TypeError for a NUL or half a surrogate pair */
+export function readStrictly(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  const fault = NUL_OR_HALF.test(text) ? findUnstorable(value) : null;
+  if (fault) throw new TypeError(`The answer is not strict JSON: ${fault.path} ${fault.message}`);
+  return value;
 }

@@ -38,7 +38,17 @@ export type {
   HealthReasonCode,
   HealthThresholds,
 } from './health/assess-device.ts';
-export { canonicalJson, deepEqualJson, isJsonObject, readField, storableText } from './json.ts';
+export {
+  canonicalJson,
+  deepEqualJson,
+  isJsonObject,
+  isStorableJson,
+  readField,
+  shorten,
+  storableJson,
+  storableJsonText,
+  storableText,
+} from './json.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from './projection/digest.ts';
 export { projectEvent } from './projection/project-event.ts';

@@ -1,6 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalJson, deepEqualJson, isJsonObject, readField, storableText } from './json.ts';
+import {
+  canonicalJson,
+  deepEqualJson,
+  isJsonObject,
+  readField,
+  shorten,
+  storableJson,
+  storableJsonText,
+  storableText,
+} from './json.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 
 const json = (): fc.Arbitrary<JsonValue> => fc.jsonValue() as fc.Arbitrary<JsonValue>;
@@ -115,6 +124,61 @@ describe('storableText', () => {
   it('replaces what no JSON in Postgres can hold, and nothing else', () => {
     expect(storableText('a\0b\ud800c')).toBe('a\ufffdb\ufffdc');
     expect(storableText('ü 😀')).toBe('ü 😀');
+  });
+});
+
+/** Texts with halves of surrogate pairs, NULs and backslashes. */
+const hostile = fc
+  .array(fc.constantFrom('\0', '\ud800', '\udfff', '😀', '\\', 'u0000', '\\ud800', '"', 'a'), {
+    maxLength: 8,
+  })
+  .map((parts) => parts.join(''));
+
+/** The value with every key and text as `storableText` makes it. */
+function replaced(value: JsonValue): JsonValue {
+  if (typeof value === 'string') return storableText(value);
+  if (Array.isArray(value)) return (value as readonly JsonValue[]).map(replaced);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [storableText(key), replaced(item)]));
+}
+
+describe('storableJson', () => {
+  it('quotes any key and text in JSON that a strict reader takes, and changes nothing else', () => {
+    const { values } = fc.letrec<{ values: JsonValue }>((tie) => ({
+      values: fc.oneof(
+        { maxDepth: 3 },
+        hostile,
+        fc.integer(),
+        fc.array(tie('values'), { maxLength: 3 }),
+        fc.dictionary(hostile, tie('values'), { maxKeys: 3 }),
+      ),
+    }));
+    fc.assert(
+      fc.property(values, (value) => {
+        const read = JSON.parse(storableJson(value)) as JsonValue;
+        expect(read).toEqual(replaced(value));
+      }),
+    );
+  });
+
+  it('leaves both halves of a pair that somebody else escaped', () => {
+    expect(storableJsonText(String.raw`"\uD83D\ude00 \uDE00 \\ud800 \u0000"`)).toBe(
+      String.raw`"\uD83D\ude00 ${'\ufffd'} \\ud800 ${'\ufffd'}"`,
+    );
+  });
+});
+
+describe('shorten', () => {
+  it('cuts at characters, never within one', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.nat(20), (text, maxLength) => {
+        const cut = shorten(text, maxLength);
+        expect(cut.isWellFormed()).toBe(true);
+        expect(text.startsWith(cut)).toBe(true);
+        expect(cut.length).toBeLessThanOrEqual(maxLength);
+        expect(cut.length).toBeGreaterThanOrEqual(Math.min(text.length, maxLength - 1));
+      }),
+    );
   });
 });
 

@@ -91,3 +91,39 @@ export function deepEqualJson(a: JsonValue | undefined, b: JsonValue | undefined
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\ufffd');
 }
+
+/** The escapes of a NUL and of half a surrogate pair; both halves together are one match, and so is any other escape. */
+const ESCAPES = /\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|u(?:0000|d[89a-f][0-9a-f]{2})|[^])/gi;
+const UNSTORABLE_ESCAPE = /\\u(?:0000|d[89a-f])/i;
+
+/** Whether JSON text has none of the escapes that Postgres refuses in JSON; one that stands behind a backslash of the text itself counts, too. */
+export function isStorableJson(text: string): boolean {
+  return !UNSTORABLE_ESCAPE.test(text);
+}
+
+const UNSTORABLE_LENGTH = '\\u0000'.length;
+
+/**
+ * JSON text with a replacement character for every escape of a NUL and of half a surrogate pair: JSON.parse takes them, strict readers and Postgres
+ * do not.
+ * @param text valid JSON
+ */
+export function storableJsonText(text: string): string {
+  if (isStorableJson(text)) return text;
+  return text.replace(ESCAPES, (escape) => (escape.length === UNSTORABLE_LENGTH ? '\ufffd' : escape));
+}
+
+/**
+ * As JSON.stringify, but any reader can read it, whatever keys and texts it quotes: see {@link storableJsonText}. Everything that leaves a process
+ * and may repeat what somebody sent goes through here.
+ */
+export function storableJson(value: unknown): string {
+  return storableJsonText(JSON.stringify(value));
+}
+
+/** The beginning of a text, at most `maxLength` UTF-16 units; never half of a character. */
+export function shorten(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  const last = text.charCodeAt(maxLength - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? maxLength - 1 : maxLength);
+}

@@ -6,6 +6,7 @@ import {
   type NatsConnection,
   type Subscription,
 } from '@nats-io/transport-node';
+import { storableJson } from '@sync/domain';
 import type { MessagingLogger } from './ports.ts';
 
 /** Nobody answers this subject now: the service is down or starting. Try later. */
@@ -236,5 +237,5 @@ function describe(error: unknown): { readonly code: string; readonly text: strin
 }
 
 function refuse(message: Msg, code: string, text: string): void {
-  message.respond(JSON.stringify({ error: { code, message: text } }));
+  message.respond(storableJson({ error: { code, message: text } }));
 }

@@ -20,3 +20,6 @@ export const LIMITS = {
   /** One mutation's `data` or `update` as JSON text. Larger content is a bundle, which this service does not carry. */
   mutationBytes: 262_144,
 } as const;
+
+/** A path may repeat a hostile key of megabytes; the answer must not. */
+export const MAX_PATH_LENGTH = 300;

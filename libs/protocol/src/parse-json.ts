@@ -1,4 +1,5 @@
-import { LIMITS } from './limits.ts';
+import { shorten } from '@sync/domain';
+import { LIMITS, MAX_PATH_LENGTH } from './limits.ts';
 
 export type ParsedJson =
   | {
@@ -75,14 +76,19 @@ function endOfString(text: string, from: number): { at: number; escapedUnicode: 
  * @param value parsed JSON, depth already bounded
  * @returns JSON Pointer and reason, or null when all of it is fine
  */
-export function findUnstorable(value: unknown, path = ''): { path: string; message: string } | null {
+export function findUnstorable(value: unknown): { path: string; message: string } | null {
+  const fault = findFault(value, '');
+  return fault && { ...fault, path: shorten(fault.path, MAX_PATH_LENGTH) };
+}
+
+function findFault(value: unknown, path: string): { path: string; message: string } | null {
   if (typeof value === 'string') return faultOfString(value, path);
   if (typeof value === 'number') return faultOfNumber(value, path);
   if (typeof value !== 'object' || value === null) return null;
   for (const [key, child] of Object.entries(value)) {
     const childPath = `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
     if (key === '__proto__') return { path: childPath, message: 'this key is not allowed' };
-    const fault = faultOfString(key, childPath) ?? findUnstorable(child, childPath);
+    const fault = faultOfString(key, childPath) ?? findFault(child, childPath);
     if (fault) return fault;
   }
   return null;

@@ -1,5 +1,7 @@
+import { shorten } from '@sync/domain';
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { MAX_PATH_LENGTH } from './limits.ts';
 
 /** An offending place: `path` is a JSON Pointer (RFC 6901) into the value that was checked. */
 export interface SchemaFault {
@@ -9,9 +11,6 @@ export interface SchemaFault {
 
 export type Validated<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly SchemaFault[] };
-
-/** A path may repeat a hostile key of megabytes; the answer must not. */
-const MAX_PATH_LENGTH = 300;
 
 /**
  * Compiles a schema once into a checker; unknown fields are left alone (the additive rule of protocol v1).
@@ -51,5 +50,5 @@ export function decoder<T extends TSchema>(schema: T, name: string): (value: unk
 function pathsOf(error: { instancePath: string; params: object }): string[] {
   const missing = (error.params as { requiredProperties?: readonly string[] }).requiredProperties;
   const paths = missing?.map((name) => `${error.instancePath}/${name}`) ?? [error.instancePath];
-  return paths.map((path) => path.slice(0, MAX_PATH_LENGTH));
+  return paths.map((path) => shorten(path, MAX_PATH_LENGTH));
 }

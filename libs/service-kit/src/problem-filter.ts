@@ -1,4 +1,5 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { storableJson } from '@sync/domain';
 import type { ProblemCode } from '@sync/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from './logger.ts';
@@ -70,7 +71,7 @@ export function sendProblem(reply: FastifyReply, known: ProblemError): void {
   void reply
     .code(known.status)
     .headers({ 'content-type': 'application/problem+json', ...known.options.headers })
-    .send(JSON.stringify(known.toBody(Date.now())));
+    .send(storableJson(known.toBody(Date.now())));
 }
 
 /** Maps any thrown value to the closed list of problem codes. */

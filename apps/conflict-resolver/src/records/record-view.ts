@@ -1,4 +1,4 @@
-import { type ConflictDraft, type JsonObject, type JsonValue, readField } from '@sync/domain';
+import { type ConflictDraft, type JsonObject, type JsonValue, readField, shorten } from '@sync/domain';
 import type { ConflictHistoryEntry, ConflictRecord, Suggestion } from '@sync/protocol';
 import type { ConflictRow } from './conflict-store.ts';
 import { decidedFields } from './field-winners.ts';
@@ -88,7 +88,7 @@ const LESS: readonly (readonly [string, (record: ConflictRecord) => ConflictReco
       ...record,
       fields: record.fields
         .slice(0, 1_000)
-        .map(({ field, winner }) => ({ field: field.slice(0, 200), winner })),
+        .map(({ field, winner }) => ({ field: shorten(field, 200), winner })),
     }),
   ],
   ['blocks', (record) => ({ ...record, blocks: [] })],

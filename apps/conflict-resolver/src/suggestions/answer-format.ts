@@ -1,4 +1,4 @@
-import { type JsonObject, type JsonValue, readField } from '@sync/domain';
+import { type JsonObject, type JsonValue, readField, shorten, storableText } from '@sync/domain';
 import { findUnstorable, parseJson, validator } from '@sync/protocol';
 import Type, { type TSchema } from 'typebox';
 import type { ContestedField } from './contested-field.ts';
@@ -139,9 +139,8 @@ function changesOf(values: JsonObject, fields: readonly ContestedField[]): Sugge
 
 /** Text that a person will read: no control characters, and none that reorder what stands around them. */
 function displayable(text: string): string {
-  const shown = text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ').slice(0, MAX_RATIONALE_LENGTH);
-  // The cut may have halved a surrogate pair, which Postgres would not store.
-  return shown.isWellFormed() ? shown : shown.slice(0, -1);
+  const shown = text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ');
+  return shorten(storableText(shown), MAX_RATIONALE_LENGTH);
 }
 
 /** Lays a suggestion over an entity's data; nothing but the fields it names changes. */

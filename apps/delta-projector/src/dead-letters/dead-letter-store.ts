@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { storableText } from '@sync/domain';
+import { shorten, storableText } from '@sync/domain';
 import type { Tx } from '@sync/postgres';
 import type { IncomingEvent } from '../projection/incoming-event.ts';
 import type { EventOutcome } from '../projection/project-events.ts';
@@ -62,7 +62,7 @@ export async function recordRefusals(tx: Tx, refusals: readonly Refusal[], now: 
 
 /** A cause may quote the event: cut, and without what no `text` column takes. */
 export function storableCause(cause: string): string {
-  return storableText(cause.slice(0, MAX_CAUSE_LENGTH));
+  return storableText(shorten(cause, MAX_CAUSE_LENGTH));
 }
 
 async function recordUnreadable(tx: Tx, rows: readonly (readonly string[])[], now: Date): Promise<void> {

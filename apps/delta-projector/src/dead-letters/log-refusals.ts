@@ -1,3 +1,4 @@
+import { shorten } from '@sync/domain';
 import type { Logger } from '@sync/service-kit';
 import type { IncomingEvent } from '../projection/incoming-event.ts';
 import type { Refusal } from './dead-letter-store.ts';
@@ -21,7 +22,7 @@ export function logRefusals(
     const { producer, identity } = incoming;
     const { tenantId, entityType, entityId } = identity;
     const { code } = outcome;
-    const cause = QUOTING.has(code) ? 'see the letter' : outcome.cause.slice(0, MAX_CAUSE_LENGTH);
+    const cause = QUOTING.has(code) ? 'see the letter' : shorten(outcome.cause, MAX_CAUSE_LENGTH);
     const from = { producer, subject: subjectOf(incoming) };
     logger.warn({ tenantId, ...from, entityType, entityId, code, cause }, 'set an event aside');
   }

@@ -1,3 +1,4 @@
+import { shorten } from '@sync/domain';
 import { RemoteError } from '@sync/messaging';
 import { retryConflicts, type Database, type Tx } from '@sync/postgres';
 import { DeadLetterReplayRequest, validator, type DeadLetterReplayReply } from '@sync/protocol';
@@ -248,5 +249,5 @@ async function settleLetters(
 }
 
 function failedLetter({ id, code, cause }: Failure): FailedLetter {
-  return { deadLetterId: id, code, cause: cause.slice(0, MAX_REPLY_CAUSE) };
+  return { deadLetterId: id, code, cause: shorten(cause, MAX_REPLY_CAUSE) };
 }

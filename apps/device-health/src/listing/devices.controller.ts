@@ -1,5 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
+import { shorten } from '@sync/domain';
 import { RemoteError } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import { type DeviceHealth, type DevicesReply, DevicesRequest, subjects, validator } from '@sync/protocol';
@@ -50,7 +51,7 @@ function describe(device: StoredDevice, nowMs: number, withScopes: boolean): Dev
     deviceId: device.deviceId,
     userId: device.userId,
     status,
-    reasons: reasons.map(({ code, detail }) => `${code}: ${detail}`.slice(0, 200)),
+    reasons: reasons.map(({ code, detail }) => shorten(`${code}: ${detail}`, 200)),
     lastSeenAt: isoOf(device.lastSeenAtMs),
     connected: device.connected,
     pending: device.pending,

@@ -1,3 +1,4 @@
+import { storableJson } from '@sync/domain';
 import type { FastifyReply } from 'fastify';
 
 /** Sends JSON text that is already complete; `serverTime` is inside it. */
@@ -26,5 +27,5 @@ function bytesOf(pieces: readonly string[]): Buffer {
 
 /** Sends a value as JSON with `serverTime` as its first member. */
 export function answerValue(reply: FastifyReply, value: object, status = 200): FastifyReply {
-  return answerText(reply, JSON.stringify({ serverTime: new Date().toISOString(), ...value }), status);
+  return answerText(reply, storableJson({ serverTime: new Date().toISOString(), ...value }), status);
 }

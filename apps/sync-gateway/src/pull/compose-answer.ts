@@ -1,3 +1,4 @@
+import { storableJsonText } from '@sync/domain';
 import type { NoteRow, PageRow, PullRow } from './pull-store.ts';
 
 /** One scope of an answer, with its cursor already minted. */
@@ -33,7 +34,7 @@ export function answerOfRows(rows: readonly PullRow[], mint: (page: PageRow) => 
     if (row.kind === 'scope') pages.push(answeredPage(row, mint(row)));
     else if (row.kind === 'revoked') revoked.push(row.scope ?? '');
     else if (row.kind === 'granted') granted.push(row.scope ?? '');
-    else if (row.kind === 'outcomes') outcomes = row.items ?? '';
+    else if (row.kind === 'outcomes') outcomes = storableJsonText(row.items ?? '');
     else if (row.kind === 'directive') noteDirective(due, row);
   }
   const directives = [...due].map(([reason, scopes]) => ({ reason, scopes }));

@@ -71,6 +71,11 @@ describe('findContradictions', () => {
       '/projection/scopes/0',
     ],
     ['a granted user scope', { grants: [{ ...grant, scope: 'user:{userId}' }] }, '/grants/0/scope'],
+    [
+      'a value that nobody can store',
+      { grants: [{ ...grant, when: { field: 'status', in: ['\ud800'] } }] },
+      '/grants/0/when/in/0',
+    ],
     ['a wildcard to push to', { pushSubject: 'notes.push.>' }, '/pushSubject'],
     ['a subject of sync-service to push to', { pushSubject: 'sync.registry.v1.register' }, '/pushSubject'],
     ['another owner’s push subject', { pushSubject: 'sync.push.v1.other.note' }, '/pushSubject'],

@@ -1,6 +1,6 @@
 import { checkUpcasters, parseScopeTemplate, parseUserTemplate } from '@sync/domain';
 import type { EntityTypeRegistration, SchemaFault, SyncRegistration } from '@sync/protocol';
-import { subjects } from '@sync/protocol';
+import { findUnstorable, subjects } from '@sync/protocol';
 
 /**
  * What the schema of a SyncRegistration cannot say: places where it contradicts itself.
@@ -31,7 +31,14 @@ function faultsOf(registration: EntityTypeRegistration, service: string): Schema
     ...grantFaults(registration),
     ...subjectFaults(registration, service),
     ...upcasterFaults(registration),
+    ...valueFaults(registration),
   ];
+}
+
+/** Values of conditions and defaults may be anything that JSON is, and are kept as they are. */
+function valueFaults(registration: EntityTypeRegistration): SchemaFault[] {
+  const fault = findUnstorable(registration);
+  return fault ? [fault] : [];
 }
 
 function upcasterFaults({ upcasters = [], schemaVersion }: EntityTypeRegistration): SchemaFault[] {

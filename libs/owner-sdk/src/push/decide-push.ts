@@ -1,5 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { namedWrites, repeatingWrites, storableText, type FieldWrites, type JsonObject } from '@sync/domain';
+import {
+  isStorableJson,
+  namedWrites,
+  repeatingWrites,
+  shorten,
+  storableText,
+  type FieldWrites,
+  type JsonObject,
+} from '@sync/domain';
 import { LIMITS, findUnstorable, type OwnerPushResult, type PushedMutation } from '@sync/protocol';
 import {
   canonicalClockJson,
@@ -344,12 +352,9 @@ function knownPart({ clock, deviceId }: PushedMutation, known: VectorClock): Vec
 
 /** A message may quote the data, and must not make the answer itself unstorable. */
 function rejected(mutationId: string, { code, message }: Rejected): OwnerPushResult {
-  const storable = storableText(message).slice(0, MAX_MESSAGE_LENGTH);
+  const storable = shorten(storableText(message), MAX_MESSAGE_LENGTH);
   return { mutationId, status: 'rejected', code, message: storable };
 }
-
-/** What JSON.stringify writes for a NUL character or half a surrogate pair, neither of which Postgres stores as jsonb. */
-const UNSTORABLE_ESCAPE = /\\u(?:0000|d[89a-f])/i;
 
 function comparesFields(policy: EntityDefinition['policy']): boolean {
   return policy === 'lww' || policy === 'crdt_yjs';
@@ -388,7 +393,7 @@ export function refuseData(
   if (comparesFields(policy) && bytesWithWrites(data, json) > MAX_BYTES_WITH_WRITES) {
     return reject('data_too_large', 'An entity with so many fields fits no message: group them into objects');
   }
-  if (!UNSTORABLE_ESCAPE.test(json)) return null;
+  if (isStorableJson(json)) return null;
   const fault = findUnstorable(data);
   return fault && reject('data_invalid', `${fault.path}: ${fault.message}`);
 }

@@ -1,3 +1,4 @@
+import { storableJson } from '@sync/domain';
 import type { Settled } from './settlement.ts';
 
 /**
@@ -7,7 +8,7 @@ import type { Settled } from './settlement.ts';
 export function outcomeText(mutationId: string, settled: Settled): string {
   const { status, clock, current, code, message, conflict } = settled;
   const head = { mutationId, status, clock, code, message, conflictId: conflict?.conflictId };
-  const text = JSON.stringify(head);
+  const text = storableJson(head);
   return current === undefined ? text : `${text.slice(0, -1)},"current":${current}}`;
 }
 

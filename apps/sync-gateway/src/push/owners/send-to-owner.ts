@@ -1,4 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
+import { storableJson } from '@sync/domain';
 import {
   MalformedReplyError,
   MessageTooLargeError,
@@ -15,6 +16,7 @@ import {
   type RegisteredEntityType,
   subjects,
   decoder,
+  findUnstorable,
 } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { Submission } from '../decide/submission.ts';
@@ -35,6 +37,12 @@ const MAX_FIELD_WRITES = 300;
 const BREAKER = { failures: 5, openMs: 2_000 };
 
 const decodeReply = decoder(OwnerPushReply, 'an OwnerPushReply');
+
+/** Owners may send anything: what an answer or a record cannot carry is replaced before it goes on. */
+function readReply(value: unknown): OwnerPushReply {
+  const reply = decodeReply(value);
+  return findUnstorable(reply) ? (JSON.parse(storableJson(reply)) as OwnerPushReply) : reply;
+}
 
 /** Sends changes to the push handlers of owning services over NATS. */
 export class SendToOwner {
@@ -83,7 +91,7 @@ export class SendToOwner {
       };
       const reply = await request(this.#nats, subject, body, {
         timeoutMs: this.#timeoutMs,
-        decode: decodeReply,
+        decode: readReply,
       });
       breaker.succeed();
       this.#report(service, breaker, 'answered', startedMs);

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
-import { correctOccurredAtMs } from '@sync/domain';
+import { correctOccurredAtMs, shorten } from '@sync/domain';
 import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
 import { canonicalPayload } from './canonical-payload.ts';
 
@@ -148,7 +148,7 @@ function faultOfContent({ op, data, update }: LocalMutation, text: string): Refu
 }
 
 function invalid(path: string, message: string): Refusal {
-  return { code: 'mutation_invalid', message: `${path}: ${message}`.slice(0, 1000) };
+  return { code: 'mutation_invalid', message: shorten(`${path}: ${message}`, 1000) };
 }
 
 function tooLarge(path: string): Refusal {
