@@ -74,15 +74,6 @@ describe('push', () => {
     expect(again).toEqual(first);
   });
 
-  it('rejects a mutationId of another device', async () => {
-    const user = await boundUser();
-    const other = await anotherDevice(user);
-    appendStatements(user.device, user.scope, 1);
-    const mutations = [...user.device.outbox];
-    await send(user.device, mutations);
-    expect(await send(other, mutations)).toMatchObject([{ status: 'rejected', code: 'mutation_id_reused' }]);
-  });
-
   it('applies chained offline edits of one device without a conflict', async () => {
     const user = await boundUser();
     const entityId = fresh('p');

@@ -3,6 +3,7 @@ export { allowedOps, checkOp } from './acceptance/check-op.ts';
 export type { OpRefusal } from './acceptance/check-op.ts';
 export { planLanes } from './acceptance/plan-lanes.ts';
 export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts';
+export { sameChange } from './acceptance/same-change.ts';
 export { decide } from './conflict/decide.ts';
 export type {
   ConflictDraft,

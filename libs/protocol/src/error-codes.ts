@@ -155,7 +155,8 @@ export type ProblemCode = keyof typeof PROBLEM_CODES;
 
 /** Codes of outcomes that sync-service itself gives. Owning services add their own (`^[a-z][a-z0-9_]{0,63}$`). */
 export const OUTCOME_CODES = {
-  mutation_id_reused: 'The same mutationId came with a different payload.',
+  mutation_id_reused:
+    'The same mutationId came with another change, or from another user. Send this one under a new mutationId.',
   mutation_invalid: 'The mutation does not match its schema; the message names the path.',
   entity_type_unknown: 'No service registered this entity type.',
   scope_not_held: 'The user does not hold the scope.',

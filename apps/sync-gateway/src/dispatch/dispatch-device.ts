@@ -123,7 +123,7 @@ export class DispatchDevice {
 
   #open(author: Author, row: OpenMutation, nowIso: string): Opened {
     const mutation =
-      row.payload === null ? null : restoreMutation(row.payload, author.deviceId, row.occurred_at_ms ?? 0);
+      row.payload === null ? null : restoreMutation(row.payload, author, row.occurred_at_ms ?? 0);
     if (!mutation) {
       // Only a crash between receiving and completing leaves one: what was wrong with it was known to nobody else.
       const refusal = {

@@ -187,16 +187,6 @@ describe('repetition', () => {
       },
     ]);
   });
-
-  it('rejects an id that another device used', async () => {
-    const author = newAuthor();
-    const mutation = mutationOf(author);
-    await rig.push(author, [mutation]);
-    const other = { ...author, deviceId: `${author.deviceId}-b` };
-    expect(await rig.push(other, [mutation])).toMatchObject([
-      { status: 'rejected', code: 'mutation_id_reused' },
-    ]);
-  });
 });
 
 describe('a bad mutation harms no other', () => {

@@ -93,6 +93,7 @@ export class AcceptPush {
     suspicious: boolean,
   ): Promise<string[]> {
     const moment = {
+      userId: author.userId,
       deviceId: author.deviceId,
       sentAtMs: parseTimestampMs(body.sentAt),
       serverNowMs: receivedAtMs,
@@ -246,7 +247,7 @@ function asProblem(error: unknown): unknown {
       cause: error,
     });
   }
-  // Sent again, it finds the other device's mutation in the ledger and is refused for itself alone.
+  // Sent again, it finds what the other one came to.
   if (!isUnavailable(error) && sqlStateOf(error) !== SENT_TWICE) return error;
   return new ProblemError('unavailable', 'The ledger cannot be written now', {
     headers: { 'retry-after': '2' },

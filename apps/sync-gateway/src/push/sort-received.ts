@@ -30,13 +30,13 @@ export function sortReceived(
   const head = headOf(row);
   const refuse = (refusal: Refusal): Settled =>
     refusedHere(refusal, prepared.address, head, registration, nowIso);
-  if (row.verdict === 'reused') {
-    return { kind: 'answered', text: outcomeText(prepared.mutationId, refuse(REUSED)) };
-  }
   const { mutation } = prepared;
-  if (!mutation) return { kind: 'refused', settled: refuse(prepared.refusal) };
-  const refusal = admitMutation(mutation, registration, row.held);
-  if (refusal || !registration) {
+  const refusal = mutation ? admitMutation(mutation, registration, row.held) : prepared.refusal;
+  if (row.verdict === 'reused') {
+    // Who may not push it anyway learns no more than that: not even that the id is used.
+    return { kind: 'answered', text: outcomeText(prepared.mutationId, refuse(refusal ?? REUSED)) };
+  }
+  if (refusal || !mutation || !registration) {
     return {
       kind: 'refused',
       settled: refuse(refusal ?? { code: 'entity_type_unknown', message: '/entityType' }),

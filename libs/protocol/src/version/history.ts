@@ -36,6 +36,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'LIVE-5: a replica that stops closes sockets with 1012 instead of 1001, and says after how long to connect again. PULL-20.',
   },
+  {
+    version: '1.3.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'PUSH-2, PUSH-3: the same mutationId is the same mutation by what it changes, not by how it is written, and its outcome is for each device of its ' +
+      'user. PUSH-16: a refusal without effect uses up nobody’s id.',
+  },
 ];
 
 /** The version of the newest entry. */

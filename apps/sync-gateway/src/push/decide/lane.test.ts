@@ -41,6 +41,7 @@ function workOf(changes: Partial<PreparedMutation> = {}, more: Partial<Work> = {
     data: { text: `text ${count}` },
     occurredAt: NOW_ISO,
     occurredAtMs: Date.parse(NOW_ISO) - 1_000,
+    identity: '0'.repeat(72),
     schemaVersion: 1,
     dependsOn: [],
     ...changes,

@@ -28,7 +28,7 @@ export interface Incoming {
 /** SQLSTATE of push_receive: the device has too many mutations without an outcome. */
 export const BACKLOG_FULL = 'SY001';
 
-/** SQLSTATE of push_complete: two devices of a tenant have sent one mutation at the same time. */
+/** SQLSTATE of both functions: two devices or users of a tenant have sent one mutationId at the same time. */
 export const SENT_TWICE = 'SY002';
 
 /** The ledger of mutations: two functions, one round trip each. */
@@ -64,11 +64,11 @@ export class LedgerStore {
 
   /**
    * Stores outcomes and their sync events.
-   * @returns what somebody else had stored before, by mutationId; null: still open
+   * @returns what somebody else had stored before for the same user, by mutationId; null: still open
    * @throws the driver's error; `SENT_TWICE` as its SQLSTATE, and nothing is stored
    */
   async complete(author: Author, completion: Completion): Promise<ReadonlyMap<string, string | null>> {
-    const { tenantId, deviceId } = author;
+    const { tenantId, userId, deviceId } = author;
     const { items, outcomes, entries, events } = completion;
     const partition = partitionOf(`${tenantId}\0${deviceId}`, STREAMS.SYNC_EVENTS.partitions);
     const more = items.flatMap(({ delayMs, mayBeSent, error, conflict, chunk }, index) => {
@@ -90,6 +90,7 @@ export class LedgerStore {
         entries.join('\n'),
         JSON.stringify(events),
         partition,
+        userId,
       ],
     );
     return new Map(rows.map((row) => [row.mutation_id, row.outcome]));
@@ -98,7 +99,7 @@ export class LedgerStore {
 
 const RECEIVE =
   'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)';
-const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)';
+const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)';
 
 /** What push_receive means by saying nothing. */
 const NOTHING_TO_SAY: Omit<Received, 'place'> = {
@@ -122,7 +123,7 @@ function columnsOf(incoming: readonly Incoming[]): (string | null)[] {
   );
   return [
     arrayText(prepared.map(({ mutationId }) => mutationId)),
-    arrayText(prepared.map(({ hash }) => hash)),
+    arrayText(prepared.map(({ identity }) => identity)),
     arrayText(prepared.map(({ mutation }) => mutation?.sequence ?? null)),
     arrayText(prepared.map(({ address }) => address?.scope ?? null)),
     arrayText(prepared.map(({ address }) => address?.entityType ?? null)),

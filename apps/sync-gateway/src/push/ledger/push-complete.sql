@@ -10,11 +10,14 @@
 --
 -- Plans (see push-receive.sql): the ledger is read by a list of keys, and joined with the arrays by hash.
 --
--- Answers what somebody else had stored before (first wins), with a null outcome for what is still open; nothing for what it stored.
-DROP FUNCTION IF EXISTS push_complete(text, text, json, text, text, json, integer);
+-- Answers what somebody else had stored before for the same user (first wins), with a null outcome for what is still open; nothing for what it stored, nor for
+-- refusals without effect under an id that somebody else has taken meanwhile: they are answered as they are, and kept nowhere.
+DROP FUNCTION IF EXISTS push_complete(text, text, uuid[], integer[], text[], text[], json, text, text, json, integer);
 CREATE OR REPLACE FUNCTION push_complete(
   p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_kinds text[], p_more json,
-  p_outcomes text, p_entries text, p_events json, p_partition integer
+  p_outcomes text, p_entries text, p_events json, p_partition integer,
+  -- The release before does not send it.
+  p_user text DEFAULT NULL
 ) RETURNS TABLE (mutation_id uuid, outcome text)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off SET plan_cache_mode = force_generic_plan
@@ -36,10 +39,9 @@ BEGIN
     INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_now)
       ON CONFLICT (tenant_id, device_id) DO UPDATE SET next_attempt_at = q.next_attempt_at;
   END IF;
-  v_received := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, v_now);
-  IF v_received THEN
-    v_stored := p_ids;
-  ELSE
+  v_stored := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, v_now);
+  v_received := v_stored IS NOT NULL;
+  IF NOT v_received THEN
     WITH stored AS (
       UPDATE mutation m SET
         status = i.status,
@@ -60,13 +62,15 @@ BEGIN
         ON o.place = i.place
       WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
         AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
+        -- Whoever is late may find somebody else under the id. Without an attempt it only says that it was accepted, which another device of the user may.
+        AND m.user_id = coalesce(p_user, m.user_id) AND (m.device_id = p_device OR i.attempt IS NULL)
       RETURNING m.mutation_id, m.terminal_at
     ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
              coalesce(array_agg(s.mutation_id) FILTER (WHERE s.terminal_at IS NOT NULL), '{}')
       INTO v_stored, v_terminal FROM stored s;
   END IF;
 
-  IF v_received AND p_more IS NULL AND p_kinds[1] = ALL (p_kinds) THEN
+  IF v_received AND p_more IS NULL AND p_kinds[1] = ALL (p_kinds) AND cardinality(v_stored) = cardinality(p_ids) THEN
     -- All in one list, in their order: nothing has to be put together.
     v_payload := '[' || (p_events ->> p_kinds[1]) || replace(p_entries, E'\n', ',') || ']}}]';
     PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, v_payload);
@@ -113,49 +117,64 @@ BEGIN
   IF cardinality(v_stored) < cardinality(p_ids) THEN
     RETURN QUERY
       SELECT m.mutation_id, m.outcome FROM mutation m
-      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id <> ALL (v_stored);
+      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id <> ALL (v_stored)
+        AND m.user_id = coalesce(p_user, m.user_id);
   END IF;
 END $$;
 
--- Enters a received push into the ledger with its outcomes; false when these mutations are not a received push (any more). Parameters as above.
+-- Enters a received push into the ledger with its outcomes; null when these mutations are not a received push (any more). Parameters as above.
 -- Open mutations get the payload and whatever was kept of them; what an applied one carried is its owner's now.
+-- Answers which are in the ledger now: all but refusals without effect whose ids others have taken since.
+DROP FUNCTION IF EXISTS push_enter(text, text, uuid[], text[], json, text, timestamptz);
 CREATE OR REPLACE FUNCTION push_enter(
   p_tenant text, p_device text, p_ids uuid[], p_statuses text[], p_more json, p_outcomes text, p_now timestamptz
-) RETURNS boolean
+) RETURNS uuid[]
 LANGUAGE plpgsql
 AS $$
 DECLARE
   r received_push;
-  v_entered integer;
+  v_added uuid[];
+  v_entered uuid[] := '{}';
 BEGIN
   SELECT * INTO r FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device;
-  IF NOT FOUND OR NOT r.mutation_ids && p_ids THEN RETURN false; END IF;
+  IF NOT FOUND OR NOT r.mutation_ids && p_ids THEN RETURN NULL; END IF;
   IF r.mutation_ids <> p_ids OR r.decided_ids IS NOT NULL AND 'accepted' = ANY (p_statuses) THEN
     -- A part of it, or something stays open that may have a decision to be kept.
     PERFORM push_spread(p_tenant, p_device);
-    RETURN false;
+    RETURN NULL;
   END IF;
   DELETE FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device;
-  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
-    payload, payload_hash, depends_on, occurred_at, received_at, status, outcome, terminal_at,
-    next_attempt_at, may_be_sent, last_error, failures, failing_since)
-  SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
-    CASE WHEN i.status NOT IN ('applied', 'merged') THEN nullif(i.payload, '') END,
-    decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), to_timestamp(i.at_ms / 1000), r.received_at,
-    i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
-    coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at), coalesce(o."mayBeSent", true), o.error,
-    CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE WHEN o.error = 'owner_failed' THEN p_now END
-  FROM ROWS FROM (
-    unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms, p_statuses),
-    string_to_table(r.payloads, E'\n'), string_to_table(p_outcomes, E'\n')
-  ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, payload, outcome, place)
-  LEFT JOIN json_to_recordset(p_more) AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text)
-    ON o.place = i.place
-  ORDER BY i.place
-  ON CONFLICT (tenant_id, mutation_id) DO NOTHING;
-  GET DIAGNOSTICS v_entered = ROW_COUNT;
-  IF v_entered < cardinality(p_ids) THEN
-    RAISE EXCEPTION 'another device has sent one of these mutations at the same time' USING ERRCODE = 'SY002';
+  -- The second time only when an id was taken before: what was refused there without effect makes room.
+  FOR attempt IN 1 .. 2 LOOP
+    WITH added AS (
+      INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
+        payload, payload_hash, depends_on, occurred_at, received_at, status, outcome, terminal_at,
+        next_attempt_at, may_be_sent, last_error, failures, failing_since)
+      SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
+        CASE WHEN i.status NOT IN ('applied', 'merged') THEN nullif(i.payload, '') END,
+        decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), to_timestamp(i.at_ms / 1000), r.received_at,
+        i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
+        coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at), coalesce(o."mayBeSent", true), o.error,
+        CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE WHEN o.error = 'owner_failed' THEN p_now END
+      FROM ROWS FROM (
+        unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms, p_statuses),
+        string_to_table(r.payloads, E'\n'), string_to_table(p_outcomes, E'\n')
+      ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, payload, outcome, place)
+      LEFT JOIN json_to_recordset(p_more) AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text)
+        ON o.place = i.place
+      ORDER BY i.place
+      ON CONFLICT (tenant_id, mutation_id) DO NOTHING
+      RETURNING mutation_id
+    ) SELECT coalesce(array_agg(a.mutation_id), '{}') INTO v_added FROM added a;
+    v_entered := v_entered || v_added;
+    EXIT WHEN cardinality(v_entered) = cardinality(p_ids);
+    PERFORM free_ids(p_tenant, ARRAY(SELECT unnest(p_ids) EXCEPT SELECT unnest(v_entered)));
+  END LOOP;
+  IF EXISTS (
+    SELECT FROM ROWS FROM (unnest(p_ids, p_statuses), string_to_table(p_outcomes, E'\n')) AS i (id, status, outcome)
+    WHERE i.id <> ALL (v_entered) AND NOT is_without_effect(i.status, i.outcome))
+  THEN
+    PERFORM sent_twice();
   END IF;
-  RETURN true;
+  RETURN v_entered;
 END $$;

@@ -18,5 +18,6 @@ BEGIN
   IF FOUND THEN RETURN; END IF;
   UPDATE mutation m SET decision = i.decision
     FROM ROWS FROM (unnest(p_ids), string_to_table(p_decisions, E'\n')) AS i (id, decision)
-    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id AND m.outcome IS NULL;
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id AND m.device_id = p_device
+      AND m.outcome IS NULL;
 END $$;

@@ -1,11 +1,12 @@
 -- First round trip of a push: stores what is new and says about each mutation what has to be known to go on.
 --
--- Arrays have one element per mutation (ids distinct), p_payloads one line: its payload as JSON text, or nothing. What matches no schema has an id and a
--- hash (hexadecimal), the rest is null. p_depends_on: {id: [ids]} where there are any. p_looked_up: whether to look up the entity.
+-- Arrays have one element per mutation (ids distinct), p_payloads one line: its payload as JSON text, or nothing. p_hashes are identities (hexadecimal). What
+-- matches no schema has an id and that, the rest is null. p_depends_on: {id: [ids]} where there are any. p_looked_up: whether to look up the entity.
 -- Arrays and lines, because as objects 100 mutations took 1.5 ms longer to parse, and their payloads another 1.5.
 --
--- verdict: 'new'; for the same payload of the same device 'answered' (with its outcome), 'accepted' (answered so, still open) or 'pending' (being
--- handled by somebody else, or left by a crash); 'reused' for another payload or device.
+-- verdict: 'new'; for the same change of the same user, from whichever device, 'answered' (with its outcome), 'accepted' (answered so, still open) or
+-- 'pending' (being handled by somebody else, or left by a crash); 'reused' for another change or user. A refusal without effect is answered to its own
+-- session alone (user and device); for anybody else, and for another change, the id is free.
 -- waiting: an earlier mutation of the same device and entity is still open. dependencies: {id: status} of those that are in the ledger.
 -- Nothing is answered for a mutation that is new, in a scope that the user holds, and of which nothing else is to be said.
 --
@@ -36,6 +37,7 @@ DECLARE
   v_visible timestamptz := clock_timestamp() + p_visible_ms * interval '1 millisecond';
   v_open integer;
   v_held text[];
+  v_known boolean;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
   INSERT INTO known_tenant (id) SELECT p_tenant WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = p_tenant)
@@ -57,10 +59,13 @@ BEGIN
     FROM (SELECT DISTINCT scope FROM unnest(p_scopes) AS u (scope) WHERE scope IS NOT NULL) s
     WHERE holds_scope(p_tenant, p_user, s.scope);
 
-  IF v_open = 0 AND NOT EXISTS (
+  v_known := EXISTS (
     SELECT FROM unnest(p_ids) AS u (id)
-    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = u.id LIMIT 1) m)
-  THEN
+    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = u.id LIMIT 1) m);
+  IF v_known THEN
+    v_known := push_take_ids(p_tenant, p_user, p_device, p_ids, p_hashes, p_payloads);
+  END IF;
+  IF v_open = 0 AND NOT v_known THEN
     INSERT INTO received_push (tenant_id, device_id, user_id, mutation_ids, hashes, sequences, scopes, entity_types, entity_ids,
         ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
       VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities,
@@ -99,10 +104,12 @@ BEGIN
   )
   SELECT (i.ordinality - 1)::integer,
     CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
-         WHEN m.payload_hash = i.hash AND m.device_id = p_device AND m.user_id = p_user
-         THEN CASE WHEN m.outcome IS NULL THEN m.status ELSE 'answered' END
-         ELSE 'reused' END,
-    m.outcome,
+         -- It came into the ledger after this statement had begun.
+         WHEN m.mutation_id IS NULL THEN sent_twice()
+         WHEN NOT m.same THEN 'reused'
+         WHEN m.outcome IS NULL THEN m.status
+         ELSE 'answered' END,
+    CASE WHEN m.same THEN m.outcome END,
     i.held,
     v_open > 0 AND (
       SELECT true FROM mutation o
@@ -114,12 +121,14 @@ BEGIN
   FROM item i
   LEFT JOIN added a ON a.mutation_id = i.id
   LEFT JOIN LATERAL (
-    SELECT k.* FROM mutation k
+    SELECT k.mutation_id, k.status, k.outcome,
+      k.user_id = p_user AND same_change(k.payload_hash, i.hash, i.payload) AS same
+    FROM mutation k
     WHERE a.mutation_id IS NULL AND k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) m ON true
   LEFT JOIN LATERAL (
     SELECT d.* FROM scope_delta d
     WHERE i.looked_up AND i.held
-      AND (m.outcome IS NULL OR m.payload_hash <> i.hash OR m.device_id <> p_device)
+      AND (m.outcome IS NULL OR NOT m.same)
       AND d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
       AND d.entity_id = i.eid LIMIT 1) e ON true
   ORDER BY i.ordinality;
@@ -129,4 +138,32 @@ BEGIN
   THEN
     DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   END IF;
+END $$;
+
+-- Of mutations that the ledger has something under: makes room for those that may take their ids. Answers whether it still has any of them.
+CREATE OR REPLACE FUNCTION push_take_ids(
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_payloads text
+) RETURNS boolean
+LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+  v_free uuid[];
+  v_busy boolean;
+  v_known integer;
+BEGIN
+  SELECT array_agg(i.id) FILTER (WHERE k.is_void AND NOT (k.same AND k.device_id = p_device)),
+    -- What it will come to nobody can tell yet: to refuse this one for good would be too early.
+    coalesce(bool_or(k.status = 'pending' AND NOT k.same), false), count(*)
+    INTO v_free, v_busy, v_known
+    FROM ROWS FROM (unnest(p_ids, p_hashes), string_to_table(p_payloads, E'\n')) AS i (id, hex, payload)
+    CROSS JOIN LATERAL (
+      SELECT m.device_id, m.status, is_without_effect(m.status, m.outcome) AS is_void,
+        m.user_id = p_user AND same_change(m.payload_hash, decode(i.hex, 'hex'), i.payload) AS same
+      FROM mutation m WHERE m.tenant_id = p_tenant AND m.mutation_id = i.id LIMIT 1) k;
+  IF v_busy THEN
+    PERFORM sent_twice();
+  END IF;
+  PERFORM free_ids(p_tenant, v_free);
+  RETURN v_known > coalesce(cardinality(v_free), 0);
 END $$;

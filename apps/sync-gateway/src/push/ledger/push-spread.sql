@@ -9,6 +9,7 @@ DECLARE
 BEGIN
   DELETE FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device RETURNING g.* INTO r;
   IF NOT FOUND THEN RETURN; END IF;
+  PERFORM free_ids(p_tenant, r.mutation_ids);
   INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
     payload, payload_hash, depends_on, decision, occurred_at, received_at, next_attempt_at)
   SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
@@ -26,6 +27,37 @@ BEGIN
   ) d ON d.id = i.id
   ORDER BY i.place
   ON CONFLICT (tenant_id, mutation_id) DO NOTHING;
+END $$;
+
+-- Whether a mutation is the one that the ledger has under its id, for the same user. p_known is its payload_hash, p_sent what came: identities of 36
+-- bytes, see sameChange of @sync/domain. Rows of releases before identities have the SHA-256 of their canonical payload, 32 bytes, for the 30 days that they
+-- stay; and while such a release runs beside this one, it sends that, which says nothing about an identity: an id of the user is believed then.
+CREATE OR REPLACE FUNCTION same_change(p_known bytea, p_sent bytea, p_payload text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT p_known = p_sent OR CASE
+    WHEN octet_length(p_known) = 32 THEN p_known = sha256(convert_to(p_payload, 'UTF8'))
+    WHEN octet_length(p_sent) = 32 THEN true
+    ELSE substring(p_known, 1, 16) = substring(p_sent, 1, 16) AND substring(p_known, 17, 4) <> substring(p_sent, 17, 4) END
+$$;
+
+-- A refusal that left nothing behind, no change and no ConflictRecord: it uses up nobody's id. Looked for in front of `current`, which holds what users write.
+CREATE OR REPLACE FUNCTION is_without_effect(p_status text, p_outcome text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT p_status = 'rejected' AND split_part(p_outcome, ',"current":', 1) NOT LIKE '%,"conflictId":"%'
+$$;
+
+-- Forgets refusals without effect, of whomever, so that their ids can be taken.
+CREATE OR REPLACE FUNCTION free_ids(p_tenant text, p_ids uuid[]) RETURNS void
+LANGUAGE sql AS $$
+  DELETE FROM mutation m
+  WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND is_without_effect(m.status, m.outcome)
+$$;
+
+-- Two devices or users are at one mutationId at this moment: whoever comes second comes again, and finds what the first one came to.
+CREATE OR REPLACE FUNCTION sent_twice() RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'another session is at one of these mutations' USING ERRCODE = 'SY002';
 END $$;
 
 -- A JSON list of ids; null for none.

@@ -23,14 +23,14 @@ function newAuthor(): Author {
   return { tenantId: 'acme', userId: 'ada', deviceId: randomUUID() };
 }
 
-function mutationsOf({ deviceId }: Author, count = 3): Prepared[] {
+function mutationsOf({ userId, deviceId }: Author, count = 3): Prepared[] {
   return Array.from({ length: count }, (_, index) => {
     const mutation = {
       ...{ mutationId: randomUUID(), sequence: index + 1, scope: 'user:ada', entityType: 'note' },
       ...{ entityId: `n-${randomUUID()}`, op: 'put', data: { text: 'é, "}' }, baseClock: {} },
       ...{ occurredAt: new Date(0).toISOString(), schemaVersion: 1 },
     };
-    return prepareMutation(mutation, { deviceId, sentAtMs: null, serverNowMs: 0 }, false);
+    return prepareMutation(mutation, { userId, deviceId, sentAtMs: null, serverNowMs: 0 }, false);
   });
 }
 
@@ -219,7 +219,7 @@ describe('a received push', () => {
     expect(await ledgerOf(first)).toEqual([]);
     expect((await receive(first, mutations)).map(({ verdict }) => verdict)).toEqual([
       'pending',
-      'reused',
+      'answered',
       'pending',
     ]);
   });
@@ -238,5 +238,73 @@ describe('a received push', () => {
     expect(await waitsInQueue(author)).toBe(true);
     await complete(author, next);
     expect(await ledgerOf(author)).toHaveLength(6);
+  });
+});
+
+describe('one id in two sessions at once', () => {
+  const REFUSED: Settlement = { kind: 'settled', status: 'rejected', code: 'scope_not_held', current: '{}' };
+  const stranger = (): Author => ({ ...newAuthor(), userId: 'bob' });
+  const idsOf = async (author: Author): Promise<string[]> =>
+    (await ledgerOf(author)).map(({ mutation_id: id }) => id);
+
+  it('is taken from a refusal without effect that came into the ledger first', async () => {
+    const [own, other] = [newAuthor(), stranger()];
+    const mutations = mutationsOf(own);
+    await receive(own, mutations);
+    await receive(other, mutations);
+    await complete(other, mutations, () => REFUSED);
+    expect(await complete(own, mutations)).toEqual(new Map());
+    expect((await ledgerOf(own)).map(({ status }) => status)).toEqual(['applied', 'applied', 'applied']);
+    expect(await ledgerOf(other)).toEqual([]);
+  });
+
+  it('is taken from it by what a crash has left, too', async () => {
+    const [own, other] = [newAuthor(), stranger()];
+    const mutations = mutationsOf(own);
+    await receive(own, mutations);
+    await receive(other, mutations);
+    await complete(other, mutations, () => REFUSED);
+    await spread(own);
+    expect((await idsOf(own)).slice(0, 3)).toEqual(mutations.map(({ mutationId }) => mutationId));
+  });
+
+  it('leaves a refusal without effect that comes second as it is, and what came with it', async () => {
+    const [own, other] = [newAuthor(), stranger()];
+    const [mutations, others] = [mutationsOf(own, 1), mutationsOf(other, 1)];
+    await receive(other, [...mutations, ...others]);
+    await receive(own, mutations);
+    await complete(own, mutations);
+    const told = await complete(other, [...mutations, ...others], (place) =>
+      place === 0 ? REFUSED : APPLIED,
+    );
+    expect(told).toEqual(new Map());
+    expect(await idsOf(other)).toEqual(others.map(({ mutationId }) => mutationId));
+    expect((await ledgerOf(own)).map(({ status }) => status)).toEqual(['applied']);
+  });
+
+  it('is refused for good only when it is known what the other one came to', async () => {
+    const [own, other] = [newAuthor(), stranger()];
+    const mutations = mutationsOf(own, 1);
+    await receive(other, mutations);
+    await spread(other);
+    expect(sqlStateOf(await receive(own, mutations).catch((error: unknown) => error))).toBe(SENT_TWICE);
+    await complete(other, mutations, () => REFUSED);
+    expect((await receive(own, mutations)).map(({ verdict }) => verdict)).toEqual(['new']);
+  });
+
+  it('is told of to the user alone whose it is, however late the other one is', async () => {
+    const own = newAuthor();
+    const other = { ...own, userId: 'bob' };
+    const mutations = mutationsOf(own, 1);
+    await receive(other, mutations);
+    await spread(other);
+    await complete(other, mutations, () => REFUSED);
+    await receive(own, mutations);
+    await spread(own);
+    expect(await complete(other, mutations, () => REFUSED)).toEqual(new Map());
+    expect((await ledgerOf(own))[0]).toMatchObject({ status: 'pending' });
+    await complete(own, mutations);
+    expect(await complete(other, mutations, () => REFUSED)).toEqual(new Map());
+    expect([...(await complete(own, mutations)).values()]).toEqual([expect.stringContaining('applied')]);
   });
 });

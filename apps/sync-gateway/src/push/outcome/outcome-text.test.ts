@@ -41,7 +41,7 @@ const places: readonly ((name: string) => object)[] = [
 ];
 
 function prepared(change: object): Prepared {
-  const moment = { deviceId: 'd1', sentAtMs: null, serverNowMs: Date.parse(GOOD.occurredAt) };
+  const moment = { userId: 'u1', deviceId: 'd1', sentAtMs: null, serverNowMs: Date.parse(GOOD.occurredAt) };
   return prepareMutation({ ...GOOD, ...change }, moment, true);
 }
 

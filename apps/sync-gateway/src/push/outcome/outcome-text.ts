@@ -3,7 +3,7 @@ import type { Settled } from './settlement.ts';
 
 /**
  * The wire text of an Outcome, made once: it is stored, sent, and sent again byte for byte whenever the mutation comes again.
- * `current` is JSON text already and goes in as it is.
+ * `current` is JSON text already and goes in as it is, last: what stands before it says whether there is a record (`is_without_effect` in SQL).
  */
 export function outcomeText(mutationId: string, settled: Settled): string {
   const { status, clock, current, code, message, conflict } = settled;

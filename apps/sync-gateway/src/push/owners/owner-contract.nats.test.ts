@@ -46,6 +46,7 @@ function submission(
     dependsOn: [],
     occurredAt: new Date(AT_MS).toISOString(),
     occurredAtMs: AT_MS,
+    identity: '0'.repeat(72),
   };
   const before = standingOfHead(null);
   return {

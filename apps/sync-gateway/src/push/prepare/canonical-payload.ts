@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { LocalMutation } from '@sync/protocol';
 
 /** In code point order, which makes the outer object canonical as it is built. */
@@ -17,11 +16,10 @@ const KNOWN_FIELDS = [
   'update',
 ] as const satisfies readonly (keyof LocalMutation)[];
 
-/** A mutation's text as it is stored, and what says whether two pushes carried the same one. */
+/** A mutation's text as it is stored, and its `data` alone (`null` where it has none). */
 export interface CanonicalPayload {
   readonly text: string;
-  /** SHA-256 of `text`, hexadecimal. */
-  readonly hash: string;
+  readonly data: string;
 }
 
 /**
@@ -37,8 +35,7 @@ export function canonicalPayload(mutation: Readonly<Record<string, unknown>>): C
   for (const field of KNOWN_FIELDS) {
     if (mutation[field] !== undefined) known[field] = sortKeys(mutation[field]);
   }
-  const text = JSON.stringify(known);
-  return { text, hash: hash('sha256', text, 'hex') };
+  return { text: JSON.stringify(known), data: JSON.stringify(known['data'] ?? null) };
 }
 
 /** The same value with sorted keys; shares every part that was sorted already. */

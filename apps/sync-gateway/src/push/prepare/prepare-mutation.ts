@@ -2,7 +2,8 @@ import Type from 'typebox';
 import { deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
 import { correctOccurredAtMs, shorten } from '@sync/domain';
 import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
-import { canonicalPayload } from './canonical-payload.ts';
+import { canonicalPayload, type CanonicalPayload } from './canonical-payload.ts';
+import { changeIdentity, textIdentity } from './change-identity.ts';
 
 /** A LocalMutation with everything that can be known without asking anybody. */
 export interface PreparedMutation extends LocalMutation {
@@ -12,6 +13,8 @@ export interface PreparedMutation extends LocalMutation {
   readonly dependsOn: string[];
   /** In server time, epoch milliseconds. */
   readonly occurredAtMs: number;
+  /** See `changeIdentity`. */
+  readonly identity: string;
 }
 
 /** A refusal by sync-service itself: an outcome code and, for people, what is wrong. */
@@ -23,11 +26,11 @@ export interface Refusal {
 /** Which entity a mutation is about, and through which scope its device sees it. */
 export type EntityAddress = Pick<LocalMutation, 'scope' | 'entityType' | 'entityId'>;
 
-/** One element of a push: a mutation that can be handled, or the reason why not. Its hash identifies it either way. */
+/** One element of a push: a mutation that can be handled, or the reason why not. */
 export type Prepared = {
   readonly mutationId: string;
-  /** SHA-256 of the canonical payload, hexadecimal. */
-  readonly hash: string;
+  /** Which change it is, for `sameChange`; of what cannot be handled its whole text. */
+  readonly identity: string;
   /** null when not even that can be read. */
   readonly address: EntityAddress | null;
 } & (
@@ -37,6 +40,7 @@ export type Prepared = {
 
 /** What all mutations of a push have in common. */
 export interface PushMoment {
+  readonly userId: string;
   readonly deviceId: string;
   readonly sentAtMs: number | null;
   readonly serverNowMs: number;
@@ -56,13 +60,16 @@ const checkAddress = validator(Type.Pick(LocalMutation, ['scope', 'entityType', 
 export function prepareMutation(sent: SentElement, moment: PushMoment, suspicious: boolean): Prepared {
   const raw = withLowerCaseIds(sent);
   const canonical = canonicalPayload(raw);
-  const identity = { mutationId: raw.mutationId, hash: canonical.hash };
-  const read = readElement(raw, canonical.text, moment, suspicious);
-  if (!('code' in read))
-    return { ...identity, address: read, mutation: read, payload: canonical.text, refusal: null };
+  const { mutationId } = raw;
+  const read = readElement(raw, canonical, moment, suspicious);
+  if (!('code' in read)) {
+    const { identity } = read;
+    return { mutationId, identity, address: read, mutation: read, payload: canonical.text, refusal: null };
+  }
   const address = checkAddress(raw);
   return {
-    ...identity,
+    mutationId,
+    identity: textIdentity(canonical.text),
     address: address.ok ? address.value : null,
     mutation: null,
     payload: null,
@@ -88,7 +95,7 @@ function withLowerCaseIds(sent: SentElement): SentElement {
 
 function readElement(
   raw: unknown,
-  text: string,
+  payload: CanonicalPayload,
   moment: PushMoment,
   suspicious: boolean,
 ): PreparedMutation | Refusal {
@@ -97,22 +104,28 @@ function readElement(
     return invalid(checked.faults[0]?.path ?? '', checked.faults[0]?.message ?? 'is malformed');
   const unstorable = suspicious ? findUnstorable(checked.value) : null;
   if (unstorable) return invalid(unstorable.path, unstorable.message);
-  return faultOfContent(checked.value, text) ?? readMutation(checked.value, moment);
+  return faultOfContent(checked.value, payload.text) ?? readMutation(checked.value, payload.data, moment);
 }
 
 /** The mutation of a stored payload; it was prepared once, so it cannot fail. */
 export function restoreMutation(
   payload: string,
-  deviceId: string,
+  author: Pick<PushMoment, 'userId' | 'deviceId'>,
   occurredAtMs: number,
 ): PreparedMutation | null {
   const checked = checkMutation(JSON.parse(payload) as unknown);
   if (!checked.ok) return null;
-  const read = readMutation(checked.value, { deviceId, sentAtMs: null, serverNowMs: occurredAtMs });
+  const { userId, deviceId } = author;
+  // It was stored canonical, and is read in that order.
+  const data = JSON.stringify(checked.value.data ?? null);
+  const read = readMutation(checked.value, data, {
+    ...{ userId, deviceId, sentAtMs: null, serverNowMs: occurredAtMs },
+  });
   return 'code' in read ? null : { ...read, occurredAtMs };
 }
 
-function readMutation(mutation: LocalMutation, moment: PushMoment): PreparedMutation | Refusal {
+/** @param data its canonical JSON */
+function readMutation(mutation: LocalMutation, data: string, moment: PushMoment): PreparedMutation | Refusal {
   const wallMs = parseTimestampMs(mutation.occurredAt);
   if (wallMs === null) return invalid('/occurredAt', 'no such time');
   const { sentAtMs, serverNowMs } = moment;
@@ -124,6 +137,7 @@ function readMutation(mutation: LocalMutation, moment: PushMoment): PreparedMuta
       clock: incrementClock(baseClock, deviceReplica(moment.deviceId)),
       dependsOn: mutation.dependsOn ?? [],
       occurredAtMs: correctOccurredAtMs({ occurredAtMs: wallMs, sentAtMs, serverNowMs }),
+      identity: changeIdentity(moment.userId, mutation, data, wallMs),
     };
   } catch (error) {
     if (error instanceof RangeError)

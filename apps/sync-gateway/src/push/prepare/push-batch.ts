@@ -1,19 +1,19 @@
-import type { Refusal } from './prepare-mutation.ts';
-import type { Prepared } from './prepare-mutation.ts';
+import { sameChange } from '@sync/domain';
+import type { Prepared, Refusal } from './prepare-mutation.ts';
 
 /** The elements of a push without repetitions. */
 export interface PushBatch {
   readonly distinct: readonly Prepared[];
-  /** Per element of the push the index into `distinct` whose outcome it gets; null: same mutationId, another payload. */
+  /** Per element of the push the index into `distinct` whose outcome it gets; null: same mutationId, another change. */
   readonly answeredBy: readonly (number | null)[];
 }
 
 export const REUSED: Refusal = {
   code: 'mutation_id_reused',
-  message: '/mutationId: came before with another payload or from another device',
+  message: '/mutationId: came before with another change; send this one under a new mutationId',
 };
 
-/** The same mutation twice in one push gets one outcome twice; under one id, the first payload counts. */
+/** The same mutation twice in one push gets one outcome twice; under one id, the first change counts. */
 export function batchOf(elements: readonly Prepared[]): PushBatch {
   const places = new Map<string, number>();
   const distinct: Prepared[] = [];
@@ -23,7 +23,7 @@ export function batchOf(elements: readonly Prepared[]): PushBatch {
       places.set(element.mutationId, distinct.length);
       return distinct.push(element) - 1;
     }
-    return distinct[place]?.hash === element.hash ? place : null;
+    return sameChange(distinct[place]?.identity ?? '', element.identity) ? place : null;
   });
   return { distinct, answeredBy };
 }

@@ -1,0 +1,106 @@
+import { describe, expect, it } from '@jest/globals';
+import type { DriverDevice } from '@sync/e2e-device';
+import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
+import { type Bound, anotherDevice, boundUser, entityOf, fresh, pullUntil } from './kit/platform.ts';
+
+const send = async (device: DriverDevice, mutations: readonly object[]): Promise<Outcome[]> =>
+  (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
+    .outcomes;
+
+/** A note in the outbox of its user’s device. */
+function noteOf({ device, scope, userId }: Bound): LocalMutation {
+  return device.write({
+    scope,
+    entityType: 'note',
+    entityId: fresh('n'),
+    op: 'put',
+    data: { userId, text: 'written offline', colour: 'white' },
+  });
+}
+
+const REUSED = { status: 'rejected', code: 'mutation_id_reused' };
+
+describe('a queue that a stranger’s session pushed', () => {
+  it('is applied for its rightful owner, and each session goes on seeing its own outcome', async () => {
+    const author = await boundUser();
+    const stranger = await boundUser(author.tenantId);
+    const [first, second] = [noteOf(author), noteOf(author)];
+    const queue = [first, { ...second, dependsOn: [first.mutationId] }];
+    const refused = await send(stranger.device, queue);
+    expect(refused).toMatchObject([
+      { status: 'rejected', code: 'scope_not_held' },
+      { status: 'rejected', code: 'scope_not_held' },
+    ]);
+    expect(await send(stranger.device, queue)).toEqual(refused);
+    const applied = await send(author.device, queue);
+    expect(applied).toMatchObject([{ status: 'applied' }, { status: 'applied' }]);
+    expect(await send(author.device, queue)).toEqual(applied);
+    expect(await send(stranger.device, queue)).toMatchObject([
+      { status: 'rejected', code: 'scope_not_held', current: { op: 'delete', clock: {}, data: null } },
+      { status: 'rejected', code: 'scope_not_held', current: { op: 'delete', clock: {}, data: null } },
+    ]);
+    await pullUntil(author.device, () => {
+      return entityOf(author.device, author.scope, 'note', second.entityId) !== undefined;
+    });
+  });
+
+  it('is applied as it was mended, under the same ids', async () => {
+    const author = await boundUser();
+    const note = noteOf(author);
+    expect(await send(author.device, [{ ...note, data: undefined }])).toMatchObject([
+      { code: 'mutation_invalid' },
+    ]);
+    expect(await send(author.device, [note])).toMatchObject([{ status: 'applied' }]);
+  });
+});
+
+/** What an honest retry may write in another way. */
+const INNOCENT: [string, (note: LocalMutation) => object][] = [
+  ['another sequence', (note) => ({ ...note, sequence: note.sequence + 100 })],
+  ['its defaults left out', ({ schemaVersion: _one, dependsOn: _none, ...note }) => note],
+  ['its defaults written out', (note) => ({ ...note, dependsOn: [], schemaVersion: 1, update: undefined })],
+  ['the time in another zone', (note) => ({ ...note, occurredAt: inZone(note.occurredAt) })],
+  ['another order of keys', (note) => Object.fromEntries(Object.entries(note).reverse())],
+  ['zero entries in its clock', (note) => ({ ...note, baseClock: { ...note.baseClock, 'd:none': 0 } })],
+  ['a clock that was built anew', (note) => ({ ...note, baseClock: { 's:learning': 1 } })],
+  ['a migrated schemaVersion', (note) => ({ ...note, schemaVersion: 2, data: { body: 'lifted' } })],
+];
+
+function inZone(time: string): string {
+  return new Date(Date.parse(time) + 3_600_000).toISOString().replace('Z', '+01:00');
+}
+
+describe('the same change', () => {
+  it.each(INNOCENT)('has its first outcome with %s, from a new device of its user, too', async (_, write) => {
+    const user = await boundUser();
+    const note = noteOf(user);
+    const first = await send(user.device, [note]);
+    expect(first).toMatchObject([{ status: 'applied' }]);
+    expect(await send(user.device, [write(note)])).toEqual(first);
+    expect(await send(await anotherDevice(user), [write(note)])).toEqual(first);
+  });
+
+  it.each<[string, (note: LocalMutation) => object]>([
+    ['of other data', (note) => ({ ...note, data: { ...note.data, text: 'another' } })],
+    ['of another entity', (note) => ({ ...note, entityId: `${note.entityId}-b` })],
+    ['of another op', (note) => ({ ...note, op: 'patch' })],
+    ['of another moment', (note) => ({ ...note, occurredAt: '2026-01-01T00:00:00.001Z' })],
+  ])('is not one %s: rejected, and the first stays', async (_what, changed) => {
+    const user = await boundUser();
+    const note = noteOf(user);
+    const first = await send(user.device, [note]);
+    expect(await send(user.device, [changed(note)])).toMatchObject([REUSED]);
+    expect(await send(await anotherDevice(user), [changed(note)])).toMatchObject([REUSED]);
+    expect(await send(user.device, [note])).toEqual(first);
+  });
+
+  it('is nobody else’s: another user’s outcome is not told', async () => {
+    const user = await boundUser();
+    const other = await boundUser(user.tenantId);
+    const note = noteOf(user);
+    await send(user.device, [note]);
+    const [outcome] = await send(other.device, [{ ...note, scope: other.scope }]);
+    expect(outcome).toMatchObject({ ...REUSED, current: { op: 'delete', clock: {}, data: null } });
+    expect(JSON.stringify(outcome)).not.toContain('written offline');
+  });
+});
