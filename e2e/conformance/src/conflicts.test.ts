@@ -43,6 +43,12 @@ interface Collision extends Bound {
 const recordOn = (device: DriverDevice, scope: string, conflictId: string): ConflictRecord | undefined =>
   entityOf(device, scope, 'conflict', conflictId)?.data as ConflictRecord | undefined;
 
+/** Objects and lists in each other, `levels` of them. */
+function nested(levels: number, inside: unknown = 'inside'): unknown {
+  if (levels === 0) return inside;
+  return levels % 2 === 0 ? { in: nested(levels - 1, inside) } : [nested(levels - 1, inside)];
+}
+
 /** Both devices of a user changed the text of a note; `device` came first, the mutation of `other` is held for a person. */
 async function collision(theirs: Record<string, unknown> = { text: 'yours' }): Promise<Collision> {
   const user = await boundUser();
@@ -118,6 +124,28 @@ describe('conflicts', () => {
     expect(answer.body.conflict).toMatchObject({ status: 'resolved', decision: { kind: 'merged', data } });
     for (const device of [held.device, held.other]) await sees(held, device, 'mine and yours');
     expect(entityOf(held.other, held.scope, 'note', held.noteId)?.data).toEqual(data);
+  });
+
+  it('reach both devices, and so does their resolution, with data as deep as a request may be', async () => {
+    // A request has 32 levels, of which a mutation's data begins at the fourth and a resolution's at the third.
+    const held = await collision({ text: 'yours', deep: nested(28) });
+    const data = { userId: held.userId, text: 'both', deep: nested(29) };
+    const answer = await resolve(held.other, held.conflictId, { kind: 'merged', data }, held.clock);
+    expect(answer.status).toBe(200);
+    for (const device of [held.device, held.other]) {
+      await sees(held, device, 'both');
+      expect(recordOn(device, held.scope, held.conflictId)).toMatchObject({
+        theirs: { deep: nested(28) },
+        decision: { kind: 'merged', data },
+      });
+      expect(entityOf(device, held.scope, 'note', held.noteId)?.data).toEqual(data);
+    }
+    // What a person made of it may be edited on, and collide again.
+    held.device.write({
+      ...{ scope: held.scope, entityType: 'note', entityId: held.noteId, op: 'patch' },
+      data: { deep: nested(28, 'again') },
+    });
+    expect((await held.device.push()).map(({ status }) => status)).toEqual(['applied']);
   });
 
   it('answers a repeated resolution the same, however often it is sent', async () => {

@@ -1,4 +1,4 @@
-export { LIMITS } from './limits.ts';
+export { LIMITS, MESSAGE_DEPTH } from './limits.ts';
 export { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 export {
   ConflictPolicy,
@@ -35,7 +35,7 @@ export { OUTCOME_CODES, PROBLEM_CODES, Problem, problem } from './error-codes.ts
 export type { OutcomeCode, ProblemCode, ProblemKind } from './error-codes.ts';
 export { decoder, validator } from './validate.ts';
 export type { SchemaFault, Validated } from './validate.ts';
-export { findUnstorable, parseJson } from './parse-json.ts';
+export { findUnstorable, isNestedDeeper, parseJson } from './parse-json.ts';
 export type { ParsedJson } from './parse-json.ts';
 export { EntityTypeRegistration, GrantRule, SyncRegistration, Upcaster } from './registration.ts';
 export type { RegisteredEntityType } from './registration.ts';

@@ -21,5 +21,11 @@ export const LIMITS = {
   mutationBytes: 262_144,
 } as const;
 
+/**
+ * How deep JSON may be nested between the parts of the platform and in what they answer. A ConflictRecord in an event holds what a device sent six
+ * levels deeper than the request did; what the door took must arrive.
+ */
+export const MESSAGE_DEPTH = 64;
+
 /** A path may repeat a hostile key of megabytes; the answer must not. */
 export const MAX_PATH_LENGTH = 300;

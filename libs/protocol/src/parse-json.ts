@@ -27,6 +27,11 @@ export function parseJson(text: string, maxDepth: number = LIMITS.jsonDepth): Pa
   }
 }
 
+/** Whether JSON text is nested deeper than that; a pass over the text, without parsing it. */
+export function isNestedDeeper(text: string, maxDepth: number): boolean {
+  return scanJson(text, maxDepth).tooDeep;
+}
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 

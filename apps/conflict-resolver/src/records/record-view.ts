@@ -1,5 +1,11 @@
 import { type ConflictDraft, type JsonObject, type JsonValue, readField, shorten } from '@sync/domain';
-import type { ConflictHistoryEntry, ConflictRecord, Suggestion } from '@sync/protocol';
+import {
+  type ConflictHistoryEntry,
+  type ConflictRecord,
+  isNestedDeeper,
+  MESSAGE_DEPTH,
+  type Suggestion,
+} from '@sync/protocol';
 import type { ConflictRow } from './conflict-store.ts';
 import { decidedFields } from './field-winners.ts';
 
@@ -8,6 +14,8 @@ import { decidedFields } from './field-winners.ts';
  * envelope.
  */
 export const MAX_RECORD_BYTES = 640 * 1024;
+/** In a list of events, each with the record as its `data`. */
+const MAX_RECORD_DEPTH = MESSAGE_DEPTH - 2;
 
 /** A record as devices and reviewers see it. */
 export function viewOf(
@@ -66,11 +74,16 @@ function bounded(record: ConflictRecord): ConflictRecord {
   const omitted: string[] = [];
   let kept = record;
   for (const [name, without] of LESS) {
-    if (Buffer.byteLength(JSON.stringify(kept)) <= MAX_RECORD_BYTES) break;
+    if (fits(JSON.stringify(kept))) break;
     kept = without(kept);
     omitted.push(name);
   }
   return omitted.length === 0 ? kept : { ...kept, omitted };
+}
+
+/** What an owner nests deeper than any device may send is left out as well: of the server's side only. */
+function fits(text: string): boolean {
+  return Buffer.byteLength(text) <= MAX_RECORD_BYTES && !isNestedDeeper(text, MAX_RECORD_DEPTH);
 }
 
 const LESS: readonly (readonly [string, (record: ConflictRecord) => ConflictRecord])[] = [

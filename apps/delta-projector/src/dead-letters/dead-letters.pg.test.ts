@@ -108,7 +108,7 @@ describe('a poison event', () => {
   });
 
   it('too deep to be read does not cost its neighbours', async () => {
-    const deep = `${'{"a":'.repeat(40)}1${'}'.repeat(40)}`;
+    const deep = `${'{"a":'.repeat(80)}1${'}'.repeat(80)}`;
     const good = domainEvent({ id: 'good', revision: 1, data: progress('u1') });
     const bad = JSON.stringify(domainEvent({ id: 'bad', revision: 1, data: null })).replace(
       '"data":null',

@@ -88,7 +88,7 @@ describe('depth', () => {
     `[${depths.map((depth) => JSON.stringify({ ...event, data: null }).replace('"data":null', `"data":${nested(depth)}`)).join()}]`;
 
   it('beyond the bound costs only the events that have it', () => {
-    expect(codesOf(payload(10, 40, 30))).toEqual(['p1', 'limit_exceeded', 'p1']);
+    expect(codesOf(payload(10, 80, 62))).toEqual(['p1', 'limit_exceeded', 'p1']);
   });
 
   it('that cannot even be written is noted', () => {

@@ -4,7 +4,7 @@ import {
   DomainEvent,
   FieldWrites as FieldWritesSchema,
   findUnstorable,
-  LIMITS,
+  MESSAGE_DEPTH,
   parseJson,
   SERVICE_PATTERN,
   TENANT_ID_PATTERN,
@@ -60,7 +60,7 @@ const MAX_IDENTITY_LENGTH = 200;
 export function readEvents(payload: string, headers: Readonly<Record<string, string>> = {}): ReadEvent[] {
   const attributes = attributesOf(headers);
   if (attributes !== null) return [readBinaryMode(payload, attributes)];
-  const parsed = parseJson(payload);
+  const parsed = parseJson(payload, MESSAGE_DEPTH);
   if (parsed.ok) return elementsOf(parsed.value).map((value) => readEvent(value, parsed.suspicious));
   if (parsed.code !== 'limit_exceeded') return [faulty(payload, parsed.code, parsed.detail)];
   return readTooDeep(payload, parsed.detail);
@@ -130,7 +130,7 @@ function readTooDeep(payload: string, detail: string): ReadEvent[] {
   return elements.map((element) => {
     const text = jsonOf(element);
     if (text === null) return { ...faulty(null, 'limit_exceeded', detail), ...identityOf(element) };
-    const alone = parseJson(text, LIMITS.jsonDepth - 1);
+    const alone = parseJson(text, MESSAGE_DEPTH - 1);
     return alone.ok ? readEvent(element, alone.suspicious) : faulty(element, alone.code, alone.detail);
   });
 }
@@ -150,7 +150,7 @@ function readBinaryMode(payload: string, attributes: Readonly<Record<string, str
       .filter((name) => Object.hasOwn(attributes, name))
       .map((name) => [name, Number(attributes[name])]),
   );
-  const parsed = parseJson(payload === '' ? 'null' : payload, LIMITS.jsonDepth - 1);
+  const parsed = parseJson(payload === '' ? 'null' : payload, MESSAGE_DEPTH - 1);
   if (!parsed.ok)
     return { ...faulty(payload, parsed.code, parsed.detail), ...identityOf({ ...attributes, ...numbers }) };
   return readEvent({ ...attributes, ...numbers, data: parsed.value }, parsed.suspicious);
