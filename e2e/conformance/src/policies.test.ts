@@ -221,36 +221,6 @@ describe('what loses to the server is a record that its user pulls', () => {
   });
 });
 
-describe('append_only', () => {
-  it('voids a statement by another one (xAPI), and both stay', async () => {
-    const user = await boundUser();
-    const { device, scope } = user;
-    const [voidedId, voidingId] = [randomUUID(), randomUUID()];
-    const voiding = {
-      id: voidingId,
-      verb: { id: 'http://adlnet.gov/expapi/verbs/voided', display: { 'en-US': 'voided' } },
-      object: { objectType: 'StatementRef', id: voidedId },
-      timestamp: '2026-01-02T00:00:00.000Z',
-    };
-    const append = (entityId: string, data: Record<string, unknown>, dependsOn?: string[]): LocalMutation =>
-      device.write({
-        scope,
-        entityType: 'statement',
-        entityId,
-        op: 'append',
-        data,
-        ...(dependsOn ? { dependsOn } : {}),
-      });
-    const first = append(voidedId, statement(voidedId));
-    append(voidingId, voiding, [first.mutationId]);
-    expect(await device.push()).toMatchObject([{ status: 'applied' }, { status: 'applied' }]);
-    const held = (id: string): RemoteDelta | undefined => entityOf(device, scope, 'statement', id);
-    await pullUntil(device, () => held(voidedId) !== undefined && held(voidingId) !== undefined);
-    expect(held(voidedId)?.data).toMatchObject({ verb: statement(voidedId)['verb'] });
-    expect(held(voidingId)?.data).toMatchObject({ verb: voiding.verb, object: voiding.object });
-  });
-});
-
 describe('a clock that is years off', () => {
   const YEAR_MS = 365 * 86_400_000;
 

@@ -46,6 +46,7 @@ export {
   isStorableJson,
   readField,
   shorten,
+  sortKeys,
   storableJson,
   storableJsonText,
   storableText,

@@ -6,6 +6,7 @@ import {
   isJsonObject,
   readField,
   shorten,
+  sortKeys,
   storableJson,
   storableJsonText,
   storableText,
@@ -13,6 +14,37 @@ import {
 import type { JsonObject, JsonValue } from './json.ts';
 
 const json = (): fc.Arbitrary<JsonValue> => fc.jsonValue() as fc.Arbitrary<JsonValue>;
+
+function reversed(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(reversed);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .map(([key, child]) => [key, reversed(child)] as const)
+      .reverse(),
+  );
+}
+
+describe('sortKeys', () => {
+  it('gives values that differ in the order of their keys one text', () => {
+    fc.assert(
+      fc.property(json(), (value) => {
+        fc.pre(!JSON.stringify(value).includes('__proto__'));
+        const text = JSON.stringify(sortKeys(value));
+        expect(JSON.stringify(sortKeys(reversed(value)))).toBe(text);
+        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  it('sorts few keys and many', () => {
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_none, at) => [`f${99 - at}`, at]));
+    expect(Object.keys(sortKeys(many) as object)).toEqual(Object.keys(many).sort());
+    expect(JSON.stringify(sortKeys({ b: [{ d: 1, c: null }], a: 'x' }))).toBe(
+      '{"a":"x","b":[{"c":null,"d":1}]}',
+    );
+  });
+});
 
 describe('canonicalJson', () => {
   it.each<[JsonValue, string]>([

@@ -6,7 +6,7 @@ import type { EntityDefinition } from './entity-definition.ts';
 import type { EntityData, StoredRow } from './entity-store.ts';
 import type { ServerChange } from './handler-answer.ts';
 import { lockVersions, versionOf, type VersionRow } from './entity-version.ts';
-import { refuseData } from './push/decide-push.ts';
+import { refuseData } from './push/refuse-data.ts';
 
 /** What own changes need to know of their service. */
 export interface OwnerContext {

@@ -62,7 +62,8 @@ export interface EntityDefinition
   readonly upcasters?: readonly EntityUpcaster[];
   /**
    * append_only: says whether an entity sent again under its id is the stored one (then answered as applied) or another
-   * (rejected, `entity_exists`). Deep equality when not given; give one that skips what the server stamps.
+   * (rejected, `entity_exists`). Asked only about what the SDK does not know again by itself: it compares what the same
+   * user sent, so that nothing that `handle` fills in counts. Deep equality when not given.
    */
   readonly sameContent?: (stored: EntityData, sent: EntityData) => boolean;
 }

@@ -1,5 +1,6 @@
 import type { Tx } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
+import type { SentRecord } from './push/sent-record.ts';
 
 /** The row of `sync_entity`. */
 export interface EntityVersion {
@@ -20,6 +21,21 @@ export function versionOf(row: VersionRow): EntityVersion {
   return { revision: Number(row.revision), clock: row.clock, deleted: row.deleted };
 }
 
+/** A version under its lock. */
+export interface LockedVersion extends EntityVersion {
+  readonly sent: SentRecord | null;
+}
+
+interface LockedRow extends VersionRow {
+  readonly sent_by: string | null;
+  readonly sent_digest: string | null;
+}
+
+function lockedOf(row: LockedRow): LockedVersion {
+  const { sent_by: by, sent_digest: digest } = row;
+  return { ...versionOf(row), sent: by === null || digest === null ? null : { by, digest } };
+}
+
 /**
  * Locks the versions of entities until the transaction ends, in the order of their ids, so that two batches queue and
  * never deadlock. An entity that does not exist has no row to lock: whoever creates it finds out at the insert.
@@ -29,13 +45,13 @@ export async function lockVersions(
   tenantId: string,
   entityType: string,
   entityIds: readonly string[],
-): Promise<Map<string, EntityVersion>> {
-  const rows = await tx.call<VersionRow>(
+): Promise<Map<string, LockedVersion>> {
+  const rows = await tx.call<LockedRow>(
     'sync_lock_versions',
-    `SELECT entity_id, revision, clock, deleted FROM sync_entity
+    `SELECT entity_id, revision, clock, deleted, sent_by, sent_digest FROM sync_entity
      WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[])
      ORDER BY entity_id FOR UPDATE`,
     [tenantId, entityType, entityIds],
   );
-  return new Map(rows.map((row) => [row.entity_id, versionOf(row)]));
+  return new Map(rows.map((row) => [row.entity_id, lockedOf(row)]));
 }

@@ -53,5 +53,22 @@ export class OwnerTables1700000000100 implements MigrationInterface {
   }
 }
 
+/** What an appended record was sent as, by which it is known again; see {@link SentRecord}. Other rows have none. */
+export class SentRecords1700000000110 implements MigrationInterface {
+  readonly name = 'SentRecords1700000000110';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE sync_entity ADD COLUMN sent_by text, ADD COLUMN sent_digest text');
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE sync_entity DROP COLUMN sent_by, DROP COLUMN sent_digest');
+  }
+}
+
 /** Everything the SDK needs in a service's database: put it before the service's own migrations. */
-export const ownerMigrations: readonly MigrationClass[] = [...messagingMigrations, OwnerTables1700000000100];
+export const ownerMigrations: readonly MigrationClass[] = [
+  ...messagingMigrations,
+  OwnerTables1700000000100,
+  SentRecords1700000000110,
+];

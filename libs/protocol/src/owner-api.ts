@@ -139,6 +139,18 @@ export const OwnerPushResult = Type.Union(
       status: Type.Literal('applied'),
       revision: Revision,
       clock: Type.Optional(VectorClock),
+      changed: Type.Optional(
+        Type.Boolean({
+          description:
+            'True: a value that the mutation named does not stand as sent, because the owner changed it. The outcome is `merged` then, with `current`.',
+        }),
+      ),
+      data: Type.Optional(
+        Type.Union([EntityData, Type.Null()], {
+          description:
+            'Of what is `changed`: the entity as it stands, null when it is deleted. Left out, the gateway waits for the projection to show it.',
+        }),
+      ),
       /** Of a `merge` that met edits which its device had not seen. */
       overlaps: Type.Optional(DocumentOverlaps),
     }),

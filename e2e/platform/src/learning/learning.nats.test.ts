@@ -130,7 +130,8 @@ describe('statement', () => {
   it('is one entity however often it is sent', async () => {
     const mutation = statement();
     const [first] = await rig.push([mutation]);
-    expect(await push({ ...mutation, mutationId: randomUUID() })).toMatchObject({ revision: 1 });
+    const again = { mutationId: randomUUID(), occurredAt: '2026-05-01T00:00:00.000Z' };
+    expect(await push({ ...mutation, ...again })).toMatchObject({ status: 'applied', revision: 1 });
     const other = { ...mutation, mutationId: randomUUID(), data: { verb, object: { id: 'urn:other' } } };
     expect(codeOf(await push(other))).toBe('entity_exists');
     expect(first).toMatchObject({ revision: 1 });

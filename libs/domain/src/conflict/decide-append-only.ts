@@ -1,5 +1,3 @@
-import { containsDot } from '@sync/vector-clock';
-import { mutationWrite } from '../entity.ts';
 import type { EntityState, MutationInput } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { Decision, DecisionInput } from './decision.ts';
@@ -11,9 +9,9 @@ import { submitAsSent } from './submission.ts';
  * asks `checkOp` first.)
  *
  * An append whose entity exists is submitted again (`expectedRevision` 0; the owner's inbox deduplicates) when it is
- * the same one: the entity's clock contains its dot, or every field it names has the value it names (the owner may
- * have added some). A different record under a taken id is a violation and is kept in the record: other engines lose
- * learning records at this point.
+ * the same one: every field it names has the value it names (the owner may have added some). That the entity's clock
+ * contains its dot says nothing: a device that was restored, or made the id itself, counts from 1 again. A different
+ * record under a taken id is a violation and is kept in the record: other engines lose learning records at this point.
  */
 export function decideAppendOnly(input: DecisionInput): Decision {
   const { mutation, current } = input;
@@ -24,8 +22,6 @@ export function decideAppendOnly(input: DecisionInput): Decision {
 }
 
 function isSameAppend(mutation: MutationInput, current: EntityState): boolean {
-  const { by, counter } = mutationWrite(mutation);
-  if (containsDot(current.clock, by, counter)) return true;
   if (current.data === null) return false;
   const present = current.data;
   return Object.entries(mutation.data ?? {}).every(([field, value]) => {

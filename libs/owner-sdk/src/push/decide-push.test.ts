@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { accept, defineEntity, jsonEntityStore, mutatedData, reject } from '../index.ts';
 import { decidePush, type EntityNow, type PushState } from './decide-push.ts';
-import { cutToBytes } from './push-responder.ts';
+import { boundChanged, cutToBytes } from './push-responder.ts';
 
 const note = defineEntity({
   entityType: 'note',
@@ -46,6 +46,7 @@ const existing: EntityNow = {
   clock: { 'd:other': 3, 's:learning': 2 },
   deleted: false,
   data: { text: 'old', colour: 'red' },
+  sent: null,
 };
 
 describe('decidePush', () => {
@@ -174,7 +175,60 @@ describe('decidePush', () => {
   });
 });
 
+describe('says of an applied mutation whether it stands as sent', () => {
+  const trimming = defineEntity({
+    ...note,
+    handle: (mutation, current) => {
+      const data = mutatedData(mutation, current);
+      if (data === null) return accept({ ...current, deletedBy: mutation.userId });
+      const { text, ...others } = data;
+      return accept({ ...others, text: String(text).trim(), at: mutation.occurredAt });
+    },
+  });
+  const at = '2026-03-01T09:00:00.000Z';
+
+  it.each<[string, Partial<PushedMutation>, object | undefined]>([
+    ['with what the owner added', { data: { text: 'x' } }, undefined],
+    ['otherwise, where the owner changed a value', { data: { text: ' x ' } }, { text: 'x', at }],
+    ['a patch by the fields it names', { op: 'patch', data: { colour: 'blue' } }, undefined],
+    ['a deletion that the owner does not carry out', { op: 'delete', data: null }, { deletedBy: 'u1' }],
+  ])('%s', (_what, given, data) => {
+    const { results, final } = decidePush(trimming, stateOf({ n1: { ...existing, data: { text: 'old' } } }), [
+      put({ expectedRevision: 5, ...given }),
+    ]);
+    const told = data ? { changed: true, data: expect.objectContaining(data) as unknown } : {};
+    expect(results).toEqual([
+      {
+        mutationId: expect.anything() as unknown,
+        status: 'applied',
+        revision: 6,
+        clock: expect.anything() as unknown,
+        ...told,
+      },
+    ]);
+    // Answered again, the entity may stand otherwise once more.
+    expect(final[0]).not.toHaveProperty('data');
+    expect('changed' in (final[0] ?? {})).toBe(data !== undefined);
+  });
+});
+
 describe('a reply', () => {
+  it('leaves out data of changed entities that would be too much together, and still says that they changed', () => {
+    const changed = (kilobytes: number): OwnerPushResult => ({
+      mutationId: randomUUID(),
+      status: 'applied',
+      revision: 1,
+      changed: true,
+      data: { text: 'x'.repeat(kilobytes * 1000) },
+    });
+    const bounded = boundChanged([changed(200), changed(100), changed(1)]);
+    expect(bounded.map((result) => ['changed' in result, 'data' in result])).toEqual([
+      [true, true],
+      [true, false],
+      [true, false],
+    ]);
+  });
+
   it('keeps the first results that fit a message, and at least one', () => {
     const conflictOf = (kilobytes: number): OwnerPushResult => ({
       mutationId: randomUUID(),

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
-  isStorableJson,
   namedWrites,
   repeatingWrites,
   shorten,
@@ -8,7 +7,7 @@ import {
   type FieldWrites,
   type JsonObject,
 } from '@sync/domain';
-import { LIMITS, findUnstorable, type OwnerPushResult, type PushedMutation } from '@sync/protocol';
+import { LIMITS, type OwnerPushResult, type PushedMutation } from '@sync/protocol';
 import {
   canonicalClockJson,
   clockSize,
@@ -20,7 +19,7 @@ import {
   type VectorClock,
 } from '@sync/vector-clock';
 import type { ChangeDot, DocumentSession } from '../document-port.ts';
-import { MAX_ENTITY_BYTES, type EventDraft } from '../domain-event-outbox.ts';
+import type { EventDraft } from '../domain-event-outbox.ts';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { EntityData } from '../entity-store.ts';
 import {
@@ -30,6 +29,8 @@ import {
   type Rejected,
   type ServerChange,
 } from '../handler-answer.ts';
+import { comparesFields, refuseData } from './refuse-data.ts';
+import { isSentAgain, sentRecordOf, standsAsSent, type SentRecord } from './sent-record.ts';
 
 /** An entity as a batch finds it, and as its mutations change it. Revision 0: it never existed. */
 export interface EntityNow {
@@ -37,6 +38,8 @@ export interface EntityNow {
   readonly clock: VectorClock;
   readonly deleted: boolean;
   readonly data: EntityData | null;
+  /** append_only: the record as it was sent. */
+  readonly sent: SentRecord | null;
 }
 
 /** An entity that a batch changed. */
@@ -65,7 +68,10 @@ export interface PushState {
 export interface PushDecision {
   /** In the order of the request, without the unanswered. */
   readonly results: readonly OwnerPushResult[];
-  /** The new final answers, to be kept for ever. Conflicts are not final: the gateway decides anew and comes again. */
+  /**
+   * The new final answers, to be kept for ever, without the data of changed ones: until they are asked for again it may have changed
+   * once more. Conflicts are not final: the gateway decides anew and comes again.
+   */
   readonly final: readonly OwnerPushResult[];
   readonly changed: ReadonlyMap<string, ChangedEntity>;
   readonly events: readonly EventDraft[];
@@ -74,10 +80,17 @@ export interface PushDecision {
   readonly unanswered: readonly { readonly mutation: PushedMutation; readonly error: unknown }[];
 }
 
+/** How a mutation of a document went into it. */
+interface DocumentPart {
+  /** The fields beside the document, as the handler answered them. */
+  readonly plain: EntityData;
+  readonly isIncrement: boolean;
+}
+
 const MAX_MESSAGE_LENGTH = 1000;
 /** Of the fields beside a document, which takes nearly all of an event. */
 const MAX_PLAIN_BYTES = 32 * 1024;
-const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: null };
+const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: null, sent: null };
 
 /**
  * Decides a batch: pure, `(state, mutations) → what to answer and what to write`.
@@ -153,7 +166,7 @@ class PushDecider {
         this.#definition.policy === 'append_only' ? this.#append(mutation, now) : this.#change(mutation, now);
       this.#results.set(mutationId, result);
       if (result.status === 'conflict') this.#conflicted.add(entityId);
-      else this.#final.push(result);
+      else this.#final.push(withoutData(result));
     } catch (error) {
       this.#stopped.set(entityId, error);
       this.#unanswered.push({ mutation, error });
@@ -169,7 +182,7 @@ class PushDecider {
     const answer = this.#ask(mutation, now.data);
     const taken = this.#takeDocument(mutation, now, answer);
     return taken
-      ? this.#settle(mutation, now, taken.answer, taken.isIncrement)
+      ? this.#settle(mutation, now, taken.answer, taken.document)
       : this.#settle(mutation, now, answer);
   }
 
@@ -181,10 +194,12 @@ class PushDecider {
     }
     const answer = this.#ask(mutation, null);
     if (now.revision === 0 || answer.kind === 'rejected') return this.#settle(mutation, now, answer);
+    const { data, sent, revision, clock } = now;
     const same = this.#definition.sameContent ?? isDeepStrictEqual;
-    if (now.data !== null && answer.data !== null && same(now.data, answer.data)) {
-      return { mutationId, status: 'applied', revision: now.revision, clock: now.clock };
-    }
+    const isSame =
+      data !== null &&
+      (isSentAgain({ data, sent }, mutation) || (answer.data !== null && same(data, answer.data)));
+    if (isSame) return applied(mutation, { revision, clock, data });
     return rejected(mutationId, reject('entity_exists', 'This id is taken by an entity with other content'));
   }
 
@@ -199,7 +214,7 @@ class PushDecider {
     mutation: PushedMutation,
     now: EntityNow,
     answer: HandlerAnswer,
-  ): { readonly answer: HandlerAnswer; readonly isIncrement: boolean } | null {
+  ): { readonly answer: HandlerAnswer; readonly document: DocumentPart | null } | null {
     const { documents } = this.#state;
     if (!documents || answer.kind === 'rejected' || answer.data === null) return null;
     const json = JSON.stringify(answer.data);
@@ -207,11 +222,12 @@ class PushDecider {
     // Whatever would refuse the mutation later has to do so now.
     const refusal =
       refuseData(answer.data, json, this.#definition.policy, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
-    if (refusal) return { answer: refusal, isIncrement: false };
-    if (this.#state.refusal) return { answer: this.#state.refusal, isIncrement: false };
+    if (refusal) return { answer: refusal, document: null };
+    if (this.#state.refusal) return { answer: this.#state.refusal, document: null };
     const taken = documents.take(mutation, answer.data, now.data === null, this.#dotOf(mutation, now, clock));
-    if (!taken.ok) return { answer: taken.refusal, isIncrement: false };
-    return { answer: { ...answer, data: taken.shown.data }, isIncrement: taken.shown.isIncrement };
+    if (!taken.ok) return { answer: taken.refusal, document: null };
+    const { data, isIncrement } = taken.shown;
+    return { answer: { ...answer, data }, document: { plain: answer.data, isIncrement } };
   }
 
   /** A resolution brings no dot: it is counted as a change of the service. */
@@ -226,7 +242,7 @@ class PushDecider {
     mutation: PushedMutation,
     now: EntityNow,
     answer: HandlerAnswer,
-    isIncrement = false,
+    document: DocumentPart | null = null,
   ): OwnerPushResult {
     const { mutationId } = mutation;
     if (answer.kind === 'rejected') return rejected(mutationId, answer);
@@ -238,7 +254,7 @@ class PushDecider {
     // and neither does a device that counts wrong: that is then a change of the service.
     const brings = bringsDot(mutation, now.clock);
     const clock = brings ? merged : incrementClock(merged, this.#serviceReplica);
-    return this.#apply(mutation, now, { answer, json, clock, brings, isIncrement });
+    return this.#apply(mutation, now, { answer, json, clock, brings, document });
   }
 
   /** One entry stays free for the service's own changes, which nobody can reject. */
@@ -259,11 +275,11 @@ class PushDecider {
       readonly json: string | null;
       readonly clock: VectorClock;
       readonly brings: boolean;
-      readonly isIncrement: boolean;
+      readonly document: DocumentPart | null;
     },
   ): OwnerPushResult {
     const { mutationId, entityId, deviceId, occurredAt } = mutation;
-    const { answer, json, clock, brings, isIncrement } = next;
+    const { answer, json, clock, brings, document } = next;
     const revision = now.revision + 1;
     const baseRevision = this.#changed.get(entityId)?.baseRevision ?? now.revision;
     this.#changed.set(entityId, {
@@ -273,6 +289,7 @@ class PushDecider {
       deleted: answer.data === null,
       data: answer.data,
       json,
+      sent: mutation.op === 'append' ? sentRecordOf(mutation) : null,
     });
     const entityClock = canonicalClockJson(clock);
     const writes = this.#comparesFields ? repeatedWritesText(mutation, now, answer.data) : undefined;
@@ -298,11 +315,30 @@ class PushDecider {
           }
         : {}),
       json,
-      ...(isIncrement && { isIncrement }),
+      ...(document?.isIncrement && { isIncrement: true }),
     });
     this.#also.push(...answer.also);
-    return { mutationId, status: 'applied', revision, clock };
+    return applied(mutation, { revision, clock, data: answer.data }, document);
   }
+}
+
+/** Says how the entity stands where that is not as sent; of a document only that: what devices see of it, the projection knows. */
+function applied(
+  mutation: PushedMutation,
+  { revision, clock, data }: Pick<EntityNow, 'revision' | 'clock' | 'data'>,
+  document: DocumentPart | null = null,
+): OwnerPushResult {
+  const { mutationId } = mutation;
+  const result = { mutationId, status: 'applied', revision, clock } as const;
+  if (standsAsSent(mutation, document ? document.plain : data)) return result;
+  return document ? { ...result, changed: true } : { ...result, changed: true, data };
+}
+
+/** The answer as it is kept, and as it is sent where the data would be too much. */
+export function withoutData(result: OwnerPushResult): OwnerPushResult {
+  if (result.status !== 'applied' || result.data === undefined) return result;
+  const { data: _data, ...kept } = result;
+  return kept;
 }
 
 /** Beyond it the projector infers writers from the difference alone: an event has to fit a message. */
@@ -354,46 +390,4 @@ function knownPart({ clock, deviceId }: PushedMutation, known: VectorClock): Vec
 function rejected(mutationId: string, { code, message }: Rejected): OwnerPushResult {
   const storable = shorten(storableText(message), MAX_MESSAGE_LENGTH);
   return { mutationId, status: 'rejected', code, message: storable };
-}
-
-function comparesFields(policy: EntityDefinition['policy']): boolean {
-  return policy === 'lww' || policy === 'crdt_yjs';
-}
-
-/** A delta has 940,000 bytes; the rest is for two clocks and names. */
-const MAX_BYTES_WITH_WRITES = 880_000;
-/** The longest `{"atMs":…,"by":"d:…","counter":…}` with its punctuation. */
-const WRITE_BYTES = 136;
-/** Smaller data needs no counting: its shortest fields have five bytes, `"":0,`. */
-const COUNTED_BYTES = Math.floor(MAX_BYTES_WITH_WRITES / (2 + WRITE_BYTES / 5));
-
-/** What a message carries of an entity whose fields are compared: its data, and again the name of each field with who wrote it last. */
-function bytesWithWrites(data: EntityData, json: string): number {
-  if (json.length < COUNTED_BYTES) return 0;
-  const names = Object.keys(data);
-  const nameBytes = names.reduce((sum, name) => sum + Buffer.byteLength(JSON.stringify(name)), 0);
-  return Buffer.byteLength(json) + nameBytes + names.length * WRITE_BYTES;
-}
-
-/**
- * Data that the database would refuse is answered here: thrown at the insert, it would take the whole batch with it.
- * @param json `data` as text
- */
-export function refuseData(
-  data: EntityData | null,
-  json: string | null,
-  policy: EntityDefinition['policy'],
-  maxBytes = MAX_ENTITY_BYTES,
-): Rejected | null {
-  if (data === null || json === null) return null;
-  // UTF-16 units first: counting bytes of every small entity costs more than it finds.
-  if (json.length * 3 > maxBytes && Buffer.byteLength(json) > maxBytes) {
-    return reject('data_too_large', `An entity has at most ${maxBytes} bytes as JSON`);
-  }
-  if (comparesFields(policy) && bytesWithWrites(data, json) > MAX_BYTES_WITH_WRITES) {
-    return reject('data_too_large', 'An entity with so many fields fits no message: group them into objects');
-  }
-  if (isStorableJson(json)) return null;
-  const fault = findUnstorable(data);
-  return fault && reject('data_invalid', `${fault.path}: ${fault.message}`);
 }

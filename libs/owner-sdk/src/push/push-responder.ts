@@ -4,11 +4,14 @@ import type { EntityDefinition } from '../entity-definition.ts';
 import type { OwnerMetrics } from '../ports.ts';
 import { faultsText, unavailableOr } from '../request-faults.ts';
 import { answerPush, type PushContext } from './answer-push.ts';
+import { withoutData } from './decide-push.ts';
 
 const checkRequest = validator(OwnerPushRequest);
 
 /** Below the responder's own bound, so that too large a reply becomes a shorter one and not an error. */
 const MAX_RESULTS_BYTES = 960_000;
+/** Of the data of changed entities in one reply. The gateway can do without it: it then waits for the projection. */
+const MAX_CHANGED_BYTES = 256 * 1024;
 
 /**
  * The edge of `sync.push.v1.<service>.<entityType>`: decodes, calls {@link answerPush}, kicks the relay, encodes.
@@ -44,7 +47,17 @@ export async function respondToPush(
     unanswered: request.value.mutations.length - results.length,
     durationMs: performance.now() - startedMs,
   });
-  return { results: cutToBytes(results) };
+  return { results: cutToBytes(boundChanged(results)) };
+}
+
+/** Leaves out the data of changed entities where all of it together would be too much. */
+export function boundChanged(results: readonly OwnerPushResult[]): OwnerPushResult[] {
+  let bytes = 0;
+  return results.map((result) => {
+    if (result.status !== 'applied' || !result.data) return result;
+    bytes += Buffer.byteLength(JSON.stringify(result.data));
+    return bytes > MAX_CHANGED_BYTES ? withoutData(result) : result;
+  });
 }
 
 /**

@@ -34,9 +34,10 @@ export class PushRaceError extends Error {
  */
 const WRITE_PUSH = `
 WITH changed AS (
-  SELECT r.id, r.base, r.revision, r.deleted, r.clock::jsonb AS clock
+  SELECT r.id, r.base, r.revision, r.deleted, r.clock::jsonb AS clock, r.sent_by, r.sent_digest
   FROM ROWS FROM (unnest($3::text[]), unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::boolean[]),
-    string_to_table($7, E'\\n')) AS r (id, base, revision, deleted, clock) ORDER BY id
+    string_to_table($7, E'\\n'), unnest($11::text[]), unnest($12::text[]))
+    AS r (id, base, revision, deleted, clock, sent_by, sent_digest) ORDER BY id
 ), tenant AS (
   INSERT INTO sync_tenant (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING
 ), updated AS (
@@ -47,8 +48,10 @@ WITH changed AS (
     deleted = excluded.deleted, changed_at = excluded.changed_at
   RETURNING 1
 ), created AS (
-  INSERT INTO sync_entity (tenant_id, entity_type, entity_id, revision, clock, deleted, changed_at)
-  SELECT $1, $2, id, revision, clock, deleted, $10 FROM changed WHERE base = 0 ORDER BY id
+  INSERT INTO sync_entity
+    (tenant_id, entity_type, entity_id, revision, clock, deleted, changed_at, sent_by, sent_digest)
+  SELECT $1, $2, id, revision, clock, deleted, $10, sent_by, sent_digest
+  FROM changed WHERE base = 0 ORDER BY id
   ON CONFLICT DO NOTHING RETURNING 1
 ), answered AS (
   INSERT INTO sync_mutation_inbox (tenant_id, mutation_id, result)
@@ -87,6 +90,8 @@ export async function writeVersionsAndAnswers(
     arrayText(batch.final.map(({ mutationId }) => mutationId)),
     batch.final.map((result) => JSON.stringify(result)).join('\n'),
     batch.nowIso,
+    arrayText(changed.map(([, { sent }]) => sent?.by ?? null)),
+    arrayText(changed.map(([, { sent }]) => sent?.digest ?? null)),
   ]);
   if (written?.entities !== changed.length || written.answers !== batch.final.length) {
     throw new PushRaceError(

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { request } from '@sync/messaging';
-import { DomainEvent, OwnerPushReply, subjects, validator, type PushedMutation } from '@sync/protocol';
+import {
+  DomainEvent,
+  OwnerPushReply,
+  subjects,
+  validator,
+  type OwnerPushResult,
+  type PushedMutation,
+} from '@sync/protocol';
+import type { EntityData } from '../index.ts';
 import { mutationOf, startOwnerRig, type OwnerRig } from '../testing/owner-rig.ts';
 
 let rig: OwnerRig;
@@ -147,12 +155,49 @@ describe('append_only', () => {
   const append = (given: Partial<PushedMutation> = {}): PushedMutation =>
     mutationOf({ entityType: 'statement', data: { userId: 'u1', verb: 'read' }, ...given });
 
-  it('answers the same content under another mutationId as applied, without a second event', async () => {
-    const first = append();
-    const [applied] = await rig.push('alpha', [first]);
-    const again = append({ entityId: first.entityId });
-    expect(await rig.push('alpha', [again])).toEqual([{ ...applied, mutationId: again.mutationId }]);
-    expect(await eventsOf(first.entityId)).toHaveLength(1);
+  const againUnder = async (
+    sent: Partial<PushedMutation>,
+    again: Partial<PushedMutation>,
+  ): Promise<{ readonly first: OwnerPushResult; readonly second: OwnerPushResult }> => {
+    const entityId = randomUUID();
+    const [first] = await rig.push('alpha', [append({ entityId, ...sent })]);
+    const [second] = await rig.push('alpha', [append({ entityId, ...again })]);
+    if (!first || !second) throw new Error('the owner gave no answer');
+    expect(await eventsOf(entityId)).toHaveLength(1);
+    return { first, second };
+  };
+
+  it('answers a record that comes again under another mutationId as applied, though it stamped the first', async () => {
+    const { first, second } = await againUnder({}, {});
+    expect(second).toEqual({ ...first, mutationId: second.mutationId });
+    expect(first).not.toHaveProperty('changed');
+  });
+
+  it('knows it again from another device, at another time, with its keys in another order', async () => {
+    const again = { deviceId: 'd9', clock: { 'd:d9': 1 }, occurredAt: '2026-04-01T10:00:00.000Z' };
+    const { second } = await againUnder({}, { ...again, data: { verb: 'read', userId: 'u1' } });
+    expect(second).toMatchObject({ status: 'applied', revision: 1, clock: { 'd:d1': 1 } });
+  });
+
+  it('knows it again by its stored data, as a device that has pulled it sends it', async () => {
+    const entityId = randomUUID();
+    await rig.push('alpha', [append({ entityId })]);
+    const [event] = await eventsOf(entityId);
+    const [again] = await rig.push('alpha', [append({ entityId, data: event?.data as EntityData })]);
+    expect(again).toMatchObject({ status: 'applied', revision: 1 });
+  });
+
+  it('does not take the same words of another user for it: what they wrote would be gone', async () => {
+    const { second } = await againUnder({}, { userId: 'u2', deviceId: 'd2', clock: { 'd:d2': 1 } });
+    expect(second).toMatchObject({ status: 'rejected', code: 'entity_exists' });
+  });
+
+  it('says that it stands otherwise than sent, and how', async () => {
+    const data = { userId: 'u1', verb: 'read', stored: 'when the device thought it was' };
+    const { first, second } = await againUnder({ data }, { data });
+    const stands = { userId: 'u1', verb: 'read', stored: expect.stringMatching(/Z$/) as string };
+    expect(first).toMatchObject({ status: 'applied', changed: true, data: stands });
+    expect(second).toEqual({ ...first, mutationId: second.mutationId });
   });
 
   it('rejects other content under a used id, and every op but append', async () => {

@@ -73,7 +73,6 @@ const statement = defineEntity({
   policy: 'append_only',
   projection,
   ...jsonEntityStore('statement'),
-  sameContent: (stored, sent) => stored['verb'] === sent['verb'],
   handle: (mutation, _current, { nowIso }) => accept({ ...mutation.data, stored: nowIso }),
 });
 

@@ -44,6 +44,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-2, PUSH-3: the same mutationId is the same mutation by what it changes, not by how it is written, and its outcome is for each device of its ' +
       'user. PUSH-16: a refusal without effect uses up nobody’s id.',
   },
+  {
+    version: '1.4.0',
+    date: '2026-11-29',
+    schemas: ['PushAnswer'],
+    change:
+      'changed and data: owners say that a sent value does not stand as sent; the outcome is merged with current, where it was applied. The same append again under a fresh mutationId is answered with what stands (the SDK compares what was sent).',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -239,12 +239,13 @@ describe('a repeated attempt', () => {
 });
 
 describe('an append whose id is taken, at an owner that says conflict', () => {
-  const work = (text: string): Work => workOf({ op: 'append', data: { text } }, { registration: append });
+  const work = (text: string): Work =>
+    workOf({ op: 'append', data: { text, userId: 'u1' } }, { registration: append });
 
   it('has been applied when it is the same record', () => {
     const same = work('same');
     const lane = planned([same]);
-    absorb(lane, conflict(same, 1, { 'd:d2': 1 }, { text: 'same', stored: 'x' }));
+    absorb(lane, conflict(same, 1, { 'd:d2': 1 }, { text: 'same', userId: 'u1', stored: 'x' }));
     expect(lane.settlements.get(same)).toEqual({ kind: 'settled', status: 'applied', clock: { 'd:d2': 1 } });
   });
 

@@ -12,15 +12,8 @@ import {
 import { refusedConflict } from './conflict-of.ts';
 import { inputOf } from './mutation-input.ts';
 import { type Ahead, endOf, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
-import {
-  bareState,
-  currentText,
-  type Standing,
-  standingAfter,
-  standingOfHead,
-  standingAhead,
-} from './standing.ts';
-import { isLookedUp, type Submission } from './submission.ts';
+import { bareState, currentText, type Standing, standingOfHead, standingAhead } from './standing.ts';
+import { isLookedUp, type Submission, submissionOf } from './submission.ts';
 
 /** What is planned for the lane's next mutations: a change to send, or an end that holds if all changes before it were taken. */
 type Step = { readonly submission: Submission } | { readonly work: Work; readonly end: Settled };
@@ -252,11 +245,7 @@ export class Lane {
   #take(work: Work, decision: Decision): void {
     const before = this.#planned();
     if (decision.kind === 'submit') {
-      const { deviceId } = this.#context;
-      const asked = { work, change: decision, before };
-      // What the entity has already adds no revision to it: counted as one, it would let the next change overwrite one that nobody has seen.
-      const after = isLookedUp(asked) ? before : standingAfter(before, work.mutation, deviceId, decision);
-      this.#steps.push({ submission: { ...asked, after } });
+      this.#steps.push({ submission: submissionOf(work, decision, before, this.#context.deviceId) });
       return;
     }
     this.#steps.push({ work, end: endOf(work, decision, before, this.#context) });
@@ -264,11 +253,13 @@ export class Lane {
 
   /** @returns whether the plan's assumptions still hold after it */
   #settleAnswered(submission: Submission, result: Exclude<OwnerPushResult, Ahead>): boolean {
-    const { work, after } = submission;
-    const before = this.#reached?.planned === submission.before ? this.#reached.actual : submission.before;
-    const read = readAnswer({ ...submission, before }, result, this.#context);
-    const { settled, standing, counted, awaitedRevision } = read;
-    if (counted) this.#reached = { planned: after, actual: counted };
+    const { work, change } = submission;
+    const reached = this.#reached?.planned === submission.before ? this.#reached.actual : null;
+    const made = reached ? submissionOf(work, change, reached, this.#context.deviceId) : submission;
+    const read = readAnswer(made, result, this.#context);
+    const { settled, standing, awaitedRevision } = read;
+    const actual = read.actual ?? made.after;
+    if (actual !== submission.after) this.#reached = { planned: submission.after, actual };
     if (standing) this.#standing = standing;
     this.#settle(work, settled);
     if (awaitedRevision !== null) this.awaitedCurrents.push({ work, settled, revision: awaitedRevision });

@@ -13,7 +13,9 @@ import { overlapConflict } from './overlap-conflict.ts';
 import {
   canProject,
   currentText,
+  isShownIn,
   type Standing,
+  standingAsStored,
   standingOfHead,
   standingOfOwner,
   standingOfVisible,
@@ -37,8 +39,8 @@ export interface ReadAnswer {
   readonly standing: Standing | null;
   /** What was planned on top of the change still holds. */
   readonly holds: boolean;
-  /** The owner made the change under a clock of its own: what was planned is true, under that clock. */
-  readonly counted: Standing | null;
+  /** Where the change led, where not to what was planned: to a clock of the owner's, or to values of its own. */
+  readonly actual: Standing | null;
   /** Only the read model can show what it came to, once it has this revision. */
   readonly awaitedRevision: number | null;
 }
@@ -49,7 +51,7 @@ const REFUSED_BY_STATE: ReadonlySet<string> = new Set(OF_STATE);
 
 const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
 
-/** @param submission with the standing that was reached before it, not only planned */
+/** @param submission on the standing that was reached before it, not only planned */
 export function readAnswer(
   submission: Submission,
   result: Exclude<OwnerPushResult, Ahead>,
@@ -65,28 +67,32 @@ export function readAnswer(
   // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this is what was expected now.
   const mayBeEarlier = work.mayBeSent && (lookedUp || !asExpected);
   const kept = change.record === null && mayBeEarlier ? work.kept : null;
-  const asSent = repeated
+  const decidedAsSent = repeated
     ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
     : (kept ?? change).status === 'applied';
   const ordinary = !repeated && result.revision === submission.after.revision;
   // An owner may have counted the change itself: what was planned is true then, under its clock.
   const counted = otherClock && !repeated;
   const planned = lookedUp ? before : submission.after;
-  const after = counted ? standingUnderClock(planned, clock) : planned;
+  const counting = counted ? standingUnderClock(planned, clock) : planned;
+  const changed = result.changed === true;
+  const shown = changed ? standingAsStored(counting, result.data, work) : counting;
+  const after = shown ?? counting;
   const owner = { revision: result.revision, clock, deleted: after.deleted, data: null };
   const { record } = kept ?? change;
   const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
   const learnt = {
-    standing: ordinary || lookedUp ? after : standingOfOwner(owner, before.seen),
-    holds: (ordinary || lookedUp) && !counted,
-    counted: counted ? after : null,
+    standing: (ordinary || lookedUp) && shown ? after : standingOfOwner(owner, before.seen),
+    holds: (ordinary || lookedUp) && !counted && !changed,
+    actual: counted || changed ? after : null,
   };
-  if (asSent) {
+  if (decidedAsSent && !changed) {
     const settled: Settled = { kind: 'settled', status: 'applied', clock, ...conflict };
     return { ...learnt, settled, awaitedRevision: null };
   }
   const current = currentOf(after, work, scene);
-  const unseen = repeated || kept !== null || after.state() === undefined || !canProject(work.registration);
+  const unseen =
+    repeated || kept !== null || !shown || after.state() === undefined || !canProject(work.registration);
   return {
     ...learnt,
     settled: { kind: 'settled', status: 'merged', clock, current, ...conflict },
@@ -104,7 +110,7 @@ function readRefusal(
   const refusal = { code, ...(message ? { message } : {}), current };
   const lost = lostTo(submission, code, scene);
   const settled: Settled = { kind: 'settled', status: 'rejected', ...refusal, ...lost };
-  return { settled, standing: null, holds: false, counted: null, awaitedRevision: null };
+  return { settled, standing: null, holds: false, actual: null, awaitedRevision: null };
 }
 
 /**
@@ -133,7 +139,10 @@ export function endOf(
   };
 }
 
-/** An append whose id is taken: the same record again has been applied, another one never can be. */
+/**
+ * An append whose id is taken, of an owner that does not say itself whether it is the same record: it is where all that
+ * it names stands, in sight of its user. Another one never can be applied.
+ */
 export function endOfTakenId(
   {
     work,
@@ -148,11 +157,14 @@ export function endOfTakenId(
   const data = owner.data as JsonObject | null;
   const current = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
   const decision = decide({ ...input, current });
-  if (decision.kind === 'submit') return { kind: 'settled', status: 'applied', clock };
+  if (decision.kind === 'submit' && isShownIn(data, work) !== false) {
+    return { kind: 'settled', status: 'applied', clock };
+  }
   // The decision's own record would hold the owner's data, which this user may never have been allowed to see.
   const visible = standingOfVisible(owner, work.registration, work.mutation, before.seen) ?? before;
   const end = endOf(work, { kind: 'reject', code: 'append_only_violation', record: null }, visible, scene);
-  return { ...end, ...refusedConflict(work, scene.deviceId, visible.state() ?? null) };
+  const lost = refusedConflict(work, scene.deviceId, visible.state() ?? null);
+  return { ...end, message: 'The id is taken by another record', ...lost };
 }
 
 function currentOf(standing: Standing, { mutation, registration }: Work, { nowIso }: Scene): string {

@@ -72,23 +72,40 @@ export function standingOfOwner(owner: OwnerState, seen: Seen): Standing {
  */
 export function standingOfVisible(
   owner: OwnerState,
-  { projection }: RegisteredEntityType,
+  registration: RegisteredEntityType,
   mutation: Pick<PreparedMutation, 'scope' | 'entityType' | 'entityId'>,
   seen: Seen,
 ): Standing | null {
+  const { projection } = registration;
   const { revision, clock, deleted } = owner;
   if (projection.kind !== 'declarative' || clock === undefined) return null;
   const whole = owner.data as JsonObject | null;
-  const scopes = projection.scopes.map((source) => {
-    const parsed = parseScopeTemplate(source);
-    return parsed.ok && whole !== null ? renderScope(parsed.template, whole, mutation) : null;
-  });
   // A deleted entity has no scope any more: whoever saw it there may know that it is gone.
-  const visible = deleted ? seen.head !== null : scopes.includes(mutation.scope);
+  const visible = deleted ? seen.head !== null : isShownIn(whole, { registration, mutation });
   if (!visible) return null;
   const data = whole === null ? null : chooseFields(whole, projection.fields);
   const state = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
   return { revision, clock, deleted, state: () => state, seen: { head: seen.head, changed: true } };
+}
+
+/** Whether an entity with this data is shown in the mutation's own scope, which its user holds; null where only a projector knows. */
+export function isShownIn(
+  data: JsonObject | null,
+  {
+    registration,
+    mutation,
+  }: {
+    readonly registration: Pick<RegisteredEntityType, 'projection'>;
+    readonly mutation: Pick<PreparedMutation, 'scope' | 'entityType' | 'entityId'>;
+  },
+): boolean | null {
+  const { projection } = registration;
+  if (projection.kind !== 'declarative') return null;
+  if (data === null) return false;
+  return projection.scopes.some((source) => {
+    const parsed = parseScopeTemplate(source);
+    return parsed.ok && renderScope(parsed.template, data, mutation) === mutation.scope;
+  });
 }
 
 /**
@@ -131,6 +148,29 @@ export function standingUnderClock(standing: Standing, clock: VectorClock): Stan
     return planned && { ...planned, clock };
   });
   return { ...standing, clock, state };
+}
+
+/**
+ * The same entity, with what its owner made of the mutation's values.
+ * @param data as the owner has it, null when it is deleted; undefined where it does not say
+ * @returns null where only the projection can tell how devices see it
+ */
+export function standingAsStored(
+  standing: Standing,
+  data: OwnerState['data'] | undefined,
+  work: Pick<Work, 'registration' | 'mutation'>,
+): Standing | null {
+  const { projection } = work.registration;
+  if (data === undefined || !canProject(work.registration) || projection.kind !== 'declarative') return null;
+  const whole = data as JsonObject | null;
+  const deleted = whole === null;
+  if (!deleted && !isShownIn(whole, work)) return null;
+  const shown = deleted ? null : chooseFields(whole, projection.fields);
+  const state = once(() => {
+    const planned = standing.state();
+    return planned && { ...planned, data: shown, deleted };
+  });
+  return { ...standing, deleted, state };
 }
 
 function stateAfter(

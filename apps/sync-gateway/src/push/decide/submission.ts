@@ -1,6 +1,6 @@
 import type { SubmitDecision } from '@sync/domain';
 import type { Work } from '../outcome/settlement.ts';
-import type { Standing } from './standing.ts';
+import { type Standing, standingAfter } from './standing.ts';
 
 /** A change to send, and where the entity stands before and, if the owner takes it, after. */
 export interface Submission {
@@ -8,6 +8,19 @@ export interface Submission {
   readonly change: SubmitDecision;
   readonly before: Standing;
   readonly after: Standing;
+}
+
+/** @param before where the entity stands, or is expected to stand, when the change reaches its owner */
+export function submissionOf(
+  work: Work,
+  change: SubmitDecision,
+  before: Standing,
+  deviceId: string,
+): Submission {
+  const asked = { work, change, before };
+  // What the entity has already adds no revision to it: counted as one, it would let the next change overwrite one that nobody has seen.
+  const after = isLookedUp(asked) ? before : standingAfter(before, work.mutation, deviceId, change);
+  return { ...asked, after };
 }
 
 /** Sent only because the entity has its dot already: an owner that applied it has it in its inbox, and `conflict` of another is no contention. */

@@ -29,6 +29,10 @@ export class TestOwner {
   poison: 'left out' | 'error' = 'left out';
   /** What `pushChains` of a registration promises; without it each expectedRevision is compared by itself. */
   comparesChains = true;
+  /** What it makes of `text`: keeps it, trims it and says what stands, or trims it and says only that it did. */
+  trims: 'no' | 'shown' | 'unshown' = 'no';
+  /** How it says that an append's id is taken: an SDK refuses it for good, others may show what is there. */
+  takenAppends: 'rejected' | 'conflict' = 'rejected';
   readonly requests: PushedMutation[][] = [];
   readonly applied: string[] = [];
   readonly #nats: NatsConnection;
@@ -113,7 +117,11 @@ export class TestOwner {
     const data = (mutation.data ?? null) as JsonObject | null;
     if (data?.['text'] === 'forbidden')
       return { mutationId, status: 'rejected', code: 'forbidden', message: 'not yours' };
-    if (op !== 'append' && expectedRevision !== revision) {
+    const isTaken = op === 'append' && now !== undefined;
+    if (isTaken && this.takenAppends === 'rejected') {
+      return { mutationId, status: 'rejected', code: 'entity_exists' };
+    }
+    if (isTaken || (op !== 'append' && expectedRevision !== revision)) {
       const current = {
         revision,
         clock: now?.clock ?? {},
@@ -122,8 +130,8 @@ export class TestOwner {
       };
       return { mutationId, status: 'conflict', current };
     }
-    if (op === 'append' && now) return { mutationId, status: 'rejected', code: 'entity_exists' };
-    const next = op === 'delete' ? null : op === 'patch' ? { ...now?.data, ...data } : data;
+    const asSent = op === 'delete' ? null : op === 'patch' ? { ...now?.data, ...data } : data;
+    const next = this.trims === 'no' ? asSent : trimmed(asSent);
     const clock = mergeClocks(now?.clock ?? {}, mutation.clock);
     this.applied.push(mutationId);
     await this.#write(
@@ -133,7 +141,9 @@ export class TestOwner {
       { revision: revision + 1, clock, data: next },
       mutation,
     );
-    return { mutationId, status: 'applied', revision: revision + 1, clock };
+    const result = { mutationId, status: 'applied', revision: revision + 1, clock } as const;
+    if (next?.['text'] === asSent?.['text']) return result;
+    return { ...result, changed: true, ...(this.trims === 'shown' && { data: next }) };
   }
 
   async #write(
@@ -251,6 +261,11 @@ function writesOf({ op, data, clock, deviceId, occurredAt, fieldWrites }: Pushed
   const by = deviceReplica(deviceId);
   const write = { atMs: Date.parse(occurredAt), by, counter: counterOf(clock, by) };
   return fieldWrites ?? namedWrites({ op, data: data as JsonObject | null }, write);
+}
+
+function trimmed(data: JsonObject | null): JsonObject | null {
+  const text = data?.['text'];
+  return typeof text === 'string' ? { ...data, text: text.trim() } : data;
 }
 
 function isPoison({ data }: PushedMutation): boolean {

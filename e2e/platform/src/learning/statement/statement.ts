@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { accept, defineEntity, type EntityData, jsonEntityStore, reject } from '@sync/owner-sdk';
 import { type SchemaFault, USER_ID_PATTERN } from '@sync/protocol';
 import { type OwnedEntity, type Prepared, faultsOf, invalid } from '../../owning-service/owned-entity.ts';
@@ -38,8 +37,6 @@ export const statement: OwnedEntity = {
     policy: 'append_only',
     projection: { kind: 'declarative', fields: STATEMENT_FIELDS, scopes: ['user:{userId}'] },
     ...jsonEntityStore('statement'),
-    // The time of storing is the server's; the same statement sent again must be recognised.
-    sameContent: (stored, sent) => isDeepStrictEqual({ ...stored, stored: null }, { ...sent, stored: null }),
     handle(mutation, _current, { userId, nowIso }) {
       const data = mutation.data ?? {};
       const named = namedUser(data);
