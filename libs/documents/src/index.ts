@@ -3,7 +3,7 @@ export type { Admission, AdmissionLimits, DocumentHead, UpdateAuthor } from './a
 export { CLIENT_ID_RANGES, authorKindOf, drawClientId } from './admission/client-ids.ts';
 export type { AuthorKind } from './admission/client-ids.ts';
 export { readUpdate } from './admission/read-update.ts';
-export type { ClientRun, OutlineLimits, UpdateOutline } from './admission/read-update.ts';
+export type { ClientRun, UpdateOutline } from './admission/read-update.ts';
 export { REFUSALS, RefusedUpdateError } from './admission/refusal.ts';
 export type { Refusal, RefusalCode } from './admission/refusal.ts';
 export { advanceStateVector, decodeStateVector, encodeStateVector } from './state/state-vector.ts';

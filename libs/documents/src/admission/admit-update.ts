@@ -1,10 +1,12 @@
 import * as Y from 'yjs';
 import { encodeStateVector, type StateVector } from '../state/state-vector.ts';
 import { CLIENT_ID_RANGES, type AuthorKind } from './client-ids.ts';
-import { readUpdate, type ClientRun, type OutlineLimits, type UpdateOutline } from './read-update.ts';
+import { readUpdate, type ClientRun, type UpdateOutline } from './read-update.ts';
 import { RefusedUpdateError, type Refusal } from './refusal.ts';
+import { assertDeletesExist, assertResolvable } from './resolve-references.ts';
 
-export interface AdmissionLimits extends OutlineLimits {
+export interface AdmissionLimits {
+  /** Of one update; it bounds everything else that an update has, whose costs grow with its bytes. */
   readonly bytes: number;
   /** By how much one update may advance one clientID: a GC struct claims any length with a few bytes. */
   readonly clockAdvance: number;
@@ -12,22 +14,25 @@ export interface AdmissionLimits extends OutlineLimits {
   readonly clock: number;
   /** ClientIDs of a whole document. */
   readonly documentClients: number;
+  /**
+   * Shared types inside shared types that one update may add: Yjs deletes them by recursion, and 15,000 in one another overflow the stack
+   * of everybody who does. 0: a document that is one text.
+   */
+  readonly nestedTypes: number;
   /** How deep shared types may be nested in a whole document; seen when updates are merged, because an update does not say where in the document it is. */
   readonly documentDepth: number;
 }
 
 /**
- * - 192 KiB is what a mutation of 256 KiB of JSON holds as base64.
+ * - 384 KiB is what the `update` of a mutation holds, as base64 (`LIMITS.updateLength` of the protocol). Measured at that size: 100 ms to admit
+ *   the worst (10,000 clientIDs, or structs that all refer to others), 1 s to merge it in a thread (100,000 deleted ranges).
  * - A million clocks is a million characters typed, or typed and deleted again, since the last push.
  * - 2^31 clocks stay within 32-bit arithmetic, which encoders use.
- * - 500 nested types are a long paste of rich text. A document that is one text needs none: its owner says 0.
+ * - 500 nested types are a long paste of rich text.
  * - 500 deep is what one such update may be, too: step by step a document must not get deeper than Yjs, which deletes by recursion, comes back up from.
  */
 export const ADMISSION_LIMITS: AdmissionLimits = {
-  bytes: 192 * 1024,
-  structs: 50_000,
-  clients: 32,
-  deleteRanges: 50_000,
+  bytes: 384 * 1024,
   clockAdvance: 1_000_000,
   clock: 2 ** 31,
   documentClients: 10_000,
@@ -59,6 +64,8 @@ export interface Admission {
   readonly claimed: readonly number[];
   /** False for a repetition: it adds nothing and deletes nothing. */
   readonly changes: boolean;
+  /** It deletes something, perhaps nothing but what was deleted already. */
+  readonly deletes: boolean;
 }
 
 /**
@@ -79,7 +86,7 @@ export function admitUpdate(
     if (update.length > limits.bytes) {
       throw new RefusedUpdateError('update_too_large', `${update.length} bytes, ${limits.bytes} are allowed`);
     }
-    const outline = readUpdate(update, limits);
+    const outline = readUpdate(update);
     if (outline.runs.length === 0 && outline.deletes.length === 0) {
       throw new RefusedUpdateError('update_empty', 'neither structs nor deletions');
     }
@@ -115,6 +122,7 @@ function admitOutline(
   if (claimed.length > 0 && stateVector.size + claimed.length > limits.documentClients) {
     throw new RefusedUpdateError('document_exhausted', `it has ${limits.documentClients} clientIDs`);
   }
+  assertFewTypes(outline, stateVector, limits.nestedTypes);
   assertDeletesExist(outline, stateVector);
   assertResolvable(outline, stateVector);
   return {
@@ -123,6 +131,7 @@ function admitOutline(
     added,
     claimed,
     changes: added.length > 0 || outline.deletes.length > 0,
+    deletes: outline.deletes.length > 0,
   };
 }
 
@@ -146,6 +155,21 @@ function assertClockBounds({ client, to }: ClientRun, known: number, limits: Adm
   }
 }
 
+/** Of what it adds: a whole document that is sent again may have as many as it likes. */
+function assertFewTypes({ runs, nestedTypes }: UpdateOutline, stateVector: StateVector, most: number): void {
+  let added = 0;
+  for (let at = 0; at < nestedTypes.length; at += 2) {
+    const known = stateVector.get(runs[nestedTypes[at] ?? 0]?.client ?? 0) ?? 0;
+    if ((nestedTypes[at + 1] ?? 0) >= known) added += 1;
+  }
+  if (added <= most) return;
+  if (most === 0) throw new RefusedUpdateError('content_not_allowed', 'shared types inside shared types');
+  throw new RefusedUpdateError(
+    'update_too_large',
+    `${added} nested shared types, ${most} are allowed at once`,
+  );
+}
+
 /** @returns true when the clientID is new and becomes the author's */
 function assertOwnClient(client: number, known: number, head: DocumentHead, author: UpdateAuthor): boolean {
   const { from, to } = CLIENT_ID_RANGES[author.kind];
@@ -157,64 +181,4 @@ function assertOwnClient(client: number, known: number, head: DocumentHead, auth
   if (owner === undefined && known === 0) return true;
   if (owner !== author.id) throw new RefusedUpdateError('client_id_foreign', `${client} belongs to another`);
   return false;
-}
-
-function assertDeletesExist({ runs, deletes }: UpdateOutline, stateVector: StateVector): void {
-  for (let at = 0; at < deletes.length; at += 3) {
-    const client = deletes[at] ?? 0;
-    const end = (deletes[at + 1] ?? 0) + (deletes[at + 2] ?? 0);
-    if (end <= (stateVector.get(client) ?? 0)) continue;
-    const run = runs.find((one) => one.client === client);
-    if (!run || end > run.to) throw incomplete(`it deletes what clientID ${client} has not written`);
-  }
-}
-
-/** One struct that waits for another clientID's struct of the same update. */
-interface Wait {
-  readonly clock: number;
-  readonly run: number;
-  readonly until: number;
-}
-
-/**
- * Every reference must lead to something that the document or the update has, and structs that wait for each other across clientIDs must
- * not wait in a circle: Yjs would hold such structs back for ever, while state vectors say that they are there.
- */
-function assertResolvable({ runs, references }: UpdateOutline, stateVector: StateVector): void {
-  const waits = new Map<number, Wait[]>();
-  for (let at = 0; at < references.length; at += 4) {
-    const [index = 0, clock = 0, client = 0, needed = 0] = references.slice(at, at + 4);
-    if (needed < (stateVector.get(client) ?? 0)) continue;
-    const run = runs.findIndex((one) => one.client === client);
-    if (needed >= (runs[run]?.to ?? 0)) {
-      throw incomplete(`a struct refers to clock ${needed} of clientID ${client}`);
-    }
-    const wait = { clock, run, until: needed };
-    const list = waits.get(index);
-    if (list) list.push(wait);
-    else waits.set(index, [wait]);
-  }
-  if (waits.size > 0) assertNoCircle(runs, waits);
-}
-
-/**
- * Lets every clientID advance to its first struct that waits for one not yet reached, until nobody advances. Each round but the last
- * passes at least one struct; clientIDs of an update are few.
- */
-function assertNoCircle(runs: readonly ClientRun[], waits: ReadonlyMap<number, readonly Wait[]>): void {
-  const passed = new Map([...waits.keys()].map((index) => [index, 0]));
-  const reached = (index: number): number =>
-    waits.get(index)?.[passed.get(index) ?? 0]?.clock ?? runs[index]?.to ?? 0;
-  for (let advanced = true; advanced;) {
-    advanced = false;
-    for (const [index, list] of waits) {
-      let next = passed.get(index) ?? 0;
-      for (let wait = list[next]; wait && reached(wait.run) > wait.until; wait = list[next]) next += 1;
-      if (next === passed.get(index)) continue;
-      passed.set(index, next);
-      advanced = true;
-    }
-  }
-  const stuck = [...waits].find(([index, list]) => (passed.get(index) ?? 0) < list.length);
-  if (stuck) throw incomplete('its structs wait for each other in a circle');
 }

@@ -12,23 +12,15 @@ export interface ClientRun {
 export interface UpdateOutline {
   /** Highest clientID first, each once, which is the order that merging two updates relies on. */
   readonly runs: readonly ClientRun[];
-  readonly structCount: number;
   /**
    * What structs of one clientID need of another: four numbers each, [index in `runs`, clock of the struct, clientID, clock]. Flat, because
    * an update has up to three per struct.
    */
   readonly references: readonly number[];
+  /** Shared types inside shared types: two numbers each, [index in `runs`, clock]. */
+  readonly nestedTypes: readonly number[];
   /** Deleted ranges: three numbers each, [clientID, from clock, length]. */
   readonly deletes: readonly number[];
-}
-
-/** Bounds of what is read; more of any is `update_too_large`. */
-export interface OutlineLimits {
-  readonly structs: number;
-  readonly clients: number;
-  readonly deleteRanges: number;
-  /** Shared types inside shared types: Yjs deletes them by recursion, and 15,000 in one another overflow the stack of everybody who does. */
-  readonly nestedTypes: number;
 }
 
 const GC = 0;
@@ -41,7 +33,6 @@ const NAMED_TYPES = new Set([3, 5]);
 const LAST_TYPE = 6;
 
 const invalid = (detail: string): RefusedUpdateError => new RefusedUpdateError('update_invalid', detail);
-const tooLarge = (detail: string): RefusedUpdateError => new RefusedUpdateError('update_too_large', detail);
 
 /**
  * Reads an update (V1) by its bytes alone. Stricter than Yjs, which takes what no Yjs writes: structs of length 0, a clientID twice,
@@ -50,16 +41,17 @@ const tooLarge = (detail: string): RefusedUpdateError => new RefusedUpdateError(
  *
  * @throws RefusedUpdateError
  */
-export function readUpdate(update: Uint8Array, limits: OutlineLimits): UpdateOutline {
+export function readUpdate(update: Uint8Array): UpdateOutline {
   const reader = new ByteReader(update);
-  const structs = new StructReader(reader, limits);
+  const structs = new StructReader(reader);
   const runs = structs.runs();
-  const deletes = readDeletes(reader, limits);
+  const deletes = readDeletes(reader);
   if (reader.left > 0) throw invalid(`${reader.left} bytes follow its end; encoding V2 is not taken`);
-  return { runs, structCount: structs.count, references: structs.references, deletes };
+  const { references, nestedTypes } = structs;
+  return { runs, references, nestedTypes, deletes };
 }
 
-function readDeletes(reader: ByteReader, limits: OutlineLimits): number[] {
+function readDeletes(reader: ByteReader): number[] {
   const deletes: number[] = [];
   for (let clients = reader.count('clientIDs with deletions'); clients > 0; clients -= 1) {
     const client = reader.varUint();
@@ -68,40 +60,33 @@ function readDeletes(reader: ByteReader, limits: OutlineLimits): number[] {
       const length = reader.varUint();
       if (length === 0) throw invalid('it deletes nothing');
       deletes.push(client, from, length);
-      if (deletes.length > limits.deleteRanges * 3) throw tooLarge(`${limits.deleteRanges} deleted ranges`);
     }
   }
   return deletes;
 }
 
-/** One pass over the structs; `count` and `references` are complete when `runs()` has returned. */
+/** One pass over the structs; `references` and `nestedTypes` are complete when `runs()` has returned. */
 class StructReader {
-  count = 0;
   readonly references: number[] = [];
+  readonly nestedTypes: number[] = [];
   private readonly reader: ByteReader;
-  private readonly limits: OutlineLimits;
-  private nestedTypes = 0;
   // The struct that is being read.
   private run = 0;
   private client = 0;
   private clock = 0;
 
-  constructor(reader: ByteReader, limits: OutlineLimits) {
+  constructor(reader: ByteReader) {
     this.reader = reader;
-    this.limits = limits;
   }
 
   runs(): ClientRun[] {
     const { reader } = this;
     const clients = reader.count('clientIDs');
-    if (clients > this.limits.clients) throw tooLarge(`${this.limits.clients} clientIDs`);
     const runs: ClientRun[] = [];
     let previous = Infinity;
     for (this.run = 0; this.run < clients; this.run += 1) {
       const structs = reader.count('structs');
-      this.count += structs;
       if (structs === 0) throw invalid('a clientID has no structs');
-      if (this.count > this.limits.structs) throw tooLarge(`${this.limits.structs} structs`);
       this.client = reader.varUint();
       if (this.client >= previous) throw invalid('its clientIDs are not in descending order');
       previous = this.client;
@@ -187,13 +172,7 @@ class StructReader {
   }
 
   private type(): void {
-    this.nestedTypes += 1;
-    if (this.nestedTypes > this.limits.nestedTypes) {
-      throw new RefusedUpdateError(
-        'content_not_allowed',
-        `more than ${this.limits.nestedTypes} nested shared types`,
-      );
-    }
+    this.nestedTypes.push(this.run, this.clock);
     const type = this.reader.varUint();
     if (type > LAST_TYPE) throw invalid(`${type} is no shared type`);
     if (NAMED_TYPES.has(type)) this.reader.skipKey();

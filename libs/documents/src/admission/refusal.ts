@@ -5,11 +5,11 @@
 export const REFUSALS = {
   /** Not one Yjs update in encoding V1: damaged, cut off, with bytes behind its end, in V2, or in no order that Yjs writes. */
   update_invalid: 'not a Yjs update in encoding V1',
-  /** A valid update that adds and deletes nothing. An editor's first handshake sends one; there is nothing to store. */
+  /** A valid update that adds and deletes nothing. An editor's first handshake sends one; owners answer it as applied. */
   update_empty: 'the update holds no change',
   /** It builds on changes that the document does not have: push these first, or send the whole difference. */
   update_incomplete: 'the update builds on changes that the document does not have',
-  /** More bytes, structs, delete ranges or clientIDs than one update may have. Send it in parts. */
+  /** More bytes, or more nested shared types, than one update may have. Insert it in parts, each an update of its own. */
   update_too_large: 'the update is larger than one update may be',
   /** Content that documents do not carry: sub-documents, `__proto__` as a key, values nested too deep. */
   content_not_allowed: 'the update holds content that a document cannot carry',

@@ -1,5 +1,6 @@
 import * as Y from 'yjs';
-import { IncompleteStateError, readState } from '../state/document-state.ts';
+import { readUpdate } from '../admission/read-update.ts';
+import { IncompleteStateError } from '../state/document-state.ts';
 import { IdRanges } from './id-ranges.ts';
 
 /** `ours` is what the server has, `theirs` what comes from a device, as in a ConflictRecord. */
@@ -64,7 +65,7 @@ function since(ends: ReadonlyMap<number, number>, commonEnd: (client: number) =>
 function reachOf(updates: readonly Uint8Array[]): Map<number, number> {
   const ends = new Map<number, number>();
   for (const update of updates) {
-    for (const { client, to } of readState(update).runs)
+    for (const { client, to } of readUpdate(update).runs)
       ends.set(client, Math.max(to, ends.get(client) ?? 0));
   }
   return ends;
@@ -78,7 +79,7 @@ function endsOf(doc: Y.Doc): Map<number, number> {
 function newDeletions(doc: Y.Doc, updates: readonly Uint8Array[]): IdRanges {
   const ranges = new IdRanges();
   for (const update of updates) {
-    const { deletes } = readState(update);
+    const { deletes } = readUpdate(update);
     for (let at = 0; at < deletes.length; at += 3) {
       addLive(ranges, doc, deletes[at] ?? 0, deletes[at + 1] ?? 0, deletes[at + 2] ?? 0);
     }

@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as Y from 'yjs';
-import { readUpdate, type OutlineLimits, type UpdateOutline } from '../admission/read-update.ts';
+import { readUpdate } from '../admission/read-update.ts';
 import { TooDeepError, nestingDepth } from './nesting-depth.ts';
 import { advanceStateVector, encodeStateVector, type StateVector } from './state-vector.ts';
-
-/** Of an owner's own states, whose parts were each admitted. */
-const UNBOUNDED: OutlineLimits = {
-  structs: Infinity,
-  clients: Infinity,
-  deleteRanges: Infinity,
-  nestedTypes: Infinity,
-};
 
 /** Structs were left over that depend on updates that are not here. */
 export class IncompleteStateError extends Error {
@@ -69,12 +61,7 @@ export function diffFor(state: Uint8Array, stateVector: StateVector): Uint8Array
  * @throws RefusedUpdateError
  */
 export function stateVectorOf(state: Uint8Array): Map<number, number> {
-  return advanceStateVector(new Map(), readState(state).runs);
-}
-
-/** What an update or a state of one's own does; unlike admission it takes any size. */
-export function readState(state: Uint8Array): UpdateOutline {
-  return readUpdate(state, UNBOUNDED);
+  return advanceStateVector(new Map(), readUpdate(state).runs);
 }
 
 /**
@@ -82,7 +69,7 @@ export function readState(state: Uint8Array): UpdateOutline {
  * structs and in whatever order they came. Content needs no hashing: admission makes a clock of a clientID mean one thing for ever.
  */
 export function stateHash(state: Uint8Array): string {
-  const outline = readState(state);
+  const outline = readUpdate(state);
   const hash = createHash('sha256').update(encodeStateVector(advanceStateVector(new Map(), outline.runs)));
   for (const [client, ranges] of normalizeDeletes(outline.deletes)) {
     hash.update(`|${client}`);

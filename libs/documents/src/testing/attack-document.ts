@@ -1,7 +1,6 @@
 import * as Y from 'yjs';
 import { admitUpdate, type Admission } from '../admission/admit-update.ts';
 import { readUpdate } from '../admission/read-update.ts';
-import { ADMISSION_LIMITS } from '../admission/admit-update.ts';
 import { hostileUpdate } from './hostile-updates.ts';
 import { hostileWorld, type HostileWorld } from './hostile-world.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -93,7 +92,7 @@ function goesWithoutName(item: Y.Item | Y.GC): boolean {
 
 function deletedBy(admission: Admission): Set<string> {
   const ids = new Set<string>();
-  const { deletes } = readUpdate(admission.update, ADMISSION_LIMITS);
+  const { deletes } = readUpdate(admission.update);
   for (let at = 0; at < deletes.length; at += 3) {
     const [client = 0, from = 0, length = 0] = deletes.slice(at, at + 3);
     for (let clock = from; clock < from + length; clock += 1) ids.add(`${client}:${clock}`);

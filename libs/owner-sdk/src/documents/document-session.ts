@@ -1,5 +1,4 @@
 import {
-  type AdmissionLimits,
   JobFailedError,
   TooDeepError,
   type DocumentPool,
@@ -31,20 +30,24 @@ import {
   type DocumentKey,
   type LoggedUpdate,
 } from './document-rows.ts';
-import { EMPTY_STATE, type ChangeOrigin, type OpenDocument } from './open-document.ts';
+import {
+  EMPTY_STATE,
+  tooLarge,
+  type ChangeOrigin,
+  type DocumentLimits,
+  type OpenDocument,
+  type TakenPart,
+} from './open-document.ts';
 import { runJob } from './run-job.ts';
 
-export interface DocumentSettings {
+export interface DocumentSettings extends DocumentLimits {
   /** The field of the entity's data that holds the document, base64: the registration's `docUpdateField`. */
   readonly field: string;
   /** The field that shows the epoch: one higher when the document was replaced. */
   readonly epochField: string;
-  /** Of the whole document: as base64 it has to fit into an event. */
-  readonly maxStateBytes: number;
   readonly retentionDays: number;
   readonly pool: DocumentPool;
   readonly logger: OwnerLogger;
-  readonly admission: AdmissionLimits;
 }
 
 /** A base is kept when the log since the last one weighs this many times as much: so much at most do bases add to the log. */
@@ -82,6 +85,9 @@ export class YjsSession implements DocumentSession {
       ok: true,
       shown: { data: this.#withDocument(data, document, update), isIncrement: !isNew },
     });
+    // Taken as what makes the document, it would make an empty one: what it says belongs to a document that was to be there.
+    if (isNew && mutation.op === 'merge')
+      return { ok: false, refusal: reject('document_unknown', 'there is no such document: put it first') };
     if (isNew) {
       // What a service puts into a new document is its own words, whoever asked for the document.
       document.begin(bytesOf(data[this.#settings.field]), { ...origin, author: 'service' });
@@ -89,28 +95,17 @@ export class YjsSession implements DocumentSession {
     }
     if (mutation.op !== 'merge') return taken(EMPTY_STATE);
     const merged = this.#merge(document, mutation, origin);
-    return 'code' in merged ? { ok: false, refusal: merged } : taken(merged.added);
+    return merged.kind === 'rejected' ? { ok: false, refusal: merged } : taken(merged.added);
   }
 
-  #merge(
-    document: OpenDocument,
-    mutation: PushedMutation,
-    origin: ChangeOrigin,
-  ): Rejected | { readonly added: Uint8Array } {
+  #merge(document: OpenDocument, mutation: PushedMutation, origin: ChangeOrigin): TakenPart | Rejected {
     const { baseClock } = mutation;
     const bytes = this.#updateOf(mutation);
     if ('code' in bytes) return bytes;
     if (baseClock && counterOf(baseClock, document.start.replica) < document.start.counter) {
       return reject('document_replaced', 'the document was replaced since; take the new one first');
     }
-    if (document.bytes + bytes.length > this.#settings.maxStateBytes) {
-      return reject('document_too_large', `a document has at most ${this.#settings.maxStateBytes} bytes`);
-    }
-    const answer = document.append(bytes, origin);
-    if (answer.ok && answer.changes) return { added: answer.update };
-    return answer.ok || answer.code === 'update_empty'
-      ? { added: EMPTY_STATE }
-      : reject(answer.code, `/update: ${answer.message}`);
+    return document.append(bytes, origin);
   }
 
   #updateOf({ mutationId, update, suggestion }: PushedMutation): Uint8Array | Rejected {
@@ -140,11 +135,10 @@ export class YjsSession implements DocumentSession {
     }
     // The whole document handed back with an edit in it is taken too: what is known is cut off.
     const answer = document.append(content, origin);
-    if (!answer.ok && answer.code !== 'update_empty') {
+    if (answer.kind === 'rejected') {
       throw new InvalidChangeError(`${this.#batch.entityType} ${entityId}: ${answer.message}`);
     }
-    const added = answer.ok && answer.changes ? answer.update : EMPTY_STATE;
-    return { data: this.#withDocument(data, document, added), isIncrement: true };
+    return { data: this.#withDocument(data, document, answer.added), isIncrement: true };
   }
 
   async complete(
@@ -236,12 +230,17 @@ export class YjsSession implements DocumentSession {
   async #squash(document: OpenDocument, isGone: boolean): Promise<SquashedState> {
     if (isGone) return { state: EMPTY_STATE, hash: GONE };
     const updates = document.logged.map(({ update }) => update);
-    const { pool, admission } = this.#settings;
+    const { pool, admission, maxStateBytes } = this.#settings;
     const input = { base: document.base, updates, maxDepth: admission.documentDepth };
-    return runJob(pool, 'squash', input).catch((error: unknown) => {
+    const squashed = await runJob(pool, 'squash', input).catch((error: unknown) => {
       if (!(error instanceof JobFailedError) || error.reason !== TooDeepError.name) throw error;
       throw new RefusedDocumentError(reject('content_not_allowed', `/update: ${error.message}`));
     });
+    // A few bytes that delete every second letter make a document many times as large. One that is too large already may shrink.
+    const before = document.before?.state.length ?? 0;
+    if (!document.beganNow && squashed.state.length > Math.max(maxStateBytes, before))
+      throw new RefusedDocumentError(tooLarge(maxStateBytes));
+    return squashed;
   }
 }
 

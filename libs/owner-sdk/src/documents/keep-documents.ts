@@ -137,7 +137,7 @@ export class KeptDocuments {
           const document = new OpenDocument(
             rows.get(entityId) ?? null,
             owners.get(entityId) ?? new Map(),
-            this.#settings.admission,
+            this.#settings,
           );
           documents.set(entityId, document);
           return document;

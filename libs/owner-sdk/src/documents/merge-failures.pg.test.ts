@@ -134,6 +134,13 @@ describe('shared types nested step by step', () => {
   });
 });
 
+describe('a merge of a document that is not there', () => {
+  it('is refused even where the service takes it: nothing of it would be in the new document', async () => {
+    const refused = { status: 'rejected', code: 'document_unknown' };
+    expect(await push([new Nester().step()])).toMatchObject([refused]);
+  });
+});
+
 describe('a merge that finds every thread busy', () => {
   it('is answered as overloaded, with nothing done: a silent owner would count as one that fails', async () => {
     const nester = new Nester();

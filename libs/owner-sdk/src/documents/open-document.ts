@@ -5,12 +5,12 @@ import {
   encodeStateVector,
   stateVectorOf,
   type Admission,
-  type AuthorKind,
-  type Refusal,
-  type StateVector,
   type AdmissionLimits,
+  type AuthorKind,
+  type StateVector,
 } from '@sync/documents';
 import type { PushedMutation } from '@sync/protocol';
+import { reject, type Rejected } from '../handler-answer.ts';
 import type { DocumentRow, LoggedUpdate } from './document-rows.ts';
 
 /** A document that holds nothing, as an update. */
@@ -26,6 +26,23 @@ export interface ChangeOrigin {
   readonly mutation: PushedMutation | null;
 }
 
+/** Why a document does not take more. */
+export const tooLarge = (maxStateBytes: number): Rejected =>
+  reject('document_too_large', `/update: the document would have more than ${maxStateBytes} bytes`);
+
+/** What an update added, without what was known. */
+export interface TakenPart {
+  readonly kind: 'taken';
+  readonly added: Uint8Array;
+}
+
+/** Bounds of a document. */
+export interface DocumentLimits {
+  readonly admission: AdmissionLimits;
+  /** Of the whole document: as base64 it has to fit into an event. */
+  readonly maxStateBytes: number;
+}
+
 /** One document while a batch changes it: bytes and numbers, no Yjs document. */
 export class OpenDocument {
   readonly before: DocumentRow | null;
@@ -39,15 +56,15 @@ export class OpenDocument {
   start: { readonly replica: string; readonly counter: number };
   sequence: number;
   base: Uint8Array;
-  /** Upper bound: merging never grows. */
+  /** What the base and the updates of the batch have together. */
   bytes: number;
   private stateVector: StateVector;
-  private readonly admission: AdmissionLimits;
+  private readonly limits: DocumentLimits;
   private readonly owners: Map<number, string>;
 
-  constructor(before: DocumentRow | null, owners: ReadonlyMap<number, string>, admission: AdmissionLimits) {
+  constructor(before: DocumentRow | null, owners: ReadonlyMap<number, string>, limits: DocumentLimits) {
     this.before = before;
-    this.admission = admission;
+    this.limits = limits;
     this.owners = new Map(owners);
     this.epoch = before?.epoch ?? 0;
     this.start = { replica: before?.epochReplica ?? '', counter: before?.epochCounter ?? 0 };
@@ -79,23 +96,31 @@ export class OpenDocument {
   }
 
   /** Admits an update and appends it to what the batch will log. */
-  append(update: Uint8Array, origin: ChangeOrigin): Admission | Refusal {
+  append(update: Uint8Array, origin: ChangeOrigin): TakenPart | Rejected {
     const head = { stateVector: this.stateVector, clientOwners: this.owners };
-    const answer = admitUpdate(update, head, { kind: origin.kind, id: origin.author }, this.admission);
-    if (!answer.ok || !answer.changes) return answer;
-    this.stateVector = advanceStateVector(this.stateVector, answer.added);
+    const { admission, maxStateBytes } = this.limits;
+    const answer = admitUpdate(update, head, { kind: origin.kind, id: origin.author }, admission);
+    if (!answer.ok && answer.code !== 'update_empty')
+      return reject(answer.code, `/update: ${answer.message}`);
+    if (!answer.ok || !answer.changes) return { kind: 'taken', added: EMPTY_STATE };
+    // What deletes may make room; how large the document is with it shows when it is merged.
+    if (!answer.deletes && this.bytes + answer.update.length > maxStateBytes) return tooLarge(maxStateBytes);
     for (const client of answer.claimed) this.claim(client, origin.author);
+    this.log(answer, origin);
+    return { kind: 'taken', added: answer.update };
+  }
+
+  private log({ update, added }: Admission, { kind, replica, counter, mutation }: ChangeOrigin): void {
+    this.stateVector = advanceStateVector(this.stateVector, added);
     this.sequence += 1;
-    this.bytes += answer.update.length;
-    const { replica, counter, mutation } = origin;
+    this.bytes += update.length;
     const mutationId = mutation?.mutationId ?? null;
-    this.logged.push({ sequence: this.sequence, update: answer.update, replica, counter, mutationId });
+    this.logged.push({ sequence: this.sequence, update, replica, counter, mutationId });
     // A suggestion has seen all that there is, and says nothing of what the devices of the batch have.
-    if (mutation && origin.kind === 'device') {
+    if (mutation && kind === 'device') {
       this.firstMerge ??= mutation;
       this.lastMerge = mutation;
     }
-    return answer;
   }
 
   private claim(client: number, author: string): void {

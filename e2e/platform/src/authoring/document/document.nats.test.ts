@@ -92,7 +92,7 @@ describe('a document', () => {
     const missing = Y.encodeStateVector(later);
     later.getText('body').insert(1, 'b');
     const gap = Buffer.from(Y.encodeStateAsUpdate(later, missing)).toString('base64');
-    const large = await editOf(entityId, (text) => text.insert(0, 'x'.repeat(200 * 1024)));
+    const large = await editOf(entityId, (text) => text.insert(0, 'x'.repeat(400 * 1024)));
     const codes: (string | undefined)[] = [];
     for (const update of ['', '////', gap, large]) {
       codes.push(codeOf(await push(merge({ entityId, update, expectedRevision: 1 }))));
