@@ -1,9 +1,10 @@
+import { refusedConflict } from '../push/decide/conflict-of.ts';
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored, RegisteredTypes } from '../push/accept-push.ts';
 import { type Completed, completionOf } from '../push/ledger/completion.ts';
 import type { LedgerStore } from '../push/ledger/ledger-store.ts';
-import { headOf } from '../push/outcome/entity-head.ts';
+import { headOf, stateOfHead } from '../push/outcome/entity-head.ts';
 import {
   type Author,
   type KeptDecision,
@@ -32,6 +33,8 @@ interface Opened {
 /** A run must be over before somebody else may take the device (`VISIBLE_MS` of the store). */
 const BUDGET_MS = 15_000;
 const APART_FROM_ATTEMPT = 3;
+/** Refusals of what another replica may know to be registered already. */
+const MAY_BE_REGISTERED: ReadonlySet<string> = new Set(['entity_type_unknown', 'schema_version_unknown']);
 const MAYBE_POISON: ReadonlySet<string | null> = new Set(['owner_unanswered', 'owner_failed']);
 
 /** What ends a mutation that would otherwise wait for ever. */
@@ -94,7 +97,12 @@ export class DispatchDevice {
   async #dispatch(author: Author, rows: readonly OpenMutation[]): Promise<number> {
     const nowMs = Date.now();
     const nowIso = new Date(nowMs).toISOString();
-    const opened = rows.map((row) => this.#open(author, row, nowIso));
+    const open = (): Opened[] => rows.map((row) => this.#open(author, row, nowIso));
+    let opened = open();
+    if (opened.some(({ end }) => end?.code !== undefined && MAY_BE_REGISTERED.has(end.code))) {
+      await this.#types.refresh();
+      opened = open();
+    }
     const works = opened.flatMap(({ work }) => work ?? []);
     // What was taken together a few times without an answer may be one mutation that breaks its owner: it must not take the others with it for
     // ever. An owner that was merely away gets all of it at once, in the order in which the device wrote it.
@@ -134,16 +142,23 @@ export class DispatchDevice {
     }
     const registration: RegisteredEntityType | null = this.#types.find(mutation.entityType);
     const head = headOf(row);
-    const refusal = admitMutation(mutation, registration, row.held);
-    if (refusal || !registration) {
-      const named = refusal ?? { code: 'entity_type_unknown', message: '/entityType' };
-      return { row, mutation, work: null, end: refusedHere(named, mutation, head, registration, nowIso) };
-    }
     const payloadBytes = Buffer.byteLength(row.payload ?? '');
     const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptDecision);
     const mayBeSent = row.may_be_sent;
-    const work = { mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null };
-    return { row, mutation, end: null, work };
+    const work = registration && {
+      ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null },
+    };
+    // What was sent while the scope was held may have been applied: only its owner can tell.
+    const refusal = admitMutation(mutation, registration, row.held || wasSent(row));
+    if (!refusal && work) return { row, mutation, end: null, work };
+    const named = refusal ?? { code: 'entity_type_unknown', message: '/entityType' };
+    // Its device may have forgotten what was accepted. What was not will be sent again.
+    const lost =
+      work && row.status === 'accepted'
+        ? refusedConflict(work, author.deviceId, head && stateOfHead(head))
+        : {};
+    const end = { ...refusedHere(named, mutation, head, registration, nowIso), ...lost };
+    return { row, mutation, work: null, end };
   }
 
   async #endOf(
@@ -154,11 +169,32 @@ export class DispatchDevice {
   ): Promise<Settlement> {
     if (end) return end;
     const settlement = (work && settlements.get(work)) ?? postponed('out_of_time', row.may_be_sent);
-    if (!work || settlement.kind === 'settled' || settlement.reason !== 'projection_behind')
-      return settlement;
+    if (!work) return settlement;
+    if (!row.held) return withoutScope(author, work, settlement, nowIso);
+    if (settlement.kind === 'settled' || settlement.reason !== 'projection_behind') return settlement;
     const hidden = await this.#lastResorts.hidden.refuse(author, work, row.attempts, nowIso);
     return hidden ?? settlement;
   }
+}
+
+/** Whether it had been admitted, and went to its owner. Whatever comes before that waits in its lane, or never came to a reason. */
+function wasSent({ may_be_sent: mayBeSent, last_error: reason }: OpenMutation): boolean {
+  return mayBeSent && reason !== null && reason !== 'lane_waits';
+}
+
+/**
+ * The end of what was sent before its scope was withdrawn. Its owner's answer about the entity is not for its user any more; and where it has no
+ * mutation of this id, waiting for the entity to appear in the scope would never end.
+ */
+function withoutScope(author: Author, work: Work, settlement: Settlement, nowIso: string): Settlement {
+  const { mutation, registration } = work;
+  const isUnknown = settlement.kind === 'postponed' && settlement.reason === 'projection_behind';
+  const isRejected = settlement.kind === 'settled' && settlement.status === 'rejected';
+  if (!isUnknown && !isRejected) return settlement;
+  const refusal = admitMutation(mutation, registration, false);
+  if (!refusal) return settlement;
+  const refused = refusedHere(refusal, mutation, null, registration, nowIso);
+  return { ...refused, ...refusedConflict(work, author.deviceId, null) };
 }
 
 /** As it will be if the present attempt fails as well. */

@@ -181,6 +181,20 @@ describe('what has changed since the mutation came', () => {
     ]);
   });
 
+  it('asks for the registrations anew before it refuses a type that this replica does not know', async () => {
+    const author = newAuthor();
+    await rig.owner.stop();
+    await rig.push(author, [mutationOf(author)]);
+    const type = rig.types.get('progress');
+    if (!type) throw new Error('no such type');
+    rig.types.delete('progress');
+    rig.lateTypes.push(type);
+    rig.owner.start();
+    await rig.nats.flush();
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([{ status: 'applied' }]);
+  });
+
   it('fails a dependant of what was rejected in the end', async () => {
     const author = newAuthor();
     await rig.owner.stop();

@@ -42,7 +42,7 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     schemas: [],
     change:
       'PUSH-2, PUSH-3: the same mutationId is the same mutation by what it changes, not by how it is written, and its outcome is for each device of its ' +
-      'user. PUSH-16: a refusal without effect uses up nobody’s id.',
+      'user. PUSH-16: a refusal without effect uses up nobody’s id. PUSH-17: what a withdrawn scope refuses is kept in a record.',
   },
   {
     version: '1.4.0',

@@ -61,6 +61,8 @@ export interface PushRig {
   readonly ledger: LedgerStore;
   readonly store: DispatchStore;
   readonly types: Map<string, RegisteredEntityType>;
+  /** Registered, but not read by this replica before it refreshes. */
+  readonly lateTypes: RegisteredEntityType[];
   /** Devices that were told of new outcomes. */
   readonly told: Author[];
   push(author: Author, mutations: readonly object[], sentAt?: string): Promise<Outcome[]>;
@@ -142,13 +144,16 @@ function wire(
   { database }: TestDatabase,
   nats: NatsConnection,
   ownerTimeoutMs: number,
-): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'told' | 'types'> & {
+): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'told' | 'types' | 'lateTypes'> & {
   readonly dispatchDevice: DispatchDevice;
 } {
   const types = new Map(TYPES.map((type) => [type.entityType, type]));
+  const lateTypes: RegisteredEntityType[] = [];
   const registered = {
     find: (entityType: string) => types.get(entityType) ?? null,
-    refresh: async () => undefined,
+    refresh: async () => {
+      for (const type of lateTypes.splice(0)) types.set(type.entityType, type);
+    },
   };
   const told: Author[] = [];
   const outcomesStored = (author: Author): void => void told.push(author);
@@ -169,7 +174,7 @@ function wire(
   const store = new DispatchStore(database);
   const lastResorts = { hidden: new FindHidden(nats, silent), giveUpAfterMs: 24 * 3_600_000 };
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, lastResorts, outcomesStored);
-  return { acceptPush, ledger, store, told, types, dispatchDevice };
+  return { acceptPush, ledger, store, told, types, lateTypes, dispatchDevice };
 }
 
 async function makeDue({ database }: TestDatabase, { tenantId, deviceId }: Author): Promise<void> {

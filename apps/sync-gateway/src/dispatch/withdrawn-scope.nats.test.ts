@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { LocalMutation } from '@sync/protocol';
+import type { Author } from '../push/outcome/settlement.ts';
+import { mutationOf, newAuthor, type PushRig, startPushRig } from '../push/testing/push-rig.ts';
+
+/** Mutations that were accepted while their scope was held, and are carried out, or not, after it was withdrawn. */
+let rig: PushRig;
+beforeAll(async () => {
+  rig = await startPushRig({ ownerTimeoutMs: 300 });
+  // Whose entities are shown in the course, so that only the withdrawal hides them.
+  for (const [name, type] of rig.types) {
+    const projection = { kind: 'declarative', fields: '*', scopes: ['course:{courseId}'] } as const;
+    rig.types.set(name, { ...type, projection: { ...projection, scopes: [...projection.scopes] } });
+  }
+});
+afterAll(() => rig.stop());
+beforeEach(async () => {
+  await rig.owner.stop();
+  rig.owner.start();
+  await rig.nats.flush();
+  rig.owner.mode = 'answers';
+});
+
+const COURSE = 'course:c1';
+const WRITTEN = { courseId: 'c1', lastPage: 'what was written' };
+
+/** One mutation in a course that its author holds until then. */
+async function acceptedThenWithdrawn(
+  author: Author,
+  change: Partial<LocalMutation>,
+  owner: 'stopped' | 'silent' | 'deaf',
+): Promise<LocalMutation> {
+  await grant(author, true);
+  if (owner === 'stopped') await rig.owner.stop();
+  else rig.owner.mode = owner;
+  const mutation = mutationOf(author, { scope: COURSE, data: WRITTEN, ...change });
+  expect(await rig.push(author, [mutation])).toEqual([expect.objectContaining({ status: 'accepted' })]);
+  await grant(author, false);
+  if (owner === 'stopped') rig.owner.start();
+  rig.owner.mode = 'answers';
+  await rig.nats.flush();
+  return mutation;
+}
+
+/** The one draft that the mutation's record was made of. */
+async function draftOf({ mutationId }: LocalMutation): Promise<object | undefined> {
+  const events = (await rig.syncEvents()).filter(({ type }) => type === 'sync.conflict.resolved.v1');
+  const drafts = events.map(({ data }) => data as { readonly mutationId: string; readonly draft: object });
+  return drafts.find((one) => one.mutationId === mutationId)?.draft;
+}
+
+describe('a mutation whose scope was withdrawn while it waited', () => {
+  it.each<[string, Partial<LocalMutation>]>([
+    ['put', {}],
+    ['append', { entityType: 'statement', op: 'append' }],
+    ['patch', { op: 'patch' }],
+  ])('is refused, and what its %s wrote is kept in a record', async (_op, change) => {
+    const author = newAuthor();
+    const mutation = await acceptedThenWithdrawn(author, change, 'stopped');
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([
+      { status: 'rejected', code: 'scope_not_held', conflictId: expect.any(String), current: { data: null } },
+    ]);
+    expect(await draftOf(mutation)).toMatchObject({ theirs: WRITTEN, ours: null });
+    // Its id is used: the same again, from wherever, is that refusal with its record.
+    await grant(author, true);
+    const again = await rig.push({ ...author, deviceId: `${author.deviceId}-new` }, [mutation]);
+    expect(again).toEqual(await rig.waiting(author));
+  });
+
+  it('is applied if it had been', async () => {
+    const author = newAuthor();
+    const mutation = await acceptedThenWithdrawn(author, {}, 'silent');
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([{ status: 'applied' }]);
+    expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
+  });
+
+  it.each<[string, Partial<LocalMutation>]>([
+    ['lww', {}],
+    ['server_authoritative', { entityType: 'enrollment' }],
+    ['append_only', { entityType: 'statement', op: 'append' }],
+  ])(
+    'is refused when its owner never got it, and shows nothing of the %s entity',
+    async (_policy, change) => {
+      const author = newAuthor();
+      const entityId = `e-${author.deviceId}`;
+      const type = change.entityType ?? 'progress';
+      const mutation = await acceptedThenWithdrawn(author, { ...change, entityId }, 'deaf');
+      await rig.owner.change(author.tenantId, type, entityId, { courseId: 'c1', lastPage: 'secret' });
+      expect(await rig.dispatch(author)).toBe(1);
+      const waiting = await rig.waiting(author);
+      expect(waiting).toMatchObject([
+        {
+          status: 'rejected',
+          conflictId: expect.any(String),
+          current: { op: 'delete', clock: {}, data: null },
+        },
+      ]);
+      expect(JSON.stringify(waiting)).not.toContain('secret');
+      const draft = await draftOf(mutation);
+      expect(draft).toMatchObject({ theirs: WRITTEN, ours: null });
+      expect(JSON.stringify(draft)).not.toContain('secret');
+    },
+  );
+});
+
+async function grant({ tenantId, userId }: Author, granted: boolean): Promise<void> {
+  await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query(
+      `INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision, ingest_partition, ingest_number)
+       VALUES ($1, $2, $3, 'enrollment', 'e', $4, 1, 0, 0)
+       ON CONFLICT (tenant_id, user_id, scope, source_type, source_id) DO UPDATE SET granted = excluded.granted`,
+      [tenantId, userId, COURSE, granted],
+    ),
+  );
+}
