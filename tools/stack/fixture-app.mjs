@@ -11,7 +11,8 @@ if (fault === 'die') {
   process.exit(3);
 }
 const server = createServer((request, response) => {
-  response.end(request.url === '/env' ? JSON.stringify(process.env) : 'ok');
+  const answers = { '/env': JSON.stringify(process.env), '/main': process.argv[1] };
+  response.end(answers[request.url] ?? 'ok');
 });
 server.listen(Number(process.env.PORT), process.env.HOST, () => {
   const url = `http://${process.env.HOST}:${server.address().port}`;

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startStack, type Stack } from './start-stack.ts';
@@ -10,6 +11,8 @@ npm run stack          the platform alone
   -- --json            one line of JSON on stdout when ready
   -- --data DIR        keeps databases, streams and logs in DIR (default: temporary)
   -- --port N          port of the gateway (default: a free one)
+  -- --copies LIST     gateway=2,projector=3: so many processes of these
+  -- --control         restarts what is named on stdin: restart NAME [OTHER-CHECKOUT]; answers with a line of JSON
 Environment: DATABASE_ADMIN_URL, DATABASE_URL_<DATABASE>, DATABASE_OWNER_URL_<DATABASE>, NATS_URL, NATS_SERVER_BIN, LOG_LEVEL`;
 
 interface CommandLine {
@@ -19,6 +22,9 @@ interface CommandLine {
   readonly help: boolean;
   readonly data: string | undefined;
   readonly port: number | undefined;
+  readonly control: boolean;
+  /** How many processes, by name. */
+  readonly copies: ReadonlyMap<string, number>;
 }
 
 /** npm and a terminal may both deliver one Ctrl-C; only a later second one means "now". */
@@ -42,6 +48,8 @@ function readCommandLine(args: readonly string[]): CommandLine {
       help: { type: 'boolean', default: false },
       data: { type: 'string' },
       port: { type: 'string' },
+      copies: { type: 'string', default: '' },
+      control: { type: 'boolean', default: false },
     },
   });
   const port = values.port === undefined ? undefined : Number(values.port);
@@ -49,7 +57,35 @@ function readCommandLine(args: readonly string[]): CommandLine {
     throw new Error(`--port ${values.port ?? ''} is not a port`);
   }
   const data = values.data === undefined ? undefined : resolve(process.env['INIT_CWD'] ?? '.', values.data);
-  return { json: values.json, job: values.job, once: values.once, help: values.help, data, port };
+  const { json, job, once, help, control } = values;
+  return { json, job, once, help, control, data, port, copies: readCopies(values.copies) };
+}
+
+function readCopies(list: string): Map<string, number> {
+  const copies = new Map<string, number>();
+  for (const part of list.split(',').filter((text) => text !== '')) {
+    const [, name = '', count = ''] = /^([a-z-]+)=(\d+)$/.exec(part) ?? [];
+    if (name === '') throw new Error(`--copies ${list}: ${part} is not NAME=NUMBER`);
+    copies.set(name, Number(count));
+  }
+  return copies;
+}
+
+/** Not without being asked: a stack in the background of a terminal would be stopped for reading from it. */
+function followCommands(stack: Stack): void {
+  createInterface({ input: process.stdin }).on('line', (line) => {
+    const [command, name = '', root] = line.split(' ');
+    if (command !== 'restart') {
+      say(`"${line}" is not: restart NAME [OTHER-CHECKOUT]`);
+      return;
+    }
+    stack.restart(name, root).then(
+      () => process.stdout.write(`${JSON.stringify({ restarted: name })}\n`),
+      (error: unknown) => {
+        process.stdout.write(`${JSON.stringify({ restarted: name, error: String(error) })}\n`);
+      },
+    );
+  });
 }
 
 /** Resolves when somebody wants the stack to stop; exits at once when asked a second time. */
@@ -119,7 +155,9 @@ async function main(): Promise<number> {
     report: say,
   });
   const stack = await starting;
+  for (const [name, count] of options.copies) await stack.scale(name, count);
   say('everything is ready');
+  if (options.control) followCommands(stack);
   if (options.json) printJson(stack);
   const code = options.job ? await Promise.race([runJob(stack), asked.then(() => 0)]) : 0;
   if (!options.once) {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,6 +119,21 @@ describe('a running stack', () => {
     expect(Object.keys(stack.pids)).not.toContain('projector-2');
     expect(isAlive(second)).toBe(false);
     await expect(stack.scale('projector', 0)).rejects.toThrow(RangeError);
+  });
+
+  it('brings a copy back as another version, and as this one again', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'sync-stack-other-'));
+    const main = join(other, 'tools/stack/fixture-app.mjs');
+    await cp(join(import.meta.dirname, 'fixture-app.mjs'), main);
+    await stack.scale('projector', 2);
+    await stack.restart('projector-2', other);
+    const mainOf = async (): Promise<string> =>
+      (await fetch(new URL('/main', stack.urls['projector-2']))).text();
+    expect(await mainOf()).toBe(main);
+    await stack.restart('projector-2');
+    expect(await mainOf()).toBe(join(import.meta.dirname, 'fixture-app.mjs'));
+    await stack.scale('projector', 1);
+    await rm(other, { recursive: true });
   });
 
   it('brings Postgres and NATS back when somebody kills them', async () => {

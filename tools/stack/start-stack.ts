@@ -17,6 +17,8 @@ import { SERVICES, type ServiceDefinition } from './services.ts';
 import { ProcessStartError, SupervisedProcess } from './supervised-process.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
+/** What the names of copies end with: `projector-2`. */
+const COPY = /-\d+$/;
 
 /** Options of {@link startStack}; all have defaults. */
 export interface StackOptions {
@@ -51,9 +53,12 @@ export interface Stack {
   readonly postgres: RunningPostgres | undefined;
   /** Sends a signal; whatever it ends stays down until `restart`. Also for `nats` and `postgres`. */
   kill(name: string, signal: NodeJS.Signals): Promise<void>;
-  /** Starts it again on the same port, draining it first when it runs. */
-  restart(name: string): Promise<void>;
-  /** Runs `count` copies of a service that takes no requests through its URL, such as the projector. */
+  /**
+   * Starts it again on the same port, draining it first when it runs.
+   * @param root a checkout of another version, compiled: the service comes back as that one
+   */
+  restart(name: string, root?: string): Promise<void>;
+  /** Runs `count` copies of a service, each on a port of its own: whoever sends requests to all of them has to share them out. */
   scale(name: string, count: number): Promise<void>;
   /** Stops processes, NATS and Postgres in this order, and removes temporary data. */
   stop(): Promise<void>;
@@ -167,11 +172,11 @@ class RunningStack implements Stack {
     await this.#named(name).kill(signal);
   }
 
-  async restart(name: string): Promise<void> {
+  async restart(name: string, root = ROOT): Promise<void> {
     const found = this.#named(name);
     if (!(found instanceof SupervisedProcess)) return found.restart();
     await found.stop();
-    await found.start();
+    await found.start(resolve(root, this.#service(name.replace(COPY, '')).entry));
   }
 
   async scale(name: string, count: number): Promise<void> {
@@ -192,8 +197,9 @@ class RunningStack implements Stack {
   }
 
   async stop({ keepLogs = false }: { keepLogs?: boolean } = {}): Promise<void> {
-    // The gateway first: its open requests are answered by the others.
-    await this.#processes.get('gateway')?.stop();
+    // Gateways first: their open requests are answered by the others.
+    const gateways = [...this.#processes].filter(([name]) => name.replace(COPY, '') === 'gateway');
+    await Promise.all(gateways.map(([, process]) => process.stop()));
     await Promise.all([...this.#processes.values()].map((process) => process.stop()));
     await this.#backing.nats.stop();
     await this.#backing.postgres?.stop();

@@ -47,6 +47,7 @@ const SHOWN_LOG_LINES = 15;
  */
 export class SupervisedProcess {
   readonly #options: ProcessOptions;
+  #entry: string;
   #child: ChildProcess | undefined;
   #watchdog: Watchdog | undefined;
   #url = '';
@@ -55,6 +56,7 @@ export class SupervisedProcess {
 
   constructor(options: ProcessOptions) {
     this.#options = options;
+    this.#entry = options.entry;
   }
 
   /** `undefined` while it is down. */
@@ -67,8 +69,12 @@ export class SupervisedProcess {
     return this.#url;
   }
 
-  /** @throws ProcessStartError */
-  async start(): Promise<void> {
+  /**
+   * @param entry another main module from now on
+   * @throws ProcessStartError
+   */
+  async start(entry = this.#entry): Promise<void> {
+    this.#entry = entry;
     this.#wanted = true;
     await this.#launch();
   }
@@ -104,10 +110,10 @@ export class SupervisedProcess {
   }
 
   async #launch(): Promise<void> {
-    const { entry, env, logFile } = this.#options;
+    const { env, logFile } = this.#options;
     const from = existsSync(logFile) ? statSync(logFile).size : 0;
     const log = openSync(logFile, 'a');
-    const child = spawn(process.execPath, [...NODE_FLAGS, entry], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, this.#entry], {
       // Ctrl-C in a terminal reaches a whole process group: out of it, so that the stack can stop things in order.
       detached: true,
       stdio: ['ignore', log, log],
