@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { request } from '@sync/messaging';
 import { SnapshotPage, subjects, validator, type SnapshotEntity } from '@sync/protocol';
+import { readSnapshotPage } from './snapshot.ts';
 import { mutationOf, startOwnerRig, type OwnerRig } from './testing/owner-rig.ts';
 
 let rig: OwnerRig;
@@ -137,6 +138,32 @@ describe('a snapshot', () => {
     pushed.push(...batch.map(({ entityId }) => ({ tenantId: 'zz-large', entityId })));
     const { entities } = await askAll(1000);
     expect(entities.map(idOf).sort()).toEqual(pushed.map(idOf).sort());
+  });
+
+  it('reads few of large entities at once, and many of small ones', async () => {
+    const read: number[] = [];
+    const { note } = rig.definitions;
+    const counting = {
+      ...note,
+      load: (...[tx, tenantId, entityIds]: Parameters<typeof note.load>) => {
+        read.push(entityIds.length);
+        return note.load(tx, tenantId, entityIds);
+      },
+    };
+    const write = async (tenantId: string, count: number, length: number): Promise<void> => {
+      const text = 'x'.repeat(length);
+      const batch = Array.from({ length: count }, () => mutationOf({ data: { userId: 'u1', text } }));
+      for (const mutation of batch) await rig.push(tenantId, [mutation]);
+      pushed.push(...batch.map(({ entityId }) => ({ tenantId, entityId })));
+    };
+    await write('zzy-small', 120, 10);
+    await write('zzz-large', 20, 300_000);
+    let cursor: string | null = Buffer.from('zzy-small\0').toString('base64url');
+    while (cursor !== null) {
+      ({ next: cursor } = await readSnapshotPage(rig.test.database, counting, { cursor, limit: 1000 }));
+    }
+    expect(read.slice(0, 2)).toEqual([10, 100]);
+    expect(Math.max(...read.slice(4))).toBe(10);
   });
 
   it('refuses a foreign cursor and a limit out of bounds', async () => {

@@ -18,8 +18,9 @@ type SnapshotRow = VersionRow & { readonly changed_at: Date };
 
 /** Tenants looked through in one transaction: thousands of small ones should not cost a transaction each. */
 const TENANTS_PER_STEP = 100;
-/** Entities read at once: what has to fit into memory before the page is found to be full. */
+/** Entities read at once. Few at first: a hundred of the largest are 72 MB, of which a page takes one. */
 const ENTITIES_PER_STEP = 100;
+const FIRST_STEP = 10;
 /** A page travels in one NATS message. */
 const MAX_PAGE_BYTES = 768 * 1024;
 
@@ -61,19 +62,29 @@ async function readNamed(
   const page = new PageInProgress(entities.length);
   for (const [tenantId, named] of Map.groupBy(entities, (entity) => entity.tenantId)) {
     const entityIds = named.map(({ entityId }) => entityId);
-    const rows = await database.inTenant(tenantId, async (tx) => {
-      const versions = await tx.call<SnapshotRow>(
-        'sync_snapshot_named',
-        `SELECT entity_id, revision, clock, deleted, changed_at FROM sync_entity
-         WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[]) ORDER BY entity_id FOR SHARE`,
-        [tenantId, definition.entityType, entityIds],
-      );
-      return withData(tx, definition, tenantId, versions);
-    });
-    const full = page.add(rows);
-    if (full) return { ...full, next: null };
+    while (entityIds.length > 0) {
+      const step = entityIds.splice(0, page.step);
+      const rows = await database.inTenant(tenantId, (tx) => readSome(tx, definition, tenantId, step));
+      const full = page.add(rows);
+      if (full) return { ...full, next: null };
+    }
   }
   return page.end();
+}
+
+async function readSome(
+  tx: Tx,
+  definition: EntityDefinition,
+  tenantId: string,
+  entityIds: readonly string[],
+): Promise<SnapshotEntity[]> {
+  const versions = await tx.call<SnapshotRow>(
+    'sync_snapshot_named',
+    `SELECT entity_id, revision, clock, deleted, changed_at FROM sync_entity
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[]) ORDER BY entity_id FOR SHARE`,
+    [tenantId, definition.entityType, entityIds],
+  );
+  return withData(tx, definition, tenantId, versions);
 }
 
 /** @returns the page as soon as it is full */
@@ -86,10 +97,12 @@ async function fillPage(
 ): Promise<SnapshotPage | null> {
   for (const tenantId of tenantIds) {
     let entityId = tenantId === after.tenantId ? after.entityId : '';
-    for (let rows: SnapshotEntity[] | undefined; rows === undefined || rows.length === ENTITIES_PER_STEP;) {
-      rows = await readRows(tx, definition, { tenantId, entityId }, ENTITIES_PER_STEP);
+    for (;;) {
+      const { step } = page;
+      const rows = await readRows(tx, definition, { tenantId, entityId }, step);
       const full = page.add(rows);
       if (full) return full;
+      if (rows.length < step) break;
       entityId = rows.at(-1)?.entityId ?? entityId;
     }
   }
@@ -103,6 +116,14 @@ class PageInProgress {
 
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** How many entities to read next: about as many as still fit, as large as those before them. */
+  get step(): number {
+    const { length } = this.#entities;
+    if (length === 0) return FIRST_STEP;
+    const fitting = Math.ceil((MAX_PAGE_BYTES - this.#bytes) / (this.#bytes / length));
+    return Math.max(1, Math.min(ENTITIES_PER_STEP, fitting));
   }
 
   /** @returns the page when it is full; the first entity fits always */

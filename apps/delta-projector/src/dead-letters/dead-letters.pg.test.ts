@@ -7,7 +7,7 @@ import { ConsumeDomainEvents } from '../projection/consume-domain-events.ts';
 import { incomingEvents } from '../projection/incoming-event.ts';
 import { domainEvent, incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
-import { listDeadLetters } from './list-dead-letters.ts';
+import { listDeadLetters, readLetters } from './list-dead-letters.ts';
 import { countQuarantined, pruneDeadLetters } from './prune-dead-letters.ts';
 
 let rig: ProjectorRig;
@@ -280,6 +280,29 @@ describe('a list of dead letters', () => {
     const third = await list({ limit: 2, cursor: second.next });
     expect(third).toMatchObject({ deadLetters: [{ entityId: 'bad1' }], next: null });
     expect((await list({ entityId: 'bad2', status: 'replayed' })).deadLetters).toEqual([]);
+  });
+
+  it('reads no more of large events than one reply has room for, and goes on behind them', async () => {
+    const large = (n: number, length: number) => ({ ...progress(n), text: 'x'.repeat(length) });
+    for (let n = 1; n <= 20; n += 1) {
+      await rig.project(incoming({ id: `bad${n}`, revision: 1, data: large(n, 60_000) }));
+    }
+    await rig.project(incoming({ id: 'larger', revision: 1, data: large(0, 600_000) }));
+    const rows = await rig.test.database.inTenant('t1', (tx) =>
+      readLetters(tx, ['t1', null, null, null, null], 500),
+    );
+    const bytes = rows.reduce((sum, { event }) => sum + (event?.length ?? 0), 0);
+    expect(bytes).toBeLessThan(700_000);
+    expect(bytes).toBeGreaterThan(600_000);
+    const seen: (string | null)[] = [];
+    for (let cursor: string | null = null, first = true; first || cursor !== null; first = false) {
+      const page = await list({ limit: 500, cursor });
+      seen.push(...page.deadLetters.map(({ entityId }) => entityId));
+      cursor = page.next;
+    }
+    expect(seen).toEqual(['larger', ...Array.from({ length: 20 }, (_, n) => `bad${20 - n}`)]);
+    const [newest] = (await list()).deadLetters;
+    expect(newest).not.toHaveProperty('event');
   });
 
   it('refuses what is no request', async () => {

@@ -1,5 +1,5 @@
 import { RemoteError } from '@sync/messaging';
-import type { Database } from '@sync/postgres';
+import type { Database, Tx } from '@sync/postgres';
 import { DeadLettersRequest, validator, type DeadLetter, type DeadLettersReply } from '@sync/protocol';
 
 /** A row of `dead_letter` without its bookkeeping. */
@@ -13,7 +13,8 @@ export interface DeadLetterRow {
   readonly revision: string | null;
   readonly code: string;
   readonly cause: string;
-  readonly event: string;
+  /** Null where it is too large for a list. */
+  readonly event: string | null;
   readonly attempts: number;
   readonly first_failed_at: Date;
   readonly last_failed_at: Date;
@@ -38,29 +39,49 @@ export async function listDeadLetters(database: Database, body: unknown): Promis
   if (before !== null && !Number.isSafeInteger(before)) {
     throw new RemoteError('schema_invalid', '/cursor is not one that this list gave');
   }
-  const rows = await database.inTenant(tenantId, (tx) =>
-    tx.query<DeadLetterRow>(
-      `SELECT * FROM dead_letter
-       WHERE tenant_id = $1 AND ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR status = $3)
-         AND ($4::text IS NULL OR entity_type = $4) AND ($5::text IS NULL OR entity_id = $5)
-       ORDER BY id DESC LIMIT $6`,
-      [tenantId, before, status, entityType, entityId, limit + 1],
-    ),
-  );
-  return pageOf(rows, limit);
+  const filters = [tenantId, before, status, entityType, entityId] as const;
+  const rows = await database.inTenant(tenantId, (tx) => readLetters(tx, filters, limit));
+  return pageOf(rows);
 }
 
-function pageOf(rows: readonly DeadLetterRow[], limit: number): DeadLettersReply {
+interface ListedRow extends DeadLetterRow {
+  /** There are letters behind it. */
+  readonly more: boolean;
+}
+
+/** No more of the events than a reply has room for, whatever is stored: 500 letters may be half a gigabyte. */
+export async function readLetters(
+  tx: Pick<Tx, 'query'>,
+  filters: readonly (string | number | null)[],
+  limit: number,
+): Promise<ListedRow[]> {
+  return tx.query<ListedRow>(
+    `SELECT * FROM (
+       SELECT l.id, l.status, l.producer, l.event_id, l.entity_type, l.entity_id, l.revision, l.code, l.cause, l.attempts,
+         l.first_failed_at, l.last_failed_at, CASE WHEN l.bytes <= $7 THEN l.event END AS event, lead(l.id) OVER w IS NOT NULL AS more,
+         row_number() OVER w AS place, sum(CASE WHEN l.bytes <= $7 THEN l.bytes ELSE 0 END + octet_length(l.cause)) OVER w AS total
+       FROM (
+         SELECT d.*, octet_length(d.event) AS bytes FROM dead_letter d
+         WHERE d.tenant_id = $1 AND ($2::bigint IS NULL OR d.id < $2) AND ($3::text IS NULL OR d.status = $3)
+           AND ($4::text IS NULL OR d.entity_type = $4) AND ($5::text IS NULL OR d.entity_id = $5)
+         ORDER BY d.id DESC LIMIT $6) l
+       WINDOW w AS (ORDER BY l.id DESC)) p
+     WHERE p.place <= $6 - 1 AND (p.place = 1 OR p.total <= $8) ORDER BY p.id DESC`,
+    [...filters, limit + 1, MAX_EVENT_BYTES, MAX_REPLY_BYTES],
+  );
+}
+
+function pageOf(rows: readonly ListedRow[]): DeadLettersReply {
   const deadLetters: DeadLetter[] = [];
   let bytes = 0;
   for (const row of rows) {
     const letter = deadLetterOf(row);
     bytes += Buffer.byteLength(JSON.stringify(letter));
-    const isFull = deadLetters.length === limit || (deadLetters.length > 0 && bytes > MAX_REPLY_BYTES);
-    if (isFull) return { deadLetters, next: deadLetters.at(-1)?.deadLetterId ?? null };
+    if (deadLetters.length > 0 && bytes > MAX_REPLY_BYTES) break;
     deadLetters.push(letter);
   }
-  return { deadLetters, next: null };
+  const last = rows[deadLetters.length - 1];
+  return { deadLetters, next: last?.more ? last.id : null };
 }
 
 /** The letter as the admin API shows it. */
@@ -78,7 +99,8 @@ export function deadLetterOf(row: DeadLetterRow): DeadLetter {
     attempts: row.attempts,
     firstFailedAt: row.first_failed_at.toISOString(),
     lastFailedAt: row.last_failed_at.toISOString(),
-    ...(row.event.length <= MAX_EVENT_BYTES && { event: JSON.parse(row.event) as unknown }),
+    ...(row.event !== null &&
+      row.event.length <= MAX_EVENT_BYTES && { event: JSON.parse(row.event) as unknown }),
   };
 }
 

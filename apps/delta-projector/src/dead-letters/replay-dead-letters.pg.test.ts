@@ -6,7 +6,7 @@ import { incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
 import { listDeadLetters } from './list-dead-letters.ts';
 import { countQuarantined } from './prune-dead-letters.ts';
-import { ReplayDeadLetters } from './replay-dead-letters.ts';
+import { cutToBytes, ReplayDeadLetters } from './replay-dead-letters.ts';
 import { RetryDeadLetters } from './retry-dead-letters.ts';
 
 let rig: ProjectorRig;
@@ -48,6 +48,21 @@ describe('a replay', () => {
     expect((await rig.readModel()).get('t1 course:c1')?.live.get('progress p1')).toEqual({ 's:learning': 3 });
     expect((await list({ status: 'replayed' })).deadLetters).toHaveLength(2);
     expect(await countQuarantined(rig.test.database)).toBe(0);
+  });
+
+  it('has only so much of the letters in memory at once, of one entity as well, and keeps their order', async () => {
+    const parts = cutToBytes(
+      [5, 5, 1, 20, 3].map((bytes) => ({ bytes })),
+      10,
+    );
+    expect(parts.map((part) => part.map(({ bytes }) => bytes))).toEqual([[5, 5], [1], [20], [3]]);
+    const large = (percent: number) => ({ ...progress(null, percent), text: 'x'.repeat(700_000) });
+    for (let revision = 1; revision <= 8; revision += 1) {
+      await rig.project(incoming({ id: 'p1', revision, data: large(revision) }));
+    }
+    rig.types.register(REPAIRED);
+    expect(await replay.answer({ tenantId: 't1' })).toMatchObject({ replayed: 8, failed: [] });
+    expect((await rig.readModel()).get('t1 course:c1')?.live.get('progress p1')).toEqual({ 's:learning': 8 });
   });
 
   it('lets a later good event make up for an earlier bad one', async () => {

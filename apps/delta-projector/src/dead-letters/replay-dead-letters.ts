@@ -24,7 +24,8 @@ interface WaitingLetter {
   readonly producer: string;
   readonly entity_type: string | null;
   readonly entity_id: string | null;
-  readonly event: string;
+  /** Of its event. */
+  readonly bytes: number;
 }
 
 type FailedLetter = DeadLetterReplayReply['failed'][number];
@@ -43,7 +44,9 @@ const LETTERS_PER_STEP = 200;
 /** One request; `remaining` says whether to ask again. */
 const LETTERS_PER_REQUEST = 1_000;
 /** In the reply, which is one message; the letter itself keeps all of it. */
-const MAX_REPLY_CAUSE = 300;
+const MAX_REPLY_CAUSE = 200;
+/** Events in memory at once: an entity that was held back for long may have gigabytes of them. */
+const MAX_EVENT_BYTES = 4_194_304;
 
 /**
  * Projects dead letters again, oldest first. All waiting letters of an entity go together, whichever of them was asked for, because
@@ -111,12 +114,21 @@ export class ReplayDeadLetters {
       // Locks come first: from here on no consumer can add a letter behind those that are read now.
       await loadHeads(tx, new Set([tenantId]), entities, 'replay');
       const letters = await lockLetters(tx, tenantId, chosen, entities);
-      const incoming = letters.map(toIncoming);
-      outcomes = await this.#projection.project(tx, incoming, 'replay');
+      outcomes = await this.#project(tx, tenantId, letters);
       return { ...(await this.#settle(tx, tenantId, letters, outcomes)), last };
     });
     this.#onCommitted(outcomes);
     return step;
+  }
+
+  /** Part by part, in their order. @returns one outcome per letter */
+  async #project(tx: Tx, tenantId: string, letters: readonly WaitingLetter[]): Promise<EventOutcome[]> {
+    const outcomes: EventOutcome[] = [];
+    for (const part of cutToBytes(letters)) {
+      const incoming = await readIncoming(tx, tenantId, part);
+      outcomes.push(...(await this.#projection.project(tx, incoming, 'replay')));
+    }
+    return outcomes;
   }
 
   /** Marks what succeeded (or was made up for), notes another attempt on the rest, and lifts quarantines. */
@@ -168,10 +180,12 @@ export class ReplayDeadLetters {
   }
 }
 
+const LETTER = 'id, producer, entity_type, entity_id, octet_length(event) AS bytes';
+
 async function chooseLetters(tx: Tx, choice: LetterChoice, after: string): Promise<WaitingLetter[]> {
   const { tenantId, ids = null, entityType = null, entityId = null, codes = null } = choice;
   return tx.query<WaitingLetter>(
-    `SELECT id, producer, entity_type, entity_id, event FROM dead_letter
+    `SELECT ${LETTER} FROM dead_letter
      WHERE tenant_id = $1 AND status = 'quarantined' AND id > $2
        AND ($3::text[] IS NULL OR id::text = ANY ($3)) AND ($4::text IS NULL OR entity_type = $4)
        AND ($5::text IS NULL OR entity_id = $5) AND ($6::text[] IS NULL OR code = ANY ($6))
@@ -206,15 +220,44 @@ async function lockLetters(
     [tenantId, entities.map(({ entityType }) => entityType), entities.map(({ entityId }) => entityId)],
   );
   return tx.query<WaitingLetter>(
-    `SELECT id, producer, entity_type, entity_id, event FROM dead_letter
+    `SELECT ${LETTER} FROM dead_letter
      WHERE tenant_id = $1 AND id = ANY ($2::bigint[]) AND status = 'quarantined' ORDER BY id FOR UPDATE`,
     [tenantId, [...chosen, ...ids].map(({ id }) => id)],
   );
 }
 
-function toIncoming({ producer, event }: WaitingLetter): IncomingEvent {
+/** Letters whose events may be in memory together; one may be larger than that alone. */
+export function cutToBytes<T extends { readonly bytes: number }>(
+  letters: readonly T[],
+  maxBytes = MAX_EVENT_BYTES,
+): T[][] {
+  const parts: T[][] = [];
+  let bytes = Infinity;
+  for (const letter of letters) {
+    bytes += letter.bytes;
+    if (bytes > maxBytes) {
+      parts.push([]);
+      bytes = letter.bytes;
+    }
+    parts.at(-1)?.push(letter);
+  }
+  return parts;
+}
+
+async function readIncoming(
+  tx: Tx,
+  tenantId: string,
+  letters: readonly WaitingLetter[],
+): Promise<IncomingEvent[]> {
+  const rows = await tx.query<{ id: string; event: string }>(
+    'SELECT id, event FROM dead_letter WHERE tenant_id = $1 AND id = ANY ($2::bigint[])',
+    [tenantId, letters.map(({ id }) => id)],
+  );
+  const events = new Map(rows.map(({ id, event }) => [id, event]));
   // What made it poison may be exactly what the quick check looks for, so it is always made.
-  return incomingEvent(producer, readEvent(JSON.parse(event) as unknown, true));
+  return letters.map(({ id, producer }) =>
+    incomingEvent(producer, readEvent(JSON.parse(events.get(id) ?? 'null') as unknown, true)),
+  );
 }
 
 async function settleLetters(
