@@ -21,6 +21,11 @@ export interface Write {
  */
 export interface FieldWrite extends Write {
   readonly removedBy?: Write;
+  /**
+   * Only of the entity itself (`''`): the last deletion before its present life. It removed every field at its time, so it is the last write of
+   * each field that has no entry of its own. Null in a decision says that no deletion counts: the mutation made the last one void.
+   */
+  readonly deletion?: Write | null;
 }
 
 /**

@@ -11,6 +11,14 @@ const write = {
 /** The types are `FieldWrites` of `libs/domain`; resolve-api.test.ts keeps both equal. */
 export const FieldWrites = Type.Record(
   Type.String(),
-  Type.Object({ ...write, removedBy: Type.Optional(Type.Object(write)) }),
+  Type.Object({
+    ...write,
+    removedBy: Type.Optional(Type.Object(write)),
+    deletion: Type.Optional(
+      Type.Union([Type.Object(write), Type.Null()], {
+        description: 'Of the entity: the last deletion before its present life.',
+      }),
+    ),
+  }),
   { description: 'Top-level field → its last write; the key `` (empty) is the entity itself.' },
 );

@@ -9,8 +9,8 @@ import { draftRecord, submitAsSent } from './submission.ts';
  * Document updates (`merge`) always go to the owner, whose document merges them in any order; put, patch and delete
  * touch the plain fields beside the document and follow last writer wins.
  *
- * The one update that does not go through is one that a later deletion, unseen by the device, has overtaken: it is
- * superseded, and its bytes are kept in the record.
+ * The one update that does not go through is one that a later deletion, unseen by the device, has overtaken, whether or not the document was made
+ * anew since: it is superseded, and its bytes are kept in the record.
  */
 export function decideCrdtYjs(input: DecisionInput): Decision {
   const { mutation, current } = input;
@@ -18,9 +18,10 @@ export function decideCrdtYjs(input: DecisionInput): Decision {
   if (current === null || detectConflict(current.clock, mutation.baseClock) === 'clean') {
     return submitAsSent(input, 'applied');
   }
-  const deletion = current.deleted ? readFieldWrite(current.fieldWrites, EXISTENCE_FIELD) : undefined;
+  const existence = readFieldWrite(current.fieldWrites, EXISTENCE_FIELD);
+  const deletion = current.deleted ? existence : existence?.deletion;
   const overtaken =
-    deletion !== undefined &&
+    deletion &&
     !hasSeen(mutation.baseClock, deletion) &&
     compareWrites(deletion, mutationWrite(mutation)) > 0;
   if (!overtaken) return submitAsSent(input, 'merged');

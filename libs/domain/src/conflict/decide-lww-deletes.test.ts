@@ -1,11 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import type { EntityState, MutationInput } from '../entity.ts';
+import type { EntityState, FieldWrite, MutationInput } from '../entity.ts';
 import {
+  BASE,
   CLOCK,
   DELETED,
   LIVE,
   OTHER,
   RECORD,
+  REMADE,
   SERVER,
   SUBMIT,
   decideOn,
@@ -94,7 +96,7 @@ describe('on a deleted entity', () => {
       ...SUBMIT,
       op: 'put',
       data: { f: 'a', g: 'old' },
-      fieldWrites: { '': own(101), f: own(101) },
+      fieldWrites: { '': { ...own(101), deletion: null }, f: own(101) },
       record: {
         ...RECORD,
         ...{ base: { f: 'x', g: 'old' }, baseUnknown: [] },
@@ -193,6 +195,99 @@ describe('on a deleted entity', () => {
           { field: 'f', ours: 'x', theirs: 'a', winner: 'ours' },
         ],
       },
+    });
+  });
+});
+
+describe('an entity that was deleted and made anew, both unseen', () => {
+  it('takes no value from before the deletion, whatever the device had seen of it', () => {
+    const seen = { ...from('patch', { f: 'a', x: 1 }, 99), baseClock: BASE };
+    expect(decideOn(REMADE, seen)).toEqual({
+      kind: 'supersede',
+      record: {
+        ...RECORD,
+        ...{ base: {}, baseUnknown: ['h', 'f', 'x'] },
+        clockOurs: REMADE.clock,
+        ours: { h: 'new' },
+        theirs: { f: 'a', x: 1 },
+        fields: [
+          { field: 'f', theirs: 'a', winner: 'ours' },
+          { field: 'x', theirs: 1, winner: 'ours' },
+        ],
+      },
+    });
+  });
+
+  it('takes later ones, field by field', () => {
+    expect(decideOn(REMADE, from('patch', { f: 'a', h: 'a' }, 110))).toMatchObject({
+      kind: 'submit',
+      op: 'patch',
+      data: { f: 'a' },
+      fieldWrites: { f: own(110) },
+      record: {
+        fields: [
+          { field: 'f', theirs: 'a', winner: 'theirs' },
+          { field: 'h', ours: 'new', theirs: 'a', winner: 'ours' },
+        ],
+      },
+    });
+  });
+
+  it('takes those of a device that saw the deletion, as late as it', () => {
+    const knowing = { ...from('put', { f: 'a' }, 10), baseClock: CLOCK };
+    expect(decideOn(REMADE, knowing)).toMatchObject({
+      kind: 'submit',
+      data: { f: 'a', h: 'new' },
+      record: null,
+      fieldWrites: { f: own(101) },
+    });
+  });
+});
+
+describe('on an entity that two devices deleted', () => {
+  const BEFORE = { ...SERVER, atMs: 10 };
+  /** By b at 100 and by z at 80, or the other way round. */
+  const twice = (deletion: FieldWrite, other: FieldWrite): EntityState => ({
+    ...DELETED,
+    clock: { 's:svc': 1, 'd:b': 1, 'd:z': 1 },
+    fieldWrites: {
+      '': { ...deletion, removedBy: other, deletion: BEFORE },
+      f: SERVER,
+      g: { ...own(90), by: 'd:x' },
+    },
+  });
+  const Z: FieldWrite = { atMs: 80, by: 'd:z', counter: 1 };
+  const put = (atMs: number): MutationInput => ({
+    ...from('put', { h: 'a' }, atMs),
+    baseClock: { 'd:z': 1, ...BASE },
+  });
+
+  it('whoever saw only the earlier and is later than both makes it anew behind that one', () => {
+    expect(decideOn(twice(OTHER, Z), put(101))).toMatchObject({
+      kind: 'submit',
+      op: 'put',
+      // What was written between the two comes back with it: only the later deletion took it.
+      data: { g: 'old', h: 'a' },
+      fieldWrites: { '': { ...own(101), deletion: Z } },
+      record: { fields: [{ field: '', winner: 'theirs' }] },
+    });
+  });
+
+  it('whoever saw only the earlier and is not later than both is superseded', () => {
+    expect(decideOn(twice(OTHER, Z), put(99))).toMatchObject({ kind: 'supersede' });
+  });
+
+  it('whoever saw the one that counts makes it anew, and whoever saw none brings it back as it was', () => {
+    const late: FieldWrite = { ...Z, atMs: 180 };
+    expect(decideOn(twice(late, OTHER), put(90))).toMatchObject({
+      kind: 'submit',
+      status: 'merged',
+      record: null,
+      data: { h: 'a' },
+    });
+    expect(decideOn(twice(OTHER, Z), from('patch', { h: 'a' }, 101))).toMatchObject({
+      data: { f: 'x', g: 'old', h: 'a' },
+      fieldWrites: { '': { ...own(101), deletion: BEFORE } },
     });
   });
 });

@@ -7,7 +7,9 @@ import {
   compareWrites,
   hasSeen,
   laterWrite,
+  leftBehind,
   readFieldWrite,
+  sawWrite,
   writeOver,
   writeOverAll,
 } from './field-writes.ts';
@@ -92,8 +94,12 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
       fieldWrites: { [EXISTENCE_FIELD]: laterWrite(deletion, write) },
     });
   }
-  if (deletion && hasSeen(mutation.baseClock, deletion)) return submitAsSent(input, 'merged');
-  const merge = mergeFields(input, current, current.deletedData ?? {});
+  if (deletion && sawWrite(mutation.baseClock, deletion)) return submitAsSent(input, 'merged');
+  const other = deletion?.removedBy;
+  // Of two deletions its device may have seen the one that counts less: that one stands, whatever becomes of the other.
+  const stands = other && sawWrite(mutation.baseClock, other) ? other : (deletion?.deletion ?? null);
+  const { writes: fieldWrites, data } = leftBehind(stands, current.fieldWrites, current.deletedData ?? {});
+  const merge = mergeFields(input, { ...current, fieldWrites }, data);
   const survives = canRevive(input, current) && isLater(write, deletion) && hasEffect(input);
   const existence = fieldConflict(EXISTENCE_FIELD, { winner: survives ? 'theirs' : 'ours' });
   const lost = Object.entries(mutation.data ?? {}).map(([field, theirs]) => {
@@ -105,8 +111,9 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
   }
   const record = draftRecord(input, current, 'auto', conflicts);
   if (!survives) return { kind: 'supersede', record };
-  const fieldWrites = { ...merge.fieldWrites, [EXISTENCE_FIELD]: writeOver(deletion, write) };
-  return submit(input, { op: 'put', data: merge.data, status: 'merged', record, fieldWrites });
+  const existed = { ...writeOver(deletion, write), deletion: stands };
+  const decided = { ...merge.fieldWrites, [EXISTENCE_FIELD]: existed };
+  return submit(input, { op: 'put', data: merge.data, status: 'merged', record, fieldWrites: decided });
 }
 
 /** A put carries a whole entity; a patch needs what was deleted. */

@@ -206,6 +206,19 @@ describe('crdt_yjs', () => {
     expect(decideBy('crdt_yjs', merge, unknown)).toMatchObject({ kind: 'submit' });
   });
 
+  it('does so too when the document was made anew behind the deletion', () => {
+    const again = { atMs: 120, by: 's:svc', counter: 3 };
+    const remade = (atMs: number): EntityState => ({
+      ...CURRENT,
+      fieldWrites: { '': { ...again, deletion: { atMs, by: 's:svc', counter: 2 } } },
+    });
+    expect(decideBy('crdt_yjs', merge, remade(101))).toMatchObject({ kind: 'supersede' });
+    expect(decideBy('crdt_yjs', merge, remade(99))).toMatchObject({ kind: 'submit', status: 'merged' });
+    const knowing = { ...merge, baseClock: { 's:svc': 2 } };
+    const moved = { ...remade(101), clock: { 's:svc': 3, 'd:z': 1 } };
+    expect(decideBy('crdt_yjs', knowing, moved)).toMatchObject({ kind: 'submit', status: 'merged' });
+  });
+
   it('decides plain fields as last writer wins does', () => {
     const patch = mutationOf({ deviceId: 'a', op: 'patch', data: { status: 'x' }, occurredAtMs: 79 });
     expect(decideBy('crdt_yjs', patch, CURRENT)).toMatchObject({

@@ -1,7 +1,7 @@
 /** What each policy does with each op in each state of the entity. Total in its types: a missing op or state does not compile. */
 import { describe, expect, it } from '@jest/globals';
 import type { ConflictPolicy, EntityState, FieldWrites, MutationInput, MutationOp } from '../entity.ts';
-import { BASE, CLOCK, DELETED, LIVE, OTHER, SERVER, from, stateOf } from '../testing/missed-write.ts';
+import { BASE, CLOCK, DELETED, LIVE, OTHER, REMADE, SERVER, from, stateOf } from '../testing/missed-write.ts';
 import { decide } from './decide.ts';
 import type { Decision, ReviewMode } from './decision.ts';
 
@@ -16,6 +16,8 @@ type State =
   | 'deleted, seen'
   | 'deleted earlier, missed'
   | 'deleted later, missed'
+  | 'deleted earlier and made anew, missed'
+  | 'deleted later and made anew, missed'
   | 'applied already';
 
 type Expected =
@@ -50,6 +52,8 @@ const STATES: Readonly<
   'deleted, seen': { current: DELETED, atMs: LATER, seen: true },
   'deleted earlier, missed': { current: DELETED, atMs: LATER },
   'deleted later, missed': { current: DELETED, atMs: EARLIER },
+  'deleted earlier and made anew, missed': { current: REMADE, atMs: LATER },
+  'deleted later and made anew, missed': { current: REMADE, atMs: EARLIER },
   'applied already': { current: { ...LIVE, clock: { ...CLOCK, 'd:a': 1 } }, atMs: EARLIER, own: true },
 };
 
@@ -80,6 +84,8 @@ const all = (expected: Expected): Row => ({
   'deleted, seen': expected,
   'deleted earlier, missed': expected,
   'deleted later, missed': expected,
+  'deleted earlier and made anew, missed': expected,
+  'deleted later and made anew, missed': expected,
   'applied already': expected,
 });
 
@@ -93,6 +99,8 @@ const EDIT: Row = {
   'deleted, seen': 'applied',
   'deleted earlier, missed': 'merged, recorded',
   'deleted later, missed': 'superseded',
+  'deleted earlier and made anew, missed': 'merged, recorded',
+  'deleted later and made anew, missed': 'superseded',
   'applied already': 'applied',
 };
 /** A put names the whole entity: what else it wrote stands, also where one field lost. */
@@ -133,6 +141,7 @@ const MERGE: Row = {
   seen: 'applied',
   'deleted, seen': 'applied',
   'deleted later, missed': 'superseded',
+  'deleted later and made anew, missed': 'superseded',
   'applied already': 'applied',
 };
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import type { FieldWrite, Write } from '../entity.ts';
+import type { FieldWrite, FieldWrites, Write } from '../entity.ts';
+import type { JsonObject } from '../json.ts';
 import {
   compareWrites,
   hasSeen,
+  lastWriteOf,
   laterWrite,
   namedWrites,
   readFieldWrite,
@@ -35,6 +37,17 @@ describe('readFieldWrite', () => {
   it('finds own entries only', () => {
     expect(readFieldWrite({}, 'constructor')).toBeUndefined();
     expect(readFieldWrite({ f: write('d:a', 1) }, 'f')).toEqual(write('d:a', 1));
+  });
+});
+
+describe('lastWriteOf', () => {
+  it('is the deletion that the entity came back from where a field has no entry', () => {
+    const [a, b] = [write('d:a', 1), write('d:b', 9)];
+    const writes = { '': { ...write('d:c', 10), deletion: b }, f: a };
+    expect(lastWriteOf(writes, 'f')).toEqual(a);
+    expect(lastWriteOf(writes, 'g')).toEqual(b);
+    expect(lastWriteOf({ '': b }, 'g')).toBeUndefined();
+    expect(lastWriteOf({ '': { ...b, deletion: null } }, 'g')).toBeUndefined();
   });
 });
 
@@ -142,21 +155,62 @@ describe('recordFieldWrites', () => {
     });
   });
 
-  it('counts a second deletion only when it is later', () => {
+  it('counts the later of two deletions, and remembers the other', () => {
     const deleted = { '': b, f: a };
-    const wasDeleted = { wasDeleted: true };
-    expect(recordFieldWrites(deleted, { f: 1 }, null, write('d:c', 15), wasDeleted)).toEqual(deleted);
-    expect(recordFieldWrites(deleted, { f: 1 }, null, write('d:c', 25), wasDeleted)).toEqual({
-      '': write('d:c', 25),
-      f: a,
-    });
+    const second = (by: Write): FieldWrites =>
+      recordFieldWrites(deleted, { f: 1 }, null, by, { wasDeleted: true });
+    expect(second(write('d:c', 15))).toEqual({ '': { ...b, removedBy: write('d:c', 15) }, f: a });
+    expect(second(write('d:c', 25))).toEqual({ '': { ...write('d:c', 25), removedBy: b }, f: a });
+    expect(second(b)).toEqual(deleted);
+    expect(recordFieldWrites({}, { f: 1 }, null, b, { wasDeleted: true })).toEqual({ '': b });
   });
 
-  it('notes the return of a deleted entity, field by field against what was deleted', () => {
-    const back = recordFieldWrites({ '': b, f: a, g: a }, { f: 1, g: 1 }, { f: 2, g: 1 }, write('d:c', 15), {
-      wasDeleted: true,
+  describe('of a deleted entity that is there again', () => {
+    const deleted = { '': b, f: a, g: write('d:z', 30) };
+    const record = (after: JsonObject, decided?: FieldWrites): FieldWrites => {
+      const options = { wasDeleted: true, ...(decided ? { decided } : {}) };
+      return recordFieldWrites(deleted, { f: 1, g: 1, u: 1 }, after, write('d:c', 15), options);
+    };
+    const again = write('d:c', 21);
+
+    it('begins without entries: the deletion stands for all that was before', () => {
+      expect(record({ f: 1, h: 1 })).toEqual({ '': { ...again, deletion: b }, f: again, h: again });
+      expect(record({ f: 1 }, { '': write('d:c', 15), f: write('d:c', 15) })).toEqual({
+        '': { ...again, deletion: b },
+        f: again,
+      });
     });
-    expect(back).toEqual({ '': write('d:c', 21), f: write('d:c', 15), g: a });
+
+    it('goes on, field by field against what was deleted, where the decision says that the deletion is void', () => {
+      const back = record({ f: 2, g: 1, u: 1 }, { '': { ...write('d:c', 21), deletion: null } });
+      expect(back).toEqual({ '': again, f: write('d:c', 15), g: write('d:z', 30) });
+    });
+
+    it('goes on with what is later than the deletion that does count', () => {
+      const earlier = write('d:z', 12);
+      const back = record({ g: 1, u: 1 }, { '': { ...again, deletion: earlier } });
+      expect(back).toEqual({ '': { ...again, deletion: earlier }, g: write('d:z', 30) });
+    });
+
+    it('keeps the deletion behind later changes and behind the next deletion', () => {
+      const remade = { '': { ...again, deletion: b }, f: again };
+      const put = { '': write('d:z', 50) };
+      expect(recordFieldWrites(remade, { f: 1 }, { f: 1 }, write('d:z', 50), { decided: put })).toEqual({
+        '': { ...write('d:z', 50), deletion: b },
+        f: again,
+      });
+      expect(recordFieldWrites(remade, { f: 1 }, null, write('d:z', 60))).toEqual({
+        '': { ...write('d:z', 60), deletion: b },
+        f: again,
+      });
+    });
+
+    it('knows nothing of a deletion that was never recorded', () => {
+      expect(recordFieldWrites({ f: a }, { f: 1 }, { f: 1 }, b, { wasDeleted: true })).toEqual({
+        '': b,
+        f: a,
+      });
+    });
   });
 
   it('takes from the decision what the data cannot show, and only what is later', () => {

@@ -18,11 +18,40 @@ export function readFieldWrite(writes: FieldWrites, field: string): FieldWrite |
   return Object.hasOwn(writes, field) ? writes[field] : undefined;
 }
 
+/**
+ * The last write of a field: its entry, or else the deletion that the entity came back from, which had removed every field. `undefined` when
+ * nothing is known of it.
+ */
+export function lastWriteOf(writes: FieldWrites, field: string): FieldWrite | undefined {
+  return readFieldWrite(writes, field) ?? readFieldWrite(writes, EXISTENCE_FIELD)?.deletion ?? undefined;
+}
+
 /** Says whether a device that knew `baseClock` had seen the field's value, or the removal of that value. */
 export function hasSeen(baseClock: VectorClock, write: FieldWrite): boolean {
-  const { removedBy } = write;
-  if (removedBy && containsDot(baseClock, removedBy.by, removedBy.counter)) return true;
-  return containsDot(baseClock, write.by, write.counter);
+  return (
+    sawWrite(baseClock, write) || (write.removedBy !== undefined && sawWrite(baseClock, write.removedBy))
+  );
+}
+
+/** Says whether a device that knew `baseClock` had seen this very write. */
+export function sawWrite(baseClock: VectorClock, { by, counter }: Write): boolean {
+  return containsDot(baseClock, by, counter);
+}
+
+/** What a deletion leaves of an entity: the fields that were written later, and those of which nobody knows who wrote them. */
+export function leftBehind(
+  deletion: Write | null | undefined,
+  writes: FieldWrites,
+  data: JsonObject,
+): { readonly writes: FieldWrites; readonly data: JsonObject } {
+  if (!deletion) return { writes, data };
+  const isLeft = (field: string): boolean => {
+    const write = readFieldWrite(writes, field);
+    return !write || compareWrites(write, deletion) > 0;
+  };
+  const only = <T>(fields: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(fields).filter(([field]) => isLeft(field)));
+  return { writes: only(writes), data: only(data) };
 }
 
 /**
@@ -31,9 +60,13 @@ export function hasSeen(baseClock: VectorClock, write: FieldWrite): boolean {
  * would win or lose depending on who arrived first.
  */
 export function writeOver(previous: Write | undefined, write: Write): Write {
-  const { by, counter } = write;
-  if (!previous || compareWrites(previous, write) <= 0) return { atMs: write.atMs, by, counter };
-  return { atMs: previous.atMs + 1, by, counter };
+  if (!previous || compareWrites(previous, write) <= 0) return nameOf(write);
+  return { ...nameOf(write), atMs: previous.atMs + 1 };
+}
+
+/** The write alone, without what a FieldWrite says besides. */
+function nameOf({ atMs, by, counter }: Write): Write {
+  return { atMs, by, counter };
 }
 
 /** The later of two writes of the same value. */
@@ -67,7 +100,9 @@ export interface RecordOptions {
  * - a removed field keeps its entry, with `removedBy`: a write that had not seen the removal still competes with the
  *   value that was removed;
  * - creation (`before` null), deletion (`after` null) and return write the key `''`; deletion keeps the other
- *   entries, and a second deletion counts only if it is later than the first.
+ *   entries, and a second deletion counts only if it is later than the first;
+ * - a deleted entity that is made anew begins without entries: `FieldWrite.deletion` stands for all that was before. Only where the decision
+ *   says that the deletion is void does everything come back as it was.
  */
 export function recordFieldWrites(
   previous: FieldWrites,
@@ -77,18 +112,39 @@ export function recordFieldWrites(
   { wasDeleted = false, decided = {} }: RecordOptions = {},
 ): FieldWrites {
   const existence = readFieldWrite(previous, EXISTENCE_FIELD);
-  const writes = new Map<string, FieldWrite>(Object.entries(previous));
+  const told = readFieldWrite(decided, EXISTENCE_FIELD)?.deletion;
+  const stood = after !== null && wasDeleted && told === undefined ? existence : undefined;
+  const left = leftBehind(told, previous, before ?? {});
+  const writes = new Map<string, FieldWrite>(stood ? [] : Object.entries(left.writes));
   if (after === null) {
-    writes.set(EXISTENCE_FIELD, wasDeleted ? laterWrite(existence, write) : writeOverAll(previous, write));
+    writes.set(EXISTENCE_FIELD, wasDeleted ? bothDeletions(existence, write) : writeOverAll(previous, write));
+  } else if (stood) {
+    for (const field of [EXISTENCE_FIELD, ...Object.keys(after)]) writes.set(field, writeOver(stood, write));
   } else {
-    recordValues(writes, before ?? {}, after, write);
+    recordValues(writes, left.data, after, write);
     if (before === null || wasDeleted) writes.set(EXISTENCE_FIELD, writeOver(existence, write));
   }
   for (const [field, entry] of Object.entries(decided)) {
     const known = writes.get(field);
     if (!known || compareWrites(known, entry) < 0) writes.set(field, entry);
   }
+  const deletion = stood ?? (told === undefined ? existence?.deletion : told);
+  const entity = writes.get(EXISTENCE_FIELD);
+  if (entity) writes.set(EXISTENCE_FIELD, withDeletion(entity, deletion));
   return Object.fromEntries(writes);
+}
+
+/** The later of two deletions, beside the other one: whoever makes the entity anew may have seen only that. */
+function bothDeletions(known: FieldWrite | undefined, write: Write): FieldWrite {
+  if (!known || compareWrites(known, write) === 0) return known ?? write;
+  return compareWrites(known, write) > 0
+    ? { ...known, removedBy: nameOf(write) }
+    : { ...nameOf(write), removedBy: nameOf(known) };
+}
+
+function withDeletion(entity: FieldWrite, deletion: Write | null | undefined): FieldWrite {
+  const { deletion: _, ...write } = entity;
+  return deletion ? { ...write, deletion: nameOf(deletion) } : write;
 }
 
 function recordValues(
@@ -108,8 +164,7 @@ function recordValues(
 
 /** The entry of a field that `write` leaves out. */
 export function removalOf(previous: FieldWrite | undefined, write: Write): FieldWrite {
-  const { atMs, by, counter } = previous ?? write;
-  return { atMs, by, counter, removedBy: write };
+  return { ...nameOf(previous ?? write), removedBy: write };
 }
 
 /** What a put or patch writes when it is applied as sent, over a state that need not be known: what it names. */

@@ -57,6 +57,14 @@ describe('knownBase', () => {
     expect(knownBase(from({ f: 2 }), state(null, writes))).toEqual(UNKNOWN_BASE);
   });
 
+  it('is unknown field by field of what was deleted and made anew behind the device', () => {
+    const remade = (deletion: FieldWrite): EntityState =>
+      state({ f: 1 }, { '': { ...by('d:b', 2), deletion }, f: by('d:b', 2) });
+    expect(knownBase(from({ new: 1 }), remade(by('d:b')))).toEqual({ base: {}, baseUnknown: ['f', 'new'] });
+    // Whoever saw the deletion knows that there was nothing.
+    expect(knownBase(from({ new: 1 }), remade(by('s:svc')))).toEqual({ base: {}, baseUnknown: ['f'] });
+  });
+
   it('is unknown where the device may not see the entity', () => {
     expect(knownBase(from({ f: 1 }), null)).toEqual({ base: null, baseUnknown: [''] });
   });

@@ -4,7 +4,7 @@ import type { EntityState, MutationInput } from '../entity.ts';
 import { readField } from '../json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import type { ConflictDraft } from './decision.ts';
-import { hasSeen, readFieldWrite } from './field-writes.ts';
+import { hasSeen, lastWriteOf, readFieldWrite } from './field-writes.ts';
 
 /** What both sides started from, as far as anybody can tell. */
 export type KnownBase = Required<Pick<ConflictDraft, 'base' | 'baseUnknown'>>;
@@ -46,7 +46,7 @@ function fieldsOf(
   const base: [string, JsonValue][] = [];
   const baseUnknown: string[] = [];
   for (const field of fields) {
-    const write = readFieldWrite(fieldWrites, field);
+    const write = lastWriteOf(fieldWrites, field);
     const value = readField(kept, field);
     if (!write) {
       if (value !== undefined) baseUnknown.push(field);

@@ -3,7 +3,15 @@ import { EXISTENCE_FIELD, mutationWrite } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import type { DecisionInput, FieldConflict } from './decision.ts';
-import { compareWrites, hasSeen, laterWrite, readFieldWrite, removalOf, writeOver } from './field-writes.ts';
+import {
+  compareWrites,
+  hasSeen,
+  lastWriteOf,
+  laterWrite,
+  readFieldWrite,
+  removalOf,
+  writeOver,
+} from './field-writes.ts';
 import { fieldConflict } from './submission.ts';
 
 /** The outcome of a put or patch against data that moved on, field by field. */
@@ -41,7 +49,7 @@ export function mergeFields(input: DecisionInput, current: EntityState, data: Js
   const conflicts: FieldConflict[] = [];
   const fieldWrites: [string, FieldWrite][] = [];
   for (const [field, theirs] of Object.entries(sent)) {
-    const previous = readFieldWrite(current.fieldWrites, field);
+    const previous = lastWriteOf(current.fieldWrites, field);
     const ours = readField(data, field);
     const winner = decideField({ previous, ours, theirs, baseClock: mutation.baseClock, write });
     if (winner !== 'same' && winner !== 'unopposed') {

@@ -5,7 +5,7 @@ import { readField } from '../json.ts';
 import type { JsonValue } from '../json.ts';
 import type { ConflictDraft, DecisionInput, FieldConflict, SubmitDecision } from './decision.ts';
 import { knownBase } from './known-base.ts';
-import { readFieldWrite, removalOf, writeOver, writeOverAll } from './field-writes.ts';
+import { lastWriteOf, readFieldWrite, removalOf, writeOver, writeOverAll } from './field-writes.ts';
 
 /** The decision to submit the mutation with its own op, data and update, unless `changes` says otherwise. */
 export function submit(
@@ -39,7 +39,7 @@ function writesAsSent({ mutation, current }: DecisionInput): FieldWrites {
   const data = mutation.data ?? {};
   const touched = mutation.op === 'patch' ? Object.keys(data) : [EXISTENCE_FIELD, ...Object.keys(data)];
   const writes = touched.map((field): [string, FieldWrite] => {
-    return [field, writeOver(readFieldWrite(previous, field), write)];
+    return [field, writeOver(lastWriteOf(previous, field), write)];
   });
   if (mutation.op === 'put') {
     for (const field of Object.keys(current?.data ?? {})) {

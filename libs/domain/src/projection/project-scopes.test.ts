@@ -40,16 +40,16 @@ describe('scopes', () => {
     expect(again.entered).toEqual(['course:c1', 'user:u1']);
     expect(again.head).toMatchObject({ deleted: false, deletedData: null });
     expect(again.head.fieldWrites).toEqual({
-      '': service(30, 3),
-      userId: service(10, 1),
-      courseId: service(10, 1),
+      '': { ...service(30, 3), deletion: service(20, 2) },
+      userId: service(30, 3),
+      courseId: service(30, 3),
     });
   });
 
   it('of a twice deleted entity stay empty, and what was deleted stays known', () => {
     const gone = headAfter(RULE, U1, null, null);
     expect(gone).toMatchObject({ revision: 3, deleted: true, deletedData: U1, scopes: [] });
-    expect(gone.fieldWrites['']).toEqual(service(30, 3));
+    expect(gone.fieldWrites['']).toEqual({ ...service(30, 3), removedBy: service(20, 2) });
   });
 });
 

@@ -20,6 +20,8 @@ export interface HistoryOptions {
   /** Whether a device's time may go back behind what it has seen. */
   readonly wildTimes?: boolean;
   readonly maxLength: number;
+  /** Whether it begins with a device that deletes the entity and makes it anew. */
+  readonly remade?: boolean;
 }
 
 /**
@@ -35,9 +37,14 @@ export function history(options: HistoryOptions): fc.Arbitrary<MutationInput[]> 
     sees: options.causal ? fc.array(fc.nat({ max: 5 })) : fc.constant([]),
     laterMs: fc.integer({ min: options.wildTimes ? -6 : 1, max: 6 }),
   });
+  const steps = fc.array(step, { minLength: 2, maxLength: options.maxLength });
+  const remade = fc.tuple(step, step).map(([first, second]): Step[] => [
+    { ...first, device: 'a', op: 'delete' },
+    { ...second, device: 'a', op: 'put' },
+  ]);
   return fc
-    .array(step, { minLength: 2, maxLength: options.maxLength })
-    .map((steps) => buildHistory(steps, options));
+    .tuple(options.remade ? remade : fc.constant([]), steps)
+    .map(([first, rest]) => buildHistory([...first, ...rest].slice(0, options.maxLength), options));
 }
 
 interface Step {
@@ -77,6 +84,11 @@ function buildHistory(steps: readonly Step[], { equalValues }: HistoryOptions): 
 export function hadSeen(later: MutationInput, earlier: MutationInput): boolean {
   const { by, counter } = mutationWrite(earlier);
   return containsDot(later.baseClock, by, counter);
+}
+
+/** Whether neither device had seen the other's mutation. */
+export function areConcurrent(a: MutationInput, b: MutationInput): boolean {
+  return a !== b && !hadSeen(a, b) && !hadSeen(b, a);
 }
 
 /** Every order of the mutations that respects causality. */

@@ -30,6 +30,14 @@ export const DELETED = stateOf({
   fieldWrites: { '': OTHER, f: SERVER, g: SERVER },
 });
 
+/** Deleted by device b at 100, and made anew by it with another field. */
+const AGAIN = { ...OTHER, atMs: 120, counter: 2 };
+export const REMADE = stateOf({
+  clock: { 's:svc': 1, 'd:b': 2 },
+  data: { h: 'new' },
+  fieldWrites: { '': { ...AGAIN, deletion: OTHER }, h: AGAIN },
+});
+
 /** Device a's first mutation; it has seen the service's change only. */
 export const from = (op: MutationInput['op'], data: MutationInput['data'], atMs: number): MutationInput =>
   mutationOf({ mutationId: 'm1', deviceId: 'a', op, data, baseClock: BASE, occurredAtMs: atMs });

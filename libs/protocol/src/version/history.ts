@@ -51,6 +51,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'changed and data: owners say that a sent value does not stand as sent; the outcome is merged with current, where it was applied. The same append again under a fresh mutationId is answered with what stands (the SDK compares what was sent).',
   },
+  {
+    version: '1.5.0',
+    date: '2026-11-29',
+    schemas: ['PushQuestion'],
+    change:
+      'POLICY-13: an entity that was deleted and made anew takes nothing from before its deletion. fieldWrites say which deletion that is.',
+  },
 ];
 
 /** The version of the newest entry. */
