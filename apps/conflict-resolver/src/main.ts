@@ -1,11 +1,11 @@
 import { Module } from '@nestjs/common';
 import { PartitionedConsumer, ensureStreams, startFaultInjection } from '@sync/messaging';
 import { startOwner } from '@sync/owner-sdk';
-import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import {
   Metrics,
   backingReadiness,
+  connectDatabase,
   connectService,
   createLogger,
   messagingMetrics,
@@ -42,20 +42,8 @@ const decisions = metrics.counter('sync_decisions_total', 'Decisions on concurre
   'policy',
 ]);
 
-if (config.databaseOwnerUrl !== '') {
-  await migrate({
-    ownerUrl: config.databaseOwnerUrl,
-    migrations: MIGRATIONS,
-    repeatables: REPEATABLES,
-    appRights: APP_RIGHTS,
-  });
-}
-const database = await Database.connect({
-  url: config.databaseUrl,
-  applicationName: NAME,
-  poolSize: config.databasePoolSize,
-  logger,
-});
+const schema = { migrations: MIGRATIONS, repeatables: REPEATABLES, appRights: APP_RIGHTS };
+const database = await connectDatabase(config, NAME, schema, logger);
 const nats = await connectService(config, NAME, logger);
 await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS, STREAMS.SYNC_EVENTS], config.natsReplicas);
 if (config.faultInjection) startFaultInjection(nats, NAME, logger);

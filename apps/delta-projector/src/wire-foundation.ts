@@ -1,7 +1,14 @@
 import { ensureStreams, OutboxRelay, startFaultInjection, type MessagingMetrics } from '@sync/messaging';
-import { Database, migrate } from '@sync/postgres';
+import type { Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { connectService, createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
+import {
+  connectDatabase,
+  connectService,
+  createLogger,
+  type Logger,
+  messagingMetrics,
+  Metrics,
+} from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { ProjectorConfig } from './config.ts';
 import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
@@ -22,19 +29,14 @@ export const NAME = 'delta-projector';
 
 /**
  * Migrates (when the owner's URL is given), connects to Postgres and NATS, makes sure of the streams, and creates the relay.
- * @throws when Postgres refuses; NATS is waited for
+ * @throws when Postgres refuses, or a migration fails; whoever does not answer is waited for
  */
 export async function wireFoundation(config: ProjectorConfig): Promise<Foundation> {
   const logger = createLogger({ service: NAME, level: config.logLevel });
   const metrics = new Metrics(NAME);
-  if (config.databaseOwnerUrl !== '') {
-    await migrate({ ownerUrl: config.databaseOwnerUrl, migrations: MIGRATIONS, repeatables: REPEATABLES });
-  }
-  const { databaseUrl: url, databasePoolSize: poolSize } = config;
-  const [database, nats] = await Promise.all([
-    Database.connect({ url, applicationName: NAME, poolSize, logger }),
-    connectService(config, NAME, logger),
-  ]);
+  const schema = { migrations: MIGRATIONS, repeatables: REPEATABLES };
+  const database = await connectDatabase(config, NAME, schema, logger);
+  const nats = await connectService(config, NAME, logger);
   await ensureStreams(nats, Object.values(STREAMS), config.natsReplicas);
   if (config.faultInjection) startFaultInjection(nats, NAME, logger);
   const hopMetrics = messagingMetrics(metrics, database);

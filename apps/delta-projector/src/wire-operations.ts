@@ -78,13 +78,7 @@ function watchGauges({ metrics, database }: Foundation, { consumer }: Projector)
     'sync_quarantined_entities',
     'Entities whose events wait behind a dead letter.',
     [],
-    async (gauge) => {
-      // A scrape must answer while Postgres is away; the gauge then keeps its last value.
-      await countQuarantined(database).then(
-        (count) => gauge.set(count),
-        () => undefined,
-      );
-    },
+    async (gauge) => gauge.set(await countQuarantined(database)),
   );
 }
 

@@ -1,5 +1,6 @@
 import { PartitionedConsumer } from '@sync/messaging';
 import { PLAIN_PARTITION, STREAMS, subjects } from '@sync/protocol';
+import { untilAvailable } from '@sync/service-kit';
 import { requestRun } from './backfill/backfill-store.ts';
 import { BackfillType } from './backfill/backfill-type.ts';
 import { BackfillWorker } from './backfill/backfill-worker.ts';
@@ -73,7 +74,7 @@ export function wireProjector(foundation: Foundation): Projector {
     backfillWorker,
     consumer,
     start: async () => {
-      await registry.start();
+      await untilAvailable(logger, () => registry.start());
       consumer.start();
       foreign.follow();
       backfillWorker.start();

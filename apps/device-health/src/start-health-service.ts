@@ -2,12 +2,12 @@ import { Module } from '@nestjs/common';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { OutboxRelay, ensureStreams } from '@sync/messaging';
 import { JetStreamStrategy, RemoteErrorFilter } from '@sync/messaging/nest';
-import { Database, migrate } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import {
   Metrics,
   type RunningService,
   backingReadiness,
+  connectDatabase,
   connectService,
   createLogger,
   messagingMetrics,
@@ -30,25 +30,14 @@ class HealthModule {}
 
 /**
  * Builds and runs the service: the composition root, apart from reading the environment.
- * @throws when Postgres refuses or the port is taken; NATS is waited for
+ * @throws when Postgres refuses or the port is taken; whoever does not answer is waited for
  */
 export async function startHealthService(config: HealthConfig): Promise<RunningService> {
   const logger = createLogger({ service: NAME, level: config.logLevel });
   const metrics = new Metrics(NAME);
   const devices = metrics.gauge('sync_devices', 'Devices by status.', ['status']);
 
-  if (config.databaseOwnerUrl !== '') {
-    await migrate({
-      ownerUrl: config.databaseOwnerUrl,
-      migrations: MIGRATIONS,
-    });
-  }
-  const database = await Database.connect({
-    url: config.databaseUrl,
-    applicationName: NAME,
-    poolSize: config.databasePoolSize,
-    logger,
-  });
+  const database = await connectDatabase(config, NAME, { migrations: MIGRATIONS }, logger);
   const nats = await connectService(config, NAME, logger);
   await ensureStreams(nats, [STREAMS.SYNC_EVENTS], config.natsReplicas);
   const hopMetrics = messagingMetrics(metrics, database);

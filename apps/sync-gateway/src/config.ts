@@ -4,6 +4,14 @@ import { type ConfigOf, FAULT_INJECTION_OPTION, SERVICE_OPTIONS, readConfig } fr
 const OPTIONS = {
   ...SERVICE_OPTIONS,
   databasePoolSize: { ...SERVICE_OPTIONS.databasePoolSize, default: 20 },
+  databaseAnswerMs: {
+    env: 'DATABASE_ANSWER_MS',
+    type: 'int',
+    default: 8_000,
+    min: 100,
+    max: 30_000,
+    desc: 'how long a request waits for an answer of Postgres before it is answered 503',
+  },
   identityUrl: { env: 'IDENTITY_URL', type: 'string', desc: 'base URL of the identity service (JWKS)' },
   tokenIssuer: {
     env: 'TOKEN_ISSUER',

@@ -19,11 +19,11 @@ export interface RunningGateway extends RunningService {
 
 /**
  * The composition root: connects, migrates, wires the capabilities by hand and accepts requests until SIGTERM.
- * @throws when Postgres refuses, a migration fails or the port is taken
+ * @throws when Postgres refuses, a migration fails or the port is taken; whoever does not answer is waited for
  */
 export async function startGateway(settings: GatewayConfig): Promise<RunningGateway> {
   const foundation = await wireFoundation(settings);
-  const { config, logger, metrics, database, nats, relay } = foundation;
+  const { config, logger, metrics, database, requestDatabase, nats, relay } = foundation;
   const access = wireAccess(foundation);
   const reading = await wireReading(foundation, access);
   const writing = wireWriting(foundation, reading);
@@ -48,7 +48,7 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
     config,
     logger,
     metrics,
-    readiness: backingReadiness(database, nats),
+    readiness: backingReadiness(requestDatabase, nats),
     prepare: async (app) => {
       for (const part of parts) await part.prepare?.(app);
     },

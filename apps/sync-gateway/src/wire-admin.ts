@@ -12,7 +12,7 @@ import type { Foundation, Wired } from './wire-foundation.ts';
 
 /** `/admin/v1/`: the gateway's own tables, and the questions to the apps that own the rest. */
 export function wireAdmin(
-  { database, nats }: Foundation,
+  { requestDatabase: database, nats }: Foundation,
   { registry, registerService }: { readonly registry: Registry; readonly registerService: RegisterService },
 ): Wired {
   const apps = new AskApp(nats);

@@ -8,9 +8,9 @@ import type { Registry } from './registration/registry.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
 
 /** Conflicts: what devices and reviewers see of them, and their resolution. */
-export function wireConflicts({ database, nats }: Foundation, registry: Registry): Wired {
+export function wireConflicts({ requestDatabase, nats }: Foundation, registry: Registry): Wired {
   const conflicts = new AskConflicts(new AskApp(nats));
-  const resolve = new ResolveConflict(conflicts, new ReadHeads(database), registry);
+  const resolve = new ResolveConflict(conflicts, new ReadHeads(requestDatabase), registry);
   return {
     controllers: [ConflictsController, TenantConflictsController],
     providers: [

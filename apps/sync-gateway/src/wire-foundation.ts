@@ -1,7 +1,14 @@
 import { ensureStreams, type MessagingMetrics, OutboxRelay, startFaultInjection } from '@sync/messaging';
-import { Database, migrate } from '@sync/postgres';
+import type { Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { connectService, createLogger, type Logger, messagingMetrics, Metrics } from '@sync/service-kit';
+import {
+  connectDatabase,
+  connectService,
+  createLogger,
+  type Logger,
+  messagingMetrics,
+  Metrics,
+} from '@sync/service-kit';
 import type { Provider, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -16,7 +23,10 @@ export interface Foundation {
   readonly metrics: Metrics;
   /** Of the relay and of consumers. */
   readonly hopMetrics: MessagingMetrics;
+  /** For what nobody waits for: consumers, retention, relay. */
   readonly database: Database;
+  /** The same pool for whatever answers a request: what Postgres does not answer in time becomes 503. */
+  readonly requestDatabase: Database;
   readonly nats: NatsConnection;
   readonly relay: OutboxRelay;
 }
@@ -37,27 +47,23 @@ export interface Wired {
 
 /** The producer name of the gateway's outbox on the wire. */
 export const PRODUCER = 'sync-gateway';
+/** For a connection of the pool; a request that finds none in this time is better told to come back. */
+const CONNECTION_WAIT_MS = 2_000;
 
 /**
  * Migrates (when the owner's URL is given), connects to Postgres and NATS, and creates the relay.
- * @throws when Postgres refuses; NATS is waited for
+ * @throws when Postgres refuses, or a migration fails; whoever does not answer is waited for
  */
 export async function wireFoundation(config: GatewayConfig): Promise<Foundation> {
   const logger = createLogger({ service: PRODUCER, level: config.logLevel });
   const metrics = new Metrics(PRODUCER);
-  if (config.databaseOwnerUrl !== '') {
-    await migrate({ ownerUrl: config.databaseOwnerUrl, migrations: MIGRATIONS, repeatables: REPEATABLES });
-  }
-  const [database, nats] = await Promise.all([
-    Database.connect({
-      url: config.databaseUrl,
-      applicationName: PRODUCER,
-      entities: [RegistrationEntity],
-      poolSize: config.databasePoolSize,
-      logger,
-    }),
-    connectService(config, PRODUCER, logger),
-  ]);
+  const schema = { migrations: MIGRATIONS, repeatables: REPEATABLES, entities: [RegistrationEntity] };
+  const database = await connectDatabase(config, PRODUCER, schema, logger);
+  const requestDatabase = database.withLimits({
+    connectMs: CONNECTION_WAIT_MS,
+    answerMs: config.databaseAnswerMs,
+  });
+  const nats = await connectService(config, PRODUCER, logger);
   await ensureStreams(nats, Object.values(STREAMS), config.natsReplicas);
   if (config.faultInjection) startFaultInjection(nats, PRODUCER, logger);
   const hopMetrics = messagingMetrics(metrics, database);
@@ -70,5 +76,5 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     logger,
     metrics: hopMetrics,
   });
-  return { config, logger, metrics, hopMetrics, database, nats, relay };
+  return { config, logger, metrics, hopMetrics, database, requestDatabase, nats, relay };
 }

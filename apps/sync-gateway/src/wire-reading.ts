@@ -1,5 +1,6 @@
 import type { Provider } from '@nestjs/common';
 import { DocumentPool } from '@sync/documents';
+import { untilAvailable } from '@sync/service-kit';
 import { AckController } from './ack/ack-controller.ts';
 import { AckCursors } from './ack/ack-cursors.ts';
 import { ackMetrics } from './ack/ack-metrics.ts';
@@ -99,13 +100,13 @@ interface Telling {
 }
 
 function wireTelling(
-  { config, database, nats, relay, metrics, logger }: Foundation,
+  { config, database, requestDatabase, nats, relay, metrics, logger }: Foundation,
   access: WiredAccess,
 ): Telling {
   const hints = new ExchangeHints(nats, logger);
   const memory = new GatewayMemory();
   const waiting = new WaitingPulls(config.maxWaitingPulls);
-  const tickets = new Tickets(database);
+  const tickets = new Tickets(requestDatabase);
   const deviceSeen: CollectDeviceSeen = new CollectDeviceSeen({
     database,
     logger,
@@ -117,13 +118,13 @@ function wireTelling(
     'Sockets closed because their clients do not read.',
   );
   const sockets: LiveSockets = new LiveSockets({
-    ...{ tickets, bindings: access.bindings, database, deviceSeen, logger },
+    ...{ tickets, bindings: access.bindings, database: requestDatabase, deviceSeen, logger },
     maxSockets: config.maxSockets,
     onSlow: () => slowSockets.inc(),
   });
   metrics.gauge('sync_live_sockets', 'Open live sockets.', [], (gauge) => gauge.set(sockets.size));
   const sweep = new SweepChanges({
-    ...{ database, memory, hints, logger },
+    ...{ database: requestDatabase, memory, hints, logger },
     tenantsListenedFor: () => sockets.tenants(),
     afterSweep: () => waiting.look(),
   });
@@ -149,7 +150,7 @@ async function readingProviders(
   telling: Telling,
   pool: DocumentPool,
 ): Promise<Provider[]> {
-  const { config, database, relay, metrics } = foundation;
+  const { config, requestDatabase: database, relay, metrics } = foundation;
   const { memory, waiting, hints, tickets, deviceSeen } = telling;
   const tokens = new CursorTokens(await cursorSecret(foundation));
   const pullScopes = new PullScopes({
@@ -184,12 +185,11 @@ function wireDifferences({ metrics }: Foundation, pool: DocumentPool): SendDiffe
 }
 
 /** The configured one, or the one that the first migration put into the database for all replicas. */
-async function cursorSecret({ config, database }: Foundation): Promise<string> {
+async function cursorSecret({ config, database, logger }: Foundation): Promise<string> {
   if (config.cursorSecret !== '') return config.cursorSecret;
-  const rows = await database.call<{ value: string }>(
-    'cursor_secret',
-    `SELECT value FROM gateway_secret WHERE name = 'cursor'`,
-    [],
+  const read = `SELECT value FROM gateway_secret WHERE name = 'cursor'`;
+  const rows = await untilAvailable(logger, () =>
+    database.call<{ value: string }>('cursor_secret', read, []),
   );
   const value = rows[0]?.value;
   if (value === undefined)

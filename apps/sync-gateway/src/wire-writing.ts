@@ -1,3 +1,4 @@
+import { untilAvailable } from '@sync/service-kit';
 import type { GatewayNews } from './heads/gateway-news.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from './presence/record-device-seen.ts';
 import { DispatchDevice } from './dispatch/dispatch-device.ts';
@@ -38,20 +39,20 @@ export function wireWriting(
   foundation: Foundation,
   { news, deviceSeen }: ReadingSide,
 ): Wired & { readonly registry: Registry; readonly registerService: RegisterService } {
-  const { config, logger, metrics, database, nats, relay } = foundation;
-  const registry = new Registry(database, nats, logger);
-  const registerService = new RegisterService(database, async () => {
+  const { config, logger, metrics, database, requestDatabase, nats, relay } = foundation;
+  const registry = new Registry(requestDatabase, nats, logger);
+  const registerService = new RegisterService(requestDatabase, async () => {
     relay.kick();
     await registry.announceChange();
   });
   const answers = new AnswerRegistry(nats, registerService, registry, logger);
 
   const pushMetrics = new PushMetrics(metrics);
-  const ledger = new LedgerStore(database, {
+  const ledger = new LedgerStore(requestDatabase, {
     visibleMs: config.pushTakeoverMs,
     maxOpen: MAX_OPEN_PER_DEVICE,
   });
-  const heads = new ReadHeads(database);
+  const heads = new ReadHeads(requestDatabase);
   const owners = new SendToOwner(nats, logger, pushMetrics, config.ownerTimeoutMs);
   const lifter = new LiftMutations(new AskUpcaster(nats, logger));
   const settler = new SettleMutations(
@@ -59,7 +60,7 @@ export function wireWriting(
     new AskResolver(nats, logger),
     heads,
     lifter,
-    new KeepDecisions(database),
+    new KeepDecisions(requestDatabase),
     pushMetrics,
   );
   const outcomesStored: OutcomesStored = (author) => {
@@ -93,7 +94,7 @@ export function wireWriting(
       { provide: PUSH_LOGGER, useValue: logger },
     ],
     start: async () => {
-      await registry.start();
+      await untilAvailable(logger, () => registry.start());
       answers.start();
       dispatcher.start();
       prune.start();

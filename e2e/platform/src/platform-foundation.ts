@@ -1,11 +1,12 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { startFaultInjection } from '@sync/messaging';
-import { Database, type MigrationClass, migrate } from '@sync/postgres';
+import type { Database, MigrationClass } from '@sync/postgres';
 import {
   type Logger,
   Metrics,
   type ReadinessCheck,
   backingReadiness,
+  connectDatabase,
   connectService,
   createLogger,
 } from '@sync/service-kit';
@@ -24,7 +25,7 @@ export interface PlatformFoundation {
 
 /**
  * Brings the service's database to its schema (when the owner's URL is given) and connects.
- * @throws when Postgres does not answer; NATS is waited for
+ * @throws when Postgres refuses, or a migration fails; whoever does not answer is waited for
  */
 export async function layFoundation(
   name: string,
@@ -32,13 +33,7 @@ export async function layFoundation(
   migrations: readonly MigrationClass[],
 ): Promise<PlatformFoundation> {
   const logger = createLogger({ service: name, level: config.logLevel });
-  if (config.databaseOwnerUrl !== '') await migrate({ ownerUrl: config.databaseOwnerUrl, migrations });
-  const database = await Database.connect({
-    url: config.databaseUrl,
-    applicationName: name,
-    poolSize: config.databasePoolSize,
-    logger,
-  });
+  const database = await connectDatabase(config, name, { migrations }, logger);
   const nats = await connectService(config, name, logger);
   if (config.faultInjection) startFaultInjection(nats, name, logger);
   return {

@@ -1,8 +1,9 @@
-import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import { Client, type Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg';
 import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
 import { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { countingClient } from './counting-client.ts';
+import { isUnavailable, NoAnswerError } from './sql-errors.ts';
 import { beginForTenants } from './tenants.ts';
 
 /** The part of a pino logger that is used: lost idle connections are reported, nothing else. */
@@ -23,6 +24,14 @@ export interface DatabaseOptions {
   /** Server-side limit of one statement. */
   readonly statementTimeoutMs?: number;
   readonly logger?: DatabaseLogger;
+}
+
+/** How long somebody who is waited for himself waits; see {@link Database.withLimits}. */
+export interface AnswerLimits {
+  /** For a connection. */
+  readonly connectMs: number;
+  /** For a statement, or for a whole transaction. */
+  readonly answerMs: number;
 }
 
 /** One open transaction. It ends with the function it was given to; using it later throws. */
@@ -47,6 +56,8 @@ const ROLLBACK_TIMEOUT_MS = 5_000;
 const IDLE_IN_TRANSACTION_MS = 60_000;
 /** The client gives up a little after the server should have: only a frozen server or network gets that far. */
 const CLIENT_TIMEOUT_MARGIN_MS = 5_000;
+/** How often a backend looks whether its client is still there: a statement that nobody waits for any more ends soon after it was given up. */
+const CLIENT_CHECK_MS = 1_000;
 
 /**
  * A pool of connections to one database.
@@ -62,9 +73,11 @@ export class Database {
   readonly dataSource: DataSource;
   readonly #pool: Pool;
   readonly #messages: { sent: number };
+  readonly #limits: AnswerLimits | undefined;
 
-  private constructor(dataSource: DataSource, messages: { sent: number }) {
+  private constructor(dataSource: DataSource, messages: { sent: number }, limits?: AnswerLimits) {
     this.dataSource = dataSource;
+    this.#limits = limits;
     // Typed `any` by TypeORM, whose driver class serves several pool implementations.
     this.#pool = driverOf(dataSource).master as Pool;
     this.#messages = messages;
@@ -100,6 +113,7 @@ export class Database {
       extra: {
         Client: countingClient(() => (messages.sent += 1)),
         keepAlive: true,
+        options: `-c client_connection_check_interval=${CLIENT_CHECK_MS}`,
         statement_timeout: statementTimeoutMs,
         query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
         idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
@@ -108,6 +122,16 @@ export class Database {
     await dataSource.initialize();
     messages.sent = 0;
     return new Database(dataSource, messages);
+  }
+
+  /**
+   * The same pool for whoever answers somebody who waits: gives up sooner, and throws {@link NoAnswerError}. A connection on which nothing was
+   * answered in time is closed and not used again, because its state is unknown; whether its work was done is unknown as well.
+   *
+   * What nobody waits for keeps the limits of the pool: large batches may take their time.
+   */
+  withLimits(limits: AnswerLimits): Database {
+    return new Database(this.dataSource, this.#messages, limits);
   }
 
   /** Messages sent to Postgres since `connect`, `BEGIN` and `COMMIT` included: each costs a network round trip. */
@@ -127,9 +151,10 @@ export class Database {
    * @throws the driver's error; {@link sqlStateOf} reads it
    */
   async call<T>(name: string, text: string, values: readonly unknown[]): Promise<T[]> {
-    const client = await this.#pool.connect();
+    const client = await this.#connect();
     try {
-      const rows = await send<T>(client, namedQuery(name, text, values));
+      const query = namedQuery(name, text, values);
+      const rows = await cutAfter(client, this.#limits?.answerMs, () => send<T>(client, query));
       client.release();
       return rows;
     } catch (error) {
@@ -154,24 +179,70 @@ export class Database {
   }
 
   async #transact<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
+    const client = await this.#connect();
     const tx = new OpenTransaction(this.dataSource, client);
     try {
-      await client.query(begin);
-      const result = await work(tx);
-      const { command } = await client.query('COMMIT');
-      // Postgres answers COMMIT of a failed transaction with a polite ROLLBACK; taken for success it loses the data.
-      if (command !== 'COMMIT') {
-        throw new TransactionAbortedError('A statement failed and its error was swallowed: rolled back');
-      }
+      const result = await cutAfter(client, this.#limits?.answerMs, async () => {
+        await client.query(begin);
+        const worked = await work(tx);
+        const { command } = await client.query('COMMIT');
+        // Postgres answers COMMIT of a failed transaction with a polite ROLLBACK; taken for success it loses the data.
+        if (command !== 'COMMIT') {
+          throw new TransactionAbortedError('A statement failed and its error was swallowed: rolled back');
+        }
+        return worked;
+      });
       client.release();
       return result;
     } catch (error) {
-      await rollBackAndRelease(client);
+      // On a connection that does not answer, a ROLLBACK would only be waited for; closing it rolls back.
+      if (isUnavailable(error)) client.release(true);
+      else await rollBackAndRelease(client);
       throw error;
     } finally {
       tx.end();
     }
+  }
+
+  async #connect(): Promise<PoolClient> {
+    const connecting = this.#pool.connect();
+    if (this.#limits === undefined) return connecting;
+    const { connectMs } = this.#limits;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const giveUp = (): void => reject(new NoAnswerError(`No connection to Postgres within ${connectMs} ms`));
+    const timer = setTimeout(giveUp, connectMs);
+    try {
+      return await Promise.race([connecting, late]);
+    } catch (error) {
+      connecting.then(
+        (client) => client.release(),
+        () => undefined,
+      );
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Settles like `work`; when that takes too long the connection is closed, and whatever waits for an answer on it fails at once. */
+async function cutAfter<T>(
+  client: PoolClient,
+  limitMs: number | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (limitMs === undefined) return work();
+  const cut = { late: false };
+  const timer = setTimeout(() => {
+    cut.late = true;
+    if (client instanceof Client) void client.end();
+  }, limitMs);
+  try {
+    return await work();
+  } catch (cause) {
+    throw cut.late ? new NoAnswerError(`Postgres did not answer within ${limitMs} ms`, { cause }) : cause;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -180,7 +251,7 @@ function driverOf({ driver }: DataSource): PostgresDriver {
   return driver;
 }
 
-/** The driver's pool hands a connection with an unknown state back to nobody: what cannot roll back is destroyed. */
+/** A connection with an unknown state is used by nobody again: what cannot roll back is closed. */
 async function rollBackAndRelease(client: PoolClient): Promise<void> {
   try {
     const rollback: QueryConfig & { query_timeout: number } = {
@@ -198,7 +269,10 @@ async function rollBackAndRelease(client: PoolClient): Promise<void> {
 /** An error that Postgres itself sent, outside class 57 and 08, leaves the connection ready for the next query. */
 function isHealthy(error: unknown): boolean {
   return (
-    error instanceof Error && 'severity' in error && 'code' in error && !/^(57P|08)/.test(String(error.code))
+    error instanceof Error &&
+    'severity' in error &&
+    'code' in error &&
+    !/^(57P|08|25P0)/.test(String(error.code))
   );
 }
 

@@ -1,6 +1,6 @@
 export { arrayText } from './array-text.ts';
 export { Database, TransactionAbortedError } from './database.ts';
-export type { DatabaseLogger, DatabaseOptions, Tx } from './database.ts';
+export type { AnswerLimits, DatabaseLogger, DatabaseOptions, Tx } from './database.ts';
 export { migrate } from './migrate.ts';
 export type {
   MigrateOptions,
@@ -11,6 +11,6 @@ export type {
 } from './migrate.ts';
 export { provision } from './provision.ts';
 export type { ProvisionedDatabase, ProvisionOptions } from './provision.ts';
-export { isPassing, isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
+export { isPassing, isUnavailable, NoAnswerError, retryConflicts, sqlStateOf } from './sql-errors.ts';
 export type { RetryOptions } from './sql-errors.ts';
 export { InvalidTenantError, tenantPolicySql } from './tenants.ts';

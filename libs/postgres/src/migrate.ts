@@ -40,6 +40,8 @@ export interface MigrationReport {
   readonly repeatables: readonly string[];
 }
 
+/** Whoever waits for a server that does not answer says so, and tries again. */
+const CONNECTION_WAIT_MS = 10_000;
 const MIGRATION_TABLE = 'schema_migration';
 const REPEATABLE_TABLE = 'schema_repeatable';
 
@@ -60,7 +62,12 @@ const REPEATABLE_TABLE = 'schema_repeatable';
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
   const { ownerUrl, migrations, repeatables = [], appRights = [] } = options;
   const appRole = options.appRole ?? appRoleOf(ownerUrl);
-  const owner = new Client({ connectionString: ownerUrl, application_name: 'sync-migrate', keepAlive: true });
+  const owner = new Client({
+    connectionString: ownerUrl,
+    application_name: 'sync-migrate',
+    keepAlive: true,
+    connectionTimeoutMillis: CONNECTION_WAIT_MS,
+  });
   owner.on('error', () => undefined); // a lost connection rejects the running query, that is enough
   await owner.connect();
   try {
@@ -91,6 +98,7 @@ async function runMigrations(url: string, migrations: readonly MigrationClass[])
     migrations: [...migrations],
     migrationsTableName: MIGRATION_TABLE,
     installExtensions: false,
+    connectTimeoutMS: CONNECTION_WAIT_MS,
     logger: log,
     poolSize: 2,
   });

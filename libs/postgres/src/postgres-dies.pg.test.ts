@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Database } from './database.ts';
-import { isUnavailable } from './sql-errors.ts';
+import { isUnavailable, NoAnswerError } from './sql-errors.ts';
 import { startPostgres, type RunningPostgres } from './testing/index.ts';
 
 // Each test starts servers of its own, on machines that may be busy with other test files.
@@ -76,4 +77,72 @@ describe('Postgres killed with SIGKILL', () => {
     const rows = await database.transaction((tx) => tx.query('SELECT id FROM entry'));
     expect(rows).toEqual([{ id: 10 }]);
   });
+});
+
+describe('Postgres stopped with SIGSTOP', () => {
+  const LIMITS = { connectMs: 300, answerMs: 500 };
+  let waited: Database;
+
+  beforeAll(() => {
+    waited = database.withLimits(LIMITS);
+  });
+  afterEach(() => postgres.kill('SIGCONT'));
+
+  it('gives whoever waits an error in time, on connections that were open, on new ones, and in line for one', async () => {
+    await useWholePool();
+    await postgres.kill('SIGSTOP');
+    // Three open connections, three that wait for one of them, and after that three that wait for new ones.
+    for (const round of [1, 2]) {
+      const asked = [1, 2, 3, 4, 5, 6].map(() => waited.call(`asked-${round}`, 'SELECT 1', []));
+      for (const { reason } of (await Promise.allSettled(asked)) as PromiseRejectedResult[]) {
+        expect(reason).toBeInstanceOf(NoAnswerError);
+        expect(isUnavailable(reason)).toBe(true);
+      }
+    }
+    await postgres.kill('SIGCONT');
+    expect(await useWholePool()).toBe(3);
+    expect(await waited.call('again', 'SELECT 1 AS one', [])).toEqual([{ one: 1 }]);
+  });
+
+  it('rolls back a transaction whose statement got no answer, and uses its connection for nobody else', async () => {
+    const pids: unknown[] = [];
+    const open = waited.transaction(async (tx) => {
+      pids.push(...(await tx.query('SELECT pg_backend_pid() AS pid')));
+      await tx.query('INSERT INTO entry VALUES (20)');
+      await postgres.kill('SIGSTOP');
+      await tx.query('INSERT INTO entry VALUES (21)');
+    });
+    await expect(open).rejects.toThrow(NoAnswerError);
+    await postgres.kill('SIGCONT');
+    await useWholePool();
+    const rows = await database.call('after', 'SELECT id FROM entry WHERE id IN (20, 21)', []);
+    const backends = await database.call('backends', 'SELECT pid FROM pg_stat_activity', []);
+    expect(rows).toEqual([]);
+    expect(backends).not.toContainEqual(pids[0]);
+  });
+
+  it('does not say whether a COMMIT without an answer was carried out: what is idempotent is repeated, and is there once', async () => {
+    const add = (before: () => Promise<void>): Promise<unknown> =>
+      waited.transaction(async (tx) => {
+        await tx.query('INSERT INTO entry VALUES (30) ON CONFLICT DO NOTHING');
+        await before();
+      });
+    await expect(add(() => postgres.kill('SIGSTOP'))).rejects.toThrow(NoAnswerError);
+    await postgres.kill('SIGCONT');
+    await add(async () => undefined);
+    const rows = await database.call('unknown', 'SELECT id FROM entry WHERE id = 30', []);
+    expect(rows).toEqual([{ id: 30 }]);
+  });
+});
+
+it('ends a statement that was given up, on the server too', async () => {
+  const url = postgres.adminUrl;
+  const patient = await Database.connect({ url, applicationName: 'slow', statementTimeoutMs: 600_000 });
+  const impatient = patient.withLimits({ connectMs: 5_000, answerMs: 200 });
+  const slow = impatient.call('given_up', `SELECT pg_sleep(60), 'given up'`, []);
+  await expect(slow).rejects.toThrow(NoAnswerError);
+  const look = `SELECT pid FROM pg_stat_activity
+    WHERE query LIKE '%given up%' AND state = 'active' AND pid <> pg_backend_pid()`;
+  while ((await database.call('look', look, [])).length > 0) await sleep(100);
+  await patient.close();
 });

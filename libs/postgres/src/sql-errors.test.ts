@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isPassing, isUnavailable, retryConflicts, sqlStateOf } from './sql-errors.ts';
+import { isPassing, isUnavailable, NoAnswerError, retryConflicts, sqlStateOf } from './sql-errors.ts';
 
 const withCode = (code: string): Error => Object.assign(new Error(code), { code });
 
@@ -18,12 +18,20 @@ describe('sqlStateOf', () => {
 });
 
 describe('isUnavailable', () => {
-  it.each(['ECONNREFUSED', 'EPIPE', '57P01', '57P03', '08006', '53100', '53300'])(
-    '%s means later',
-    (code) => {
-      expect(isUnavailable(withCode(code))).toBe(true);
-    },
-  );
+  it.each([
+    'ECONNREFUSED',
+    'EPIPE',
+    'EAI_AGAIN',
+    '57P01',
+    '57P03',
+    '08006',
+    '53100',
+    '53300',
+    '58030',
+    '25006',
+  ])('%s means later', (code) => {
+    expect(isUnavailable(withCode(code))).toBe(true);
+  });
 
   it.each(['23505', '42P01', '40001', 'P0001'])('%s is about the request itself', (code) => {
     expect(isUnavailable(withCode(code))).toBe(false);
@@ -32,6 +40,10 @@ describe('isUnavailable', () => {
   it('knows the texts of errors without a code', () => {
     expect(isUnavailable(new Error('Connection terminated unexpectedly'))).toBe(true);
     expect(isUnavailable(new Error('timeout exceeded when trying to connect'))).toBe(true);
+    expect(isUnavailable(new Error('Query read timeout'))).toBe(true);
+    expect(isUnavailable(new Error('timeout expired'))).toBe(true);
+    expect(isUnavailable(new Error('Client was closed and is not queryable'))).toBe(true);
+    expect(isUnavailable(new NoAnswerError('no answer within 5 ms'))).toBe(true);
     expect(isUnavailable(new Error('something of ours'))).toBe(false);
     expect(isUnavailable(undefined)).toBe(false);
   });

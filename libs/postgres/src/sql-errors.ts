@@ -7,15 +7,36 @@ const RETRYABLE_STATES: ReadonlySet<string> = new Set(['40P01', '40001']);
 const SOCKET_CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
   'ENOTFOUND',
+  'EAI_AGAIN',
   'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
 ]);
 
 /** What `pg` and `pg-pool` throw without any code; matched by text because there is nothing else to match. */
 const CONNECTION_MESSAGES =
-  /connection terminated|connection error and is not queryable|timeout exceeded when trying to connect|query read timeout|cannot use a pool after calling end/i;
+  /connection terminated|is not queryable|timeout exceeded when trying to connect|timeout expired|query read timeout|cannot use a pool after calling end/i;
+
+/**
+ * 08 connection exception, 57P admin shutdown, crash, starting up; 53 out of disk, memory or connections; 58 its disk fails. 25006: a server that only
+ * reads, as after a failover; 25P: it ended a connection that was silent for too long.
+ */
+const UNAVAILABLE_STATES = /^(08|57P|53|58|25006|25P0[345])/;
+
+/**
+ * Postgres did not answer within the limit of whoever asked, see `Database.withLimits`. What it was asked to do may be done all the same: only what is
+ * idempotent may be repeated.
+ */
+export class NoAnswerError extends Error {
+  override readonly name = 'NoAnswerError';
+}
 
 /** What may be read from a thrown value; TypeORM wraps the driver's error in `driverError`. */
 interface ErrorLike {
@@ -41,13 +62,14 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 /**
- * True when Postgres is away, refuses connections or has just lost this one: answer 503 or try later, the request
- * itself is not wrong. After an error in COMMIT the outcome is unknown; only an idempotent transaction may be repeated.
+ * True when Postgres is away, does not answer, refuses connections or has just lost this one: answer 503 or try later, the request
+ * itself is not wrong. This is the only list of such errors: whoever has to know asks here. After an error in COMMIT, or a {@link NoAnswerError},
+ * the outcome is unknown; only an idempotent transaction may be repeated.
  */
 export function isUnavailable(error: unknown): boolean {
+  if (error instanceof NoAnswerError) return true;
   const state = sqlStateOf(error);
-  // 08 connection exception, 57P admin shutdown, crash, starting up; 53 out of disk, memory or connections.
-  if (state !== undefined) return /^(08|57P|53)/.test(state);
+  if (state !== undefined) return UNAVAILABLE_STATES.test(state);
   const { code, message } = unwrap(error) ?? {};
   if (typeof code === 'string' && SOCKET_CODES.has(code)) return true;
   return typeof message === 'string' && CONNECTION_MESSAGES.test(message);

@@ -3,15 +3,16 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from './logger.ts';
+import { type DrainStep, trySteps } from './try-steps.ts';
 
 export interface DrainOptions {
   readonly logger: Logger;
   /** How long the service works on as usual after it has said that it is not ready. */
   readonly drainReadinessMs: number;
   /** While requests are still taken: ends long polls and sockets. */
-  readonly onDrainStart: readonly (() => void | Promise<void>)[];
-  /** After the last request: consumers, relays, connections; in order. */
-  readonly onDrain: readonly (() => void | Promise<void>)[];
+  readonly onDrainStart: readonly DrainStep[];
+  /** After the last request: consumers, relays, connections; in order, each whatever becomes of the others. */
+  readonly onDrain: readonly DrainStep[];
 }
 
 const REQUEST_LIMIT_MS = 10_000;
@@ -69,9 +70,11 @@ export class Drain {
     const { logger, drainReadinessMs, onDrainStart, onDrain } = this.#options;
     logger.info({ event: 'draining', drainReadinessMs }, 'not ready any more, working on for a while');
     if (drainReadinessMs > 0) await sleep(drainReadinessMs);
-    for (const step of onDrainStart) await step();
-    await this.#closeWithinLimit();
-    for (const step of onDrain) await step();
+    await trySteps(onDrainStart, logger);
+    await this.#closeWithinLimit().catch((error: unknown) => {
+      logger.warn({ err: error, event: 'drain_step_failed' }, 'the listener did not close in order');
+    });
+    await trySteps(onDrain, logger);
     logger.info({ event: 'stopped' }, 'drained');
   }
 

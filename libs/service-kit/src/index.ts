@@ -1,4 +1,5 @@
 export { backingReadiness } from './backing-readiness.ts';
+export { connectDatabase } from './connect-database.ts';
 export { connectService } from './connect-service.ts';
 export { derivedUuid } from './derived-uuid.ts';
 export { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
@@ -17,3 +18,4 @@ export { runService } from './run-service.ts';
 export type { RunningService, ServiceOptions } from './run-service.ts';
 export { SERVICE_OPTIONS } from './service-options.ts';
 export type { ReadinessCheck } from './operations.ts';
+export { untilAvailable } from './wait-for-part.ts';

@@ -51,9 +51,12 @@ describe('what waits in outbox and inbox', () => {
     expect(await valueOf(metrics, 'sync_relay_lag_seconds', 'stream="DELTAS"')).toBe(0);
   });
 
-  it('hides no other metric while Postgres is away', async () => {
+  it.each([
+    ['is away', () => Promise.reject(new Error('away'))],
+    ['does not answer', () => new Promise<never>(() => undefined)],
+  ])('hides no other metric while Postgres %s', async (_what, call) => {
     const metrics = new Metrics('test');
-    const hop = messagingMetrics(metrics, { call: () => Promise.reject(new Error('away')) });
+    const hop = messagingMetrics(metrics, { call });
     hop.retried('test', 'DELTAS');
     expect(await valueOf(metrics, 'sync_retried_batches_total', 'stream="DELTAS"')).toBe(1);
   });

@@ -84,7 +84,7 @@ const WATERMARKS = `
 SELECT stream, producer, partition::text, epoch, number::float8 FROM sync_inbox`;
 
 function watchTables(metrics: Metrics, database: Pick<Database, 'call'>): void {
-  const waiting = async (): Promise<readonly Waiting[]> => quietly(database.call('hop_waiting', WAITING, []));
+  const waiting = (): Promise<readonly Waiting[]> => database.call('hop_waiting', WAITING, []);
   metrics.gauge(
     'sync_outbox_waiting_messages',
     'Written and not yet confirmed by JetStream.',
@@ -106,13 +106,8 @@ function watchTables(metrics: Metrics, database: Pick<Database, 'call'>): void {
     'Number of the last message of a producer that is committed here.',
     ['stream', 'producer', 'partition', 'epoch'],
     async (gauge) => {
-      const rows = await quietly(database.call<Watermark>('hop_watermarks', WATERMARKS, []));
+      const rows = await database.call<Watermark>('hop_watermarks', WATERMARKS, []);
       for (const { number, ...labels } of rows) gauge.set(labels, number);
     },
   );
-}
-
-/** While Postgres is away the other metrics are needed most: these keep their last values. */
-async function quietly<T>(rows: Promise<readonly T[]>): Promise<readonly T[]> {
-  return rows.catch(() => []);
 }

@@ -3,6 +3,18 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 /** Seconds; from a memory-only answer to the slowest that an SLO tolerates. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+const COLLECT_LIMIT_MS = 2_000;
+
+async function inTime(collect: () => void | Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), COLLECT_LIMIT_MS);
+  const ended = Promise.resolve()
+    .then(collect)
+    .catch(() => undefined);
+  await Promise.race([ended, late]);
+  clearTimeout(timer);
+}
+
 /** The process's metrics, named after Prometheus' conventions: base unit last, `_total` for counters. */
 export class Metrics {
   readonly registry = new Registry();
@@ -16,7 +28,10 @@ export class Metrics {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
 
-  /** @param collect called at each scrape, for values that are cheaper to read than to follow */
+  /**
+   * @param collect called at each scrape, for values that are cheaper to read than to follow. A scrape answers also while Postgres is away: where
+   *   `collect` fails, or takes long, the gauge keeps its last value
+   */
   gauge<L extends string>(
     name: string,
     help: string,
@@ -31,7 +46,7 @@ export class Metrics {
       ...(collect
         ? {
             collect(this: Gauge<L>) {
-              return collect(this);
+              return inTime(() => collect(this));
             },
           }
         : {}),

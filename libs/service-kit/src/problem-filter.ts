@@ -1,5 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import { storableJson } from '@sync/domain';
+import { isPassing, isUnavailable } from '@sync/postgres';
 import type { ProblemCode } from '@sync/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from './logger.ts';
@@ -25,21 +26,8 @@ const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_json',
 };
 
-/** Connection-level faults of Postgres and NATS: the request may succeed once they are back. */
-const UNAVAILABLE = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  '57P01',
-  '57P02',
-  '57P03',
-  '53100',
-  '53200',
-  '53300',
-  '08006',
-  '08003',
-  '08001',
-]);
+/** Where the pause before the next try is not known: seconds that a restart, or a lock, may well take. */
+const RETRY_AFTER = '2';
 
 /** Answers every error as RFC 9457 problem+json. What is not expected is logged with its cause and hidden from the caller. */
 @Catch()
@@ -66,11 +54,16 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Answers with a problem document. */
+/** Answers with a problem document; whoever is told to come back is told when. */
 export function sendProblem(reply: FastifyReply, known: ProblemError): void {
+  const comesBack = known.status === 429 || known.status === 503;
   void reply
     .code(known.status)
-    .headers({ 'content-type': 'application/problem+json', ...known.options.headers })
+    .headers({
+      'content-type': 'application/problem+json',
+      ...(comesBack ? { 'retry-after': RETRY_AFTER } : {}),
+      ...known.options.headers,
+    })
     .send(storableJson(known.toBody(Date.now())));
 }
 
@@ -90,10 +83,9 @@ export function toProblem(error: unknown): ProblemError {
   const status = (error as { statusCode?: unknown } | null)?.statusCode;
   const clientCode = typeof status === 'number' && status < 500 ? CODE_OF_STATUS[status] : undefined;
   if (clientCode) return new ProblemError(clientCode, messageOf(error), { cause: error });
-  if (UNAVAILABLE.has(code)) {
+  if (isUnavailable(error) || isPassing(error)) {
     return new ProblemError('unavailable', 'A store that this request needs is not available', {
       cause: error,
-      headers: { 'retry-after': '1' },
     });
   }
   return new ProblemError('internal', 'An unexpected fault; it was logged with the request id', {
@@ -103,9 +95,7 @@ export function toProblem(error: unknown): ProblemError {
 
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code === 'string') return code;
-  const cause = (error as { driverError?: { code?: unknown } } | null)?.driverError?.code;
-  return typeof cause === 'string' ? cause : '';
+  return typeof code === 'string' ? code : '';
 }
 
 function isSyntaxError(error: unknown): boolean {

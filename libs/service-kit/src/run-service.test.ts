@@ -4,6 +4,8 @@ import { Metrics } from './metrics.ts';
 import { ProblemError } from './problem-error.ts';
 import { type RunningService, runService } from './run-service.ts';
 
+let down = new Error('nothing');
+
 @Controller('probe')
 class ProbeController {
   @Get('problem')
@@ -20,7 +22,7 @@ class ProbeController {
 
   @Get('down')
   down(): never {
-    throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+    throw down;
   }
 
   @Get('slow')
@@ -83,9 +85,18 @@ describe('runService', () => {
     expect(body).not.toContain('secret');
   });
 
-  it('answers 503 with Retry-After when a store is unreachable', async () => {
+  it.each([
+    ['unreachable', 'ECONNREFUSED', ''],
+    ['stopping', '57P01', ''],
+    ['silent', '', 'Query read timeout'],
+    ['gone in the middle', '', 'Connection terminated unexpectedly'],
+    ['busy', '', 'timeout exceeded when trying to connect'],
+    ['too slow', '57014', 'canceling statement due to statement timeout'],
+    ['locked', '55P03', 'canceling statement due to lock timeout'],
+  ])('answers 503 with Retry-After when a store is %s', async (_what, code, message) => {
+    down = Object.assign(new Error(message), code === '' ? {} : { code });
     const answer = await get('/probe/down');
-    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
   });
 
   it.each([

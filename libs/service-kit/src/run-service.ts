@@ -11,6 +11,7 @@ import type { Metrics } from './metrics.ts';
 import { type ReadinessCheck, registerOperations } from './operations.ts';
 import { ProblemError } from './problem-error.ts';
 import { ProblemFilter, sendProblem } from './problem-filter.ts';
+import type { DrainStep } from './try-steps.ts';
 
 export interface ServiceOptions {
   readonly name: string;
@@ -24,9 +25,9 @@ export interface ServiceOptions {
   /** Before listening: content-type parsers, hooks, sockets. */
   readonly prepare?: (app: NestFastifyApplication) => void | Promise<void>;
   /** At shutdown, when balancers have had their time and requests are still open: end long polls and sockets. */
-  readonly onDrainStart?: readonly (() => void | Promise<void>)[];
-  /** After the last request: consumers, relays, connections; in order. */
-  readonly onDrain?: readonly (() => void | Promise<void>)[];
+  readonly onDrainStart?: readonly DrainStep[];
+  /** After the last request: consumers, relays, connections; in order, each whatever becomes of the others. */
+  readonly onDrain?: readonly DrainStep[];
 }
 
 export interface RunningService {

@@ -40,6 +40,7 @@ async function withPlace(inflate: () => Promise<Buffer>): Promise<Buffer> {
   try {
     return await places.run(inflate);
   } catch (cause) {
+    if (cause instanceof ProblemError) throw cause;
     if (codeOf(cause) === 'ERR_BUFFER_TOO_LARGE') {
       throw new ProblemError(
         'payload_too_large',

@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import { ProblemError } from '@sync/service-kit';
 import { Places } from './places.ts';
 
 it('lets only so many in at once, the others in their order, and a failure frees its place', async () => {
@@ -29,4 +30,14 @@ it('lets only so many in at once, the others in their order, and a failure frees
     'fulfilled',
   ]);
   expect(await places.run(async () => 'free again')).toBe('free again');
+});
+
+it('tells whoever waits too long to come back, and keeps no place for them', async () => {
+  const places = new Places(1, 20);
+  const { promise: end, resolve } = Promise.withResolvers<string>();
+  const inside = places.run(() => end);
+  await expect(places.run(async () => 'never')).rejects.toThrow(ProblemError);
+  const next = places.run(async () => 'next');
+  resolve('done');
+  expect([await inside, await next]).toEqual(['done', 'next']);
 });

@@ -1,7 +1,7 @@
 import { partitionOf } from '@sync/messaging';
-import { type Database, isUnavailable } from '@sync/postgres';
+import type { Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { ProblemError } from '@sync/service-kit';
+import { ProblemError, toProblem } from '@sync/service-kit';
 import type { Caller } from '../access/caller.ts';
 import { Places } from '../edge/places.ts';
 import type { GatewayMemory } from '../heads/gateway-memory.ts';
@@ -45,7 +45,7 @@ export class PullScopes {
 
   /**
    * @param signal aborted when the client has gone: then the answer is worth nothing and the wait ends
-   * @throws ProblemError `unavailable` when too many pulls wait, `device_revoked` when the device is revoked during its wait
+   * @throws the driver's error when the database is away before the wait; ProblemError `unavailable` when too many pulls wait, `device_revoked` when the device is revoked during its wait
    */
   async pull(caller: Caller, pull: DecodedPull, signal: AbortSignal): Promise<PullAnswer> {
     const { waiting, metrics } = this.#options;
@@ -77,7 +77,7 @@ export class PullScopes {
     try {
       return await this.#fromDatabase(caller, pull);
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      if (toProblem(error).code !== 'unavailable') throw error;
       return before;
     }
   }

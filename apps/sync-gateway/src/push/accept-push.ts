@@ -1,5 +1,5 @@
 import { faultPoint } from '@sync/messaging';
-import { isUnavailable, retryConflicts, sqlStateOf } from '@sync/postgres';
+import { retryConflicts, sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import { type Completed, completionOf } from './ledger/completion.ts';
@@ -84,7 +84,7 @@ export class AcceptPush {
    * @param receivedAtMs server time when the body was complete
    * @param suspicious see `parseJson`
    * @returns the wire text of one Outcome per mutation, in order
-   * @throws ProblemError `unavailable` when Postgres is away, `rate_limited` when the device has too much unfinished work
+   * @throws the driver's error when Postgres is away; ProblemError `rate_limited` when the device has too much unfinished work
    */
   async execute(
     author: Author,
@@ -239,7 +239,7 @@ function completedOf(
   return settlement ? [{ ...base, attempt: 0, delayMs: FIRST_RETRY_MS, settlement }] : [];
 }
 
-/** What Postgres refuses because it is away or full is worth a retry; nothing has been answered. */
+/** What our functions refuse; that Postgres is away, the edge answers like everywhere. */
 function asProblem(error: unknown): unknown {
   if (sqlStateOf(error) === BACKLOG_FULL) {
     return new ProblemError('rate_limited', 'The device has too many mutations without an outcome', {
@@ -248,7 +248,7 @@ function asProblem(error: unknown): unknown {
     });
   }
   // Sent again, it finds what the other one came to.
-  if (!isUnavailable(error) && sqlStateOf(error) !== SENT_TWICE) return error;
+  if (sqlStateOf(error) !== SENT_TWICE) return error;
   return new ProblemError('unavailable', 'The ledger cannot be written now', {
     headers: { 'retry-after': '2' },
     cause: error,

@@ -5,9 +5,9 @@ import { RegistrationEntity } from './registration-entity.ts';
 
 /** Everything that is registered, in the order of service and entity type. */
 export async function loadRegistrations(database: Database): Promise<RegistrationEntity[]> {
-  return database.dataSource.manager.find(RegistrationEntity, {
-    order: { service: 'ASC', entityType: 'ASC' },
-  });
+  return database.transaction((tx) =>
+    tx.manager.find(RegistrationEntity, { order: { service: 'ASC', entityType: 'ASC' } }),
+  );
 }
 
 /**

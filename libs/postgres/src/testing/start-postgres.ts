@@ -1,10 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { exitOf } from './exit-of.ts';
 import { freePort } from './free-port.ts';
@@ -33,7 +34,10 @@ export interface RunningPostgres {
   readonly adminUrl: string;
   /** The postmaster's process id; `undefined` when the server is not ours. */
   readonly pid: number | undefined;
-  /** Sends a signal to the postmaster (SIGKILL makes its backends end themselves) and, unless it is SIGSTOP or SIGCONT, waits for its end. */
+  /**
+   * Sends a signal to the postmaster (SIGKILL makes its backends end themselves) and waits for its end. SIGSTOP and SIGCONT go to its
+   * backends as well: nobody gets an answer any more, and nothing tells clients that there will be none.
+   */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same data and port. */
   restart(): Promise<void>;
@@ -80,6 +84,8 @@ class OwnServer implements RunningPostgres {
   readonly #password: string;
   #port: number | undefined;
   #process: ChildProcess | undefined;
+  /** Backends that got SIGSTOP. */
+  #stopped: number[] = [];
   #watchdog: Watchdog | undefined;
 
   private constructor(
@@ -131,7 +137,16 @@ class OwnServer implements RunningPostgres {
   async kill(signal: NodeJS.Signals): Promise<void> {
     const server = this.#process;
     if (server === undefined) return;
-    if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
+    if (signal === 'SIGSTOP') {
+      // The server first, so that it starts no further backend meanwhile. Each backend is a process group of its own.
+      server.kill(signal);
+      this.#stopped = await childrenOf(server);
+      for (const pid of this.#stopped) signalIfAlive(pid, signal);
+      return;
+    }
+    // A stopped process takes no signal but SIGKILL.
+    for (const pid of this.#stopped.splice(0)) signalIfAlive(pid, 'SIGCONT');
+    if (signal === 'SIGCONT') {
       server.kill(signal);
       return;
     }
@@ -139,7 +154,7 @@ class OwnServer implements RunningPostgres {
     this.#watchdog?.release();
     server.ref(); // it was let go of so as not to keep its starter alive; now its end is waited for
     server.kill(signal);
-    server.kill('SIGCONT'); // a stopped process takes no signal but SIGKILL
+    server.kill('SIGCONT');
     await exitOf(server);
   }
 
@@ -195,6 +210,20 @@ class OwnServer implements RunningPostgres {
       this.#watchdog?.release(); // the number of a process that is gone may soon be somebody else's
       this.#options.onUnexpectedExit?.(how);
     });
+  }
+}
+
+async function childrenOf({ pid }: ChildProcess): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=']);
+  const pairs = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+  return pairs.flatMap(([child, parent]) => (child !== undefined && parent === pid ? [child] : []));
+}
+
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
   }
 }
 

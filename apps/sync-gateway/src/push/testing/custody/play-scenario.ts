@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject } from '@sync/domain';
 import type { ConflictSeen } from '@sync/protocol';
-import { ProblemError } from '@sync/service-kit';
+import { toProblem } from '@sync/service-kit';
 import { newAuthor, type PushRig } from '../push-rig.ts';
 import { CustodyDevice } from './custody-device.ts';
 import type { History, PlayedRound, Pushed, ServerChange, Written } from './history.ts';
@@ -149,8 +149,7 @@ class Play {
       const mutations = pushes.map(({ mutation }) => mutation);
       device.note(await this.#rig.push(device.author, mutations));
     } catch (error) {
-      if (!(error instanceof ProblemError && ['unavailable', 'rate_limited'].includes(error.code)))
-        throw error;
+      if (!['unavailable', 'rate_limited'].includes(toProblem(error).code)) throw error;
     }
   }
 

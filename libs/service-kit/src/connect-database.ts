@@ -1,0 +1,34 @@
+import { Database, type DatabaseOptions, migrate, type MigrateOptions } from '@sync/postgres';
+import type { Logger } from './logger.ts';
+import type { ConfigOf } from './read-config.ts';
+import type { SERVICE_OPTIONS } from './service-options.ts';
+import { untilAvailable, waitForPart } from './wait-for-part.ts';
+
+type DatabaseConfig = Pick<
+  ConfigOf<typeof SERVICE_OPTIONS>,
+  'host' | 'port' | 'databaseUrl' | 'databaseOwnerUrl' | 'databasePoolSize'
+>;
+
+/** The schema of a process, and the entities of its admin lists. */
+export type DatabaseSchema = Omit<MigrateOptions, 'ownerUrl'> & Pick<DatabaseOptions, 'entities'>;
+
+/**
+ * Brings the database of a process to its schema, when it was told the owner's URL, and connects. A Postgres that is not there, or does not answer, is
+ * waited for ({@link waitForPart}).
+ * @param name of the process, for `pg_stat_activity`
+ * @throws when Postgres refuses, or a migration fails
+ */
+export function connectDatabase(
+  config: DatabaseConfig,
+  name: string,
+  { entities = [], ...schema }: DatabaseSchema,
+  logger: Logger,
+): Promise<Database> {
+  const { databaseUrl: url, databaseOwnerUrl: ownerUrl, databasePoolSize: poolSize } = config;
+  return waitForPart(config, 'postgres', logger, () =>
+    untilAvailable(logger, async () => {
+      if (ownerUrl !== '') await migrate({ ownerUrl, ...schema });
+      return Database.connect({ url, applicationName: name, entities, poolSize, logger });
+    }),
+  );
+}
