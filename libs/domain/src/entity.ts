@@ -64,30 +64,43 @@ export interface MutationInput {
   /** A Yjs update (v1), base64; `merge` only. */
   readonly update: string | null;
   readonly baseClock: VectorClock;
+  /**
+   * Which change of its device it is; absent: one more than `baseClock` counts. It is higher where a device has forgotten
+   * changes of its own (it was restored from a backup): it has not seen them, and still needs a number of its own.
+   */
+  readonly counter?: number;
   readonly occurredAtMs: number;
   readonly schemaVersion: number;
 }
 
+/** What a mutation's own clock is made of. */
+type Counted = Pick<MutationInput, 'baseClock' | 'deviceId' | 'counter'>;
+
+/** The number of the mutation among the changes of its device. */
+export function mutationCounter({ baseClock, deviceId, counter }: Counted): number {
+  return counter ?? counterOf(baseClock, deviceReplica(deviceId)) + 1;
+}
+
 /**
- * The mutation's own clock: `baseClock` with its device's entry one higher.
+ * The mutation's own clock: `baseClock` with its device's entry at the mutation's counter.
  * @throws RangeError when the device's counter or the number of entries cannot grow
  */
-export function mutationClock(mutation: Pick<MutationInput, 'baseClock' | 'deviceId'>): VectorClock {
-  return incrementClock(mutation.baseClock, deviceReplica(mutation.deviceId));
+export function mutationClock(mutation: Counted): VectorClock {
+  const own = deviceReplica(mutation.deviceId);
+  const before = mutationCounter(mutation) - 1;
+  return incrementClock(before > 0 ? { ...mutation.baseClock, [own]: before } : mutation.baseClock, own);
 }
 
 /** The mutation's own clock where it can be made, else the base clock that leaves no room for it. */
-export function claimedClock(mutation: Pick<MutationInput, 'baseClock' | 'deviceId'>): VectorClock {
+export function claimedClock(mutation: Counted): VectorClock {
   const { baseClock, deviceId } = mutation;
-  const own = counterOf(baseClock, deviceReplica(deviceId));
-  const full = own === 0 ? clockSize(baseClock) >= MAX_CLOCK_ENTRIES : own >= Number.MAX_SAFE_INTEGER;
-  return full ? baseClock : mutationClock(mutation);
+  const isNew = counterOf(baseClock, deviceReplica(deviceId)) === 0;
+  const full = isNew && clockSize(baseClock) >= MAX_CLOCK_ENTRIES;
+  return full || mutationCounter(mutation) > Number.MAX_SAFE_INTEGER ? baseClock : mutationClock(mutation);
 }
 
 /** The mutation as a write: the dot that its own clock adds, and its time. */
-export function mutationWrite(
-  mutation: Pick<MutationInput, 'baseClock' | 'deviceId' | 'occurredAtMs'>,
-): Write {
+export function mutationWrite(mutation: Counted & Pick<MutationInput, 'occurredAtMs'>): Write {
   const by = deviceReplica(mutation.deviceId);
-  return { atMs: mutation.occurredAtMs, by, counter: counterOf(mutation.baseClock, by) + 1 };
+  return { atMs: mutation.occurredAtMs, by, counter: mutationCounter(mutation) };
 }

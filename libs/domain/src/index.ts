@@ -20,7 +20,7 @@ export type { Concurrency } from './conflict/detect-conflict.ts';
 export { compareWrites, namedWrites, recordFieldWrites, repeatingWrites } from './conflict/field-writes.ts';
 export type { RecordOptions } from './conflict/field-writes.ts';
 export { recordRefused } from './conflict/record-refused.ts';
-export { EXISTENCE_FIELD, mutationClock, mutationWrite } from './entity.ts';
+export { EXISTENCE_FIELD, mutationClock, mutationCounter, mutationWrite } from './entity.ts';
 export type {
   ConflictPolicy,
   EntityState,

@@ -47,6 +47,12 @@ const MutationInput = Type.Object({
   data: Data,
   update: Update,
   baseClock: VectorClock,
+  counter: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description: 'Which change of its device it is; absent: one more than baseClock counts.',
+    }),
+  ),
   occurredAtMs: EpochMs,
   schemaVersion: SchemaVersion,
 });

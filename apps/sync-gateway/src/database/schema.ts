@@ -8,6 +8,7 @@ import { CreateReadModel1764000000000 } from './create-read-model.ts';
 import { CreateRegistrations1764000000300 } from './create-registrations.ts';
 import { DocumentParts1764000000700 } from './document-parts.ts';
 import { DueDocuments1764000000850 } from './due-documents.ts';
+import { KnowAnswers1764000000950 } from './know-answers.ts';
 import { KeepDecision1764000000500 } from './keep-decision.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
@@ -27,6 +28,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   CountFailures1764000000750,
   ReceivedPush1764000000800,
   DueDocuments1764000000850,
+  KnowAnswers1764000000950,
 ];
 
 /**
@@ -50,7 +52,7 @@ const SCRIPTS = [
   'push/ledger/push-receive.sql',
   'push/ledger/push-decided.sql',
   'push/ledger/push-complete.sql',
-  'push/outcome/read-heads.sql',
+  'push/outcome/read-known.sql',
   'push/ledger/prune-ledger.sql',
   'dispatch/dispatch-take.sql',
 ] as const;

@@ -217,6 +217,7 @@ function completedOf({ row, mutation }: Opened, settlement: Settlement, isFreed:
   return {
     mutationId: row.mutation_id,
     address: mutation,
+    counter: mutation?.counter ?? null,
     attempt: row.attempts,
     fresh: row.status === 'pending',
     delayMs: isFreed ? 0 : retryDelayMs(failing ? row.failures + 1 : row.attempts, Math.random(), failing),

@@ -48,6 +48,7 @@ describe('a clean push', () => {
     const outcomes = await rig.push(author, mutations);
     expect(rig.test.database.roundTrips - before).toBe(2);
     expect(outcomes.every(({ status }) => status === 'applied')).toBe(true);
+    await rig.owner.projectAll();
   });
 
   it('sends a chain of 20 edits of one entity as one request', async () => {

@@ -225,12 +225,12 @@ function statusesOf(
 }
 
 function completedOf(
-  { mutationId, address }: Prepared,
+  { mutationId, address, mutation }: Prepared,
   sorted: Sorted,
   settlements: ReadonlyMap<Work, Settlement>,
 ): Completed[] {
   if (sorted.kind === 'answered') return [];
-  const base = { mutationId, address, fresh: true };
+  const base = { mutationId, address, counter: mutation?.counter ?? null, fresh: true };
   if (sorted.kind === 'pending') {
     // Whoever handles it will store the outcome; this only makes sure that it is known to have been accepted.
     return [{ ...base, attempt: null, settlement: postponed('lane_waits', true) }];

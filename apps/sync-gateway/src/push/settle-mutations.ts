@@ -3,7 +3,7 @@ import type { AskResolver } from './decide/ask-resolver.ts';
 import { refusedConflict } from './decide/conflict-of.ts';
 import { Lane, type LaneContext } from './decide/lane.ts';
 import type { KeepDecisions } from './ledger/keep-decisions.ts';
-import { absentText, stateOfHead } from './outcome/entity-head.ts';
+import { absentText, type KnownEntity, stateOfHead } from './outcome/entity-head.ts';
 import type { ReadHeads } from './outcome/read-heads.ts';
 import {
   type Author,
@@ -124,6 +124,7 @@ export class SettleMutations {
         return;
       }
       await this.#plan(author, active);
+      await this.#learnKnown(author, active);
       await this.#learnHeads(author, active);
       await this.#send(author, active, limits.apart);
     }
@@ -148,6 +149,17 @@ export class SettleMutations {
         return decision ? [lane] : [];
       });
     }
+  }
+
+  async #learnKnown(author: Author, lanes: readonly Lane[]): Promise<void> {
+    const asking = lanes.flatMap((lane) =>
+      lane.asksLedger && lane.first ? [{ lane, work: lane.first }] : [],
+    );
+    const known = await this.#heads.know(
+      author,
+      asking.map(({ work }) => work.mutation),
+    );
+    asking.forEach(({ lane }, place) => lane.learnKnown(known[place] as KnownEntity));
   }
 
   async #learnHeads(author: Author, lanes: readonly Lane[]): Promise<void> {

@@ -7,7 +7,7 @@ import {
   mergeClocks,
 } from '@sync/vector-clock';
 import { checkOp } from '../acceptance/check-op.ts';
-import { mutationClock, mutationWrite } from '../entity.ts';
+import { mutationClock, mutationCounter, mutationWrite } from '../entity.ts';
 import type { ConflictPolicy } from '../entity.ts';
 import { decideAppendOnly } from './decide-append-only.ts';
 import { decideCrdtYjs } from './decide-crdt-yjs.ts';
@@ -49,9 +49,9 @@ export function decide(input: DecisionInput): Decision {
 
 function exceedsClock({ mutation, current }: DecisionInput): boolean {
   const { baseClock, deviceId } = mutation;
-  const own = counterOf(baseClock, deviceReplica(deviceId));
-  if (own >= Number.MAX_SAFE_INTEGER) return true;
-  if (own === 0 && clockSize(baseClock) >= MAX_CLOCK_ENTRIES) return true;
+  if (mutationCounter(mutation) > Number.MAX_SAFE_INTEGER) return true;
+  if (counterOf(baseClock, deviceReplica(deviceId)) === 0 && clockSize(baseClock) >= MAX_CLOCK_ENTRIES)
+    return true;
   return (
     current !== null && clockSize(mergeClocks(current.clock, mutationClock(mutation))) > MAX_CLOCK_ENTRIES
   );

@@ -58,6 +58,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'POLICY-13: an entity that was deleted and made anew takes nothing from before its deletion. fieldWrites say which deletion that is.',
   },
+  {
+    version: '1.6.0',
+    date: '2026-11-29',
+    schemas: ['DecideItem', 'DecideRequest'],
+    change:
+      'PUSH-4: where a device leaves its own entry out of baseClock, it is added. PUSH-18: what a restored device has forgotten counts as unseen. ' +
+      'A question to the resolver may name the mutation’s counter.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -1,110 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
-import { decide, mutationClock } from '@sync/domain';
 import type { DocumentOverlaps, OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
-import type { VectorClock } from '@sync/vector-clock';
-import type { EntityHead } from '../outcome/entity-head.ts';
 import { postponed, type Settlement, type Work } from '../outcome/settlement.ts';
-import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
-import { Lane, type LaneContext } from './lane.ts';
-
-const NOW_ISO = '2026-01-01T00:00:00.000Z';
-const context: LaneContext = {
-  deviceId: 'd1',
-  serverNowMs: Date.parse(NOW_ISO),
-  nowIso: NOW_ISO,
-  apart: false,
-  gate: () => null,
-};
-const unanswered = postponed('owner_unanswered', true);
-
-const lww: RegisteredEntityType = {
-  service: 'learning',
-  entityType: 'note',
-  schemaVersion: 1,
-  policy: 'lww',
-  pushChains: true,
-  projection: { kind: 'declarative', fields: ['text', 'colour'], scopes: ['user:{userId}'] },
-};
-const append: RegisteredEntityType = { ...lww, policy: 'append_only' };
-
-let count = 0;
-function workOf(changes: Partial<PreparedMutation> = {}, more: Partial<Work> = {}): Work {
-  count += 1;
-  const baseClock: VectorClock = changes.baseClock ?? {};
-  const mutation: PreparedMutation = {
-    mutationId: `0190d0de-0000-4000-8000-${String(count).padStart(12, '0')}`,
-    sequence: count,
-    scope: 'user:u1',
-    entityType: 'note',
-    entityId: 'n1',
-    op: 'patch',
-    data: { text: `text ${count}` },
-    occurredAt: NOW_ISO,
-    occurredAtMs: Date.parse(NOW_ISO) - 1_000,
-    identity: '0'.repeat(72),
-    schemaVersion: 1,
-    dependsOn: [],
-    ...changes,
-    baseClock,
-    clock: mutationClock({ baseClock, deviceId: 'd1' }),
-  };
-  return {
-    mutation,
-    registration: lww,
-    payloadBytes: 100,
-    head: null,
-    mayBeSent: false,
-    kept: null,
-    hold: null,
-    ...more,
-  };
-}
-
-function headOf(revision: number, clock: VectorClock, data: Record<string, unknown> | null): EntityHead {
-  const wire: RemoteDelta = {
-    entityType: 'note',
-    entityId: 'n1',
-    op: data ? 'put' : 'delete',
-    clock,
-    schemaVersion: 1,
-    committedAt: NOW_ISO,
-    data,
-  };
-  return { revision, deleted: data === null, clock, fieldWrites: null, wire: JSON.stringify(wire) };
-}
-
-const applied = (work: Work, revision: number, clock?: VectorClock): OwnerPushResult => ({
-  mutationId: work.mutation.mutationId,
-  status: 'applied',
-  revision,
-  ...(clock ? { clock } : {}),
-});
-const conflict = (
-  work: Work,
-  revision: number,
-  clock: VectorClock,
-  data: Record<string, unknown> | null,
-): OwnerPushResult => ({
-  mutationId: work.mutation.mutationId,
-  status: 'conflict',
-  current: { revision, clock, data, deleted: data === null },
-});
-
-/** A lane with these works, planned with the domain's own decisions in the place of the resolver. */
-function planned(works: readonly Work[], head: EntityHead | null = null): Lane {
-  const lane = new Lane(head, context);
-  lane.extend(works);
-  plan(lane);
-  return lane;
-}
-
-function plan(lane: Lane): void {
-  for (let question = lane.plan(); question; question = lane.plan()) lane.answer(decide(question));
-}
-
-function absorb(lane: Lane, ...results: readonly OwnerPushResult[]): void {
-  lane.absorb(new Map(results.map((result) => [result.mutationId, result])), unanswered);
-}
+import {
+  absorb,
+  append,
+  applied,
+  COLOURED,
+  conflict,
+  headOf,
+  lww,
+  plan,
+  planned,
+  unanswered,
+  workOf,
+} from '../testing/lane-rig.ts';
+import type { Lane } from './lane.ts';
 
 describe('planning', () => {
   it('expects each change to succeed', () => {
@@ -182,8 +92,9 @@ describe('answers that differ from the plan', () => {
 
   it('void an end that stood on a change which was not taken', () => {
     const first = workOf({ baseClock: { 's:learning': 1 } });
-    const second = workOf({ op: 'patch', data: { text: 'late' }, occurredAtMs: 0 });
-    const lane = planned([first, second], headOf(1, { 's:learning': 1 }, { text: 'a' }));
+    const second = workOf({ data: { colour: 'late' }, baseClock: { 'd:d1': 1 } });
+    const head = headOf(1, { 's:learning': 1 }, { text: 'a', colour: 'red' }, COLOURED);
+    const lane = planned([first, second], head);
     expect(lane.submissions).toHaveLength(1);
     absorb(lane, conflict(first, 2, { 's:learning': 1, 'd:d9': 1 }, { text: 'b' }));
     expect([lane.done, lane.settlements.size]).toEqual([false, 0]);
@@ -221,20 +132,29 @@ describe('a repeated attempt', () => {
 
   it('whose ledger row is gone is asked for like one that is known to be repeated', () => {
     const head = headOf(4, { 's:learning': 3, 'd:d1': 2 }, { text: 'mine, later' });
-    const work = workOf({ op: 'put' });
+    const work = workOf({ op: 'put', baseClock: { 's:learning': 2, 'd:d1': 1 } });
     const lane = planned([work], head);
     expect(lane.submissions[0]?.change).toMatchObject({ status: 'applied', expectedRevision: 0 });
-    absorb(lane, applied(work, 3, { 's:learning': 3, 'd:d1': 1 }));
+    absorb(lane, applied(work, 3, { 's:learning': 3, 'd:d1': 2 }));
     expect(lane.settlements.get(work)).toMatchObject({
       status: 'merged',
-      clock: { 's:learning': 3, 'd:d1': 1 },
+      clock: { 's:learning': 3, 'd:d1': 2 },
     });
-    const other = workOf({ op: 'put' });
-    const reused = planned([other], head);
-    absorb(reused, conflict(other, 4, { 's:learning': 3, 'd:d1': 2 }, { text: 'mine, later' }));
-    reused.learnHead(head);
-    plan(reused);
-    expect(reused.submissions.every(({ change }) => change.expectedRevision === 4)).toBe(true);
+  });
+
+  it('that only the inbox remembers is told by a revision that is not new', () => {
+    const first = workOf({ baseClock: { 's:learning': 1 } });
+    const second = workOf({ baseClock: { 's:learning': 1, 'd:d1': 3 } });
+    const lane = planned([first, second], headOf(7, { 's:learning': 1, 'd:d1': 2 }, { text: 'x' }));
+    expect(lane.asksLedger).toBe(true);
+    lane.learnKnown({ head: null, told: null, counted: 2, restored: false });
+    plan(lane);
+    expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 7, clock: { 'd:d1': 3 } });
+    const behind = conflict(second, 7, { 's:learning': 1, 'd:d1': 2 }, { text: 'x' });
+    absorb(lane, applied(first, 2, { 's:learning': 1, 'd:d1': 1 }), behind);
+    expect(lane.settlements.get(first)).toMatchObject({ status: 'applied', clock: { 'd:d1': 1 } });
+    plan(lane);
+    expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 7 });
   });
 });
 
@@ -246,7 +166,10 @@ describe('an append whose id is taken, at an owner that says conflict', () => {
     const same = work('same');
     const lane = planned([same]);
     absorb(lane, conflict(same, 1, { 'd:d2': 1 }, { text: 'same', userId: 'u1', stored: 'x' }));
-    expect(lane.settlements.get(same)).toEqual({ kind: 'settled', status: 'applied', clock: { 'd:d2': 1 } });
+    expect(lane.settlements.get(same)).toEqual({
+      ...{ kind: 'settled', status: 'applied', clock: { 'd:d2': 1 } },
+      revision: 1,
+    });
   });
 
   it('is a violation when it is another one, and says nothing of that', () => {
@@ -295,10 +218,11 @@ describe('current', () => {
     const [first, second, late, refused] = [
       workOf({ data: { text: 'a' } }),
       workOf({ data: { text: 'b' } }),
-      workOf({ data: { text: 'late' }, occurredAtMs: 0 }),
+      workOf({ data: { colour: 'late' } }),
       workOf({ data: { text: 'refused' } }),
     ];
-    const lane = planned([first, second, late, refused], headOf(2, { 's:learning': 2 }, { colour: 'red' }));
+    const head = headOf(2, { 's:learning': 2 }, { colour: 'red' }, COLOURED);
+    const lane = planned([first, second, late, refused], head);
     const counted = { 's:learning': 3, 'd:d1': 1 };
     absorb(lane, applied(first, 3, { 's:learning': 2, 'd:d1': 1 }), applied(second, 4, counted), {
       mutationId: refused.mutation.mutationId,

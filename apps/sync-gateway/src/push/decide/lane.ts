@@ -1,7 +1,7 @@
-import { type Decision, type DecisionInput, decide, detectConflict, mutationWrite } from '@sync/domain';
+import { type Decision, type DecisionInput, decide, detectConflict } from '@sync/domain';
 import type { OwnerPushResult } from '@sync/protocol';
 import { containsDot, counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
-import type { EntityHead } from '../outcome/entity-head.ts';
+import type { EntityHead, KnownEntity } from '../outcome/entity-head.ts';
 import {
   type Postponed,
   postponed,
@@ -11,8 +11,16 @@ import {
 } from '../outcome/settlement.ts';
 import { refusedConflict } from './conflict-of.ts';
 import { inputOf } from './mutation-input.ts';
+import { withOwnEntry } from './own-entry.ts';
 import { type Ahead, endOf, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
-import { bareState, currentText, type Standing, standingOfHead, standingAhead } from './standing.ts';
+import {
+  bareState,
+  currentText,
+  type Standing,
+  standingOfHead,
+  standingAhead,
+  standingOfOwner,
+} from './standing.ts';
 import { isLookedUp, type Submission, submissionOf } from './submission.ts';
 
 /** What is planned for the lane's next mutations: a change to send, or an end that holds if all changes before it were taken. */
@@ -54,6 +62,8 @@ export class Lane {
   readonly awaitedCurrents: AwaitedCurrent[] = [];
   /** The owner said `conflict` at this revision and the mutation is concurrent to it: its head must be read before planning. */
   awaitedRevision: number | null = null;
+  /** What the ledger knows of the entity must be read before planning. */
+  asksLedger = false;
   readonly #context: LaneContext;
   readonly #waiting: Work[] = [];
   #steps: Step[] = [];
@@ -63,8 +73,16 @@ export class Lane {
   /** Of the entity before anything of this run was sent. */
   readonly #knownClock: VectorClock;
   #conflicts = 0;
-  /** What the owner has answered `conflict`: its inbox does not know it. Of the lane's other mutations that says nothing. */
-  readonly #unknown = new Set<Work['mutation']>();
+  /** By mutationId, what the owner has answered `conflict`: its inbox does not know it. Of the lane's other mutations that says nothing. */
+  readonly #unknown = new Set<string>();
+  /** Works that went on with another own entry than they came with. */
+  readonly #cameAs = new Map<Work, Work>();
+  /** What the ledger knows beyond the read model; null while it has not been asked. */
+  #known: KnownEntity | null = null;
+  /** The device's entry of the entity after the last change that was made in this run. */
+  #ownEntry = 0;
+  /** A mutation of this run has shown that the device has forgotten changes of its own. */
+  #forgets = false;
   #stopped = false;
 
   /** @param head the entity as the read model has it */
@@ -107,13 +125,18 @@ export class Lane {
         this.#steps.push({ work, end: gated });
         continue;
       }
-      const decided = this.#decideHere(work);
+      const made = this.#withOwnEntry(work);
+      if (!made) {
+        this.asksLedger = this.#steps.length === 0;
+        return null;
+      }
+      const decided = this.#decideHere(made);
       if ('question' in decided) {
         if (decided.question === null && this.#steps.length === 0)
           this.awaitedRevision = this.#standing.revision;
         return decided.question;
       }
-      this.#take(work, decided.decision);
+      this.#take(made, decided.decision);
     }
     return null;
   }
@@ -121,7 +144,8 @@ export class Lane {
   /** Continues after the resolver's answer to what `plan` returned. */
   answer(decision: Decision): void {
     const work = this.#next();
-    if (work) this.#take(work, decision);
+    const made = work && this.#withOwnEntry(work);
+    if (made) this.#take(made, decision);
   }
 
   /** The read model has caught up. @param ownerDeleted what the owner said of the entity */
@@ -138,6 +162,16 @@ export class Lane {
     this.#standing = standingOfHead(head);
   }
 
+  /** Continues after what the ledger knows has been read. */
+  learnKnown(known: KnownEntity): void {
+    const { head, told } = known;
+    this.#known = known;
+    this.asksLedger = false;
+    if (head && head.revision > this.#standing.revision) this.#standing = standingOfHead(head);
+    if (told && told.revision > this.#standing.revision)
+      this.#standing = standingOfOwner({ ...told, data: null }, this.#standing.seen);
+  }
+
   /** Ends the first mutation without asking the owner again. */
   settleFirst(refusal: { readonly code: string; readonly message: string }, head: EntityHead | null): void {
     const work = this.#waiting.shift();
@@ -151,7 +185,7 @@ export class Lane {
   /** Nothing more can be done for the lane now. @param asked what its owner was sent: it may have got all of it, or nothing */
   postpone(first: Postponed, asked: readonly Submission[] = []): void {
     this.#stopped = true;
-    const sent = new Set(first.mayBeSent ? asked.map(({ work }) => work) : []);
+    const sent = new Set(first.mayBeSent ? asked.map(({ work }) => this.#asItCame(work)) : []);
     this.#waiting.forEach((work, index) => {
       const held = work.hold?.kind === 'postponed' ? work.hold : null;
       const { reason, mayBeSent } = held ?? (index === 0 ? first : LANE_WAITS);
@@ -182,11 +216,11 @@ export class Lane {
       const { submission } = step;
       const result = results.get(submission.work.mutation.mutationId);
       if (!result) {
-        if (this.first === submission.work) this.postpone(unanswered, submissions);
+        if (this.first === this.#asItCame(submission.work)) this.postpone(unanswered, submissions);
         break;
       }
       if (result.status === 'conflict') {
-        this.#unknown.add(submission.work.mutation);
+        this.#unknown.add(submission.work.mutation.mutationId);
         conflict ??= { submission, result };
         asPlanned = false;
         continue;
@@ -207,39 +241,75 @@ export class Lane {
     return last && 'submission' in last ? last.submission.after : this.#standing;
   }
 
-  #inputOf({ registration, mutation, mayBeSent }: Work): Omit<DecisionInput, 'current'> {
+  #inputOf({ registration, mutation }: Work): Omit<DecisionInput, 'current'> {
     const { deviceId, serverNowMs } = this.#context;
     return {
       mutation: inputOf(mutation, deviceId),
       policy: registration.policy,
       review: registration.review ?? 'none',
       serverNowMs,
-      mayBeApplied: !this.#unknown.has(mutation) && (mayBeSent || this.#wasKnown(mutation)),
     };
   }
 
-  /** It is new to the ledger, which forgets in time, but the entity has its dot: a device sends it again long after its answer was lost. */
-  #wasKnown(mutation: Work['mutation']): boolean {
+  /**
+   * Whether the mutation may be in the entity already, so that its owner has to be asked first: it was perhaps sent; or it is new to the ledger, which
+   * forgets in time, but the entity has as many changes of the device, which sends it again long after its answer was lost.
+   */
+  #mayBeRepeated({ mutation, mayBeSent }: Work, standing: Standing): boolean {
+    if (this.#unknown.has(mutation.mutationId)) return false;
     const replica = deviceReplica(this.#context.deviceId);
-    return containsDot(this.#knownClock, replica, counterOf(mutation.clock, replica));
+    const counter = counterOf(mutation.baseClock, replica) + 1;
+    if (!containsDot(standing.clock ?? {}, replica, counter)) return false;
+    return mayBeSent || containsDot(this.#knownClock, replica, counter);
+  }
+
+  /** @returns the work to decide about; null when the ledger has to be asked first */
+  #withOwnEntry(work: Work): Work | null {
+    const standing = this.#planned();
+    if (work.registration.policy === 'append_only' || standing.clock === null) return work;
+    if (work.mayBeSent && this.#mayBeRepeated(work, standing)) return work;
+    const { deviceId } = this.#context;
+    const replica = deviceReplica(deviceId);
+    const stands = counterOf(standing.clock, replica);
+    const isRecent = stands === this.#lastOwnEntry() && !this.#forgets;
+    const forgotten = this.#forgets || (this.#known?.restored ?? null);
+    const mutation = withOwnEntry(work.mutation, deviceId, { stands, isRecent, forgotten });
+    if (mutation === null || mutation === work.mutation) return mutation && work;
+    this.#forgets ||= counterOf(mutation.baseClock, replica) < stands;
+    const made = { ...work, mutation };
+    this.#cameAs.set(made, work);
+    return made;
+  }
+
+  /** The own entry after the last change of this run, made or planned. */
+  #lastOwnEntry(): number {
+    const last = this.#steps.findLast((step) => 'submission' in step);
+    return last && 'submission' in last ? last.submission.work.mutation.counter : this.#ownEntry;
+  }
+
+  #asItCame(work: Work): Work {
+    return this.#cameAs.get(work) ?? work;
   }
 
   /** Decides what needs no policy; else the question for the resolver, or null when it needs a head. */
   #decideHere(work: Work): { readonly decision: Decision } | { readonly question: DecisionInput | null } {
     const standing = this.#planned();
     const input = this.#inputOf(work);
-    const { mutation, policy, mayBeApplied } = input;
+    const { mutation, policy } = input;
     if (policy === 'append_only') return { decision: decide({ ...input, current: null }) };
     if (standing.revision > 0 && standing.clock === null) return { question: null };
     if (detectConflict(standing.clock, mutation.baseClock) === 'clean') {
       // Clean means as sent, whatever the data: the state need not be built.
       return { decision: decide({ ...input, current: bareState(standing) }) };
     }
+    const came = this.#asItCame(work);
+    if (this.#mayBeRepeated(came, standing)) {
+      return {
+        decision: decide({ ...this.#inputOf(came), mayBeApplied: true, current: bareState(standing) }),
+      };
+    }
     const current = standing.state();
-    if (current === undefined) return { question: null };
-    const { by, counter } = mutationWrite(mutation);
-    const repeated = mayBeApplied && containsDot(standing.clock ?? {}, by, counter);
-    return repeated ? { decision: decide({ ...input, current }) } : { question: { ...input, current } };
+    return { question: current === undefined ? null : { ...input, current } };
   }
 
   #take(work: Work, decision: Decision): void {
@@ -258,11 +328,14 @@ export class Lane {
     const made = reached ? submissionOf(work, change, reached, this.#context.deviceId) : submission;
     const read = readAnswer(made, result, this.#context);
     const { settled, standing, awaitedRevision } = read;
+    if (settled.clock && !isLookedUp(made))
+      this.#ownEntry = counterOf(settled.clock, deviceReplica(this.#context.deviceId));
     const actual = read.actual ?? made.after;
     if (actual !== submission.after) this.#reached = { planned: submission.after, actual };
     if (standing) this.#standing = standing;
     this.#settle(work, settled);
-    if (awaitedRevision !== null) this.awaitedCurrents.push({ work, settled, revision: awaitedRevision });
+    if (awaitedRevision !== null)
+      this.awaitedCurrents.push({ work: this.#asItCame(work), settled, revision: awaitedRevision });
     return read.holds;
   }
 
@@ -273,14 +346,17 @@ export class Lane {
       this.#settle(work, endOfTakenId({ work, before, input }, result.current, this.#context));
       return;
     }
-    if (!explained && !isLookedUp(submission)) this.#conflicts += 1;
+    const lookedUp = isLookedUp(submission);
+    if (!explained && !lookedUp) this.#conflicts += 1;
     if (this.#conflicts > MAX_CONFLICTS) this.postpone(postponed('contended'));
-    else this.#standing = standingAhead(work, result.current, before.seen);
+    else if (!lookedUp || result.current.revision !== this.#standing.revision)
+      this.#standing = standingAhead(work, result.current, before.seen);
   }
 
   #settle(work: Work, settled: Settled): void {
-    const at = this.#waiting.indexOf(work);
+    const came = this.#asItCame(work);
+    const at = this.#waiting.indexOf(came);
     if (at >= 0) this.#waiting.splice(at, 1);
-    this.settlements.set(work, settled);
+    this.settlements.set(came, settled);
   }
 }

@@ -6,7 +6,7 @@ import {
   type SubmitDecision,
 } from '@sync/domain';
 import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
-import { canonicalClockJson } from '@sync/vector-clock';
+import { canonicalClockJson, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { Settled, Work } from '../outcome/settlement.ts';
 import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
 import { overlapConflict } from './overlap-conflict.ts';
@@ -59,35 +59,38 @@ export function readAnswer(
 ): ReadAnswer {
   const { work, change, before } = submission;
   if (result.status === 'rejected') return readRefusal(submission, result, scene);
+  const { revision } = result;
   const clock = result.clock ?? change.clock;
   const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
   const asExpected = !otherClock && result.revision === submission.after.revision;
   const lookedUp = isLookedUp(submission);
-  const repeated = otherClock && (work.mayBeSent || lookedUp);
+  // Of what it makes now an owner tells a higher revision: the ledger has forgotten the mutation, its inbox has not.
+  const remembered = change.expectedRevision > 0 && revision <= change.expectedRevision;
+  const repeated = remembered || lookedUp || (otherClock && work.mayBeSent);
   // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this is what was expected now.
   const mayBeEarlier = work.mayBeSent && (lookedUp || !asExpected);
   const kept = change.record === null && mayBeEarlier ? work.kept : null;
-  const decidedAsSent = repeated
-    ? canonicalClockJson(clock) === canonicalClockJson(work.mutation.clock)
-    : (kept ?? change).status === 'applied';
+  const decidedAsSent =
+    repeated && !kept ? isOwnStep(clock, work, scene) : (kept ?? change).status === 'applied';
   const ordinary = !repeated && result.revision === submission.after.revision;
   // An owner may have counted the change itself: what was planned is true then, under its clock.
   const counted = otherClock && !repeated;
-  const planned = lookedUp ? before : submission.after;
+  const asBefore = lookedUp || remembered;
+  const planned = asBefore ? before : submission.after;
   const counting = counted ? standingUnderClock(planned, clock) : planned;
   const changed = result.changed === true;
-  const shown = changed ? standingAsStored(counting, result.data, work) : counting;
+  const shown = changed && !asBefore ? standingAsStored(counting, result.data, work) : counting;
   const after = shown ?? counting;
   const owner = { revision: result.revision, clock, deleted: after.deleted, data: null };
   const { record } = kept ?? change;
   const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
   const learnt = {
-    standing: (ordinary || lookedUp) && shown ? after : standingOfOwner(owner, before.seen),
+    standing: (ordinary || asBefore) && shown ? after : standingOfOwner(owner, before.seen),
     holds: (ordinary || lookedUp) && !counted && !changed,
     actual: counted || changed ? after : null,
   };
   if (decidedAsSent && !changed) {
-    const settled: Settled = { kind: 'settled', status: 'applied', clock, ...conflict };
+    const settled: Settled = { kind: 'settled', status: 'applied', clock, revision, ...conflict };
     return { ...learnt, settled, awaitedRevision: null };
   }
   const current = currentOf(after, work, scene);
@@ -95,9 +98,15 @@ export function readAnswer(
     repeated || kept !== null || !shown || after.state() === undefined || !canProject(work.registration);
   return {
     ...learnt,
-    settled: { kind: 'settled', status: 'merged', clock, current, ...conflict },
+    settled: { kind: 'settled', status: 'merged', clock, revision, current, ...conflict },
     awaitedRevision: unseen ? result.revision : null,
   };
+}
+
+/** Whether the entity's clock after a change says that it went as sent: but for its device's entry it is what the device had seen. */
+function isOwnStep(clock: VectorClock, { mutation }: Work, { deviceId }: Scene): boolean {
+  const others = (seen: VectorClock): string => canonicalClockJson({ ...seen, [deviceReplica(deviceId)]: 0 });
+  return others(clock) === others(mutation.baseClock);
 }
 
 function readRefusal(
@@ -158,7 +167,7 @@ export function endOfTakenId(
   const current = { revision, clock, data, deleted, deletedData: null, fieldWrites: {} };
   const decision = decide({ ...input, current });
   if (decision.kind === 'submit' && isShownIn(data, work) !== false) {
-    return { kind: 'settled', status: 'applied', clock };
+    return { kind: 'settled', status: 'applied', clock, revision };
   }
   // The decision's own record would hold the owner's data, which this user may never have been allowed to see.
   const visible = standingOfVisible(owner, work.registration, work.mutation, before.seen) ?? before;

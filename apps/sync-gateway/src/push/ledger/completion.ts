@@ -17,6 +17,8 @@ export interface CompletionItem {
   readonly kind?: EventKind;
   readonly conflict?: string;
   readonly chunk: number;
+  readonly revision?: number;
+  readonly counter?: number;
 }
 
 type EventKind = 'applied' | 'rejected' | 'accepted';
@@ -26,6 +28,8 @@ export interface Completed {
   readonly mutationId: string;
   /** null when it matches no schema: then no event can list it. */
   readonly address: EntityAddress | null;
+  /** Which change of its device it is, by its own clock; null when that matches no schema. */
+  readonly counter: number | null;
   /** The attempt that may write the outcome; null: whichever. */
   readonly attempt: number | null;
   /** It has not been announced as accepted before. */
@@ -83,8 +87,11 @@ export function completionOf(author: Author, completed: readonly Completed[], no
 }
 
 function itemOf(completed: Completed): Omit<CompletionItem, 'chunk'> {
-  const { mutationId, address, attempt, settlement, fresh, delayMs } = completed;
-  const base = { id: mutationId, attempt };
+  const { mutationId, address, counter, attempt, settlement, fresh, delayMs } = completed;
+  const revision = settlement.kind === 'settled' ? settlement.revision : undefined;
+  // Of what was applied the entity's clock tells.
+  const counted = revision === undefined ? { ...(counter !== null && { counter }) } : { revision };
+  const base = { id: mutationId, attempt, ...counted };
   if (settlement.kind === 'postponed') {
     return {
       ...base,

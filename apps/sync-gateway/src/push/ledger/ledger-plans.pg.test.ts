@@ -23,7 +23,7 @@ beforeAll(async () => {
         await receive(tx, items);
         if (round % 2 === 0) await spread(tx);
         await complete(tx, items);
-        await tx.query(`SELECT * FROM read_heads('t', 'u', $1)`, [JSON.stringify(headsOf(items))]);
+        await tx.query(`SELECT * FROM read_known('t', 'u', 'd', $1)`, [JSON.stringify(headsOf(items))]);
         await tx.query(`SELECT * FROM dispatch_load('t', 'd', 1000, 100)`);
         throw new Error('leave no rows');
       })
@@ -82,7 +82,7 @@ async function complete(tx: Tx, items: readonly Item[]): Promise<void> {
   );
 }
 
-/** p_items of read_heads. */
+/** p_items of read_known. */
 function headsOf(items: readonly Item[]): object[] {
   return items.map(({ eid }, place) => ({ place, scope: 'user:u', type: 'note', eid }));
 }
@@ -132,7 +132,7 @@ describe('rows read per push', () => {
 
   it('stay within the device for heads and background work', async () => {
     const heads = await rowsRead(async (tx) => {
-      await tx.query(`SELECT * FROM read_heads('t', 'u', $1)`, [JSON.stringify(headsOf(itemsOf()))]);
+      await tx.query(`SELECT * FROM read_known('t', 'u', 'd', $1)`, [JSON.stringify(headsOf(itemsOf()))]);
     });
     expect(heads).toBeLessThan(BATCH * 3);
     const loaded = await rowsRead(async (tx) => {

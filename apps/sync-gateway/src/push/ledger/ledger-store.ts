@@ -71,8 +71,15 @@ export class LedgerStore {
     const { tenantId, userId, deviceId } = author;
     const { items, outcomes, entries, events } = completion;
     const partition = partitionOf(`${tenantId}\0${deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-    const more = items.flatMap(({ delayMs, mayBeSent, error, conflict, chunk }, index) => {
-      const known = { delayMs, mayBeSent, error, conflict, ...(conflict === undefined ? {} : { chunk }) };
+    const more = items.flatMap(({ delayMs, mayBeSent, error, counter, conflict, chunk }, index) => {
+      const known = {
+        delayMs,
+        mayBeSent,
+        error,
+        counter,
+        conflict,
+        ...(conflict === undefined ? {} : { chunk }),
+      };
       const says = Object.values(known).some((value) => value !== undefined);
       return says ? [{ place: index + 1, ...known }] : [];
     });
@@ -91,6 +98,7 @@ export class LedgerStore {
         JSON.stringify(events),
         partition,
         userId,
+        arrayText(items.map(({ revision }) => revision ?? null)),
       ],
     );
     return new Map(rows.map((row) => [row.mutation_id, row.outcome]));
@@ -99,7 +107,7 @@ export class LedgerStore {
 
 const RECEIVE =
   'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)';
-const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)';
+const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';
 
 /** What push_receive means by saying nothing. */
 const NOTHING_TO_SAY: Omit<Received, 'place'> = {

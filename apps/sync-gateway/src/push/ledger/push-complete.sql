@@ -4,7 +4,8 @@
 -- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses, p_kinds (key into p_events of the sync event that lists it, or null).
 -- p_outcomes and p_entries have one line each: the wire text of its outcome (nothing while it has none), and its element in the list of its event.
 -- p_more, where there is more to say: [{place (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before), mayBeSent?, error?,
--- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it}]. p_events: {kind: head of the CloudEvent up to its list}.
+-- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it, counter?: which change of its device it would have been}].
+-- p_revisions: the entity's revision after what was applied or merged; see read-known.sql. p_events: {kind: head of the CloudEvent up to its list}.
 --
 -- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its rows are updated.
 --
@@ -13,11 +14,12 @@
 -- Answers what somebody else had stored before for the same user (first wins), with a null outcome for what is still open; nothing for what it stored, nor for
 -- refusals without effect under an id that somebody else has taken meanwhile: they are answered as they are, and kept nowhere.
 DROP FUNCTION IF EXISTS push_complete(text, text, uuid[], integer[], text[], text[], json, text, text, json, integer);
+DROP FUNCTION IF EXISTS push_complete(text, text, uuid[], integer[], text[], text[], json, text, text, json, integer, text);
 CREATE OR REPLACE FUNCTION push_complete(
   p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_kinds text[], p_more json,
   p_outcomes text, p_entries text, p_events json, p_partition integer,
-  -- The release before does not send it.
-  p_user text DEFAULT NULL
+  -- The release before does not send them.
+  p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL
 ) RETURNS TABLE (mutation_id uuid, outcome text)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off SET plan_cache_mode = force_generic_plan
@@ -39,7 +41,7 @@ BEGIN
     INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_now)
       ON CONFLICT (tenant_id, device_id) DO UPDATE SET next_attempt_at = q.next_attempt_at;
   END IF;
-  v_stored := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, v_now);
+  v_stored := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, p_revisions, v_now);
   v_received := v_stored IS NOT NULL;
   IF NOT v_received THEN
     WITH stored AS (
@@ -52,13 +54,16 @@ BEGIN
         terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
         next_attempt_at = coalesce(v_now + o."delayMs" * interval '1 millisecond', m.next_attempt_at),
         may_be_sent = coalesce(o."mayBeSent", m.may_be_sent),
+        revision = i.revision,
+        counter = o.counter,
         last_error = coalesce(o.error, m.last_error),
         -- Only what the owner answered in vain counts; that it was away does not.
         failures = m.failures + CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END,
         failing_since = CASE WHEN o.error = 'owner_failed' THEN coalesce(m.failing_since, v_now) ELSE m.failing_since END
-      FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses), string_to_table(p_outcomes, E'\n'))
-        WITH ORDINALITY AS i (id, attempt, status, outcome, place)
-      LEFT JOIN json_to_recordset(p_more) AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text)
+      FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses, p_revisions), string_to_table(p_outcomes, E'\n'))
+        WITH ORDINALITY AS i (id, attempt, status, revision, outcome, place)
+      LEFT JOIN json_to_recordset(p_more)
+        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint)
         ON o.place = i.place
       WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
         AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
@@ -127,7 +132,8 @@ END $$;
 -- Answers which are in the ledger now: all but refusals without effect whose ids others have taken since.
 DROP FUNCTION IF EXISTS push_enter(text, text, uuid[], text[], json, text, timestamptz);
 CREATE OR REPLACE FUNCTION push_enter(
-  p_tenant text, p_device text, p_ids uuid[], p_statuses text[], p_more json, p_outcomes text, p_now timestamptz
+  p_tenant text, p_device text, p_ids uuid[], p_statuses text[], p_more json, p_outcomes text, p_revisions bigint[],
+  p_now timestamptz
 ) RETURNS uuid[]
 LANGUAGE plpgsql
 AS $$
@@ -149,19 +155,21 @@ BEGIN
     WITH added AS (
       INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
         payload, payload_hash, depends_on, occurred_at, received_at, status, outcome, terminal_at,
-        next_attempt_at, may_be_sent, last_error, failures, failing_since)
+        next_attempt_at, may_be_sent, last_error, failures, failing_since, revision, counter)
       SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
         CASE WHEN i.status NOT IN ('applied', 'merged') THEN nullif(i.payload, '') END,
         decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), to_timestamp(i.at_ms / 1000), r.received_at,
         i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
         coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at), coalesce(o."mayBeSent", true), o.error,
-        CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE WHEN o.error = 'owner_failed' THEN p_now END
+        CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE WHEN o.error = 'owner_failed' THEN p_now END,
+        i.revision, o.counter
       FROM ROWS FROM (
-        unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms, p_statuses),
+        unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms, p_statuses,
+          p_revisions),
         string_to_table(r.payloads, E'\n'), string_to_table(p_outcomes, E'\n')
-      ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, payload, outcome, place)
-      LEFT JOIN json_to_recordset(p_more) AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text)
-        ON o.place = i.place
+      ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, revision, payload, outcome, place)
+      LEFT JOIN json_to_recordset(p_more)
+        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint) ON o.place = i.place
       ORDER BY i.place
       ON CONFLICT (tenant_id, mutation_id) DO NOTHING
       RETURNING mutation_id

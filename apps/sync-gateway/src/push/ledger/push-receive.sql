@@ -8,6 +8,7 @@
 -- 'pending' (being handled by somebody else, or left by a crash); 'reused' for another change or user. A refusal without effect is answered to its own
 -- session alone (user and device); for anybody else, and for another change, the id is free.
 -- waiting: an earlier mutation of the same device and entity is still open. dependencies: {id: status} of those that are in the ledger.
+-- From new mutations device_sequence learns how far the device has counted; see database/know-answers.ts.
 -- Nothing is answered for a mutation that is new, in a scope that the user holds, and of which nothing else is to be said.
 --
 -- The usual push, of a device without open mutations and with new ones only, is kept as one row: its mutations come into the ledger once, with
@@ -70,6 +71,7 @@ BEGIN
         ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
       VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities,
         p_ops, p_at_ms, p_depends_on, p_payloads, v_visible);
+    PERFORM note_sequences(p_tenant, p_device, min(u.sequence), max(u.sequence)) FROM unnest(p_sequences) AS u (sequence);
     RETURN QUERY
     SELECT (i.ordinality - 1)::integer, 'new', NULL::text, coalesce(i.scope = ANY (v_held), false), false,
       CASE WHEN p_depends_on IS NOT NULL
@@ -100,7 +102,9 @@ BEGIN
       nullif(i.payload, ''), i.hash, i.deps, to_timestamp(i.at_ms / 1000), v_visible
     FROM item i ORDER BY i.ordinality
     ON CONFLICT (tenant_id, mutation_id) DO NOTHING
-    RETURNING m.mutation_id
+    RETURNING m.mutation_id, m.sequence
+  ), noted AS MATERIALIZED (
+    SELECT note_sequences(p_tenant, p_device, min(a.sequence), max(a.sequence)) FROM added a
   )
   SELECT (i.ordinality - 1)::integer,
     CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
@@ -119,6 +123,7 @@ BEGIN
     CASE WHEN i.deps IS NOT NULL THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END,
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM item i
+  CROSS JOIN noted
   LEFT JOIN added a ON a.mutation_id = i.id
   LEFT JOIN LATERAL (
     SELECT k.mutation_id, k.status, k.outcome,
@@ -167,3 +172,12 @@ BEGIN
   PERFORM free_ids(p_tenant, v_free);
   RETURN v_known > coalesce(cardinality(v_free), 0);
 END $$;
+
+-- Notes how far a device has counted its mutations, and when it began to count from lower again. p_lowest is null where nothing is new.
+CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_lowest bigint, p_highest bigint) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO device_sequence AS s (tenant_id, device_id, highest) SELECT p_tenant, p_device, p_highest WHERE p_lowest IS NOT NULL
+    ON CONFLICT (tenant_id, device_id) DO UPDATE SET
+      highest = excluded.highest,
+      repeated_at = CASE WHEN p_lowest <= s.highest THEN clock_timestamp() ELSE s.repeated_at END
+$$;

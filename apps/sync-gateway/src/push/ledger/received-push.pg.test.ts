@@ -49,7 +49,15 @@ function complete(
   settlementOf: (place: number) => Settlement = () => APPLIED,
 ): Promise<ReadonlyMap<string, string | null>> {
   const completed = mutations.map(({ mutationId, address }, place): Completed => {
-    return { mutationId, address, attempt: 0, fresh: true, delayMs: 500, settlement: settlementOf(place) };
+    return {
+      mutationId,
+      address,
+      counter: 1,
+      attempt: 0,
+      fresh: true,
+      delayMs: 500,
+      settlement: settlementOf(place),
+    };
   });
   return ledger.complete(author, completionOf(author, completed, new Date(0).toISOString()));
 }

@@ -14,6 +14,22 @@ export interface EntityHead {
   readonly wire: string;
 }
 
+/** What is known of an entity: as devices see it, and what the ledger knows beyond that; see read-known.sql. */
+export interface KnownEntity {
+  /** null when the scope does not have it. */
+  readonly head: EntityHead | null;
+  /** The newest change of which a device was told through this scope. */
+  readonly told: {
+    readonly revision: number;
+    readonly clock: VectorClock;
+    readonly deleted: boolean;
+  } | null;
+  /** Up to which of the asking device's own changes there are answers. */
+  readonly counted: number;
+  /** The asking device was restored from a backup since its last change of the entity, which it may have forgotten. */
+  readonly restored: boolean;
+}
+
 /** The columns of the SQL functions that answer heads; all null when the scope does not have the entity. */
 export interface HeadColumns {
   /** `int8` arrives as text. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
+import type { VectorClock } from '@sync/vector-clock';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
-import { type EntityHead, type HeadColumns, headOf } from './entity-head.ts';
+import { type EntityHead, type HeadColumns, headOf, type KnownEntity } from './entity-head.ts';
 import type { Author, Work } from './settlement.ts';
 
 /** An entity whose head is wanted once the read model has it at this revision. */
@@ -10,6 +11,17 @@ export interface AwaitedHead {
   readonly revision: number;
 }
 
+/** `int8` arrives as text. */
+interface KnownColumns extends HeadColumns {
+  readonly place: number;
+  readonly told_revision: string | null;
+  readonly told_deleted: boolean | null;
+  readonly told_clock: string | null;
+  readonly counted: string;
+  readonly restored: boolean;
+}
+
+const NOTHING_KNOWN: KnownEntity = { head: null, told: null, counted: 0, restored: false };
 const STEP_MS = 20;
 
 /** Reads entities as devices see them, for the rare mutation whose owner is ahead of the read model. */
@@ -22,18 +34,23 @@ export class ReadHeads {
 
   /** One round trip. @returns per address what its scope has now; null also for a scope that the user does not hold */
   async read(author: Author, addresses: readonly EntityAddress[]): Promise<(EntityHead | null)[]> {
+    return (await this.know(author, addresses)).map(({ head }) => head);
+  }
+
+  /** One round trip. @returns one per address; of a scope that the user does not hold nothing is known */
+  async know(author: Author, addresses: readonly EntityAddress[]): Promise<KnownEntity[]> {
     if (addresses.length === 0) return [];
     const items = addresses.map(({ scope, entityType, entityId }, place) => {
       return { place, scope, type: entityType, eid: entityId };
     });
-    const rows = await this.#database.call<HeadColumns & { readonly place: number }>(
-      'read_heads',
-      'SELECT * FROM read_heads($1, $2, $3)',
-      [author.tenantId, author.userId, JSON.stringify(items)],
+    const rows = await this.#database.call<KnownColumns>(
+      'read_known',
+      'SELECT * FROM read_known($1, $2, $3, $4)',
+      [author.tenantId, author.userId, author.deviceId, JSON.stringify(items)],
     );
-    const heads: (EntityHead | null)[] = addresses.map(() => null);
-    for (const row of rows) heads[row.place] = headOf(row);
-    return heads;
+    const known: KnownEntity[] = addresses.map(() => NOTHING_KNOWN);
+    for (const row of rows) known[row.place] = knownOf(row);
+    return known;
   }
 
   /**
@@ -63,4 +80,19 @@ export class ReadHeads {
       await sleep(STEP_MS);
     }
   }
+}
+
+function knownOf(row: KnownColumns): KnownEntity {
+  const { told_revision: revision, told_clock: clock, told_deleted: deleted, restored } = row;
+  const told = revision === null || clock === null ? null : { revision, clock };
+  return {
+    head: headOf(row),
+    told: told && {
+      revision: Number(told.revision),
+      clock: JSON.parse(told.clock) as VectorClock,
+      deleted: deleted ?? false,
+    },
+    counted: Number(row.counted),
+    restored,
+  };
 }

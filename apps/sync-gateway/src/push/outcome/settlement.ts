@@ -43,6 +43,8 @@ export interface Settled {
   readonly status: TerminalStatus;
   /** On applied and merged. */
   readonly clock?: VectorClock;
+  /** Of the entity at its owner after it was applied or merged. */
+  readonly revision?: number;
   /** JSON text of a RemoteDelta; on everything but applied. */
   readonly current?: string;
   readonly code?: string;

@@ -42,6 +42,7 @@ function submission(
     entityId,
     op: decision.op ?? 'put',
     baseClock: {},
+    counter: 1,
     clock,
     dependsOn: [],
     occurredAt: new Date(AT_MS).toISOString(),

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
+import { counterOf, deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
 import { correctOccurredAtMs, shorten } from '@sync/domain';
 import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
 import { canonicalPayload, type CanonicalPayload } from './canonical-payload.ts';
@@ -8,7 +8,9 @@ import { changeIdentity, textIdentity } from './change-identity.ts';
 /** A LocalMutation with everything that can be known without asking anybody. */
 export interface PreparedMutation extends LocalMutation {
   readonly baseClock: VectorClock;
-  /** `baseClock` with the device's entry one higher. */
+  /** Which change of its device it is: one more than `baseClock` counts, unless it was given another number. */
+  readonly counter: number;
+  /** `baseClock` with the device's entry at `counter`. */
   readonly clock: VectorClock;
   readonly dependsOn: string[];
   /** In server time, epoch milliseconds. */
@@ -130,11 +132,13 @@ function readMutation(mutation: LocalMutation, data: string, moment: PushMoment)
   if (wallMs === null) return invalid('/occurredAt', 'no such time');
   const { sentAtMs, serverNowMs } = moment;
   const baseClock: VectorClock = mutation.baseClock ?? {};
+  const own = deviceReplica(moment.deviceId);
   try {
     return {
       ...mutation,
       baseClock,
-      clock: incrementClock(baseClock, deviceReplica(moment.deviceId)),
+      counter: counterOf(baseClock, own) + 1,
+      clock: incrementClock(baseClock, own),
       dependsOn: mutation.dependsOn ?? [],
       occurredAtMs: correctOccurredAtMs({ occurredAtMs: wallMs, sentAtMs, serverNowMs }),
       identity: changeIdentity(moment.userId, mutation, data, wallMs),

@@ -1,0 +1,34 @@
+import { counterOf, deviceReplica } from '@sync/vector-clock';
+import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
+
+/** What is known of a device's own changes of an entity when one more of them is decided. */
+export interface OwnChanges {
+  /** How many of them the entity has. */
+  readonly stands: number;
+  /** The last of them came in the same run, from the device as it is now. */
+  readonly isRecent: boolean;
+  /** The device may have forgotten some of them, because it was restored from a backup; null while nobody has asked the ledger. */
+  readonly forgotten: boolean | null;
+}
+
+/**
+ * The mutation with its device's own entry as it has to be; null when the ledger has to be asked first.
+ *
+ * A device knows its own changes, whether it says so or not: where `baseClock` leaves them out, they are added. Unless the device was restored
+ * from a backup, or counts fewer of them than there are: it has forgotten those that came later. Then they stay unseen, so that
+ * whatever it would overwrite of them is decided and recorded, and the mutation gets a number that no other change has.
+ */
+export function withOwnEntry(
+  mutation: PreparedMutation,
+  deviceId: string,
+  { stands, isRecent, forgotten }: OwnChanges,
+): PreparedMutation | null {
+  const own = deviceReplica(deviceId);
+  const counts = counterOf(mutation.baseClock, own);
+  if (counts >= stands || stands >= Number.MAX_SAFE_INTEGER) return mutation;
+  if (counts === 0 && forgotten === null && !isRecent) return null;
+  const counter = stands + 1;
+  const made = { ...mutation, counter, clock: { ...mutation.baseClock, [own]: counter } };
+  if (counts > 0 || forgotten === true) return made;
+  return { ...made, baseClock: { ...mutation.baseClock, [own]: stands } };
+}

@@ -1,0 +1,63 @@
+-- What is known of entities: as devices see them, and what the ledger knows beyond that. p_items: [{place, scope, type, eid}]; nothing is
+-- answered for a scope that the user does not hold.
+--
+-- head_*: the entity in the scope, null when the scope does not have it.
+-- told_*: the newest change made through the scope of which a device was told within a day; a read model with a lower revision is behind it. After a day the
+-- read model counts alone: the tombstone of what was deleted is forgotten in time, and what cannot be projected is a dead letter.
+-- counted: up to which of the device's own changes of the entity there are answers, whatever they were.
+-- restored: the device has counted from anew since its last change of the entity, and may have forgotten it.
+--
+-- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
+CREATE OR REPLACE FUNCTION read_known(p_tenant text, p_user text, p_device text, p_items json)
+RETURNS TABLE (
+  place integer, head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text,
+  told_revision bigint, told_deleted boolean, told_clock text, counted bigint, restored boolean
+)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_replica text := 'd:' || p_device;
+BEGIN
+  PERFORM set_config('app.tenant', p_tenant, true);
+  RETURN QUERY
+  SELECT i.place, e.revision, e.deleted, e.clock, e.field_writes::text, e.wire,
+    t.revision, t.op = 'delete', t.clock::text,
+    greatest(own.counter, refused.counter, 0),
+    s.repeated_at IS NOT NULL AND s.repeated_at > coalesce(own.at, '-infinity')
+  FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
+  LEFT JOIN LATERAL (
+    SELECT d.* FROM scope_delta d
+    WHERE d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
+      AND d.entity_id = i.eid LIMIT 1) e ON true
+  CROSS JOIN LATERAL (
+    -- The newest revision has the highest counters; those before it are looked at because it may be another scope's, or another device's.
+    SELECT array_agg(m) AS newest FROM (
+      SELECT k.mutation_id, k.revision, k.scope, k.device_id, k.op, k.terminal_at FROM mutation k
+      WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
+      ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) m) l
+  LEFT JOIN LATERAL (
+    SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
+    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz)
+    WHERE n.scope = i.scope AND n.at > clock_timestamp() - interval '1 day'
+    ORDER BY n.revision DESC LIMIT 1) t ON true
+  LEFT JOIN LATERAL (
+    SELECT n.at, (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
+    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz)
+    WHERE n.device = p_device
+    ORDER BY n.revision DESC LIMIT 1) own ON true
+  LEFT JOIN LATERAL (
+    SELECT k.counter FROM mutation k
+    WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.device_id = p_device
+      AND k.revision IS NULL AND k.counter IS NOT NULL AND k.terminal_at IS NOT NULL
+    ORDER BY k.counter DESC LIMIT 1) refused ON true
+  LEFT JOIN device_sequence s ON s.tenant_id = p_tenant AND s.device_id = p_device
+  WHERE holds_scope(p_tenant, p_user, i.scope);
+END $$;
+
+-- The clock of an outcome.
+CREATE OR REPLACE FUNCTION clock_told(p_tenant text, p_id uuid) RETURNS json
+LANGUAGE sql STABLE AS $$
+  SELECT m.outcome::json -> 'clock' FROM mutation m WHERE m.tenant_id = p_tenant AND m.mutation_id = p_id
+$$;
