@@ -1,81 +1,21 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
-import type { ConflictRecord, Outcome, PullResponse, RemoteDelta } from '@sync/protocol';
+import { changeOnServer } from '@sync/e2e-device';
+import type { ConflictRecord, Outcome, PullResponse } from '@sync/protocol';
 import * as Y from 'yjs';
+import { anotherDevice, boundUser, entityOf, platform, pullUntil, rawPull } from './kit/platform.ts';
 import {
-  type Bound,
-  anotherDevice,
-  boundUser,
-  entityOf,
-  fresh,
-  platform,
-  pullUntil,
-  rawPull,
-} from './kit/platform.ts';
-
-/** A learner of a course with two devices, and a document of the course that the server wrote. */
-interface SharedDocument extends Bound {
-  readonly other: DriverDevice;
-  readonly course: string;
-  readonly entityId: string;
-}
-
-async function enroll({ tenantId, userId }: Bound): Promise<string> {
-  const courseId = fresh('c');
-  const enrollment = { userId, courseId, status: 'active', enrolledAt: '2026-01-01T00:00:00.000Z' };
-  await changeOnServer(platform().learning, tenantId, 'enrollment', fresh('e'), enrollment);
-  return courseId;
-}
-
-async function sharedDocument(text: string): Promise<SharedDocument> {
-  const user = await boundUser();
-  const { tenantId, device } = user;
-  const courseId = await enroll(user);
-  const entityId = randomUUID();
-  const data = { courseId, title: 'Dosage', text };
-  await changeOnServer(platform().authoring, tenantId, 'document', entityId, data);
-  const other = await anotherDevice(user);
-  const shared = { ...user, other, course: `course:${courseId}`, entityId };
-  for (const one of [device, other]) {
-    await pullUntil(one, () => entityOf(one, shared.course, 'document', entityId) !== undefined);
-  }
-  return shared;
-}
-
-/** The document as a device has pulled it. */
-function documentOn(device: DriverDevice, { course, entityId }: SharedDocument): Y.Doc {
-  const doc = new Y.Doc();
-  const { update } = entityOf(device, course, 'document', entityId) ?? {};
-  if (update !== undefined) Y.applyUpdate(doc, Buffer.from(update, 'base64'));
-  return doc;
-}
-
-function textOf(updates: readonly string[]): string {
-  const doc = new Y.Doc();
-  for (const update of updates) Y.applyUpdate(doc, Buffer.from(update, 'base64'));
-  return doc.getText('body').toJSON();
-}
-
-const textOn = (device: DriverDevice, shared: SharedDocument): string =>
-  documentOn(device, shared).getText('body').toJSON();
-
-/** Every delta of the document that the device has pulled. */
-const deltasOf = (device: DriverDevice, { course, entityId }: SharedDocument): readonly RemoteDelta[] =>
-  device.replica(course).log.filter((delta) => delta.entityId === entityId);
-
-function writeUpdate(device: DriverDevice, { course, entityId }: SharedDocument, update: Uint8Array): void {
-  const change = { scope: course, entityType: 'document', entityId, op: 'merge' } as const;
-  device.write({ ...change, update: Buffer.from(update).toString('base64') });
-}
-
-/** Puts one edit of the text into the device's outbox. */
-function edit(device: DriverDevice, shared: SharedDocument, change: (text: Y.Text) => void): void {
-  const doc = documentOn(device, shared);
-  const before = Y.encodeStateVector(doc);
-  change(doc.getText('body'));
-  writeUpdate(device, shared, Y.encodeStateAsUpdate(doc, before));
-}
+  deltasOf,
+  documentOn,
+  edit,
+  enroll,
+  recordOf,
+  sharedDocument,
+  textOf,
+  textOn,
+  typed,
+  wordsOf,
+  writeUpdate,
+} from './kit/course-document.ts';
 
 const replaceAt =
   (at: number, length: number, words: string) =>
@@ -307,6 +247,64 @@ describe('documents', () => {
     });
     await pullUntil(other, () => textOn(other, shared) === '15 mg daily\n');
     expect(textOn(other, shared)).toBe('15 mg daily\n');
+  });
+
+  it('take what many offline sessions of a device wrote, as one update', async () => {
+    const shared = await sharedDocument('');
+    const { device, other } = shared;
+    const sessions = Array.from({ length: 40 }, (_unused, at) => typed(`session ${at}\n`));
+    writeUpdate(device, shared, Y.mergeUpdates(sessions));
+    expect(first(await device.push())).toMatchObject({ status: 'applied' });
+    await pullUntil(other, () => textOn(other, shared).split('\n').length === 41);
+    expect(textOn(other, shared)).toContain('session 39\n');
+  });
+
+  it('take a paste of 390,000 letters; of a longer one the answer says how it gets in', async () => {
+    const [shared, longer] = [await sharedDocument(''), await sharedDocument('')];
+    writeUpdate(shared.device, shared, typed('x'.repeat(390_000)));
+    expect(first(await shared.device.push())).toMatchObject({ status: 'applied' });
+    await pullUntil(shared.other, () => textOn(shared.other, shared).length === 390_000);
+    const { device, other } = longer;
+    writeUpdate(device, longer, typed('y'.repeat(400_000)));
+    expect(first(await device.push())).toMatchObject({
+      status: 'rejected',
+      code: 'update_too_large',
+      message: expect.stringContaining('in parts') as string,
+    });
+    const session = new Y.Doc();
+    for (let part = 0; part < 4; part += 1) {
+      const before = Y.encodeStateVector(session);
+      session.getText('body').insert(part * 100_000, 'y'.repeat(100_000));
+      writeUpdate(device, longer, Y.encodeStateAsUpdate(session, before));
+    }
+    expect((await device.push()).map(({ status }) => status)).toEqual(Array(4).fill('applied'));
+    await pullUntil(other, () => textOn(other, longer).length === 400_000);
+  });
+
+  it('keep every refused update in a record, and what its session wrote after it too', async () => {
+    const shared = await sharedDocument('text');
+    const { device } = shared;
+    const session = documentOn(device, shared);
+    const write = (edit: () => void): void => {
+      const before = Y.encodeStateVector(session);
+      edit();
+      writeUpdate(device, shared, Y.encodeStateAsUpdate(session, before));
+    };
+    const body = session.getText('body');
+    write(() => body.insertEmbed(4, JSON.parse('{"__proto__":1,"text":"words in an embed"}') as object));
+    expect(await device.push()).toMatchObject([{ code: 'content_not_allowed' }]);
+    write(() => body.insert(5, ' written after it'));
+    writeUpdate(device, shared, Y.encodeStateAsUpdateV2(session));
+    const outcomes = await device.push();
+    expect(outcomes).toMatchObject([{ code: 'update_incomplete' }, { code: 'update_invalid' }]);
+    const [after, v2] = await Promise.all(outcomes.map((outcome) => recordOf(device, shared, outcome)));
+    expect(wordsOf(after?.theirsUpdate ?? null)).toBe(' written after it');
+    expect(v2).toMatchObject({
+      status: 'auto_resolved',
+      op: 'merge',
+      theirsUpdate: expect.any(String) as string,
+    });
+    expect(textOn(device, shared)).toBe('text');
   });
 
   it('refuse hostile updates with a code, and stay as they were', async () => {

@@ -17,8 +17,13 @@ export const LIMITS = {
   waitMs: 30_000,
   signatureSkewSeconds: 300,
   ticketLifetimeMs: 30_000,
-  /** One mutation's `data` or `update` as JSON text. Larger content is a bundle, which this service does not carry. */
+  /** One mutation's `data` as JSON text. Larger content is a bundle, which this service does not carry. */
   mutationBytes: 262_144,
+  /**
+   * Characters of one mutation's `update`: 384 KiB as base64. A ConflictRecord that keeps it has 640 KiB, of which two clocks may take 128;
+   * a body has 1 MiB.
+   */
+  updateLength: 524_288,
 } as const;
 
 /**

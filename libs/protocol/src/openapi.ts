@@ -86,7 +86,7 @@ const kib = (bytes: number): string =>
 const DEVICE_INTRODUCTION = [
   'Offline sync for devices: pull what changed, push local mutations, ack what is stored. Every rule and its test: docs/protocol.md.',
   'Additive within v1: clients ignore fields they do not know. 64-bit positions never travel as JSON numbers; cursors are opaque.',
-  `Limits: body ${kib(LIMITS.bodyCompressedBytes)} as sent, ${kib(LIMITS.bodyInflatedBytes)} inflated, JSON depth ${LIMITS.jsonDepth}; ${LIMITS.mutationsPerPush} mutations a push, ${kib(LIMITS.mutationBytes)} each; ${LIMITS.deltasPerPull} deltas and ${LIMITS.scopesPerPull} scopes a pull; ${LIMITS.outcomesPerAck} outcomes an ack; ${LIMITS.clockEntries} entries a clock. Beyond: 413 for bytes, 400 \`limit_exceeded\` for the rest, and nothing is stored.`,
+  `Limits: body ${kib(LIMITS.bodyCompressedBytes)} as sent, ${kib(LIMITS.bodyInflatedBytes)} inflated, JSON depth ${LIMITS.jsonDepth}; ${LIMITS.mutationsPerPush} mutations a push, ${kib(LIMITS.mutationBytes)} of data or ${kib(LIMITS.updateLength)} of update each; ${LIMITS.deltasPerPull} deltas and ${LIMITS.scopesPerPull} scopes a pull; ${LIMITS.outcomesPerAck} outcomes an ack; ${LIMITS.clockEntries} entries a clock. Beyond: 413 for bytes, 400 \`limit_exceeded\` for the rest, and nothing is stored.`,
   'Request bodies may be gzip or br (`Content-Encoding`); answers are compressed on `Accept-Encoding`. Errors are RFC 9457 problem documents with a `code` of a closed list.',
 ].join('\n\n');
 

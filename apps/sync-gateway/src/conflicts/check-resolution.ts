@@ -14,13 +14,11 @@ export function checkResolution({ kind, data, update, suggestionId }: Resolution
   if (data !== undefined && update !== undefined)
     refuse('schema_invalid', '/resolution/update', 'merged has data or an update, not both');
   if (update === '') refuse('schema_invalid', '/resolution/update', 'an update has bytes');
-  if (update !== undefined && update.length > LIMITS.mutationBytes) tooLarge('/resolution/update');
-  if (data !== undefined && Buffer.byteLength(JSON.stringify(data)) > LIMITS.mutationBytes)
-    tooLarge('/resolution/data');
-}
-
-function tooLarge(path: string): never {
-  return refuse('limit_exceeded', path, `larger than ${LIMITS.mutationBytes} bytes`);
+  const { updateLength, mutationBytes } = LIMITS;
+  if (update !== undefined && update.length > updateLength)
+    refuse('limit_exceeded', '/resolution/update', `longer than ${updateLength} characters`);
+  if (data !== undefined && Buffer.byteLength(JSON.stringify(data)) > mutationBytes)
+    refuse('limit_exceeded', '/resolution/data', `larger than ${mutationBytes} bytes`);
 }
 
 function refuse(code: 'schema_invalid' | 'limit_exceeded', path: string, message: string): never {

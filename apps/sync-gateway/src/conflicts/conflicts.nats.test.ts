@@ -207,7 +207,7 @@ describe('conflicts at the gateway', () => {
       status: 400,
       body: { code: 'limit_exceeded', errors: [{ path: '/resolution/data' }] },
     });
-    expect(await resolve({ resolution: { kind: 'merged', update: 'AAAA'.repeat(65_537) } })).toMatchObject({
+    expect(await resolve({ resolution: { kind: 'merged', update: 'AAAA'.repeat(131_073) } })).toMatchObject({
       body: { code: 'limit_exceeded', errors: [{ path: '/resolution/update' }] },
     });
     expect(await resolve(merged({ text: 'nul \0' }))).toMatchObject({

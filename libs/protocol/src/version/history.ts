@@ -66,6 +66,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-4: where a device leaves its own entry out of baseClock, it is added. PUSH-18: what a restored device has forgotten counts as unseen. ' +
       'A question to the resolver may name the mutation’s counter.',
   },
+  {
+    version: '1.7.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'POLICY-8, POLICY-10: every refused update of a document is kept in a record. An `update` has 524,288 characters instead of 262,144, as many clientIDs as its ' +
+      'document may have, and a longer one is update_too_large instead of mutation_invalid.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -293,25 +293,15 @@ describe('a merge of documents', () => {
     expect(merged(report('none'))).not.toHaveProperty('conflict');
   });
 
-  it('is kept where it builds on what was refused before it, or the document is full; what is wrong by itself is not', () => {
-    const works = ['AAA=', 'AAE=', 'AAI='].map((update, place) => {
-      const baseClock = place === 0 ? {} : { 'd:d1': place };
-      return workOf({ op: 'merge', data: null, update, baseClock }, { registration: page });
-    });
-    const lane = planned(works);
-    const codes = ['content_not_allowed', 'update_incomplete', 'document_too_large'];
-    absorb(
-      lane,
-      ...works.map(({ mutation: { mutationId } }, place): OwnerPushResult => {
-        return { mutationId, status: 'rejected', code: codes[place] ?? '' };
-      }),
-    );
-    const settled = works.map((work) => lane.settlements.get(work));
-    expect(settled[0]).not.toHaveProperty('conflict');
-    expect(settled.slice(1)).toMatchObject([
-      { code: 'update_incomplete', conflict: { draft: { decision: 'auto', theirsUpdate: 'AAE=' } } },
-      { code: 'document_too_large', conflict: { draft: { decision: 'auto', theirsUpdate: 'AAI=' } } },
-    ]);
+  it('is kept whatever its owner refuses it with, and so is what was written after it', () => {
+    const codes = ['content_not_allowed', 'update_incomplete', 'document_too_large', 'client_id_foreign'];
+    for (const code of codes) {
+      const work = workOf({ op: 'merge', data: null, update: 'AAE=', baseClock: {} }, { registration: page });
+      const lane = planned([work]);
+      absorb(lane, { mutationId: work.mutation.mutationId, status: 'rejected', code });
+      const draft = { decision: 'auto', op: 'merge', theirsUpdate: 'AAE=' };
+      expect(lane.settlements.get(work)).toMatchObject({ code, conflict: { draft } });
+    }
   });
 
   it('takes what could not be compared for severe', () => {

@@ -45,9 +45,8 @@ export interface ReadAnswer {
   readonly awaitedRevision: number | null;
 }
 
-/** Codes of owners on the SDK that say nothing about the mutation: of what stands already, or of a document that lacks what was refused before it. */
-const OF_STATE = ['clock_limit_exceeded', 'entity_exists', 'document_too_large', 'update_incomplete'];
-const REFUSED_BY_STATE: ReadonlySet<string> = new Set(OF_STATE);
+/** Codes of owners on the SDK that say nothing about the mutation, but of what stands already. */
+const REFUSED_BY_STATE: ReadonlySet<string> = new Set(['clock_limit_exceeded', 'entity_exists']);
 
 const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
 
@@ -124,10 +123,12 @@ function readRefusal(
 
 /**
  * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged into a state that its device had
- * not seen, or the entity takes nothing more.
+ * not seen, or the entity takes nothing more. Of an update always: nobody can type again what an app made of a person's words, and what was
+ * written after it builds on it.
  */
 function lostTo({ work, change, before }: Submission, code: string, { deviceId }: Scene): WithConflict {
-  if (change.status === 'applied' && !REFUSED_BY_STATE.has(code)) return {};
+  const byItself = change.status === 'applied' && !REFUSED_BY_STATE.has(code);
+  if (byItself && change.op !== 'merge') return {};
   const current = before.state() ?? standingOfHead(before.seen.head).state() ?? null;
   return refusedConflict(work, deviceId, current);
 }

@@ -154,7 +154,7 @@ function readMutation(mutation: LocalMutation, data: string, moment: PushMoment)
 function faultOfContent({ op, data, update }: LocalMutation, text: string): Refusal | null {
   if (op === 'merge') {
     if (update === undefined || update === '') return invalid('/update', 'merge needs an update');
-    return update.length > LIMITS.mutationBytes ? tooLarge('/update') : null;
+    return update.length > LIMITS.updateLength ? UPDATE_TOO_LARGE : null;
   }
   if (op === 'delete') return null;
   if (data === undefined || data === null) return invalid('/data', `${op} needs an object`);
@@ -162,15 +162,18 @@ function faultOfContent({ op, data, update }: LocalMutation, text: string): Refu
   if (Object.hasOwn(data, '')) return invalid('/data/', 'a field needs a name');
   // A character is at most three bytes of UTF-8, so a short text needs no measuring.
   if (text.length * 3 <= LIMITS.mutationBytes) return null;
-  return Buffer.byteLength(JSON.stringify(data)) > LIMITS.mutationBytes ? tooLarge('/data') : null;
+  const bytes = Buffer.byteLength(JSON.stringify(data));
+  return bytes > LIMITS.mutationBytes ? invalid('/data', `larger than ${LIMITS.mutationBytes} bytes`) : null;
 }
+
+/** The code that owners have for it. No record could keep so much, so the answer says how to go on. */
+const UPDATE_TOO_LARGE: Refusal = {
+  code: 'update_too_large',
+  message: `/update: longer than ${LIMITS.updateLength} characters: insert it in parts, each an update of its own, in a session with a fresh clientID`,
+};
 
 function invalid(path: string, message: string): Refusal {
   return { code: 'mutation_invalid', message: shorten(`${path}: ${message}`, 1000) };
-}
-
-function tooLarge(path: string): Refusal {
-  return invalid(path, `larger than ${LIMITS.mutationBytes} bytes`);
 }
 
 /** RFC 3339 to epoch milliseconds; a leap second counts as the second before it, as in POSIX. */
