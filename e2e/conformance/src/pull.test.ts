@@ -216,6 +216,19 @@ describe('pull', () => {
     expect(answer.scopes.flatMap(({ deltas }) => deltas.map(({ entityId }) => entityId))).toEqual([id]);
   });
 
+  it('keeps long polls of one device waiting side by side', async () => {
+    const user = await boundUser();
+    const reader = await anotherDevice(user);
+    await reader.sync();
+    const windows = [1, 2, 3].map(() => reader.pullOnce({ waitMs: 20_000 }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const [id] = appendStatements(user.device, user.scope, 1);
+    await user.device.push();
+    for (const answer of await Promise.all(windows)) {
+      expect(answer.scopes.flatMap(({ deltas }) => deltas.map(({ entityId }) => entityId))).toEqual([id]);
+    }
+  });
+
   it('ends a long poll after waitMs with an empty answer', async () => {
     const { device } = await boundUser();
     await device.sync();

@@ -27,6 +27,10 @@ export const CLOSE = {
 export class DeviceSocket extends WebSocket {
   user: SocketUser | null = null;
   deviceId = '';
+  /** When it was opened: monotonic, milliseconds, whole. */
+  readonly sinceMs = Math.floor(performance.now());
+  /** It was asked to make room for another socket of its device. */
+  leaving = false;
   /** Answered the last ping. */
   answered = true;
   /** Pings sent: every so many of them the device's binding is verified again. */

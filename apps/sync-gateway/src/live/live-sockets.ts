@@ -5,6 +5,7 @@ import { ProblemError } from '@sync/service-kit';
 import type { Logger } from '@sync/service-kit';
 import { type Server, type WebSocket, WebSocketServer } from 'ws';
 import type { DeviceBindings, DeviceKey } from '../access/device-bindings.ts';
+import { roomForOneMore } from '../edge/device-room.ts';
 import { type News, type UserKey, userKeyText } from '../heads/gateway-news.ts';
 import type { RecordDeviceSeen } from '../presence/record-device-seen.ts';
 import { CLOSE, DeviceSocket, type SocketUser } from './device-socket.ts';
@@ -24,12 +25,12 @@ export interface LiveSocketsOptions {
   readonly logger: Logger;
 }
 
-const SOCKETS_PER_DEVICE = 4;
 const PING_SECONDS = 30;
 /** Every so many pings a device's binding is verified again, in case its revocation notice never came. */
 const PINGS_PER_VERIFICATION = 10;
 const VERIFIED_AT_ONCE = 32;
 const VERIFY_AGAIN_MS = 250;
+const TOO_MANY = 'too many sockets of this device';
 /** Clients have nothing to say here. */
 const MAX_MESSAGE_BYTES = 1_024;
 
@@ -110,7 +111,7 @@ export class LiveSockets {
   }
 
   isConnected(device: DeviceKey): boolean {
-    return this.#users.find(device)?.sockets.some(({ deviceId }) => deviceId === device.deviceId) ?? false;
+    return this.#users.socketsOf(device).length > 0;
   }
 
   *tenants(): Generator<string> {
@@ -131,9 +132,7 @@ export class LiveSockets {
   }
 
   revoke(device: DeviceKey): void {
-    for (const socket of [...(this.#users.find(device)?.sockets ?? [])]) {
-      if (socket.deviceId === device.deviceId) socket.close(CLOSE.deviceRevoked, 'device_revoked');
-    }
+    for (const socket of this.#users.socketsOf(device)) socket.close(CLOSE.deviceRevoked, 'device_revoked');
   }
 
   /**
@@ -176,13 +175,22 @@ export class LiveSockets {
   async #register(socket: DeviceSocket, { device, scopes }: RedeemedTicket): Promise<void> {
     const { status } = await this.#options.bindings.find(device);
     if (status !== 'bound') socket.close(CLOSE.deviceRevoked, 'device_revoked');
-    if (socket.readyState !== socket.OPEN) return;
-    const siblings = this.#users.add(socket, device, scopes);
-    for (const old of siblings.slice(0, Math.max(0, siblings.length + 1 - SOCKETS_PER_DEVICE))) {
-      old.close(CLOSE.replaced, 'too many sockets of this device');
-    }
+    if (socket.readyState !== socket.OPEN || !this.#makeRoom(socket, device)) return;
+    this.#users.add(socket, device, scopes);
     if (this.#arriving.get(socket)?.has(userKeyText(device))) this.#reloadLater(device);
     this.#options.deviceSeen.record(device, {});
+  }
+
+  /** @returns false when the socket was closed because its device has too many that were not closed yet */
+  #makeRoom(socket: DeviceSocket, device: DeviceKey): boolean {
+    const room = roomForOneMore(this.#users.socketsOf(device), performance.now());
+    if (room.kind === 'refused') socket.close(CLOSE.replaced, TOO_MANY);
+    if (room.kind !== 'oldest') return room.kind === 'free';
+    const { oldest, afterMs } = room;
+    oldest.leaving = true;
+    if (afterMs === 0) oldest.close(CLOSE.replaced, TOO_MANY);
+    else setTimeout(() => oldest.close(CLOSE.replaced, TOO_MANY), afterMs).unref();
+    return true;
   }
 
   /** Shared by all sockets; `this` is the socket. */
@@ -242,9 +250,7 @@ export class LiveSockets {
 
   /** An outcome waits: the own user scope stands for it. */
   #noticeDevice(device: DeviceKey): void {
-    for (const socket of this.#users.find(device)?.sockets ?? []) {
-      if (socket.deviceId === device.deviceId) this.#notices.add(socket, `user:${device.userId}`);
-    }
+    for (const socket of this.#users.socketsOf(device)) this.#notices.add(socket, `user:${device.userId}`);
   }
 
   #reloadLater(user: UserKey): void {

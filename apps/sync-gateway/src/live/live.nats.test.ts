@@ -186,12 +186,25 @@ describe('a live socket', () => {
     expect(await closeCode(client)).toBe(4403);
   });
 
-  it('makes room when a device has more than four', async () => {
+  it('makes room when a device has more than eight', async () => {
     const device = await rig.device();
     const clients: Client[] = [];
-    for (let at = 0; at < 5; at += 1) clients.push(await connected(device));
+    for (let at = 0; at < 9; at += 1) clients.push(await connected(device));
     expect(await closeCode(clients[0] as Client)).toBe(4409);
-    expect(clients.slice(1).map(({ code }) => code)).toEqual([null, null, null, null]);
+    expect(clients.slice(1).map(({ code }) => code)).toEqual(Array(8).fill(null));
+  });
+
+  it('is one of eight in the end, however many its device opens', async () => {
+    const device = await rig.device();
+    const clients: Client[] = [];
+    for (let at = 0; at < 20; at += 1) {
+      const client = connect(await ticketOf(device));
+      await once(client.socket, 'open');
+      clients.push(client);
+    }
+    await until(() => (clients.filter(({ code }) => code === 4409).length === 12 ? true : null));
+    await registered(clients.find(({ code }) => code === null) as Client, device);
+    expect(clients.filter(({ code }) => code === null)).toHaveLength(8);
   });
 
   it('that does not read is closed with 4408', async () => {

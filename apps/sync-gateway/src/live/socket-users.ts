@@ -15,20 +15,22 @@ export class SocketUsers {
     return this.#users.get(userKeyText(user));
   }
 
-  /** @returns how many sockets of this device were open before, oldest first */
-  add(socket: DeviceSocket, device: DeviceKey, scopes: readonly string[]): DeviceSocket[] {
+  /** Oldest first; a copy. */
+  socketsOf(device: DeviceKey): DeviceSocket[] {
+    return this.find(device)?.sockets.filter(({ deviceId }) => deviceId === device.deviceId) ?? [];
+  }
+
+  add(socket: DeviceSocket, device: DeviceKey, scopes: readonly string[]): void {
     const key = userKeyText(device);
     let user = this.#users.get(key);
     if (!user) {
       user = { tenantId: device.tenantId, userId: device.userId, scopes: [], sockets: [] };
       this.#users.set(key, user);
     }
-    const siblings = user.sockets.filter(({ deviceId }) => deviceId === device.deviceId);
     user.sockets.push(socket);
     socket.user = user;
     socket.deviceId = device.deviceId;
     this.setScopes(user, scopes);
-    return siblings;
   }
 
   remove(socket: DeviceSocket): void {

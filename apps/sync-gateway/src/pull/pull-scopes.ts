@@ -11,7 +11,7 @@ import type { DecodedPull } from './decode-pull.ts';
 import type { SendDifferences } from './send-differences.ts';
 import type { PullMetrics } from './pull-metrics.ts';
 import { type AskedScope, type PageRow, type PullRow, readPull } from './pull-store.ts';
-import type { WaitingPulls } from './waiting-pulls.ts';
+import type { NoRoom, WaitingPulls } from './waiting-pulls.ts';
 
 export interface PullScopesOptions {
   readonly database: Pick<Database, 'call'>;
@@ -45,7 +45,7 @@ export class PullScopes {
 
   /**
    * @param signal aborted when the client has gone: then the answer is worth nothing and the wait ends
-   * @throws the driver's error when the database is away before the wait; ProblemError `unavailable` when too many pulls wait, `device_revoked` when the device is revoked during its wait
+   * @throws the driver's error when the database is away before the wait; ProblemError `unavailable` or `rate_limited` when too many pulls wait, `device_revoked` when the device is revoked during its wait
    */
   async pull(caller: Caller, pull: DecodedPull, signal: AbortSignal): Promise<PullAnswer> {
     const { waiting, metrics } = this.#options;
@@ -54,7 +54,8 @@ export class PullScopes {
     let reading = this.#fromMemory(caller, asked) ?? (await this.#fromDatabase(caller, pull));
     const granted = new Set(reading.answer.granted);
     while (!reading.isNews && asked && performance.now() < untilMs) {
-      if (waiting.isFull(caller)) throw tooManyWaiting();
+      const noRoom = waiting.noRoom(caller);
+      if (noRoom) throw tooManyWaiting(noRoom);
       const why = await waiting.wait({
         device: caller,
         scopes: asked.map(({ scope }) => scope),
@@ -176,8 +177,11 @@ function isUnmoved(page: PageRow, before: AskedScope | undefined): boolean {
   );
 }
 
-function tooManyWaiting(): ProblemError {
-  return new ProblemError('unavailable', 'Too many pulls are waiting here; pull without waitMs, or later', {
-    headers: { 'retry-after': '5' },
-  });
+function tooManyWaiting(noRoom: NoRoom): ProblemError {
+  const headers = { 'retry-after': '5' };
+  return noRoom === 'device'
+    ? new ProblemError('rate_limited', 'Too many pulls of this device are waiting', { headers })
+    : new ProblemError('unavailable', 'Too many pulls are waiting here; pull without waitMs, or later', {
+        headers,
+      });
 }

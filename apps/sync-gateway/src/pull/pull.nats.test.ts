@@ -261,13 +261,29 @@ describe('a long poll', () => {
     }
   });
 
-  it('is answered when the device polls again', async () => {
+  it('stands beside those of other windows of its device, and each gets the news', async () => {
     const { device, asked } = await quiet();
-    const older = pull(device, asked, { waitMs: 30_000 });
-    await isWaiting(1);
-    const newer = pull(device, asked, { waitMs: 300 });
-    expect((await older).scopes[0]?.deltas).toEqual([]);
-    await newer;
+    const windows = [1, 2, 3].map(() => pull(device, asked, { waitMs: 30_000 }));
+    await isWaiting(3);
+    rig.projector.put('t1', `user:${device.userId}`, 'n2');
+    await rig.ingest();
+    for (const answer of await Promise.all(windows)) {
+      expect(answer.scopes[0]?.deltas).toMatchObject([{ entityId: 'n2' }]);
+    }
+  });
+
+  it('ends when its device has too many, and far too many are told to come back', async () => {
+    const { device, asked } = await quiet();
+    const body = { scopes: asked, waitMs: 30_000 };
+    const polls = Array.from({ length: 24 }, () => rig.call(device, 'pull', body));
+    await isWaiting(8);
+    rig.projector.put('t1', `user:${device.userId}`, 'n3');
+    await rig.ingest();
+    const answers = await Promise.all(polls);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
+    for (const { headers } of answers.filter(({ status }) => status === 429)) {
+      expect(headers.get('retry-after')).toBe('5');
+    }
   });
 
   it('is left when the client goes', async () => {

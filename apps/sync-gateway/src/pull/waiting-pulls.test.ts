@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { WaitingPulls, type WaitEnd, type WaitOptions } from './waiting-pulls.ts';
 
 const device = { tenantId: 't1', userId: 'u1', deviceId: 'd1' };
@@ -59,22 +59,47 @@ describe('a waiting pull', () => {
     waiting.revoke({ ...device, deviceId: 'd2' });
     waiting.revoke(device);
     expect(await revoked).toBe('revoked');
-    const older = wait(waiting);
-    const newer = wait(waiting);
-    expect(await older).toBe('replaced');
+    const draining = wait(waiting);
     waiting.drain();
-    expect(await newer).toBe('draining');
+    expect(await draining).toBe('draining');
     expect(await wait(waiting)).toBe('draining');
     expect(waiting.size).toBe(0);
   });
 
-  it('takes a place of which there are only so many, one per device', () => {
+  it('takes room of which there is only so much', () => {
     const waiting = new WaitingPulls(1);
+    expect(waiting.noRoom(device)).toBeNull();
     void wait(waiting);
-    expect(waiting.isFull(device)).toBe(false);
-    expect(waiting.isFull({ ...device, deviceId: 'd2' })).toBe(true);
+    expect(waiting.noRoom({ ...device, deviceId: 'd2' })).toBe('replica');
     expect(waiting.has(device)).toBe(true);
     waiting.drain();
-    expect(waiting.isFull({ ...device, deviceId: 'd2' })).toBe(false);
+    expect(waiting.noRoom({ ...device, deviceId: 'd2' })).toBeNull();
+    expect(waiting.has(device)).toBe(false);
+  });
+
+  it('stands beside seven others of its device, and the oldest of them makes room for more', async () => {
+    jest.useFakeTimers();
+    const waiting = new WaitingPulls(100);
+    const ends: (WaitEnd | undefined)[] = [];
+    const begin = (waitMs = 30_000): void => {
+      const place = ends.push(undefined) - 1;
+      void wait(waiting, { waitMs }).then((why) => (ends[place] = why));
+    };
+    for (let count = 0; count < 8; count += 1) begin();
+    await jest.advanceTimersByTimeAsync(6_000);
+    expect(ends).toEqual(Array(8).fill(undefined));
+    begin();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(ends.slice(0, 2)).toEqual(['replaced', undefined]);
+    // All windows come again at once, and again: whoever is young stays for five seconds, and far too many are refused.
+    for (let count = 0; count < 14; count += 1) begin();
+    expect(waiting.noRoom(device)).toBeNull();
+    begin();
+    expect(waiting.noRoom(device)).toBe('device');
+    await jest.advanceTimersByTimeAsync(0);
+    expect(ends.filter((why) => why === 'replaced')).toHaveLength(8);
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect([waiting.size, waiting.noRoom(device)]).toEqual([8, null]);
+    jest.useRealTimers();
   });
 });

@@ -1,4 +1,5 @@
 import { type DeviceKey, deviceKeyText } from '../access/device-bindings.ts';
+import { roomForOneMore } from '../edge/device-room.ts';
 import { type News, scopeKeyText, userKeyText } from '../heads/gateway-news.ts';
 
 /** Why a wait ended. */
@@ -18,16 +19,25 @@ interface Waiter {
   readonly options: WaitOptions;
   readonly keys: readonly string[];
   readonly end: (why: WaitEnd) => void;
+  readonly sinceMs: number;
+  leaving: boolean;
+  timer: NodeJS.Timeout;
 }
 
+/** Why one more may not wait: the replica has no room, or the device has too many here. */
+export type NoRoom = 'replica' | 'device';
+
 /**
- * Long polls that wait for news. One per device: a newer one answers the older, which its client has given up or forgotten. All of them
- * are looked at once a second in one go, so there is one timer per wait and none per look.
+ * Long polls that wait for news. A device may have several: each window of an app has its own, and a retry stands beside the request that its client gave
+ * up. Beyond that the oldest makes room. All of them are looked at once a second in one go, so there is one timer per wait and none
+ * per look.
  */
 export class WaitingPulls {
   readonly #max: number;
-  readonly #byDevice = new Map<string, Waiter>();
+  /** Oldest first. */
+  readonly #byDevice = new Map<string, Set<Waiter>>();
   readonly #byKey = new Map<string, Set<Waiter>>();
+  #size = 0;
   #draining = false;
 
   constructor(max: number) {
@@ -35,12 +45,13 @@ export class WaitingPulls {
   }
 
   get size(): number {
-    return this.#byDevice.size;
+    return this.#size;
   }
 
-  /** No place for another device that waits. */
-  isFull(device: DeviceKey): boolean {
-    return this.#byDevice.size >= this.#max && !this.#byDevice.has(deviceKeyText(device));
+  /** @returns null when one more of the device may wait */
+  noRoom(device: DeviceKey): NoRoom | null {
+    if (this.#size >= this.#max) return 'replica';
+    return roomForOneMore(this.#of(device), performance.now()).kind === 'refused' ? 'device' : null;
   }
 
   has(device: DeviceKey): boolean {
@@ -53,25 +64,26 @@ export class WaitingPulls {
     if (this.#draining) return Promise.resolve('draining');
     const { device } = options;
     const deviceKey = deviceKeyText(device);
-    this.#byDevice.get(deviceKey)?.end('replaced');
+    this.#makeRoom(device);
     return new Promise<WaitEnd>((resolve) => {
       const keys = [
         `d${deviceKey}`,
         `u${userKeyText(device)}`,
         ...options.scopes.map((scope) => `s${scopeKeyText({ tenantId: device.tenantId, scope })}`),
       ];
-      const timer = setTimeout(() => end('timeout'), options.waitMs);
       const leave = (): void => end('gone');
       const end = (why: WaitEnd): void => {
-        clearTimeout(timer);
+        clearTimeout(waiter.timer);
         options.signal.removeEventListener('abort', leave);
         this.#remove(deviceKey, waiter);
         resolve(why);
       };
-      const waiter: Waiter = { options, keys, end };
+      const timer = setTimeout(() => end('timeout'), options.waitMs);
+      const waiter: Waiter = { options, keys, end, sinceMs: performance.now(), leaving: false, timer };
       options.signal.addEventListener('abort', leave);
-      this.#byDevice.set(deviceKey, waiter);
-      for (const key of keys) this.#listen(key, waiter);
+      this.#size += 1;
+      add(this.#byDevice, deviceKey, waiter);
+      for (const key of keys) add(this.#byKey, key, waiter);
     });
   }
 
@@ -85,13 +97,11 @@ export class WaitingPulls {
 
   /** After a sweep: wakes those that stand on something no longer certain. */
   look(): void {
-    for (const waiter of [...this.#byDevice.values()]) {
-      if (!waiter.options.isQuiet()) waiter.end('news');
-    }
+    for (const waiter of this.#all()) if (!waiter.options.isQuiet()) waiter.end('news');
   }
 
   revoke(device: DeviceKey): void {
-    this.#byDevice.get(deviceKeyText(device))?.end('revoked');
+    for (const waiter of this.#of(device)) waiter.end('revoked');
   }
 
   /** Answers everybody now and lets nobody wait any more. */
@@ -100,26 +110,55 @@ export class WaitingPulls {
     this.#endAll('draining');
   }
 
+  #makeRoom(device: DeviceKey): void {
+    const room = roomForOneMore(this.#of(device), performance.now());
+    if (room.kind !== 'oldest') return;
+    const { oldest, afterMs } = room;
+    oldest.leaving = true;
+    if (afterMs === 0) {
+      oldest.end('replaced');
+      return;
+    }
+    const untilItsTimeMs = oldest.sinceMs + oldest.options.waitMs - performance.now();
+    if (untilItsTimeMs <= afterMs) return;
+    clearTimeout(oldest.timer);
+    oldest.timer = setTimeout(() => oldest.end('replaced'), afterMs);
+  }
+
+  #of(device: DeviceKey): Waiter[] {
+    return [...(this.#byDevice.get(deviceKeyText(device)) ?? [])];
+  }
+
+  /** A copy: who is ended is removed. */
+  #all(): Waiter[] {
+    return [...this.#byDevice.values()].flatMap((waiters) => [...waiters]);
+  }
+
   #endAll(why: WaitEnd): void {
-    for (const waiter of [...this.#byDevice.values()]) waiter.end(why);
+    for (const waiter of this.#all()) waiter.end(why);
   }
 
   #wake(key: string): void {
     for (const waiter of [...(this.#byKey.get(key) ?? [])]) waiter.end('news');
   }
 
-  #listen(key: string, waiter: Waiter): void {
-    const listeners = this.#byKey.get(key) ?? new Set();
-    listeners.add(waiter);
-    this.#byKey.set(key, listeners);
-  }
-
   #remove(deviceKey: string, waiter: Waiter): void {
-    if (this.#byDevice.get(deviceKey) === waiter) this.#byDevice.delete(deviceKey);
-    for (const key of waiter.keys) {
-      const listeners = this.#byKey.get(key);
-      listeners?.delete(waiter);
-      if (listeners?.size === 0) this.#byKey.delete(key);
-    }
+    if (!remove(this.#byDevice, deviceKey, waiter)) return;
+    this.#size -= 1;
+    for (const key of waiter.keys) remove(this.#byKey, key, waiter);
   }
+}
+
+function add(index: Map<string, Set<Waiter>>, key: string, waiter: Waiter): void {
+  const waiters = index.get(key) ?? new Set();
+  waiters.add(waiter);
+  index.set(key, waiters);
+}
+
+/** @returns whether it was there */
+function remove(index: Map<string, Set<Waiter>>, key: string, waiter: Waiter): boolean {
+  const waiters = index.get(key);
+  const wasThere = waiters?.delete(waiter) ?? false;
+  if (waiters?.size === 0) index.delete(key);
+  return wasThere;
 }
