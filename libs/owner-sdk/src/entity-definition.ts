@@ -81,10 +81,19 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
 /**
  * The entity that a mutation asks for: `put` and `append` bring all of it, `patch` sets fields of the current one,
  * `delete` leaves nothing.
+ * @param optional fields that an entity need not have and that take no null: there a null that was sent means that the
+ *   field is gone. Without them null is a value like any other, and whoever refuses it refuses all that came with it
  * @returns null for `delete`
  */
-export function mutatedData(mutation: PushedMutation, current: EntityData | null): EntityData | null {
+export function mutatedData(
+  mutation: Pick<PushedMutation, 'op' | 'data'>,
+  current: EntityData | null,
+  optional: readonly string[] = [],
+): EntityData | null {
   if (mutation.op === 'delete') return null;
-  if (mutation.op === 'patch') return { ...current, ...mutation.data };
-  return mutation.data ?? {};
+  const sent: EntityData = mutation.data ?? {};
+  const data = mutation.op === 'patch' ? { ...current, ...sent } : sent;
+  const gone = optional.filter((field) => Object.hasOwn(sent, field) && sent[field] === null);
+  if (gone.length === 0) return data;
+  return Object.fromEntries(Object.entries(data).filter(([field]) => !gone.includes(field)));
 }

@@ -51,6 +51,32 @@ describe('note', () => {
     });
   });
 
+  it('takes null in a field that it need not have for: there is none', async () => {
+    const entityId = randomUUID();
+    const text = 'two pages of a learner’s own words '.repeat(200);
+    const at = (expectedRevision: number, op: 'put' | 'patch', data: object): PushedMutation =>
+      note({ entityId, op, data: { ...data }, expectedRevision });
+    const results = await rig.push([
+      at(0, 'put', { userId: 'ada', text, colour: null, courseId: null }),
+      at(1, 'patch', { colour: 'red', courseId: 'c1' }),
+      at(2, 'patch', { colour: null }),
+    ]);
+    expect(results).toMatchObject([
+      { status: 'applied', changed: true, data: { userId: 'ada', text } },
+      { status: 'applied' },
+      { status: 'applied', changed: true },
+    ]);
+    expect((await rig.eventsOf(entityId)).map(({ data }) => data)).toEqual([
+      { userId: 'ada', text },
+      { userId: 'ada', text, colour: 'red', courseId: 'c1' },
+      { userId: 'ada', text, courseId: 'c1' },
+    ]);
+    expect(await push(at(3, 'patch', { text: null }))).toMatchObject({
+      code: 'data_invalid',
+      message: expect.stringContaining('/text') as string,
+    });
+  });
+
   it.each(['put', 'patch', 'delete'] as const)('of another user cannot be touched by %s', async (op) => {
     const entityId = randomUUID();
     await putEntity('note', entityId, { userId: 'bob', text: 'mine' });
@@ -75,6 +101,18 @@ describe('progress', () => {
       code: 'data_invalid',
       message: expect.stringContaining(path) as string,
     });
+  });
+
+  it('loses its page and its score by null', async () => {
+    const { entityId } = progress();
+    await rig.push([
+      progress({ entityId, data: { ...data, lastPage: 4, score: null } }),
+      progress({ entityId, op: 'patch', data: { lastPage: null, percent: 50 }, expectedRevision: 1 }),
+    ]);
+    expect((await rig.eventsOf(entityId)).map((event) => event.data)).toEqual([
+      { ...data, lastPage: 4 },
+      { ...data, percent: 50 },
+    ]);
   });
 
   it('earns one certificate when it completes, however often and from wherever', async () => {

@@ -1,7 +1,7 @@
 import type { EntityData, EntityDefinition, Rejected, ServerChange } from '@sync/owner-sdk';
 import { reject } from '@sync/owner-sdk';
 import { type SchemaFault, validator } from '@sync/protocol';
-import type { TSchema } from 'typebox';
+import type { TObject, TSchema } from 'typebox';
 
 /** What a change by the server itself comes to: the data to store, or what is wrong with it. */
 export type Prepared =
@@ -33,6 +33,17 @@ export function faultsOf(schema: TSchema): (data: EntityData) => readonly Schema
     const checked = check(data);
     return checked.ok ? [] : checked.faults;
   };
+}
+
+/**
+ * The fields that may be missing and take no null. A form that was cleared sends null there: refused, everything else
+ * that was written in it would be refused with it.
+ */
+export function optionalFieldsOf(schema: TObject): string[] {
+  const required = new Set(schema.required);
+  return Object.entries(schema.properties).flatMap(([field, type]) => {
+    return required.has(field) || validator(type)(null).ok ? [] : [field];
+  });
 }
 
 /** The rejection that names the first offending field. */

@@ -74,6 +74,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'POLICY-8, POLICY-10: every refused update of a document is kept in a record. An `update` has 524,288 characters instead of 262,144, as many clientIDs as its ' +
       'document may have, and a longer one is update_too_large instead of mutation_invalid.',
   },
+  {
+    version: '1.8.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'PUSH-19: owners leave out an optional field in which null was sent, instead of refusing all that came with it.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -13,20 +13,21 @@ import {
   type OwnedEntity,
   faultsOf,
   invalid,
+  optionalFieldsOf,
   prepareBySchema,
   refuseForeign,
 } from '../../owning-service/owned-entity.ts';
 
-const check = faultsOf(
-  Type.Object({
-    userId: UserIdField,
-    courseId: CourseIdField,
-    quote: Type.String({ maxLength: 2_000 }),
-    firstPage: Type.Integer({ minimum: 1 }),
-    lastPage: Type.Integer({ minimum: 1 }),
-    colour: Type.Optional(Type.String({ maxLength: 64 })),
-  }),
-);
+const Highlight = Type.Object({
+  userId: UserIdField,
+  courseId: CourseIdField,
+  quote: Type.String({ maxLength: 2_000 }),
+  firstPage: Type.Integer({ minimum: 1 }),
+  lastPage: Type.Integer({ minimum: 1 }),
+  colour: Type.Optional(Type.String({ maxLength: 64 })),
+});
+const check = faultsOf(Highlight);
+const optional = optionalFieldsOf(Highlight);
 
 const RANGE = /^(\d{1,6})(?:-(\d{1,6}))?$/;
 
@@ -51,7 +52,7 @@ export const highlight: OwnedEntity = {
     projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
     ...jsonEntityStore('highlight'),
     handle(mutation, current, { userId }) {
-      const data = mutatedData(mutation, current);
+      const data = mutatedData(mutation, current, optional);
       const foreign = refuseForeign(userId, current, data);
       if (foreign) return foreign;
       if (data === null) return accept(null);

@@ -5,18 +5,19 @@ import {
   type OwnedEntity,
   faultsOf,
   invalid,
+  optionalFieldsOf,
   prepareBySchema,
   refuseForeign,
 } from '../../owning-service/owned-entity.ts';
 
-const check = faultsOf(
-  Type.Object({
-    userId: UserIdField,
-    text: Type.String(),
-    colour: Type.Optional(Type.String({ maxLength: 64 })),
-    courseId: Type.Optional(CourseIdField),
-  }),
-);
+const Note = Type.Object({
+  userId: UserIdField,
+  text: Type.String(),
+  colour: Type.Optional(Type.String({ maxLength: 64 })),
+  courseId: Type.Optional(CourseIdField),
+});
+const check = faultsOf(Note);
+const optional = optionalFieldsOf(Note);
 
 /** A learner's own note. Text is precious: the same field changed on two devices is shown to a person. */
 export const note: OwnedEntity = {
@@ -28,7 +29,7 @@ export const note: OwnedEntity = {
     projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
     ...jsonEntityStore('note'),
     handle(mutation, current, { userId }) {
-      const data = mutatedData(mutation, current);
+      const data = mutatedData(mutation, current, optional);
       const foreign = refuseForeign(userId, current, data);
       if (foreign) return foreign;
       if (data === null) return accept(null);

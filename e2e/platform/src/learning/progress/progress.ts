@@ -1,20 +1,26 @@
 import { accept, defineEntity, type EntityData, jsonEntityStore, mutatedData } from '@sync/owner-sdk';
 import Type from 'typebox';
 import { CourseIdField, UserIdField } from '../../owning-service/field-types.ts';
-import { type OwnedEntity, faultsOf, invalid, refuseForeign } from '../../owning-service/owned-entity.ts';
+import {
+  type OwnedEntity,
+  faultsOf,
+  invalid,
+  optionalFieldsOf,
+  refuseForeign,
+} from '../../owning-service/owned-entity.ts';
 import { issueCertificate } from '../certificate/certificate.ts';
 
-const check = faultsOf(
-  Type.Object({
-    userId: UserIdField,
-    courseId: CourseIdField,
-    percent: Type.Number({ minimum: 0, maximum: 100 }),
-    status: Type.Enum(['in_progress', 'completed']),
-    // A page number in slides, an anchor in texts.
-    lastPage: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 256 })])),
-    score: Type.Optional(Type.Number()),
-  }),
-);
+const Progress = Type.Object({
+  userId: UserIdField,
+  courseId: CourseIdField,
+  percent: Type.Number({ minimum: 0, maximum: 100 }),
+  status: Type.Enum(['in_progress', 'completed']),
+  // A page number in slides, an anchor in texts.
+  lastPage: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 256 })])),
+  score: Type.Optional(Type.Number()),
+});
+const check = faultsOf(Progress);
+const optional = optionalFieldsOf(Progress);
 
 const isCompleted = (data: EntityData | null): boolean => data?.['status'] === 'completed';
 
@@ -27,7 +33,7 @@ export const progress: OwnedEntity = {
     projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
     ...jsonEntityStore('progress'),
     handle(mutation, current, { userId, nowIso }) {
-      const data = mutatedData(mutation, current);
+      const data = mutatedData(mutation, current, optional);
       const foreign = refuseForeign(userId, current, data);
       if (foreign) return foreign;
       if (data === null) return accept(null);
