@@ -1,7 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import type { DriverDevice } from '@sync/e2e-device';
+import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
 import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
-import { type Bound, anotherDevice, boundUser, entityOf, fresh, pullUntil } from './kit/platform.ts';
+import {
+  type Bound,
+  anotherDevice,
+  boundUser,
+  entityOf,
+  fresh,
+  platform,
+  pullUntil,
+} from './kit/platform.ts';
 
 const send = async (device: DriverDevice, mutations: readonly object[]): Promise<Outcome[]> =>
   (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
@@ -16,6 +24,13 @@ function noteOf({ device, scope, userId }: Bound): LocalMutation {
     op: 'put',
     data: { userId, text: 'written offline', colour: 'white' },
   });
+}
+
+/** Both the service and the gateway know of it afterwards. */
+async function enrol({ tenantId, userId, device }: Bound, courseId: string): Promise<void> {
+  const enrolment = { userId, courseId, status: 'active' };
+  await changeOnServer(platform().learning, tenantId, 'enrollment', fresh('e'), enrolment);
+  await pullUntil(device, () => device.scopes.has(`course:${courseId}`));
 }
 
 const REUSED = { status: 'rejected', code: 'mutation_id_reused' };
@@ -42,6 +57,19 @@ describe('a queue that a stranger’s session pushed', () => {
     await pullUntil(author.device, () => {
       return entityOf(author.device, author.scope, 'note', second.entityId) !== undefined;
     });
+  });
+
+  it('is applied after its owning service has refused the stranger, too', async () => {
+    const author = await boundUser();
+    const stranger = await boundUser(author.tenantId);
+    const courseId = fresh('c');
+    for (const user of [author, stranger]) await enrol(user, courseId);
+    const note = { ...noteOf(author), scope: `course:${courseId}` };
+    expect(await send(stranger.device, [note])).toMatchObject([{ status: 'rejected', code: 'forbidden' }]);
+    expect(await send(author.device, [note])).toMatchObject([{ status: 'applied' }]);
+    const [again] = await send(stranger.device, [note]);
+    expect(again).toMatchObject({ ...REUSED, current: { op: 'delete', clock: {}, data: null } });
+    expect(JSON.stringify(again)).not.toContain('written offline');
   });
 
   it('is applied as it was mended, under the same ids', async () => {
@@ -103,4 +131,36 @@ describe('the same change', () => {
     expect(outcome).toMatchObject({ ...REUSED, current: { op: 'delete', clock: {}, data: null } });
     expect(JSON.stringify(outcome)).not.toContain('written offline');
   });
+
+  it('is one of two that come under one id at once: what is applied is what was told so', async () => {
+    for (let round = 0; round < 8; round += 1) {
+      const user = await boundUser();
+      const other = await anotherDevice(user);
+      const note = noteOf(user);
+      const texts = ['of the first', 'of the second'];
+      const outcomes = await Promise.all(
+        [user.device, other].map((device, place) =>
+          sendUntilAnswered(device, { ...note, data: { ...note.data, text: texts[place] } }),
+        ),
+      );
+      const applied = outcomes.findIndex(({ status }) => status === 'applied');
+      expect(outcomes[1 - applied]).toMatchObject(REUSED);
+      const { device, scope } = user;
+      await pullUntil(device, () => entityOf(device, scope, 'note', note.entityId) !== undefined);
+      const stands = entityOf(device, scope, 'note', note.entityId)?.data;
+      expect(stands).toMatchObject({ text: texts[applied] });
+    }
+  });
 });
+
+/** Sends again what the gateway cannot take at this moment, and asks again for what was only accepted. */
+async function sendUntilAnswered(device: DriverDevice, mutation: LocalMutation): Promise<Outcome> {
+  const body = { sentAt: new Date().toISOString(), mutations: [mutation] };
+  for (;;) {
+    const answer = await device.send<PushResponse>('/sync/v1/push', body);
+    if (answer.status !== 503) expect(answer.status).toBe(200);
+    const [outcome] = answer.status === 200 ? answer.body.outcomes : [];
+    if (outcome && outcome.status !== 'accepted') return outcome;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

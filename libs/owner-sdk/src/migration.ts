@@ -7,7 +7,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  *
  * - `sync_entity`: revision and VectorClock of each entity; the row whose lock serializes all changes of the entity. Deleted
  *   entities keep theirs: a later create goes on counting.
- * - `sync_mutation_inbox`: the final answer to each mutation; pruned by age, hence the BRIN index (rows arrive in time order, so
+ * - `sync_mutation_inbox`: the final answer to each mutation, and which change it was (`identity`); pruned by age, hence the BRIN index (rows arrive in time order, so
  *   it has a few pages where a B-tree would cost as much as the primary key).
  * - `sync_tenant`: the tenants that were ever here. Row level security hides them from a query over all tenants, which a
  *   snapshot is. It holds no tenant's data and has no policy.
@@ -66,9 +66,23 @@ export class SentRecords1700000000110 implements MigrationInterface {
   }
 }
 
+/** `sync_mutation_inbox.identity`: that of the pushed mutation; null where none came with it, and in rows from before. */
+export class InboxIdentity1700000000120 implements MigrationInterface {
+  readonly name = 'InboxIdentity1700000000120';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE sync_mutation_inbox ADD COLUMN identity bytea');
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('ALTER TABLE sync_mutation_inbox DROP COLUMN identity');
+  }
+}
+
 /** Everything the SDK needs in a service's database: put it before the service's own migrations. */
 export const ownerMigrations: readonly MigrationClass[] = [
   ...messagingMigrations,
   OwnerTables1700000000100,
   SentRecords1700000000110,
+  InboxIdentity1700000000120,
 ];

@@ -72,6 +72,15 @@ export const PushedMutation = Type.Object(
      * on the SDK passes on what its event's data cannot show (`mutationwrites`); others may leave it alone.
      */
     fieldWrites: Type.Optional(FieldWrites),
+    identity: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{72}$',
+        description:
+          'Which change it is, as its device sent it: 32 digits of user, entity, op, scope, moment and update, 8 of the schemaVersion, 32 of the ' +
+          'data. An owner that keeps it beside its answer refuses another change under the same mutationId (`mutation_id_reused`) once the first ' +
+          'was applied, and decides anew where that was rejected. Under another schemaVersion the data does not count. Absent from resolutions.',
+      }),
+    ),
   },
   { $id: 'PushedMutation' },
 );

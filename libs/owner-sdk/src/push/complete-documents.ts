@@ -22,6 +22,6 @@ export async function completeDocuments(
   return {
     ...decision,
     results: decision.results.map(withOverlaps),
-    final: decision.final.map(withOverlaps),
+    final: decision.final.map((answer) => ({ ...answer, result: withOverlaps(answer.result) })),
   };
 }

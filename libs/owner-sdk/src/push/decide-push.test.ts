@@ -21,7 +21,7 @@ const stateOf = (entities: Record<string, EntityNow> = {}, answered: OwnerPushRe
   service: 'learning',
   tenantId: 't1',
   nowIso: '2026-03-01T10:00:00.000Z',
-  answered: new Map(answered.map((result) => [result.mutationId, result])),
+  answered: new Map(answered.map((result) => [result.mutationId, { result, identity: null }])),
   entities: new Map(Object.entries(entities)),
 });
 
@@ -138,7 +138,7 @@ describe('decidePush', () => {
     const [refused, behind] = [put({ data: { text: 'no' } }), put({ expectedRevision: 1 })];
     const { results, final, changed } = decidePush(note, stateOf(), [refused, behind]);
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'conflict']);
-    expect(final.map(({ status }) => status)).toEqual(['rejected']);
+    expect(final.map(({ result }) => result.status)).toEqual(['rejected']);
     expect(changed.size).toBe(0);
   });
 
@@ -207,8 +207,8 @@ describe('says of an applied mutation whether it stands as sent', () => {
       },
     ]);
     // Answered again, the entity may stand otherwise once more.
-    expect(final[0]).not.toHaveProperty('data');
-    expect('changed' in (final[0] ?? {})).toBe(data !== undefined);
+    expect(final[0]?.result).not.toHaveProperty('data');
+    expect('changed' in (final[0]?.result ?? {})).toBe(data !== undefined);
   });
 });
 

@@ -29,6 +29,7 @@ import {
   type Rejected,
   type ServerChange,
 } from '../handler-answer.ts';
+import { answerAgain, type FinalAnswer, type KnownAnswer } from './known-answer.ts';
 import { comparesFields, refuseData } from './refuse-data.ts';
 import { isSentAgain, sentRecordOf, standsAsSent, type SentRecord } from './sent-record.ts';
 
@@ -54,8 +55,8 @@ export interface PushState {
   readonly service: string;
   readonly tenantId: string;
   readonly nowIso: string;
-  /** Final answers that the inbox has. */
-  readonly answered: ReadonlyMap<string, OwnerPushResult>;
+  /** Final answers that the inbox has, by mutationId. */
+  readonly answered: ReadonlyMap<string, KnownAnswer>;
   /** Entities that exist, or did and were deleted. */
   readonly entities: ReadonlyMap<string, EntityNow>;
   /** The documents of a crdt_yjs type; null for types without. */
@@ -72,7 +73,7 @@ export interface PushDecision {
    * The new final answers, to be kept for ever, without the data of changed ones: until they are asked for again it may have changed
    * once more. Conflicts are not final: the gateway decides anew and comes again.
    */
-  readonly final: readonly OwnerPushResult[];
+  readonly final: readonly FinalAnswer[];
   readonly changed: ReadonlyMap<string, ChangedEntity>;
   readonly events: readonly EventDraft[];
   readonly also: readonly ServerChange[];
@@ -95,7 +96,7 @@ const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: 
 /**
  * Decides a batch: pure, `(state, mutations) → what to answer and what to write`.
  *
- * 1. What the inbox knows keeps its answer.
+ * 1. What the inbox knows keeps its answer. Another change under the id of an applied one is rejected; a rejection had no effect and gives way.
  * 2. `expectedRevision` must be the entity's revision, counted with what this batch did to it; else `conflict`. append_only
  *    has no revisions to expect: the id exists or not.
  * 3. The handler decides; accepted data must be storable and within bounds.
@@ -115,7 +116,7 @@ class PushDecider {
   readonly #serviceReplica: string;
   readonly #comparesFields: boolean;
   readonly #results = new Map<string, OwnerPushResult>();
-  readonly #final: OwnerPushResult[] = [];
+  readonly #final: FinalAnswer[] = [];
   readonly #changed = new Map<string, ChangedEntity>();
   readonly #events: EventDraft[] = [];
   readonly #also: ServerChange[] = [];
@@ -152,8 +153,9 @@ class PushDecider {
     const { mutationId, entityId } = mutation;
     if (this.#results.has(mutationId)) return;
     const known = this.#state.answered.get(mutationId);
-    if (known) {
-      this.#results.set(mutationId, known);
+    const answer = known && answerAgain(known, mutation);
+    if (answer) {
+      this.#results.set(mutationId, answer);
       return;
     }
     if (this.#stopped.has(entityId)) {
@@ -166,11 +168,16 @@ class PushDecider {
         this.#definition.policy === 'append_only' ? this.#append(mutation, now) : this.#change(mutation, now);
       this.#results.set(mutationId, result);
       if (result.status === 'conflict') this.#conflicted.add(entityId);
-      else this.#final.push(withoutData(result));
+      else this.#keep(mutation, result);
     } catch (error) {
       this.#stopped.set(entityId, error);
       this.#unanswered.push({ mutation, error });
     }
+  }
+
+  #keep({ mutationId, identity }: PushedMutation, result: OwnerPushResult): void {
+    const replaces = this.#state.answered.has(mutationId);
+    this.#final.push({ result: withoutData(result), identity: identity ?? null, replaces });
   }
 
   #change(mutation: PushedMutation, now: EntityNow): OwnerPushResult {

@@ -1,20 +1,21 @@
 import { arrayText, type Tx } from '@sync/postgres';
 import type { OwnerPushResult } from '@sync/protocol';
 import type { ChangedEntity } from './decide-push.ts';
+import type { FinalAnswer, KnownAnswer } from './known-answer.ts';
 
 /** The final answers that earlier attempts left. */
 export async function findAnswers(
   tx: Tx,
   tenantId: string,
   mutationIds: readonly string[],
-): Promise<Map<string, OwnerPushResult>> {
-  const rows = await tx.call<{ mutation_id: string; result: OwnerPushResult }>(
+): Promise<Map<string, KnownAnswer>> {
+  const rows = await tx.call<{ mutation_id: string; result: OwnerPushResult; identity: string | null }>(
     'sync_find_answers',
-    `SELECT mutation_id, result FROM sync_mutation_inbox
+    `SELECT mutation_id, result, encode(identity, 'hex') AS identity FROM sync_mutation_inbox
      WHERE tenant_id = $1 AND mutation_id = ANY ($2::uuid[])`,
     [tenantId, mutationIds],
   );
-  return new Map(rows.map((row) => [row.mutation_id, row.result]));
+  return new Map(rows.map(({ mutation_id: id, result, identity }) => [id, { result, identity }]));
 }
 
 /**
@@ -54,10 +55,12 @@ WITH changed AS (
   FROM changed WHERE base = 0 ORDER BY id
   ON CONFLICT DO NOTHING RETURNING 1
 ), answered AS (
-  INSERT INTO sync_mutation_inbox (tenant_id, mutation_id, result)
-  SELECT $1, r.id, r.result::jsonb
-  FROM ROWS FROM (unnest($8::uuid[]), string_to_table($9, E'\\n')) AS r (id, result)
-  ON CONFLICT DO NOTHING RETURNING 1
+  INSERT INTO sync_mutation_inbox AS i (tenant_id, mutation_id, result, identity)
+  SELECT $1, r.id, r.result::jsonb, decode(r.identity, 'hex')
+  FROM ROWS FROM (unnest($8::uuid[], $13::text[]), string_to_table($9, E'\\n')) AS r (id, identity, result)
+  ON CONFLICT (tenant_id, mutation_id) DO UPDATE SET result = excluded.result, identity = excluded.identity, at = now()
+    WHERE i.mutation_id = ANY ($14::uuid[]) AND i.result ->> 'status' = 'rejected'
+  RETURNING 1
 )
 SELECT (SELECT count(*) FROM updated)::int4 + (SELECT count(*) FROM created)::int4 AS entities,
        (SELECT count(*) FROM answered)::int4 AS answers`;
@@ -74,7 +77,7 @@ export async function writeVersionsAndAnswers(
   entityType: string,
   batch: {
     readonly changed: ReadonlyMap<string, ChangedEntity>;
-    readonly final: readonly OwnerPushResult[];
+    readonly final: readonly FinalAnswer[];
     readonly nowIso: string;
   },
 ): Promise<void> {
@@ -87,11 +90,13 @@ export async function writeVersionsAndAnswers(
     arrayText(changed.map(([, { revision }]) => revision)),
     arrayText(changed.map(([, { deleted }]) => deleted)),
     changed.map(([, { clock }]) => JSON.stringify(clock)).join('\n'),
-    arrayText(batch.final.map(({ mutationId }) => mutationId)),
-    batch.final.map((result) => JSON.stringify(result)).join('\n'),
+    arrayText(batch.final.map(({ result }) => result.mutationId)),
+    batch.final.map(({ result }) => JSON.stringify(result)).join('\n'),
     batch.nowIso,
     arrayText(changed.map(([, { sent }]) => sent?.by ?? null)),
     arrayText(changed.map(([, { sent }]) => sent?.digest ?? null)),
+    arrayText(batch.final.map(({ identity }) => identity)),
+    arrayText(batch.final.flatMap(({ result, replaces }) => (replaces ? result.mutationId : []))),
   ]);
   if (written?.entities !== changed.length || written.answers !== batch.final.length) {
     throw new PushRaceError(

@@ -81,6 +81,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'PUSH-19: owners leave out an optional field in which null was sent, instead of refusing all that came with it.',
   },
+  {
+    version: '1.9.0',
+    date: '2026-11-29',
+    schemas: ['PushQuestion'],
+    change:
+      'identity: owners can tell a repetition from another change under the same mutationId, and refuse that. OWNER-3.',
+  },
 ];
 
 /** The version of the newest entry. */

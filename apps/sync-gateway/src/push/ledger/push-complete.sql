@@ -11,8 +11,9 @@
 --
 -- Plans (see push-receive.sql): the ledger is read by a list of keys, and joined with the arrays by hash.
 --
--- Answers what somebody else had stored before for the same user (first wins), with a null outcome for what is still open; nothing for what it stored, nor for
--- refusals without effect under an id that somebody else has taken meanwhile: they are answered as they are, and kept nowhere.
+-- Answers what somebody else had stored of it before (first wins), with a null outcome for what is still open; nothing for what it stored, nor for refusals
+-- without effect under an id that another change has taken meanwhile: they are answered as they are, and kept nowhere. Anything else under such an id, and
+-- nothing is stored at all (SY002).
 DROP FUNCTION IF EXISTS push_complete(text, text, uuid[], integer[], text[], text[], json, text, text, json, integer);
 DROP FUNCTION IF EXISTS push_complete(text, text, uuid[], integer[], text[], text[], json, text, text, json, integer, text);
 CREATE OR REPLACE FUNCTION push_complete(
@@ -119,11 +120,16 @@ BEGIN
     UPDATE dispatch_queue q SET next_attempt_at = v_next WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   END IF;
 
-  IF cardinality(v_stored) < cardinality(p_ids) THEN
+  IF NOT v_received AND cardinality(v_stored) < cardinality(p_ids) THEN
     RETURN QUERY
-      SELECT m.mutation_id, m.outcome FROM mutation m
-      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id <> ALL (v_stored)
-        AND m.user_id = coalesce(p_user, m.user_id);
+      SELECT i.id, CASE WHEN m.id IS NULL THEN sent_twice() ELSE m.outcome END
+      FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses), string_to_table(p_outcomes, E'\n'))
+        AS i (id, attempt, status, outcome)
+      LEFT JOIN LATERAL (
+        SELECT k.mutation_id AS id, k.outcome FROM mutation k
+        WHERE k.tenant_id = p_tenant AND k.mutation_id = i.id
+          AND k.user_id = coalesce(p_user, k.user_id) AND (k.device_id = p_device OR i.attempt IS NULL) LIMIT 1) m ON true
+      WHERE i.id <> ALL (v_stored) AND (m.id IS NOT NULL OR NOT is_without_effect(i.status, i.outcome));
   END IF;
 END $$;
 

@@ -300,6 +300,32 @@ describe('one id in two sessions at once', () => {
     expect((await receive(own, mutations)).map(({ verdict }) => verdict)).toEqual(['new']);
   });
 
+  it.each<[string, (author: Author) => Promise<unknown>]>([
+    ['as it came', async () => undefined],
+    ['spread meanwhile', spread],
+  ])('is answered with no outcome of another change of the same user, %s', async (_how, between) => {
+    const [first, second] = [newAuthor(), newAuthor()];
+    const [mutation] = mutationsOf(first, 1) as [Prepared];
+    const other = { ...mutation, identity: (mutationsOf(second, 1)[0] as Prepared).identity };
+    await receive(first, [mutation]);
+    await receive(second, [other]);
+    await complete(first, [mutation]);
+    await between(second);
+    expect(await complete(second, [other], () => REFUSED)).toEqual(new Map());
+    expect(await idsOf(second)).not.toContain(mutation.mutationId);
+  });
+
+  it('is not accepted without being kept', async () => {
+    const [first, second] = [newAuthor(), newAuthor()];
+    const mutations = mutationsOf(first, 1);
+    await receive(first, mutations);
+    await receive(second, mutations);
+    await complete(first, mutations);
+    await spread(second);
+    const late = complete(second, mutations, () => postponed('owner_unavailable'));
+    expect(sqlStateOf(await late.catch((error: unknown) => error))).toBe(SENT_TWICE);
+  });
+
   it('is told of to the user alone whose it is, however late the other one is', async () => {
     const own = newAuthor();
     const other = { ...own, userId: 'bob' };

@@ -90,6 +90,7 @@ function requestOf({ work, change }: Submission): object {
         expectedRevision: change.expectedRevision,
         occurredAt: '2026-01-01T00:00:00.000Z',
         schemaVersion: 1,
+        identity: work.mutation.identity,
       },
     ],
   };

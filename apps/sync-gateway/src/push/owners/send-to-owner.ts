@@ -162,7 +162,7 @@ function typeKey({ service, entityType }: RegisteredEntityType): string {
 
 function pushedOf(author: Author, { work, change }: Submission): PushedMutation {
   const { mutation, registration } = work;
-  const { mutationId, scope, entityType, entityId, occurredAtMs } = mutation;
+  const { mutationId, scope, entityType, entityId, occurredAtMs, identity } = mutation;
   return {
     mutationId,
     userId: author.userId,
@@ -179,6 +179,7 @@ function pushedOf(author: Author, { work, change }: Submission): PushedMutation 
     occurredAt: new Date(occurredAtMs).toISOString(),
     schemaVersion: mutation.schemaVersion ?? registration.schemaVersion,
     ...(change.status === 'applied' ? {} : { fieldWrites: writesToSend(change) }),
+    identity,
   };
 }
 
