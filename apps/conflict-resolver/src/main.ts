@@ -10,6 +10,7 @@ import {
   createLogger,
   messagingMetrics,
   runService,
+  storeReadiness,
 } from '@sync/service-kit';
 import { startResponders } from './answering/responders.ts';
 import { readResolverConfig } from './config.ts';
@@ -106,7 +107,7 @@ await runService({
   config,
   logger,
   metrics,
-  readiness: backingReadiness(database, nats),
+  readiness: [...backingReadiness(database, nats), storeReadiness(nats, metrics, [owner])],
   onDrain: [
     ...responders.map((responder) => () => responder.stop()),
     () => suggesting.stop(),

@@ -1,6 +1,6 @@
 import { Responder } from '@sync/messaging';
 import { PLAIN_PARTITION, STREAMS, subjects } from '@sync/protocol';
-import { backingReadiness, type ReadinessCheck } from '@sync/service-kit';
+import { backingReadiness, type ReadinessCheck, storeReadiness } from '@sync/service-kit';
 import { RebuildProjection } from './backfill/rebuild-projection.ts';
 import { listDeadLetters } from './dead-letters/list-dead-letters.ts';
 import { countQuarantined, pruneDeadLetters } from './dead-letters/prune-dead-letters.ts';
@@ -82,11 +82,12 @@ function watchGauges({ metrics, database }: Foundation, { consumer }: Projector)
   );
 }
 
-function readinessOf({ database, nats }: Foundation): readonly ReadinessCheck[] {
+function readinessOf({ database, nats, metrics, relay }: Foundation): readonly ReadinessCheck[] {
   const partitions = [...Array(STREAMS.DOMAIN_EVENTS.partitions).keys(), PLAIN_PARTITION];
   const leases = partitions.map((partition) => `consume:${NAME}:${STREAMS.DOMAIN_EVENTS.name}:${partition}`);
   return [
     ...backingReadiness(database, nats),
+    storeReadiness(nats, metrics, [relay]),
     {
       // Not "this worker holds one": with more workers than partitions, a worker in waiting is ready as well.
       name: 'partitions',

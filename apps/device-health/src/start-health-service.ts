@@ -12,6 +12,7 @@ import {
   createLogger,
   messagingMetrics,
   runService,
+  storeReadiness,
 } from '@sync/service-kit';
 import { AssessEverybody } from './assessment/assess-everybody.ts';
 import type { HealthConfig } from './config.ts';
@@ -68,7 +69,7 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
     config,
     logger,
     metrics,
-    readiness: backingReadiness(database, nats),
+    readiness: [...backingReadiness(database, nats), storeReadiness(nats, metrics, [relay])],
     prepare: async (app) => {
       app.useGlobalFilters(new RemoteErrorFilter());
       app.connectMicroservice<MicroserviceOptions>(

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { backingReadiness, runService, type RunningService } from '@sync/service-kit';
+import { backingReadiness, runService, type RunningService, storeReadiness } from '@sync/service-kit';
 import type { GatewayConfig } from './config.ts';
 import { wireAccess } from './wire-access.ts';
 import { wireAdmin } from './wire-admin.ts';
@@ -48,7 +48,7 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
     config,
     logger,
     metrics,
-    readiness: backingReadiness(requestDatabase, nats),
+    readiness: [...backingReadiness(requestDatabase, nats), storeReadiness(nats, metrics, [relay])],
     prepare: async (app) => {
       for (const part of parts) await part.prepare?.(app);
     },

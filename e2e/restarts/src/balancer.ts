@@ -54,6 +54,11 @@ export class Balancer {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** Whether it sends requests to all of them: only then may the next one be stopped. */
+  get complete(): boolean {
+    return this.#replicas.every(({ missed }) => missed === 0);
+  }
+
   stop(): void {
     clearInterval(this.#polling);
     this.#agent.destroy();

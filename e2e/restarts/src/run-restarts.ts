@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type StackProcess, startStackProcess } from '@sync/e2e-device';
+import { type StackProcess, startStackProcess, until } from '@sync/e2e-device';
 import { Balancer } from './balancer.ts';
 import { checkNothingLost } from './check-nothing-lost.ts';
 import { enroll, type Learner } from './learner.ts';
@@ -40,6 +40,7 @@ const WAVES = [
 const QUIET = 8;
 const BUSY = 2;
 const LAST_MS = 2_000;
+const NOTICE = { limitMs: 60_000, pauseMs: 100 };
 
 /**
  * Restarts every process of the platform in turns, as an update does, while devices push, wait in long polls and keep sockets open behind
@@ -53,7 +54,7 @@ export async function runRestarts(options: RestartOptions): Promise<RestartResul
     const gateways = [stack.line.gateway, stack.line['gateway-2'] ?? ''];
     const balancer = await Balancer.start(gateways);
     try {
-      return await restartUnderLoad(options, stack, balancer.url);
+      return await restartUnderLoad(options, stack, balancer);
     } finally {
       balancer.stop();
     }
@@ -65,8 +66,9 @@ export async function runRestarts(options: RestartOptions): Promise<RestartResul
 async function restartUnderLoad(
   { rounds, otherRoot, out }: RestartOptions,
   stack: StackProcess,
-  gatewayUrl: string,
+  balancer: Balancer,
 ): Promise<RestartResult> {
+  const gatewayUrl = balancer.url;
   const tenantId = `t-${randomUUID().slice(0, 8)}`;
   const traffic = new Traffic();
   const learners: Learner[] = [];
@@ -82,6 +84,7 @@ async function restartUnderLoad(
   for (let round = 1; round <= rounds; round += 1) {
     for (const wave of WAVES) {
       await Promise.all(wave.map((name) => stack.restart(name, round % 2 === 1 ? otherRoot : undefined)));
+      await until('the balancer uses all replicas', async () => balancer.complete, NOTICE);
     }
     out(`round ${round}: ${traffic.requests} requests, ${traffic.failures.length} failed`);
   }

@@ -1,4 +1,5 @@
-import type { JetStreamClient } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
+import { errors } from '@nats-io/transport-node';
 import type { StreamDeclaration } from '@sync/protocol';
 import type { ConnectionWatch } from './connection-watch.ts';
 import type { Lease } from './lease.ts';
@@ -33,6 +34,8 @@ export class RelayPartition {
   #asked = false;
   #attempts = 0;
   #retryAt = 0;
+  #refusedSinceMs: number | undefined;
+  #refusal = '';
   #publishing: Promise<void> | undefined;
 
   constructor(stream: StreamDeclaration, partition: number, lease: Lease, head: OutboxHead) {
@@ -59,6 +62,12 @@ export class RelayPartition {
 
   ask(): void {
     this.#asked = true;
+  }
+
+  /** What JetStream says, when for so long it has not stored what it was sent; a connection that is away does not count. */
+  refusedFor(ms: number, now: number): string | undefined {
+    const since = this.#refusedSinceMs;
+    return since !== undefined && now - since >= ms ? this.#refusal : undefined;
   }
 
   /** After a reconnect, waiting any longer has no use. */
@@ -93,13 +102,22 @@ export class RelayPartition {
     for (let start = 0; start < rows.length; start += MAX_IN_FLIGHT) {
       const failure = await this.#publishWindow(rows.slice(start, start + MAX_IN_FLIGHT), context);
       if (failure !== undefined) {
+        this.#noteRefusal(failure);
         this.#attempts += 1;
         this.#retryAt = performance.now() + backoffMs(this.#attempts, PUBLISH_BACKOFF);
         return failure;
       }
     }
     this.#attempts = 0;
+    this.#refusedSinceMs = undefined;
     return undefined;
+  }
+
+  #noteRefusal(failure: unknown): void {
+    const refused = failure instanceof JetStreamApiError || failure instanceof errors.TimeoutError;
+    if (!refused) return;
+    this.#refusedSinceMs ??= performance.now();
+    this.#refusal = failure.message;
   }
 
   /** @returns the first error, after everything in flight has been answered */

@@ -13,6 +13,7 @@ import { RelayPartition } from './relay-partition.ts';
 import { confirmPublished, takeRows, type NumberedRow } from './relay-store.ts';
 import { RelayUpkeep } from './relay-upkeep.ts';
 import { ReplayResponder } from './replay-responder.ts';
+import { NotStoringError, type Storing } from './store-probe.ts';
 import { restoreStream } from './streams.ts';
 import { assertProducer } from './wire.ts';
 
@@ -37,6 +38,7 @@ export interface RelayOptions {
 const PAGE = { rows: 256, bytes: 4_194_304 } as const;
 const CONFIRM_DELAY_MS = 20;
 const NOTICE_MS = 5;
+const STANDSTILL_MS = 10_000;
 const DATABASE_BACKOFF = { baseMs: 100, capMs: 2_000 } as const;
 
 /**
@@ -46,7 +48,7 @@ const DATABASE_BACKOFF = { baseMs: 100, capMs: 2_000 } as const;
  * One loop takes rows of all idle partitions in one statement (numbers are durable before anything is published), then
  * each partition publishes on its own. Confirmation is written later and in bulk: losing it means publishing again.
  */
-export class OutboxRelay {
+export class OutboxRelay implements Storing {
   readonly #options: RelayOptions;
   readonly #metrics: MessagingMetrics;
   readonly #jetstream: JetStreamClient;
@@ -142,6 +144,17 @@ export class OutboxRelay {
     this.#wakeup.wake();
     await this.#running;
     await this.#keeper.stop();
+  }
+
+  /** Why rows have not reached JetStream for a while although it can be reached; for readiness. */
+  standstill(): NotStoringError | undefined {
+    const now = performance.now();
+    for (const partition of this.#partitions.values()) {
+      const refusal = partition.refusedFor(STANDSTILL_MS, now);
+      if (refusal === undefined) continue;
+      return new NotStoringError(`JetStream does not store ${partition.stream.name}: ${refusal}`);
+    }
+    return undefined;
   }
 
   #wake(): void {

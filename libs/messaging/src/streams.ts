@@ -9,7 +9,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
-import type { StreamDeclaration } from '@sync/protocol';
+import { PROBE_STREAM, type StreamDeclaration } from '@sync/protocol';
 
 /** Thrown when the server keeps another configuration than asked for: older servers ignore options silently. */
 export class StreamMismatchError extends Error {
@@ -34,7 +34,7 @@ type DeclaredConfig = Pick<
 >;
 
 /**
- * Creates the declared streams or brings existing ones to their declaration, then compares what the server answers.
+ * Creates the declared streams, and the one of the `StoreProbe`, or brings existing ones to their declaration, then compares what the server answers.
  *
  * @param replicas 1 on a single server, 3 in a cluster; a stream that has more keeps them, so that a process that was told of fewer does no harm
  * @throws StreamMismatchError naming every option the server did not keep
@@ -47,7 +47,9 @@ export async function ensureStreams(
 ): Promise<void> {
   replicasOf.set(nats, replicas);
   const manager = await jetstreamManager(nats, { checkAPI: false });
-  for (const declaration of declarations) await ensureStream(manager, configOf(declaration, replicas));
+  for (const declaration of [...declarations, PROBE_STREAM]) {
+    await ensureStream(manager, configOf(declaration, replicas));
+  }
 }
 
 /**

@@ -1,5 +1,11 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type MessagingMetrics, OutboxRelay, RemoteError, Responder } from '@sync/messaging';
+import {
+  type MessagingMetrics,
+  type NotStoringError,
+  OutboxRelay,
+  RemoteError,
+  Responder,
+} from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import {
   STREAMS,
@@ -69,6 +75,8 @@ export interface Owner {
   announce(tx: Tx, tenantId: string, changes: readonly ServerChange[]): Promise<ChangeResult[]>;
   /** Whether a gateway has accepted the registration since the start: until then devices are told that the entity types are unknown. */
   registered(): boolean;
+  /** Why events have not reached JetStream for a while although NATS can be reached: for the service's readiness. */
+  standstill(): NotStoringError | undefined;
   /** Sends what was committed now; without it the relay finds it within half a second. */
   kick(): void;
   /** Answers what is in hand and hands the outbox over. The connections stay open: they are the caller's. */
@@ -110,6 +118,7 @@ export function startOwner(options: OwnerOptions): Owner {
     announce: (tx, tenantId, changes) =>
       changeEntities(tx, context, tenantId, changes, { nowIso: now().toISOString(), stored: true }),
     registered: () => registration.accepted,
+    standstill: () => relay.standstill(),
     kick,
     async stop() {
       await registration.stop();

@@ -91,7 +91,7 @@ export {
   SyncEventEnvelope,
 } from './sync-events.ts';
 export type { SyncEvent, SyncEventData, SyncEventType } from './sync-events.ts';
-export { PLAIN_PARTITION, STREAMS } from './streams.ts';
+export { PLAIN_PARTITION, PROBE_STREAM, STREAMS } from './streams.ts';
 export type { StreamDeclaration, StreamName } from './streams.ts';
 export { subjects } from './subjects.ts';
 export {

@@ -297,6 +297,12 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
     'Wakes a relay; the payload is empty.',
     Type.Object({}),
   ),
+  notice(
+    'storeProbe',
+    subjects.storeProbe,
+    'Stored in the stream SYNC_PROBE to learn whether JetStream stores at all; the payload is empty.',
+    Type.Object({}),
+  ),
   request('faults', subjects.faults('{service}'), 'internal', FaultRequest, FaultState, {
     summary:
       'For crash tests: ends the process at a named place. Only where FAULT_INJECTION is set, which production refuses.',

@@ -51,5 +51,17 @@ export const STREAMS: Readonly<Record<StreamName, StreamDeclaration>> = {
   },
 };
 
+/** Where every process now and then stores a message that nobody reads, to learn whether JetStream stores at all: the newest few minutes are kept. */
+export const PROBE_STREAM: StreamDeclaration = {
+  name: 'SYNC_PROBE',
+  subjectPrefix: 'sync.probe.v1',
+  partitions: 1,
+  maxAgeHours: 1,
+  maxBytes: 65_536,
+  duplicateWindowMs: 120_000,
+  owner: 'every process',
+  consumers: [],
+};
+
 /** Partition token of events from producers that are not on the SDK: CloudEvents without our numbers. */
 export const PLAIN_PARTITION = 'plain';

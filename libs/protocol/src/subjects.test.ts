@@ -15,6 +15,7 @@ const SPELLED_OUT: Readonly<Record<string, string>> = {
   [subjects.relayHeads('DELTAS')]: 'sync.head.v1.DELTAS.>',
   [subjects.replay('learning')]: 'sync.replay.v1.learning',
   [subjects.relayKick('learning')]: 'sync.kick.v1.learning',
+  [subjects.storeProbe]: 'sync.probe.v1.store',
   [subjects.register]: 'sync.registry.v1.register',
   [subjects.deviceBindingVerify]: 'identity.device-binding.v1.verify',
   [subjects.deviceBindingRevoked]: 'identity.device-binding.v1.revoked',

@@ -1,5 +1,5 @@
 /** Typed builders of every NATS subject; no subject literal stands anywhere else. */
-import { PLAIN_PARTITION, STREAMS, type StreamName } from './streams.ts';
+import { PLAIN_PARTITION, PROBE_STREAM, STREAMS, type StreamName } from './streams.ts';
 
 export const subjects = {
   /** `<prefix>.<partition>.<producer>` */
@@ -22,6 +22,7 @@ export const subjects = {
   replay: (producer: string): string => `sync.replay.v1.${producer}`,
   /** Wakes the relay of a producer whose rows another process wrote. */
   relayKick: (producer: string): string => `sync.kick.v1.${producer}`,
+  storeProbe: `${PROBE_STREAM.subjectPrefix}.store`,
   deviceBindingVerify: 'identity.device-binding.v1.verify',
   deviceBindingRevoked: 'identity.device-binding.v1.revoked',
   /** Hints between gateway replicas: what changed and should be read again. Losing one costs at most a second. */

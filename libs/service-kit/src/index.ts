@@ -17,5 +17,6 @@ export { RepeatedWork } from './repeated-work.ts';
 export { runService } from './run-service.ts';
 export type { RunningService, ServiceOptions } from './run-service.ts';
 export { SERVICE_OPTIONS } from './service-options.ts';
+export { storeReadiness } from './store-readiness.ts';
 export type { ReadinessCheck } from './operations.ts';
 export { untilAvailable } from './wait-for-part.ts';

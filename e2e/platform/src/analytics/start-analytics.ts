@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { messagingMigrations, ensureStreams } from '@sync/messaging';
 import { STREAMS } from '@sync/protocol';
-import { type RunningService, runService } from '@sync/service-kit';
+import { type RunningService, runService, storeReadiness } from '@sync/service-kit';
 import { layFoundation } from '../platform-foundation.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { CreateAnalytics1764000000000 } from './database/create-analytics.ts';
@@ -38,7 +38,7 @@ export async function startAnalytics(config: AnalyticsConfig): Promise<RunningSe
     config,
     logger,
     metrics,
-    readiness,
+    readiness: [...readiness, storeReadiness(nats, metrics, [])],
     onDrain: [() => clearInterval(forgetting), () => consumer.stop(), () => foundation.close()],
   });
 }

@@ -3,7 +3,7 @@ import { ensureStreams } from '@sync/messaging';
 import { type Owner, ownerMigrations, startOwner } from '@sync/owner-sdk';
 import type { MigrationClass } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { type RunningService, runService } from '@sync/service-kit';
+import { type RunningService, runService, storeReadiness } from '@sync/service-kit';
 import { ChangeEntities } from '../dev-entities/change-entities.ts';
 import { CHANGE_ENTITIES, DevEntitiesController } from '../dev-entities/dev-entities.controller.ts';
 import type { PlatformConfig } from '../platform-config.ts';
@@ -57,7 +57,11 @@ export async function startOwningService(
     config,
     logger,
     metrics,
-    readiness: [...readiness, { name: 'registration', check: () => requireRegistration(owner) }],
+    readiness: [
+      ...readiness,
+      storeReadiness(nats, metrics, [owner]),
+      { name: 'registration', check: () => requireRegistration(owner) },
+    ],
     bodyLimitBytes: BODY_LIMIT_BYTES,
     onDrain: [() => owner.stop(), async () => options.close?.(), () => foundation.close()],
   });

@@ -17,7 +17,7 @@ import { PartitionedConsumer, type ConsumerOptions } from '../partitioned-consum
 import type { MessagingLogger, MessagingMetrics } from '../ports.ts';
 import { OutboxRelay, type RelayOptions } from '../relay.ts';
 import { ensureStreams } from '../streams.ts';
-import { startNats, type RunningNats } from './nats-server.ts';
+import { startNats, type RunningNats, type StartNatsOptions } from './nats-server.ts';
 import { recordEffects } from './record-effects.ts';
 
 /** The effects of a consumer: one row per message handled, so that doubling and loss can be counted. */
@@ -46,6 +46,14 @@ export interface Effect {
 export type Counts = Record<keyof MessagingMetrics, number>;
 
 const WAIT_MS = 90_000;
+
+/** Options of {@link HopRig.open}: `own…` are servers that the test may kill. */
+interface RigOptions {
+  readonly ownNats?: boolean;
+  readonly natsOptions?: StartNatsOptions;
+  readonly ownPostgres?: boolean;
+  readonly partitions?: number;
+}
 
 /** A producer and a consumer database, a NATS server and a stream of its own, and everything started on them. */
 export class HopRig {
@@ -95,11 +103,15 @@ export class HopRig {
     });
   }
 
-  /** @param options `ownNats`, `ownPostgres`: servers that the test may kill */
-  static async open({ ownNats = false, ownPostgres = false, partitions = 2 } = {}): Promise<HopRig> {
+  static async open({
+    ownNats = false,
+    ownPostgres = false,
+    partitions = 2,
+    natsOptions = {},
+  }: RigOptions = {}): Promise<HopRig> {
     const postgres = await startPostgres({ own: ownPostgres, durable: ownPostgres });
     const migrations = [...messagingMigrations, Effects1700000000001];
-    const nats = await startNats({ own: ownNats });
+    const nats = await startNats({ ...natsOptions, own: ownNats });
     const producerDb = await createTestDatabase({ postgres, name: 'producer', migrations });
     const consumerDb = await createTestDatabase({ postgres, name: 'consumer', migrations });
     const rig = new HopRig({ nats, postgres, producerDb, consumerDb }, partitions);

@@ -21,6 +21,8 @@ export interface StartNatsOptions {
   readonly logFile?: string;
   /** Further lines of its configuration: users, routes of a cluster. */
   readonly configuration?: readonly string[];
+  /** A command that runs the program given behind it, such as `nsenter …`. */
+  readonly through?: readonly [string, ...string[]];
   /** Told once when the program has to be downloaded first. */
   readonly onDownload?: () => void;
   /** Told when the server ends although nobody here asked it to: `exit code 1` or a signal's name. */
@@ -82,7 +84,7 @@ function foreignServer(url: string): RunningNats {
 
 class OwnServer implements RunningNats {
   readonly storeDir: string;
-  readonly #program: string;
+  readonly #command: readonly [string, ...string[]];
   readonly #workDir: string;
   readonly #logFile: string;
   readonly #lines: readonly string[];
@@ -93,7 +95,7 @@ class OwnServer implements RunningNats {
 
   constructor(program: string, workDir: string, options: StartNatsOptions) {
     this.storeDir = options.storeDir ?? join(workDir, 'store');
-    this.#program = program;
+    this.#command = options.through === undefined ? [program] : [...options.through, program];
     this.#workDir = workDir;
     this.#logFile = options.logFile ?? join(workDir, 'server.log');
     this.#lines = options.configuration ?? [];
@@ -156,7 +158,8 @@ class OwnServer implements RunningNats {
     const name = `sync-${randomUUID()}`;
     await writeFile(config, configuration(name, port, this.storeDir, this.#lines));
     const log = openSync(this.#logFile, 'a');
-    const server = spawn(this.#program, ['-c', config], { detached: true, stdio: ['ignore', log, log] });
+    const [program, ...args] = this.#command;
+    const server = spawn(program, [...args, '-c', config], { detached: true, stdio: ['ignore', log, log] });
     closeSync(log);
     const ended = exitOf(server);
     try {

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
+import type { NotStoringError } from '@sync/messaging';
 import type { Tx } from '@sync/postgres';
 import type { ChangeResult } from '../change-entities.ts';
 import type { EntityData } from '../entity-store.ts';
@@ -76,6 +77,11 @@ export class SyncOwner implements Omit<Owner, 'stop'>, OnApplicationBootstrap, O
   /** See {@link Owner.registered}; for a readiness check. */
   registered(): boolean {
     return this.owner?.registered() ?? false;
+  }
+
+  /** See {@link Owner.standstill}; for a readiness check. */
+  standstill(): NotStoringError | undefined {
+    return this.owner?.standstill();
   }
 
   private started(): Owner {
