@@ -85,6 +85,11 @@ BEGIN
     UPDATE mutation m SET acked_at = now()
       WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_outcomes) AND m.user_id = p_user AND m.device_id = p_device
         AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL;
+    DELETE FROM outcome_asker a
+      WHERE a.tenant_id = p_tenant AND a.user_id = p_user AND a.device_id = p_device AND a.mutation_id = ANY (p_outcomes)
+        AND NOT EXISTS (
+          SELECT FROM mutation m
+          WHERE m.tenant_id = p_tenant AND m.mutation_id = a.mutation_id AND m.terminal_at IS NULL);
   END IF;
   IF p_purged <> '{}' THEN
     WITH purged AS (

@@ -10,6 +10,7 @@ import { DocumentParts1764000000700 } from './document-parts.ts';
 import { DueDocuments1764000000850 } from './due-documents.ts';
 import { KnowAnswers1764000000950 } from './know-answers.ts';
 import { KeepDecision1764000000500 } from './keep-decision.ts';
+import { OutcomeAskers1764000000960 } from './outcome-askers.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 import { ReceivedPush1764000000800 } from './received-push.ts';
@@ -29,6 +30,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   ReceivedPush1764000000800,
   DueDocuments1764000000850,
   KnowAnswers1764000000950,
+  OutcomeAskers1764000000960,
 ];
 
 /**

@@ -46,7 +46,13 @@ BEGIN
       WHERE k.known IS DISTINCT FROM concat_ws(' ', d.copies, d.changed_at, EXISTS (
           SELECT FROM mutation m
           WHERE m.tenant_id = p_tenant_ids[i] AND m.user_id = k.user_id AND m.device_id = k.device_id
-            AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL));
+            AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL) OR EXISTS (
+          SELECT FROM outcome_asker a
+          CROSS JOIN LATERAL (
+            SELECT m.terminal_at FROM mutation m
+            WHERE m.tenant_id = p_tenant_ids[i] AND m.mutation_id = a.mutation_id LIMIT 1) m
+          WHERE a.tenant_id = p_tenant_ids[i] AND a.user_id = k.user_id AND a.device_id = k.device_id
+            AND m.terminal_at IS NOT NULL));
     v_from := p_until[i] + 1;
   END LOOP;
 END $$;

@@ -18,8 +18,29 @@ LANGUAGE sql STABLE AS $$
   SELECT concat_ws(' ', count(*), max(d.changed_at), EXISTS (
       SELECT FROM mutation m
       WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
-        AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL))
+        AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL) OR EXISTS (
+      SELECT FROM outcome_asker a
+      CROSS JOIN LATERAL (
+        SELECT m.terminal_at FROM mutation m WHERE m.tenant_id = p_tenant AND m.mutation_id = a.mutation_id LIMIT 1) m
+      WHERE a.tenant_id = p_tenant AND a.user_id = p_user AND a.device_id = p_device AND m.terminal_at IS NOT NULL))
   FROM device_scope d WHERE d.tenant_id = p_tenant AND d.user_id = p_user AND d.device_id = p_device;
+$$;
+
+-- Terminal outcomes that the device has not acked, the oldest first: of its own mutations, and of those for which it asked. Both are the user's own.
+CREATE OR REPLACE FUNCTION waiting_outcomes(p_tenant text, p_user text, p_device text, p_limit integer)
+RETURNS TABLE (outcome text, terminal_at timestamptz, mutation_id uuid)
+LANGUAGE sql STABLE AS $$
+  (SELECT m.outcome, m.terminal_at, m.mutation_id FROM mutation m
+   WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
+     AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
+   ORDER BY m.terminal_at, m.mutation_id LIMIT p_limit)
+  UNION ALL
+  (SELECT m.outcome, m.terminal_at, m.mutation_id FROM outcome_asker a
+   CROSS JOIN LATERAL (
+     SELECT k.* FROM mutation k
+     WHERE k.tenant_id = p_tenant AND k.mutation_id = a.mutation_id AND k.user_id = p_user LIMIT 1) m
+   WHERE a.tenant_id = p_tenant AND a.user_id = p_user AND a.device_id = p_device AND m.terminal_at IS NOT NULL)
+  ORDER BY 2, 3 LIMIT p_limit
 $$;
 
 -- STABLE on purpose: every statement in it sees the snapshot of the calling statement, so deltas, head and grants belong together
@@ -158,17 +179,11 @@ BEGIN
     RETURN NEXT;
   END LOOP;
   SELECT 'outcomes', NULL, NULL, string_agg(m.outcome, ','), count(*) INTO kind, scope, reason, items, item_count FROM (
-    SELECT m.outcome FROM mutation m
-    WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
-      AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
-    ORDER BY m.terminal_at, m.mutation_id LIMIT p_outcomes) m;
+    SELECT w.outcome FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w) m;
   IF octet_length(items) > p_bytes THEN
     SELECT string_agg(m.outcome, ','), count(*) INTO items, item_count FROM (
-      SELECT m.outcome, row_number() OVER w AS place, sum(octet_length(m.outcome)) OVER w AS bytes FROM (
-        SELECT m.outcome, m.terminal_at, m.mutation_id FROM mutation m
-        WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
-          AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
-        ORDER BY m.terminal_at, m.mutation_id LIMIT p_outcomes) m
+      SELECT m.outcome, row_number() OVER w AS place, sum(octet_length(m.outcome)) OVER w AS bytes
+      FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) m
       WINDOW w AS (ORDER BY m.terminal_at, m.mutation_id)) m
     WHERE m.place = 1 OR m.bytes <= p_bytes;
   END IF;

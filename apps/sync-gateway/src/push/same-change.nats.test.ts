@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hash } from 'node:crypto';
-import type { LocalMutation } from '@sync/protocol';
+import type { LocalMutation, Outcome } from '@sync/protocol';
+import { writeAck } from '../ack/ack-store.ts';
+import { type NoteRow, readPull } from '../pull/pull-store.ts';
 import type { Author } from './outcome/settlement.ts';
 import { canonicalPayload } from './prepare/canonical-payload.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from './testing/push-rig.ts';
@@ -168,6 +170,30 @@ describe('the same change', () => {
     expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
   });
 
+  it('has its outcome in the pulls of each device that sent it, until that one has acked it', async () => {
+    const author = newAuthor();
+    const mutation = mutationOf(author);
+    rig.owner.mode = 'deaf';
+    const [first, second] = [reinstalled(author), { ...author, deviceId: `${author.deviceId}-newer` }];
+    for (const device of [author, first, second]) {
+      expect(await rig.push(device, [mutation])).toMatchObject([{ status: 'accepted' }]);
+      expect(await pulled(device)).toEqual([]);
+    }
+    rig.owner.mode = 'answers';
+    const before = await fingerprint(first);
+    expect(await rig.dispatch(author)).toBe(1);
+    const applied = [expect.objectContaining({ mutationId: mutation.mutationId, status: 'applied' })];
+    for (const device of [author, first, second]) expect(await pulled(device)).toEqual(applied);
+    // Both tell a waiting pull, in this replica and in others.
+    expect(await fingerprint(first)).not.toBe(before);
+    expect(await sweptAs(first, before)).toBe(true);
+    expect(await sweptAs(first, await fingerprint(first))).toBe(false);
+    await acked(first, mutation);
+    expect(await pulled(first)).toEqual([]);
+    for (const device of [author, second]) expect(await pulled(device)).toEqual(applied);
+    expect(await pulled({ ...first, userId: 'somebody-else' })).toEqual([]);
+  });
+
   it('is a deletion with or without data', async () => {
     const author = newAuthor();
     const made = mutationOf(author);
@@ -204,4 +230,32 @@ async function grant({ tenantId, userId }: Author, scope: string): Promise<void>
       [tenantId, userId, scope],
     ),
   );
+}
+
+async function pulled(author: Author): Promise<Outcome[]> {
+  const rows = await readPull(rig.test.database, author, [], 1, 0);
+  const outcomes = rows.find(({ kind }) => kind === 'outcomes') as NoteRow | undefined;
+  return JSON.parse(`[${outcomes?.items ?? ''}]`) as Outcome[];
+}
+
+async function acked(author: Author, { mutationId }: LocalMutation): Promise<void> {
+  const nothing = { cursors: [], purged: [], maxResyncs: 0, partition: 0 };
+  await writeAck(rig.test.database, author, { ...nothing, outcomes: [mutationId] });
+}
+
+async function fingerprint({ tenantId, userId, deviceId }: Author): Promise<string> {
+  const rows = await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query<{ text: string }>('SELECT device_fingerprint($1, $2, $3) AS text', [tenantId, userId, deviceId]),
+  );
+  return rows[0]?.text ?? '';
+}
+
+/** Whether a replica that knows the device by this fingerprint finds that it has changed. */
+async function sweptAs({ tenantId, userId, deviceId }: Author, known: string): Promise<boolean> {
+  const rows = await rig.test.database.transaction((tx) =>
+    tx.query<{ kind: string }>(`SELECT kind FROM sweep_changes('{}', NULL, $1, 10, $2, '{1}', $3, $4, $5)`, [
+      ...[tenantId, [tenantId], [userId], [deviceId], [known]],
+    ]),
+  );
+  return rows.some(({ kind }) => kind === 'device');
 }

@@ -11,5 +11,8 @@ BEGIN
   DELETE FROM mutation WHERE ctid = ANY (ARRAY(
     SELECT m.ctid FROM mutation m WHERE m.received_at < v_before AND m.terminal_at < v_before LIMIT p_limit));
   GET DIAGNOSTICS v_removed = ROW_COUNT;
+  DELETE FROM outcome_asker a
+    WHERE a.asked_at < v_before
+      AND NOT EXISTS (SELECT FROM mutation m WHERE m.tenant_id = a.tenant_id AND m.mutation_id = a.mutation_id);
   RETURN v_removed;
 END $$;

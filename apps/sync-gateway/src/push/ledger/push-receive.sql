@@ -145,7 +145,8 @@ BEGIN
   END IF;
 END $$;
 
--- Of mutations that the ledger has something under: makes room for those that may take their ids. Answers whether it still has any of them.
+-- Of mutations that the ledger has something under: makes room for those that may take their ids, and notes whose outcomes this device wants as well
+-- (see database/outcome-askers.ts). Answers whether the ledger still has any of them.
 CREATE OR REPLACE FUNCTION push_take_ids(
   p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_payloads text
 ) RETURNS boolean
@@ -154,13 +155,15 @@ SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
   v_free uuid[];
+  v_asked uuid[];
   v_busy boolean;
   v_known integer;
 BEGIN
   SELECT array_agg(i.id) FILTER (WHERE k.is_void AND NOT (k.same AND k.device_id = p_device)),
     -- What it will come to nobody can tell yet: to refuse this one for good would be too early.
-    coalesce(bool_or(k.status = 'pending' AND NOT k.same), false), count(*)
-    INTO v_free, v_busy, v_known
+    coalesce(bool_or(k.status = 'pending' AND NOT k.same), false), count(*),
+    array_agg(i.id) FILTER (WHERE k.same AND k.device_id <> p_device AND NOT k.is_void)
+    INTO v_free, v_busy, v_known, v_asked
     FROM ROWS FROM (unnest(p_ids, p_hashes), string_to_table(p_payloads, E'\n')) AS i (id, hex, payload)
     CROSS JOIN LATERAL (
       SELECT m.device_id, m.status, is_without_effect(m.status, m.outcome) AS is_void,
@@ -170,6 +173,8 @@ BEGIN
     PERFORM sent_twice();
   END IF;
   PERFORM free_ids(p_tenant, v_free);
+  INSERT INTO outcome_asker (tenant_id, user_id, device_id, mutation_id)
+    SELECT p_tenant, p_user, p_device, id FROM unnest(v_asked) AS a (id) ORDER BY id ON CONFLICT DO NOTHING;
   RETURN v_known > coalesce(cardinality(v_free), 0);
 END $$;
 
