@@ -25,6 +25,14 @@ const OPTIONS = {
     default: 'sync-service',
     desc: 'pinned `aud` of access tokens',
   },
+  identityGraceHours: {
+    env: 'IDENTITY_GRACE_HOURS',
+    type: 'int',
+    default: 24,
+    min: 0,
+    max: 720,
+    desc: 'hours for which devices go on by their last verification while the identity service does not answer',
+  },
   faultInjection: FAULT_INJECTION_OPTION,
   cursorSecret: {
     env: 'CURSOR_SECRET',

@@ -13,13 +13,22 @@ export interface WiredAccess extends Wired {
 
 /** Who may come in: token, signature and device binding on every `/sync/v1/` route, the admin role on `/admin/`. */
 export function wireAccess(foundation: Foundation): WiredAccess {
-  const { config, nats, database, logger, relay, metrics } = foundation;
+  const { config, nats, database, requestDatabase, logger, relay, metrics } = foundation;
+  const graceMs = config.identityGraceHours * 3_600_000;
   const tokens = new TokenVerifier({
     jwksUrl: `${config.identityUrl}/.well-known/jwks.json`,
     issuer: config.tokenIssuer,
     audience: config.tokenAudience,
+    keysGraceMs: graceMs,
   });
-  const bindings = new DeviceBindings(nats);
+  const unverified = metrics.counter(
+    'sync_unverified_requests_total',
+    'Requests of devices that went on by an earlier verification because the identity service did not answer.',
+  );
+  const bindings = new DeviceBindings({
+    ...{ nats, database: requestDatabase, graceMs },
+    onUnverified: () => unverified.inc(),
+  });
   const revocations = new FollowRevocations({
     nats,
     database,

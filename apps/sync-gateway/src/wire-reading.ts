@@ -1,6 +1,8 @@
 import type { Provider } from '@nestjs/common';
 import { DocumentPool } from '@sync/documents';
 import { untilAvailable } from '@sync/service-kit';
+import type { DeviceKey } from './access/device-bindings.ts';
+import { VerifyAgain } from './access/verify-again.ts';
 import { AckController } from './ack/ack-controller.ts';
 import { AckCursors } from './ack/ack-cursors.ts';
 import { ackMetrics } from './ack/ack-metrics.ts';
@@ -66,6 +68,7 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     drainStart: () => {
       waiting.drain();
       sockets.drain();
+      telling.verifyAgain.stop();
     },
     drain: async () => {
       hints.stop();
@@ -95,6 +98,7 @@ interface Telling {
   readonly waiting: WaitingPulls;
   readonly tickets: Tickets;
   readonly sockets: LiveSockets;
+  readonly verifyAgain: VerifyAgain;
   readonly deviceSeen: CollectDeviceSeen;
   readonly sweep: SweepChanges;
 }
@@ -134,14 +138,18 @@ function wireTelling(
     waiting.notice(news);
     sockets.notice(news);
   });
-  access.revocations.listen({
-    revoked: (device) => {
-      waiting.revoke(device);
-      sockets.revoke(device);
-    },
-    mayHaveMissed: () => void sockets.verifyAll(),
+  const endAll = (device: DeviceKey, why: 'revoked' | 'unbound'): void => {
+    waiting.end(device, why);
+    sockets.revoke(device);
+  };
+  const verifyAgain = new VerifyAgain(access.bindings, (device, status) => {
+    endAll(device, status === 'revoked' ? 'revoked' : 'unbound');
   });
-  return { hints, memory, waiting, tickets, sockets, deviceSeen, sweep };
+  access.revocations.listen({
+    revoked: (device) => endAll(device, 'revoked'),
+    mayHaveMissed: () => void verifyAgain.verify([...waiting.devices(), ...sockets.devices()]),
+  });
+  return { hints, memory, waiting, tickets, sockets, verifyAgain, deviceSeen, sweep };
 }
 
 /** What the controllers get. */

@@ -1,6 +1,7 @@
 import { TENANT_ID_PATTERN, USER_ID_PATTERN } from '@sync/protocol';
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import { ProblemError } from './problem-error.ts';
+import { signingKeys } from './signing-keys.ts';
 
 /** Who a verified access token speaks for. Tenant and user come from nowhere else. */
 export interface TokenClaims {
@@ -17,6 +18,8 @@ export interface TokenVerifierOptions {
   /** Pinned: an attacker must not choose the algorithm. */
   readonly algorithms?: readonly string[];
   readonly maxCached?: number;
+  /** How long the keys that were read last stay good while they cannot be read; default 0. */
+  readonly keysGraceMs?: number;
 }
 
 const TENANT = new RegExp(TENANT_ID_PATTERN);
@@ -30,14 +33,11 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 export class TokenVerifier {
   private readonly verified = new Map<string, TokenClaims>();
   private readonly options: TokenVerifierOptions;
-  private readonly keys: ReturnType<typeof createRemoteJWKSet>;
+  private readonly keys: JWTVerifyGetKey;
 
   constructor(options: TokenVerifierOptions) {
     this.options = options;
-    this.keys = createRemoteJWKSet(new URL(options.jwksUrl), {
-      cooldownDuration: 1_000,
-      timeoutDuration: 3_000,
-    });
+    this.keys = signingKeys({ url: new URL(options.jwksUrl), graceMs: options.keysGraceMs ?? 0 });
   }
 
   /**

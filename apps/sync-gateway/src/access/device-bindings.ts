@@ -1,4 +1,5 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { Database } from '@sync/postgres';
 import { DeviceBindingReply, subjects, validator } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -19,13 +20,29 @@ export interface DeviceBinding {
 
 interface Remembered {
   readonly binding: DeviceBinding;
-  readonly untilMs: number;
+  /** Until then nobody is asked again. Monotonic. */
+  readonly freshUntilMs: number;
+  /** Monotonic. */
+  readonly verifiedAtMs: number;
+  /** The same moment by the wall clock. */
+  readonly verifiedAt: string;
+}
+
+export interface BindingsOptions {
+  readonly nats: NatsConnection;
+  readonly database: Pick<Database, 'call'>;
+  /** How long a device goes on by its last verification while the identity service does not answer. */
+  readonly graceMs: number;
+  /** Told each time that a device goes on in this way. */
+  readonly onUnverified?: () => void;
 }
 
 const BOUND_TTL_MS = 30_000;
 /** Short: a device that was bound a moment ago must not be turned away for long. Longer than nothing: a flood asks once. */
 const REFUSED_TTL_MS = 2_000;
 const ANSWER_LIMIT_MS = 2_000;
+/** While the identity service is away, one request in so long finds out whether it answers again; the others do not wait for it. */
+const AWAY_MS = 5_000;
 const MAX_REMEMBERED = 100_000;
 const parseReply = validator(DeviceBindingReply);
 
@@ -35,33 +52,57 @@ export function deviceKeyText({ tenantId, userId, deviceId }: DeviceKey): string
 }
 
 /**
- * Device bindings, asked from the identity service over NATS and remembered for a short time.
+ * Device bindings, asked from the identity service over NATS and remembered: as fresh for half a minute, and beyond that only for the time in
+ * which the service does not answer.
  *
- * **Invariant**: nothing that was asked before a revocation (or a lost connection, in which revocations are missed) is remembered after
- * it: `forget` moves the generation on, and an answer of an older generation is used once and not kept. Times are monotonic: a wall
- * clock that steps back must not prolong what is remembered.
+ * **Invariant**: nothing that was asked before a revocation is remembered after it: `forget` moves the generation on, and an answer of an older
+ * generation is used once and not kept. After a lost connection, in which revocations are missed, nothing is fresh. Times are monotonic: a
+ * wall clock that steps back must not prolong what is remembered.
  */
 export class DeviceBindings {
-  readonly #nats: NatsConnection;
+  readonly #options: BindingsOptions;
   readonly #remembered = new Map<string, Remembered>();
   readonly #asking = new Map<string, Promise<DeviceBinding>>();
   #generation = 0;
+  /** Until then known devices go on without asking; 0 while the identity service answers. */
+  #awayUntilMs = 0;
   /** Told each time a fresh answer says that a device is revoked. */
   onRevoked: ((device: DeviceKey) => void) | null = null;
 
-  constructor(nats: NatsConnection) {
-    this.#nats = nats;
+  constructor(options: BindingsOptions) {
+    this.#options = options;
   }
 
   /**
-   * @throws ProblemError `unavailable` when the identity service does not answer and nothing is remembered
+   * For a request: what the identity service says or, while it does not answer, what it said last.
+   * @throws ProblemError `unavailable` when it does not answer and nothing, or nothing good, is remembered
    */
   async find(device: DeviceKey): Promise<DeviceBinding> {
+    const known = this.#remembered.get(deviceKeyText(device));
+    const nowMs = performance.now();
+    if (known && known.freshUntilMs > nowMs) return known.binding;
+    if (known?.binding.status !== 'bound' || nowMs > known.verifiedAtMs + this.#options.graceMs)
+      return this.verify(device);
+    if (nowMs < this.#awayUntilMs) return this.#goOn(device, known);
+    if (this.#awayUntilMs > 0) this.#awayUntilMs = nowMs + ANSWER_LIMIT_MS;
+    try {
+      return await this.verify(device);
+    } catch (error) {
+      // Its revocation may have been heard meanwhile.
+      if (this.#remembered.get(deviceKeyText(device)) !== known) throw error;
+      return this.#goOn(device, known);
+    }
+  }
+
+  /**
+   * For whoever has to know: only what the identity service says, now or within the last half minute.
+   * @throws ProblemError `unavailable` when it does not answer
+   */
+  async verify(device: DeviceKey): Promise<DeviceBinding> {
     const id = deviceKeyText(device);
     const known = this.#remembered.get(id);
-    if (known && known.untilMs > performance.now()) return known.binding;
-    const asking = this.#asking.get(id) ?? this.#ask(id, device);
-    return asking;
+    if (known && known.freshUntilMs > performance.now()) return known.binding;
+    return this.#asking.get(id) ?? this.#ask(id, device);
   }
 
   /** The device was revoked: the next request asks again. */
@@ -71,21 +112,43 @@ export class DeviceBindings {
     this.#asking.clear();
   }
 
-  /** Revocations may have been missed. */
-  forgetAll(): void {
+  /** Revocations may have been missed: every device is asked about again. */
+  doubtAll(): void {
     this.#generation += 1;
-    this.#remembered.clear();
+    for (const [id, known] of this.#remembered) this.#remembered.set(id, { ...known, freshUntilMs: 0 });
     this.#asking.clear();
+    this.#awayUntilMs = 0;
+  }
+
+  /** Another replica may have heard of a revocation that did not come here: it is in the database then. */
+  async #goOn(device: DeviceKey, { binding, verifiedAt }: Remembered): Promise<DeviceBinding> {
+    const { tenantId, userId, deviceId } = device;
+    const rows = await this.#options.database.call<{ revoked: boolean }>(
+      'revoked_since',
+      'SELECT revoked_since($1, $2, $3, $4) AS revoked',
+      [tenantId, userId, deviceId, verifiedAt],
+    );
+    // By clocks of two services: too little to tell a device for good that it is revoked, enough to let it do nothing.
+    if (rows[0]?.revoked !== false) throw unavailable(undefined);
+    this.#options.onUnverified?.();
+    return binding;
   }
 
   #ask(id: string, device: DeviceKey): Promise<DeviceBinding> {
     const generation = this.#generation;
     const asking = this.#request(device)
-      .then((binding) => {
-        if (generation === this.#generation) this.#remember(id, binding);
-        if (binding.status === 'revoked') this.onRevoked?.(device);
-        return binding;
-      })
+      .then(
+        (binding) => {
+          this.#awayUntilMs = 0;
+          if (generation === this.#generation) this.#remember(id, binding);
+          if (binding.status === 'revoked') this.onRevoked?.(device);
+          return binding;
+        },
+        (error: unknown) => {
+          this.#awayUntilMs = performance.now() + AWAY_MS;
+          throw error;
+        },
+      )
       .finally(() => {
         if (this.#asking.get(id) === asking) this.#asking.delete(id);
       });
@@ -97,7 +160,7 @@ export class DeviceBindings {
     try {
       const { tenantId, userId, deviceId } = device;
       const payload = JSON.stringify({ tenantId, userId, deviceId });
-      const message = await this.#nats.request(subjects.deviceBindingVerify, payload, {
+      const message = await this.#options.nats.request(subjects.deviceBindingVerify, payload, {
         timeout: ANSWER_LIMIT_MS,
       });
       const reply = parseReply(message.json());
@@ -107,16 +170,14 @@ export class DeviceBindings {
         return { status: status === 'bound' ? 'unbound' : status, key: null };
       return { status, key: createSecretKey(Buffer.from(hmacKey, 'base64')) };
     } catch (cause) {
-      throw new ProblemError('unavailable', 'The identity service does not answer', {
-        cause,
-        headers: { 'retry-after': '1' },
-      });
+      throw unavailable(cause);
     }
   }
 
   /** Insertion order is age: the oldest makes room, and a device in use is asked for anew within half a minute anyway. */
   #remember(id: string, binding: DeviceBinding): void {
-    const untilMs = performance.now() + (binding.status === 'bound' ? BOUND_TTL_MS : REFUSED_TTL_MS);
+    const verifiedAtMs = performance.now();
+    const freshUntilMs = verifiedAtMs + (binding.status === 'bound' ? BOUND_TTL_MS : REFUSED_TTL_MS);
     this.#remembered.delete(id);
     if (this.#remembered.size >= MAX_REMEMBERED) {
       for (const oldest of this.#remembered.keys()) {
@@ -124,6 +185,14 @@ export class DeviceBindings {
         break;
       }
     }
-    this.#remembered.set(id, { binding, untilMs });
+    const verifiedAt = new Date().toISOString();
+    this.#remembered.set(id, { binding, freshUntilMs, verifiedAtMs, verifiedAt });
   }
+}
+
+function unavailable(cause: unknown): ProblemError {
+  return new ProblemError('unavailable', 'The identity service does not answer', {
+    cause,
+    headers: { 'retry-after': '1' },
+  });
 }

@@ -211,34 +211,6 @@ describe('the device', () => {
     });
     expect(events).toHaveLength(1);
   });
-
-  it('cannot be verified: those remembered go on, others are told to come back', async () => {
-    const known = await rig.device();
-    await rig.call(known, 'pull', {});
-    const unknown = await rig.device();
-    rig.identity.answering = false;
-    try {
-      expect((await rig.call(known, 'pull', {})).status).toBe(200);
-      const answer = await rig.call(unknown, 'pull', {});
-      expect(refusal(answer)).toEqual([503, 'unavailable']);
-      expect(answer.headers.get('retry-after')).toBe('1');
-    } finally {
-      rig.identity.answering = true;
-    }
-    expect((await rig.call(unknown, 'pull', {})).status).toBe(200);
-  });
-
-  it('is asked about again after the connection to NATS was lost', async () => {
-    const one = await rig.device();
-    await rig.call(one, 'pull', {});
-    await rig.identity.revoke(one, true);
-    await rig.server.restart();
-    const code = await until(async () => {
-      const answer = await rig.call(one, 'pull', {});
-      return answer.status === 403 ? answer.body['code'] : null;
-    });
-    expect(code).toBe('device_revoked');
-  });
 });
 
 describe('the body', () => {

@@ -25,7 +25,7 @@ const validate = validator(DeviceRevokedNotice);
 
 /**
  * Acts on a device's revocation at once: nothing is remembered of its binding, its waits and sockets end, and the revocation is reported. Notices
- * are core NATS, so those of a lost connection are gone; after a reconnect every binding is asked for again.
+ * are core NATS, so those of a lost connection are gone; after a reconnect every device is asked about again.
  */
 export class FollowRevocations {
   readonly #options: RevocationOptions;
@@ -57,6 +57,7 @@ export class FollowRevocations {
 
   /** Also called when a verification answers "revoked": the notice may have been missed. */
   async note(device: DeviceKey, revokedAt: string): Promise<void> {
+    for (const listener of this.#listeners) listener.revoked(device);
     const { tenantId, userId, deviceId } = device;
     const partition = partitionOf(`${tenantId}\0${deviceId}`, STREAMS.SYNC_EVENTS.partitions);
     const eventId = createHash('sha256')
@@ -92,7 +93,6 @@ export class FollowRevocations {
     const { tenantId, userId, deviceId, revokedAt } = notice.value;
     const device = { tenantId, userId, deviceId };
     this.#options.bindings.forget(device);
-    for (const listener of this.#listeners) listener.revoked(device);
     void this.note(device, revokedAt);
   }
 
@@ -103,7 +103,7 @@ export class FollowRevocations {
   }
 
   #missed(): void {
-    this.#options.bindings.forgetAll();
+    this.#options.bindings.doubtAll();
     for (const listener of this.#listeners) listener.mayHaveMissed();
   }
 }

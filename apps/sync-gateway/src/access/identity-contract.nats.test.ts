@@ -8,6 +8,9 @@ import { DeviceBindings } from './device-bindings.ts';
 
 const BASE64 = '^[A-Za-z0-9+/]{43}=$';
 
+/** Nothing is remembered here that it could be asked about. */
+const database = { call: () => Promise.reject(new Error('not asked')) };
+
 describe('the gateway expects of the identity service', () => {
   let server: RunningNats;
   let nats: NatsConnection;
@@ -33,7 +36,7 @@ describe('the gateway expects of the identity service', () => {
         request: device,
         reply: { status: 'unbound' },
       },
-      () => new DeviceBindings(nats).find(device),
+      () => new DeviceBindings({ nats, database, graceMs: 0 }).find(device),
     );
     expect(binding).toEqual({ status: 'unbound', key: null });
   });
@@ -50,7 +53,7 @@ describe('the gateway expects of the identity service', () => {
         request: device,
         reply: { status: 'bound', hmacKey },
       },
-      () => new DeviceBindings(nats).find(device),
+      () => new DeviceBindings({ nats, database, graceMs: 0 }).find(device),
     );
     expect(binding.status).toBe('bound');
     expect(binding.key?.symmetricKeySize).toBe(32);

@@ -41,6 +41,7 @@ const SCRIPTS = [
   'database/sync-event.sql',
   'grants/held-scopes.sql',
   'access/note-revocation.sql',
+  'access/revoked-since.sql',
   'ingest/keep-document-parts.sql',
   'ingest/ingest-deltas.sql',
   'ingest/prune-tombstones.sql',

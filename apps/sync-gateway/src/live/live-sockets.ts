@@ -28,8 +28,6 @@ export interface LiveSocketsOptions {
 const PING_SECONDS = 30;
 /** Every so many pings a device's binding is verified again, in case its revocation notice never came. */
 const PINGS_PER_VERIFICATION = 10;
-const VERIFIED_AT_ONCE = 32;
-const VERIFY_AGAIN_MS = 250;
 const TOO_MANY = 'too many sockets of this device';
 /** Clients have nothing to say here. */
 const MAX_MESSAGE_BYTES = 1_024;
@@ -49,8 +47,6 @@ export class LiveSockets {
   readonly #pingSlots: Set<DeviceSocket>[] = Array.from({ length: PING_SECONDS }, () => new Set());
   readonly #toReload = new Map<string, UserKey>();
   readonly #arriving = new Map<DeviceSocket, Set<string>>();
-  /** Counts rounds of verification: a newer one replaces an older. */
-  #verification = 0;
   #second = 0;
   #size = 0;
   #pingTimer: NodeJS.Timeout | undefined;
@@ -80,7 +76,6 @@ export class LiveSockets {
   /** Closes all sockets and opens no more; their clients come back after a pause, to another replica. */
   drain(): void {
     this.#draining = true;
-    this.#verification += 1;
     clearInterval(this.#pingTimer);
     this.#notices.stop();
     const together = this.#size;
@@ -118,6 +113,11 @@ export class LiveSockets {
     for (const { tenantId } of this.#users.all()) yield tenantId;
   }
 
+  /** Devices with an open socket, each as often as it has one. */
+  *devices(): Generator<DeviceKey> {
+    for (const { device } of this.#allSockets()) if (device) yield device;
+  }
+
   notice(news: News): void {
     for (const { tenantId, scope } of news.scopes ?? []) {
       for (const user of this.#users.holdersOf(tenantId, scope)) this.#noticeUser(user, [scope]);
@@ -133,27 +133,6 @@ export class LiveSockets {
 
   revoke(device: DeviceKey): void {
     for (const socket of this.#users.socketsOf(device)) socket.close(CLOSE.deviceRevoked, 'device_revoked');
-  }
-
-  /**
-   * Verifies every connected device, a few at a time, and goes on until each has an answer: after a lost connection the identity service may
-   * come back later than we do.
-   */
-  async verifyAll(): Promise<void> {
-    const round = (this.#verification += 1);
-    let left = [...this.#allSockets()];
-    while (left.length > 0 && round === this.#verification) {
-      const unanswered: DeviceSocket[] = [];
-      for (let at = 0; at < left.length; at += VERIFIED_AT_ONCE) {
-        await Promise.all(
-          left.slice(at, at + VERIFIED_AT_ONCE).map(async (socket) => {
-            if (!(await this.#verify(socket))) unanswered.push(socket);
-          }),
-        );
-      }
-      left = unanswered.filter((socket) => socket.readyState === socket.OPEN);
-      if (left.length > 0) await new Promise((resolve) => setTimeout(resolve, VERIFY_AGAIN_MS).unref());
-    }
   }
 
   async #admit(socket: DeviceSocket, ticket: string): Promise<void> {
@@ -229,18 +208,16 @@ export class LiveSockets {
     }
   }
 
-  /** @returns false when the identity service did not answer; a device that was bound stays connected meanwhile */
-  async #verify(socket: DeviceSocket): Promise<boolean> {
+  /** While the identity service does not answer, a device that was bound stays connected. */
+  async #verify(socket: DeviceSocket): Promise<void> {
     const { device } = socket;
-    if (!device) return true;
+    if (!device) return;
     try {
-      const { status } = await this.#options.bindings.find(device);
+      const { status } = await this.#options.bindings.verify(device);
       if (status !== 'bound') socket.close(CLOSE.deviceRevoked, 'device_revoked');
-      return true;
     } catch {
-      // Asked about with a later ping at the latest.
+      // Asked about with the next ping.
       socket.pings = PINGS_PER_VERIFICATION - 1;
-      return false;
     }
   }
 

@@ -56,8 +56,8 @@ describe('a waiting pull', () => {
     expect(await left).toBe('gone');
     expect(await wait(waiting, { signal: gone.signal })).toBe('gone');
     const revoked = wait(waiting);
-    waiting.revoke({ ...device, deviceId: 'd2' });
-    waiting.revoke(device);
+    waiting.end({ ...device, deviceId: 'd2' }, 'revoked');
+    waiting.end(device, 'revoked');
     expect(await revoked).toBe('revoked');
     const draining = wait(waiting);
     waiting.drain();

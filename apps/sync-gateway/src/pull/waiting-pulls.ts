@@ -3,7 +3,7 @@ import { roomForOneMore } from '../edge/device-room.ts';
 import { type News, scopeKeyText, userKeyText } from '../heads/gateway-news.ts';
 
 /** Why a wait ended. */
-export type WaitEnd = 'news' | 'timeout' | 'replaced' | 'revoked' | 'draining' | 'gone';
+export type WaitEnd = 'news' | 'timeout' | 'replaced' | 'revoked' | 'unbound' | 'draining' | 'gone';
 
 export interface WaitOptions {
   readonly device: DeviceKey;
@@ -54,6 +54,11 @@ export class WaitingPulls {
     return roomForOneMore(this.#of(device), performance.now()).kind === 'refused' ? 'device' : null;
   }
 
+  /** Devices that wait, each once. */
+  *devices(): Generator<DeviceKey> {
+    for (const [first] of this.#byDevice.values()) if (first) yield first.options.device;
+  }
+
   has(device: DeviceKey): boolean {
     return this.#byDevice.has(deviceKeyText(device));
   }
@@ -100,8 +105,9 @@ export class WaitingPulls {
     for (const waiter of this.#all()) if (!waiter.options.isQuiet()) waiter.end('news');
   }
 
-  revoke(device: DeviceKey): void {
-    for (const waiter of this.#of(device)) waiter.end('revoked');
+  /** Ends the waits of a device that is not to wait any more. */
+  end(device: DeviceKey, why: 'revoked' | 'unbound'): void {
+    for (const waiter of this.#of(device)) waiter.end(why);
   }
 
   /** Answers everybody now and lets nobody wait any more. */
