@@ -12,6 +12,14 @@ const OPTIONS = {
     max: 30_000,
     desc: 'how long a request waits for an answer of Postgres before it is answered 503',
   },
+  requestLimitMs: {
+    env: 'REQUEST_LIMIT_MS',
+    type: 'int',
+    default: 20_000,
+    min: 100,
+    max: 60_000,
+    desc: 'after this long, and a long poll’s waitMs, a request without an answer is answered 503',
+  },
   identityUrl: { env: 'IDENTITY_URL', type: 'string', desc: 'base URL of the identity service (JWKS)' },
   tokenIssuer: {
     env: 'TOKEN_ISSUER',

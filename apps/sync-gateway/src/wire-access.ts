@@ -57,6 +57,7 @@ export function wireAccess(foundation: Foundation): WiredAccess {
     revocations,
     prepare: (app) =>
       installEdge(app, {
+        ...{ limitMs: config.requestLimitMs, logger },
         authenticateDevice: (request, rawBody) => counted(devices.authenticate(request, rawBody)),
         authenticateAdmin: (request) => counted(authenticateAdmin(tokens, request)),
       }),

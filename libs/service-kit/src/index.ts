@@ -10,7 +10,7 @@ export { messagingMetrics } from './messaging-metrics.ts';
 export { Metrics } from './metrics.ts';
 export { ProblemError } from './problem-error.ts';
 export type { ProblemOptions } from './problem-error.ts';
-export { ProblemFilter, toProblem } from './problem-filter.ts';
+export { ProblemFilter, sendProblem, toProblem } from './problem-filter.ts';
 export { TokenVerifier } from './token-verifier.ts';
 export type { TokenClaims, TokenVerifierOptions } from './token-verifier.ts';
 export { RepeatedWork } from './repeated-work.ts';

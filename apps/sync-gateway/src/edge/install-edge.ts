@@ -1,12 +1,16 @@
 import { LIMITS } from '@sync/protocol';
-import type { TokenClaims } from '@sync/service-kit';
+import type { Logger, TokenClaims } from '@sync/service-kit';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
 import { compressAnswer } from './compress-answer.ts';
+import { limitRequests } from './limit-requests.ts';
 import { rawBodyOf, readJsonBody } from './read-json-body.ts';
 
 export interface EdgeOptions {
+  /** For a request as a whole, besides the time for which it was asked to wait. */
+  readonly limitMs: number;
+  readonly logger: Logger;
   /** @throws ProblemError when token, signature or device binding do not hold */
   readonly authenticateDevice: (request: FastifyRequest, rawBody: Buffer) => Promise<Caller>;
   /** @throws ProblemError `unauthenticated` or `forbidden` */
@@ -21,6 +25,7 @@ export interface EdgeOptions {
  */
 export function installEdge(app: NestFastifyApplication, options: EdgeOptions): void {
   const fastify = app.getHttpAdapter().getInstance();
+  limitRequests(app, options.limitMs, options.logger);
   fastify.decorateRequest('caller', null);
   fastify.decorateRequest('admin', null);
   fastify.decorateRequest('bodySuspicious', false);

@@ -30,6 +30,7 @@ export class PullController {
     const caller = callerOf(request);
     const pull = decodePull(request, caller, this.#tokens);
     this.#deviceSeen.record(caller, { clockOffsetMs: caller.clockOffsetMs, backlog: pull.backlog });
+    request.limit?.extend(pull.waitMs);
     const gone = new AbortController();
     if (pull.waitMs > 0) reply.raw.once('close', () => gone.abort());
     const answer = await this.#pullScopes.pull(caller, pull, gone.signal);
