@@ -136,7 +136,7 @@ export class DispatchDevice {
       // Only a crash between receiving and completing leaves one: what was wrong with it was known to nobody else.
       const refusal = {
         code: 'mutation_invalid',
-        message: 'it does not match its schema; send it again to see where',
+        message: 'it does not match its schema; send it again under a new mutationId to see where',
       };
       return { row, mutation, work: null, end: refusedHere(refusal, null, null, null, nowIso) };
     }
