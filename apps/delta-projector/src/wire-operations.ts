@@ -1,4 +1,4 @@
-import { Responder } from '@sync/messaging';
+import { repeatedUpkeep, Responder } from '@sync/messaging';
 import { PLAIN_PARTITION, STREAMS, subjects } from '@sync/protocol';
 import { backingReadiness, type ReadinessCheck, storeReadiness } from '@sync/service-kit';
 import { RebuildProjection } from './backfill/rebuild-projection.ts';
@@ -41,12 +41,11 @@ export function wireOperations(foundation: Foundation, projector: Projector): Op
   ];
   watchGauges(foundation, projector);
   let responders: readonly Responder[] = [];
-  let pruning: NodeJS.Timeout | undefined;
-  const prune = (): void => {
-    pruneDeadLetters(database, config.deadLetterDays).catch((error: unknown) => {
-      logger.warn({ err: error }, 'could not prune dead letters');
-    });
-  };
+  const prune = repeatedUpkeep(() => pruneDeadLetters(database, config.deadLetterDays), {
+    everyMs: PRUNE_MS,
+    logger,
+    failure: 'could not prune dead letters',
+  });
   return {
     readiness: readinessOf(foundation),
     start: async () => {
@@ -54,11 +53,11 @@ export function wireOperations(foundation: Foundation, projector: Projector): Op
         ([subject, handle]) => new Responder({ nats, subject, queue: NAME, logger, handle, concurrency: 4 }),
       );
       retry.start();
-      pruning = setInterval(prune, PRUNE_MS).unref();
+      prune.start();
       await nats.flush();
     },
     stop: async () => {
-      clearInterval(pruning);
+      await prune.stop();
       await Promise.all(responders.map((responder) => responder.stop()));
       await retry.stop();
     },

@@ -1,3 +1,4 @@
+import { repeatedUpkeep, type RepeatedWork } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { OwnerLogger } from './ports.ts';
 import { pruneAnswers } from './push/push-store.ts';
@@ -12,29 +13,24 @@ const TENANTS_PER_PAGE = 1_000;
  */
 export class InboxPruner {
   readonly #database: Database;
-  readonly #logger: OwnerLogger;
   readonly #retentionDays: number;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #work: RepeatedWork;
   #stopped = false;
 
   constructor(database: Database, logger: OwnerLogger, retentionDays: number) {
     this.#database = database;
-    this.#logger = logger;
     this.#retentionDays = retentionDays;
+    const failure = 'could not prune the mutation inbox, next try in an hour';
+    this.#work = repeatedUpkeep(() => this.prune(), { everyMs: EVERY_MS, logger, failure });
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.prune().catch((error: unknown) => {
-        this.#logger.warn({ err: error }, 'could not prune the mutation inbox, next try in an hour');
-      });
-    }, EVERY_MS);
-    this.#timer.unref();
+    this.#work.start();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    await this.#work.stop();
   }
 
   /** @returns how many answers were forgotten */

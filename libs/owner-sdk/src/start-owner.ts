@@ -123,7 +123,7 @@ export function startOwner(options: OwnerOptions): Owner {
     async stop() {
       await registration.stop();
       await Promise.all(responders.map((responder) => responder.stop()));
-      pruner.stop();
+      await pruner.stop();
       await relay.stop();
     },
   };

@@ -13,7 +13,6 @@ export type { ProblemOptions } from './problem-error.ts';
 export { ProblemFilter, sendProblem, toProblem } from './problem-filter.ts';
 export { TokenVerifier } from './token-verifier.ts';
 export type { TokenClaims, TokenVerifierOptions } from './token-verifier.ts';
-export { RepeatedWork } from './repeated-work.ts';
 export { runService } from './run-service.ts';
 export type { RunningService, ServiceOptions } from './run-service.ts';
 export { SERVICE_OPTIONS } from './service-options.ts';

@@ -1,4 +1,5 @@
-import { type Logger, RepeatedWork } from '@sync/service-kit';
+import { RepeatedWork } from '@sync/messaging';
+import type { Logger } from '@sync/service-kit';
 import type { ResolveConflict } from './resolve-conflict.ts';
 
 const IDLE_MS = 1_000;

@@ -1,4 +1,5 @@
-import { type Logger, RepeatedWork } from '@sync/service-kit';
+import { RepeatedWork } from '@sync/messaging';
+import type { Logger } from '@sync/service-kit';
 import type { DispatchDevice } from './dispatch-device.ts';
 import type { DispatchStore } from './dispatch-store.ts';
 

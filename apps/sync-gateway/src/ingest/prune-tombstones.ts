@@ -1,3 +1,4 @@
+import { repeatedUpkeep, type RepeatedWork } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
 
@@ -17,27 +18,23 @@ const BATCH_ROWS = 1_000;
  */
 export class PruneTombstones {
   readonly #options: PruneOptions;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
+  readonly #work: RepeatedWork;
   #stopped = false;
 
   constructor(options: PruneOptions) {
     this.#options = options;
+    const { logger } = options;
+    const failure = 'retention will be tried again';
+    this.#work = repeatedUpkeep(() => this.prune(), { everyMs: INTERVAL_MS, logger, failure });
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#running = this.prune().then(
-        () => undefined,
-        (error: unknown) => this.#options.logger.warn({ err: error }, 'retention will be tried again'),
-      );
-    }, INTERVAL_MS).unref();
+    this.#work.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
-    await this.#running;
+    await this.#work.stop();
   }
 
   /** @returns how many deletions were removed */

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { messagingMigrations, ensureStreams } from '@sync/messaging';
+import { ensureStreams, messagingMigrations, repeatedUpkeep } from '@sync/messaging';
 import { STREAMS } from '@sync/protocol';
 import { type RunningService, runService, storeReadiness } from '@sync/service-kit';
 import { layFoundation } from '../platform-foundation.ts';
@@ -23,11 +23,12 @@ export async function startAnalytics(config: AnalyticsConfig): Promise<RunningSe
   await ensureStreams(nats, [STREAMS.SYNC_EVENTS], config.natsReplicas);
   const consumer = consumeSyncEvents({ database, nats, logger });
   consumer.start();
-  const forgetting = setInterval(() => {
-    forgetEvents(database, config.retentionHours).catch((error: unknown) => {
-      logger.warn({ err: error }, 'could not forget old events, next try in an hour');
-    });
-  }, FORGET_EVERY_MS);
+  const forgetting = repeatedUpkeep(() => forgetEvents(database, config.retentionHours), {
+    everyMs: FORGET_EVERY_MS,
+    logger,
+    failure: 'could not forget old events, next try in an hour',
+  });
+  forgetting.start();
   return runService({
     name: NAME,
     module: {
@@ -39,6 +40,6 @@ export async function startAnalytics(config: AnalyticsConfig): Promise<RunningSe
     logger,
     metrics,
     readiness: [...readiness, storeReadiness(nats, metrics, [])],
-    onDrain: [() => clearInterval(forgetting), () => consumer.stop(), () => foundation.close()],
+    onDrain: [() => forgetting.stop(), () => consumer.stop(), () => foundation.close()],
   });
 }

@@ -1,3 +1,4 @@
+import { repeatedUpkeep, type RepeatedWork } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
 
@@ -9,33 +10,25 @@ const TENANTS_AT_ONCE = 200;
 /** Retention of the ledger, in every replica: batches are small and idempotent, so two at once only find less to do. */
 export class PruneLedger {
   readonly #database: Pick<Database, 'call'>;
-  readonly #logger: Logger;
   readonly #days: number;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
+  readonly #work: RepeatedWork;
   #stopped = false;
 
   /** @param days how long an outcome is kept for a device that may ask again */
   constructor(database: Pick<Database, 'call'>, logger: Logger, days: number) {
     this.#database = database;
-    this.#logger = logger;
     this.#days = days;
+    const failure = 'the ledger could not be pruned; it is tried again';
+    this.#work = repeatedUpkeep(() => this.prune(), { everyMs: INTERVAL_MS, logger, failure });
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#running = this.prune().then(
-        () => undefined,
-        (error: unknown) =>
-          this.#logger.warn({ err: error }, 'the ledger could not be pruned; it is tried again'),
-      );
-    }, INTERVAL_MS).unref();
+    this.#work.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
-    await this.#running;
+    await this.#work.stop();
   }
 
   /** @returns how many outcomes were forgotten */

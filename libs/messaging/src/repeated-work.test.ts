@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { RepeatedWork } from './repeated-work.ts';
+import type { MessagingLogger } from './ports.ts';
+import { repeatedUpkeep, RepeatedWork } from './repeated-work.ts';
 
 describe('repeated work', () => {
   it('goes on pass after pass, never two at once, until it is stopped in the middle of a pause', async () => {
@@ -43,5 +44,39 @@ describe('repeated work', () => {
 
   it('that never started is stopped at once', async () => {
     await expect(new RepeatedWork(() => Promise.resolve(0)).stop()).resolves.toBeUndefined();
+  });
+});
+
+describe('upkeep', () => {
+  it('is done soon after the start, and again after a pass that failed', async () => {
+    const { promise: again, resolve } = Promise.withResolvers<undefined>();
+    const logged: string[] = [];
+    const warn = (_fields: object, message: string): void => void logged.push(message);
+    let passes = 0;
+    const work = repeatedUpkeep(
+      () => {
+        passes += 1;
+        if (passes === 2) resolve(undefined);
+        return passes === 1 ? Promise.reject(new Error('no')) : Promise.resolve();
+      },
+      {
+        everyMs: 1,
+        firstWithinMs: 1,
+        logger: { warn } as unknown as MessagingLogger,
+        failure: 'tried again',
+      },
+    );
+    work.start();
+    await again;
+    await work.stop();
+    expect(logged).toEqual(['tried again']);
+  });
+
+  it('that has not begun yet is stopped at once', async () => {
+    let passes = 0;
+    const work = new RepeatedWork(async () => (passes += 1), 3_600_000);
+    work.start();
+    await work.stop();
+    expect(passes).toBe(0);
   });
 });
