@@ -12,6 +12,7 @@ import {
   squash,
   stateVectorOf,
   type DocumentHead,
+  WrittenContent,
 } from '@sync/documents';
 import { SeededRandom } from '@sync/documents/testing';
 import * as Y from 'yjs';
@@ -20,9 +21,9 @@ import { type OperationResult, result } from './result.ts';
 
 const EDITS = 20_000;
 const OFFLINE_UPDATES = 1_000;
-const AUTHOR = { kind: 'device', id: 'u1' } as const;
+const AUTHOR = { kind: 'device', id: 'u1', device: 'd1' } as const;
 const OFFLINE_CLIENT = 3_333_333_333;
-const OWNERS = new Map([[OFFLINE_CLIENT, AUTHOR.id]]);
+const OWNERS = new Map([[OFFLINE_CLIENT, { id: AUTHOR.id, device: AUTHOR.device, closed: false }]]);
 
 /** A document that two people typed, mostly in bursts, with its single updates. */
 interface TypedDocument {
@@ -125,7 +126,11 @@ function admitAll(updates: readonly Uint8Array[], head: DocumentHead): void {
 }
 
 function measureAdmission(state: Uint8Array, branch: readonly Uint8Array[]): OperationResult {
-  const head = { stateVector: stateVectorOf(state), clientOwners: OWNERS };
+  const head = {
+    stateVector: stateVectorOf(state),
+    clientOwners: OWNERS,
+    content: new WrittenContent([state]),
+  };
   const own = sample(10, () => admitAll(branch, head));
   const floor = sample(10, () => branch.forEach((update) => Y.decodeUpdate(update)));
   const perSecond = (own.latenciesMs.length * branch.length * 1_000) / own.tookMs;
@@ -153,7 +158,11 @@ function measureMerge(
   ours: readonly Uint8Array[],
   theirs: readonly Uint8Array[],
 ): OperationResult {
-  const head = { stateVector: stateVectorOf(state), clientOwners: OWNERS };
+  const head = {
+    stateVector: stateVectorOf(state),
+    clientOwners: OWNERS,
+    content: new WrittenContent([state]),
+  };
   let found = 0;
   const own = sample(5, () => {
     admitAll(theirs, head);
@@ -199,7 +208,8 @@ function idleBytesPerDocument(branch: readonly Uint8Array[], state: Uint8Array):
   collect();
   const before = process.memoryUsage().heapUsed;
   for (let document = 0; document < documents; document += 1) {
-    admitAll(branch.slice(0, 5), { stateVector: new Map(known), clientOwners: OWNERS });
+    const content = new WrittenContent([state]);
+    admitAll(branch.slice(0, 5), { stateVector: new Map(known), clientOwners: OWNERS, content });
   }
   collect();
   return Math.max(0, process.memoryUsage().heapUsed - before) / documents;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { changeOnServer } from '@sync/e2e-device';
+import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
 import type { ConflictRecord, Outcome, PullResponse } from '@sync/protocol';
 import * as Y from 'yjs';
 import { anotherDevice, boundUser, entityOf, platform, pullUntil, rawPull } from './kit/platform.ts';
@@ -279,6 +279,47 @@ describe('documents', () => {
     }
     expect((await device.push()).map(({ status }) => status)).toEqual(Array(4).fill('applied'));
     await pullUntil(other, () => textOn(other, longer).length === 400_000);
+  });
+
+  it('refuse the second of two devices of a user with one clientID, and lose nothing of either', async () => {
+    const shared = await sharedDocument('Notes: ');
+    const { device, other } = shared;
+    const sessionOf = (one: DriverDevice): Y.Doc => {
+      const doc = documentOn(one, shared);
+      doc.clientID = 1_234_567;
+      return doc;
+    };
+    const type = (one: DriverDevice, doc: Y.Doc, words: string): void => {
+      const before = Y.encodeStateVector(doc);
+      doc.getText('body').insert(doc.getText('body').length, words);
+      writeUpdate(one, shared, Y.encodeStateAsUpdate(doc, before));
+    };
+    const [phone, tablet] = [sessionOf(device), sessionOf(other)];
+    type(device, phone, 'from the phone');
+    // Other words at the same clocks; then some that begin exactly where the phone's end.
+    type(other, tablet, 'of the tablet');
+    type(other, tablet, '!');
+    type(other, tablet, ' and more');
+    expect(await device.push()).toMatchObject([{ status: 'applied' }]);
+    const refused = await other.push();
+    expect(refused).toMatchObject(Array(3).fill({ status: 'rejected', code: 'client_id_foreign' }));
+    const records = await Promise.all(refused.map((outcome) => recordOf(other, shared, outcome)));
+    const words = records.map(({ theirsUpdate }) => wordsOf(theirsUpdate));
+    expect(words).toEqual(['of the tablet', '!', ' and more']);
+    // A session of its own, which begins with what the server has, and sends all that it has.
+    await pullUntil(other, () => textOn(other, shared) === 'Notes: from the phone');
+    const session = documentOn(other, shared);
+    session.getText('body').insert('Notes: from the phone'.length, `, ${words.join('')}`);
+    writeUpdate(other, shared, Y.encodeStateAsUpdate(session));
+    expect(first(await other.push())).toMatchObject({ status: 'applied' });
+    // The phone, which was there first, goes on under its clientID.
+    type(device, phone, '.');
+    expect(first(await device.push())?.status).toMatch(/applied|merged/);
+    const all = ['from the phone', 'of the tablet! and more', '.'];
+    for (const one of [device, other]) {
+      await pullUntil(one, () => all.every((part) => textOn(one, shared).includes(part)));
+    }
+    expect(textOn(device, shared)).toBe(textOn(other, shared));
   });
 
   it('keep every refused update in a record, and what its session wrote after it too', async () => {

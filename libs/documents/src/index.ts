@@ -1,7 +1,16 @@
 export { ADMISSION_LIMITS, admitUpdate } from './admission/admit-update.ts';
-export type { Admission, AdmissionLimits, DocumentHead, UpdateAuthor } from './admission/admit-update.ts';
+export type {
+  Admission,
+  AdmissionLimits,
+  ClientOwner,
+  DocumentHead,
+  UpdateAuthor,
+} from './admission/admit-update.ts';
 export { CLIENT_ID_RANGES, authorKindOf, drawClientId } from './admission/client-ids.ts';
 export type { AuthorKind } from './admission/client-ids.ts';
+export { WrittenContent } from './admission/written-content.ts';
+export { compareRepeated } from './admission/compare-repeated.ts';
+export type { Repeated } from './admission/compare-repeated.ts';
 export { readUpdate } from './admission/read-update.ts';
 export type { ClientRun, UpdateOutline } from './admission/read-update.ts';
 export { REFUSALS, RefusedUpdateError } from './admission/refusal.ts';

@@ -73,7 +73,8 @@ export interface DocumentSession {
   /** @throws InvalidChangeError for an update that the document cannot take */
   takeOwn(change: OwnDocumentChange): ShownDocument;
   /**
-   * Merges what was taken, compares it with what the devices had not seen, and writes log, state and backups.
+   * Merges what was taken, compares it with what the devices had not seen, and writes log, state and backups; also what is to be known of
+   * updates that were refused.
    * @param changed the entities that the batch changed, with the clock that they have now; null data: deleted
    * @returns what to tell of merges that met others, by mutationId
    * @throws RefusedDocumentError, BusyDocumentsError

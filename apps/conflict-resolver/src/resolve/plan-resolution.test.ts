@@ -91,6 +91,15 @@ describe('the mutation of a resolution', () => {
     });
   });
 
+  it('carries an update out as its device’s, whoever keeps it: its clientIDs are bound to that device', () => {
+    const merge = { op: 'merge' as const, data: null, update: 'AAA=' };
+    const target = { ...REQUEST.target, policy: 'crdt_yjs' as const };
+    expect(pushOf(ROW, { ...REQUEST, target }, merge, AT)).toMatchObject({ deviceId: 'a' });
+    const merged = { kind: 'merged' as const, update: 'AAA=' };
+    const own = { ...REQUEST, target, resolution: merged };
+    expect(pushOf(ROW, own, merge, AT)).toMatchObject({ deviceId: 'b' });
+  });
+
   it('leaves the clock one change of the service further where its owner keeps none', () => {
     const mutation = pushOf(ROW, REQUEST, change, AT);
     if ('code' in mutation) throw new Error(mutation.code);

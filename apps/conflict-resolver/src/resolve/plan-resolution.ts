@@ -97,11 +97,13 @@ export function pushOf(
   const { target, userId, deviceId } = request;
   const refusal = checkOp(target.policy, change.op);
   if (refusal) return { code: refusal, message: `${target.policy} does not know ${change.op}` };
+  // The update of a record carries clientIDs that belong to the device which wrote it.
+  const isAsSent = request.resolution.kind === 'keep_client' && change.update !== null;
   const seed = ['resolution', row.conflictId, requestHashOf(request), String(attempt)].join('\0');
   return {
     mutationId: derivedUuid(seed),
     userId,
-    deviceId,
+    deviceId: isAsSent ? row.deviceId : deviceId,
     scope: row.scope,
     entityType: row.entityType,
     entityId: row.entityId,

@@ -1,56 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import * as Y from 'yjs';
-import { advanceStateVector } from '../state/state-vector.ts';
+import {
+  ALICE,
+  ALICES_TABLET,
+  BOB,
+  Ledger,
+  LedgerDevice,
+  NOTHING,
+  headOf,
+  text,
+} from '../testing/document-ledger.ts';
 import { varUint } from '../testing/hostile-updates.ts';
-import { ADMISSION_LIMITS, admitUpdate, type DocumentHead, type UpdateAuthor } from './admit-update.ts';
-
-const ALICE: UpdateAuthor = { kind: 'device', id: 'alice' };
-const BOB: UpdateAuthor = { kind: 'device', id: 'bob' };
-const NOTHING: DocumentHead = { stateVector: new Map(), clientOwners: new Map() };
+import { ADMISSION_LIMITS, admitUpdate } from './admit-update.ts';
 
 const codeOf = (update: Uint8Array, head = NOTHING, author = ALICE): string => {
   const answer = admitUpdate(update, head, author);
   return answer.ok ? 'admitted' : answer.code;
 };
-
-/** A document's head as an owner keeps it, from what was admitted. */
-class Ledger {
-  head: DocumentHead = NOTHING;
-  readonly doc = new Y.Doc({ gc: false });
-
-  admit(update: Uint8Array, author: UpdateAuthor): string {
-    const answer = admitUpdate(update, this.head, author);
-    if (!answer.ok) return answer.message;
-    this.head = {
-      stateVector: advanceStateVector(this.head.stateVector, answer.added),
-      clientOwners: new Map([
-        ...this.head.clientOwners,
-        ...answer.claimed.map((client): [number, string] => [client, author.id]),
-      ]),
-    };
-    Y.applyUpdate(this.doc, answer.update);
-    return 'admitted';
-  }
-}
-
-/** One device: its document, and the updates that it has not sent. */
-class Device {
-  readonly doc: Y.Doc;
-  readonly unsent: Uint8Array[] = [];
-
-  constructor(clientId: number, gc: boolean) {
-    this.doc = new Y.Doc({ gc });
-    this.doc.clientID = clientId;
-    this.doc.on('update', (update: Uint8Array, origin: unknown) => {
-      if (origin !== 'server') this.unsent.push(update);
-    });
-  }
-
-  receive(ledger: Ledger): void {
-    Y.applyUpdate(this.doc, Y.encodeStateAsUpdate(ledger.doc), 'server');
-  }
-}
 
 const EDITS: readonly ((doc: Y.Doc, at: number) => void)[] = [
   (doc, at) => doc.getText('body').insert(at % (doc.getText('body').length + 1), 'wörd 🙂 '),
@@ -87,25 +54,44 @@ const step = fc.record({
   device: fc.nat(2),
   edit: fc.nat(EDITS.length - 1),
   at: fc.nat(1_000),
-  then: fc.constantFrom('write', 'send', 'send-merged', 'send-again', 'receive'),
+  then: fc.constantFrom(
+    'write',
+    'send',
+    'send-merged',
+    'send-again',
+    'send-whole',
+    'repeat-whole',
+    'receive',
+  ),
 });
 
 describe('admitUpdate', () => {
   it('admits whatever honest devices write, in any form in which Yjs sends it', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, gc) => {
-        const ledger = new Ledger();
-        const devices = [new Device(5, gc), new Device(4_000_000_000, gc), new Device(77, gc)];
+        const ledger = new Ledger(true);
+        const devices = [
+          new LedgerDevice(5, gc),
+          new LedgerDevice(4_000_000_000, gc),
+          new LedgerDevice(77, gc),
+        ];
         for (const { device: index, edit, at, then } of steps) {
           const device = devices[index];
           if (!device) throw new RangeError();
           EDITS[edit]?.(device.doc, at);
-          const author = { kind: 'device', id: `user${index}` } as const;
+          // Two of them are one user's.
+          const author = { kind: 'device', id: index === 0 ? 'a' : 'b', device: `d${index}` } as const;
           if (then === 'write') continue;
           if (then === 'receive') device.receive(ledger);
+          // What a device has of others it may send again whenever it likes, also what was deleted meanwhile.
+          if (then === 'repeat-whole' && device.unsent.length === 0 && device.doc.store.clients.size > 0) {
+            expect(ledger.admit(Y.encodeStateAsUpdate(device.doc), author)).toBe('admitted');
+          }
           const merged = Y.mergeUpdates([...device.unsent]);
           const difference = Y.encodeStateAsUpdate(device.doc, Y.encodeStateVector(ledger.doc));
-          const sent = then === 'send' ? device.unsent : [then === 'send-merged' ? merged : difference];
+          const whole = Y.encodeStateAsUpdate(device.doc);
+          const forms = { send: device.unsent, 'send-merged': [merged], 'send-whole': [whole] };
+          const sent = then in forms ? forms[then as keyof typeof forms] : [difference];
           if (device.unsent.length === 0) continue;
           for (const update of [...sent, ...(then === 'send-again' ? sent : [])]) {
             expect(ledger.admit(update, author)).toBe('admitted');
@@ -120,13 +106,6 @@ describe('admitUpdate', () => {
       { numRuns: 200 },
     );
   });
-
-  const text = (clientId: number, words: string): Uint8Array => {
-    const doc = new Y.Doc();
-    doc.clientID = clientId;
-    doc.getText('body').insert(0, words);
-    return Y.encodeStateAsUpdate(doc);
-  };
 
   it('refuses bytes that are no update, in V2, empty, cut off, or longer than the update', () => {
     const update = text(7, 'words');
@@ -145,7 +124,7 @@ describe('admitUpdate', () => {
   it('refuses the 13 bytes that would hide what a clientID writes later', () => {
     const hiding = Uint8Array.from([1, 1, ...varUint(7), 0, 0, ...varUint(2 ** 40), 0]);
     expect(hiding.length).toBeLessThanOrEqual(13);
-    const head = { stateVector: new Map([[7, 0]]), clientOwners: new Map([[7, 'bob']]) };
+    const head = headOf({}, { 7: BOB });
     expect(codeOf(hiding)).toBe('clock_jump');
     const short = Uint8Array.from([1, 1, ...varUint(7), 0, 0, ...varUint(900_000), 0]);
     expect([codeOf(short, head, ALICE), codeOf(short, head, BOB)]).toEqual(['client_id_foreign', 'admitted']);
@@ -153,7 +132,7 @@ describe('admitUpdate', () => {
 
   it('ends a clientID’s history where its clock would leave 32 bits', () => {
     const near = 2 ** 31 - 10;
-    const head = { stateVector: new Map([[7, near]]), clientOwners: new Map([[7, 'alice']]) };
+    const head = headOf({ 7: near }, { 7: ALICE });
     const by = (length: number): Uint8Array => Uint8Array.from([1, 1, 7, ...varUint(near), 0, length, 0]);
     expect([codeOf(by(10), head), codeOf(by(11), head)]).toEqual(['admitted', 'document_exhausted']);
   });
@@ -163,25 +142,39 @@ describe('admitUpdate', () => {
     expect(ledger.admit(text(7, 'first'), ALICE)).toBe('admitted');
     expect(ledger.admit(text(7, 'first and more'), BOB)).toContain('belongs to another');
     expect(codeOf(text(2 ** 32, 'x'))).toBe('client_id_foreign');
-    expect(codeOf(text(2 ** 33, 'x'), NOTHING, { kind: 'server', id: 's' })).toBe('client_id_foreign');
-    expect(codeOf(text(2 ** 32, 'x'), NOTHING, { kind: 'server', id: 's' })).toBe('admitted');
-    expect(codeOf(text(2 ** 33, 'x'), NOTHING, { kind: 'suggestion', id: 'alice' })).toBe('admitted');
-    expect(codeOf(text(2 ** 34, 'x'), NOTHING, { kind: 'suggestion', id: 'alice' })).toBe(
+    expect(codeOf(text(2 ** 33, 'x'), NOTHING, { kind: 'server', id: 's', device: null })).toBe(
       'client_id_foreign',
     );
-    const unowned = { stateVector: new Map([[7, 3]]), clientOwners: new Map() };
+    expect(codeOf(text(2 ** 32, 'x'), NOTHING, { kind: 'server', id: 's', device: null })).toBe('admitted');
+    expect(codeOf(text(2 ** 33, 'x'), NOTHING, { kind: 'suggestion', id: 'alice', device: null })).toBe(
+      'admitted',
+    );
+    expect(codeOf(text(2 ** 34, 'x'), NOTHING, { kind: 'suggestion', id: 'alice', device: null })).toBe(
+      'client_id_foreign',
+    );
+    const unowned = headOf({ 7: 3 }, {});
     expect(codeOf(text(7, 'longer'), unowned)).toBe('client_id_foreign');
   });
 
-  it('cuts off what the document has, so that nobody rewrites history', () => {
+  it('binds a clientID to the device that writes first, and an unbound one to the next', () => {
     const ledger = new Ledger();
-    ledger.admit(text(7, 'honest'), ALICE);
-    const forged = admitUpdate(text(7, 'forged-and-more'), ledger.head, ALICE);
-    expect(forged).toMatchObject({ ok: true, added: [{ client: 7, from: 6, to: 15 }] });
-    ledger.admit(text(7, 'forged-and-more'), ALICE);
-    expect(ledger.doc.getText('body').toJSON()).toBe('honest-and-more');
-    // A whole foreign state repeated adds nothing and is harmless, whoever sends it.
-    expect(admitUpdate(text(7, 'honest'), ledger.head, BOB)).toMatchObject({ ok: true, changes: false });
+    expect(ledger.admit(text(7, 'first'), ALICE)).toBe('admitted');
+    expect(ledger.admit(text(7, 'first'), ALICES_TABLET)).toBe('admitted');
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, text(7, 'first'));
+    doc.clientID = 7;
+    const before = Y.encodeStateVector(doc);
+    doc.getText('body').insert(5, ' and more');
+    const more = Y.encodeStateAsUpdate(doc, before);
+    expect(ledger.admit(more, ALICES_TABLET)).toContain('belongs to another device');
+    const owners = new Map([[7, { id: 'alice', device: null, closed: false }]]);
+    const unbound = { ...ledger.head, clientOwners: owners };
+    expect(admitUpdate(more, unbound, ALICES_TABLET)).toMatchObject({ ok: true, claimed: [7] });
+    const closed = new Map([[7, { id: 'alice', device: 'phone', closed: true }]]);
+    expect(admitUpdate(more, { ...unbound, clientOwners: closed }, ALICE)).toMatchObject({
+      code: 'client_id_foreign',
+      message: expect.stringContaining('two histories') as unknown,
+    });
   });
 
   it('refuses what builds on, goes on after, or deletes what is not there', () => {
@@ -256,7 +249,7 @@ describe('admitUpdate', () => {
 
   it('counts only the shared types that an update adds: a whole page may be sent again with one more', () => {
     const ledger = new Ledger();
-    const device = new Device(7, true);
+    const device = new LedgerDevice(7, true);
     const page = device.doc.getXmlFragment('page');
     for (let count = 0; count < 3 * ADMISSION_LIMITS.nestedTypes; count += 1) {
       page.push([new Y.XmlElement('p')]);
@@ -300,7 +293,7 @@ describe('admitUpdate', () => {
     };
     expect(refused(text(7, 'x'.repeat(300)))).toBe('update_too_large');
     expect(refused(Y.mergeUpdates([text(7, 'x'), text(8, 'x')]))).toBe('document_exhausted');
-    const full = { stateVector: new Map([[1, 1]]), clientOwners: new Map() };
+    const full = headOf({ 1: 1 }, {});
     expect(refused(text(7, 'x'), full)).toBe('document_exhausted');
     expect(refused(text(7, 'x'))).toBe('admitted');
   });

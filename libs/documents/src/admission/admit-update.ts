@@ -1,9 +1,11 @@
 import * as Y from 'yjs';
 import { encodeStateVector, type StateVector } from '../state/state-vector.ts';
 import { CLIENT_ID_RANGES, type AuthorKind } from './client-ids.ts';
+import { compareRepeated } from './compare-repeated.ts';
 import { readUpdate, type ClientRun, type UpdateOutline } from './read-update.ts';
 import { RefusedUpdateError, type Refusal } from './refusal.ts';
 import { assertDeletesExist, assertResolvable } from './resolve-references.ts';
+import type { WrittenContent } from './written-content.ts';
 
 export interface AdmissionLimits {
   /** Of one update; it bounds everything else that an update has, whose costs grow with its bytes. */
@@ -40,17 +42,27 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
   documentDepth: 500,
 };
 
-/** What admission knows of a document; nothing of its content. */
-export interface DocumentHead {
-  readonly stateVector: StateVector;
-  /** The author to whom each clientID belongs: whoever wrote under it first. */
-  readonly clientOwners: ReadonlyMap<number, string>;
+/** Whose a clientID is: whoever wrote under it first. */
+export interface ClientOwner {
+  /** The userId of a device; else who wrote for the service. */
+  readonly id: string;
+  /** The deviceId. Null: no device, or nobody knows which, and the next device of the user that writes under it takes it. */
+  readonly device: string | null;
+  /** Two histories were written under it, of which the document has one: nobody writes on. */
+  readonly closed: boolean;
 }
 
-/** `id`: a userId for devices; the service or the accepting user otherwise. Compared with `clientOwners`. */
-export interface UpdateAuthor {
+/** What admission knows of a document. */
+export interface DocumentHead {
+  readonly stateVector: StateVector;
+  readonly clientOwners: ReadonlyMap<number, ClientOwner>;
+  /** The whole document; looked into where an update repeats what is known. */
+  readonly content: WrittenContent;
+}
+
+/** Compared with `clientOwners`. */
+export interface UpdateAuthor extends Pick<ClientOwner, 'id' | 'device'> {
   readonly kind: AuthorKind;
-  readonly id: string;
 }
 
 /** An update that may be appended to the document's log. */
@@ -60,8 +72,10 @@ export interface Admission {
   readonly update: Uint8Array;
   /** What it adds; empty for one that only deletes. */
   readonly added: readonly ClientRun[];
-  /** ClientIDs that from now on belong to the author. */
+  /** ClientIDs that from now on belong to the author, or to its device. */
   readonly claimed: readonly number[];
+  /** It repeats what was deleted since, and the document cannot tell whether it was the same: its log may. */
+  readonly repeatsGone: boolean;
   /** False for a repetition: it adds nothing and deletes nothing. */
   readonly changes: boolean;
   /** It deletes something, perhaps nothing but what was deleted already. */
@@ -73,8 +87,8 @@ export interface Admission {
  * applied, because applying a bad update can throw after it has changed the document.
  *
  * Admitted means: it is V1 and complete; applying it to the document leaves nothing pending and does not throw; it adds content
- * only under clientIDs of its author; what it deletes exists. What it adds again is cut off, because two versions of one struct
- * would make replicas diverge.
+ * only under clientIDs of its author; what it deletes exists. What it repeats is what the document has, and is cut off: two versions of one
+ * struct would make replicas diverge, with equal state vectors.
  */
 export function admitUpdate(
   update: Uint8Array,
@@ -93,7 +107,8 @@ export function admitUpdate(
     return admitOutline(update, outline, head, author, limits);
   } catch (error) {
     if (!(error instanceof RefusedUpdateError)) throw error;
-    return { ok: false, code: error.code, message: error.message };
+    const { code, message, splitClient } = error;
+    return { ok: false, code, message, ...(splitClient === undefined ? {} : { splitClient }) };
   }
 }
 
@@ -117,9 +132,10 @@ function admitOutline(
     if (run.to <= known) continue;
     assertClockBounds(run, known, limits);
     if (assertOwnClient(run.client, known, head, author)) claimed.push(run.client);
-    added.push({ ...run, from: known });
+    added.push({ client: run.client, from: known, to: run.to });
   }
-  if (claimed.length > 0 && stateVector.size + claimed.length > limits.documentClients) {
+  const fresh = added.filter(({ from }) => from === 0).length;
+  if (fresh > 0 && stateVector.size + fresh > limits.documentClients) {
     throw new RefusedUpdateError('document_exhausted', `it has ${limits.documentClients} clientIDs`);
   }
   assertFewTypes(outline, stateVector, limits.nestedTypes);
@@ -130,6 +146,7 @@ function admitOutline(
     update: overlaps ? Y.diffUpdate(update, encodeStateVector(knownOf(outline, stateVector))) : update,
     added,
     claimed,
+    repeatsGone: overlaps && repeatsGone(update, outline, head),
     changes: added.length > 0 || outline.deletes.length > 0,
     deletes: outline.deletes.length > 0,
   };
@@ -137,6 +154,19 @@ function admitOutline(
 
 const incomplete = (detail: string): RefusedUpdateError =>
   new RefusedUpdateError('update_incomplete', detail);
+
+/** @throws RefusedUpdateError when it repeats something else than the document has */
+function repeatsGone(update: Uint8Array, outline: UpdateOutline, head: DocumentHead): boolean {
+  const repeated = compareRepeated(update, head.stateVector, [head.content], outline);
+  if (repeated.kind === 'other') {
+    throw new RefusedUpdateError(
+      'client_id_foreign',
+      `${repeated.client} has other content in the document`,
+      repeated.client,
+    );
+  }
+  return repeated.kind === 'gone';
+}
 
 /** Only the clientIDs of the update: a document may have thousands. */
 function knownOf({ runs }: UpdateOutline, stateVector: StateVector): StateVector {
@@ -170,15 +200,18 @@ function assertFewTypes({ runs, nestedTypes }: UpdateOutline, stateVector: State
   );
 }
 
-/** @returns true when the clientID is new and becomes the author's */
+/** @returns true when the clientID is new and becomes the author's, or becomes its device's */
 function assertOwnClient(client: number, known: number, head: DocumentHead, author: UpdateAuthor): boolean {
   const { from, to } = CLIENT_ID_RANGES[author.kind];
-  if (client < from || client >= to) {
-    throw new RefusedUpdateError('client_id_foreign', `${client} is reserved`);
-  }
+  if (client < from || client >= to) throw foreign(`${client} is reserved`);
   const owner = head.clientOwners.get(client);
   // Content without a recorded owner was there before owners were recorded: it is somebody's, and nobody can prove whose.
   if (owner === undefined && known === 0) return true;
-  if (owner !== author.id) throw new RefusedUpdateError('client_id_foreign', `${client} belongs to another`);
-  return false;
+  if (owner?.id !== author.id) throw foreign(`${client} belongs to another`);
+  if (owner.device !== null && owner.device !== author.device)
+    throw foreign(`${client} belongs to another device`);
+  if (owner.closed) throw foreign(`two histories were written under ${client}`);
+  return owner.device !== author.device;
 }
+
+const foreign = (detail: string): RefusedUpdateError => new RefusedUpdateError('client_id_foreign', detail);

@@ -20,4 +20,5 @@ it('refuses 10,000 hostile updates with a code, or they are harmless', () => {
   // What is a lie by construction is never admitted.
   expect(report['v2']).toEqual({ update_invalid: expect.any(Number) });
   expect(report['impersonation']).toEqual({ client_id_foreign: expect.any(Number) });
+  expect(report['rewritten-history']).toEqual({ client_id_foreign: expect.any(Number) });
 }, 120_000);

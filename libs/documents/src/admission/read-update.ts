@@ -8,10 +8,20 @@ export interface ClientRun {
   readonly to: number;
 }
 
+/** A run with where its structs are in the bytes. */
+export interface StructRun extends ClientRun {
+  /** The clock of each struct. */
+  readonly clocks: readonly number[];
+  /** The byte at which each struct begins. */
+  readonly starts: readonly number[];
+  /** The byte behind the last one. */
+  readonly end: number;
+}
+
 /** What an update does, without its content. */
 export interface UpdateOutline {
   /** Highest clientID first, each once, which is the order that merging two updates relies on. */
-  readonly runs: readonly ClientRun[];
+  readonly runs: readonly StructRun[];
   /**
    * What structs of one clientID need of another: four numbers each, [index in `runs`, clock of the struct, clientID, clock]. Flat, because
    * an update has up to three per struct.
@@ -79,10 +89,10 @@ class StructReader {
     this.reader = reader;
   }
 
-  runs(): ClientRun[] {
+  runs(): StructRun[] {
     const { reader } = this;
     const clients = reader.count('clientIDs');
-    const runs: ClientRun[] = [];
+    const runs: StructRun[] = [];
     let previous = Infinity;
     for (this.run = 0; this.run < clients; this.run += 1) {
       const structs = reader.count('structs');
@@ -92,8 +102,14 @@ class StructReader {
       previous = this.client;
       const from = reader.varUint();
       this.clock = from;
-      for (let index = 0; index < structs; index += 1) this.clock += this.struct();
-      runs.push({ client: this.client, from, to: this.clock });
+      const clocks: number[] = [];
+      const starts: number[] = [];
+      for (let index = 0; index < structs; index += 1) {
+        clocks.push(this.clock);
+        starts.push(reader.position);
+        this.clock += this.struct();
+      }
+      runs.push({ client: this.client, from, to: this.clock, clocks, starts, end: reader.position });
     }
     return runs;
   }

@@ -13,8 +13,11 @@ export const REFUSALS = {
   update_too_large: 'the update is larger than one update may be',
   /** Content that documents do not carry: sub-documents, `__proto__` as a key, values nested too deep. */
   content_not_allowed: 'the update holds content that a document cannot carry',
-  /** It writes under a clientID of somebody else, or of a reserved range: start a session with a fresh clientID and write it again. */
-  client_id_foreign: 'the update writes under a clientID that belongs to somebody else',
+  /**
+   * It writes under a clientID of somebody else or of a reserved range, or has other content than the document under one: start a session
+   * with a fresh clientID and write it again.
+   */
+  client_id_foreign: 'the update writes under a clientID that is not its own',
   /** A clientID's clock would advance further than anybody can type. */
   clock_jump: 'the update advances the clock of a clientID by too much',
   /** The document has as many clientIDs or as long a history as it may have: the owner starts a new epoch. */
@@ -28,15 +31,19 @@ export interface Refusal {
   readonly ok: false;
   readonly code: RefusalCode;
   readonly message: string;
+  /** The clientID of which the update and the document have different histories. */
+  readonly splitClient?: number;
 }
 
 /** Thrown while decoding, where a result type would cost an allocation per value; admission turns it into a {@link Refusal}. */
 export class RefusedUpdateError extends Error {
   readonly code: RefusalCode;
+  readonly splitClient: number | undefined;
 
-  constructor(code: RefusalCode, detail: string) {
+  constructor(code: RefusalCode, detail: string, splitClient?: number) {
     super(`${REFUSALS[code]}: ${detail}`);
     this.name = 'RefusedUpdateError';
     this.code = code;
+    this.splitClient = splitClient;
   }
 }

@@ -1,3 +1,5 @@
+import { compareRepeated, type Repeated } from '../admission/compare-repeated.ts';
+import { WrittenContent } from '../admission/written-content.ts';
 import { findOverlaps } from '../overlap/find-overlaps.ts';
 import type { OverlapReport } from '../overlap/overlap.ts';
 import { diffFor, squash, stateHash } from '../state/document-state.ts';
@@ -44,6 +46,20 @@ export const DOCUMENT_JOBS = {
     readonly ours: readonly Uint8Array[];
     readonly theirs: readonly Uint8Array[];
   }): OverlapReport => findOverlaps(base, ours, theirs),
+  compareRepeated: ({
+    update,
+    stateVector,
+    written,
+  }: {
+    readonly update: Uint8Array;
+    readonly stateVector: StateVector;
+    readonly written: readonly (readonly Uint8Array[])[];
+  }): Repeated =>
+    compareRepeated(
+      update,
+      stateVector,
+      written.map((updates) => new WrittenContent(updates)),
+    ),
   restore: ({
     stateThen,
     updatesSince,

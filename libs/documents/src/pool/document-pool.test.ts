@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import * as Y from 'yjs';
 import { admitUpdate } from '../admission/admit-update.ts';
+import { WrittenContent } from '../admission/written-content.ts';
 import { squash, stateHash } from '../state/document-state.ts';
 import { body, fork, replace, write } from '../testing/fork-document.ts';
 import { endlessV2Update } from '../testing/hostile-updates.ts';
@@ -63,8 +64,9 @@ describe('DocumentPool', () => {
     await expect(hanging).rejects.toThrow(JobTimeoutError);
     expect((await next).hash).toBe(stateHash(base));
     // Admission never lets it come so far.
-    const head = { stateVector: new Map(), clientOwners: new Map() };
-    expect(admitUpdate(endless, head, { kind: 'device', id: 'x' })).toMatchObject({ code: 'update_invalid' });
+    const head = { stateVector: new Map(), clientOwners: new Map(), content: new WrittenContent([]) };
+    const author = { kind: 'device', id: 'x', device: 'd' } as const;
+    expect(admitUpdate(endless, head, author)).toMatchObject({ code: 'update_invalid' });
   });
 
   it('counts only the job: not what a thread takes to start', async () => {

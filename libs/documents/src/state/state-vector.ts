@@ -26,15 +26,16 @@ export function decodeStateVector(bytes: Uint8Array): Map<number, number> {
 export function encodeStateVector(vector: StateVector): Uint8Array {
   const entries = [...vector].filter(([, clock]) => clock > 0).sort(([a], [b]) => b - a);
   const bytes: number[] = [];
-  pushVarUint(bytes, entries.length);
+  appendVarUint(bytes, entries.length);
   for (const [client, clock] of entries) {
-    pushVarUint(bytes, client);
-    pushVarUint(bytes, clock);
+    appendVarUint(bytes, client);
+    appendVarUint(bytes, clock);
   }
   return Uint8Array.from(bytes);
 }
 
-function pushVarUint(bytes: number[], value: number): void {
+/** Writes lib0's variable-length number. */
+export function appendVarUint(bytes: number[], value: number): void {
   let rest = value;
   while (rest >= 0x80) {
     bytes.push(0x80 | (rest % 128));

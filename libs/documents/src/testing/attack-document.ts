@@ -2,7 +2,7 @@ import * as Y from 'yjs';
 import { admitUpdate, type Admission } from '../admission/admit-update.ts';
 import { readUpdate } from '../admission/read-update.ts';
 import { hostileUpdate } from './hostile-updates.ts';
-import { hostileWorld, type HostileWorld } from './hostile-world.ts';
+import { MALLORY, hostileWorld, type HostileWorld } from './hostile-world.ts';
 import { SeededRandom } from './seeded-random.ts';
 
 /** How often each kind of bytes ended how: kind → refusal code or `admitted` → count. */
@@ -32,7 +32,7 @@ export function attackDocument(cases: number, seed: number): AttackReport {
   for (let index = 0; index < cases; index += 1) {
     if (world === null || index % CASES_PER_WORLD === 0) world = hostileWorld(seed + index);
     const { kind, update } = hostileUpdate(world, random);
-    const answer = admitUpdate(update, world.head, { kind: 'device', id: 'mallory' });
+    const answer = admitUpdate(update, world.head, MALLORY);
     if (answer.ok) assertHarmless(world, answer, kind, update);
     const counts = (report[kind] ??= {});
     const outcome = answer.ok ? 'admitted' : answer.code;

@@ -1,11 +1,14 @@
 import * as Y from 'yjs';
-import type { DocumentHead } from '../admission/admit-update.ts';
+import type { ClientOwner, DocumentHead, UpdateAuthor } from '../admission/admit-update.ts';
+import { WrittenContent } from '../admission/written-content.ts';
 import { SeededRandom } from './seeded-random.ts';
 
 export const ALICE_CLIENT = 1_111;
 export const BOB_CLIENT = 2_222_222_222;
 /** Mallory has written before, under this clientID; everything else in the document belongs to others. */
 export const MALLORY_CLIENT = 3_333_333;
+
+export const MALLORY: UpdateAuthor = { kind: 'device', id: 'mallory', device: 'of-mallory' };
 
 /** A document that several people wrote, and what Mallory can learn of it. */
 export interface HostileWorld {
@@ -84,11 +87,16 @@ export function hostileWorld(seed: number): HostileWorld {
     honest.push(...v1, Y.mergeUpdates(v1));
     honestV2.push(...v2, Y.mergeUpdatesV2(v2));
   }
+  const owned = (client: number, id: string): [number, ClientOwner] => [
+    client,
+    { id, device: `of-${id}`, closed: false },
+  ];
   const clientOwners = new Map([
-    [ALICE_CLIENT, 'alice'],
-    [BOB_CLIENT, 'bob'],
-    [MALLORY_CLIENT, 'mallory'],
+    owned(ALICE_CLIENT, 'alice'),
+    owned(BOB_CLIENT, 'bob'),
+    owned(MALLORY_CLIENT, 'mallory'),
   ]);
   const stateVector = Y.decodeStateVector(Y.encodeStateVectorFromUpdate(state));
-  return { state, head: { stateVector, clientOwners }, honest, honestV2, history };
+  const head = { stateVector, clientOwners, content: new WrittenContent([state]) };
+  return { state, head, honest, honestV2, history };
 }

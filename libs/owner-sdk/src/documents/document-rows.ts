@@ -1,3 +1,4 @@
+import type { ClientOwner } from '@sync/documents';
 import type { Tx } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
 
@@ -81,16 +82,33 @@ export async function readClientOwners(
   tenantId: string,
   entityType: string,
   entityIds: readonly string[],
-): Promise<Map<string, Map<number, string>>> {
-  const rows = await tx.call<{ entity_id: string; client_id: string; owner: string }>(
+): Promise<Map<string, Map<number, ClientOwner>>> {
+  const rows = await tx.call<{
+    entity_id: string;
+    client_id: string;
+    owner: string;
+    device: string | null;
+    closed: boolean;
+  }>(
     'sync_read_document_clients',
-    `SELECT entity_id, client_id, owner FROM sync_document_client
+    `SELECT entity_id, client_id, owner, device, closed FROM sync_document_client
      WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[])`,
     [tenantId, entityType, entityIds],
   );
-  const owners = new Map(entityIds.map((entityId) => [entityId, new Map<number, string>()]));
-  for (const row of rows) owners.get(row.entity_id)?.set(Number(row.client_id), row.owner);
+  const owners = new Map(entityIds.map((entityId) => [entityId, new Map<number, ClientOwner>()]));
+  for (const { entity_id, client_id, owner, device, closed } of rows)
+    owners.get(entity_id)?.set(Number(client_id), { id: owner, device, closed });
   return owners;
+}
+
+/** Nobody writes on under these clientIDs. */
+export async function closeClients(tx: Tx, key: DocumentKey, clients: readonly number[]): Promise<void> {
+  await tx.call(
+    'sync_close_document_clients',
+    `UPDATE sync_document_client SET closed = true
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND client_id = ANY ($4::bigint[])`,
+    [...keyOf(key), clients],
+  );
 }
 
 /** The first change that a device with this clock has not seen; null when it has seen all. */
@@ -151,12 +169,39 @@ export async function readHistory(
   };
 }
 
+/**
+ * What was written to a document, as far back as the log has it, with what was deleted since; the newest first to be kept where it
+ * is more than `maxBytes`.
+ */
+export async function readWritten(
+  tx: Tx,
+  key: DocumentKey,
+  epoch: number,
+  maxBytes: number,
+): Promise<Uint8Array[]> {
+  const rows = await tx.call<{ doc_update: Buffer }>(
+    'sync_read_document_written',
+    `WITH oldest AS (
+       SELECT state, sequence FROM sync_document_base
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND epoch = $4 ORDER BY sequence LIMIT 1
+     ), log AS (
+       SELECT doc_update, sum(length(doc_update)) OVER (ORDER BY sequence DESC) AS bytes
+       FROM sync_document_update
+       WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND epoch = $4 AND doc_update <> ''
+         AND sequence > (SELECT sequence FROM oldest)
+     )
+     SELECT state AS doc_update FROM oldest UNION ALL SELECT doc_update FROM log WHERE bytes <= $5`,
+    [...keyOf(key), epoch, maxBytes],
+  );
+  return rows.map((row) => row.doc_update);
+}
+
 /** What a batch did to one document. */
 export interface DocumentWrite {
   readonly key: DocumentKey;
   readonly row: DocumentRow;
   readonly logged: readonly LoggedUpdate[];
-  readonly claims: ReadonlyMap<number, string>;
+  readonly claims: ReadonlyMap<number, Pick<ClientOwner, 'id' | 'device'>>;
   /** Keeps `row.state` as a base to go back to. */
   readonly keepBase: boolean;
   /** Where the document stood before concurrent edits were merged. */
@@ -181,8 +226,10 @@ WITH document AS (
          (r ->> 'counter')::bigint, (r ->> 'mutationId')::uuid
   FROM jsonb_array_elements($12::jsonb) AS r
 ), claimed AS (
-  INSERT INTO sync_document_client
-  SELECT $1, $2, $3, (r ->> 0)::bigint, r ->> 1 FROM jsonb_array_elements($13::jsonb) AS r ON CONFLICT DO NOTHING
+  INSERT INTO sync_document_client AS c (tenant_id, entity_type, entity_id, client_id, owner, device)
+  SELECT $1, $2, $3, (r ->> 0)::bigint, r ->> 1, r ->> 2 FROM jsonb_array_elements($13::jsonb) AS r
+  ON CONFLICT (tenant_id, entity_type, entity_id, client_id) DO UPDATE SET device = excluded.device
+  WHERE c.owner = excluded.owner AND c.device IS NULL
 ), kept AS (
   INSERT INTO sync_document_base (tenant_id, entity_type, entity_id, epoch, sequence, state)
   SELECT $1, $2, $3, $4, $7, $8 WHERE $14::boolean
@@ -209,7 +256,7 @@ export async function writeDocument(tx: Tx, write: DocumentWrite): Promise<void>
     row.stateHash,
     row.bytesSinceBase,
     JSON.stringify(log),
-    JSON.stringify([...claims]),
+    JSON.stringify([...claims].map(([client, { id, device }]) => [client, id, device])),
     keepBase,
     JSON.stringify(backup === null ? [] : [backup]),
   ]);

@@ -23,9 +23,11 @@ import { reject, type Rejected } from '../handler-answer.ts';
 import type { OwnerLogger } from '../ports.ts';
 import {
   GONE,
+  closeClients,
   firstUnseen,
   pruneHistory,
   readHistory,
+  readWritten,
   writeDocument,
   type DocumentKey,
   type LoggedUpdate,
@@ -54,15 +56,21 @@ export interface DocumentSettings extends DocumentLimits {
 const LOG_PER_BASE = 10;
 /** What a row of the log takes beside its update, roughly. */
 const LOG_ROW_BYTES = 120;
+/** Of the log, read to compare what is not in the document any more. */
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
 interface BatchOfDocuments {
   readonly tenantId: string;
   readonly entityType: string;
   /** Those that exist or are new in this batch, by entity id; `open` makes the entry of a new one. */
   readonly open: (entityId: string) => OpenDocument;
+  /** All that were opened. */
+  readonly opened: ReadonlyMap<string, OpenDocument>;
   /** What accepted suggestions come to, by mutationId. */
   readonly rewritten: ReadonlyMap<string, Rewritten>;
 }
+
+const SERVICE = { kind: 'server', id: 'service', device: null } as const;
 
 /** Implements the port; see there. One per batch. */
 export class YjsSession implements DocumentSession {
@@ -78,8 +86,8 @@ export class YjsSession implements DocumentSession {
     const document = this.#batch.open(mutation.entityId);
     // Who accepted it answers for it, but did not write it.
     const author = mutation.suggestion
-      ? ({ kind: 'suggestion', author: 'suggestion' } as const)
-      : ({ kind: 'device', author: mutation.userId } as const);
+      ? ({ kind: 'suggestion', id: 'suggestion', device: null } as const)
+      : ({ kind: 'device', id: mutation.userId, device: mutation.deviceId } as const);
     const origin: ChangeOrigin = { ...author, ...dot, mutation };
     const taken = (update: Uint8Array): TakenUpdate => ({
       ok: true,
@@ -90,7 +98,10 @@ export class YjsSession implements DocumentSession {
       return { ok: false, refusal: reject('document_unknown', 'there is no such document: put it first') };
     if (isNew) {
       // What a service puts into a new document is its own words, whoever asked for the document.
-      document.begin(bytesOf(data[this.#settings.field]), { ...origin, author: 'service' });
+      document.begin(bytesOf(data[this.#settings.field]), {
+        ...origin,
+        ...SERVICE,
+      });
       return taken(document.base);
     }
     if (mutation.op !== 'merge') return taken(EMPTY_STATE);
@@ -122,7 +133,7 @@ export class YjsSession implements DocumentSession {
 
   takeOwn({ entityId, data, replica, counter }: OwnDocumentChange): ShownDocument {
     const document = this.#batch.open(entityId);
-    const origin = { kind: 'server', author: 'service', replica, counter, mutation: null } as const;
+    const origin = { ...SERVICE, replica, counter, mutation: null };
     const content = bytesOf(data[this.#settings.field]);
     const epoch = data[this.#settings.epochField];
     if (
@@ -148,12 +159,22 @@ export class YjsSession implements DocumentSession {
     const overlaps = new Map<string, DocumentOverlaps>();
     for (const [entityId, entity] of changed) {
       const document = this.#batch.open(entityId);
-      const key = { tenantId: this.#batch.tenantId, entityType: this.#batch.entityType, entityId };
+      const key = this.#keyOf(entityId);
       const found = await this.#compare(tx, key, document);
       if (found && document.lastMerge) overlaps.set(document.lastMerge.mutationId, found.overlaps);
+      for (const mutationId of await this.#compareWithLog(tx, key, document))
+        overlaps.set(mutationId, NOT_COMPARED);
       await this.#write(tx, key, document, { isGone: entity.data === null, found });
     }
+    // What is refused changes no entity, and leaves this all the same.
+    for (const [entityId, { closed }] of this.#batch.opened) {
+      if (closed.size > 0) await closeClients(tx, this.#keyOf(entityId), [...closed]);
+    }
     return overlaps;
+  }
+
+  #keyOf(entityId: string): DocumentKey {
+    return { tenantId: this.#batch.tenantId, entityType: this.#batch.entityType, entityId };
   }
 
   #withDocument(data: EntityData, document: OpenDocument, content: Uint8Array): EntityData {
@@ -187,6 +208,33 @@ export class YjsSession implements DocumentSession {
       return null;
     });
     return { mutationId, overlaps: report === null ? NOT_COMPARED : overlapsOf(report) };
+  }
+
+  /**
+   * Updates that repeat what was deleted since are compared with what the log has of it.
+   * @returns the mutations of which the log has it no more: their records keep what they brought
+   * @throws RefusedDocumentError when the log has something else
+   */
+  async #compareWithLog(tx: Tx, key: DocumentKey, document: OpenDocument): Promise<string[]> {
+    const { uncertain, base, logged, epoch } = document;
+    if (uncertain.length === 0) return [];
+    const log = await readWritten(tx, key, epoch, MAX_LOG_BYTES);
+    const written = [[base, ...logged.map((one) => one.update)], log];
+    const gone: string[] = [];
+    for (const { update, stateVector, mutationId } of uncertain) {
+      const input = { update, stateVector, written };
+      const repeated = await runJob(this.#settings.pool, 'compareRepeated', input).catch((error: unknown) => {
+        if (error instanceof BusyDocumentsError) throw error;
+        this.#settings.logger.error({ err: error, ...key, mutationId }, 'a repetition could not be compared');
+        return { kind: 'gone' } as const;
+      });
+      if (repeated.kind === 'other') {
+        const message = `/update: the log has other content under clientID ${repeated.client}`;
+        throw new RefusedDocumentError(reject('client_id_foreign', message));
+      }
+      if (repeated.kind === 'gone') gone.push(mutationId);
+    }
+    return gone;
   }
 
   async #write(

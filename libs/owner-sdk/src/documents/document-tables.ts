@@ -9,7 +9,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  *   that each replica's newest stays without bytes). It is what devices have seen or not, what a restore goes back over, and the proof of who wrote what.
  * - `sync_document_base`: the state at some sequences, so that going back need not begin at the first keystroke. One is kept when the log since the
  *   last weighs ten times as much, hence at most a tenth of the log.
- * - `sync_document_client`: whose clientID it is: whoever wrote under it first.
+ * - `sync_document_client`: whose clientID it is: the user, and the device, that wrote under it first.
  * - `sync_document_backup`: before each merge of concurrent edits, where the document stood: a pointer, not a copy.
  */
 const DOCUMENT_TABLES = `
@@ -85,5 +85,25 @@ export class DocumentTables1700000000300 implements MigrationInterface {
   }
 }
 
+/**
+ * The device of a clientID; rows from before have none, and take that of the user's device which writes next. `closed`: two histories were
+ * written under it, as by a device that was restored from a backup.
+ */
+export class DocumentClientDevices1700000000310 implements MigrationInterface {
+  readonly name = 'DocumentClientDevices1700000000310';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE sync_document_client
+      ADD COLUMN device text COLLATE "C", ADD COLUMN closed boolean NOT NULL DEFAULT false`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE sync_document_client DROP COLUMN device, DROP COLUMN closed');
+  }
+}
+
 /** What documents need in a service's database: put it after `ownerMigrations`. */
-export const documentMigrations: readonly MigrationClass[] = [DocumentTables1700000000300];
+export const documentMigrations: readonly MigrationClass[] = [
+  DocumentTables1700000000300,
+  DocumentClientDevices1700000000310,
+];

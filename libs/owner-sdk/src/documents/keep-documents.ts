@@ -143,7 +143,7 @@ export class KeptDocuments {
           return document;
         };
         const rewritten = await rewriteDocuments(this.#settings.pool, rows, pushed);
-        return new YjsSession(this.#settings, { tenantId, entityType, open, rewritten });
+        return new YjsSession(this.#settings, { tenantId, entityType, open, opened: documents, rewritten });
       },
     };
   }

@@ -4,10 +4,12 @@ import {
   decodeStateVector,
   encodeStateVector,
   stateVectorOf,
+  WrittenContent,
   type Admission,
   type AdmissionLimits,
-  type AuthorKind,
+  type ClientOwner,
   type StateVector,
+  type UpdateAuthor,
 } from '@sync/documents';
 import type { PushedMutation } from '@sync/protocol';
 import { reject, type Rejected } from '../handler-answer.ts';
@@ -17,9 +19,7 @@ import type { DocumentRow, LoggedUpdate } from './document-rows.ts';
 export const EMPTY_STATE = Uint8Array.of(0, 0);
 
 /** Whose change, and how the entity's clock counts it. */
-export interface ChangeOrigin {
-  readonly kind: AuthorKind;
-  readonly author: string;
+export interface ChangeOrigin extends UpdateAuthor {
   readonly replica: string;
   readonly counter: number;
   /** Null for a change of the service's own. */
@@ -43,11 +43,22 @@ export interface DocumentLimits {
   readonly maxStateBytes: number;
 }
 
+/** An update that repeats what is not in the document any more. */
+export interface UncertainUpdate {
+  readonly update: Uint8Array;
+  /** Of the document when it came. */
+  readonly stateVector: StateVector;
+  readonly mutationId: string;
+}
+
 /** One document while a batch changes it: bytes and numbers, no Yjs document. */
 export class OpenDocument {
   readonly before: DocumentRow | null;
   readonly logged: LoggedUpdate[] = [];
-  readonly claims = new Map<number, string>();
+  readonly claims = new Map<number, ClientOwner>();
+  /** ClientIDs under which nobody writes on: one of their authors was found to write another history than the document has. */
+  readonly closed = new Set<number>();
+  readonly uncertain: UncertainUpdate[] = [];
   /** The first change of this batch by a device, whose clock says what its side had seen. */
   firstMerge: PushedMutation | null = null;
   lastMerge: PushedMutation | null = null;
@@ -60,9 +71,10 @@ export class OpenDocument {
   bytes: number;
   private stateVector: StateVector;
   private readonly limits: DocumentLimits;
-  private readonly owners: Map<number, string>;
+  private readonly owners: Map<number, ClientOwner>;
+  private content: WrittenContent;
 
-  constructor(before: DocumentRow | null, owners: ReadonlyMap<number, string>, limits: DocumentLimits) {
+  constructor(before: DocumentRow | null, owners: ReadonlyMap<number, ClientOwner>, limits: DocumentLimits) {
     this.before = before;
     this.limits = limits;
     this.owners = new Map(owners);
@@ -71,6 +83,7 @@ export class OpenDocument {
     this.sequence = before?.sequence ?? 0;
     this.base = before?.state ?? EMPTY_STATE;
     this.bytes = this.base.length;
+    this.content = new WrittenContent([this.base]);
     this.stateVector = before ? decodeStateVector(before.stateVector) : new Map();
   }
 
@@ -89,23 +102,31 @@ export class OpenDocument {
     this.sequence = 1;
     this.base = content;
     this.bytes = content.length;
+    this.content = new WrittenContent([content]);
     this.logged.length = 0;
+    this.uncertain.length = 0;
     this.firstMerge = null;
     this.stateVector = stateVectorOf(content);
-    for (const client of this.stateVector.keys()) this.claim(client, origin.author);
+    for (const client of this.stateVector.keys()) this.claim(client, origin);
   }
 
   /** Admits an update and appends it to what the batch will log. */
   append(update: Uint8Array, origin: ChangeOrigin): TakenPart | Rejected {
-    const head = { stateVector: this.stateVector, clientOwners: this.owners };
+    const { stateVector, owners: clientOwners, content } = this;
     const { admission, maxStateBytes } = this.limits;
-    const answer = admitUpdate(update, head, { kind: origin.kind, id: origin.author }, admission);
-    if (!answer.ok && answer.code !== 'update_empty')
+    const answer = admitUpdate(update, { stateVector, clientOwners, content }, origin, admission);
+    if (!answer.ok) {
+      if (answer.code === 'update_empty') return { kind: 'taken', added: EMPTY_STATE };
+      if (answer.splitClient !== undefined) this.close(answer.splitClient, origin);
       return reject(answer.code, `/update: ${answer.message}`);
-    if (!answer.ok || !answer.changes) return { kind: 'taken', added: EMPTY_STATE };
+    }
     // What deletes may make room; how large the document is with it shows when it is merged.
     if (!answer.deletes && this.bytes + answer.update.length > maxStateBytes) return tooLarge(maxStateBytes);
-    for (const client of answer.claimed) this.claim(client, origin.author);
+    const { mutation } = origin;
+    if (answer.repeatsGone && mutation)
+      this.uncertain.push({ update, stateVector, mutationId: mutation.mutationId });
+    if (!answer.changes) return { kind: 'taken', added: EMPTY_STATE };
+    for (const client of answer.claimed) this.claim(client, origin);
     this.log(answer, origin);
     return { kind: 'taken', added: answer.update };
   }
@@ -115,6 +136,7 @@ export class OpenDocument {
     this.sequence += 1;
     this.bytes += update.length;
     const mutationId = mutation?.mutationId ?? null;
+    this.content.add(update);
     this.logged.push({ sequence: this.sequence, update, replica, counter, mutationId });
     // A suggestion has seen all that there is, and says nothing of what the devices of the batch have.
     if (mutation && kind === 'device') {
@@ -123,8 +145,17 @@ export class OpenDocument {
     }
   }
 
-  private claim(client: number, author: string): void {
-    this.owners.set(client, author);
-    this.claims.set(client, author);
+  private claim(client: number, { id, device }: UpdateAuthor): void {
+    const owner = { id, device, closed: false };
+    this.owners.set(client, owner);
+    this.claims.set(client, owner);
+  }
+
+  /** Only whoever writes under it may end it: anybody could send something else under a clientID of somebody else. */
+  private close(client: number, { id, device }: UpdateAuthor): void {
+    const owner = this.owners.get(client);
+    if (owner?.id !== id || (owner.device !== null && owner.device !== device)) return;
+    this.owners.set(client, { ...owner, closed: true });
+    this.closed.add(client);
   }
 }

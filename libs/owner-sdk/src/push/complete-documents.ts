@@ -13,7 +13,6 @@ export async function completeDocuments(
   session: DocumentSession,
   decision: PushDecision,
 ): Promise<PushDecision> {
-  if (decision.changed.size === 0) return decision;
   const overlaps = await session.complete(tx, decision.changed);
   const withOverlaps = (result: OwnerPushResult): OwnerPushResult => {
     const found = overlaps.get(result.mutationId);

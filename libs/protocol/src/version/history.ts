@@ -88,6 +88,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'identity: owners can tell a repetition from another change under the same mutationId, and refuse that. OWNER-3.',
   },
+  {
+    version: '1.10.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'POLICY-14: a clientID belongs to the device that wrote under it first, no more to its user; other content under clocks that the document has is ' +
+      'client_id_foreign instead of being cut off.',
+  },
 ];
 
 /** The version of the newest entry. */

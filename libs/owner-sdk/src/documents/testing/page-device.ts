@@ -59,6 +59,12 @@ export class PageDevice {
     return this;
   }
 
+  /** What it has of the page without having pulled it, as from a backup. */
+  restore(state: Uint8Array, clock: VectorClock): void {
+    Y.applyUpdate(this.doc, state, 'pull');
+    this.#baseClock = clock;
+  }
+
   /** Forgets what waits. */
   drop(): void {
     this.#unsent = [];
@@ -77,6 +83,13 @@ export class PageDevice {
     }));
     this.#unsent = [];
     return this.#rig.push(mutations, options);
+  }
+
+  /** One after the other, as a gateway does it in the end when the owner refuses one of them. */
+  async pushEach(): Promise<OwnerPushResult[]> {
+    const results: OwnerPushResult[] = [];
+    for (const mutation of this.#unsent.splice(0)) results.push(...(await this.push([mutation])));
+    return results;
   }
 
   replace(from: string, to: string): void {
