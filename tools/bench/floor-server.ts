@@ -14,6 +14,9 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Pool } from 'pg';
 import { WebSocketServer } from 'ws';
 
+// Our starter holds the other end, and whatever ends it closes that.
+process.stdin.resume().on('end', () => process.exit());
+
 const pool = new Pool({ connectionString: process.env['FLOOR_DATABASE_URL'], max: 20 });
 
 const TABLES = `

@@ -1,13 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { resolve } from 'node:path';
 import { type DeviceCredentials, type PlatformUrls, bindDevice, signRequest } from '@sync/e2e-device';
 import { freePort } from '@sync/postgres/testing';
-import { Client } from 'pg';
 import { type Stack, startStack } from '../stack/start-stack.ts';
 import { KeepAliveClient, type RawAnswer, type RawRequest } from './keep-alive-client.ts';
+import { startFloor } from './start-floor.ts';
 
 export const TENANT = 'bench';
 
@@ -88,7 +84,11 @@ export async function startWorld(
     env: inspectable(inspectorPorts.gateway),
   });
   try {
-    const floor = await startFloor(stack.urls['postgres'] ?? '', natsUrl(stack), inspectorPorts.floor);
+    const floor = await startFloor(
+      stack.urls['postgres'] ?? '',
+      natsUrl(stack),
+      inspectable(inspectorPorts.floor),
+    );
     const urls = platformUrls(stack);
     return {
       stack,
@@ -131,37 +131,6 @@ function platformUrls({ urls }: Stack): PlatformUrls {
     identity: url('identity'),
     learning: url('learning'),
     authoring: url('authoring'),
-  };
-}
-
-async function startFloor(
-  adminUrl: string,
-  natsServer: string,
-  inspectorPort: number,
-): Promise<{ url: string; frameworkUrl: string; process: ChildProcess }> {
-  const name = `floor_${randomUUID().slice(0, 8)}`;
-  const admin = new Client({ connectionString: adminUrl });
-  await admin.connect();
-  await admin.query(`CREATE DATABASE ${name}`);
-  await admin.end();
-  const databaseUrl = new URL(adminUrl);
-  databaseUrl.pathname = `/${name}`;
-  const child = spawn(process.execPath, [resolve(import.meta.dirname, 'floor-server.ts')], {
-    env: {
-      ...process.env,
-      ...inspectable(inspectorPort),
-      FLOOR_DATABASE_URL: databaseUrl.href,
-      FLOOR_NATS_URL: natsServer,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const lines = createInterface({ input: child.stdout });
-  const [line] = (await once(lines, 'line')) as [string];
-  const { port, frameworkPort } = JSON.parse(line) as { port: number; frameworkPort: number };
-  return {
-    url: `http://127.0.0.1:${port}`,
-    frameworkUrl: `http://127.0.0.1:${frameworkPort}`,
-    process: child,
   };
 }
 

@@ -12,6 +12,8 @@ export interface BackingServers {
   readonly nats: RunningNats;
   /** By database name. */
   readonly databases: ReadonlyMap<string, ProvisionedDatabase>;
+  /** Stops both; nothing is started again. */
+  stop(): Promise<void>;
 }
 
 /** Options of {@link startBackingServers}. */
@@ -28,7 +30,8 @@ export interface BackingOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-const RESTART_PAUSE_MS = 500;
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 10_000;
 
 /**
  * Starts Postgres and NATS, or uses those that the environment names (`DATABASE_ADMIN_URL`, `NATS_URL`), and creates one
@@ -40,9 +43,10 @@ export async function startBackingServers(options: BackingOptions): Promise<Back
   const given = givenDatabases(options);
   const missing = options.databases.filter((name) => !given.has(name));
   if (options.dataDir !== undefined) await mkdir(options.dataDir, { recursive: true });
+  const unwanted = new AbortController();
   const [postgres, nats] = await settleAll([
-    missing.length === 0 ? Promise.resolve(undefined) : launchPostgres(options),
-    launchNats(options),
+    missing.length === 0 ? Promise.resolve(undefined) : launchPostgres(options, unwanted.signal),
+    launchNats(options, unwanted.signal),
   ]);
   const databases = new Map(given);
   if (postgres !== undefined) {
@@ -50,7 +54,12 @@ export async function startBackingServers(options: BackingOptions): Promise<Back
     await Promise.all(missing.map(async (name) => databases.set(name, await provision({ adminUrl, name }))));
     options.progress(`${missing.length} databases with two roles each`);
   }
-  return { postgres, nats, databases };
+  const stop = async (): Promise<void> => {
+    unwanted.abort();
+    await nats.stop();
+    await postgres?.stop();
+  };
+  return { postgres, nats, databases, stop };
 }
 
 /** Waits for both even if one fails, and stops the other: half a stack would stay behind otherwise. */
@@ -75,9 +84,9 @@ function givenDatabases({ databases, env }: BackingOptions): Map<string, Provisi
   return given;
 }
 
-async function launchPostgres(options: BackingOptions): Promise<RunningPostgres> {
-  const { dataDir, logDir, report, env } = options;
-  const revive = reviver('Postgres', report, () => postgres);
+async function launchPostgres(options: BackingOptions, unwanted: AbortSignal): Promise<RunningPostgres> {
+  const { dataDir, logDir, env } = options;
+  const revive = reviver('Postgres', options, () => postgres, unwanted);
   const postgres = await startPostgres({
     own: isUnset(env['DATABASE_ADMIN_URL']),
     ...(dataDir === undefined ? {} : { dataDir: join(dataDir, 'postgres') }),
@@ -88,9 +97,9 @@ async function launchPostgres(options: BackingOptions): Promise<RunningPostgres>
   return postgres;
 }
 
-async function launchNats(options: BackingOptions): Promise<RunningNats> {
-  const { dataDir, logDir, report, env } = options;
-  const revive = reviver('NATS', report, () => nats);
+async function launchNats(options: BackingOptions, unwanted: AbortSignal): Promise<RunningNats> {
+  const { dataDir, logDir, env } = options;
+  const revive = reviver('NATS', options, () => nats, unwanted);
   const nats = await startNats({
     own: isUnset(env['NATS_URL']),
     ...(dataDir === undefined ? {} : { storeDir: join(dataDir, 'nats') }),
@@ -111,14 +120,24 @@ interface Restartable {
   restart(): Promise<void>;
 }
 
-function reviver(name: string, report: (message: string) => void, server: () => Restartable) {
+/** Tries until it runs again, or nobody wants it any more: a full disk or a taken port may pass. */
+function reviver(name: string, { report }: BackingOptions, server: () => Restartable, unwanted: AbortSignal) {
+  const isUnwanted = (): boolean => unwanted.aborted;
+  const revive = async (): Promise<void> => {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
+      await sleep(pauseMs, undefined, { ref: false });
+      if (isUnwanted()) return;
+      try {
+        await server().restart();
+        report(`${name} is back`);
+        return;
+      } catch (error) {
+        if (!isUnwanted()) report(`${name} does not start, trying again: ${String(error)}`);
+      }
+    }
+  };
   return (how: string): void => {
     report(`${name} ended unexpectedly (${how}), starting it again`);
-    void sleep(RESTART_PAUSE_MS, undefined, { ref: false })
-      .then(() => server().restart())
-      .then(
-        () => report(`${name} is back`),
-        (error: unknown) => report(`${name} does not start: ${String(error)}`),
-      );
+    void revive();
   };
 }

@@ -154,7 +154,11 @@ async function main(): Promise<number> {
     progress: say,
     report: say,
   });
-  const stack = await starting;
+  // What has been started by then ends with us.
+  const stack = await Promise.race([
+    starting,
+    asked.then(() => Promise.reject(new Error('stopped at the start'))),
+  ]);
   for (const [name, count] of options.copies) await stack.scale(name, count);
   say('everything is ready');
   if (options.control) followCommands(stack);

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -150,6 +150,19 @@ describe('a running stack', () => {
     await database.close();
   });
 
+  it('goes on trying to bring a server back', async () => {
+    reports.length = 0;
+    process.kill(stack.pids['nats'] ?? 0, 'SIGKILL');
+    const intruder = createServer();
+    const port = Number(new URL(stack.urls['nats'] ?? '').port);
+    await until(() => isFree(port));
+    await new Promise<void>((resolve) => intruder.listen(port, '127.0.0.1', resolve));
+    await until(() => reports.some((line) => line.startsWith('NATS does not start')));
+    await new Promise((resolve) => intruder.close(resolve));
+    await until(() => reports.includes('NATS is back'));
+    expect(stack.pids['nats']).toBeGreaterThan(0);
+  });
+
   it('kills and restarts Postgres and NATS on request', async () => {
     await stack.kill('nats', 'SIGKILL');
     expect(stack.pids['nats']).toBeUndefined();
@@ -193,6 +206,35 @@ describe('stop', () => {
     expect(passwords[0]).toBe(passwords[1]);
     expect(readFileSync(join(dataDir, 'logs/gateway.log'), 'utf8').match(/"stopped"/g)).toHaveLength(2);
     await rm(parent, { recursive: true });
+  });
+});
+
+describe('a process that is slow', () => {
+  it('is waited for when it comes back, whatever a start may take', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sync-stack-slow-'));
+    const file = join(folder, 'ready');
+    await writeFile(file, '');
+    const env = { FIXTURE_PROJECTOR: 'slow', FIXTURE_READY_FILE: file };
+    const stack = await start({ env, startLimitMs: 20_000 });
+    await rm(file);
+    reports.length = 0;
+    process.kill(stack.pids['projector'] ?? 0, 'SIGKILL');
+    await sleep(22_000);
+    await writeFile(file, '');
+    await until(() => reports.some((line) => line.startsWith('projector is back')));
+    expect(reports.join('\n')).toMatch(/projector is not ready after \d+ s: it does not answer/);
+    expect(reports.filter((line) => line.startsWith('projector ended'))).toHaveLength(1);
+    await stack.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  it('is given up at a start after a limit, with the end of its log', async () => {
+    const error: unknown = await start({ env: { FIXTURE_PROJECTOR: 'silent' }, startLimitMs: 10_000 }).catch(
+      (reason: unknown) => reason,
+    );
+    expect(String(error)).toContain('projector was not ready after 10 s');
+    const log = /\((.*)\/logs\/projector\.log\)/.exec(String(error));
+    await rm(log?.[1] ?? '', { recursive: true });
   });
 });
 

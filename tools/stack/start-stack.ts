@@ -29,6 +29,8 @@ export interface StackOptions {
   /** false when the caller has compiled already. */
   readonly compile?: boolean;
   readonly logLevel?: string;
+  /** How long one process may take to be ready at the start; default 300 s. */
+  readonly startLimitMs?: number;
   /** Environment of every process, beside what the stack sets. */
   readonly env?: Readonly<Record<string, string>>;
   /** One line per finished step of the start. */
@@ -201,8 +203,7 @@ class RunningStack implements Stack {
     const gateways = [...this.#processes].filter(([name]) => name.replace(COPY, '') === 'gateway');
     await Promise.all(gateways.map(([, process]) => process.stop()));
     await Promise.all([...this.#processes.values()].map((process) => process.stop()));
-    await this.#backing.nats.stop();
-    await this.#backing.postgres?.stop();
+    await this.#backing.stop();
     this.#watchdog?.release();
     if (this.#options.dataDir === undefined && !keepLogs) {
       await rm(this.#workDir, { recursive: true, force: true });
@@ -219,6 +220,7 @@ class RunningStack implements Stack {
       env: this.#environmentOf(name, service),
       logFile: join(this.logDir, `${name}.log`),
       report: this.#options.report,
+      ...(this.#options.startLimitMs === undefined ? {} : { startLimitMs: this.#options.startLimitMs }),
     });
     this.#processes.set(name, process);
     return process;

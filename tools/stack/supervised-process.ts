@@ -17,8 +17,10 @@ export interface ProcessOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Stdout and stderr, appended. */
   readonly logFile: string;
-  /** Told about every unexpected end and every return, one line each. */
+  /** Told about every unexpected end, every return, and what is waited for; one line each. */
   readonly report: (message: string) => void;
+  /** How long a start that somebody waits for may take; default 300 s. */
+  readonly startLimitMs?: number;
 }
 
 /** Thrown when a process ended, or did not become ready, during its start; the message holds the end of its log. */
@@ -26,7 +28,9 @@ export class ProcessStartError extends Error {
   override readonly name = 'ProcessStartError';
 }
 
-const START_TIMEOUT_MS = 60_000;
+/** Everything together starts in seconds; a machine that is busy with test runs was seen to take a minute. */
+const START_LIMIT_MS = 300_000;
+const PROGRESS_MS = 15_000;
 /** A service gives balancers its `DRAIN_READINESS_MS` and its open requests 10 s, and then closes consumers and connections. */
 const DRAIN_TIMEOUT_MS = 12_000;
 const FIRST_BACKOFF_MS = 250;
@@ -37,6 +41,7 @@ const KILLED_BY_TESTS = process.env['FAULT_INJECTION'] === 'true';
 const STABLE_AFTER_MS = 30_000;
 const POLL_MS = 25;
 const SHOWN_LOG_LINES = 15;
+const SHOWN_CHARACTERS = 300;
 
 /**
  * One process of the stack: started, waited for until it is ready, and started again with a growing pause when it ends
@@ -76,7 +81,7 @@ export class SupervisedProcess {
   async start(entry = this.#entry): Promise<void> {
     this.#entry = entry;
     this.#wanted = true;
-    await this.#launch();
+    await this.#launch(this.#options.startLimitMs ?? START_LIMIT_MS);
   }
 
   /** Sends a signal. After one that ends processes it stays down until `start`; SIGSTOP and SIGCONT only pass through. */
@@ -109,7 +114,7 @@ export class SupervisedProcess {
     clearTimeout(timer);
   }
 
-  async #launch(): Promise<void> {
+  async #launch(limitMs: number): Promise<void> {
     const { env, logFile } = this.#options;
     const from = existsSync(logFile) ? statSync(logFile).size : 0;
     const log = openSync(logFile, 'a');
@@ -130,23 +135,43 @@ export class SupervisedProcess {
       if (this.#child === child) this.#child = undefined;
       if (ready && this.#wanted) this.#restartLater(how, Date.now() - startedMs);
     });
-    this.#url = await this.#untilReady(ended, from);
+    this.#url = await this.#untilReady(ended, from, limitMs);
     ready = true;
   }
 
-  async #untilReady(ended: Promise<string>, from: number): Promise<string> {
+  async #untilReady(ended: Promise<string>, from: number, limitMs: number): Promise<string> {
+    const { name, logFile, report } = this.#options;
     let how: string | undefined;
     void ended.then((reason) => (how = reason));
-    const deadline = Date.now() + START_TIMEOUT_MS;
+    const startedMs = Date.now();
+    let reportAtMs = startedMs + PROGRESS_MS;
     for (;;) {
-      const url = readyUrl(readLog(this.#options.logFile, from));
+      const url = readyUrl(readLog(logFile, from));
       if (url !== undefined && (await answersReady(url))) return url;
       if (how !== undefined) throw this.#startError(`ended with ${how} during its start`, from);
-      if (Date.now() > deadline) {
+      const waitedMs = Date.now() - startedMs;
+      if (waitedMs > limitMs) {
         await this.kill('SIGKILL');
-        throw this.#startError(`was not ready after ${START_TIMEOUT_MS / 1000} s`, from);
+        throw this.#startError(`was not ready after ${limitMs / 1000} s`, from);
+      }
+      if (Date.now() > reportAtMs) {
+        reportAtMs += PROGRESS_MS;
+        report(`${name} is not ready after ${Math.round(waitedMs / 1000)} s: ${await this.#whatFails()}`);
       }
       await sleep(POLL_MS);
+    }
+  }
+
+  /** What the process itself says that it waits for. */
+  async #whatFails(): Promise<string> {
+    const { HOST = '127.0.0.1', PORT = '0' } = this.#options.env;
+    try {
+      const answer = await fetch(`http://${HOST}:${PORT}/health/ready`, {
+        signal: AbortSignal.timeout(5_000),
+      });
+      return (await answer.text()).slice(0, SHOWN_CHARACTERS);
+    } catch {
+      return `it does not answer; its log is ${this.#options.logFile}`;
     }
   }
 
@@ -168,7 +193,8 @@ export class SupervisedProcess {
     report(`${name} ended unexpectedly (${how}), starting it again in ${pauseMs} ms`);
     setTimeout(() => {
       if (!this.#wanted || this.#child !== undefined) return;
-      this.#launch().then(
+      // Nobody waits for it, and one that is slow or waits for others is not mended by being killed.
+      this.#launch(Number.POSITIVE_INFINITY).then(
         () => report(`${name} is back (process ${this.pid ?? 'gone'})`),
         (error: unknown) => {
           report(error instanceof Error ? error.message : String(error));

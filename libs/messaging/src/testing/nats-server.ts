@@ -45,7 +45,8 @@ export interface RunningNats {
   stop(): Promise<void>;
 }
 
-const START_TIMEOUT_MS = 20_000;
+/** It takes a second; but it greets only when it has read its streams, and killing it then would only make it begin again. */
+const START_TIMEOUT_MS = 150_000;
 const STOP_TIMEOUT_MS = 10_000;
 const START_ATTEMPTS = 5;
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
@@ -55,7 +56,7 @@ const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
  * that ends with this process, whatever ends it. Messages up to 8 MB.
  *
  * @throws NatsServerMissingError when there is no program to start
- * @throws Error with the end of the server's log when it does not answer within 20 s
+ * @throws Error with the end of the server's log when it does not answer within 150 s
  */
 export async function startNats(options: StartNatsOptions = {}): Promise<RunningNats> {
   const given = process.env['TEST_NATS_URL'] ?? process.env['NATS_URL'];
@@ -161,26 +162,29 @@ class OwnServer implements RunningNats {
     const [program, ...args] = this.#command;
     const server = spawn(program, [...args, '-c', config], { detached: true, stdio: ['ignore', log, log] });
     closeSync(log);
+    server.unref();
     const ended = exitOf(server);
+    this.#process = server;
+    // From now on and not only when it is ready: one that reads its streams for minutes must not outlive us either.
+    this.#watchdog = server.pid === undefined ? undefined : watchOver(server.pid, 'TERM', this.#workDir);
+    let ready = false;
+    void ended.then((how) => {
+      if (this.#process !== server) return;
+      this.#process = undefined;
+      this.#watchdog?.release(); // the number of a process that is gone may soon be somebody else's
+      if (ready) this.#onUnexpectedExit?.(how);
+    });
     try {
       await untilReady(ended, port, name);
+      ready = true;
+      this.#port = port;
     } catch (error) {
-      server.kill('SIGKILL');
+      await this.kill('SIGKILL');
       const tail = (await readFile(this.#logFile, 'utf8')).split('\n').slice(-15).join('\n');
       throw new Error(`nats-server did not start on port ${port}: ${String(error)}\n${tail}`, {
         cause: error,
       });
     }
-    server.unref();
-    this.#process = server;
-    this.#port = port;
-    this.#watchdog = server.pid === undefined ? undefined : watchOver(server.pid, 'TERM', this.#workDir);
-    void ended.then((how) => {
-      if (this.#process !== server) return;
-      this.#process = undefined;
-      this.#watchdog?.release(); // the number of a process that is gone may soon be somebody else's
-      this.#onUnexpectedExit?.(how);
-    });
   }
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -77,6 +77,51 @@ describe('startPostgres', () => {
     await postgres.restart();
     expect(postgres.pid).toBeGreaterThan(0);
     await postgres.stop();
+  });
+
+  it('waits for a server that recovers, however long it takes', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'sync-recovering-'));
+    await chmod(parent, 0o755);
+    const dataDir = join(parent, 'postgres');
+    const first = await startPostgres({ own: true, dataDir });
+    await first.stop();
+    // A standby without anybody to follow recovers until it is promoted, and takes no connection meanwhile.
+    await appendFile(join(dataDir, 'postgresql.conf'), 'hot_standby = off\n');
+    await writeFile(join(dataDir, 'standby.signal'), '');
+    let ready = false;
+    const starting = startPostgres({ own: true, dataDir, silenceLimitMs: 4_000 }).finally(
+      () => (ready = true),
+    );
+    await sleep(8_000);
+    expect(ready).toBe(false);
+    const [pid = ''] = (await readFile(join(dataDir, 'postmaster.pid'), 'utf8')).split('\n');
+    await writeFile(join(dataDir, 'promote'), '');
+    process.kill(Number(pid), 'SIGUSR1');
+    const second = await starting;
+    expect(second.pid).toBe(Number(pid));
+    await second.stop();
+    await rm(parent, { recursive: true });
+  });
+
+  it('ends a server that still recovers, when its starter is killed', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'sync-recovering-'));
+    await chmod(parent, 0o755);
+    const dataDir = join(parent, 'postgres');
+    await (await startPostgres({ own: true, dataDir })).stop();
+    await appendFile(join(dataDir, 'postgresql.conf'), 'hot_standby = off\n');
+    await writeFile(join(dataDir, 'standby.signal'), '');
+    const script = `
+      const { startPostgres } = await import(${JSON.stringify(import.meta.resolve('./start-postgres.ts'))});
+      await startPostgres({ own: true, dataDir: ${JSON.stringify(dataDir)} });`;
+    const starter = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+    const pidFile = join(dataDir, 'postmaster.pid');
+    await until(() => existsSync(pidFile));
+    await until(async () => (await readFile(pidFile, 'utf8')).includes('standby'));
+    starter.kill('SIGKILL');
+    await exitOf(starter);
+    await until(() => !existsSync(pidFile));
+    expect(existsSync(pidFile)).toBe(false);
+    await rm(parent, { recursive: true });
   });
 
   it('does not let a test kill the server of all tests', async () => {
