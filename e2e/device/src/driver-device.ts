@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AckResponse, LocalMutation, Outcome, PullResponse, PushResponse } from '@sync/protocol';
-import { type VectorClock, deviceReplica, incrementClock, mergeClocks } from '@sync/vector-clock';
+import { type VectorClock, counterOf, deviceReplica, mergeClocks } from '@sync/vector-clock';
 import { ScopeReplica } from './scope-replica.ts';
 import { type DeviceCredentials, type GatewayAnswer, callGateway } from './signed-http.ts';
 
@@ -50,7 +50,11 @@ export class DriverDevice {
   /** Writes locally: the mutation waits in the outbox until `push`. */
   write(change: LocalChange): LocalMutation {
     const key = `${change.entityType}/${change.entityId}`;
-    const baseClock = mergeClocks(this.clocks.get(key) ?? {}, this.heldClock(change));
+    const own = deviceReplica(this.credentials.deviceId);
+    const last = this.clocks.get(key) ?? {};
+    const held = this.heldClock(change) ?? last;
+    // Of what it once saw nothing but its own counter: the rest may have been folded away since.
+    const baseClock = mergeClocks(held, { [own]: counterOf(last, own) });
     this.sequence += 1;
     const mutation: LocalMutation = {
       mutationId: randomUUID(),
@@ -66,7 +70,7 @@ export class DriverDevice {
       occurredAt: new Date(Date.now() + this.clockOffsetMs).toISOString(),
       schemaVersion: 1,
     };
-    this.clocks.set(key, incrementClock(baseClock, deviceReplica(this.credentials.deviceId)));
+    this.clocks.set(key, { ...baseClock, [own]: counterOf(baseClock, own) + 1 });
     this.outbox.push(mutation);
     return mutation;
   }
@@ -174,9 +178,7 @@ export class DriverDevice {
     }
   }
 
-  private heldClock(change: LocalChange): VectorClock {
-    return (
-      this.scopes.get(change.scope)?.entities.get(`${change.entityType}/${change.entityId}`)?.clock ?? {}
-    );
+  private heldClock(change: LocalChange): VectorClock | undefined {
+    return this.scopes.get(change.scope)?.entities.get(`${change.entityType}/${change.entityId}`)?.clock;
   }
 }

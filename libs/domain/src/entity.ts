@@ -1,4 +1,4 @@
-import { MAX_CLOCK_ENTRIES, clockSize, counterOf, deviceReplica, incrementClock } from '@sync/vector-clock';
+import { MAX_CLOCK_ENTRIES, clockSize, counterOf, deviceReplica, mergeClocks } from '@sync/vector-clock';
 import type { ReplicaId, VectorClock } from '@sync/vector-clock';
 import type { JsonObject } from './json.ts';
 
@@ -13,6 +13,8 @@ export interface Write {
   readonly atMs: number;
   readonly by: ReplicaId;
   readonly counter: number;
+  /** The entity's entry for folded devices once this was counted (see `countChange`); absent: 0. Only of changes by devices. */
+  readonly folds?: number;
 }
 
 /**
@@ -81,17 +83,12 @@ export function mutationCounter({ baseClock, deviceId, counter }: Counted): numb
   return counter ?? counterOf(baseClock, deviceReplica(deviceId)) + 1;
 }
 
-/**
- * The mutation's own clock: `baseClock` with its device's entry at the mutation's counter.
- * @throws RangeError when the device's counter or the number of entries cannot grow
- */
+/** The mutation's own clock: `baseClock` with its device's entry at the mutation's counter. It may have one entry more than the wire takes. */
 export function mutationClock(mutation: Counted): VectorClock {
-  const own = deviceReplica(mutation.deviceId);
-  const before = mutationCounter(mutation) - 1;
-  return incrementClock(before > 0 ? { ...mutation.baseClock, [own]: before } : mutation.baseClock, own);
+  return mergeClocks(mutation.baseClock, { [deviceReplica(mutation.deviceId)]: mutationCounter(mutation) });
 }
 
-/** The mutation's own clock where it can be made, else the base clock that leaves no room for it. */
+/** The mutation's own clock where the wire takes it, else the base clock that leaves no room for it. */
 export function claimedClock(mutation: Counted): VectorClock {
   const { baseClock, deviceId } = mutation;
   const isNew = counterOf(baseClock, deviceReplica(deviceId)) === 0;

@@ -4,7 +4,7 @@ export type { OpRefusal } from './acceptance/check-op.ts';
 export { planLanes } from './acceptance/plan-lanes.ts';
 export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts';
 export { sameChange } from './acceptance/same-change.ts';
-export { decide } from './conflict/decide.ts';
+export { decide, mayHold } from './conflict/decide.ts';
 export type {
   ConflictDraft,
   DocumentBlock,
@@ -17,10 +17,16 @@ export type {
 } from './conflict/decision.ts';
 export { detectConflict } from './conflict/detect-conflict.ts';
 export type { Concurrency } from './conflict/detect-conflict.ts';
-export { compareWrites, namedWrites, recordFieldWrites, repeatingWrites } from './conflict/field-writes.ts';
+export {
+  compareWrites,
+  namedWrites,
+  recordFieldWrites,
+  repeatingWrites,
+  writeIn,
+} from './conflict/field-writes.ts';
 export type { RecordOptions } from './conflict/field-writes.ts';
 export { recordRefused } from './conflict/record-refused.ts';
-export { EXISTENCE_FIELD, mutationClock, mutationCounter, mutationWrite } from './entity.ts';
+export { EXISTENCE_FIELD, claimedClock, mutationClock, mutationCounter, mutationWrite } from './entity.ts';
 export type {
   ConflictPolicy,
   EntityState,

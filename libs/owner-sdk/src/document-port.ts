@@ -1,6 +1,6 @@
 import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
-import type { VectorClock } from '@sync/vector-clock';
+import type { ChangeDot, VectorClock } from '@sync/vector-clock';
 import type { EntityData, EntityStore } from './entity-store.ts';
 import type { Rejected } from './handler-answer.ts';
 
@@ -54,12 +54,6 @@ export class RefusedDocumentError extends Error {
 /** Other documents are being worked on: nothing was done, and it goes away. */
 export class BusyDocumentsError extends Error {
   override readonly name = 'BusyDocumentsError';
-}
-
-/** One change of an entity, as its clock counts it. */
-export interface ChangeDot {
-  readonly replica: string;
-  readonly counter: number;
 }
 
 /** The documents of one batch, in memory as bytes. Nothing is written before `complete`. */

@@ -164,7 +164,7 @@ export const OUTCOME_CODES = {
   append_only_violation: 'put, patch or delete on an append_only entity type.',
   schema_version_unknown:
     'The registration cannot read this schemaVersion, nor lift it to its own; the message names the one wanted.',
-  clock_limit_exceeded: 'The entity’s clock has no room for this device, or the device’s counter is used up.',
+  clock_limit_exceeded: 'A counter of the entity’s clock cannot go higher.',
   server_changed: 'server_authoritative: the server’s value changed since the base.',
   dependency_cycle: 'dependsOn forms a circle.',
   entity_deleted: 'The entity was deleted before this device could see it, and nothing of it is left.',

@@ -6,6 +6,12 @@ const write = {
   atMs: Type.Number({ description: 'Server time, epoch milliseconds.' }),
   by: Type.String({ description: 'Replica id.' }),
   counter: Count,
+  folds: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: 'The entry `s:folded` of the entity’s clock with this write in it.',
+    }),
+  ),
 };
 
 /** The types are `FieldWrites` of `libs/domain`; resolve-api.test.ts keeps both equal. */

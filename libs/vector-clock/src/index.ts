@@ -1,5 +1,14 @@
 /** VectorClock semantics (F06, frozen): types, order, merge, increment, canonical form and validation. */
 export { compareCodePoints } from './code-point-order.ts';
+export {
+  FOLDED_REPLICA,
+  MAX_COUNTED_ENTRIES,
+  countChange,
+  dotIn,
+  hasSeenDot,
+  isOvertaken,
+} from './count-change.ts';
+export type { ChangeDot } from './count-change.ts';
 export { parseClock } from './parse-clock.ts';
 export type { ParsedClock } from './parse-clock.ts';
 export { MAX_REPLICA_ID_LENGTH, deviceReplica, isReplicaId, serviceReplica } from './replica-id.ts';

@@ -1,7 +1,7 @@
 import { checkOp, type ConflictDraft, type JsonObject, type MutationOp } from '@sync/domain';
 import type { AcceptedWords, PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
 import { derivedUuid } from '@sync/service-kit';
-import { canonicalClockJson, incrementClock, serviceReplica, type VectorClock } from '@sync/vector-clock';
+import { canonicalClockJson, countChange, serviceReplica, type VectorClock } from '@sync/vector-clock';
 import { hashJson } from '../history/hashes.ts';
 import { acceptedWords } from '../suggestions/document-material.ts';
 import type { ConflictRow } from '../records/conflict-store.ts';
@@ -120,5 +120,5 @@ export function pushOf(
 
 /** The entity's clock after a resolution of an owner that keeps none: the projector counts it as a change of the service, and so is it said here. */
 export function clockWithout({ mutation, service }: Pick<Claim, 'mutation' | 'service'>): VectorClock {
-  return incrementClock(mutation.clock, serviceReplica(service));
+  return countChange(mutation.clock, serviceReplica(service));
 }

@@ -1,5 +1,5 @@
 import type { Tx } from '@sync/postgres';
-import { compareClocks, type VectorClock } from '@sync/vector-clock';
+import { isOvertaken, type VectorClock } from '@sync/vector-clock';
 import type { Acceptance } from './suggestion-source.ts';
 import { tellSuggestions } from './tell-suggestions.ts';
 
@@ -22,7 +22,7 @@ export async function expireSuggestions(
      ORDER BY suggestion_id FOR UPDATE`,
     [tenantId, conflictId],
   );
-  const overtaken = ready.filter((suggestion) => compareClocks(suggestion.clock, clock) === 'before');
+  const overtaken = ready.filter((suggestion) => isOvertaken(suggestion.clock, clock));
   const ids = overtaken.map(({ suggestionId }) => suggestionId);
   if (ids.length === 0) return false;
   await markStale(tx, tenantId, ids, nowIso);

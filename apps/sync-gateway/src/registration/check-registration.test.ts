@@ -92,6 +92,12 @@ describe('findContradictions', () => {
     expect(faults).toEqual([{ path: `/entityTypes/0${path}`, message: expect.any(String) }]);
   });
 
+  it('finds a service whose entry in clocks would be that of folded devices', () => {
+    expect(findContradictions({ service: 'folded', entityTypes: [base] })).toMatchObject([
+      { path: '/service' },
+    ]);
+  });
+
   it('finds a type that stands twice', () => {
     expect(findContradictions({ service: 'notes', entityTypes: [base, base] })).toMatchObject([
       { path: '/entityTypes/1/entityType' },

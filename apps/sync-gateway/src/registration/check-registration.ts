@@ -1,6 +1,7 @@
 import { checkUpcasters, parseScopeTemplate, parseUserTemplate } from '@sync/domain';
 import type { EntityTypeRegistration, SchemaFault, SyncRegistration } from '@sync/protocol';
 import { findUnstorable, subjects } from '@sync/protocol';
+import { FOLDED_REPLICA, serviceReplica } from '@sync/vector-clock';
 
 /**
  * What the schema of a SyncRegistration cannot say: places where it contradicts itself.
@@ -13,6 +14,9 @@ export function findContradictions({ entityTypes, service }: SyncRegistration): 
       message,
     })),
   );
+  if (serviceReplica(service) === FOLDED_REPLICA) {
+    faults.push({ path: '/service', message: `"${service}" stands for folded devices in clocks` });
+  }
   entityTypes.forEach(({ entityType }, index) => {
     if (entityTypes.findIndex((other) => other.entityType === entityType) < index) {
       faults.push({

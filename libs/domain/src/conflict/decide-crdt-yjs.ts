@@ -21,9 +21,7 @@ export function decideCrdtYjs(input: DecisionInput): Decision {
   const existence = readFieldWrite(current.fieldWrites, EXISTENCE_FIELD);
   const deletion = current.deleted ? existence : existence?.deletion;
   const overtaken =
-    deletion &&
-    !hasSeen(mutation.baseClock, deletion) &&
-    compareWrites(deletion, mutationWrite(mutation)) > 0;
+    deletion && !hasSeen(mutation, deletion) && compareWrites(deletion, mutationWrite(mutation)) > 0;
   if (!overtaken) return submitAsSent(input, 'merged');
   const record = draftRecord(input, current, 'auto', [{ field: EXISTENCE_FIELD, winner: 'ours' }]);
   return { kind: 'supersede', record };

@@ -27,7 +27,7 @@ describe('clean mutations are submitted as sent', () => {
       ...applied,
       op: 'put',
       data: { f: 1 },
-      clock: { 's:svc': 1, 'd:a': 1 },
+      clock: { 'd:a': 1 },
       expectedRevision: 0,
       fieldWrites: { '': own(200), f: own(200) },
     });

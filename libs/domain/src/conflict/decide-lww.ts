@@ -78,7 +78,7 @@ function unseenWrites({ mutation }: DecisionInput, current: EntityState): Unseen
   const unseen: UnseenWrite[] = [];
   for (const field of fields) {
     const previous = readFieldWrite(current.fieldWrites, field);
-    if (previous && hasSeen(mutation.baseClock, previous)) continue;
+    if (previous && hasSeen(mutation, previous)) continue;
     unseen.push({ field, latest: previous?.removedBy ? laterWrite(previous.removedBy, previous) : previous });
   }
   return unseen;
@@ -94,10 +94,10 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
       fieldWrites: { [EXISTENCE_FIELD]: laterWrite(deletion, write) },
     });
   }
-  if (deletion && sawWrite(mutation.baseClock, deletion)) return submitAsSent(input, 'merged');
+  if (deletion && sawWrite(mutation, deletion)) return submitAsSent(input, 'merged');
   const other = deletion?.removedBy;
   // Of two deletions its device may have seen the one that counts less: that one stands, whatever becomes of the other.
-  const stands = other && sawWrite(mutation.baseClock, other) ? other : (deletion?.deletion ?? null);
+  const stands = other && sawWrite(mutation, other) ? other : (deletion?.deletion ?? null);
   const { writes: fieldWrites, data } = leftBehind(stands, current.fieldWrites, current.deletedData ?? {});
   const merge = mergeFields(input, { ...current, fieldWrites }, data);
   const survives = canRevive(input, current) && isLater(write, deletion) && hasEffect(input);

@@ -241,30 +241,39 @@ describe('every policy', () => {
     expect(decideBy('server_authoritative', append, CURRENT)).toEqual({ kind: 'reject', code, record: null });
   });
 
-  it.each(policies)('%s refuses a clock that would outgrow its bounds', (policy) => {
+  it.each(policies)('%s refuses a counter that cannot go higher, and keeps what was sent', (policy) => {
     const refused = { kind: 'reject', code: 'clock_limit_exceeded', record: null };
-    const mutation = mutationOf({ deviceId: 'a', op: opOf(policy), data: {} });
-    const overflow = { ...mutation, baseClock: { 'd:a': Number.MAX_SAFE_INTEGER } };
-    expect(decideBy(policy, overflow, null)).toEqual(refused);
-    expect(decideBy(policy, { ...mutation, baseClock: wide(256) }, null)).toEqual(refused);
-    expect(decideBy(policy, { ...mutation, baseClock: wide(255) }, null)).toMatchObject({ kind: 'submit' });
-    const own = { ...mutation, deviceId: '0', baseClock: wide(256) };
-    expect(decideBy(policy, own, null)).toMatchObject({ kind: 'submit' });
-    const full = { ...CURRENT, clock: wide(256) };
-    const sent = { ...mutation, data: { status: 'mine' } };
+    const baseClock = { 'd:a': Number.MAX_SAFE_INTEGER };
+    const sent = mutationOf({ deviceId: 'a', op: opOf(policy), data: { status: 'mine' }, baseClock });
+    expect(decideBy(policy, sent, null)).toEqual(refused);
     const fields = [{ field: 'status', ours: 'active', theirs: 'mine', winner: 'ours' }];
-    const clockTheirs = { 'd:a': 1 };
-    const record = { theirs: sent.data, ours: CURRENT.data, fields, clockOurs: full.clock, clockTheirs };
-    expect(decideBy(policy, sent, full)).toMatchObject({ ...refused, record });
-    const used = decideBy(policy, { ...sent, baseClock: overflow.baseClock }, CURRENT);
-    expect(used).toMatchObject({ ...refused, record: { clockTheirs: overflow.baseClock } });
-    const wideBase = decideBy(policy, { ...sent, baseClock: wide(256) }, CURRENT);
-    expect(wideBase).toMatchObject({ ...refused, record: { clockTheirs: wide(256) } });
+    const record = {
+      theirs: sent.data,
+      ours: CURRENT.data,
+      fields,
+      clockOurs: CURRENT.clock,
+      clockTheirs: baseClock,
+    };
+    expect(decideBy(policy, sent, CURRENT)).toMatchObject({ ...refused, record });
+    const last = { ...sent, baseClock: { 'd:a': Number.MAX_SAFE_INTEGER - 1 } };
+    expect(decideBy(policy, last, null)).toMatchObject({
+      kind: 'submit',
+      clock: { 'd:a': Number.MAX_SAFE_INTEGER },
+    });
   });
 
-  it('takes a current clock that the mutation just fits into', () => {
+  it('never refuses for the number of entries, and submits a clock that the wire takes', () => {
     const mutation = mutationOf({ deviceId: 'a', op: 'put', data: {} });
-    expect(decideBy('lww', mutation, { ...CURRENT, clock: wide(255) })).toMatchObject({ kind: 'submit' });
+    const onFull = decideBy('lww', { ...mutation, baseClock: wide(256) }, { ...CURRENT, clock: wide(256) });
+    expect(onFull).toMatchObject({ kind: 'submit', clock: { 'd:a': 1, 's:folded': 2 }, status: 'applied' });
+    const fits = decideBy('lww', { ...mutation, baseClock: wide(255) }, { ...CURRENT, clock: wide(255) });
+    expect(fits).toMatchObject({ kind: 'submit', clock: { ...wide(255), 'd:a': 1 } });
+  });
+
+  it('submits nothing of baseClock but the mutation’s own dot', () => {
+    const mutation = mutationOf({ deviceId: 'a', op: 'put', data: {}, baseClock: { 'd:a': 4, 'd:z': 9 } });
+    expect(decideBy('lww', mutation, CURRENT)).toMatchObject({ clock: { ...CURRENT.clock, 'd:a': 5 } });
+    expect(decideBy('lww', mutation, null)).toMatchObject({ clock: { 'd:a': 5 } });
   });
 
   it.each(policies)('%s submits again what the owner may have applied already', (policy) => {
@@ -282,6 +291,20 @@ describe('every policy', () => {
       // No entity's that exists: an inbox that does not know the mutation must not apply it over somebody else's change.
       expectedRevision: 0,
     });
+  });
+
+  it('submits again, too, what may have been folded away behind its device', () => {
+    const mutation = mutationOf({
+      deviceId: 'a',
+      op: 'put',
+      data: { status: 'mine' },
+      baseClock: { 's:folded': 3 },
+    });
+    const folded = (folds: number): EntityState => ({ ...CURRENT, clock: { 's:svc': 2, 's:folded': folds } });
+    const decided = (folds: number): unknown =>
+      decideBy('server_authoritative', mutation, folded(folds), { mayBeApplied: true });
+    expect(decided(4)).toMatchObject({ kind: 'submit', expectedRevision: 0 });
+    expect(decided(3)).toMatchObject({ kind: 'reject', code: 'server_changed' });
   });
 
   it('decides as usual when the dot is not there, or the owner has answered', () => {

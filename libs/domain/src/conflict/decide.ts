@@ -1,14 +1,8 @@
-import {
-  MAX_CLOCK_ENTRIES,
-  clockSize,
-  containsDot,
-  counterOf,
-  deviceReplica,
-  mergeClocks,
-} from '@sync/vector-clock';
+import { FOLDED_REPLICA, containsDot, counterOf, deviceReplica } from '@sync/vector-clock';
+import type { VectorClock } from '@sync/vector-clock';
 import { checkOp } from '../acceptance/check-op.ts';
-import { mutationClock, mutationCounter, mutationWrite } from '../entity.ts';
-import type { ConflictPolicy } from '../entity.ts';
+import { mutationCounter } from '../entity.ts';
+import type { ConflictPolicy, MutationInput } from '../entity.ts';
 import { decideAppendOnly } from './decide-append-only.ts';
 import { decideCrdtYjs } from './decide-crdt-yjs.ts';
 import { decideLww } from './decide-lww.ts';
@@ -33,13 +27,12 @@ export function decide(input: DecisionInput): Decision {
   const { mutation, current, policy } = input;
   const refusal = checkOp(policy, mutation.op);
   if (refusal !== null) return { kind: 'reject', code: refusal, record: null };
-  if (exceedsClock(input)) {
+  if (mutationCounter(mutation) > Number.MAX_SAFE_INTEGER) {
     // Nothing is wrong with the mutation itself: what it wrote is kept where it had something to lose to.
     const record = current === null ? null : recordRefused(input, current);
     return { kind: 'reject', code: 'clock_limit_exceeded', record };
   }
-  const { by, counter } = mutationWrite(mutation);
-  if (input.mayBeApplied && current !== null && containsDot(current.clock, by, counter)) {
+  if (input.mayBeApplied && current !== null && mayHold(current.clock, mutation)) {
     // Revision 0 is no entity's that exists: only an inbox that knows the mutation answers this. One that does not is met by a dot that
     // another change has used, and says `conflict`; as sent it would silently overwrite that change.
     return { ...submitAsSent(input, 'applied'), expectedRevision: 0 };
@@ -47,12 +40,12 @@ export function decide(input: DecisionInput): Decision {
   return DECIDE[policy](input);
 }
 
-function exceedsClock({ mutation, current }: DecisionInput): boolean {
-  const { baseClock, deviceId } = mutation;
-  if (mutationCounter(mutation) > Number.MAX_SAFE_INTEGER) return true;
-  if (counterOf(baseClock, deviceReplica(deviceId)) === 0 && clockSize(baseClock) >= MAX_CLOCK_ENTRIES)
-    return true;
-  return (
-    current !== null && clockSize(mergeClocks(current.clock, mutationClock(mutation))) > MAX_CLOCK_ENTRIES
-  );
+/** Whether an entity with this clock may have the mutation: it has its dot, or devices were folded away that its device had not heard of. */
+export function mayHold(
+  clock: VectorClock,
+  mutation: Pick<MutationInput, 'baseClock' | 'deviceId' | 'counter'>,
+): boolean {
+  const folds = counterOf(clock, FOLDED_REPLICA);
+  if (folds > counterOf(mutation.baseClock, FOLDED_REPLICA)) return true;
+  return containsDot(clock, deviceReplica(mutation.deviceId), mutationCounter(mutation));
 }

@@ -78,8 +78,7 @@ export interface ConflictDraft {
 }
 
 /**
- * Codes of a rejected mutation. `clock_limit_exceeded`: the entity has been changed by more replicas than a clock may
- * have entries, or the device's counter is exhausted.
+ * Codes of a rejected mutation. `clock_limit_exceeded`: the device's counter is used up.
  */
 export type RejectCode =
   'server_changed' | 'append_only_violation' | 'op_not_allowed' | 'clock_limit_exceeded';
@@ -90,7 +89,7 @@ export interface SubmitDecision {
   readonly op: MutationOp;
   readonly data: JsonObject | null;
   readonly update: string | null;
-  /** The entity's clock after the change: its present clock merged with the mutation's. */
+  /** The entity's clock after the change: its present clock with the mutation's dot. */
   readonly clock: VectorClock;
   /** What the owner compares and sets; 0 for an entity that does not exist. */
   readonly expectedRevision: number;

@@ -11,9 +11,11 @@ import {
   recordFieldWrites,
   removalOf,
   repeatingWrites,
+  writeIn,
   writeOver,
   writeOverAll,
 } from './field-writes.ts';
+import type { Seer } from './field-writes.ts';
 
 const write = (by: string, atMs: number, counter = 1): Write => ({ atMs, by, counter });
 
@@ -53,16 +55,36 @@ describe('lastWriteOf', () => {
 
 describe('hasSeen', () => {
   const removed: FieldWrite = { ...write('d:a', 1, 2), removedBy: write('d:b', 2, 3) };
+  const by = (baseClock: Record<string, number>, deviceId = 'x'): Seer => ({ deviceId, baseClock });
 
   it('is true for whoever saw the value or its removal', () => {
-    expect(hasSeen({ 'd:a': 2 }, write('d:a', 1, 2))).toBe(true);
-    expect(hasSeen({ 'd:a': 2 }, removed)).toBe(true);
-    expect(hasSeen({ 'd:b': 3 }, removed)).toBe(true);
+    expect(hasSeen(by({ 'd:a': 2 }), write('d:a', 1, 2))).toBe(true);
+    expect(hasSeen(by({ 'd:a': 2 }), removed)).toBe(true);
+    expect(hasSeen(by({ 'd:b': 3 }), removed)).toBe(true);
   });
 
   it('is false for who saw earlier changes of the same replicas', () => {
-    expect(hasSeen({ 'd:a': 1 }, write('d:a', 1, 2))).toBe(false);
-    expect(hasSeen({ 'd:a': 1, 'd:b': 2 }, removed)).toBe(false);
+    expect(hasSeen(by({ 'd:a': 1 }), write('d:a', 1, 2))).toBe(false);
+    expect(hasSeen(by({ 'd:a': 1, 'd:b': 2 }), removed)).toBe(false);
+  });
+
+  it('is false for who claims to have seen it by an entry from before a fold, but for its own device', () => {
+    const folded = { ...write('d:a', 1, 2), folds: 5 };
+    expect(hasSeen(by({ 'd:a': 2 }), folded)).toBe(false);
+    expect(hasSeen(by({ 'd:a': 2 }, 'a'), folded)).toBe(true);
+    expect(hasSeen(by({ 's:folded': 5 }), folded)).toBe(true);
+    expect(hasSeen(by({ 'd:b': 3 }), { ...removed, removedBy: { ...write('d:b', 2, 3), folds: 5 } })).toBe(
+      false,
+    );
+  });
+});
+
+describe('writeIn', () => {
+  it('notes what the clock says of folded devices, for writes of devices', () => {
+    const clock = { 'd:a': 2, 's:x': 1, 's:folded': 5 };
+    expect(writeIn(clock, write('d:a', 1, 2))).toEqual({ ...write('d:a', 1, 2), folds: 5 });
+    expect(writeIn(clock, write('s:x', 1))).toEqual(write('s:x', 1));
+    expect(writeIn({ 'd:a': 2 }, { ...write('d:a', 1, 2), folds: 3 })).toEqual(write('d:a', 1, 2));
   });
 });
 
@@ -222,6 +244,33 @@ describe('recordFieldWrites', () => {
     });
     const removal = { f: { ...a, removedBy: b } };
     expect(recordFieldWrites({ f: a }, { f: 1 }, { f: 1 }, b, { decided: removal })).toEqual({ f: a });
+  });
+
+  it('gives entries of a decision what the clock says of their mutation, and no others', () => {
+    const counted = { ...b, folds: 7 };
+    const other = write('d:z', 40);
+    const decided = {
+      g: b,
+      h: { ...a, removedBy: b },
+      i: { ...other, removedBy: other },
+      j: { ...b, counter: 9 },
+    };
+    expect(recordFieldWrites({}, { f: 1, g: 1 }, { f: 2, g: 1 }, counted, { decided })).toEqual({
+      f: counted,
+      g: counted,
+      h: { ...a, removedBy: counted },
+      i: { ...other, removedBy: other },
+      j: { ...b, counter: 9 },
+    });
+    expect(
+      recordFieldWrites({ '': { ...counted, deletion: null } }, { f: 1 }, null, write('d:c', 1)),
+    ).toEqual({
+      '': write('d:c', 21),
+    });
+    expect(recordFieldWrites({ '': counted }, { f: 1 }, { f: 1 }, a, { wasDeleted: true })['']).toEqual({
+      ...write('d:a', 21),
+      deletion: counted,
+    });
   });
 
   it('changes nothing that it was given, and takes __proto__ for a field name', () => {

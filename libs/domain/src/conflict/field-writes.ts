@@ -1,4 +1,4 @@
-import { compareCodePoints, containsDot } from '@sync/vector-clock';
+import { compareCodePoints, deviceReplica, dotIn, hasSeenDot } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
 import { EXISTENCE_FIELD } from '../entity.ts';
 import type { FieldWrite, FieldWrites, MutationInput, Write } from '../entity.ts';
@@ -26,16 +26,23 @@ export function lastWriteOf(writes: FieldWrites, field: string): FieldWrite | un
   return readFieldWrite(writes, field) ?? readFieldWrite(writes, EXISTENCE_FIELD)?.deletion ?? undefined;
 }
 
-/** Says whether a device that knew `baseClock` had seen the field's value, or the removal of that value. */
-export function hasSeen(baseClock: VectorClock, write: FieldWrite): boolean {
-  return (
-    sawWrite(baseClock, write) || (write.removedBy !== undefined && sawWrite(baseClock, write.removedBy))
-  );
+/** A device, and what it had seen. */
+export type Seer = Pick<MutationInput, 'deviceId' | 'baseClock'>;
+
+/** Says whether a device had seen the field's value, or the removal of that value. */
+export function hasSeen(seer: Seer, write: FieldWrite): boolean {
+  return sawWrite(seer, write) || (write.removedBy !== undefined && sawWrite(seer, write.removedBy));
 }
 
-/** Says whether a device that knew `baseClock` had seen this very write. */
-export function sawWrite(baseClock: VectorClock, { by, counter }: Write): boolean {
-  return containsDot(baseClock, by, counter);
+/** Says whether a device had seen this very write. */
+export function sawWrite({ deviceId, baseClock }: Seer, { by, counter, folds = 0 }: Write): boolean {
+  return hasSeenDot(baseClock, { replicaId: by, counter, folds }, deviceReplica(deviceId));
+}
+
+/** The write as it is counted in the entity's clock. */
+export function writeIn(clock: VectorClock, { atMs, by, counter }: Write): Write {
+  const { folds } = dotIn(clock, by, counter);
+  return { atMs, by, counter, ...(folds > 0 && { folds }) };
 }
 
 /** What a deletion leaves of an entity: the fields that were written later, and those of which nobody knows who wrote them. */
@@ -65,8 +72,8 @@ export function writeOver(previous: Write | undefined, write: Write): Write {
 }
 
 /** The write alone, without what a FieldWrite says besides. */
-function nameOf({ atMs, by, counter }: Write): Write {
-  return { atMs, by, counter };
+function nameOf({ atMs, by, counter, folds }: Write): Write {
+  return { atMs, by, counter, ...(folds !== undefined && { folds }) };
 }
 
 /** The later of two writes of the same value. */
@@ -126,7 +133,7 @@ export function recordFieldWrites(
   }
   for (const [field, entry] of Object.entries(decided)) {
     const known = writes.get(field);
-    if (!known || compareWrites(known, entry) < 0) writes.set(field, entry);
+    if (!known || compareWrites(known, entry) < 0) writes.set(field, asCounted(entry, write));
   }
   const deletion = stood ?? (told === undefined ? existence?.deletion : told);
   const entity = writes.get(EXISTENCE_FIELD);
@@ -140,6 +147,16 @@ function bothDeletions(known: FieldWrite | undefined, write: Write): FieldWrite 
   return compareWrites(known, write) > 0
     ? { ...known, removedBy: nameOf(write) }
     : { ...nameOf(write), removedBy: nameOf(known) };
+}
+
+/** An entry of a decision, which was made before its mutation was counted. */
+function asCounted(entry: FieldWrite, { by, counter, folds }: Write): FieldWrite {
+  if (folds === undefined) return entry;
+  const counted = <T extends Write>(one: T): T => {
+    return one.by === by && one.counter === counter ? { ...one, folds } : one;
+  };
+  const { removedBy } = entry;
+  return removedBy ? { ...counted(entry), removedBy: counted(removedBy) } : counted(entry);
 }
 
 function withDeletion(entity: FieldWrite, deletion: Write | null | undefined): FieldWrite {

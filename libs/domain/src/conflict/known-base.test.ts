@@ -13,7 +13,7 @@ const state = (data: JsonObject | null, fieldWrites: EntityState['fieldWrites'],
 };
 /** The device saw what the service wrote, and nothing of device b. */
 const from = (data: JsonObject | null, baseClock = { 's:svc': 1 }): Parameters<typeof knownBase>[0] => {
-  return { baseClock, data };
+  return { deviceId: 'a', baseClock, data };
 };
 
 describe('knownBase', () => {

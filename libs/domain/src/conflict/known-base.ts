@@ -5,6 +5,7 @@ import { readField } from '../json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import type { ConflictDraft } from './decision.ts';
 import { hasSeen, lastWriteOf, readFieldWrite } from './field-writes.ts';
+import type { Seer } from './field-writes.ts';
 
 /** What both sides started from, as far as anybody can tell. */
 export type KnownBase = Required<Pick<ConflictDraft, 'base' | 'baseUnknown'>>;
@@ -21,24 +22,25 @@ export const UNKNOWN_BASE: KnownBase = { base: null, baseUnknown: [EXISTENCE_FIE
  * @param current as the device may see it; null: there is none, or the device may not know
  */
 export function knownBase(
-  { baseClock, data }: Pick<MutationInput, 'baseClock' | 'data'>,
+  mutation: Seer & Pick<MutationInput, 'data'>,
   current: EntityState | null,
 ): KnownBase {
+  const { baseClock, data } = mutation;
   // A device that had seen no change of the entity has made it itself.
   if (clockSize(baseClock) === 0) return { base: null, baseUnknown: [] };
   if (current === null) return UNKNOWN_BASE;
   const { deleted, fieldWrites } = current;
   const deletion = deleted ? readFieldWrite(fieldWrites, EXISTENCE_FIELD) : undefined;
-  if (deletion && hasSeen(baseClock, deletion)) return { base: null, baseUnknown: [] };
+  if (deletion && hasSeen(mutation, deletion)) return { base: null, baseUnknown: [] };
   const kept = current.data ?? current.deletedData;
   if (kept === null) return UNKNOWN_BASE;
   const fields = new Set([...Object.keys(fieldWrites), ...Object.keys(kept), ...Object.keys(data ?? {})]);
   fields.delete(EXISTENCE_FIELD);
-  return fieldsOf(baseClock, fieldWrites, kept, fields);
+  return fieldsOf(mutation, fieldWrites, kept, fields);
 }
 
 function fieldsOf(
-  baseClock: MutationInput['baseClock'],
+  seer: Seer,
   fieldWrites: EntityState['fieldWrites'],
   kept: JsonObject,
   fields: ReadonlySet<string>,
@@ -50,7 +52,7 @@ function fieldsOf(
     const value = readField(kept, field);
     if (!write) {
       if (value !== undefined) baseUnknown.push(field);
-    } else if (!hasSeen(baseClock, write) || (write.removedBy && !hasSeen(baseClock, write.removedBy))) {
+    } else if (!hasSeen(seer, write) || (write.removedBy && !hasSeen(seer, write.removedBy))) {
       baseUnknown.push(field);
     } else if (value !== undefined) base.push([field, value]);
   }

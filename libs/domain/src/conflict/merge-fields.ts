@@ -12,6 +12,7 @@ import {
   removalOf,
   writeOver,
 } from './field-writes.ts';
+import type { Seer } from './field-writes.ts';
 import { fieldConflict } from './submission.ts';
 
 /** The outcome of a put or patch against data that moved on, field by field. */
@@ -51,7 +52,7 @@ export function mergeFields(input: DecisionInput, current: EntityState, data: Js
   for (const [field, theirs] of Object.entries(sent)) {
     const previous = lastWriteOf(current.fieldWrites, field);
     const ours = readField(data, field);
-    const winner = decideField({ previous, ours, theirs, baseClock: mutation.baseClock, write });
+    const winner = decideField({ previous, ours, theirs, seer: mutation, write });
     if (winner !== 'same' && winner !== 'unopposed') {
       conflicts.push(fieldConflict(field, { ours, theirs, winner }));
     }
@@ -64,7 +65,7 @@ export function mergeFields(input: DecisionInput, current: EntityState, data: Js
   if (mutation.op === 'put') {
     for (const field of Object.keys(data)) {
       const previous = readFieldWrite(current.fieldWrites, field);
-      if (Object.hasOwn(sent, field) || !previous || !hasSeen(mutation.baseClock, previous)) continue;
+      if (Object.hasOwn(sent, field) || !previous || !hasSeen(mutation, previous)) continue;
       removed = true;
       merged.delete(field);
       fieldWrites.push([field, removalOf(previous, write)]);
@@ -87,16 +88,16 @@ interface FieldContest {
   readonly previous: FieldWrite | undefined;
   readonly ours: JsonValue | undefined;
   readonly theirs: JsonValue;
-  readonly baseClock: DecisionInput['mutation']['baseClock'];
+  readonly seer: Seer;
   readonly write: FieldWrite;
 }
 
 function decideField(contest: FieldContest): 'same' | 'unopposed' | 'ours' | 'theirs' {
-  const { previous, ours, theirs, baseClock, write } = contest;
+  const { previous, ours, theirs, seer, write } = contest;
   if (ours !== undefined && deepEqualJson(ours, theirs)) return 'same';
   // A value of unknown origin (projected before its writes were recorded) loses, but is kept in the record.
   if (!previous) return ours === undefined ? 'unopposed' : 'theirs';
-  if (hasSeen(baseClock, previous)) return 'unopposed';
+  if (hasSeen(seer, previous)) return 'unopposed';
   const order = compareWrites(write, previous);
   // Equal means the very same write: the mutation comes again and meets its own effect, which the owner may have
   // normalised since, or which somebody who had seen it may have removed.

@@ -1,5 +1,6 @@
-import { EMPTY_CLOCK, mergeClocks } from '@sync/vector-clock';
-import { EXISTENCE_FIELD, claimedClock, mutationClock, mutationWrite } from '../entity.ts';
+import { EMPTY_CLOCK, MAX_CLOCK_ENTRIES, clockSize, countChange, mergeClocks } from '@sync/vector-clock';
+import type { VectorClock } from '@sync/vector-clock';
+import { EXISTENCE_FIELD, claimedClock, mutationWrite } from '../entity.ts';
 import type { EntityState, FieldWrite, FieldWrites } from '../entity.ts';
 import { readField } from '../json.ts';
 import type { JsonValue } from '../json.ts';
@@ -18,12 +19,23 @@ export function submit(
     op: mutation.op,
     data: mutation.data,
     update: mutation.update,
-    clock: mergeClocks(current?.clock ?? EMPTY_CLOCK, mutationClock(mutation)),
+    clock: plannedClock(input),
     expectedRevision: current?.revision ?? 0,
     record: null,
     fieldWrites: {},
     ...changes,
   };
+}
+
+/**
+ * The entity's clock with the mutation's dot, as whoever counts will have it unless it is folded then. Of the other entries of `baseClock` none: a device knows
+ * no change that the entity has not, and may name entries that were folded away.
+ */
+function plannedClock({ mutation, current }: DecisionInput): VectorClock {
+  const before = current?.clock ?? EMPTY_CLOCK;
+  const { by, counter } = mutationWrite(mutation);
+  const planned = mergeClocks(before, { [by]: counter });
+  return clockSize(planned) > MAX_CLOCK_ENTRIES ? countChange(before, by, counter) : planned;
 }
 
 /** Submits as sent: the mutation wins every field it names. */

@@ -339,11 +339,12 @@ describe('poison', () => {
     const wide = Object.fromEntries(Array.from({ length: 256 }, (_, index) => [`d:${index}`, 1]));
     const full = { ...headAfter(RULE, U1), clock: wide };
     const poison = { kind: 'poison', code: 'clock_limit_exceeded', path: '/clock' };
-    expect(projectEvent(full, eventOf(2, U1), RULE)).toEqual(poison);
     expect(projectEvent(full, eventOf(2, U1, { clock: { 's:x': 1 } }), RULE)).toEqual(poison);
     expect(projectEvent(full, eventOf(2, U1, { clock: { 'd:0': 2 } }), RULE)).toMatchObject({
       kind: 'changed',
     });
+    const used = { ...full, clock: { 's:learning': Number.MAX_SAFE_INTEGER } };
+    expect(projectEvent(used, eventOf(2, U1), RULE)).toEqual(poison);
   });
 
   it('says nothing of errors that are ours', () => {

@@ -1,17 +1,18 @@
 import {
   EMPTY_CLOCK,
   MAX_CLOCK_ENTRIES,
+  FOLDED_REPLICA,
   canonicalClockJson,
   clockSize,
   compareCodePoints,
   counterOf,
+  countChange,
   deviceReplica,
-  incrementClock,
   mergeClocks,
   serviceReplica,
 } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
-import { readFieldWrite, recordFieldWrites, writeOver } from '../conflict/field-writes.ts';
+import { readFieldWrite, recordFieldWrites, writeIn, writeOver } from '../conflict/field-writes.ts';
 import type { FieldWrites, Write } from '../entity.ts';
 import { deepEqualJson, isJsonObject, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
@@ -60,8 +61,8 @@ interface View {
  *
  * A document's increment continues the head or is `incomplete`: then the whole document has to be asked for.
  *
- * Clock: the head's merged with the owner's if it keeps one; else with the causing mutation's, if that brings a dot; else one more change
- * of the service: no two changes share a clock. Grants follow the data; deletion takes all away.
+ * Clock: the head's merged with the owner's if it keeps one, and the owner's alone once it has folded it; else the causing mutation's dot is counted,
+ * if it brings one, or one more change of the service: no two changes share a clock. Grants follow the data; deletion takes all away.
  */
 export function projectEvent(
   head: EntityHead | null,
@@ -192,15 +193,25 @@ function change(
 
 function nextClock(before: VectorClock, event: DomainChange): VectorClock {
   const { clock: kept, mutationClock: cause } = event;
-  if (kept !== null) return mergeClocks(before, kept);
-  const known = cause === null ? before : mergeClocks(before, cause);
-  if (bringsDot(before, event)) return known;
+  if (kept !== null) return foldsOf(kept) > foldsOf(before) ? kept : mergeClocks(before, kept);
+  const known = cause === null ? before : knownOf(before, cause);
   try {
-    return incrementClock(known, serviceReplica(event.service));
+    if (!bringsDot(before, event)) return countChange(known, serviceReplica(event.service));
+    const device = event.mutationDeviceId === null ? null : deviceReplica(event.mutationDeviceId);
+    return device === null ? known : countChange(known, device, counterOf(cause ?? known, device));
   } catch (error) {
     if (error instanceof RangeError) throw new Poison('clock_limit_exceeded', '/clock');
     throw error;
   }
+}
+
+const foldsOf = (clock: VectorClock): number => counterOf(clock, FOLDED_REPLICA);
+
+/** What a mutation's clock tells of the entity besides its own dot. Once devices were folded away, it may name entries that are not there any more. */
+function knownOf(before: VectorClock, cause: VectorClock): VectorClock {
+  if (foldsOf(before) === 0) return mergeClocks(before, cause);
+  const services = Object.entries(cause).filter(([replica]) => !replica.startsWith('d:'));
+  return mergeClocks(before, Object.fromEntries(services));
 }
 
 /** Whether the causing mutation counts on: a resolution does not, nor does a device that counts wrong (ADR 0018). */
@@ -209,7 +220,7 @@ function bringsDot(
   { mutationClock: cause, mutationDeviceId: deviceId }: DomainChange,
 ): boolean {
   if (cause === null) return false;
-  if (deviceId === null) return canonicalClockJson(mergeClocks(before, cause)) !== canonicalClockJson(before);
+  if (deviceId === null) return canonicalClockJson(knownOf(before, cause)) !== canonicalClockJson(before);
   const device = deviceReplica(deviceId);
   return counterOf(cause, device) > counterOf(before, device);
 }
@@ -237,7 +248,7 @@ function eventWrite(event: DomainChange, before: VectorClock, clock: VectorClock
     return { atMs, by: service, counter: counterOf(clock, service) };
   }
   const by = deviceReplica(mutationDeviceId);
-  return { atMs, by, counter: counterOf(cause ?? clock, by) };
+  return writeIn(clock, { atMs, by, counter: counterOf(cause ?? clock, by) });
 }
 
 function nextWrites(

@@ -1,5 +1,5 @@
 /** The smallest honest platform around the pure functions: one owner and its projection, no lag, no loss. */
-import { deviceReplica, mergeClocks } from '@sync/vector-clock';
+import { countChange, deviceReplica, mergeClocks } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
 import { decide } from '../conflict/decide.ts';
 import type { ConflictDraft, Decision, ReviewMode, SubmitDecision } from '../conflict/decision.ts';
@@ -24,6 +24,8 @@ export interface ServerModelOptions {
   readonly review?: ReviewMode;
   /** Whether the owner passes the decision's field writes on to its event. */
   readonly passesDecidedWrites: boolean;
+  /** Who counts; default: the owner takes the clock that was decided. */
+  readonly counts?: 'owner' | 'projector';
 }
 
 export class ServerModel {
@@ -61,12 +63,19 @@ export class ServerModel {
     this.#project({
       op: data === null ? 'delete' : 'put',
       data,
-      clock: decision.clock,
+      clock: this.#clockAfter(mutation, decision),
       occurredAtMs: mutation.occurredAtMs,
       mutationClock: mutationClock(mutation),
       mutationDeviceId: mutation.deviceId,
       decidedWrites: this.#options.passesDecidedWrites ? this.#carried(mutation, decision, data) : null,
     });
+  }
+
+  #clockAfter(mutation: MutationInput, decision: SubmitDecision): VectorClock | null {
+    const { counts } = this.#options;
+    if (counts === 'projector') return null;
+    const { by, counter } = mutationWrite(mutation);
+    return counts === 'owner' ? countChange(this.head?.clock ?? {}, by, counter) : decision.clock;
   }
 
   /** What travels of the decision, as gateway and owner do it: of a clean mutation nothing but itself, and then only repetitions. */

@@ -1,6 +1,6 @@
 import type { ClientOwner } from '@sync/documents';
 import type { Tx } from '@sync/postgres';
-import type { VectorClock } from '@sync/vector-clock';
+import { FOLDED_REPLICA, counterOf, type ChangeDot, type VectorClock } from '@sync/vector-clock';
 
 /** The `state_hash` of a document whose entity was deleted. */
 export const GONE = 'gone';
@@ -16,8 +16,7 @@ export interface DocumentKey {
 export interface DocumentRow {
   readonly epoch: number;
   /** The dot of the change that began the epoch. */
-  readonly epochReplica: string;
-  readonly epochCounter: number;
+  readonly start: ChangeDot;
   readonly sequence: number;
   readonly state: Uint8Array;
   readonly stateVector: Uint8Array;
@@ -29,8 +28,7 @@ export interface DocumentRow {
 export interface LoggedUpdate {
   readonly sequence: number;
   readonly update: Uint8Array;
-  readonly replica: string;
-  readonly counter: number;
+  readonly dot: ChangeDot;
   readonly mutationId: string | null;
 }
 
@@ -48,6 +46,7 @@ export async function readDocuments(
     epoch: number;
     epoch_replica: string;
     epoch_counter: string;
+    epoch_folds: string;
     sequence: string;
     state: Buffer;
     state_vector: Buffer;
@@ -55,7 +54,7 @@ export async function readDocuments(
     bytes_since_base: string;
   }>(
     'sync_read_documents',
-    `SELECT entity_id, epoch, epoch_replica, epoch_counter, sequence, state, state_vector, state_hash, bytes_since_base
+    `SELECT entity_id, epoch, epoch_replica, epoch_counter, epoch_folds, sequence, state, state_vector, state_hash, bytes_since_base
      FROM sync_document WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[])`,
     [tenantId, entityType, entityIds],
   );
@@ -64,8 +63,11 @@ export async function readDocuments(
       row.entity_id,
       {
         epoch: row.epoch,
-        epochReplica: row.epoch_replica,
-        epochCounter: Number(row.epoch_counter),
+        start: {
+          replicaId: row.epoch_replica,
+          counter: Number(row.epoch_counter),
+          folds: Number(row.epoch_folds),
+        },
         sequence: Number(row.sequence),
         state: row.state,
         stateVector: row.state_vector,
@@ -111,19 +113,26 @@ export async function closeClients(tx: Tx, key: DocumentKey, clients: readonly n
   );
 }
 
-/** The first change that a device with this clock has not seen; null when it has seen all. */
+/** The first change that the device `own` with this clock has not seen (see `hasSeenDot`); null when it has seen all. */
 export async function firstUnseen(
   tx: Tx,
   key: DocumentKey,
   epoch: number,
   clock: VectorClock,
+  own: string,
 ): Promise<number | null> {
   const [row] = await tx.call<{ sequence: string | null }>(
     'sync_first_unseen_update',
     `SELECT min(sequence) AS sequence FROM sync_document_update
      WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND epoch = $4
-       AND counter > coalesce(($5::jsonb ->> replica)::bigint, 0)`,
-    [...keyOf(key), epoch, JSON.stringify(clock)],
+       AND CASE
+         WHEN NOT starts_with(replica, 'd:') THEN counter > coalesce(($5::jsonb ->> replica)::bigint, 0)
+         WHEN $6 > folds THEN false
+         WHEN replica <> $7 AND $6 < folds THEN true
+         WHEN replica <> $7 AND counter <= folds THEN false
+         ELSE counter > coalesce(($5::jsonb ->> replica)::bigint, 0)
+       END`,
+    [...keyOf(key), epoch, JSON.stringify(clock), counterOf(clock, FOLDED_REPLICA), own],
   );
   const sequence = row?.sequence ?? null;
   return sequence === null ? null : Number(sequence);
@@ -149,10 +158,11 @@ export async function readHistory(
     doc_update: Buffer;
     replica: string;
     counter: string;
+    folds: string;
     mutation_id: string | null;
   }>(
     'sync_read_document_log',
-    `SELECT sequence, doc_update, replica, counter, mutation_id FROM sync_document_update
+    `SELECT sequence, doc_update, replica, counter, folds, mutation_id FROM sync_document_update
      WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND epoch = $4 AND sequence > $5
      ORDER BY sequence`,
     [...keyOf(key), epoch, base.sequence],
@@ -162,8 +172,7 @@ export async function readHistory(
     updates: rows.map((row) => ({
       sequence: Number(row.sequence),
       update: row.doc_update,
-      replica: row.replica,
-      counter: Number(row.counter),
+      dot: { replicaId: row.replica, counter: Number(row.counter), folds: Number(row.folds) },
       mutationId: row.mutation_id,
     })),
   };
@@ -214,16 +223,16 @@ export interface DocumentWrite {
 
 const WRITE_DOCUMENT = `
 WITH document AS (
-  INSERT INTO sync_document VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  INSERT INTO sync_document VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $16)
   ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
     epoch = excluded.epoch, epoch_replica = excluded.epoch_replica, epoch_counter = excluded.epoch_counter,
-    sequence = excluded.sequence, state = excluded.state, state_vector = excluded.state_vector,
+    epoch_folds = excluded.epoch_folds, sequence = excluded.sequence, state = excluded.state, state_vector = excluded.state_vector,
     state_hash = excluded.state_hash, bytes_since_base = excluded.bytes_since_base
 ), logged AS (
   INSERT INTO sync_document_update
-    (tenant_id, entity_type, entity_id, epoch, sequence, doc_update, replica, counter, mutation_id)
-  SELECT $1, $2, $3, $4, (r ->> 'sequence')::bigint, decode(r ->> 'update', 'base64'), r ->> 'replica',
-         (r ->> 'counter')::bigint, (r ->> 'mutationId')::uuid
+    (tenant_id, entity_type, entity_id, epoch, sequence, doc_update, replica, counter, folds, mutation_id)
+  SELECT $1, $2, $3, $4, (r ->> 'sequence')::bigint, decode(r ->> 'update', 'base64'), r -> 'dot' ->> 'replicaId',
+         (r -> 'dot' ->> 'counter')::bigint, (r -> 'dot' ->> 'folds')::bigint, (r ->> 'mutationId')::uuid
   FROM jsonb_array_elements($12::jsonb) AS r
 ), claimed AS (
   INSERT INTO sync_document_client AS c (tenant_id, entity_type, entity_id, client_id, owner, device)
@@ -248,8 +257,8 @@ export async function writeDocument(tx: Tx, write: DocumentWrite): Promise<void>
   await tx.call('sync_write_document', WRITE_DOCUMENT, [
     ...keyOf(key),
     row.epoch,
-    row.epochReplica,
-    row.epochCounter,
+    row.start.replicaId,
+    row.start.counter,
     row.sequence,
     Buffer.from(row.state),
     Buffer.from(row.stateVector),
@@ -259,6 +268,7 @@ export async function writeDocument(tx: Tx, write: DocumentWrite): Promise<void>
     JSON.stringify([...claims].map(([client, { id, device }]) => [client, id, device])),
     keepBase,
     JSON.stringify(backup === null ? [] : [backup]),
+    row.start.folds,
   ]);
 }
 
@@ -275,7 +285,7 @@ export async function pruneHistory(tx: Tx, key: DocumentKey, retentionDays: numb
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND at < now() - make_interval(days => $4)
        ORDER BY epoch DESC, sequence DESC LIMIT 1
      ), newest AS (
-       SELECT u.epoch, u.replica, f.sequence AS until, max(u.counter) AS counter
+       SELECT u.epoch, u.replica, f.sequence AS until, max(u.sequence) AS last
        FROM sync_document_update u JOIN floor f ON u.epoch = f.epoch AND u.sequence <= f.sequence
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
        GROUP BY u.epoch, u.replica, f.sequence
@@ -285,11 +295,11 @@ export async function pruneHistory(tx: Tx, key: DocumentKey, retentionDays: numb
      ), log AS (
        DELETE FROM sync_document_update u USING newest n
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
-         AND u.epoch = n.epoch AND u.sequence <= n.until AND u.replica = n.replica AND u.counter < n.counter
+         AND u.epoch = n.epoch AND u.sequence <= n.until AND u.replica = n.replica AND u.sequence < n.last
      ), marks AS (
        UPDATE sync_document_update u SET doc_update = '' FROM newest n
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3
-         AND u.epoch = n.epoch AND u.sequence <= n.until AND u.replica = n.replica AND u.counter = n.counter AND u.doc_update <> ''
+         AND u.epoch = n.epoch AND u.sequence = n.last AND u.doc_update <> ''
      ), bases AS (
        DELETE FROM sync_document_base b USING floor f
        WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3

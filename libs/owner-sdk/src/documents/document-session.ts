@@ -8,16 +8,10 @@ import {
 } from '@sync/documents';
 import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
-import { counterOf, type VectorClock } from '@sync/vector-clock';
+import { deviceReplica, hasSeenDot, type ChangeDot, type VectorClock } from '@sync/vector-clock';
 import { InvalidChangeError } from '../change-entities.ts';
 import { BusyDocumentsError, RefusedDocumentError } from '../document-port.ts';
-import type {
-  ChangeDot,
-  DocumentSession,
-  OwnDocumentChange,
-  ShownDocument,
-  TakenUpdate,
-} from '../document-port.ts';
+import type { DocumentSession, OwnDocumentChange, ShownDocument, TakenUpdate } from '../document-port.ts';
 import type { EntityData } from '../entity-store.ts';
 import { reject, type Rejected } from '../handler-answer.ts';
 import type { OwnerLogger } from '../ports.ts';
@@ -88,7 +82,7 @@ export class YjsSession implements DocumentSession {
     const author = mutation.suggestion
       ? ({ kind: 'suggestion', id: 'suggestion', device: null } as const)
       : ({ kind: 'device', id: mutation.userId, device: mutation.deviceId } as const);
-    const origin: ChangeOrigin = { ...author, ...dot, mutation };
+    const origin: ChangeOrigin = { ...author, dot, mutation };
     const taken = (update: Uint8Array): TakenUpdate => ({
       ok: true,
       shown: { data: this.#withDocument(data, document, update), isIncrement: !isNew },
@@ -110,10 +104,10 @@ export class YjsSession implements DocumentSession {
   }
 
   #merge(document: OpenDocument, mutation: PushedMutation, origin: ChangeOrigin): TakenPart | Rejected {
-    const { baseClock } = mutation;
+    const { baseClock, deviceId } = mutation;
     const bytes = this.#updateOf(mutation);
     if ('code' in bytes) return bytes;
-    if (baseClock && counterOf(baseClock, document.start.replica) < document.start.counter) {
+    if (baseClock && !hasSeenDot(baseClock, document.start, deviceReplica(deviceId))) {
       return reject('document_replaced', 'the document was replaced since; take the new one first');
     }
     return document.append(bytes, origin);
@@ -133,7 +127,8 @@ export class YjsSession implements DocumentSession {
 
   takeOwn({ entityId, data, replica, counter }: OwnDocumentChange): ShownDocument {
     const document = this.#batch.open(entityId);
-    const origin = { ...SERVICE, replica, counter, mutation: null };
+    const dot = { replicaId: replica, counter, folds: 0 };
+    const origin = { ...SERVICE, dot, mutation: null };
     const content = bytesOf(data[this.#settings.field]);
     const epoch = data[this.#settings.epochField];
     if (
@@ -190,12 +185,13 @@ export class YjsSession implements DocumentSession {
   ): Promise<{ readonly overlaps: DocumentOverlaps; readonly mutationId: string } | null> {
     const { firstMerge, before } = document;
     if (!firstMerge?.baseClock || before === null || document.beganNow) return null;
-    const unseen = await firstUnseen(tx, key, document.epoch, firstMerge.baseClock);
+    const { baseClock, mutationId, deviceId } = firstMerge;
+    const own = deviceReplica(deviceId);
+    const unseen = await firstUnseen(tx, key, document.epoch, baseClock, own);
     if (unseen === null) return null;
-    const { baseClock, mutationId } = firstMerge;
     const history = await readHistory(tx, key, document.epoch, unseen - 1);
     if (history === null) return { mutationId, overlaps: NOT_COMPARED };
-    const hasSeen = ({ replica, counter }: LoggedUpdate): boolean => counterOf(baseClock, replica) >= counter;
+    const hasSeen = ({ dot }: LoggedUpdate): boolean => hasSeenDot(baseClock, dot, own);
     const input = {
       base: [history.base, ...history.updates.filter(hasSeen).map(({ update }) => update)],
       ours: history.updates.filter((one) => !hasSeen(one)).map(({ update }) => update),
@@ -255,8 +251,7 @@ export class YjsSession implements DocumentSession {
       key,
       row: {
         epoch: document.epoch,
-        epochReplica: document.start.replica,
-        epochCounter: document.start.counter,
+        start: document.start,
         sequence: document.sequence,
         state: squashed.state,
         stateVector: document.encodedStateVector,

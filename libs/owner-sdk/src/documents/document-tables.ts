@@ -102,8 +102,24 @@ export class DocumentClientDevices1700000000310 implements MigrationInterface {
   }
 }
 
+/** Changes are told apart by more than their dot once devices were folded away in an entity's clock (`ChangeDot.folds`). */
+export class FoldedDots1700000000320 implements MigrationInterface {
+  readonly name = 'FoldedDots1700000000320';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE sync_document ADD COLUMN epoch_folds bigint NOT NULL DEFAULT 0');
+    await runner.query('ALTER TABLE sync_document_update ADD COLUMN folds bigint NOT NULL DEFAULT 0');
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE sync_document DROP COLUMN epoch_folds');
+    await runner.query('ALTER TABLE sync_document_update DROP COLUMN folds');
+  }
+}
+
 /** What documents need in a service's database: put it after `ownerMigrations`. */
 export const documentMigrations: readonly MigrationClass[] = [
   DocumentTables1700000000300,
   DocumentClientDevices1700000000310,
+  FoldedDots1700000000320,
 ];

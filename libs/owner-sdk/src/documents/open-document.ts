@@ -12,6 +12,7 @@ import {
   type UpdateAuthor,
 } from '@sync/documents';
 import type { PushedMutation } from '@sync/protocol';
+import type { ChangeDot } from '@sync/vector-clock';
 import { reject, type Rejected } from '../handler-answer.ts';
 import type { DocumentRow, LoggedUpdate } from './document-rows.ts';
 
@@ -20,8 +21,7 @@ export const EMPTY_STATE = Uint8Array.of(0, 0);
 
 /** Whose change, and how the entity's clock counts it. */
 export interface ChangeOrigin extends UpdateAuthor {
-  readonly replica: string;
-  readonly counter: number;
+  readonly dot: ChangeDot;
   /** Null for a change of the service's own. */
   readonly mutation: PushedMutation | null;
 }
@@ -64,7 +64,7 @@ export class OpenDocument {
   lastMerge: PushedMutation | null = null;
   epoch: number;
   /** The dot that began the epoch. */
-  start: { readonly replica: string; readonly counter: number };
+  start: ChangeDot;
   sequence: number;
   base: Uint8Array;
   /** What the base and the updates of the batch have together. */
@@ -79,7 +79,7 @@ export class OpenDocument {
     this.limits = limits;
     this.owners = new Map(owners);
     this.epoch = before?.epoch ?? 0;
-    this.start = { replica: before?.epochReplica ?? '', counter: before?.epochCounter ?? 0 };
+    this.start = before?.start ?? { replicaId: '', counter: 0, folds: 0 };
     this.sequence = before?.sequence ?? 0;
     this.base = before?.state ?? EMPTY_STATE;
     this.bytes = this.base.length;
@@ -98,7 +98,7 @@ export class OpenDocument {
   /** Begins a new document under the same id, with content that nobody may merge into the old one. */
   begin(content: Uint8Array, origin: ChangeOrigin): void {
     this.epoch += 1;
-    this.start = { replica: origin.replica, counter: origin.counter };
+    this.start = origin.dot;
     this.sequence = 1;
     this.base = content;
     this.bytes = content.length;
@@ -131,13 +131,13 @@ export class OpenDocument {
     return { kind: 'taken', added: answer.update };
   }
 
-  private log({ update, added }: Admission, { kind, replica, counter, mutation }: ChangeOrigin): void {
+  private log({ update, added }: Admission, { kind, dot, mutation }: ChangeOrigin): void {
     this.stateVector = advanceStateVector(this.stateVector, added);
     this.sequence += 1;
     this.bytes += update.length;
     const mutationId = mutation?.mutationId ?? null;
     this.content.add(update);
-    this.logged.push({ sequence: this.sequence, update, replica, counter, mutationId });
+    this.logged.push({ sequence: this.sequence, update, dot, mutationId });
     // A suggestion has seen all that there is, and says nothing of what the devices of the batch have.
     if (mutation && kind === 'device') {
       this.firstMerge ??= mutation;

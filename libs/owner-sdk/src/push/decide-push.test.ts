@@ -158,6 +158,19 @@ describe('decidePush', () => {
     expect(changed.get('n1')?.clock).toEqual({ 'd:d1': 2, 'd:other': 3, 's:learning': 2 });
   });
 
+  it('counts on in a clock that was folded, and refuses when its own counter is used up', () => {
+    const decided = (clock: EntityNow['clock'], own: number): unknown =>
+      decidePush(note, stateOf({ n1: { ...existing, clock } }), [
+        put({ clock: { 'd:d1': own, 'd:gone': 3 }, expectedRevision: 5 }),
+      ]).results[0];
+    const folded = { 's:learning': 2, 's:folded': 4 };
+    expect(decided(folded, 2)).toMatchObject({ clock: { 'd:d1': 2, 's:learning': 2, 's:folded': 5 } });
+    expect(decided(folded, 5)).toMatchObject({ clock: { 'd:d1': 5, 's:learning': 2, 's:folded': 4 } });
+    const used = { 'd:d1': 1, 's:learning': Number.MAX_SAFE_INTEGER };
+    expect(decided(used, 1)).toMatchObject({ status: 'rejected', code: 'clock_limit_exceeded' });
+    expect(decided(used, 2)).toMatchObject({ status: 'applied' });
+  });
+
   it('keeps what a lane did before its handler threw', () => {
     const lane = [put(), put({ data: { text: 'throw' }, expectedRevision: 1 }), put({ expectedRevision: 2 })];
     const { results, changed, unanswered } = decidePush(note, stateOf(), lane);

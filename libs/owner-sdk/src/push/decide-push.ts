@@ -7,18 +7,18 @@ import {
   type FieldWrites,
   type JsonObject,
 } from '@sync/domain';
-import { LIMITS, type OwnerPushResult, type PushedMutation } from '@sync/protocol';
+import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
 import {
   canonicalClockJson,
-  clockSize,
   counterOf,
+  countChange,
   deviceReplica,
-  incrementClock,
-  mergeClocks,
+  dotIn,
   serviceReplica,
+  type ChangeDot,
   type VectorClock,
 } from '@sync/vector-clock';
-import type { ChangeDot, DocumentSession } from '../document-port.ts';
+import type { DocumentSession } from '../document-port.ts';
 import type { EventDraft } from '../domain-event-outbox.ts';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { EntityData } from '../entity-store.ts';
@@ -88,6 +88,13 @@ interface DocumentPart {
   readonly isIncrement: boolean;
 }
 
+/** The entity's clock with a change in it; `brings`: under the device's own dot. */
+interface CountedChange {
+  readonly brings: boolean;
+  readonly clock: VectorClock;
+  readonly dot: ChangeDot;
+}
+
 const MAX_MESSAGE_LENGTH = 1000;
 /** Of the fields beside a document, which takes nearly all of an event. */
 const MAX_PLAIN_BYTES = 32 * 1024;
@@ -100,7 +107,7 @@ const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: 
  * 2. `expectedRevision` must be the entity's revision, counted with what this batch did to it; else `conflict`. append_only
  *    has no revisions to expect: the id exists or not.
  * 3. The handler decides; accepted data must be storable and within bounds.
- * 4. The entity's clock becomes the merge of its own and the mutation's.
+ * 4. The mutation is counted in the entity's clock.
  */
 export function decidePush(
   definition: EntityDefinition,
@@ -225,24 +232,37 @@ class PushDecider {
     const { documents } = this.#state;
     if (!documents || answer.kind === 'rejected' || answer.data === null) return null;
     const json = JSON.stringify(answer.data);
-    const clock = mergeClocks(now.clock, knownPart(mutation, now.clock));
+    const counted = this.#count(mutation, now);
     // Whatever would refuse the mutation later has to do so now.
-    const refusal =
-      refuseData(answer.data, json, this.#definition.policy, MAX_PLAIN_BYTES) ?? this.#refuseClock(clock);
+    const refusal = refuseData(answer.data, json, this.#definition.policy, MAX_PLAIN_BYTES);
+    if ('code' in counted) return { answer: counted, document: null };
     if (refusal) return { answer: refusal, document: null };
     if (this.#state.refusal) return { answer: this.#state.refusal, document: null };
-    const taken = documents.take(mutation, answer.data, now.data === null, this.#dotOf(mutation, now, clock));
+    const taken = documents.take(mutation, answer.data, now.data === null, counted.dot);
     if (!taken.ok) return { answer: taken.refusal, document: null };
     const { data, isIncrement } = taken.shown;
     return { answer: { ...answer, data }, document: { plain: answer.data, isIncrement } };
   }
 
-  /** A resolution brings no dot: it is counted as a change of the service. */
-  #dotOf(mutation: PushedMutation, now: EntityNow, clock: VectorClock): ChangeDot {
-    if (!bringsDot(mutation, now.clock))
-      return { replica: this.#serviceReplica, counter: counterOf(clock, this.#serviceReplica) + 1 };
-    const replica = deviceReplica(mutation.deviceId);
-    return { replica, counter: counterOf(clock, replica) };
+  /**
+   * The entity's clock with the mutation. Every change has a dot of its own, or two states of the entity would have one clock and no digest would
+   * tell them apart. A resolution brings none, and neither does a device that counts wrong: that is then a change of the service.
+   *
+   * Of the mutation's clock nothing else counts: a device learns of other replicas only through the owner, so what goes beyond is invented, or was
+   * folded away since.
+   */
+  #count(mutation: PushedMutation, now: EntityNow): CountedChange | Rejected {
+    const device = deviceReplica(mutation.deviceId);
+    const counter = counterOf(mutation.clock, device);
+    const brings = counter > counterOf(now.clock, device);
+    const replica = brings ? device : this.#serviceReplica;
+    try {
+      const clock = countChange(now.clock, replica, brings ? counter : undefined);
+      return { brings, clock, dot: dotIn(clock, replica, counterOf(clock, replica)) };
+    } catch (error) {
+      if (error instanceof RangeError) return reject('clock_limit_exceeded', error.message);
+      throw error;
+    }
   }
 
   #settle(
@@ -254,24 +274,12 @@ class PushDecider {
     const { mutationId } = mutation;
     if (answer.kind === 'rejected') return rejected(mutationId, answer);
     const json = answer.data === null ? null : JSON.stringify(answer.data);
-    const merged = mergeClocks(now.clock, knownPart(mutation, now.clock));
-    const refusal = refuseData(answer.data, json, this.#definition.policy) ?? this.#refuseClock(merged);
+    const counted = this.#count(mutation, now);
+    const refusal = refuseData(answer.data, json, this.#definition.policy);
     if (refusal) return rejected(mutationId, refusal);
-    // Every change has a dot of its own, or two states of the entity would have one clock and no digest would tell them apart. A resolution brings none,
-    // and neither does a device that counts wrong: that is then a change of the service.
-    const brings = bringsDot(mutation, now.clock);
-    const clock = brings ? merged : incrementClock(merged, this.#serviceReplica);
+    if ('code' in counted) return rejected(mutationId, counted);
+    const { clock, brings } = counted;
     return this.#apply(mutation, now, { answer, json, clock, brings, document });
-  }
-
-  /** One entry stays free for the service's own changes, which nobody can reject. */
-  #refuseClock(clock: VectorClock): Rejected | null {
-    const own = counterOf(clock, this.#serviceReplica) > 0 ? 0 : 1;
-    if (clockSize(clock) + own <= LIMITS.clockEntries) return null;
-    return reject(
-      'clock_limit_exceeded',
-      `The entity’s clock has ${LIMITS.clockEntries} entries and takes no further device`,
-    );
   }
 
   #apply(
@@ -370,27 +378,6 @@ function repeatedWritesText(
   if (Object.keys(repeated).length === 0) return undefined;
   const text = JSON.stringify(repeated);
   return text.length > MAX_WRITES_LENGTH ? undefined : text;
-}
-
-/** Whether the mutation counts its device on: its dot is new to the entity. */
-function bringsDot({ clock, deviceId }: PushedMutation, known: VectorClock): boolean {
-  const own = deviceReplica(deviceId);
-  return counterOf(clock, own) > counterOf(known, own);
-}
-
-/**
- * The part of a mutation's clock that may enter the entity's: its own device's entry, and of the others what the owner has given out itself. A
- * device learns of other replicas only through the owner, so anything beyond is invented, and an invented counter at the limit
- * would keep the real replica from ever counting on.
- */
-function knownPart({ clock, deviceId }: PushedMutation, known: VectorClock): VectorClock {
-  const own = deviceReplica(deviceId);
-  return Object.fromEntries(
-    Object.entries(clock).flatMap(([replica, counter]) => {
-      const bounded = replica === own ? counter : Math.min(counter, counterOf(known, replica));
-      return bounded > 0 ? [[replica, bounded]] : [];
-    }),
-  );
 }
 
 /** A message may quote the data, and must not make the answer itself unstorable. */

@@ -96,6 +96,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'POLICY-14: a clientID belongs to the device that wrote under it first, no more to its user; other content under clocks that the document has is ' +
       'client_id_foreign instead of being cut off.',
   },
+  {
+    version: '1.11.0',
+    date: '2026-11-29',
+    schemas: ['PushQuestion'],
+    change:
+      'CLOCK-3, CLOCK-4: the clock of an entity that more devices have changed than it has entries is folded, and s:folded stands for them. folds in fieldWrites.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -1,4 +1,4 @@
-import { type Decision, type DecisionInput, decide, detectConflict } from '@sync/domain';
+import { type Decision, type DecisionInput, decide, detectConflict, mayHold } from '@sync/domain';
 import type { OwnerPushResult } from '@sync/protocol';
 import { containsDot, counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { EntityHead, KnownEntity } from '../outcome/entity-head.ts';
@@ -257,10 +257,11 @@ export class Lane {
    */
   #mayBeRepeated({ mutation, mayBeSent }: Work, standing: Standing): boolean {
     if (this.#unknown.has(mutation.mutationId)) return false;
-    const replica = deviceReplica(this.#context.deviceId);
-    const counter = counterOf(mutation.baseClock, replica) + 1;
-    if (!containsDot(standing.clock ?? {}, replica, counter)) return false;
-    return mayBeSent || containsDot(this.#knownClock, replica, counter);
+    const { deviceId } = this.#context;
+    const { baseClock } = mutation;
+    if (!mayHold(standing.clock ?? {}, { baseClock, deviceId })) return false;
+    const replica = deviceReplica(deviceId);
+    return mayBeSent || containsDot(this.#knownClock, replica, counterOf(baseClock, replica) + 1);
   }
 
   /** @returns the work to decide about; null when the ledger has to be asked first */

@@ -1,5 +1,6 @@
 import {
   recordFieldWrites,
+  writeIn,
   mutationWrite,
   parseScopeTemplate,
   renderScope,
@@ -183,7 +184,7 @@ function stateAfter(
   const wasDeleted = before?.deleted ?? false;
   const previous = (wasDeleted ? before?.deletedData : before?.data) ?? null;
   const data = dataAfter(before?.data ?? null, change);
-  const write = mutationWrite(inputOf(mutation, deviceId));
+  const write = writeIn(change.clock, mutationWrite(inputOf(mutation, deviceId)));
   const options = { wasDeleted, decided: change.fieldWrites };
   const fieldWrites = recordFieldWrites(before?.fieldWrites ?? {}, previous, data, write, options);
   return {

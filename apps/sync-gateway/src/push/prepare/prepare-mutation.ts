@@ -1,6 +1,6 @@
 import Type from 'typebox';
-import { counterOf, deviceReplica, incrementClock, type VectorClock } from '@sync/vector-clock';
-import { correctOccurredAtMs, shorten } from '@sync/domain';
+import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
+import { claimedClock, correctOccurredAtMs, shorten } from '@sync/domain';
 import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
 import { canonicalPayload, type CanonicalPayload } from './canonical-payload.ts';
 import { changeIdentity, textIdentity } from './change-identity.ts';
@@ -10,7 +10,7 @@ export interface PreparedMutation extends LocalMutation {
   readonly baseClock: VectorClock;
   /** Which change of its device it is: one more than `baseClock` counts, unless it was given another number. */
   readonly counter: number;
-  /** `baseClock` with the device's entry at `counter`. */
+  /** `baseClock` with the device's entry at `counter`, where there is room for it. */
   readonly clock: VectorClock;
   readonly dependsOn: string[];
   /** In server time, epoch milliseconds. */
@@ -132,22 +132,19 @@ function readMutation(mutation: LocalMutation, data: string, moment: PushMoment)
   if (wallMs === null) return invalid('/occurredAt', 'no such time');
   const { sentAtMs, serverNowMs } = moment;
   const baseClock: VectorClock = mutation.baseClock ?? {};
-  const own = deviceReplica(moment.deviceId);
-  try {
-    return {
-      ...mutation,
-      baseClock,
-      counter: counterOf(baseClock, own) + 1,
-      clock: incrementClock(baseClock, own),
-      dependsOn: mutation.dependsOn ?? [],
-      occurredAtMs: correctOccurredAtMs({ occurredAtMs: wallMs, sentAtMs, serverNowMs }),
-      identity: changeIdentity(moment.userId, mutation, data, wallMs),
-    };
-  } catch (error) {
-    if (error instanceof RangeError)
-      return { code: 'clock_limit_exceeded', message: `/baseClock: ${error.message}` };
-    throw error;
-  }
+  const { deviceId } = moment;
+  const counter = counterOf(baseClock, deviceReplica(deviceId)) + 1;
+  if (counter > Number.MAX_SAFE_INTEGER)
+    return { code: 'clock_limit_exceeded', message: '/baseClock: the device’s counter cannot go higher' };
+  return {
+    ...mutation,
+    baseClock,
+    counter,
+    clock: claimedClock({ baseClock, deviceId }),
+    dependsOn: mutation.dependsOn ?? [],
+    occurredAtMs: correctOccurredAtMs({ occurredAtMs: wallMs, sentAtMs, serverNowMs }),
+    identity: changeIdentity(moment.userId, mutation, data, wallMs),
+  };
 }
 
 /** What the schema cannot say: which op carries what, and how large it may be. */
