@@ -285,11 +285,7 @@ describe('a poison mutation', () => {
       { status: 'applied' },
     ]);
     put({}, [dependant.mutationId]);
-    put({}, [randomUUID()]);
-    expect(await device.push()).toMatchObject([
-      { status: 'rejected', code: 'dependency_failed' },
-      { status: 'rejected', code: 'dependency_failed' },
-    ]);
+    expect(await device.push()).toMatchObject([{ status: 'rejected', code: 'dependency_failed' }]);
   });
 
   it('leaves its own entity open to what follows', async () => {

@@ -9,6 +9,7 @@ import { CreateRegistrations1764000000300 } from './create-registrations.ts';
 import { DocumentParts1764000000700 } from './document-parts.ts';
 import { DueDocuments1764000000850 } from './due-documents.ts';
 import { KnowAnswers1764000000950 } from './know-answers.ts';
+import { FillCounters1764000000970 } from './fill-counters.ts';
 import { KeepDecision1764000000500 } from './keep-decision.ts';
 import { OutcomeAskers1764000000960 } from './outcome-askers.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
@@ -31,6 +32,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   DueDocuments1764000000850,
   KnowAnswers1764000000950,
   OutcomeAskers1764000000960,
+  FillCounters1764000000970,
 ];
 
 /**

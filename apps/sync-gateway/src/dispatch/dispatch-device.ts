@@ -1,4 +1,5 @@
-import { refusedConflict } from '../push/decide/conflict-of.ts';
+import { lostContent, refusedConflict } from '../push/decide/conflict-of.ts';
+import { afterWhatTheyNeed } from '../push/decide/earlier-changes.ts';
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored, RegisteredTypes } from '../push/accept-push.ts';
@@ -103,7 +104,7 @@ export class DispatchDevice {
       await this.#types.refresh();
       opened = open();
     }
-    const works = opened.flatMap(({ work }) => work ?? []);
+    const works = inOrder(opened.flatMap(({ work }) => work ?? []));
     // What was taken together a few times without an answer may be one mutation that breaks its owner: it must not take the others with it for
     // ever. An owner that was merely away gets all of it at once, in the order in which the device wrote it.
     const apart = rows.some(({ attempts, last_error: reason }) => {
@@ -147,7 +148,14 @@ export class DispatchDevice {
     const mayBeSent = row.may_be_sent;
     const work = registration && {
       ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null },
+      receivedAtMs: row.received_at_ms,
     };
+    if (row.in_circle && work) {
+      const refusal = { code: 'dependency_cycle', message: 'dependsOn forms a circle' };
+      const lost = lostContent(work, author.deviceId, head && stateOfHead(head));
+      const end = { ...refusedHere(refusal, mutation, head, registration, nowIso), ...lost };
+      return { row, mutation, work: null, end };
+    }
     // What was sent while the scope was held may have been applied: only its owner can tell.
     const refusal = admitMutation(mutation, registration, row.held || wasSent(row));
     if (!refusal && work) return { row, mutation, end: null, work };
@@ -175,6 +183,13 @@ export class DispatchDevice {
     const hidden = await this.#lastResorts.hidden.refuse(author, work, row.attempts, nowIso);
     return hidden ?? settlement;
   }
+}
+
+function inOrder(works: readonly Work[]): Work[] {
+  const byId = new Map(works.map((work) => [work.mutation.mutationId, work]));
+  return afterWhatTheyNeed(works.map(({ mutation }) => mutation)).flatMap(
+    ({ mutationId }) => byId.get(mutationId) ?? [],
+  );
 }
 
 /** Whether it had been admitted, and went to its owner. Whatever comes before that waits in its lane, or never came to a reason. */

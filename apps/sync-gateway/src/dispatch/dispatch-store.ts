@@ -23,6 +23,9 @@ export interface OpenMutation extends HeadColumns {
   readonly failing_since_ms: number | null;
   readonly payload: string | null;
   readonly occurred_at_ms: number | null;
+  readonly received_at_ms: number;
+  /** Along `dependsOn` and the order of entities it waits for itself. */
+  readonly in_circle: boolean;
   readonly held: boolean;
   readonly dependencies: Readonly<Record<string, string>> | null;
 }

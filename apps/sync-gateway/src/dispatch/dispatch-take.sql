@@ -18,7 +18,8 @@ DROP FUNCTION IF EXISTS dispatch_load(text, text, integer, integer);
 CREATE OR REPLACE FUNCTION dispatch_load(p_tenant text, p_device text, p_visible_ms integer, p_limit integer)
 RETURNS TABLE (
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean, decision text, last_error text,
-  failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision, held boolean, dependencies json,
+  failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision, received_at_ms double precision, held boolean,
+  dependencies json, in_circle boolean,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
 LANGUAGE plpgsql
@@ -47,10 +48,11 @@ BEGIN
   )
   SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.decision, t.last_error, t.failures,
     extract(epoch FROM t.failing_since)::double precision * 1000, t.payload,
-    extract(epoch FROM t.occurred_at)::double precision * 1000,
+    extract(epoch FROM t.occurred_at)::double precision * 1000, extract(epoch FROM t.received_at)::double precision * 1000,
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
     CASE WHEN t.depends_on IS NOT NULL
          THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
+    coalesce(t.last_error = 'dependency_waits' AND waits_for_itself(p_tenant, t.mutation_id), false),
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM taken t
   LEFT JOIN LATERAL (
@@ -59,3 +61,26 @@ BEGIN
       AND d.entity_id = t.entity_id LIMIT 1) e ON holds_scope(p_tenant, t.user_id, t.scope)
   ORDER BY t.arrival;
 END $$;
+
+-- Whether an open mutation waits for itself, along dependsOn and the order of entities. In one push that is found when it comes; but a mutation may wait for one
+-- that has not come, and that one depend on it. What overtakes in its lane (see push-receive.sql) does not wait for what it overtakes.
+CREATE OR REPLACE FUNCTION waits_for_itself(p_tenant text, p_id uuid) RETURNS boolean
+LANGUAGE sql STABLE
+SET enable_seqscan = off
+AS $$
+  WITH RECURSIVE need (id) AS (
+    SELECT unnest(m.depends_on) FROM mutation m WHERE m.tenant_id = p_tenant AND m.mutation_id = p_id
+    UNION
+    SELECT next.id FROM need n
+    JOIN mutation m ON m.tenant_id = p_tenant AND m.mutation_id = n.id AND m.terminal_at IS NULL
+    CROSS JOIN LATERAL (
+      SELECT unnest(m.depends_on) AS id
+      UNION ALL
+      (SELECT o.mutation_id FROM mutation o
+       WHERE o.tenant_id = p_tenant AND o.device_id = m.device_id AND o.entity_type = m.entity_type
+         AND o.entity_id = m.entity_id AND o.terminal_at IS NULL AND o.arrival < m.arrival
+         AND NOT waits_for(o, m.mutation_id, m.payload)
+       ORDER BY o.arrival DESC LIMIT 1)) next
+  )
+  SELECT EXISTS (SELECT FROM need WHERE id = p_id)
+$$;

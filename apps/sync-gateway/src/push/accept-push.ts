@@ -116,7 +116,7 @@ export class AcceptPush {
     faultPoint('push.received');
     const nowIso = new Date(receivedAtMs).toISOString();
     const sorted = distinct.map((prepared, place) => {
-      return sortReceived(prepared, rows[place] as Received, this.#typeOf(prepared), nowIso);
+      return sortReceived(prepared, rows[place] as Received, this.#typeOf(prepared), receivedAtMs);
     });
     const works = sorted.flatMap((one) => (one.kind === 'work' ? [one.work] : []));
     const statusOf = statusesOf(distinct, sorted, rows);
@@ -173,10 +173,9 @@ export class AcceptPush {
   }
 
   #incomingOf(distinct: readonly Prepared[]): Incoming[] {
-    const here = new Set(distinct.map(({ mutationId }) => mutationId));
     return distinct.map((prepared) => ({
       prepared,
-      dependencies: prepared.mutation?.dependsOn.filter((mutationId) => !here.has(mutationId)) ?? [],
+      dependencies: prepared.mutation?.dependsOn ?? [],
       // An append is decided without looking; only what may have to be shown is looked up.
       needsHead: prepared.mutation?.op !== 'append' || this.#typeOf(prepared)?.policy !== 'append_only',
     }));

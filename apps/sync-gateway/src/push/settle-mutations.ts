@@ -1,6 +1,7 @@
 import { planLanes } from '@sync/domain';
 import type { AskResolver } from './decide/ask-resolver.ts';
-import { refusedConflict } from './decide/conflict-of.ts';
+import { lostContent, refusedConflict } from './decide/conflict-of.ts';
+import { isPatient } from './decide/earlier-changes.ts';
 import { Lane, type LaneContext } from './decide/lane.ts';
 import type { KeepDecisions } from './ledger/keep-decisions.ts';
 import { absentText, type KnownEntity, stateOfHead } from './outcome/entity-head.ts';
@@ -298,6 +299,8 @@ class SettleRun {
     for (const mutationId of work.mutation.dependsOn) {
       const status = this.#statusIn(mutationId);
       if (status === 'postponed') return postponed('dependency_waits', work.mayBeSent);
+      if (status === undefined && isPatient(work, this.#context.serverNowMs))
+        return postponed('dependency_unknown', work.mayBeSent);
       if (status === 'rejected' || status === undefined)
         return this.#failedDependency(work, 'dependency_failed');
     }
@@ -319,9 +322,8 @@ class SettleRun {
     const message =
       code === 'dependency_cycle'
         ? 'dependsOn forms a circle'
-        : 'a mutation in dependsOn was rejected or is unknown';
-    // Where the server has a value, that one stands now, and this one would be gone.
-    const lost = head ? refusedConflict(work, this.#context.deviceId, stateOfHead(head)) : {};
+        : 'a mutation in dependsOn was rejected or never came';
+    const lost = lostContent(work, this.#context.deviceId, head && stateOfHead(head));
     return { ...refused({ code, message }, current), ...lost };
   }
 }

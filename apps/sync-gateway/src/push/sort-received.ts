@@ -21,8 +21,9 @@ export function sortReceived(
   prepared: Prepared,
   row: Received,
   registration: RegisteredEntityType | null,
-  nowIso: string,
+  receivedAtMs: number,
 ): Sorted {
+  const nowIso = new Date(receivedAtMs).toISOString();
   if (row.verdict === 'answered')
     return { kind: 'answered', text: row.outcome ?? acceptedText(prepared.mutationId) };
   if (row.verdict === 'accepted') return { kind: 'answered', text: acceptedText(prepared.mutationId) };
@@ -44,7 +45,7 @@ export function sortReceived(
   }
   const hold = holdOf(row);
   const payloadBytes = Buffer.byteLength(prepared.payload);
-  const fresh = { mayBeSent: false, kept: null };
+  const fresh = { receivedAtMs, mayBeSent: false, kept: null };
   return { kind: 'work', work: { mutation, registration, payloadBytes, head, ...fresh, hold } };
 }
 

@@ -103,6 +103,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'CLOCK-3, CLOCK-4: the clock of an entity that more devices have changed than it has entries is folded, and s:folded stands for them. folds in fieldWrites.',
   },
+  {
+    version: '1.12.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'PUSH-8: a mutation waits for one that it builds on and that has not come, a quarter of an hour, where it was refused at once.',
+  },
 ];
 
 /** The version of the newest entry. */

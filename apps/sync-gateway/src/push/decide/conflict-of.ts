@@ -34,6 +34,11 @@ export function refusedConflict(work: Work, deviceId: string, current: EntitySta
   return conflictOf(work, draft);
 }
 
+/** The record of a refused mutation that has content; what has none loses nothing. @param current as its device may see it */
+export function lostContent(work: Work, deviceId: string, current: EntityState | null): WithConflict {
+  return work.mutation.op === 'delete' ? {} : refusedConflict(work, deviceId, current);
+}
+
 /**
  * The record of a mutation that nobody decided about: open, so that a person can still carry it out. Not where it could not be lifted: an owner
  * gets data of the registered schemaVersion only, so there the record just keeps what was written.

@@ -10,9 +10,10 @@ import {
   type Work,
 } from '../outcome/settlement.ts';
 import { refusedConflict } from './conflict-of.ts';
+import { bringForward, isPatient } from './earlier-changes.ts';
 import { inputOf } from './mutation-input.ts';
 import { withOwnEntry } from './own-entry.ts';
-import { type Ahead, endOf, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
+import { type Ahead, endOf, endOfOrphan, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
 import {
   bareState,
   currentText,
@@ -81,6 +82,8 @@ export class Lane {
   #known: KnownEntity | null = null;
   /** The device's entry of the entity after the last change that was made in this run. */
   #ownEntry = 0;
+  /** The highest counter of a mutation that ended in this run. */
+  #answered = 0;
   /** A mutation of this run has shown that the device has forgotten changes of its own. */
   #forgets = false;
   #stopped = false;
@@ -113,7 +116,10 @@ export class Lane {
 
   /** @returns the question on which the plan waits, or null when it can be carried out as far as it goes */
   plan(): DecisionInput | null {
-    for (let work = this.#next(); work; work = this.#next()) {
+    for (;;) {
+      bringForward(this.#waiting, this.#steps.length, this.#stands());
+      const work = this.#next();
+      if (!work) return null;
       const chains = work.registration.pushChains && !this.#context.apart;
       if (!chains && this.#steps.some((step) => 'submission' in step)) return null;
       const gated = work.hold ?? this.#context.gate(work);
@@ -126,26 +132,33 @@ export class Lane {
         continue;
       }
       const made = this.#withOwnEntry(work);
-      if (!made) {
+      if (made === 'ask') {
         this.asksLedger = this.#steps.length === 0;
         return null;
       }
-      const decided = this.#decideHere(made);
+      if (made === 'missing') {
+        if (this.#steps.length === 0) this.postpone(postponed('earlier_missing'));
+        return null;
+      }
+      if ('end' in made) {
+        this.#steps.push({ work, end: made.end });
+        continue;
+      }
+      const decided = this.#decideHere(made.work);
       if ('question' in decided) {
         if (decided.question === null && this.#steps.length === 0)
           this.awaitedRevision = this.#standing.revision;
         return decided.question;
       }
-      this.#take(made, decided.decision);
+      this.#take(made.work, decided.decision);
     }
-    return null;
   }
 
   /** Continues after the resolver's answer to what `plan` returned. */
   answer(decision: Decision): void {
     const work = this.#next();
     const made = work && this.#withOwnEntry(work);
-    if (made) this.#take(made, decision);
+    if (made && typeof made === 'object' && 'work' in made) this.#take(made.work, decision);
   }
 
   /** The read model has caught up. @param ownerDeleted what the owner said of the entity */
@@ -264,22 +277,47 @@ export class Lane {
     return mayBeSent || containsDot(this.#knownClock, replica, counterOf(baseClock, replica) + 1);
   }
 
-  /** @returns the work to decide about; null when the ledger has to be asked first */
-  #withOwnEntry(work: Work): Work | null {
+  /** @returns what to decide about, or its end; `ask` for the ledger, `missing` when it has to wait for an earlier change of its device */
+  #withOwnEntry(work: Work): { readonly work: Work } | { readonly end: Settled } | 'ask' | 'missing' {
     const standing = this.#planned();
-    if (work.registration.policy === 'append_only' || standing.clock === null) return work;
-    if (work.mayBeSent && this.#mayBeRepeated(work, standing)) return work;
+    if (work.registration.policy === 'append_only') return { work };
+    if (standing.clock === null && standing.revision > 0) return { work };
+    if (work.mayBeSent && this.#mayBeRepeated(work, standing)) return { work };
     const { deviceId } = this.#context;
-    const replica = deviceReplica(deviceId);
-    const stands = counterOf(standing.clock, replica);
-    const isRecent = stands === this.#lastOwnEntry() && !this.#forgets;
-    const forgotten = this.#forgets || (this.#known?.restored ?? null);
-    const mutation = withOwnEntry(work.mutation, deviceId, { stands, isRecent, forgotten });
-    if (mutation === null || mutation === work.mutation) return mutation && work;
-    this.#forgets ||= counterOf(mutation.baseClock, replica) < stands;
+    const stands = this.#stands();
+    const mutation = withOwnEntry(work.mutation, deviceId, {
+      stands,
+      answered: this.#answeredUpTo(work.mutation.counter - 1),
+      isRecent: stands === this.#lastOwnEntry() && !this.#forgets,
+      forgotten: this.#forgets || (this.#known?.restored ?? null),
+    });
+    if (mutation === 'ask') return mutation;
+    if (mutation === 'missing') {
+      if (work.mayBeSent) return { work };
+      if (isPatient(work, this.#context.serverNowMs)) return mutation;
+      return standing.revision > 0 || work.mutation.op === 'put'
+        ? { work }
+        : { end: endOfOrphan(work, standing, this.#context) };
+    }
+    if (mutation === work.mutation) return { work };
+    this.#forgets ||= counterOf(mutation.baseClock, deviceReplica(deviceId)) < stands;
     const made = { ...work, mutation };
     this.#cameAs.set(made, work);
-    return made;
+    return { work: made };
+  }
+
+  /** How many changes of the device the entity has, or is expected to have. */
+  #stands(): number {
+    return counterOf(this.#planned().clock ?? {}, deviceReplica(this.#context.deviceId));
+  }
+
+  /** Up to which of the device's changes there are answers; null when the ledger may know of more, and more are counted. */
+  #answeredUpTo(counted: number): number | null {
+    const planned = this.#steps.map(
+      (step) => ('submission' in step ? step.submission : step).work.mutation.counter,
+    );
+    const here = Math.max(this.#answered, ...planned);
+    return this.#known ? Math.max(here, this.#known.counted) : counted > here ? null : here;
   }
 
   /** The own entry after the last change of this run, made or planned. */
@@ -359,5 +397,6 @@ export class Lane {
     const at = this.#waiting.indexOf(came);
     if (at >= 0) this.#waiting.splice(at, 1);
     this.settlements.set(came, settled);
+    this.#answered = Math.max(this.#answered, work.mutation.counter);
   }
 }

@@ -195,7 +195,7 @@ describe('a refusal', () => {
     });
   });
 
-  it('because of a dependency is recorded where the server has a value', async () => {
+  it('because of a dependency is recorded, whether the server has a value or not', async () => {
     const author = newAuthor();
     const { tenantId, userId } = author;
     const entityId = `dependant-${author.deviceId}`;
@@ -210,7 +210,7 @@ describe('a refusal', () => {
     ]);
     expect(outcomes.map(({ code }) => code)).toEqual(['forbidden', 'dependency_failed', 'dependency_failed']);
     expect(await draftOf(outcomes[1])).toMatchObject({ ours: { percent: 1 }, theirs: { percent: 9 } });
-    expect(outcomes[2]).not.toHaveProperty('conflictId');
+    expect(await draftOf(outcomes[2])).toMatchObject({ ours: null, theirs: { percent: 10 } });
   });
 
   it('because the entity is gone, and nothing of it is left to compare with, is recorded', async () => {

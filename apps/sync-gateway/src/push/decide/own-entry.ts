@@ -5,6 +5,8 @@ import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 export interface OwnChanges {
   /** How many of them the entity has. */
   readonly stands: number;
+  /** Up to which of them there are answers, whatever they were; null while nobody has asked the ledger. */
+  readonly answered: number | null;
   /** The last of them came in the same run, from the device as it is now. */
   readonly isRecent: boolean;
   /** The device may have forgotten some of them, because it was restored from a backup; null while nobody has asked the ledger. */
@@ -12,7 +14,8 @@ export interface OwnChanges {
 }
 
 /**
- * The mutation with its device's own entry as it has to be; null when the ledger has to be asked first.
+ * The mutation with its device's own entry as it has to be; `ask` when the ledger has to be asked first, `missing` when it builds on a change of
+ * its device that has not come: the order of two requests was lost, or the first of them.
  *
  * A device knows its own changes, whether it says so or not: where `baseClock` leaves them out, they are added. Unless the device was restored
  * from a backup, or counts fewer of them than there are: it has forgotten those that came later. Then they stay unseen, so that
@@ -21,12 +24,14 @@ export interface OwnChanges {
 export function withOwnEntry(
   mutation: PreparedMutation,
   deviceId: string,
-  { stands, isRecent, forgotten }: OwnChanges,
-): PreparedMutation | null {
+  { stands, answered, isRecent, forgotten }: OwnChanges,
+): PreparedMutation | 'ask' | 'missing' {
   const own = deviceReplica(deviceId);
   const counts = counterOf(mutation.baseClock, own);
+  if (counts > stands && answered === null) return 'ask';
+  if (counts > Math.max(stands, answered ?? 0)) return 'missing';
   if (counts >= stands || stands >= Number.MAX_SAFE_INTEGER) return mutation;
-  if (counts === 0 && forgotten === null && !isRecent) return null;
+  if (counts === 0 && forgotten === null && !isRecent) return 'ask';
   const counter = stands + 1;
   const made = { ...mutation, counter, clock: { ...mutation.baseClock, [own]: counter } };
   if (counts > 0 || forgotten === true) return made;

@@ -8,7 +8,7 @@ import {
 import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
 import { canonicalClockJson, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { Settled, Work } from '../outcome/settlement.ts';
-import { conflictOf, refusedConflict, type WithConflict } from './conflict-of.ts';
+import { conflictOf, lostContent, refusedConflict, type WithConflict } from './conflict-of.ts';
 import { overlapConflict } from './overlap-conflict.ts';
 import {
   canProject,
@@ -146,6 +146,16 @@ export function endOf(
     current: currentOf(before, work, scene),
     ...(decision.kind === 'reject' ? { code: decision.code, message: OUTCOME_CODES[decision.code] } : {}),
     ...conflictOf(work, decision.record),
+  };
+}
+
+/** The end of a mutation of an entity that does not exist, and whose creation, which it counts, never came. */
+export function endOfOrphan(work: Work, before: Standing, scene: Scene): Settled {
+  return {
+    ...{ kind: 'settled', status: 'rejected', code: 'dependency_failed' },
+    message: '/baseClock: it counts changes of this device that never came',
+    current: currentOf(before, work, scene),
+    ...lostContent(work, scene.deviceId, before.state() ?? null),
   };
 }
 

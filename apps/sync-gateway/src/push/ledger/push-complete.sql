@@ -103,7 +103,10 @@ BEGIN
   IF NOT v_received THEN
     -- What waited for one of these may go on at once. Beside a received push the device has nothing open.
     UPDATE mutation m SET next_attempt_at = v_now
-      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL AND m.depends_on && v_terminal;
+      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL AND (m.depends_on && v_terminal
+        OR m.last_error = 'earlier_missing' AND m.mutation_id <> ALL (p_ids) AND EXISTS (
+          SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = ANY (v_stored)
+            AND k.entity_type = m.entity_type AND k.entity_id = m.entity_id));
   END IF;
   IF NOT v_received OR p_more IS NOT NULL THEN
     -- Only the first open mutation of an entity counts: those behind it cannot go on before it has.

@@ -7,7 +7,7 @@
 -- verdict: 'new'; for the same change of the same user, from whichever device, 'answered' (with its outcome), 'accepted' (answered so, still open) or
 -- 'pending' (being handled by somebody else, or left by a crash); 'reused' for another change or user. A refusal without effect is answered to its own
 -- session alone (user and device); for anybody else, and for another change, the id is free.
--- waiting: an earlier mutation of the same device and entity is still open. dependencies: {id: status} of those that are in the ledger.
+-- waiting: an earlier mutation of the same device and entity is still open, and does not itself wait for this one. dependencies: {id: status} of those that are in the ledger.
 -- From new mutations device_sequence learns how far the device has counted; see database/know-answers.ts.
 -- Nothing is answered for a mutation that is new, in a scope that the user holds, and of which nothing else is to be said.
 --
@@ -116,10 +116,10 @@ BEGIN
     CASE WHEN m.same THEN m.outcome END,
     i.held,
     v_open > 0 AND (
-      SELECT true FROM mutation o
+      SELECT NOT waits_for(o, i.id, i.payload) FROM mutation o
       WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type AND o.entity_id = i.eid
         AND o.terminal_at IS NULL
-      ORDER BY o.arrival LIMIT 1) IS NOT NULL,
+      ORDER BY o.arrival LIMIT 1) IS TRUE,
     CASE WHEN i.deps IS NOT NULL THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END,
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM item i
@@ -177,6 +177,13 @@ BEGIN
     SELECT p_tenant, p_user, p_device, id FROM unnest(v_asked) AS a (id) ORDER BY id ON CONFLICT DO NOTHING;
   RETURN v_known > coalesce(cardinality(v_free), 0);
 END $$;
+
+-- Whether an open mutation waits for one that comes now: it depends on it, or counts more changes of their device.
+CREATE OR REPLACE FUNCTION waits_for(o mutation, p_id uuid, p_payload text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT (p_id = ANY (o.depends_on)) IS TRUE OR (o.last_error = 'earlier_missing'
+    AND o.counter > coalesce((nullif(p_payload, '')::json #>> ARRAY['baseClock', 'd:' || o.device_id])::bigint, 0) + 1) IS TRUE
+$$;
 
 -- Notes how far a device has counted its mutations, and when it began to count from lower again. p_lowest is null where nothing is new.
 CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_lowest bigint, p_highest bigint) RETURNS void

@@ -23,6 +23,8 @@ export interface Work {
   readonly registration: RegisteredEntityType;
   /** Of the stored payload: what it costs to send it. */
   readonly payloadBytes: number;
+  /** When it came first; epoch milliseconds. */
+  readonly receivedAtMs: number;
   /** The entity in the mutation's scope as the read model has it; null when it has none (or nobody looked: append_only). */
   readonly head: EntityHead | null;
   /** An earlier attempt may have reached the owner without our having its answer. */
@@ -63,6 +65,10 @@ export type PostponeReason =
   | 'contended'
   | 'lane_waits'
   | 'dependency_waits'
+  /** A mutation that it depends on has not come. */
+  | 'dependency_unknown'
+  /** `baseClock` counts a change of its device that has not come. */
+  | 'earlier_missing'
   | 'out_of_time';
 
 /** Not now: the dispatcher goes on with it. */

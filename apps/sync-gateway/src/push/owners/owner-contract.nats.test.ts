@@ -51,7 +51,16 @@ function submission(
   };
   const before = standingOfHead(null);
   return {
-    work: { mutation, registration, payloadBytes: 100, head: null, mayBeSent: false, kept: null, hold: null },
+    work: {
+      mutation,
+      registration,
+      payloadBytes: 100,
+      receivedAtMs: AT_MS,
+      head: null,
+      mayBeSent: false,
+      kept: null,
+      hold: null,
+    },
     change: {
       kind: 'submit',
       op: 'put',

@@ -52,6 +52,7 @@ export function workOf(changes: Partial<PreparedMutation> = {}, more: Partial<Wo
     mutation,
     registration: lww,
     payloadBytes: 100,
+    receivedAtMs: Date.parse(NOW_ISO),
     head: null,
     mayBeSent: false,
     kept: null,
