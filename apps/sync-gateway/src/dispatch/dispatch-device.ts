@@ -171,10 +171,15 @@ export class DispatchDevice {
 
   async #endOf(
     author: Author,
-    { work, end, row }: Opened,
+    { work, end, row, mutation }: Opened,
     settlements: ReadonlyMap<Work, Settlement>,
     nowIso: string,
   ): Promise<Settlement> {
+    if (end?.current !== undefined && mutation) {
+      const shown = { address: mutation, current: end.current, told: null };
+      const [current] = await this.#settler.checkCurrents(author, [shown]);
+      return current ? { ...end, current } : postponed('projection_behind', row.may_be_sent);
+    }
     if (end) return end;
     const settlement = (work && settlements.get(work)) ?? postponed('out_of_time', row.may_be_sent);
     if (!work) return settlement;

@@ -10,6 +10,7 @@ import {
   type Received,
   SENT_TWICE,
 } from './ledger/ledger-store.ts';
+import type { Told } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
 import type { ReadHeads } from './outcome/read-heads.ts';
 import {
@@ -21,7 +22,12 @@ import {
   type Work,
 } from './outcome/settlement.ts';
 import { isReadable } from './prepare/admit-mutation.ts';
-import { parseTimestampMs, type Prepared, prepareMutation } from './prepare/prepare-mutation.ts';
+import {
+  type EntityAddress,
+  parseTimestampMs,
+  type Prepared,
+  prepareMutation,
+} from './prepare/prepare-mutation.ts';
 import { batchOf, type PushBatch, REUSED } from './prepare/push-batch.ts';
 import type { PushMetrics } from './push-metrics.ts';
 import type { SettleMutations, StatusOf } from './settle-mutations.ts';
@@ -53,7 +59,8 @@ const FIRST_RETRY_MS = 500;
  *
  * Invariants
  * 1. Nothing is answered that has not been stored: the answer is what `push_complete` left in the ledger.
- * 2. Two round trips to Postgres whatever the size; more only when an owner is ahead of the read model or an append is refused.
+ * 2. Two round trips to Postgres whatever the size; more only when an owner is ahead of the read model, or when something
+ *    is refused or loses.
  * 3. A mutation that could not be ended is `accepted`; the dispatcher goes on with it, here or in another replica.
  */
 export class AcceptPush {
@@ -122,18 +129,44 @@ export class AcceptPush {
     const statusOf = statusesOf(distinct, sorted, rows);
     const limits = { deadlineMs: receivedAtMs + BUDGET_MS, apart: false };
     const settlements = await this.#settler.settle(author, works, statusOf, limits);
+    const refusals = await this.#checkRefusals(author, distinct, sorted, settlements);
     const completed = distinct.flatMap((prepared, place) => {
-      return completedOf(prepared, sorted[place] as Sorted, settlements);
+      return completedOf(prepared, sorted[place] as Sorted, settlements, refusals);
     });
     faultPoint('push.settled');
     const texts = await this.#complete(author, completed, nowIso);
     faultPoint('push.completed');
     return distinct.map((prepared, place) => {
       const one = sorted[place];
+      if (one?.kind === 'reused') return outcomeText(prepared.mutationId, endOfReused(one, refusals));
       return one?.kind === 'answered'
         ? one.text
         : (texts.get(prepared.mutationId) ?? acceptedText(prepared.mutationId));
     });
+  }
+
+  /** What was refused here shows the entity as well, and never as it was before what the device is told in this answer or was told before. */
+  async #checkRefusals(
+    author: Author,
+    distinct: readonly Prepared[],
+    sorted: readonly Sorted[],
+    settlements: ReadonlyMap<Work, Settlement>,
+  ): Promise<ReadonlyMap<Sorted, Settlement>> {
+    const refused = sorted.flatMap((one, place) => {
+      const address = distinct[place]?.address;
+      if ((one.kind !== 'refused' && one.kind !== 'reused') || !address || !one.settled.current) return [];
+      return [{ one, shown: { address, current: one.settled.current, told: toldOf(address, settlements) } }];
+    });
+    const currents = await this.#settler.checkCurrents(
+      author,
+      refused.map(({ shown }) => shown),
+    );
+    return new Map(
+      refused.map(({ one }, place): [Sorted, Settlement] => {
+        const current = currents[place];
+        return [one, current ? { ...one.settled, current } : postponed('projection_behind')];
+      }),
+    );
   }
 
   /** Stores the outcomes; the text of each is what the ledger has afterwards. */
@@ -212,7 +245,7 @@ function statusesOf(
 ): StatusOf {
   return (mutationId) => {
     const one = sorted[distinct.findIndex((prepared) => prepared.mutationId === mutationId)];
-    if (one?.kind === 'refused') return 'rejected';
+    if (one?.kind === 'refused' || one?.kind === 'reused') return 'rejected';
     if (one?.kind === 'pending') return 'postponed';
     const text = one?.kind === 'answered' ? one.text : null;
     const status = text
@@ -227,15 +260,46 @@ function completedOf(
   { mutationId, address, mutation }: Prepared,
   sorted: Sorted,
   settlements: ReadonlyMap<Work, Settlement>,
+  refusals: ReadonlyMap<Sorted, Settlement>,
 ): Completed[] {
-  if (sorted.kind === 'answered') return [];
+  if (sorted.kind === 'answered' || sorted.kind === 'reused') return [];
   const base = { mutationId, address, counter: mutation?.counter ?? null, fresh: true };
   if (sorted.kind === 'pending') {
     // Whoever handles it will store the outcome; this only makes sure that it is known to have been accepted.
     return [{ ...base, attempt: null, settlement: postponed('lane_waits', true) }];
   }
-  const settlement = sorted.kind === 'refused' ? sorted.settled : settlements.get(sorted.work);
+  const settlement =
+    sorted.kind === 'refused' ? (refusals.get(sorted) ?? sorted.settled) : settlements.get(sorted.work);
   return settlement ? [{ ...base, attempt: 0, delayMs: FIRST_RETRY_MS, settlement }] : [];
+}
+
+/** The newest change of an entity that a push itself tells of. */
+function toldOf(
+  { scope, entityType, entityId }: EntityAddress,
+  settlements: ReadonlyMap<Work, Settlement>,
+): Told | null {
+  const told = [...settlements].flatMap(([{ mutation }, settlement]) => {
+    if (settlement.kind === 'postponed') return [];
+    const { revision, clock } = settlement;
+    const same = mutation.entityType === entityType && mutation.entityId === entityId;
+    return same && mutation.scope === scope && revision && clock ? [{ revision, clock }] : [];
+  });
+  return told.reduce<Told | null>((a, b) => (a && a.revision > b.revision ? a : b), null);
+}
+
+/**
+ * It is stored nowhere, so nobody could end it later.
+ * @throws ProblemError `unavailable` while the entity cannot be shown
+ */
+function endOfReused(
+  one: Sorted & { readonly kind: 'reused' },
+  refusals: ReadonlyMap<Sorted, Settlement>,
+): Settled {
+  const end = refusals.get(one) ?? one.settled;
+  if (end.kind === 'settled') return end;
+  throw new ProblemError('unavailable', 'What the device was told is not readable yet', {
+    headers: { 'retry-after': '2' },
+  });
 }
 
 /** What our functions refuse; that Postgres is away, the edge answers like everywhere. */

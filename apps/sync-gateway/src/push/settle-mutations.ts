@@ -4,6 +4,7 @@ import { lostContent, refusedConflict } from './decide/conflict-of.ts';
 import { isPatient } from './decide/earlier-changes.ts';
 import { Lane, type LaneContext } from './decide/lane.ts';
 import type { KeepDecisions } from './ledger/keep-decisions.ts';
+import { checkCurrents, type Shown } from './outcome/check-currents.ts';
 import { absentText, type KnownEntity, stateOfHead } from './outcome/entity-head.ts';
 import type { ReadHeads } from './outcome/read-heads.ts';
 import {
@@ -88,6 +89,7 @@ export class SettleMutations {
     this.#giveUp(author, run, limits);
     await this.#showMerged(author, run);
     await this.#showRefusedAppends(author, run);
+    await this.#checkEnds(author, run);
     this.#count(run.settlements);
     return lifted === works ? run.settlements : byOriginal(works, lifted, run.settlements);
   }
@@ -205,6 +207,31 @@ export class SettleMutations {
     }
   }
 
+  /** What ends without a change of its own shows the entity; while the read model is behind what a device was told, it has to wait. */
+  async #checkEnds(author: Author, run: SettleRun): Promise<void> {
+    const ends = [...run.settlements].flatMap(([work, settled]) => {
+      if (settled.kind === 'postponed' || !UNCHECKED.has(settled.status)) return [];
+      const { current } = settled;
+      return current === undefined
+        ? []
+        : [{ work, settled, shown: { address: work.mutation, current, told: null } }];
+    });
+    const currents = await this.checkCurrents(
+      author,
+      ends.map(({ shown }) => shown),
+    );
+    ends.forEach(({ work, settled }, place) => {
+      const current = currents[place];
+      const end = current ? { ...settled, current } : postponed('projection_behind', work.mayBeSent);
+      run.settlements.set(work, end);
+    });
+  }
+
+  /** @returns what may be shown of entities; null where the read model is behind what a device was told */
+  checkCurrents(author: Author, shown: readonly Shown[]): Promise<(string | null)[]> {
+    return shown.length === 0 ? Promise.resolve([]) : checkCurrents(this.#heads, author, shown);
+  }
+
   /** Appends are decided without looking at the entity; a refused one has to show it after all. */
   async #showRefusedAppends(author: Author, run: SettleRun): Promise<void> {
     const refusals = [...run.settlements].flatMap(([work, settlement]) => {
@@ -225,6 +252,9 @@ export class SettleMutations {
     });
   }
 }
+
+/** Ends that show the entity as it stands without them. */
+const UNCHECKED: ReadonlySet<string> = new Set(['rejected', 'superseded', 'conflict']);
 
 const NOTHING_SENT: Sent = { results: new Map(), unanswered: postponed('owner_unavailable') };
 

@@ -1,7 +1,7 @@
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Received } from './ledger/ledger-store.ts';
 import { headOf } from './outcome/entity-head.ts';
-import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
+import { acceptedText } from './outcome/outcome-text.ts';
 import { type Postponed, postponed, refusedHere, type Settled, type Work } from './outcome/settlement.ts';
 import { admitMutation } from './prepare/admit-mutation.ts';
 import type { Prepared, Refusal } from './prepare/prepare-mutation.ts';
@@ -14,6 +14,8 @@ export type Sorted =
   /** Somebody else handles it, but nothing durable says yet that it was accepted. */
   | { readonly kind: 'pending' }
   | { readonly kind: 'refused'; readonly settled: Settled }
+  /** Refused because its id is another mutation's; nothing of that is stored. */
+  | { readonly kind: 'reused'; readonly settled: Settled }
   | { readonly kind: 'work'; readonly work: Work };
 
 /** @param registration of the mutation's entity type, null when there is none */
@@ -35,7 +37,7 @@ export function sortReceived(
   const refusal = mutation ? admitMutation(mutation, registration, row.held) : prepared.refusal;
   if (row.verdict === 'reused') {
     // Who may not push it anyway learns no more than that: not even that the id is used.
-    return { kind: 'answered', text: outcomeText(prepared.mutationId, refuse(refusal ?? REUSED)) };
+    return { kind: 'reused', settled: refuse(refusal ?? REUSED) };
   }
   if (refusal || !mutation || !registration) {
     return {

@@ -3,11 +3,11 @@ import type { Database } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
 import { type EntityHead, type HeadColumns, headOf, type KnownEntity } from './entity-head.ts';
-import type { Author, Work } from './settlement.ts';
+import type { Author } from './settlement.ts';
 
 /** An entity whose head is wanted once the read model has it at this revision. */
-export interface AwaitedHead {
-  readonly work: Work;
+export interface AwaitedHead<T> {
+  readonly work: T;
   readonly revision: number;
 }
 
@@ -57,12 +57,12 @@ export class ReadHeads {
    * Reads until all have the wanted revision or the time is up: the projection is usually some milliseconds behind its owner.
    * @returns only heads that have it
    */
-  async waitFor(
+  async waitFor<T extends { readonly mutation: EntityAddress }>(
     author: Author,
-    wanted: readonly AwaitedHead[],
+    wanted: readonly AwaitedHead<T>[],
     limitMs: number,
-  ): Promise<Map<Work, EntityHead>> {
-    const found = new Map<Work, EntityHead>();
+  ): Promise<Map<T, EntityHead>> {
+    const found = new Map<T, EntityHead>();
     let missing = wanted;
     const untilMs = Date.now() + limitMs;
     for (;;) {

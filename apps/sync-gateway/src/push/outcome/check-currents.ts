@@ -1,0 +1,56 @@
+import { containsClock, type VectorClock } from '@sync/vector-clock';
+import type { EntityAddress } from '../prepare/prepare-mutation.ts';
+import type { ReadHeads } from './read-heads.ts';
+import type { Author } from './settlement.ts';
+
+/** An entity as an outcome is about to show it. */
+export interface Shown {
+  readonly address: EntityAddress;
+  /** JSON text of a RemoteDelta. */
+  readonly current: string;
+  /** A change of it of which this same push tells; null: none. */
+  readonly told: Told | null;
+}
+
+/** A change of an entity of which a device is told. */
+export interface Told {
+  readonly revision: number;
+  readonly clock: VectorClock;
+}
+
+/** How long a push waits for the projection to show what a device has been told of. */
+const PROJECTION_WAIT_MS = 500;
+
+/**
+ * Never shows an entity as it was before a change of which a device was told: one that takes what it is shown would throw away what was just applied. One
+ * round trip; more only while the read model is behind.
+ * @returns per entity what may be shown; null: not yet, the read model is still behind
+ */
+export async function checkCurrents(
+  heads: ReadHeads,
+  author: Author,
+  shown: readonly Shown[],
+): Promise<(string | null)[]> {
+  const known = await heads.know(
+    author,
+    shown.map(({ address }) => address),
+  );
+  const wanted = shown.flatMap((one, place) => {
+    const told = later(one.told, known[place]?.told ?? null);
+    if (!told || showsChange(one.current, told)) return [];
+    return [{ work: { mutation: one.address, one }, revision: told.revision }];
+  });
+  if (wanted.length === 0) return shown.map(({ current }) => current);
+  const found = await heads.waitFor(author, wanted, PROJECTION_WAIT_MS);
+  const behind = new Map(wanted.map(({ work }) => [work.one, found.get(work)?.wire ?? null]));
+  return shown.map((one) => (behind.has(one) ? (behind.get(one) ?? null) : one.current));
+}
+
+function later(a: Told | null, b: Told | null): Told | null {
+  if (!a || !b) return a ?? b;
+  return a.revision > b.revision ? a : b;
+}
+
+function showsChange(current: string, { clock }: Told): boolean {
+  return containsClock((JSON.parse(current) as { readonly clock: VectorClock }).clock, clock);
+}
