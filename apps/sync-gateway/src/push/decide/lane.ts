@@ -158,7 +158,7 @@ export class Lane {
   answer(decision: Decision): void {
     const work = this.#next();
     const made = work && this.#withOwnEntry(work);
-    if (made && typeof made === 'object' && 'work' in made) this.#take(made.work, decision);
+    if (typeof made === 'object' && 'work' in made) this.#take(made.work, decision);
   }
 
   /** The read model has caught up. @param ownerDeleted what the owner said of the entity */
@@ -306,7 +306,6 @@ export class Lane {
     return { work: made };
   }
 
-  /** How many changes of the device the entity has, or is expected to have. */
   #stands(): number {
     return counterOf(this.#planned().clock ?? {}, deviceReplica(this.#context.deviceId));
   }
