@@ -12,7 +12,7 @@ import {
 import { refusedConflict } from './conflict-of.ts';
 import { bringForward, isPatient } from './earlier-changes.ts';
 import { inputOf } from './mutation-input.ts';
-import { withOwnEntry } from './own-entry.ts';
+import { ownCount, withOwnEntry } from './own-entry.ts';
 import { type Ahead, endOf, endOfOrphan, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
 import {
   bareState,
@@ -117,7 +117,8 @@ export class Lane {
   /** @returns the question on which the plan waits, or null when it can be carried out as far as it goes */
   plan(): DecisionInput | null {
     for (;;) {
-      bringForward(this.#waiting, this.#steps.length, this.#stands());
+      const stands = ownCount(this.#planned().clock, this.#context.deviceId);
+      bringForward(this.#waiting, this.#steps.length, stands);
       const work = this.#next();
       if (!work) return null;
       const chains = work.registration.pushChains && !this.#context.apart;
@@ -283,8 +284,8 @@ export class Lane {
     if (work.registration.policy === 'append_only') return { work };
     if (standing.clock === null && standing.revision > 0) return { work };
     if (work.mayBeSent && this.#mayBeRepeated(work, standing)) return { work };
-    const { deviceId } = this.#context;
-    const stands = this.#stands();
+    const { deviceId, serverNowMs } = this.#context;
+    const stands = ownCount(standing.clock, deviceId);
     const mutation = withOwnEntry(work.mutation, deviceId, {
       stands,
       answered: this.#answeredUpTo(work.mutation.counter - 1),
@@ -294,7 +295,7 @@ export class Lane {
     if (mutation === 'ask') return mutation;
     if (mutation === 'missing') {
       if (work.mayBeSent) return { work };
-      if (isPatient(work, this.#context.serverNowMs)) return mutation;
+      if (isPatient(work, serverNowMs)) return mutation;
       return standing.revision > 0 || work.mutation.op === 'put'
         ? { work }
         : { end: endOfOrphan(work, standing, this.#context) };
@@ -304,10 +305,6 @@ export class Lane {
     const made = { ...work, mutation };
     this.#cameAs.set(made, work);
     return { work: made };
-  }
-
-  #stands(): number {
-    return counterOf(this.#planned().clock ?? {}, deviceReplica(this.#context.deviceId));
   }
 
   /** Up to which of the device's changes there are answers; null when the ledger may know of more, and more are counted. */

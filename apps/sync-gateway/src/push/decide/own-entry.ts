@@ -1,4 +1,4 @@
-import { counterOf, deviceReplica } from '@sync/vector-clock';
+import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 
 /** What is known of a device's own changes of an entity when one more of them is decided. */
@@ -36,4 +36,9 @@ export function withOwnEntry(
   const made = { ...mutation, counter, clock: { ...mutation.baseClock, [own]: counter } };
   if (counts > 0 || forgotten === true) return made;
   return { ...made, baseClock: { ...mutation.baseClock, [own]: stands } };
+}
+
+/** How many changes of the device are in an entity with this clock; null: there is none. */
+export function ownCount(clock: VectorClock | null, deviceId: string): number {
+  return counterOf(clock ?? {}, deviceReplica(deviceId));
 }
