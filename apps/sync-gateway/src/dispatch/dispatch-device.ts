@@ -105,13 +105,14 @@ export class DispatchDevice {
       opened = open();
     }
     const works = inOrder(opened.flatMap(({ work }) => work ?? []));
-    // What was taken together a few times without an answer may be one mutation that breaks its owner: it must not take the others with it for
-    // ever. An owner that was merely away gets all of it at once, in the order in which the device wrote it.
+    // What was answered a few times without all of it may be one mutation that breaks its owner: it must not take the others with it for ever. An
+    // owner that was merely away, or silent, gets all of it at once, in the order in which the device wrote it.
     const apart = rows.some(({ attempts, last_error: reason }) => {
       return attempts >= APART_FROM_ATTEMPT && MAYBE_POISON.has(reason);
     });
     const giveUp = { failing: failingOf(rows), afterMs: this.#lastResorts.giveUpAfterMs };
-    const limits = { deadlineMs: nowMs + BUDGET_MS, apart, giveUp };
+    const together = togetherOf(rows);
+    const limits = { deadlineMs: nowMs + BUDGET_MS, apart, patient: true, together, giveUp };
     const settlements = await this.#settler.settle(author, works, statusesOf(opened), limits);
     const ends = await Promise.all(
       opened.map(async (one) => ({ one, settlement: await this.#endOf(author, one, settlements, nowIso) })),
@@ -119,10 +120,12 @@ export class DispatchDevice {
     const freed = new Set(
       ends.flatMap(({ one, settlement }) => (settlement.kind === 'settled' ? laneOf(one) : [])),
     );
+    // One number for all of them: what was sent together comes back together, and is not taken apart by its pauses.
+    const random = Math.random();
     const completed = ends.map(({ one, settlement }) => {
       const isFreed =
         freed.has(laneOf(one)) && settlement.kind === 'postponed' && settlement.reason === 'lane_waits';
-      return completedOf(one, settlement, isFreed);
+      return completedOf(one, settlement, isFreed ? 0 : delayOf(one, settlement, random));
     });
     await this.#ledger.complete(author, completionOf(author, completed, nowIso));
     const ended = completed.filter(({ settlement }) => settlement.kind === 'settled').length;
@@ -217,6 +220,20 @@ function withoutScope(author: Author, work: Work, settlement: Settlement, nowIso
   return { ...refused, ...refusedConflict(work, author.deviceId, null) };
 }
 
+/**
+ * With how many others each mutation goes at most that its owner did not answer in time. The first time with as many as
+ * before, because an owner that was only slow has all the answers by now; then with half as many each time, so that one
+ * that it never answers does not keep the others from their outcomes.
+ */
+function togetherOf(rows: readonly OpenMutation[]): Map<string, number> {
+  const silent = rows.filter(({ last_error: reason }) => reason === 'owner_silent');
+  return new Map(
+    silent.map(({ mutation_id: mutationId, attempts }) => {
+      return [mutationId, Math.max(1, Math.ceil(silent.length / 2 ** (attempts - 1)))];
+    }),
+  );
+}
+
 /** As it will be if the present attempt fails as well. */
 function failingOf(rows: readonly OpenMutation[]): Map<string, Failing> {
   return new Map(
@@ -231,16 +248,24 @@ function laneOf({ mutation, row }: Opened): string {
   return mutation ? `${mutation.entityType}\0${mutation.entityId}` : row.mutation_id;
 }
 
-/** @param isFreed it only waited for what has just been ended, and need not pause for that one's attempts */
-function completedOf({ row, mutation }: Opened, settlement: Settlement, isFreed: boolean): Completed {
-  const failing = settlement.kind === 'postponed' && settlement.reason === 'owner_failed';
+/** @param random in [0, 1) */
+function delayOf({ row }: Opened, settlement: Settlement, random: number): number {
+  const reason = settlement.kind === 'postponed' ? settlement.reason : null;
+  const failing = reason === 'owner_failed';
+  // What was not even sent has no failed attempts to pause for.
+  const attempts = failing ? row.failures + 1 : reason === 'owner_busy' ? 1 : row.attempts;
+  return retryDelayMs(attempts, random, failing);
+}
+
+/** @param delayMs none for what only waited for what has just been ended: it need not pause for that one's attempts */
+function completedOf({ row, mutation }: Opened, settlement: Settlement, delayMs: number): Completed {
   return {
     mutationId: row.mutation_id,
     address: mutation,
     counter: mutation?.counter ?? null,
     attempt: row.attempts,
     fresh: row.status === 'pending',
-    delayMs: isFreed ? 0 : retryDelayMs(failing ? row.failures + 1 : row.attempts, Math.random(), failing),
+    delayMs,
     settlement,
   };
 }

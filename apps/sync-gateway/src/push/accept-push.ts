@@ -127,7 +127,7 @@ export class AcceptPush {
     });
     const works = sorted.flatMap((one) => (one.kind === 'work' ? [one.work] : []));
     const statusOf = statusesOf(distinct, sorted, rows);
-    const limits = { deadlineMs: receivedAtMs + BUDGET_MS, apart: false };
+    const limits = { deadlineMs: receivedAtMs + BUDGET_MS, apart: false, patient: false };
     const settlements = await this.#settler.settle(author, works, statusOf, limits);
     const refusals = await this.#checkRefusals(author, distinct, sorted, settlements);
     const completed = distinct.flatMap((prepared, place) => {

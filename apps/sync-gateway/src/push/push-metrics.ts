@@ -5,6 +5,7 @@ export class PushMetrics {
   readonly outcomes;
   readonly ownerSeconds;
   readonly ownerOpen;
+  readonly ownerLimit;
   readonly refused;
   readonly postponed;
   readonly givenUp;
@@ -20,6 +21,11 @@ export class PushMetrics {
     this.ownerOpen = metrics.gauge(
       'sync_push_owner_circuit_open',
       '1 while nothing is sent to an owning service because it does not answer.',
+      ['owner'],
+    );
+    this.ownerLimit = metrics.gauge(
+      'sync_push_owner_requests_limit',
+      'Requests that an owning service may have in hand of this gateway at once; it falls while answers are late.',
       ['owner'],
     );
     this.refused = metrics.counter('sync_push_refused_total', 'Pushes refused to protect the gateway.', [

@@ -9,6 +9,7 @@ import { absentText, type KnownEntity, stateOfHead } from './outcome/entity-head
 import type { ReadHeads } from './outcome/read-heads.ts';
 import {
   type Author,
+  type Postponed,
   postponed,
   refused,
   type Settled,
@@ -17,13 +18,11 @@ import {
 } from './outcome/settlement.ts';
 import { type Failing, givenUp, isHopeless } from './owners/give-up.ts';
 import type { LiftMutations } from './owners/lift-mutations.ts';
-import type { Sent, SendToOwner } from './owners/send-to-owner.ts';
+import type { Sent, SendLimits, SendToOwner } from './owners/send-to-owner.ts';
 import type { PushMetrics } from './push-metrics.ts';
 
-/** How far one run may go. */
-export interface SettleLimits {
-  /** Epoch milliseconds after which nothing new is sent: somebody else may take the work over soon after. */
-  readonly deadlineMs: number;
+/** How far one run may go; after its deadline somebody else may take the work over soon. */
+export interface SettleLimits extends SendLimits {
   /** One request per mutation instead of one per entity type: one that breaks its owner must not take others with it. */
   readonly apart: boolean;
   /** What has been tried in vain, by mutationId, and after how long that is enough; absent: nothing is given up. */
@@ -129,7 +128,7 @@ export class SettleMutations {
       await this.#plan(author, active);
       await this.#learnKnown(author, active);
       await this.#learnHeads(author, active);
-      await this.#send(author, active, limits.apart);
+      await this.#send(author, active, limits);
     }
   }
 
@@ -179,20 +178,20 @@ export class SettleMutations {
     }
   }
 
-  async #send(author: Author, lanes: readonly Lane[], apart: boolean): Promise<void> {
+  async #send(author: Author, lanes: readonly Lane[], limits: SettleLimits): Promise<void> {
     await this.#decisions.keep(
       author,
       lanes.flatMap((lane) => (lane.done ? [] : lane.submissions)),
     );
-    const groups = Map.groupBy(
-      lanes.filter((lane) => !lane.done),
-      (lane) => (apart ? lane : (lane.first?.registration.entityType ?? '')),
+    const groups = Map.groupBy(suspectsLast(lanes, limits), (lane) =>
+      limits.apart ? lane : (lane.first?.registration.entityType ?? ''),
     );
     await Promise.all(
       [...groups.values()].map(async (group) => {
         const submissions = group.flatMap((lane) => lane.submissions);
-        const sent = submissions.length === 0 ? NOTHING_SENT : await this.#owners.send(author, submissions);
-        for (const lane of group) lane.absorb(sent.results, sent.unanswered);
+        const sent =
+          submissions.length === 0 ? NOTHING_SENT : await this.#owners.send(author, submissions, limits);
+        for (const lane of group) lane.absorb(sent.results, missingOf(lane, sent));
       }),
     );
   }
@@ -256,7 +255,28 @@ export class SettleMutations {
 /** Ends that show the entity as it stands without them. */
 const UNCHECKED: ReadonlySet<string> = new Set(['rejected', 'superseded', 'conflict']);
 
-const NOTHING_SENT: Sent = { results: new Map(), unanswered: postponed('owner_unavailable') };
+const NOTHING_SENT: Sent = {
+  results: new Map(),
+  asked: new Set(),
+  unanswered: postponed('owner_unavailable'),
+  unasked: postponed('owner_unavailable'),
+};
+
+/** The lanes that have something left; last those that their owner did not answer before: they may keep it from the rest. */
+function suspectsLast(lanes: readonly Lane[], { together }: SettleLimits): Lane[] {
+  const active = lanes.filter((lane) => !lane.done);
+  const isSuspect = (lane: Lane): boolean =>
+    lane.submissions.some(({ work }) => together?.has(work.mutation.mutationId));
+  return [...active.filter((lane) => !isSuspect(lane)), ...active.filter(isSuspect)];
+}
+
+/** What to make of the lane's missing answers. */
+function missingOf(lane: Lane, { results, asked, unanswered, unasked }: Sent): Postponed {
+  const wasAsked = lane.submissions.some(({ work: { mutation } }) => {
+    return asked.has(mutation.mutationId) && !results.has(mutation.mutationId);
+  });
+  return wasAsked ? unanswered : unasked;
+}
 
 /** Callers know their works as they gave them. */
 function byOriginal(

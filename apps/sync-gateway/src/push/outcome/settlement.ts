@@ -57,7 +57,12 @@ export interface Settled {
 /** Why a mutation has to wait; for logs, metrics and the explanation of the admin API. */
 export type PostponeReason =
   | 'owner_unavailable'
+  /** The owner answered, but without this mutation, or with an error for all that it was sent with. */
   | 'owner_unanswered'
+  /** No answer came in time; the owner may still work on it. */
+  | 'owner_silent'
+  /** Not sent: the owner has as much in hand as it can do, or has just not answered what was in front. */
+  | 'owner_busy'
   /** The owner answered, and had no answer for it although it was sent alone: its handler threw. */
   | 'owner_failed'
   | 'resolver_unavailable'

@@ -26,11 +26,15 @@ export class CircuitBreaker {
     return this.#failures >= this.#limits.failures;
   }
 
+  /** Whether nothing may be sent now: there is no use in waiting for a turn. */
+  refuses(nowMs: number): boolean {
+    return this.isOpen && (this.#probing || nowMs < this.#openUntilMs);
+  }
+
   /** Whether a request may be sent now. Whoever gets true must report `succeed` or `fail`. */
   allow(nowMs: number): boolean {
-    if (!this.isOpen) return true;
-    if (this.#probing || nowMs < this.#openUntilMs) return false;
-    this.#probing = true;
+    if (this.refuses(nowMs)) return false;
+    this.#probing = this.isOpen;
     return true;
   }
 

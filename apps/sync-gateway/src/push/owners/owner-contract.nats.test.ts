@@ -142,7 +142,7 @@ describe('the gateway expects of owning services', () => {
         request: requestOf(sent),
         reply: { results: [{ mutationId: mutation.mutationId, ...result }] },
       },
-      () => owners.send(AUTHOR, [sent]),
+      () => owners.send(AUTHOR, [sent], { deadlineMs: Infinity, patient: false }),
     );
   };
   const resultOf = ({ results }: Sent): unknown => [...results.values()][0];

@@ -6,6 +6,7 @@ import {
   NoRespondersError,
   RemoteError,
   request,
+  RequestTimeoutError,
   wasUntouched,
 } from '@sync/messaging';
 import {
@@ -23,11 +24,42 @@ import type { Submission } from '../decide/submission.ts';
 import { type Author, type Postponed, postponed } from '../outcome/settlement.ts';
 import type { PushMetrics } from '../push-metrics.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import { OwnerGate } from './owner-gate.ts';
+import { growBatch, shrinkBatch } from './owner-pace.ts';
 
 /** What came of sending: answers by mutationId, and what to make of those that are missing. */
 export interface Sent {
   readonly results: ReadonlyMap<string, OwnerPushResult>;
+  /** The mutations that the owner was asked about. */
+  readonly asked: ReadonlySet<string>;
+  /** Of those that were asked about and have no answer. */
   readonly unanswered: Postponed;
+  /** Of those that were not sent any more. */
+  readonly unasked: Postponed;
+}
+
+/** How far one call of `send` may go. */
+export interface SendLimits {
+  /** Epoch milliseconds after which nothing new is sent. */
+  readonly deadlineMs: number;
+  /** Nobody waits for the answer: a slow owner is given as long as it may need, which is less work for it than being asked again. */
+  readonly patient: boolean;
+  /** With how many others a mutation may go at most, by mutationId; absent: with as many as fit. */
+  readonly together?: ReadonlyMap<string, number>;
+}
+
+/** What came of one request. */
+interface PartSent {
+  readonly results: ReadonlyMap<string, OwnerPushResult>;
+  readonly unanswered: Postponed;
+}
+
+/** One owning service, as this process knows it. */
+interface OwnerLine {
+  readonly breaker: CircuitBreaker;
+  readonly gate: OwnerGate;
+  /** By entity type: mutations a request. */
+  readonly batches: Map<string, number>;
 }
 
 /** One request's worth of text, well below NATS's bound of 1 MiB; a single mutation may be larger. */
@@ -35,6 +67,12 @@ const MAX_REQUEST_BYTES = 512 * 1024;
 /** About 32 KiB. */
 const MAX_FIELD_WRITES = 300;
 const BREAKER = { failures: 5, openMs: 2_000 };
+/**
+ * How long a request is waited for in the background, in time-outs of a push; a dispatcher's run has to end before its
+ * devices are taken by another one.
+ */
+const PATIENCE = 4;
+const MAX_PATIENCE_MS = 12_000;
 
 const decodeReply = decoder(OwnerPushReply, 'an OwnerPushReply');
 
@@ -44,21 +82,30 @@ function readReply(value: unknown): OwnerPushReply {
   return findUnstorable(reply) ? (JSON.parse(storableJson(reply)) as OwnerPushReply) : reply;
 }
 
-/** Sends changes to the push handlers of owning services over NATS. */
+/**
+ * Sends changes to the push handlers of owning services over NATS.
+ *
+ * An owner that is slow is not asked more often for it: what it has not answered yet counts as in hand, whether its
+ * sender still waits or not, and how much that may be follows its answers ({@link OwnerGate}).
+ */
 export class SendToOwner {
   readonly #nats: NatsConnection;
   readonly #logger: Logger;
   readonly #metrics: PushMetrics;
   readonly #timeoutMs: number;
-  readonly #breakers = new Map<string, CircuitBreaker>();
+  readonly #patienceMs: number;
+  /** By service; bounded by the number of registered ones. */
+  readonly #lines = new Map<string, OwnerLine>();
   /** By service and entity type: epoch milliseconds of the last decision. */
   readonly #decided = new Map<string, number>();
 
+  /** @param timeoutMs how long a push waits for an answer */
   constructor(nats: NatsConnection, logger: Logger, metrics: PushMetrics, timeoutMs: number) {
     this.#nats = nats;
     this.#logger = logger;
     this.#metrics = metrics;
     this.#timeoutMs = timeoutMs;
+    this.#patienceMs = Math.max(timeoutMs, Math.min(PATIENCE * timeoutMs, MAX_PATIENCE_MS));
   }
 
   /**
@@ -66,35 +113,84 @@ export class SendToOwner {
    * A batch that is too large for one message goes in several, one after the other: the order of a lane must hold.
    * @param submissions of one registration; not empty
    */
-  async send(author: Author, submissions: readonly Submission[]): Promise<Sent> {
+  async send(author: Author, submissions: readonly Submission[], limits: SendLimits): Promise<Sent> {
     const results = new Map<string, OwnerPushResult>();
-    for (const part of cutToSize(submissions)) {
-      const sent = await this.#sendPart(author, part);
+    const asked = new Set<string>();
+    let unanswered = postponed('owner_unanswered', true);
+    let unasked = postponed('owner_busy');
+    let left = submissions;
+    while (left.length > 0) {
+      // Cut one by one: the answer to one part may say how large the next one should be.
+      const part = firstPart(left, this.#batchOf(left), limits.together);
+      left = left.slice(part.length);
+      const sent = await this.#sendPart(author, part, limits);
+      if ('kind' in sent) {
+        unasked = sent;
+        break;
+      }
+      for (const { work } of part) asked.add(work.mutation.mutationId);
       for (const [mutationId, result] of sent.results) results.set(mutationId, result);
-      if (sent.results.size < part.length) return { results, unanswered: sent.unanswered };
+      left = withoutBroken(left, part, sent.results);
+      if (sent.results.size < part.length) {
+        ({ unanswered } = sent);
+        if (unanswered.reason === 'owner_unavailable') unasked = postponed('owner_unavailable');
+        break;
+      }
     }
-    return { results, unanswered: postponed('owner_unanswered', true) };
+    return { results, asked, unanswered, unasked };
   }
 
-  async #sendPart(author: Author, part: readonly Submission[]): Promise<Sent> {
+  /** @returns why it was not sent, or what came of it */
+  async #sendPart(
+    author: Author,
+    part: readonly Submission[],
+    { deadlineMs, patient }: SendLimits,
+  ): Promise<PartSent | Postponed> {
     const registration = part[0]?.work.registration;
-    if (!registration) return nothing(postponed('owner_unavailable'));
+    if (!registration) return postponed('owner_unavailable');
+    const { breaker, gate } = this.#lineOf(registration.service);
+    const nowMs = Date.now();
+    if (nowMs > deadlineMs) return postponed('out_of_time');
+    if (breaker.refuses(nowMs)) return postponed('owner_unavailable');
+    if (!patient && gate.isStuck) return postponed('owner_busy');
+    const untilMs = patient ? deadlineMs : Math.min(deadlineMs, nowMs + this.#timeoutMs);
+    if (!(await gate.enter(untilMs))) return postponed('owner_busy');
+    if (!breaker.allow(Date.now())) {
+      gate.leave(0, 'none', false);
+      return postponed('owner_unavailable');
+    }
+    const call = { sentAtMs: Date.now(), wasLate: false };
+    const answer = this.#ask(author, registration, part, call);
+    const waited = patient ? await answer : await within(answer, this.#timeoutMs);
+    if (waited) return waited;
+    call.wasLate = true;
+    gate.late(call.sentAtMs);
+    breaker.fail(Date.now());
+    return { results: NO_RESULTS, unanswered: postponed('owner_silent', true) };
+  }
+
+  /** Asks, and learns of the answer whoever still waits for it; never throws. */
+  async #ask(
+    author: Author,
+    registration: RegisteredEntityType,
+    part: readonly Submission[],
+    call: { readonly sentAtMs: number; readonly wasLate: boolean },
+  ): Promise<PartSent> {
     const { service, entityType } = registration;
-    const breaker = this.#breakerOf(service);
-    if (!breaker.allow(Date.now())) return nothing(postponed('owner_unavailable'));
-    const startedMs = performance.now();
+    const { breaker, gate, batches } = this.#lineOf(service);
+    const subject = registration.pushSubject ?? subjects.push(service, entityType);
+    let speed: 'in time' | 'late' | 'none' = 'none';
     try {
-      const subject = registration.pushSubject ?? subjects.push(service, entityType);
-      const body = {
-        tenantId: author.tenantId,
-        mutations: part.map((submission) => pushedOf(author, submission)),
-      };
+      const mutations = part.map((submission) => pushedOf(author, submission));
+      const body = { tenantId: author.tenantId, mutations };
       const reply = await request(this.#nats, subject, body, {
-        timeoutMs: this.#timeoutMs,
+        timeoutMs: this.#patienceMs,
         decode: readReply,
       });
       breaker.succeed();
-      this.#report(service, breaker, 'answered', startedMs);
+      speed = Date.now() - call.sentAtMs <= this.#timeoutMs ? 'in time' : 'late';
+      batches.set(entityType, growBatch(this.#batchOf(part), part.length, speed === 'in time'));
+      this.#report(service, 'answered', call.sentAtMs);
       const results = new Map(reply.results.map((result) => [result.mutationId, result]));
       if (reply.results.some(({ status }) => status !== 'conflict'))
         this.#decided.set(typeKey(registration), Date.now());
@@ -103,13 +199,19 @@ export class SendToOwner {
       return { results, unanswered: postponed(failed ? 'owner_failed' : 'owner_unanswered', true) };
     } catch (error) {
       if (answered(error)) breaker.succeed();
-      else breaker.fail(Date.now());
-      this.#report(service, breaker, 'failed', startedMs);
+      else if (!call.wasLate) breaker.fail(Date.now());
+      if (tooMuch(error)) {
+        speed = 'late';
+        batches.set(entityType, shrinkBatch(this.#batchOf(part), part.length));
+      }
+      this.#report(service, 'failed', call.sentAtMs);
       this.#logger.warn(
         { err: error, owner: service, entityType, mutations: part.length },
         'an owning service did not answer a push',
       );
-      return nothing(unansweredBecause(error, part.length === 1));
+      return { results: NO_RESULTS, unanswered: unansweredBecause(error, part.length === 1) };
+    } finally {
+      gate.leave(call.sentAtMs, speed, call.wasLate);
     }
   }
 
@@ -118,23 +220,41 @@ export class SendToOwner {
     return this.#decided.get(typeKey(registration)) ?? 0;
   }
 
-  #report(service: string, breaker: CircuitBreaker, result: 'answered' | 'failed', startedMs: number): void {
-    this.#metrics.ownerSeconds.observe({ owner: service, result }, (performance.now() - startedMs) / 1000);
+  #report(service: string, result: 'answered' | 'failed', sentAtMs: number): void {
+    const { breaker, gate } = this.#lineOf(service);
+    this.#metrics.ownerSeconds.observe({ owner: service, result }, (Date.now() - sentAtMs) / 1000);
     this.#metrics.ownerOpen.set({ owner: service }, breaker.isOpen ? 1 : 0);
+    this.#metrics.ownerLimit.set({ owner: service }, gate.limit);
   }
 
-  /** Bounded by the number of registered services. */
-  #breakerOf(service: string): CircuitBreaker {
-    const known = this.#breakers.get(service);
+  #lineOf(service: string): OwnerLine {
+    const known = this.#lines.get(service);
     if (known) return known;
-    const breaker = new CircuitBreaker(BREAKER);
-    this.#breakers.set(service, breaker);
-    return breaker;
+    const line = { breaker: new CircuitBreaker(BREAKER), gate: new OwnerGate(), batches: new Map() };
+    this.#lines.set(service, line);
+    return line;
+  }
+
+  #batchOf([first]: readonly Submission[]): number {
+    if (!first) return 0;
+    const { service, entityType } = first.work.registration;
+    return this.#lineOf(service).batches.get(entityType) ?? LIMITS.mutationsPerPush;
   }
 }
 
-function nothing(unanswered: Postponed): Sent {
-  return { results: new Map(), unanswered };
+const NO_RESULTS: ReadonlyMap<string, OwnerPushResult> = new Map();
+
+/** @returns null when it took longer than that */
+async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(resolve, limitMs, null);
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** The owner was given more than it can do now. */
+function tooMuch(error: unknown): boolean {
+  if (error instanceof RemoteError) return error.code === 'overloaded';
+  return error instanceof RequestTimeoutError;
 }
 
 /** The owner is there, or was not asked: refusing one batch says nothing about the next. */
@@ -144,15 +264,16 @@ function answered(error: unknown): boolean {
 }
 
 /**
- * An owner that is away, or says that it cannot now, has not failed; one that answers with an error, or with something that is no answer, has. Which of
- * several mutations it failed at shows when they are sent apart.
+ * An owner that is away, silent, or says that it cannot now, has not failed; one that answers with an error, or with
+ * something that is no answer, has. Which of several mutations it failed at shows when each is sent alone.
  */
 function unansweredBecause(error: unknown, alone: boolean): Postponed {
   const mayBeSent = !wasUntouched(error);
   const isAway = (error instanceof RemoteError || error instanceof NoRespondersError) && !answered(error);
   if (isAway) return postponed('owner_unavailable', mayBeSent);
-  const failed = alone && (answered(error) || error instanceof MalformedReplyError);
-  return postponed(failed ? 'owner_failed' : 'owner_unanswered', mayBeSent);
+  const hasAnswered = answered(error) || error instanceof MalformedReplyError;
+  if (!hasAnswered) return postponed('owner_silent', mayBeSent);
+  return postponed(alone ? 'owner_failed' : 'owner_unanswered', mayBeSent);
 }
 
 /** NUL occurs in neither part. */
@@ -188,22 +309,37 @@ function writesToSend({ fieldWrites }: Submission['change']): NonNullable<Pushed
   return Object.keys(fieldWrites).length > MAX_FIELD_WRITES ? {} : fieldWrites;
 }
 
-/** Parts of at most 500 mutations and about half a MiB, in order. */
-function cutToSize(submissions: readonly Submission[]): Submission[][] {
-  const parts: Submission[][] = [];
-  let bytes = Infinity;
-  for (const submission of submissions) {
-    const size = roughBytes(submission);
-    const last = parts.at(-1);
-    if (last && bytes + size <= MAX_REQUEST_BYTES && last.length < LIMITS.mutationsPerPush) {
-      last.push(submission);
-      bytes += size;
-    } else {
-      parts.push([submission]);
-      bytes = size;
-    }
-  }
-  return parts;
+/**
+ * Without what follows a change, of its entity, that was not applied: its expected revision was counted on that, and an owner that is ahead by
+ * just that much would let it overwrite what nobody has seen. In one request the owner sees to it itself (`pushChains`).
+ */
+function withoutBroken(
+  left: readonly Submission[],
+  part: readonly Submission[],
+  results: PartSent['results'],
+): readonly Submission[] {
+  const broken = part.filter(({ work }) => results.get(work.mutation.mutationId)?.status !== 'applied');
+  if (broken.length === 0) return left;
+  const entityIds = new Set(broken.map(({ work }) => work.mutation.entityId));
+  return left.filter(({ work }) => !entityIds.has(work.mutation.entityId));
+}
+
+/** The first of them that go in one request: at most so many, about half a MiB, and only those that may go together. */
+function firstPart(
+  submissions: readonly Submission[],
+  most: number,
+  together: ReadonlyMap<string, number> = new Map(),
+): readonly Submission[] {
+  const allowedOf = ({ work }: Submission): number | undefined => together.get(work.mutation.mutationId);
+  const allowed = submissions[0] && allowedOf(submissions[0]);
+  const limit = Math.min(most, allowed ?? most);
+  let bytes = 0;
+  const end = submissions.findIndex((submission, index) => {
+    bytes += roughBytes(submission);
+    const fits = index < limit && bytes <= MAX_REQUEST_BYTES && allowedOf(submission) === allowed;
+    return index > 0 && !fits;
+  });
+  return end < 0 ? submissions : submissions.slice(0, end);
 }
 
 /** As sent, it is the stored payload, which was measured when it came; the rest is what the request adds to it. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { type EntityHead, type FieldWrites, type JsonObject, namedWrites, projectEvent } from '@sync/domain';
 import type { Database } from '@sync/postgres';
@@ -25,14 +26,19 @@ export class TestOwner {
   /** answers; `silent` does the work but never says so; `deaf` neither works nor answers. */
   mode: 'answers' | 'silent' | 'deaf' = 'answers';
   projectsAtOnce = true;
-  /** What it does with a mutation of the text `poison`: an SDK answers without it, others with an error for the whole request. */
-  poison: 'left out' | 'error' = 'left out';
+  /** What it does with a mutation of the text `poison`: an SDK answers without it, others with an error for the whole request, or never. */
+  poison: 'left out' | 'error' | 'no answer' = 'left out';
   /** What `pushChains` of a registration promises; without it each expectedRevision is compared by itself. */
   comparesChains = true;
   /** What it makes of `text`: keeps it, trims it and says what stands, or trims it and says only that it did. */
   trims: 'no' | 'shown' | 'unshown' = 'no';
   /** How it says that an append's id is taken: an SDK refuses it for good, others may show what is there. */
   takenAppends: 'rejected' | 'conflict' = 'rejected';
+  /** How long it works, on one request after the other, before it answers. */
+  slowMs = { perRequest: 0, perMutation: 0 };
+  /** Requests that it has not answered, now and at the most. */
+  inHand = 0;
+  mostInHand = 0;
   readonly requests: PushedMutation[][] = [];
   readonly applied: string[] = [];
   readonly #nats: NatsConnection;
@@ -56,7 +62,11 @@ export class TestOwner {
   start(): void {
     this.#subscription = this.#nats.subscribe(subjects.push('learning', '*'), {
       // One after the other, as transactions that lock the same rows: a repetition beside the first finds its answer.
-      callback: (_error, message) => void (this.#last = this.#last.then(() => this.#answer(message))),
+      callback: (_error, message) => {
+        this.inHand += 1;
+        this.mostInHand = Math.max(this.mostInHand, this.inHand);
+        this.#last = this.#last.then(() => this.#answer(message)).then(() => void (this.inHand -= 1));
+      },
     });
   }
 
@@ -91,10 +101,13 @@ export class TestOwner {
   async #answer(message: Msg): Promise<void> {
     if (this.mode === 'deaf') return;
     const { tenantId, mutations } = message.json<OwnerPushRequest>();
+    const workMs = this.slowMs.perRequest + this.slowMs.perMutation * mutations.length;
+    if (workMs > 0) await sleep(workMs);
     this.requests.push(mutations);
     const results: OwnerPushResult[] = [];
     const conflicted = new Set<string>();
     const poisoned = new Set(mutations.filter(isPoison).map(({ entityId }) => entityId));
+    if (poisoned.size > 0 && this.poison === 'no answer') return;
     if (poisoned.size > 0 && this.poison === 'error') {
       message.respond(JSON.stringify({ error: { code: 'internal', message: 'unexpected' } }));
       return;
