@@ -37,8 +37,8 @@ export interface RunningPostgres {
   /** The postmaster's process id; `undefined` when the server is not ours. */
   readonly pid: number | undefined;
   /**
-   * Sends a signal to the postmaster (SIGKILL makes its backends end themselves) and waits for its end. SIGSTOP and SIGCONT go to its
-   * backends as well: nobody gets an answer any more, and nothing tells clients that there will be none.
+   * Sends a signal to the postmaster and waits for its end. SIGKILL, SIGSTOP and SIGCONT go to its backends as well. A backend that outlives its
+   * postmaster for a moment may still answer, and even commit. Stopped ones answer nobody, and nothing tells clients that there will be no answer.
    */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same data and port. */
@@ -156,8 +156,10 @@ class OwnServer implements RunningPostgres {
     this.#process = undefined;
     this.#watchdog?.release();
     server.ref(); // it was let go of so as not to keep its starter alive; now its end is waited for
+    const backends = signal === 'SIGKILL' ? await childrenOf(server) : [];
     server.kill(signal);
     server.kill('SIGCONT');
+    for (const pid of backends) signalIfAlive(pid, signal);
     await exitOf(server);
   }
 
