@@ -8,6 +8,6 @@ export const LIVE_CLOSE_CODES = {
   ticketInvalid: { code: 4401, meaning: 'The ticket is unknown, used or expired: get a new one.' },
   deviceRevoked: { code: 4403, meaning: 'The device is not bound any more: remove local data.' },
   tooSlow: { code: 4408, meaning: 'The client does not read: connect again and pull.' },
-  replaced: { code: 4409, meaning: 'The device opened too many sockets; this was the oldest.' },
+  replaced: { code: 4409, meaning: 'The device opened too many sockets: come back with a pause.' },
   unavailable: { code: 4503, meaning: 'The ticket cannot be checked now: come back with a pause.' },
 } as const;

@@ -110,6 +110,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'PUSH-8: a mutation waits for one that it builds on and that has not come, a quarter of an hour, where it was refused at once.',
   },
+  {
+    version: '1.13.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'PULL-21: several pulls of a device wait side by side; a newer one ended the older before. LIVE-4: eight sockets instead of four, and none is put ' +
+      'out in its first five seconds. ACCESS-12: verified devices go on for 24 hours while identity is away. COMMON-10: every 429 and 503 has Retry-After. ' +
+      'COMMON-20: every request is answered in bounded time.',
+  },
 ];
 
 /** The version of the newest entry. */
