@@ -15,10 +15,11 @@ function isAlive(pid: number): boolean {
 
 it('leaves no floor server when the benchmark is killed', async () => {
   const [postgres, nats] = await Promise.all([startPostgres({ durable: false }), startNats()]);
+  // Not console.log: it colours numbers where FORCE_COLOR is set.
   const script = `
     const { startFloor } = await import(${JSON.stringify(import.meta.resolve('./start-floor.ts'))});
     const floor = await startFloor(${JSON.stringify(postgres.adminUrl)}, ${JSON.stringify(nats.url)}, {});
-    console.log(floor.process.pid);`;
+    process.stdout.write(String(floor.process.pid));`;
   const flags = ['--conditions=source', '--input-type=module', '-e', script];
   const benchmark = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [text] = (await once(benchmark.stdout, 'data')) as [Buffer];
