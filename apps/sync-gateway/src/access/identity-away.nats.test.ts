@@ -16,10 +16,20 @@ function refusal({ status, body }: Answer): [number, unknown] {
   return [status, body['code']];
 }
 
+/** A gateway that has met silence asks identity only now and then: what it does not know is refused until then. */
+async function untilVerified(device: TestDevice): Promise<void> {
+  await until(async () => ((await rig.call(device, 'pull', {})).status === 200 ? true : null));
+}
+
+async function verifiedDevice(): Promise<TestDevice> {
+  const device = await rig.device();
+  await untilVerified(device);
+  return device;
+}
+
 describe('a device', () => {
   it('cannot be verified: those remembered go on, others are told to come back', async () => {
-    const known = await rig.device();
-    await rig.call(known, 'pull', {});
+    const known = await verifiedDevice();
     const unknown = await rig.device();
     rig.identity.answering = false;
     try {
@@ -30,12 +40,11 @@ describe('a device', () => {
     } finally {
       rig.identity.answering = true;
     }
-    expect((await rig.call(unknown, 'pull', {})).status).toBe(200);
+    await untilVerified(unknown);
   });
 
   it('goes on while identity does not answer, however long ago it was verified, and is asked about as soon as it does', async () => {
-    const one = await rig.device();
-    await rig.call(one, 'pull', {});
+    const one = await verifiedDevice();
     rig.identity.answering = false;
     try {
       // After a lost connection nothing that was verified before counts as fresh.
@@ -66,7 +75,7 @@ describe('a device', () => {
     };
     // One was revoked, and bound again, long before.
     await note(again, 3_600_000);
-    for (const device of [one, again]) await rig.call(device, 'pull', {});
+    for (const device of [one, again]) await untilVerified(device);
     rig.identity.answering = false;
     try {
       await rig.server.restart();
@@ -83,8 +92,7 @@ describe('a device', () => {
   });
 
   it('is not let wait on when its revocation was missed in a lost connection', async () => {
-    const one = await rig.device();
-    await rig.call(one, 'pull', {});
+    const one = await verifiedDevice();
     const scopes = [{ scope: `user:${one.userId}`, cursor: null }];
     const first = await rig.call<PullResponse>(one, 'pull', { scopes });
     const asked = first.body.scopes.map(({ scope, cursor }) => ({ scope, cursor }));
@@ -99,8 +107,7 @@ describe('a device', () => {
   });
 
   it('is asked about again after the connection to NATS was lost', async () => {
-    const one = await rig.device();
-    await rig.call(one, 'pull', {});
+    const one = await verifiedDevice();
     await rig.identity.revoke(one, true);
     await rig.server.restart();
     const code = await until(async () => {
