@@ -257,13 +257,13 @@ function statusesOf(
 }
 
 function completedOf(
-  { mutationId, address, mutation }: Prepared,
+  { mutationId, address, counter }: Prepared,
   sorted: Sorted,
   settlements: ReadonlyMap<Work, Settlement>,
   refusals: ReadonlyMap<Sorted, Settlement>,
 ): Completed[] {
   if (sorted.kind === 'answered' || sorted.kind === 'reused') return [];
-  const base = { mutationId, address, counter: mutation?.counter ?? null, fresh: true };
+  const base = { mutationId, address, counter, fresh: true };
   if (sorted.kind === 'pending') {
     // Whoever handles it will store the outcome; this only makes sure that it is known to have been accepted.
     return [{ ...base, attempt: null, settlement: postponed('lane_waits', true) }];

@@ -2,7 +2,7 @@
 -- answered for a scope that the user does not hold.
 --
 -- head_*: the entity in the scope, null when the scope does not have it.
--- told_*: the newest change made through the scope of which a device was told within a day; a read model with a lower revision is behind it. After a day the
+-- told_*: the newest change made through the scope of which a device of the user was told within a day; a read model with a lower revision is behind it. After a day the
 -- read model counts alone: the tombstone of what was deleted is forgotten in time, and what cannot be projected is a dead letter.
 -- counted: up to which of the device's own changes of the entity there are answers, whatever they were.
 -- restored: the device has counted from anew since its last change of the entity, and may have forgotten it.
@@ -34,17 +34,17 @@ BEGIN
   CROSS JOIN LATERAL (
     -- The newest revision has the highest counters; those before it are looked at because it may be another scope's, or another device's.
     SELECT array_agg(m) AS newest FROM (
-      SELECT k.mutation_id, k.revision, k.scope, k.device_id, k.op, k.terminal_at FROM mutation k
+      SELECT k.mutation_id, k.revision, k.scope, k.device_id, k.op, k.terminal_at, k.user_id FROM mutation k
       WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
       ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) m) l
   LEFT JOIN LATERAL (
     SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
-    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz)
-    WHERE n.scope = i.scope AND n.at > clock_timestamp() - interval '1 day'
+    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz, author text)
+    WHERE n.author = p_user AND n.scope = i.scope AND n.at > clock_timestamp() - interval '1 day'
     ORDER BY n.revision DESC LIMIT 1) t ON true
   LEFT JOIN LATERAL (
     SELECT n.at, (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
-    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz)
+    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz, author text)
     WHERE n.device = p_device
     ORDER BY n.revision DESC LIMIT 1) own ON true
   LEFT JOIN LATERAL (

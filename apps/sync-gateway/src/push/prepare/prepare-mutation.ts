@@ -35,6 +35,8 @@ export type Prepared = {
   readonly identity: string;
   /** null when not even that can be read. */
   readonly address: EntityAddress | null;
+  /** Which change of its device it is or would have been: later ones count it, refused or not. Null when that cannot be read. */
+  readonly counter: number | null;
 } & (
   | { readonly mutation: PreparedMutation; readonly payload: string; readonly refusal: null }
   | { readonly mutation: null; readonly payload: null; readonly refusal: Refusal }
@@ -52,6 +54,7 @@ export interface PushMoment {
 type SentElement = Readonly<Record<string, unknown>> & { readonly mutationId: string };
 
 const checkMutation = validator(LocalMutation);
+const checkBaseClock = validator(Type.Pick(LocalMutation, ['baseClock']));
 const checkAddress = validator(Type.Pick(LocalMutation, ['scope', 'entityType', 'entityId']));
 
 /**
@@ -65,14 +68,17 @@ export function prepareMutation(sent: SentElement, moment: PushMoment, suspiciou
   const { mutationId } = raw;
   const read = readElement(raw, canonical, moment, suspicious);
   if (!('code' in read)) {
-    const { identity } = read;
-    return { mutationId, identity, address: read, mutation: read, payload: canonical.text, refusal: null };
+    const { identity, counter } = read;
+    const payload = canonical.text;
+    return { mutationId, identity, address: read, counter, mutation: read, payload, refusal: null };
   }
   const address = checkAddress(raw);
+  const base = checkBaseClock(raw);
   return {
     mutationId,
     identity: textIdentity(canonical.text),
     address: address.ok ? address.value : null,
+    counter: base.ok ? counterOf(base.value.baseClock ?? {}, deviceReplica(moment.deviceId)) + 1 : null,
     mutation: null,
     payload: null,
     refusal: read,
