@@ -6,9 +6,12 @@ export {
   ENTITY_ID_PATTERN,
   ENTITY_TYPE_PATTERN,
   MUTATION_ID_PATTERN,
+  SCOPE_ID_PATTERN,
   SCOPE_PATTERN,
   SERVICE_PATTERN,
+  SentUuid,
   TENANT_ID_PATTERN,
+  Timestamp,
   USER_ID_PATTERN,
 } from './scalars.ts';
 export {

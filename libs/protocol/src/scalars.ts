@@ -9,6 +9,8 @@ export const ENTITY_TYPE_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
 export const ENTITY_ID_PATTERN = '^[A-Za-z0-9._~:-]{1,128}$';
 export const SERVICE_PATTERN = '^[a-z][a-z0-9-]{0,63}$';
 export const SCOPE_PATTERN = '^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._~-]{1,128}$';
+/** What stands behind the colon of a scope. */
+export const SCOPE_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
 export const MUTATION_ID_PATTERN = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
 /**
  * RFC 3339 without what one of our readers would refuse or move: no leap second (JavaScript's Date has none), no year 0 and no offset beyond

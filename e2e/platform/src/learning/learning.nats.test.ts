@@ -149,13 +149,15 @@ describe('statement', () => {
   const statement = (given: Partial<PushedMutation> = {}): PushedMutation =>
     mutationOf({ entityType: 'statement', op: 'append', data: { verb, object }, ...given });
 
-  it('is stamped with actor, id, times and version; userId stands beside it in the event', async () => {
+  it('is stamped with actor, authority, id, times and version; userId stands beside it in the event', async () => {
     const mutation = statement({ data: { verb, object, actor: { mbox: 'mailto:eve@example.org' } } });
     expect(codeOf(await push(mutation))).toBe('applied');
     const [event] = await rig.eventsOf(mutation.entityId);
+    const ada = { objectType: 'Agent', account: { homePage: 'https://identity.sync.local', name: 'ada' } };
     expect(event?.data).toEqual({
       id: mutation.entityId,
-      actor: { objectType: 'Agent', account: { homePage: 'https://identity.sync.local', name: 'ada' } },
+      actor: ada,
+      authority: ada,
       verb,
       object,
       timestamp: mutation.occurredAt,

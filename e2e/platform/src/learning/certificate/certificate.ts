@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { defineEntity, type EntityData, jsonEntityStore, reject, type ServerChange } from '@sync/owner-sdk';
+import { Timestamp } from '@sync/protocol';
 import Type from 'typebox';
-import { CourseIdField, TimeField, UserIdField } from '../../owning-service/field-types.ts';
+import { CourseIdField, UserIdField } from '../../owning-service/field-types.ts';
 import { type OwnedEntity, faultsOf, prepareBySchema } from '../../owning-service/owned-entity.ts';
 
-const check = faultsOf(Type.Object({ userId: UserIdField, courseId: CourseIdField, issuedAt: TimeField }));
+const check = faultsOf(Type.Object({ userId: UserIdField, courseId: CourseIdField, issuedAt: Timestamp }));
 
 /** Issued by the service; nobody makes their own. */
 export const certificate: OwnedEntity = {

@@ -5,6 +5,8 @@ import { ReferringStatement, STATEMENT_FIELDS, Statement, VOIDED } from './state
 
 /** The home page of this platform's accounts, which makes `name` a user of ours (xAPI, account object). */
 const HOME_PAGE = 'https://identity.sync.local';
+/** Answers for the statements that this service makes itself. */
+const SERVICE = agent('https://learning.sync.local', 'learning');
 const USER_ID = new RegExp(USER_ID_PATTERN);
 
 const checkPlain = faultsOf(Statement);
@@ -43,7 +45,9 @@ export const statement: OwnedEntity = {
       if (named !== undefined && named !== userId) {
         return reject('forbidden', 'the statement names another user as its actor');
       }
-      const stamped = stamp(mutation.entityId, data, userId, { nowIso, occurredAt: mutation.occurredAt });
+      const { entityId, occurredAt } = mutation;
+      const authority = agent(HOME_PAGE, userId);
+      const stamped = stamp(entityId, data, userId, { stored: nowIso, timestamp: occurredAt, authority });
       return stamped.ok ? accept(stamped.data) : invalid(stamped.faults);
     },
   }),
@@ -52,7 +56,7 @@ export const statement: OwnedEntity = {
     if (userId === undefined || !USER_ID.test(userId)) {
       return { ok: false, faults: [{ path: '/userId', message: 'must say whose statement it is' }] };
     }
-    return stamp(entityId, data, userId, { nowIso, occurredAt: nowIso });
+    return stamp(entityId, data, userId, { stored: nowIso, timestamp: nowIso, authority: SERVICE });
   },
 };
 
@@ -65,25 +69,50 @@ function namedUser(data: EntityData): string | undefined {
   return typeof account['name'] === 'string' ? account['name'] : undefined;
 }
 
-/** Checks the statement and adds what the record store is responsible for: id, actor, times and version. */
+/** Checks the statement and adds what the record store is responsible for: id, actor, authority, times and version. */
 function stamp(
   entityId: string,
   given: EntityData,
   userId: string,
-  times: { readonly nowIso: string; readonly occurredAt: string },
+  { timestamp, stored, authority }: Record<'timestamp' | 'stored', string> & { readonly authority: object },
 ): Prepared {
   const { userId: _beside, ...sent } = given;
+  const actor = agent(HOME_PAGE, userId);
   const statement = {
-    timestamp: times.occurredAt,
+    timestamp,
     version: '1.0.0',
     ...sent,
     id: sent['id'] ?? entityId,
-    actor: { objectType: 'Agent', account: { homePage: HOME_PAGE, name: userId } },
-    stored: times.nowIso,
+    actor,
+    stored,
+    authority,
   };
   const faults = [...check(statement)];
-  if (statement.id !== entityId) faults.push({ path: '/id', message: 'must be the entityId' });
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, data: { ...statement, userId } };
+  if (!isSameUuid(statement.id, entityId)) {
+    faults.push({ path: '/id', message: 'must be the entityId' });
+  }
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, data: { ...withLists(statement), userId } };
+}
+
+/** A UUID in capitals is the same one (RFC 9562), so the id stays as it was sent. */
+function isSameUuid(id: unknown, entityId: string): boolean {
+  return typeof id === 'string' && id.toLowerCase() === entityId.toLowerCase();
+}
+
+/** Activities of the context are always a list in a stored statement (section 2.4.6.2). */
+function withLists(statement: EntityData): EntityData {
+  const { context } = statement;
+  if (!isObject(context) || !isObject(context['contextActivities'])) return statement;
+  const contextActivities: Record<string, unknown> = {};
+  for (const [kind, activities] of Object.entries(context['contextActivities'])) {
+    contextActivities[kind] = Array.isArray(activities) ? activities : [activities];
+  }
+  return { ...statement, context: { ...context, contextActivities } };
+}
+
+/** An agent of xAPI that is known by its account. */
+function agent(homePage: string, name: string): object {
+  return { objectType: 'Agent', account: { homePage, name } };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
