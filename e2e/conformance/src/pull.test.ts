@@ -1,5 +1,5 @@
 import { DriverDevice, changeOnServer, deleteOnServer } from '@sync/e2e-device';
-import type { PullResponse, PushResponse } from '@sync/protocol';
+import type { PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
 import {
   anotherDevice,
   appendStatements,
@@ -140,6 +140,21 @@ describe('pull', () => {
     await late.sync();
     expect(late.replica(user.scope).log).toEqual([]);
     expect(late.replica(user.scope).serverDigest?.count).toBe(0);
+  });
+
+  it('sends the deletion of what came and went in one push', async () => {
+    const user = await boundUser();
+    const { device, scope, userId } = user;
+    await device.sync();
+    const note = { scope, entityType: 'note', entityId: fresh('n') };
+    device.write({ ...note, op: 'put', data: { userId, text: 'x' } });
+    device.write({ ...note, op: 'delete' });
+    expect((await device.push()).map(({ status }) => status)).toEqual(['applied', 'applied']);
+    const own = `d:${device.credentials.deviceId}`;
+    const last = (): RemoteDelta | undefined => device.replica(scope).log.at(-1);
+    await pullUntil(device, () => last() !== undefined);
+    expect(last()).toMatchObject({ op: 'delete', entityId: note.entityId, clock: { [own]: 2 } });
+    expect(device.replica(scope).serverDigest).toMatchObject({ count: 0 });
   });
 
   it.each([

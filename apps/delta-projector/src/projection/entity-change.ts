@@ -18,6 +18,11 @@ export interface EntityChange {
   readonly entityId: string;
   readonly before: EntityHead | null;
   readonly after: EntityHead;
+  /**
+   * Scopes that `after` does not have, of `before` or of any head in between. Also those in between are told: a device
+   * whose change was answered waits for a delta that contains it, and would wait for ever.
+   */
+  readonly left: readonly string[];
   /** Whether the entity had a head before the batch. */
   readonly isKnown: boolean;
   /** Whether `after` is the head that the batch leaves behind. */

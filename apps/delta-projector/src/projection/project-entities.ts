@@ -124,6 +124,7 @@ function projectEntity(
   let held = quarantined && mode !== 'replay';
   let head = before;
   let changes: PlacedChange[] = [];
+  const passed = new Set<string>();
   for (const place of places) {
     const event = events[place] as ProjectableEvent;
     if (held) {
@@ -136,11 +137,11 @@ function projectEntity(
       // A whole document, or an entity without one, says all that the events before it said.
       const kept = document === 'increment' ? changes : [];
       const from = document === 'increment' ? head : before;
-      changes = [
-        ...kept.map(notLast),
-        { place, change: changeOf(event, from, before !== null, projected, document) },
-      ];
+      const earlier = new Set([...(from?.scopes ?? []), ...(document === 'increment' ? [] : passed)]);
+      const known = { before: from, isKnown: before !== null, earlier };
+      changes = [...kept.map(notLast), { place, change: changeOf(event, known, projected, document) }];
       head = projected.head;
+      for (const scope of head.scopes) passed.add(scope);
       results.push({ place, result: CHANGED });
     } else {
       results.push({ place, result: projected });
@@ -195,8 +196,12 @@ function projectOne(
 
 function changeOf(
   { tenantId, change, comparesFields, committedAtMs }: ProjectableEvent,
-  before: EntityHead | null,
-  isKnown: boolean,
+  known: {
+    readonly before: EntityHead | null;
+    readonly isKnown: boolean;
+    /** The scopes of `before`, and of the heads between it and the change. */
+    readonly earlier: ReadonlySet<string>;
+  },
   { head, update }: ProjectedHead,
   document: EntityChange['document'],
 ): EntityChange {
@@ -204,9 +209,10 @@ function changeOf(
   const names = { tenantId, entityType, entityId };
   return {
     ...names,
-    before,
+    before: known.before,
     after: head,
-    isKnown,
+    left: [...known.earlier].filter((scope) => !head.scopes.includes(scope)),
+    isKnown: known.isKnown,
     isLast: true,
     update,
     document,

@@ -23,7 +23,6 @@ export interface RenderedChange {
   readonly present: DeltaText | null;
   /** For scopes that it has left (or that it was deleted in); null when there is none. */
   readonly absent: DeltaText | null;
-  readonly left: readonly string[];
   readonly granted: readonly ScopeGrant[];
   readonly revoked: readonly ScopeGrant[];
 }
@@ -51,8 +50,7 @@ export function renderChange(change: EntityChange): RenderedChange | OversizedCh
 }
 
 function render(change: EntityChange): RenderedChange | OversizedChange {
-  const { before, after, comparesFields } = change;
-  const left = (before?.scopes ?? []).filter((scope) => !after.scopes.includes(scope));
+  const { before, after, left, comparesFields } = change;
   const dataJson = JSON.stringify(after.data);
   const writesJson = comparesFields ? JSON.stringify(after.fieldWrites) : 'null';
   const clockJson = canonicalClockJson(after.clock);
@@ -73,7 +71,6 @@ function render(change: EntityChange): RenderedChange | OversizedChange {
     headJson: headJson(change, { keptJson, writesJson, clockJson }),
     present,
     absent,
-    left,
     granted: missingFrom(after.grants, before?.grants ?? []),
     revoked: missingFrom(before?.grants ?? [], after.grants),
   };

@@ -46,8 +46,8 @@ export function scopeKey(tenantId: string, scope: string): string {
  */
 export function scopeChanges(changes: readonly RenderedChange[], isNews: boolean): ScopeChange[] {
   const open = new Map<string, OpenScope>();
-  for (const { change, present, absent, left } of changes) {
-    const { tenantId, entityType, entityId, before, after } = change;
+  for (const { change, present, absent } of changes) {
+    const { tenantId, entityType, entityId, before, after, left } = change;
     const committedAtMs = isNews ? change.committedAtMs : null;
     const held = new Set(before?.scopes);
     const removed = before === null || held.size === 0 ? 0n : hashOf(entityType, entityId, before.clock);
@@ -62,7 +62,9 @@ export function scopeChanges(changes: readonly RenderedChange[], isNews: boolean
       add(scope, { text: present, count: wasThere ? 0 : 1, digest });
     }
     for (const scope of left) {
-      if (absent !== null) add(scope, { text: absent, count: -1, digest: modulo(-removed) });
+      if (absent === null) break;
+      const wasThere = held.has(scope);
+      add(scope, { text: absent, count: wasThere ? -1 : 0, digest: wasThere ? modulo(-removed) : 0n });
     }
   }
   return [...open.values()];

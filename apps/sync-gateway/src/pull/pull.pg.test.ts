@@ -212,7 +212,7 @@ describe('a full resync', () => {
     await projector.ingest(test.database);
     const [page] = pages(await pull(device, [after(empty)]));
     expect(page).toMatchObject({ reason: null, epoch: 'e1', sequence: '3', has_more: false });
-    expect(idsOf(page)).toEqual(['n1']);
+    expect(idsOf(page)).toEqual(['n1', 'gone']);
   });
 
   it('starts below the retention of deletions, and above it does not', async () => {

@@ -91,8 +91,9 @@ BEGIN
       WHEN greatest(p_sequences[i], p_floors[i]) < v_head.pruned_below THEN 'retention'
       WHEN p_sequences[i] > v_head.sequence THEN 'ahead'
     END;
-    -- A copy that starts from nothing needs no deletion that was made before its start.
-    IF reason IS NULL AND p_epochs[i] <> '0' THEN
+    -- A copy that starts from nothing needs no deletion that was made before its start. One that was there before anything
+    -- was projected is no such copy: its device may wait for the deletion of what it made itself.
+    IF reason IS NULL THEN
       v_position := p_sequences[i];
       floor := p_floors[i];
     ELSE

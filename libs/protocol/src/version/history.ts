@@ -119,6 +119,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'out in its first five seconds. ACCESS-12: verified devices go on for 24 hours while identity is away. COMMON-10: every 429 and 503 has Retry-After. ' +
       'COMMON-20: every request is answered in bounded time.',
   },
+  {
+    version: '1.14.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'PULL-8: an entity that came and went before anybody could pull it is a delete; nothing told of it, ' +
+      'and its author waited for ever.',
+  },
 ];
 
 /** The version of the newest entry. */
