@@ -35,13 +35,25 @@ function essenceOf({ status, code, conflictId, clock }: Outcome): string {
   return JSON.stringify({ status, code, conflictId, clock });
 }
 
+/**
+ * An end is for ever. Only a refusal without effect may be followed by another answer (PUSH-16): on another device of
+ * the user, or where a stranger's session has used the id meanwhile.
+ */
 function checkEnds({ log }: PlayedRun, { mutation, userId }: WriteFact): string[] {
-  const answers = (log.answers.get(mutation.mutationId) ?? []).filter((answer) => answer.userId === userId);
-  const ends = answers.filter(({ outcome }) => outcome.status !== 'accepted');
-  const texts = new Set(ends.map(({ outcome }) => essenceOf(outcome)));
-  return texts.size > 1
-    ? [`${nameOf(mutation)} was answered in different ways: ${[...texts].join(' and ')}`]
-    : [];
+  const answers = log.answers.get(mutation.mutationId) ?? [];
+  const wasStrangers = answers.some((answer) => answer.userId !== userId);
+  const ends = answers.filter((answer) => answer.userId === userId && answer.outcome.status !== 'accepted');
+  return ends.slice(1).flatMap((end, place) => {
+    const before = ends[place] ?? end;
+    const [one, other] = [before, end].map(({ outcome }) => essenceOf(outcome));
+    const mayChange = wasStrangers || before.deviceId !== end.deviceId;
+    if (one === other || (isWithoutEffect(before.outcome) && mayChange)) return [];
+    return [`${nameOf(mutation)} was answered in different ways: ${one} and then ${other}`];
+  });
+}
+
+function isWithoutEffect({ status, conflictId }: Outcome): boolean {
+  return status === 'rejected' && conflictId === undefined;
 }
 
 function checkTokens(run: PlayedRun, write: WriteFact): string[] {

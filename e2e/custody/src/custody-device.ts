@@ -41,6 +41,9 @@ export type Change = Pick<LocalMutation, 'scope' | 'entityType' | 'entityId' | '
 export const keyOf = ({ entityType, entityId }: { readonly entityType: string; readonly entityId: string }) =>
   `${entityType}/${entityId}`;
 
+/** Codes of outcomes that show an entity as absent, whatever it is. */
+const OUT_OF_SIGHT: ReadonlySet<string> = new Set(['scope_not_held', 'forbidden']);
+
 /** The gateway did not answer with what was asked for; the device tries again later. */
 export class NotAnsweredError extends Error {
   override readonly name = 'NotAnsweredError';
@@ -276,21 +279,31 @@ export class CustodyDevice {
 
   #take(outcomes: readonly Outcome[]): void {
     for (const outcome of outcomes) {
-      const { mutationId, status, current, clock } = outcome;
+      const { mutationId, status, code, current, clock } = outcome;
       if (status === 'accepted') continue;
       const mutation = this.#memory.outbox.find((one) => one.mutationId === mutationId);
       const known = this.#log.writes.get(mutationId)?.mutation;
       if (!known) continue;
       const promised = `${this.credentials.deviceId} ${keyOf(known)}`;
-      // What has ended before may be shown as it was then.
-      if (current && mutation) this.#believe(known, current, this.#promised.get(promised) ?? []);
+      // What has ended before may be shown as it was then. What its user may not see is shown as absent.
+      if (current && mutation && !OUT_OF_SIGHT.has(code ?? '')) {
+        this.#believe(known, current, this.#promised.get(promised) ?? []);
+      }
       if (clock && (status === 'applied' || status === 'merged')) {
         this.#promised.set(promised, [...(this.#promised.get(promised) ?? []), clock]);
+        if (known.op === 'delete') this.#removeBefore(known, clock);
       }
       if (!mutation) continue;
       this.#memory.outbox = this.#memory.outbox.filter((one) => one !== mutation);
       this.#memory.ended.push(mutation);
     }
+  }
+
+  /** A deletion that stands: what the server had before it is not shown any more. */
+  #removeBefore(mutation: LocalMutation, clock: VectorClock): void {
+    const entities = this.#memory.scopes.get(mutation.scope)?.entities;
+    const held = entities?.get(keyOf(mutation));
+    if (held && containsClock(clock, held.clock)) entities?.delete(keyOf(mutation));
   }
 
   #believe(mutation: LocalMutation, current: RemoteDelta, promised: readonly VectorClock[]): void {

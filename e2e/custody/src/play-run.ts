@@ -116,12 +116,14 @@ class Play {
       if (missing.length > 0) unended ??= `the ConflictRecord of ${missing.join()} never comes`;
       return unended === null;
     };
-    await until('everything ends', ended, END_LIMITS).catch((error: unknown) => {
-      unended ??= String(error);
-    });
-    // Everything once more, to be answered as before; and what others have written since, for records of a late outcome.
+    const end = (): Promise<void> =>
+      until('everything ends', ended, END_LIMITS).catch((error: unknown) => {
+        unended ??= String(error);
+      });
+    await end();
+    // Everything once more, to be answered as before. A new device may be given what an older one was refused.
     for (const device of this.#devices) await device.push(device.remembered).catch(ignoreUnanswered);
-    for (const device of this.#devices) await device.sync();
+    await end();
     return { scenario: this.#scenario, log: this.#world.log, devices: this.#devices, unended };
   }
 

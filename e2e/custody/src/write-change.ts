@@ -80,10 +80,11 @@ function entityOf({ ids }: World, { userId }: CustodyDevice, type: FieldType) {
   return { scope: `user:${userId}`, entityType: type, entityId };
 }
 
+/** Whether the device shows the entity: what the server has, and on top of it what is still to be pushed. */
 function knows(world: World, device: CustodyDevice, type: FieldType): boolean {
   const { scope, ...entity } = entityOf(world, device, type);
-  if (device.entity(scope, keyOf(entity))) return true;
-  return device.pending.some((one) => keyOf(one) === keyOf(entity) && one.op !== 'delete');
+  const last = device.pending.findLast((one) => keyOf(one) === keyOf(entity));
+  return last ? last.op !== 'delete' : device.entity(scope, keyOf(entity)) !== undefined;
 }
 
 function fieldChange(
