@@ -14,7 +14,7 @@ import {
 } from '@sync/service-kit';
 import { startResponders } from './answering/responders.ts';
 import { readResolverConfig } from './config.ts';
-import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from './database/schema.ts';
+import { APP_RIGHTS, MIGRATIONS, FUNCTIONS } from './database/schema.ts';
 import { announceConflicts } from './records/announce-conflicts.ts';
 import { conflictEntity } from './records/conflict-entity.ts';
 import { recordConflicts } from './records/record-conflicts.ts';
@@ -43,7 +43,7 @@ const decisions = metrics.counter('sync_decisions_total', 'Decisions on concurre
   'policy',
 ]);
 
-const schema = { migrations: MIGRATIONS, repeatables: REPEATABLES, appRights: APP_RIGHTS };
+const schema = { migrations: MIGRATIONS, functions: FUNCTIONS, appRights: APP_RIGHTS };
 const database = await connectDatabase(config, NAME, schema, logger);
 const nats = await connectService(config, NAME, logger);
 await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS, STREAMS.SYNC_EVENTS], config.natsReplicas);

@@ -11,7 +11,7 @@ import {
 } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { ProjectorConfig } from './config.ts';
-import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
+import { MIGRATIONS, FUNCTIONS } from './database/schema.ts';
 
 /** What everything else stands on, connected and migrated. */
 export interface Foundation {
@@ -34,7 +34,7 @@ export const NAME = 'delta-projector';
 export async function wireFoundation(config: ProjectorConfig): Promise<Foundation> {
   const logger = createLogger({ service: NAME, level: config.logLevel });
   const metrics = new Metrics(NAME);
-  const schema = { migrations: MIGRATIONS, repeatables: REPEATABLES };
+  const schema = { migrations: MIGRATIONS, functions: FUNCTIONS };
   const database = await connectDatabase(config, NAME, schema, logger);
   const nats = await connectService(config, NAME, logger);
   await ensureStreams(nats, Object.values(STREAMS), config.natsReplicas);

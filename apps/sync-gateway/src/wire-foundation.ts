@@ -13,7 +13,7 @@ import type { Provider, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayConfig } from './config.ts';
-import { MIGRATIONS, REPEATABLES } from './database/schema.ts';
+import { MIGRATIONS, FUNCTIONS } from './database/schema.ts';
 import { RegistrationEntity } from './registration/registration-entity.ts';
 
 /** What everything else stands on, connected and migrated. */
@@ -57,7 +57,7 @@ const CONNECTION_WAIT_MS = 2_000;
 export async function wireFoundation(config: GatewayConfig): Promise<Foundation> {
   const logger = createLogger({ service: PRODUCER, level: config.logLevel });
   const metrics = new Metrics(PRODUCER);
-  const schema = { migrations: MIGRATIONS, repeatables: REPEATABLES, entities: [RegistrationEntity] };
+  const schema = { migrations: MIGRATIONS, functions: FUNCTIONS, entities: [RegistrationEntity] };
   const database = await connectDatabase(config, PRODUCER, schema, logger);
   const requestDatabase = database.withLimits({
     connectMs: CONNECTION_WAIT_MS,

@@ -17,6 +17,8 @@ export interface DatabaseOptions {
   readonly url: string;
   /** Shown in `pg_stat_activity`, so that a stuck query names its process. */
   readonly applicationName: string;
+  /** Where the functions of this build are, see `functionSchemaOf`; null when it has none. */
+  readonly functionSchema?: string | null;
   /** TypeORM entity classes, for admin lists through `dataSource` and `tx.manager`. */
   readonly entities?: DataSourceOptions['entities'];
   /** Connections at most; further callers wait up to 10 s for one. */
@@ -32,6 +34,11 @@ export interface AnswerLimits {
   readonly connectMs: number;
   /** For a statement, or for a whole transaction. */
   readonly answerMs: number;
+}
+
+function sessionOptions(functionSchema: string | null): string {
+  const check = `-c client_connection_check_interval=${CLIENT_CHECK_MS}`;
+  return functionSchema === null ? check : `${check} -c search_path=${functionSchema},public`;
 }
 
 /** One open transaction. It ends with the function it was given to; using it later throws. */
@@ -92,6 +99,7 @@ export class Database {
     const {
       url,
       applicationName,
+      functionSchema = null,
       entities = [],
       poolSize = 10,
       statementTimeoutMs = 30_000,
@@ -113,7 +121,7 @@ export class Database {
       extra: {
         Client: countingClient(() => (messages.sent += 1)),
         keepAlive: true,
-        options: `-c client_connection_check_interval=${CLIENT_CHECK_MS}`,
+        options: sessionOptions(functionSchema),
         statement_timeout: statementTimeoutMs,
         query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
         idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,

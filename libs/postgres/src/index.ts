@@ -1,14 +1,10 @@
 export { arrayText } from './array-text.ts';
 export { Database, TransactionAbortedError } from './database.ts';
 export type { AnswerLimits, DatabaseLogger, DatabaseOptions, Tx } from './database.ts';
+export { functionSchemaOf } from './function-schema.ts';
+export type { FunctionScript } from './function-schema.ts';
 export { migrate } from './migrate.ts';
-export type {
-  MigrateOptions,
-  MigrationClass,
-  MigrationReport,
-  RepeatableScript,
-  TableRights,
-} from './migrate.ts';
+export type { MigrateOptions, MigrationClass, MigrationReport, TableRights } from './migrate.ts';
 export { provision } from './provision.ts';
 export type { ProvisionedDatabase, ProvisionOptions } from './provision.ts';
 export { isPassing, isUnavailable, NoAnswerError, retryConflicts, sqlStateOf } from './sql-errors.ts';

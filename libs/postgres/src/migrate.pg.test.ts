@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { Database } from './database.ts';
+import { type FunctionScript, functionSchemaOf } from './function-schema.ts';
 import { migrate } from './migrate.ts';
 import { provision, type ProvisionedDatabase } from './provision.ts';
 import { createTestDatabase, startPostgres, type RunningPostgres } from './testing/index.ts';
@@ -34,9 +35,9 @@ class Broken1764000000003 implements MigrationInterface {
   }
 }
 
-const answer = (n: number): { name: string; sql: string } => ({
+const answer = (n: number): FunctionScript => ({
   name: 'answer.sql',
-  sql: `CREATE OR REPLACE FUNCTION answer() RETURNS int4 LANGUAGE sql AS 'SELECT ${n}'`,
+  sql: `CREATE FUNCTION answer() RETURNS int4 LANGUAGE sql AS 'SELECT ${n}'`,
 });
 
 let postgres: RunningPostgres;
@@ -50,9 +51,14 @@ async function freshDatabase(): Promise<ProvisionedDatabase> {
   return provision({ adminUrl: postgres.adminUrl, name: freshName() });
 }
 
-/** Runs one statement as the app role. */
-async function asApp<T>(appUrl: string, sql: string): Promise<T[]> {
-  const app = await Database.connect({ url: appUrl, applicationName: 'app', poolSize: 1 });
+/** Runs one statement as the app role. @param functions those of the build that the app is of */
+async function asApp<T>(
+  appUrl: string,
+  sql: string,
+  functions: readonly FunctionScript[] = [],
+): Promise<T[]> {
+  const functionSchema = functionSchemaOf(functions);
+  const app = await Database.connect({ url: appUrl, applicationName: 'app', functionSchema, poolSize: 1 });
   try {
     return await app.call<T>('only', sql, []);
   } finally {
@@ -66,24 +72,41 @@ describe('migrate', () => {
     const first = await migrate({
       ownerUrl,
       migrations: [CreateFirst1764000000001],
-      repeatables: [answer(1)],
+      functions: [answer(1)],
     });
-    expect(first).toEqual({ migrations: ['CreateFirst1764000000001'], repeatables: ['answer.sql'] });
+    expect(first).toEqual({ migrations: ['CreateFirst1764000000001'], functions: ['answer.sql'] });
     const both = [CreateSecond1764000000002, CreateFirst1764000000001];
-    const second = await migrate({ ownerUrl, migrations: both, repeatables: [answer(1)] });
-    expect(second).toEqual({ migrations: ['CreateSecond1764000000002'], repeatables: [] });
-    expect(await migrate({ ownerUrl, migrations: both, repeatables: [answer(1)] })).toEqual({
+    const second = await migrate({ ownerUrl, migrations: both, functions: [answer(1)] });
+    expect(second).toEqual({ migrations: ['CreateSecond1764000000002'], functions: [] });
+    expect(await migrate({ ownerUrl, migrations: both, functions: [answer(1)] })).toEqual({
       migrations: [],
-      repeatables: [],
+      functions: [],
     });
   });
 
-  it('runs a repeatable script again when its text changed', async () => {
+  it('lets builds with other functions work side by side, also one that comes back', async () => {
     const { ownerUrl, appUrl } = await freshDatabase();
-    await migrate({ ownerUrl, migrations: [], repeatables: [answer(1)] });
-    expect(await asApp(appUrl, 'SELECT answer() AS n')).toEqual([{ n: 1 }]);
-    await migrate({ ownerUrl, migrations: [], repeatables: [answer(2)] });
-    expect(await asApp(appUrl, 'SELECT answer() AS n')).toEqual([{ n: 2 }]);
+    const call = (n: number): Promise<unknown> => asApp(appUrl, 'SELECT answer() AS n', [answer(n)]);
+    await migrate({ ownerUrl, migrations: [], functions: [answer(1)] });
+    const other = { name: 'answer.sql', sql: answer(2).sql.replace('answer()', 'answer(p integer = 0)') };
+    await migrate({ ownerUrl, migrations: [], functions: [other] });
+    expect(await call(1)).toEqual([{ n: 1 }]);
+    expect(await asApp(appUrl, 'SELECT answer(7) AS n', [other])).toEqual([{ n: 2 }]);
+    const again = await migrate({ ownerUrl, migrations: [], functions: [answer(1)] });
+    expect(again.functions).toEqual([]);
+    expect(await call(1)).toEqual([{ n: 1 }]);
+  });
+
+  it('drops the functions of the build that started longest ago, when there are more than ten', async () => {
+    const { ownerUrl, appUrl } = await freshDatabase();
+    const start = (n: number): Promise<unknown> =>
+      migrate({ ownerUrl, migrations: [], functions: [answer(n)] });
+    for (let n = 1; n <= 10; n += 1) await start(n);
+    await start(1);
+    await start(11);
+    const call = (n: number): Promise<unknown> => asApp(appUrl, 'SELECT answer() AS n', [answer(n)]);
+    await expect(call(2)).rejects.toThrow('function answer() does not exist');
+    for (const n of [1, 3, 11]) expect(await call(n)).toEqual([{ n }]);
   });
 
   it('gives the app fewer rights on the tables that are named, however often it runs', async () => {
@@ -100,16 +123,15 @@ describe('migrate', () => {
   it('lets replicas that start together queue: each thing is applied by one of them', async () => {
     const { ownerUrl } = await freshDatabase();
     const migrations = [CreateFirst1764000000001, CreateSecond1764000000002];
-    const start = (): ReturnType<typeof migrate> =>
-      migrate({ ownerUrl, migrations, repeatables: [answer(3)] });
+    const start = (): ReturnType<typeof migrate> => migrate({ ownerUrl, migrations, functions: [answer(3)] });
     const reports = await Promise.all([start(), start(), start(), start()]);
     expect(reports.flatMap((report) => report.migrations)).toHaveLength(2);
-    expect(reports.flatMap((report) => report.repeatables)).toHaveLength(1);
+    expect(reports.flatMap((report) => report.functions)).toHaveLength(1);
   });
 
   it('gives the app role rows, sequences and functions, now and for what comes later', async () => {
     const { ownerUrl, appUrl } = await freshDatabase();
-    await migrate({ ownerUrl, migrations: [CreateFirst1764000000001], repeatables: [answer(1)] });
+    await migrate({ ownerUrl, migrations: [CreateFirst1764000000001], functions: [answer(1)] });
     const owner = await Database.connect({ url: ownerUrl, applicationName: 'owner', poolSize: 1 });
     await owner.call('later', 'CREATE TABLE later (id bigserial, text text)', []);
     await owner.close();
@@ -119,7 +141,7 @@ describe('migrate', () => {
       await asApp(appUrl, `DELETE FROM ${table}`);
     }
     await expect(asApp(appUrl, 'TRUNCATE first')).rejects.toThrow('permission denied');
-    await expect(asApp(appUrl, 'DELETE FROM schema_repeatable')).rejects.toThrow('permission denied');
+    await expect(asApp(appUrl, 'DELETE FROM function_schema')).rejects.toThrow('permission denied');
   });
 
   it('leaves nothing of a migration that failed, and keeps the ones before it', async () => {
@@ -136,12 +158,12 @@ describe('migrate', () => {
 
   it('names the script that failed, and undoes the ones beside it', async () => {
     const { ownerUrl } = await freshDatabase();
-    const repeatables = [answer(1), { name: 'broken.sql', sql: 'CREATE FUNCTION' }];
-    await expect(migrate({ ownerUrl, migrations: [], repeatables })).rejects.toThrow(
-      /broken\.sql failed: syntax/,
+    const functions = [answer(1), { name: 'broken.sql', sql: 'CREATE FUNCTION' }];
+    await expect(migrate({ ownerUrl, migrations: [], functions })).rejects.toThrow(
+      /broken\.sql cannot be created: syntax/,
     );
-    const repaired = await migrate({ ownerUrl, migrations: [], repeatables: [answer(1)] });
-    expect(repaired.repeatables).toEqual(['answer.sql']);
+    const repaired = await migrate({ ownerUrl, migrations: [], functions: [answer(1)] });
+    expect(repaired.functions).toEqual(['answer.sql']);
   });
 
   it('asks for the app role when the owner role does not tell it', async () => {
@@ -200,7 +222,7 @@ describe('createTestDatabase', () => {
 
   it('never offers an old template for edited scripts', async () => {
     for (const n of [1, 2]) {
-      const test = await createTestDatabase({ postgres, name: 'edited', repeatables: [answer(n)] });
+      const test = await createTestDatabase({ postgres, name: 'edited', functions: [answer(n)] });
       expect(await test.database.call('answer', 'SELECT answer() AS n', [])).toEqual([{ n }]);
       await test.drop();
     }

@@ -1,16 +1,9 @@
-import { createHash } from 'node:crypto';
 import { Client, escapeIdentifier } from 'pg';
 import { DataSource, type Logger, type MigrationInterface } from 'typeorm';
+import { FUNCTION_SCHEMA_TABLE, type FunctionScript, installFunctions } from './function-schema.ts';
 
 /** A TypeORM migration; the class name ends in its timestamp (`CreateLedger1764000000000`). */
 export type MigrationClass = new () => MigrationInterface;
-
-/** A script that is run again whenever its text changes: functions and views, written as `CREATE OR REPLACE`. */
-export interface RepeatableScript {
-  /** Identifies the script, usually its file name. */
-  readonly name: string;
-  readonly sql: string;
-}
 
 /**
  * What the app role may do with one table when that is less than all rows' DML. `rights` as GRANT takes them: `SELECT, INSERT` for rows that
@@ -26,41 +19,41 @@ export interface MigrateOptions {
   /** Connection of the owner role. */
   readonly ownerUrl: string;
   readonly migrations: readonly MigrationClass[];
-  /** Run after the migrations, in this order. */
-  readonly repeatables?: readonly RepeatableScript[];
+  /** The functions of this build, created after the migrations, in this order. */
+  readonly functions?: readonly FunctionScript[];
   /** Gets the rights on rows; for an owner role `x_owner` it is `x_app` when not given. */
   readonly appRole?: string;
   /** Tables on which it gets less. */
   readonly appRights?: readonly TableRights[];
 }
 
-/** What {@link migrate} changed: names of migrations and repeatable scripts, empty when all was in place. */
+/** What {@link migrate} changed: names of migrations and of scripts with functions, empty when all was in place. */
 export interface MigrationReport {
   readonly migrations: readonly string[];
-  readonly repeatables: readonly string[];
+  readonly functions: readonly string[];
 }
 
 /** Whoever waits for a server that does not answer says so, and tries again. */
 const CONNECTION_WAIT_MS = 10_000;
 const MIGRATION_TABLE = 'schema_migration';
-const REPEATABLE_TABLE = 'schema_repeatable';
 
 /**
  * Brings a database to the schema of this code. Forward only: there is no way back but a new migration.
  *
  * 1. a session advisory lock, so that replicas which start together queue,
  * 2. the TypeORM migrations that have not run, each in its own transaction,
- * 3. the repeatable scripts whose checksum changed, all in one transaction,
+ * 3. the functions of this build, in a schema of their own ({@link functionSchemaOf}), all in one transaction,
  * 4. the app role's rights: rows, sequences and functions, for everything that exists and, through default privileges,
- *    for everything the owner creates later. No TRUNCATE: row level security does not apply to it. Less for the tables in `appRights`.
+ *    for everything the owner creates later. No TRUNCATE: row level security does not apply to it. Less for the tables
+ *    in `appRights`.
  *
- * A script that drops a function and creates it anew is fine under running apps: Postgres plans their prepared
- * statements again, unless the result columns changed; then give the function a new name.
+ * Processes of the build before go on with their own functions on the new tables. So a migration must leave them what
+ * they use: what is to go, goes one release later than its last use.
  *
  * @throws Error that names the migration or script that failed; the driver's error is its `cause`
  */
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
-  const { ownerUrl, migrations, repeatables = [], appRights = [] } = options;
+  const { ownerUrl, migrations, functions = [], appRights = [] } = options;
   const appRole = options.appRole ?? appRoleOf(ownerUrl);
   const owner = new Client({
     connectionString: ownerUrl,
@@ -73,9 +66,9 @@ export async function migrate(options: MigrateOptions): Promise<MigrationReport>
   try {
     await owner.query(`SELECT pg_advisory_lock(hashtext('sync-migrate'))`);
     const applied = await runMigrations(ownerUrl, migrations);
-    const changed = await runRepeatables(owner, repeatables);
+    const created = await installFunctions(owner, functions, appRole);
     await grantToApp(owner, appRole, appRights);
-    return { migrations: applied, repeatables: changed };
+    return { migrations: applied, functions: created };
   } finally {
     await owner.end();
   }
@@ -127,42 +120,6 @@ class MigrationLog implements Logger {
   log(): void {}
 }
 
-async function runRepeatables(owner: Client, scripts: readonly RepeatableScript[]): Promise<string[]> {
-  await owner.query(`CREATE TABLE IF NOT EXISTS ${REPEATABLE_TABLE} (
-    name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`);
-  const known = await owner.query<{ name: string; checksum: string }>(
-    `SELECT name, checksum FROM ${REPEATABLE_TABLE}`,
-  );
-  const checksums = new Map(known.rows.map((row) => [row.name, row.checksum]));
-  const changed = scripts.filter((script) => checksums.get(script.name) !== checksumOf(script.sql));
-  if (changed.length === 0) return [];
-  await owner.query('BEGIN');
-  try {
-    for (const script of changed) await runScript(owner, script);
-    await owner.query('COMMIT');
-  } catch (error) {
-    await owner.query('ROLLBACK');
-    throw error;
-  }
-  return changed.map((script) => script.name);
-}
-
-async function runScript(owner: Client, { name, sql }: RepeatableScript): Promise<void> {
-  await owner.query(sql).catch((cause: unknown) => {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`Repeatable script ${name} failed: ${detail}`, { cause });
-  });
-  await owner.query(
-    `INSERT INTO ${REPEATABLE_TABLE} (name, checksum) VALUES ($1, $2)
-     ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now()`,
-    [name, checksumOf(sql)],
-  );
-}
-
-function checksumOf(sql: string): string {
-  return createHash('sha256').update(sql).digest('hex');
-}
-
 /** One message, and so one transaction: a table with fewer rights never has more of them for a moment. */
 async function grantToApp(owner: Client, appRole: string, appRights: readonly TableRights[]): Promise<void> {
   const app = escapeIdentifier(appRole);
@@ -179,6 +136,6 @@ async function grantToApp(owner: Client, appRole: string, appRights: readonly Ta
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ${rows} ON TABLES TO ${app};
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO ${app};
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO ${app};
-    REVOKE ALL ON ${MIGRATION_TABLE}, ${REPEATABLE_TABLE} FROM ${app};
+    REVOKE ALL ON ${MIGRATION_TABLE}, ${FUNCTION_SCHEMA_TABLE} FROM ${app};
     ${fewer.join('\n')}`);
 }

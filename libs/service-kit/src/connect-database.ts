@@ -1,4 +1,10 @@
-import { Database, type DatabaseOptions, migrate, type MigrateOptions } from '@sync/postgres';
+import {
+  Database,
+  type DatabaseOptions,
+  functionSchemaOf,
+  migrate,
+  type MigrateOptions,
+} from '@sync/postgres';
 import type { Logger } from './logger.ts';
 import type { ConfigOf } from './read-config.ts';
 import type { SERVICE_OPTIONS } from './service-options.ts';
@@ -25,10 +31,11 @@ export function connectDatabase(
   logger: Logger,
 ): Promise<Database> {
   const { databaseUrl: url, databaseOwnerUrl: ownerUrl, databasePoolSize: poolSize } = config;
+  const functionSchema = functionSchemaOf(schema.functions ?? []);
   return waitForPart(config, 'postgres', logger, () =>
     untilAvailable(logger, async () => {
       if (ownerUrl !== '') await migrate({ ownerUrl, ...schema });
-      return Database.connect({ url, applicationName: name, entities, poolSize, logger });
+      return Database.connect({ url, applicationName: name, functionSchema, entities, poolSize, logger });
     }),
   );
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Database, migrate } from '@sync/postgres';
+import { Database, functionSchemaOf, migrate } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import { answerVerify } from '../history/answer-verify.ts';
 import { appendHistory } from '../history/history-store.ts';
@@ -7,7 +7,7 @@ import { conflictOf, type DetectedConflict, firstEntries } from '../records/conf
 import { insertConflicts } from '../records/conflict-store.ts';
 import { conflictEvent } from '../testing/conflict-rig.ts';
 import { AnchorConflictHistory1764150000000 } from './anchor-conflict-history.ts';
-import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from './schema.ts';
+import { APP_RIGHTS, FUNCTIONS, MIGRATIONS } from './schema.ts';
 
 /** A database as the version before left it: records and histories of two tenants, and nothing that counts them. */
 let test: TestDatabase;
@@ -39,9 +39,12 @@ beforeAll(async () => {
   // From before there were histories.
   await record('t-older', detected('t-older', 'auto_resolved'), false);
   const { ownerUrl } = test;
-  await migrate({ ownerUrl, migrations: MIGRATIONS, repeatables: REPEATABLES, appRights: APP_RIGHTS });
+  await migrate({ ownerUrl, migrations: MIGRATIONS, functions: FUNCTIONS, appRights: APP_RIGHTS });
+  const functionSchema = functionSchemaOf(FUNCTIONS);
+  database = await Database.connect({ url: test.appUrl, applicationName: 'anchors', functionSchema });
 });
 afterAll(async () => {
+  await database.close();
   await test.drop();
 });
 

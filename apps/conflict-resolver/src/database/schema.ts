@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ownerMigrations } from '@sync/owner-sdk';
-import type { MigrationClass, RepeatableScript, TableRights } from '@sync/postgres';
+import type { MigrationClass, FunctionScript, TableRights } from '@sync/postgres';
 import { AnchorConflictHistory1764150000000 } from './anchor-conflict-history.ts';
 import { CreateConflictCustody1764050000000 } from './create-conflict-custody.ts';
 import { CreateConflictRecords1764000000000 } from './create-conflict-records.ts';
@@ -16,7 +16,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
 ];
 
 /** SQL functions, installed again whenever their text changes; each lives beside the store that calls it. */
-export const REPEATABLES: readonly RepeatableScript[] = [
+export const FUNCTIONS: readonly FunctionScript[] = [
   'history/conflict-histories.sql',
   'history/conflict-custody.sql',
 ].map((name) => ({ name, sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8') }));

@@ -7,7 +7,7 @@ import { type TestDatabase, createTestDatabase, startPostgres } from '@sync/post
 import { ConflictRecord, ConflictsRequest, type SyncEvent, subjects, validator } from '@sync/protocol';
 import { createLogger } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from '../database/schema.ts';
+import { APP_RIGHTS, MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
 import { answerList } from '../listing/answer-list.ts';
 import { answerShow } from '../listing/answer-show.ts';
 import { conflictEntity } from './conflict-entity.ts';
@@ -77,7 +77,7 @@ describe('conflict records', () => {
       postgres: await startPostgres(),
       name: 'resolver',
       migrations: MIGRATIONS,
-      repeatables: REPEATABLES,
+      functions: FUNCTIONS,
       appRights: APP_RIGHTS,
     });
     owner = startOwner({

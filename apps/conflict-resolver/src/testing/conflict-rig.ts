@@ -4,7 +4,7 @@ import type { Batch } from '@sync/messaging';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { ConflictRecord, SyncEvent } from '@sync/protocol';
 import { Client } from 'pg';
-import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from '../database/schema.ts';
+import { APP_RIGHTS, MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
 import { type DetectedConflict } from '../records/conflict-record.ts';
 import { recordConflicts } from '../records/record-conflicts.ts';
 import { noSuggestions } from '../suggestions/suggestion-source.ts';
@@ -42,7 +42,7 @@ export class ConflictRig {
         postgres,
         name: 'resolver',
         migrations: MIGRATIONS,
-        repeatables: REPEATABLES,
+        functions: FUNCTIONS,
         appRights: APP_RIGHTS,
       }),
       postgres.adminUrl,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { messagingMigrations } from '@sync/messaging';
-import type { MigrationClass, RepeatableScript } from '@sync/postgres';
+import type { MigrationClass, FunctionScript } from '@sync/postgres';
 import { CreateProjection1764000000000 } from './create-projection.ts';
 
 /** In the order of their timestamps. */
@@ -13,7 +13,7 @@ const SCRIPTS = [
 ] as const;
 
 /** SQL functions, installed again whenever their text changes; each lives beside the store that calls it. */
-export const REPEATABLES: readonly RepeatableScript[] = SCRIPTS.map((name) => ({
+export const FUNCTIONS: readonly FunctionScript[] = SCRIPTS.map((name) => ({
   name,
   sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'),
 }));

@@ -16,7 +16,7 @@ import {
 import { Metrics } from '@sync/service-kit';
 import type { VectorClock } from '@sync/vector-clock';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { MIGRATIONS, REPEATABLES } from '../database/schema.ts';
+import { MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
 import { recordRefusals, refusalsOf } from '../dead-letters/dead-letter-store.ts';
 import type { IncomingEvent } from '../projection/incoming-event.ts';
 import type { ProjectionMode } from '../projection/project-entities.ts';
@@ -51,7 +51,7 @@ export class ProjectorRig {
 
   static async open(registrations?: readonly RegisteredEntityType[]): Promise<ProjectorRig> {
     const postgres = await startPostgres();
-    const schema = { migrations: MIGRATIONS, repeatables: REPEATABLES };
+    const schema = { migrations: MIGRATIONS, functions: FUNCTIONS };
     const test = await createTestDatabase({ postgres, name: 'projector', poolSize: 20, ...schema });
     const nats = await connectNats({ url: (await startNats()).url, name: 'test' });
     return new ProjectorRig(test, nats, new FixedTypes(registrations));

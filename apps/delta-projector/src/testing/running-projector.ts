@@ -23,7 +23,7 @@ import {
 import { createLogger } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { readProjectorConfig } from '../config.ts';
-import { MIGRATIONS, REPEATABLES } from '../database/schema.ts';
+import { MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
 import { wireFoundation, type Foundation } from '../wire-foundation.ts';
 import { wireOperations, type Operations } from '../wire-operations.ts';
 import { wireProjector, type Projector } from '../wire-projector.ts';
@@ -69,7 +69,7 @@ export class RunningProjector {
     const postgres = await startPostgres();
     const [nats, test, ownerDb] = await Promise.all([
       startNats({ own: true }),
-      createTestDatabase({ postgres, name: 'projector', migrations: MIGRATIONS, repeatables: REPEATABLES }),
+      createTestDatabase({ postgres, name: 'projector', migrations: MIGRATIONS, functions: FUNCTIONS }),
       createTestDatabase({ postgres, name: 'owner', migrations: messagingMigrations }),
     ]);
     const connection = await connectNats({ url: nats.url, name: 'test' });

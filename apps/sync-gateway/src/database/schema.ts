@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { messagingMigrations } from '@sync/messaging';
-import type { MigrationClass, RepeatableScript } from '@sync/postgres';
+import type { MigrationClass, FunctionScript } from '@sync/postgres';
 import { CountFailures1764000000750 } from './count-failures.ts';
 import { CreateDeviceScopes1764000000100 } from './create-device-scopes.ts';
 import { CreateLedger1764000000200 } from './create-ledger.ts';
@@ -36,8 +36,8 @@ export const MIGRATIONS: readonly MigrationClass[] = [
 ];
 
 /**
- * SQL functions, installed again whenever their text changes; each lives beside the store that calls it. In an order in which none names
- * a row type or function that comes later.
+ * SQL functions; each lives beside the store that calls it. In an order in which none names a row type or function
+ * that comes later.
  */
 const SCRIPTS = [
   'database/sync-event.sql',
@@ -62,15 +62,7 @@ const SCRIPTS = [
   'dispatch/dispatch-take.sql',
 ] as const;
 
-export const REPEATABLES: readonly RepeatableScript[] = SCRIPTS.map((path) => ({
-  name: lastingName(path),
-  sql: readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'),
+export const FUNCTIONS: readonly FunctionScript[] = SCRIPTS.map((name) => ({
+  name,
+  sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'),
 }));
-
-/**
- * What a database remembers a script by: capability and file, without the folder of a step between them. A file that moves from one step to
- * another stays the same script: nothing is installed again, and a release from before the move knows what it finds.
- */
-function lastingName(path: string): string {
-  return path.replace(/\/.*\//, '/');
-}

@@ -14,7 +14,6 @@ $$;
 -- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first mutation is due. Each row's attempt is
 -- one higher afterwards: what an earlier attempt still does can no longer be stored.
 -- Look-ups are written so that only their own index can serve them: see push-receive.sql.
-DROP FUNCTION IF EXISTS dispatch_load(text, text, integer, integer);
 CREATE OR REPLACE FUNCTION dispatch_load(p_tenant text, p_device text, p_visible_ms integer, p_limit integer)
 RETURNS TABLE (
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean, decision text, last_error text,

@@ -4,7 +4,6 @@
 --
 -- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints, by `kind`: 'scope' and 'user',
 -- 'number' with the count of this ingest, 'document' with the address of one that ought to be compacted, and 'lag' with the milliseconds since the newest delta was committed by its owner.
-DROP FUNCTION IF EXISTS ingest_deltas(integer, json);
 CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_heads json, p_deltas json, p_wires text)
 RETURNS TABLE (kind text, tenant_id text, name text)
 LANGUAGE plpgsql

@@ -45,8 +45,6 @@ $$;
 
 -- STABLE on purpose: every statement in it sees the snapshot of the calling statement, so deltas, head and grants belong together
 -- although they are read by several small index scans. One large statement would do the same and plan worse.
-DROP FUNCTION IF EXISTS pull_read(
-  text, text, text, text[], text[], text[], bigint[], bigint[], bigint[], integer, integer, integer);
 CREATE OR REPLACE FUNCTION pull_read(
   p_tenant text, p_user text, p_device text, p_scopes text[], p_origins text[], p_epochs text[],
   p_sequences bigint[], p_floors bigint[], p_generations bigint[], p_limit integer, p_outcomes integer, p_bytes integer,
@@ -191,8 +189,6 @@ BEGIN
   IF item_count > 0 THEN RETURN NEXT; END IF;
 END $$;
 
-DROP FUNCTION IF EXISTS pull(
-  text, text, text, text[], text[], text[], bigint[], bigint[], bigint[], integer, integer, integer, integer);
 CREATE OR REPLACE FUNCTION pull(
   p_tenant text, p_user text, p_device text, p_scopes text[], p_origins text[], p_epochs text[],
   p_sequences bigint[], p_floors bigint[], p_generations bigint[], p_limit integer, p_outcomes integer, p_bytes integer,

@@ -4,7 +4,7 @@ import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { readGatewayConfig } from '../config.ts';
-import { MIGRATIONS, REPEATABLES } from '../database/schema.ts';
+import { MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
 import { RegistrationEntity } from '../registration/registration-entity.ts';
 import { type RunningGateway, startGateway } from '../start-gateway.ts';
 import { type Answer, type CallOptions, signedCall } from './signed-call.ts';
@@ -20,7 +20,7 @@ export async function gatewayDatabase(
     postgres: postgres ?? (await startPostgres()),
     name: 'gateway',
     migrations: MIGRATIONS,
-    repeatables: REPEATABLES,
+    functions: FUNCTIONS,
     entities: [RegistrationEntity],
     poolSize,
   });

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
 import { Database, type DatabaseOptions } from '../database.ts';
-import { migrate, type MigrationClass, type RepeatableScript, type TableRights } from '../migrate.ts';
+import { type FunctionScript, functionSchemaOf } from '../function-schema.ts';
+import { migrate, type MigrationClass, type TableRights } from '../migrate.ts';
 import { asAdmin, derivePassword, provision, restrictDatabase, withCredentials } from '../provision.ts';
 
 /** Options of {@link createTestDatabase}. */
@@ -10,7 +11,7 @@ export interface TestDatabaseOptions {
   /** Part of the database's name, usually the app's: `^[a-z][a-z0-9_]{0,20}$`. */
   readonly name: string;
   readonly migrations?: readonly MigrationClass[];
-  readonly repeatables?: readonly RepeatableScript[];
+  readonly functions?: readonly FunctionScript[];
   readonly appRights?: readonly TableRights[];
   readonly entities?: DatabaseOptions['entities'];
   readonly poolSize?: number;
@@ -48,10 +49,11 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
   const secret = decodeURIComponent(new URL(adminUrl).password);
   const urlFor = (role: string): string =>
     withCredentials(adminUrl, name, role, derivePassword(secret, role));
-  const { entities = [], poolSize = 10 } = options;
+  const { entities = [], poolSize = 10, functions = [] } = options;
   const database = await Database.connect({
     url: urlFor(roles.app),
     applicationName: name,
+    functionSchema: functionSchemaOf(functions),
     entities,
     poolSize,
   });
@@ -65,10 +67,10 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
 }
 
 /** The code of the migrations belongs to the hash: on a server that lives longer than a run, an edit must not find an old template. */
-function hashOf({ migrations = [], repeatables = [], appRights = [] }: TestDatabaseOptions): string {
+function hashOf({ migrations = [], functions = [], appRights = [] }: TestDatabaseOptions): string {
   const hash = createHash('sha256');
   for (const migration of migrations) hash.update(migration.toString());
-  for (const script of repeatables) hash.update(`${script.name}\n${script.sql}\n`);
+  for (const script of functions) hash.update(`${script.name}\n${script.sql}\n`);
   for (const { table, rights } of appRights) hash.update(`${table} ${rights}\n`);
   return hash.digest('hex').slice(0, 12);
 }
@@ -87,7 +89,7 @@ async function isReady(admin: Client, template: string): Promise<boolean> {
 
 async function createTemplate(admin: Client, template: string, options: TestDatabaseOptions): Promise<void> {
   const { ownerUrl } = await provision({ adminUrl: options.postgres.adminUrl, name: template });
-  const { migrations = [], repeatables = [], appRights = [] } = options;
-  await migrate({ ownerUrl, migrations, repeatables, appRights });
+  const { migrations = [], functions = [], appRights = [] } = options;
+  await migrate({ ownerUrl, migrations, functions, appRights });
   await admin.query(`ALTER DATABASE ${escapeIdentifier(template)} WITH IS_TEMPLATE true`);
 }

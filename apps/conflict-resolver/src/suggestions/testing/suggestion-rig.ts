@@ -12,7 +12,7 @@ import {
   subjects,
 } from '@sync/protocol';
 import { Metrics, createLogger } from '@sync/service-kit';
-import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from '../../database/schema.ts';
+import { APP_RIGHTS, MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
 import type { AIConfig } from '../ai-config.ts';
 import { startSuggestions } from '../start-suggestions.ts';
 import { modelSuggestions } from '../take-suggestion.ts';
@@ -65,7 +65,7 @@ export class SuggestionRig {
       postgres: await startPostgres(),
       name: 'suggestions',
       migrations: MIGRATIONS,
-      repeatables: REPEATABLES,
+      functions: FUNCTIONS,
       appRights: APP_RIGHTS,
     });
     return new SuggestionRig(test, await AIServer.start(), server, nats);

@@ -6,7 +6,7 @@ import { isUnavailable } from '@sync/postgres';
 import { createTestDatabase, startPostgres } from '@sync/postgres/testing';
 import type { Outcome } from '@sync/protocol';
 import { Metrics } from '@sync/service-kit';
-import { MIGRATIONS, REPEATABLES } from '../../database/schema.ts';
+import { MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
 import { AcceptPush } from '../accept-push.ts';
 import { AskResolver } from '../decide/ask-resolver.ts';
 import { ReadHeads } from '../outcome/read-heads.ts';
@@ -27,7 +27,7 @@ let postgres: Awaited<ReturnType<typeof startPostgres>>;
 
 beforeAll(async () => {
   postgres = await startPostgres({ own: true });
-  const migrations = { migrations: MIGRATIONS, repeatables: REPEATABLES };
+  const migrations = { migrations: MIGRATIONS, functions: FUNCTIONS };
   const test = await createTestDatabase({ postgres, name: 'outage', ...migrations });
   const server = await startNats({ own: true });
   const nats = await connectNats({ url: server.url, name: 'outage', logger: silent });

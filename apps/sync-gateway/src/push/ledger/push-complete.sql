@@ -14,8 +14,6 @@
 -- Answers what somebody else had stored of it before (first wins), with a null outcome for what is still open; nothing for what it stored, nor for refusals
 -- without effect under an id that another change has taken meanwhile: they are answered as they are, and kept nowhere. Anything else under such an id, and
 -- nothing is stored at all (SY002).
-DROP FUNCTION IF EXISTS push_complete(text, text, uuid[], integer[], text[], text[], json, text, text, json, integer);
-DROP FUNCTION IF EXISTS push_complete(text, text, uuid[], integer[], text[], text[], json, text, text, json, integer, text);
 CREATE OR REPLACE FUNCTION push_complete(
   p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_kinds text[], p_more json,
   p_outcomes text, p_entries text, p_events json, p_partition integer,
@@ -139,7 +137,6 @@ END $$;
 -- Enters a received push into the ledger with its outcomes; null when these mutations are not a received push (any more). Parameters as above.
 -- Open mutations get the payload and whatever was kept of them; what an applied one carried is its owner's now.
 -- Answers which are in the ledger now: all but refusals without effect whose ids others have taken since.
-DROP FUNCTION IF EXISTS push_enter(text, text, uuid[], text[], json, text, timestamptz);
 CREATE OR REPLACE FUNCTION push_enter(
   p_tenant text, p_device text, p_ids uuid[], p_statuses text[], p_more json, p_outcomes text, p_revisions bigint[],
   p_now timestamptz

@@ -4,7 +4,6 @@
 --
 -- Mutations of a received push are kept with it. When somebody spreads it at this moment, the first statement waits for that and finds it gone, and the
 -- second finds its mutations.
-DROP FUNCTION IF EXISTS push_decided(text, uuid[], text);
 CREATE OR REPLACE FUNCTION push_decided(p_tenant text, p_device text, p_ids uuid[], p_decisions text) RETURNS void
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off -- as in push-complete.sql

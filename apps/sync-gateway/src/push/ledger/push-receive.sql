@@ -21,7 +21,6 @@
 -- takes a tenant or a scope for nearly empty, reads all its rows to join them, and a cached plan goes on doing so while they grow: 990 ms at
 -- 300,000 rows. So every look-up here is written such that only its own index can serve it: LATERAL with LIMIT for the ledger's key; and
 -- for scope_delta its primary key, because the other index that begins alike is partial (see database/order-index.ts).
-DROP FUNCTION IF EXISTS push_receive(text, text, text, json, text, integer, integer);
 CREATE OR REPLACE FUNCTION push_receive(
   p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[], p_scopes text[],
   p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[], p_depends_on jsonb, p_looked_up boolean[],

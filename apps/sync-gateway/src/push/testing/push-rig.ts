@@ -14,7 +14,7 @@ import {
   type SyncEvent,
 } from '@sync/protocol';
 import { createLogger, Metrics } from '@sync/service-kit';
-import { MIGRATIONS, REPEATABLES } from '../../database/schema.ts';
+import { MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
 import { DispatchDevice } from '../../dispatch/dispatch-device.ts';
 import { DispatchStore } from '../../dispatch/dispatch-store.ts';
 import { FindHidden } from '../../dispatch/find-hidden.ts';
@@ -85,7 +85,7 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
     postgres: await startPostgres(),
     name: 'push',
     migrations: MIGRATIONS,
-    repeatables: REPEATABLES,
+    functions: FUNCTIONS,
     entities: [RegistrationEntity],
   });
   const server: RunningNats = await startNats({ own: true });
