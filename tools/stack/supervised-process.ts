@@ -31,8 +31,8 @@ export class ProcessStartError extends Error {
 /** Everything together starts in seconds; a machine that is busy with test runs was seen to take a minute. */
 const START_LIMIT_MS = 300_000;
 const PROGRESS_MS = 15_000;
-/** A service gives balancers its `DRAIN_READINESS_MS` and its open requests 10 s, and then closes consumers and connections. */
-const DRAIN_TIMEOUT_MS = 12_000;
+/** Beside its `DRAIN_READINESS_MS`, which a service gives balancers: what docs/guides/run-it.md asks deployments to wait. */
+export const DRAIN_TIMEOUT_MS = 20_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;
 /** Where tests kill processes on purpose, a growing pause would only make them longer. */

@@ -74,7 +74,7 @@ export function wireProjector(foundation: Foundation): Projector {
     backfillWorker,
     consumer,
     start: async () => {
-      await untilAvailable(logger, () => registry.start());
+      await untilAvailable(config, logger, () => registry.start());
       consumer.start();
       foreign.follow();
       backfillWorker.start();

@@ -196,7 +196,7 @@ function wireDifferences({ metrics }: Foundation, pool: DocumentPool): SendDiffe
 async function cursorSecret({ config, database, logger }: Foundation): Promise<string> {
   if (config.cursorSecret !== '') return config.cursorSecret;
   const read = `SELECT value FROM gateway_secret WHERE name = 'cursor'`;
-  const rows = await untilAvailable(logger, () =>
+  const rows = await untilAvailable(config, logger, () =>
     database.call<{ value: string }>('cursor_secret', read, []),
   );
   const value = rows[0]?.value;

@@ -94,7 +94,7 @@ export function wireWriting(
       { provide: PUSH_LOGGER, useValue: logger },
     ],
     start: async () => {
-      await untilAvailable(logger, () => registry.start());
+      await untilAvailable(config, logger, () => registry.start());
       answers.start();
       dispatcher.start();
       prune.start();

@@ -8,7 +8,7 @@ import {
 import type { Logger } from './logger.ts';
 import type { ConfigOf } from './read-config.ts';
 import type { SERVICE_OPTIONS } from './service-options.ts';
-import { untilAvailable, waitForPart } from './wait-for-part.ts';
+import { untilAvailable } from './wait-for-part.ts';
 
 type DatabaseConfig = Pick<
   ConfigOf<typeof SERVICE_OPTIONS>,
@@ -20,7 +20,7 @@ export type DatabaseSchema = Omit<MigrateOptions, 'ownerUrl'> & Pick<DatabaseOpt
 
 /**
  * Brings the database of a process to its schema, when it was told the owner's URL, and connects. A Postgres that is not there, or does not answer, is
- * waited for ({@link waitForPart}).
+ * waited for ({@link untilAvailable}).
  * @param name of the process, for `pg_stat_activity`
  * @throws when Postgres refuses, or a migration fails
  */
@@ -32,10 +32,8 @@ export function connectDatabase(
 ): Promise<Database> {
   const { databaseUrl: url, databaseOwnerUrl: ownerUrl, databasePoolSize: poolSize } = config;
   const functionSchema = functionSchemaOf(schema.functions ?? []);
-  return waitForPart(config, 'postgres', logger, () =>
-    untilAvailable(logger, async () => {
-      if (ownerUrl !== '') await migrate({ ownerUrl, ...schema });
-      return Database.connect({ url, applicationName: name, functionSchema, entities, poolSize, logger });
-    }),
-  );
+  return untilAvailable(config, logger, async () => {
+    if (ownerUrl !== '') await migrate({ ownerUrl, ...schema });
+    return Database.connect({ url, applicationName: name, functionSchema, entities, poolSize, logger });
+  });
 }

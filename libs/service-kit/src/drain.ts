@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from './logger.ts';
-import { type DrainStep, trySteps } from './try-steps.ts';
+import { type DrainStep, endWithin, MIN_STEP_MS, trySteps } from './try-steps.ts';
 
 export interface DrainOptions {
   readonly logger: Logger;
@@ -15,7 +15,13 @@ export interface DrainOptions {
   readonly onDrain: readonly DrainStep[];
 }
 
-const REQUEST_LIMIT_MS = 10_000;
+/**
+ * Counted from the moment at which the service stops to work as usual. With the half second that every late step gets it is over before deployments kill, which
+ * is 20 s after that moment at the earliest (docs/guides/run-it.md).
+ */
+const ENDINGS_LIMIT_MS = 3_000;
+const REQUESTS_LIMIT_MS = 10_000;
+const PARTS_LIMIT_MS = 15_000;
 const SWEEP_MS = 50;
 
 /**
@@ -70,36 +76,34 @@ export class Drain {
     const { logger, drainReadinessMs, onDrainStart, onDrain } = this.#options;
     logger.info({ event: 'draining', drainReadinessMs }, 'not ready any more, working on for a while');
     if (drainReadinessMs > 0) await sleep(drainReadinessMs);
-    await trySteps(onDrainStart, logger);
-    await this.#closeWithinLimit().catch((error: unknown) => {
+    const fromMs = performance.now();
+    await trySteps(onDrainStart, fromMs + ENDINGS_LIMIT_MS, logger);
+    await this.#closeUntil(fromMs + REQUESTS_LIMIT_MS).catch((error: unknown) => {
       logger.warn({ err: error, event: 'drain_step_failed' }, 'the listener did not close in order');
     });
-    await trySteps(onDrain, logger);
+    await trySteps(onDrain, fromMs + PARTS_LIMIT_MS, logger);
     logger.info({ event: 'stopped' }, 'drained');
   }
 
   /**
    * Stops listening and waits for open requests. Two kinds of connections are closed by nobody (Fastify closes only those idle at the start), hence the
    * sweep: one whose answer had begun before the drain, and one on which nothing was ever asked. A client that
-   * never finishes must not keep the process alive, hence the limit.
+   * never finishes must not keep the process alive, nor must a consumer of Nest's that waits for a silent Postgres: hence the limit.
    */
-  async #closeWithinLimit(): Promise<void> {
+  async #closeUntil(untilMs: number): Promise<void> {
     const sweep = setInterval(() => {
       this.#server.closeIdleConnections();
       for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     }, SWEEP_MS);
-    const limit = setTimeout(() => {
-      this.#options.logger.warn(
-        { event: 'drain_limit' },
-        `requests were still open after ${REQUEST_LIMIT_MS} ms`,
-      );
-      this.#server.closeAllConnections();
-    }, REQUEST_LIMIT_MS);
     try {
-      await this.#app.close();
+      const closed = this.#app.close();
+      const leftMs = Math.max(MIN_STEP_MS, untilMs - performance.now());
+      if (await Promise.race([closed.then(() => true), sleep(leftMs, false, { ref: false })])) return;
+      this.#options.logger.warn({ event: 'drain_limit' }, 'requests or consumers were still at work');
+      this.#server.closeAllConnections();
+      await endWithin(() => closed, MIN_STEP_MS);
     } finally {
       clearInterval(sweep);
-      clearTimeout(limit);
     }
   }
 }

@@ -11,6 +11,7 @@ import type { Metrics } from './metrics.ts';
 import { type ReadinessCheck, registerOperations } from './operations.ts';
 import { ProblemError } from './problem-error.ts';
 import { ProblemFilter, sendProblem } from './problem-filter.ts';
+import { endOfStart, onStopSignal } from './stop-signals.ts';
 import type { DrainStep } from './try-steps.ts';
 
 export interface ServiceOptions {
@@ -85,7 +86,8 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
 }
 
 function exitOnSignals(logger: Logger, stop: () => Promise<void>): void {
-  const leave = (signal: string): void => {
+  endOfStart();
+  onStopSignal((signal) => {
     stop().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -93,9 +95,7 @@ function exitOnSignals(logger: Logger, stop: () => Promise<void>): void {
         process.exit(1);
       },
     );
-  };
-  process.once('SIGTERM', () => leave('SIGTERM'));
-  process.once('SIGINT', () => leave('SIGINT'));
+  });
   process.once('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'an uncaught exception ends the process');
     process.exit(1);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isUnavailable } from '@sync/postgres';
 import type { Logger } from './logger.ts';
 import { ProblemError } from './problem-error.ts';
+import { stopWhileStarting } from './stop-signals.ts';
 
 /** Where the process will listen; with port 0 nobody could know where to ask. */
 export interface StartAddress {
@@ -18,7 +19,7 @@ const LAST_PAUSE_MS = 5_000;
 /**
  * Runs a step of the start that needs another part, such as Postgres, and says so when it takes long: a log line with `event: "waiting"`, and on the
  * port of the process `/health/ready` with 503 and that part in `checks`, as it answers later when the part goes away. `/health/live` is 200, because a
- * restart would help nobody; everything else is 503 with `Retry-After`.
+ * restart would help nobody; everything else is 503 with `Retry-After`. A process that is told to stop meanwhile ends cleanly.
  * @param part its name among the readiness checks
  */
 export async function waitForPart<T>(
@@ -27,6 +28,7 @@ export async function waitForPart<T>(
   logger: Logger,
   step: () => Promise<T>,
 ): Promise<T> {
+  stopWhileStarting(logger);
   let server: Server | undefined;
   const timer = setTimeout(() => {
     logger.warn({ event: 'waiting', part }, `the start waits for ${part}`);
@@ -41,10 +43,14 @@ export async function waitForPart<T>(
 }
 
 /**
- * Repeats `work` until Postgres is there: services and databases are started together, in any order.
+ * Repeats `work` until Postgres is there, and says so ({@link waitForPart}): services and databases are started together, in any order.
  * @throws whatever has another cause
  */
-export async function untilAvailable<T>(logger: Logger, work: () => Promise<T>): Promise<T> {
+export function untilAvailable<T>(address: StartAddress, logger: Logger, work: () => Promise<T>): Promise<T> {
+  return waitForPart(address, 'postgres', logger, () => repeat(logger, work));
+}
+
+async function repeat<T>(logger: Logger, work: () => Promise<T>): Promise<T> {
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
     try {
       return await work();

@@ -1,4 +1,4 @@
-import { type Lease, LeaseKeeper } from '@sync/messaging';
+import { LeaseKeeper, RepeatedWork } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
 import { assessTenant } from './assess-tenant.ts';
@@ -21,8 +21,7 @@ const PRUNE_EVERY_ROUNDS = 240;
 export class AssessEverybody {
   private readonly options: AssessmentOptions;
   private readonly keeper: LeaseKeeper;
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private work: RepeatedWork | undefined;
   private rounds = 0;
 
   constructor(options: AssessmentOptions) {
@@ -32,8 +31,8 @@ export class AssessEverybody {
       group: 'assessment',
       names: ['assessment'],
       logger: options.logger,
-      onAcquired: (lease) => this.begin(lease),
-      onReleased: () => this.end(),
+      onAcquired: () => this.begin(),
+      onReleased: async () => this.work?.stop(),
     });
   }
 
@@ -45,16 +44,11 @@ export class AssessEverybody {
     await this.keeper.stop();
   }
 
-  private begin(_lease: Lease): Promise<void> {
-    this.timer = setInterval(() => {
-      this.running = this.running.then(() => this.round());
-    }, this.options.everyMs);
+  private begin(): Promise<void> {
+    const { everyMs } = this.options;
+    this.work = new RepeatedWork(() => this.round().then(() => everyMs), everyMs);
+    this.work.start();
     return Promise.resolve();
-  }
-
-  private async end(): Promise<void> {
-    clearInterval(this.timer);
-    await this.running;
   }
 
   private async round(): Promise<void> {

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { type RunningNats, startNats } from '@sync/messaging/testing';
+import { provision, type ProvisionedDatabase } from '@sync/postgres';
+import { exitOf, freePort, type RunningPostgres, startPostgres } from '@sync/postgres/testing';
+import { compileWorkspace } from './compile.ts';
+import { SERVICES, type ServiceDefinition } from './services.ts';
+import { DRAIN_TIMEOUT_MS } from './supervised-process.ts';
+
+jest.setTimeout(300_000);
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const APPS = SERVICES.filter(({ entry }) => entry.startsWith('apps/'));
+
+let nats: RunningNats;
+let postgres: RunningPostgres;
+const databases = new Map<string, ProvisionedDatabase>();
+const running: StartedApp[] = [];
+
+beforeAll(async () => {
+  await compileWorkspace(ROOT);
+  nats = await startNats({ own: true });
+  postgres = await startPostgres({ own: true, durable: false });
+  const { adminUrl } = postgres;
+  for (const { database } of APPS) databases.set(database, await provision({ adminUrl, name: database }));
+});
+afterEach(async () => {
+  await postgres.kill('SIGCONT');
+  for (const app of running.splice(0)) app.child.kill('SIGKILL');
+});
+afterAll(async () => {
+  await postgres.stop();
+  await nats.stop();
+});
+
+interface StartedApp {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly ended: Promise<string>;
+  /** Its log so far. */
+  log(): string;
+  /** The status and the body of an answer, null while there is none. */
+  get(path: string): Promise<readonly [number, string] | null>;
+}
+
+/** @param port where Postgres is looked for, when not where it is */
+async function start({ app, entry, database }: ServiceDefinition, port?: number): Promise<StartedApp> {
+  const urls = databases.get(database);
+  const at = (url = ''): string => (port === undefined ? url : Object.assign(new URL(url), { port }).href);
+  const own = await freePort();
+  const child = spawn(process.execPath, [join(ROOT, entry)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      ...{ HOST: '127.0.0.1', PORT: String(own), DRAIN_READINESS_MS: '0', LOG_LEVEL: 'info' },
+      ...{ NATS_URL: nats.url, IDENTITY_URL: 'http://127.0.0.1:9' },
+      ...{ DATABASE_URL: at(urls?.appUrl), DATABASE_OWNER_URL: at(urls?.ownerUrl) },
+    },
+  });
+  let log = '';
+  child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  const started: StartedApp = {
+    name: app,
+    child,
+    ended: exitOf(child),
+    log: () => log,
+    get: async (path) => {
+      const answer = await fetch(`http://127.0.0.1:${own}${path}`).catch(() => null);
+      return answer && ([answer.status, await answer.text()] as const);
+    },
+  };
+  running.push(started);
+  return started;
+}
+
+const startAll = (port?: number): Promise<StartedApp[]> => Promise.all(APPS.map((app) => start(app, port)));
+
+/** Waits until readiness is answered with this status; one that ends instead is told with its log. */
+async function untilReadiness(app: StartedApp, status: number): Promise<string> {
+  let how = '';
+  void app.ended.then((reason) => (how = reason));
+  for (;;) {
+    const answer = await app.get('/health/ready');
+    if (answer?.[0] === status) return answer[1];
+    if (how !== '') throw new Error(`${app.name} ended with ${how}:\n${app.log()}`);
+    await sleep(50);
+  }
+}
+
+/** Stops as a deployment does: SIGTERM, and SIGKILL for what does not end. */
+async function stop(app: StartedApp): Promise<string> {
+  app.child.kill('SIGTERM');
+  const timer = setTimeout(() => app.child.kill('SIGKILL'), DRAIN_TIMEOUT_MS);
+  const how = await app.ended;
+  clearTimeout(timer);
+  return `${app.name}: ${how}`;
+}
+
+const CLEAN = APPS.map(({ app }) => `${app}: exit code 0`);
+
+describe.each([
+  ['is dead', () => freePort()],
+  ['is silent', () => postgres.kill('SIGSTOP').then(() => undefined)],
+])('the four apps, where Postgres %s at their start', (_what, takeAway) => {
+  it('wait and say so, and stop cleanly while they wait', async () => {
+    const apps = await startAll(await takeAway());
+    for (const app of apps) {
+      const ready = JSON.parse(await untilReadiness(app, 503)) as unknown;
+      expect([app.name, ready]).toEqual([
+        app.name,
+        { status: 'not_ready', checks: [expect.objectContaining({ name: 'postgres', status: 'failed' })] },
+      ]);
+      expect([app.name, (await app.get('/health/live'))?.[0]]).toEqual([app.name, 200]);
+      expect(app.log()).toMatch(/"event":"waiting","part":"postgres"/);
+    }
+    expect(await Promise.all(apps.map(stop))).toEqual(CLEAN);
+  });
+});
+
+it('the four apps are ready when a silent Postgres comes back, and stop cleanly when it is silent again', async () => {
+  await postgres.kill('SIGSTOP');
+  const apps = await startAll();
+  await Promise.all(apps.map((app) => untilReadiness(app, 503)));
+  await postgres.kill('SIGCONT');
+  await Promise.all(apps.map((app) => untilReadiness(app, 200)));
+  await postgres.kill('SIGSTOP');
+  await Promise.all(apps.map((app) => untilReadiness(app, 503)));
+  expect(await Promise.all(apps.map(stop))).toEqual(CLEAN);
+});
