@@ -2,12 +2,13 @@ import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
 import type { Database } from '@sync/postgres';
 import { subjects } from '@sync/protocol';
 import type { MessagingLogger } from './ports.ts';
+import { assertSize, refuseBecause, RemoteError } from './request-reply.ts';
 import { readReplayPage } from './relay-store.ts';
 import { encodeReplayPage, type ReplayRequest } from './wire.ts';
 
 /** Bounds of one page: small enough to hand over between two live batches, one round trip for most gaps. */
 export const REPLAY_PAGE = { rows: 256, bytes: 524_288 } as const;
-/** Requests beyond it are dropped; consumers ask again after a pause, and a page is bounded work for the database. */
+/** Requests beyond it are refused; consumers ask again after a pause, and a page is bounded work for the database. */
 const MAX_WAITING = 64;
 
 /**
@@ -15,6 +16,7 @@ const MAX_WAITING = 64;
  * never change after they got their number.
  */
 export class ReplayResponder {
+  readonly #nats: NatsConnection;
   readonly #database: Pick<Database, 'call'>;
   readonly #logger: MessagingLogger;
   readonly #subscription: Subscription;
@@ -26,6 +28,7 @@ export class ReplayResponder {
     producer: string,
     logger: MessagingLogger,
   ) {
+    this.#nats = nats;
     this.#database = database;
     this.#logger = logger;
     this.#subscription = nats.subscribe(subjects.replay(producer), {
@@ -43,7 +46,11 @@ export class ReplayResponder {
   }
 
   #accept(message: Msg): void {
-    if (this.#running.size >= MAX_WAITING) return;
+    if (this.#running.size >= MAX_WAITING) {
+      const full = new RemoteError('overloaded', 'Too many replays are waiting, try again later');
+      refuseBecause(message, full, this.#logger);
+      return;
+    }
     const answer = this.#answer(message).finally(() => this.#running.delete(answer));
     this.#running.add(answer);
   }
@@ -51,18 +58,14 @@ export class ReplayResponder {
   async #answer(message: Msg): Promise<void> {
     try {
       const request = decodeRequest(message);
-      if (request === undefined) {
-        this.#logger.warn({ subject: message.subject }, 'replay request cannot be read');
-        return;
-      }
+      if (request === undefined) throw new RemoteError('malformed', 'This is no replay request');
       const page = await readReplayPage(this.#database, request, REPLAY_PAGE);
       // An unknown partition has given no number yet; an empty epoch equals nobody's.
-      message.respond(
-        encodeReplayPage(page ?? { epoch: '', first: 1, last: 0, pruned: false, messages: [] }),
-      );
+      const bytes = encodeReplayPage(page ?? { epoch: '', first: 1, last: 0, pruned: false, messages: [] });
+      assertSize(this.#nats, bytes.length, undefined, `Reply to ${message.subject}`);
+      message.respond(bytes);
     } catch (error) {
-      // No answer: the consumer's request times out and it asks again.
-      this.#logger.error({ err: error }, 'could not answer a replay request');
+      refuseBecause(message, error, this.#logger);
     }
   }
 }

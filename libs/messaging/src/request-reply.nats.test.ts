@@ -118,6 +118,25 @@ describe('Responder', () => {
     await expect(ask()).rejects.toMatchObject({ code: 'reply_too_large' });
   });
 
+  it('knows what its server takes, where that is less than the bound', async () => {
+    const small = await startNats({ own: true, configuration: ['max_payload: 65536'] });
+    const [asking, answering] = await Promise.all(
+      ['asking', 'answering'].map((name) => connectNats({ url: small.url, name })),
+    );
+    if (!asking || !answering) throw new Error('not connected');
+    await respond(async (text) => String(text).repeat(2), { nats: answering });
+    await answering.flush();
+    const options = { timeoutMs: 5_000 };
+    expect(await request(asking, subject, 'x', options)).toBe('xx');
+    await expect(request(asking, subject, 'x'.repeat(40_000), options)).rejects.toMatchObject({
+      code: 'reply_too_large',
+    });
+    await expect(request(asking, subject, 'x'.repeat(70_000), options)).rejects.toThrow(MessageTooLargeError);
+    await Promise.all([asking.close(), ...responders.splice(0).map((responder) => responder.stop())]);
+    await answering.close();
+    await small.stop();
+  });
+
   it('bounds what runs and what waits, and refuses the rest', async () => {
     let running = 0;
     let most = 0;

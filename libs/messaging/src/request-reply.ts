@@ -76,7 +76,7 @@ export async function request<T>(
   options: RequestOptions<T>,
 ): Promise<T> {
   const payload = Buffer.from(JSON.stringify(body ?? null));
-  assertSize(payload.length, options.maxBytes, `Request to ${subject}`);
+  assertSize(nats, payload.length, options.maxBytes, `Request to ${subject}`);
   const encoded = encodeHeaders(options.headers);
   let reply: Msg;
   try {
@@ -117,7 +117,8 @@ function decodeReply<T>(reply: Msg, subject: string, { decode }: RequestOptions<
   }
 }
 
-function remoteErrorOf(value: unknown): RemoteError | undefined {
+/** The error that an answer of any responder stands for. */
+export function remoteErrorOf(value: unknown): RemoteError | undefined {
   if (typeof value !== 'object' || value === null || !('error' in value)) return undefined;
   const { error } = value;
   if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string') {
@@ -134,8 +135,15 @@ function encodeHeaders(values: Readonly<Record<string, string>> | undefined): Ms
   return encoded;
 }
 
-function assertSize(bytes: number, maxBytes = MAX_MESSAGE_BYTES, what: string): void {
-  if (bytes > maxBytes) throw new MessageTooLargeError(`${what} has ${bytes} bytes, at most ${maxBytes}`);
+/** A server may be configured to take less than the bound: what it would refuse is said here, by its size. */
+export function assertSize(
+  nats: NatsConnection,
+  bytes: number,
+  maxBytes = MAX_MESSAGE_BYTES,
+  what: string,
+): void {
+  const most = Math.min(maxBytes, nats.info?.max_payload ?? maxBytes);
+  if (bytes > most) throw new MessageTooLargeError(`${what} has ${bytes} bytes, at most ${most}`);
 }
 
 /** What a handler may know about its request beside the body. */
@@ -208,7 +216,7 @@ export class Responder {
   }
 
   async #answer(message: Msg): Promise<void> {
-    const { handle, logger, maxBytes } = this.#options;
+    const { nats, handle, logger, maxBytes } = this.#options;
     let body: unknown;
     try {
       body = message.data.length === 0 ? undefined : message.json();
@@ -219,14 +227,20 @@ export class Responder {
     try {
       const result = await handle(body, { subject: message.subject, headers: message.headers });
       const reply = Buffer.from(JSON.stringify(result ?? null));
-      assertSize(reply.length, maxBytes, `Reply to ${message.subject}`);
+      assertSize(nats, reply.length, maxBytes, `Reply to ${message.subject}`);
       message.respond(reply);
     } catch (error) {
-      const { code, text } = describe(error);
-      if (code === 'internal') logger.error({ err: error, subject: message.subject }, 'request failed');
-      refuse(message, code, text);
+      refuseBecause(message, error, logger);
     }
   }
+}
+
+/** Tells whoever asked that there is no answer, and why: left without a word it could not tell this service from one that is away. */
+export function refuseBecause(message: Msg, error: unknown, logger: MessagingLogger): void {
+  const { code, text } = describe(error);
+  const isOurs = code === 'internal' || code === 'reply_too_large';
+  if (isOurs) logger.error({ err: error, subject: message.subject }, 'request failed');
+  refuse(message, code, text);
 }
 
 /** Only errors made for the caller are shown to it; any other may carry what it must not see. */

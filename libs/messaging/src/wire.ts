@@ -1,5 +1,6 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import type { StreamDeclaration } from '@sync/protocol';
+import { remoteErrorOf } from './request-reply.ts';
 
 /** Coordinates of one numbered message. `epoch` compares by equality only. */
 export interface MessageNumber {
@@ -93,11 +94,16 @@ export function encodeReplayPage(page: ReplayPage): Uint8Array {
   return Buffer.concat([head, ...bodies]);
 }
 
-/** @throws SyntaxError when the bytes are no replay page */
+/**
+ * @throws RemoteError when the producer answered with an error, which is one line without an end
+ * @throws SyntaxError when the bytes are no replay page
+ */
 export function decodeReplayPage(bytes: Uint8Array): ReplayPage {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = buffer.indexOf(NEWLINE);
-  const head: unknown = end < 0 ? undefined : JSON.parse(buffer.toString('utf8', 0, end));
+  const head: unknown = JSON.parse(buffer.toString('utf8', 0, end < 0 ? buffer.length : end));
+  const failure = remoteErrorOf(head);
+  if (failure) throw failure;
   if (!isReplayHead(head)) throw new SyntaxError('Not a replay page');
   let at = end + 1;
   const messages = head.messages.map(({ number, bytes: size }) => {

@@ -10,7 +10,7 @@ export type {
 } from './entity-definition.ts';
 export type { EntityData, EntityStore, StoredRow } from './entity-store.ts';
 export type { Accepted, HandlerAnswer, Rejected, ServerChange } from './handler-answer.ts';
-export { jsonEntityStore, jsonEntityTableSql } from './json-entity-store.ts';
+export { jsonEntityStore, jsonEntityTableSql, jsonEntityTextSql } from './json-entity-store.ts';
 export { InboxIdentity1700000000120, OwnerTables1700000000100, ownerMigrations } from './migration.ts';
 export { startOwner } from './start-owner.ts';
 export type { Owner, OwnerOptions } from './start-owner.ts';

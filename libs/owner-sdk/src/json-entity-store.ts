@@ -6,7 +6,9 @@ const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
 /**
  * A store for services that keep an entity as one JSON column: `load` and `store` are one prepared statement each.
  *
- * @param table made by {@link jsonEntityTableSql}
+ * The column keeps the text (`json`), because `jsonb` writes numbers out: 259 KB of `5e-324` are read as 12 MB.
+ *
+ * @param table made by {@link jsonEntityTableSql}, or before there was {@link jsonEntityTextSql}
  * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,40}$`
  */
 export function jsonEntityStore(table: string): EntityStore {
@@ -17,7 +19,7 @@ export function jsonEntityStore(table: string): EntityStore {
   const storeText = `
     WITH gone AS (DELETE FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($4::text[]))
     INSERT INTO ${table} (tenant_id, entity_id, data)
-    SELECT $1, r.id, r.data::jsonb
+    SELECT $1, r.id, r.data::json
     FROM ROWS FROM (unnest($2::text[]), string_to_table($3, E'\\n')) AS r (id, data) ORDER BY r.id
     ON CONFLICT (tenant_id, entity_id) DO UPDATE SET data = excluded.data`;
   return {
@@ -44,10 +46,23 @@ export function jsonEntityTableSql(table: string): string {
     CREATE TABLE ${table} (
       tenant_id text COLLATE "C" NOT NULL,
       entity_id text COLLATE "C" NOT NULL,
-      data jsonb NOT NULL,
+      data json NOT NULL,
       PRIMARY KEY (tenant_id, entity_id)
     );
     ${tenantPolicySql(table)}`;
+}
+
+/**
+ * SQL for a migration of a service whose table {@link jsonEntityTableSql} made while `data` was `jsonb`: keeps it as text from
+ * now on, and does nothing to a newer table. An index on `data` that only `jsonb` can have has to be dropped before.
+ *
+ * Nobody reads or writes the table until all its rows are written anew, about a minute for some ten gigabytes: pushes are
+ * `accepted` meanwhile. Numbers of old rows stay written out until their entity changes.
+ * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,40}$`
+ */
+export function jsonEntityTextSql(table: string): string {
+  assertTableName(table);
+  return `ALTER TABLE ${table} ALTER COLUMN data TYPE json`;
 }
 
 /** Ids and data of the kept entities, the latter one line each (JSON text has no line breaks), and the ids of the others. */

@@ -3,6 +3,7 @@ import type { SnapshotEntity, SnapshotPage, SnapshotRequest } from '@sync/protoc
 import type { EntityDefinition } from './entity-definition.ts';
 import type { EntityData } from './entity-store.ts';
 import type { VersionRow } from './entity-version.ts';
+import { LOCKING_LIMITS } from './request-faults.ts';
 
 /** Thrown for a cursor that this service did not give. */
 export class SnapshotCursorError extends Error {
@@ -43,8 +44,10 @@ export async function readSnapshotPage(
     const tenantIds = await tenantsFrom(database, position.tenantId);
     const lastTenant = tenantIds.at(-1);
     if (lastTenant === undefined) return page.end();
-    const full = await database.inTenant(tenantIds, (tx) =>
-      fillPage(tx, definition, page, tenantIds, position),
+    const full = await database.inTenant(
+      tenantIds,
+      (tx) => fillPage(tx, definition, page, tenantIds, position),
+      LOCKING_LIMITS,
     );
     if (full) return full;
     if (tenantIds.length < TENANTS_PER_STEP) return page.end();
@@ -64,7 +67,11 @@ async function readNamed(
     const entityIds = named.map(({ entityId }) => entityId);
     while (entityIds.length > 0) {
       const step = entityIds.splice(0, page.step);
-      const rows = await database.inTenant(tenantId, (tx) => readSome(tx, definition, tenantId, step));
+      const rows = await database.inTenant(
+        tenantId,
+        (tx) => readSome(tx, definition, tenantId, step),
+        LOCKING_LIMITS,
+      );
       const full = page.add(rows);
       if (full) return { ...full, next: null };
     }

@@ -3,8 +3,8 @@ import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm'
 import { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { countingClient } from './counting-client.ts';
-import { isUnavailable, NoAnswerError } from './sql-errors.ts';
-import { beginForTenants } from './tenants.ts';
+import { isUnavailable, NoAnswerError, sqlStateOf } from './sql-errors.ts';
+import { beginForTenants, type StatementLimits } from './tenants.ts';
 
 /** The part of a pino logger that is used: lost idle connections are reported, nothing else. */
 export interface DatabaseLogger {
@@ -180,10 +180,15 @@ export class Database {
   /**
    * Runs `work` in one transaction that sees and writes only the rows of these tenants.
    *
+   * @param limits of its statements, for a transaction on whose locks others wait; else those of the pool
    * @throws InvalidTenantError
    */
-  async inTenant<T>(tenantIds: string | readonly string[], work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#transact(beginForTenants(tenantIds), work);
+  async inTenant<T>(
+    tenantIds: string | readonly string[],
+    work: (tx: Tx) => Promise<T>,
+    limits?: StatementLimits,
+  ): Promise<T> {
+    return this.#transact(beginForTenants(tenantIds, limits), work);
   }
 
   async #transact<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -204,7 +209,7 @@ export class Database {
       return result;
     } catch (error) {
       // On a connection that does not answer, a ROLLBACK would only be waited for; closing it rolls back.
-      if (isUnavailable(error)) client.release(true);
+      if (isUnavailable(error) || isOutdated(error)) client.release(true);
       else await rollBackAndRelease(client);
       throw error;
     } finally {
@@ -280,8 +285,17 @@ function isHealthy(error: unknown): boolean {
     error instanceof Error &&
     'severity' in error &&
     'code' in error &&
-    !/^(57P|08|25P0)/.test(String(error.code))
+    !/^(57P|08|25P0)/.test(String(error.code)) &&
+    !isOutdated(error)
   );
+}
+
+/**
+ * A migration gave a column another type: what was prepared on a connection before that fails on it for ever ("cached plan must not change result
+ * type"), and works on a new one.
+ */
+function isOutdated(error: unknown): boolean {
+  return sqlStateOf(error) === '0A000';
 }
 
 function namedQuery(name: string, text: string, values: readonly unknown[]): QueryConfig {

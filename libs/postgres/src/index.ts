@@ -7,6 +7,14 @@ export { migrate } from './migrate.ts';
 export type { MigrateOptions, MigrationClass, MigrationReport, TableRights } from './migrate.ts';
 export { provision } from './provision.ts';
 export type { ProvisionedDatabase, ProvisionOptions } from './provision.ts';
-export { isPassing, isUnavailable, NoAnswerError, retryConflicts, sqlStateOf } from './sql-errors.ts';
+export {
+  isPassing,
+  isTooSlow,
+  isUnavailable,
+  NoAnswerError,
+  retryConflicts,
+  sqlStateOf,
+} from './sql-errors.ts';
 export type { RetryOptions } from './sql-errors.ts';
 export { InvalidTenantError, tenantPolicySql } from './tenants.ts';
+export type { StatementLimits } from './tenants.ts';

@@ -83,6 +83,14 @@ export function isPassing(error: unknown): boolean {
   return PASSING_STATES.has(sqlStateOf(error) ?? '');
 }
 
+/**
+ * True when a statement took longer than it may (57014). It is passing where the database has too much to do; of one entity alone it may be
+ * that entity's own cost.
+ */
+export function isTooSlow(error: unknown): boolean {
+  return sqlStateOf(error) === '57014';
+}
+
 /** Bounds of {@link retryConflicts}. */
 export interface RetryOptions {
   /** Attempts in total, the first included. */

@@ -11,15 +11,24 @@ export class InvalidTenantError extends Error {
   override readonly name = 'InvalidTenantError';
 }
 
+/** Bounds that Postgres keeps for each statement of one transaction. */
+export interface StatementLimits {
+  /** How long it may take; beyond that it fails with SQLSTATE 57014. */
+  readonly statementMs: number;
+  /** How long it may wait for one lock; beyond that it fails with 55P03. */
+  readonly lockMs: number;
+}
+
 /**
  * `BEGIN` and the tenants of the transaction as one simple-query message: one round trip instead of two.
  *
  * `set_config(…, true)` is `SET LOCAL` with a value; the setting ends with the transaction, so a pooled
  * connection never carries it into the next request.
  *
+ * @param limits instead of those of the connection
  * @throws InvalidTenantError
  */
-export function beginForTenants(tenantIds: string | readonly string[]): string {
+export function beginForTenants(tenantIds: string | readonly string[], limits?: StatementLimits): string {
   const ids = typeof tenantIds === 'string' ? [tenantIds] : tenantIds;
   if (ids.length === 0) throw new InvalidTenantError('A tenant transaction needs at least one tenant id');
   for (const id of ids) {
@@ -27,7 +36,15 @@ export function beginForTenants(tenantIds: string | readonly string[]): string {
       throw new InvalidTenantError(`Tenant id ${JSON.stringify(id)} does not match ${String(TENANT_ID)}`);
     }
   }
-  return `BEGIN; SELECT set_config('app.tenant', ${escapeLiteral(ids.join(','))}, true)`;
+  const settings = [
+    ['app.tenant', ids.join(',')],
+    ...(limits ? [['statement_timeout', `${limits.statementMs}ms`]] : []),
+    ...(limits ? [['lock_timeout', `${limits.lockMs}ms`]] : []),
+  ];
+  const set = settings.map(
+    ([name = '', value = '']) => `set_config('${name}', ${escapeLiteral(value)}, true)`,
+  );
+  return `BEGIN; SELECT ${set.join(', ')}`;
 }
 
 /**

@@ -5,6 +5,7 @@ import { AnchorConflictHistory1764150000000 } from './anchor-conflict-history.ts
 import { CreateConflictCustody1764050000000 } from './create-conflict-custody.ts';
 import { CreateConflictRecords1764000000000 } from './create-conflict-records.ts';
 import { CreateSuggestions1764100000000 } from './create-suggestions.ts';
+import { KeepJsonAsSent1764200000000 } from './keep-json-as-sent.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
@@ -13,6 +14,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   CreateConflictCustody1764050000000,
   CreateSuggestions1764100000000,
   AnchorConflictHistory1764150000000,
+  KeepJsonAsSent1764200000000,
 ];
 
 /** SQL functions, installed again whenever their text changes; each lives beside the store that calls it. */

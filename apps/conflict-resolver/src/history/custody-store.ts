@@ -49,7 +49,7 @@ export async function readEvidence(
 ): Promise<(readonly [string, RecordEvidence])[]> {
   const rows = await tx.query<ConflictRow & { resolution: string | null; fieldsFit: boolean }>(
     `SELECT ${RECORD_COLUMNS}, resolution,
-            fields = ARRAY(SELECT f ->> 'field' FROM jsonb_array_elements(draft -> 'fields') f) AS "fieldsFit"
+            fields = ARRAY(SELECT f ->> 'field' FROM json_array_elements(draft -> 'fields') f) AS "fieldsFit"
      FROM conflict_record WHERE tenant_id = $1 AND conflict_id = ANY ($2::uuid[])`,
     [tenantId, conflictIds],
   );

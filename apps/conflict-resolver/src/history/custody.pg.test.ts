@@ -100,9 +100,11 @@ describe('a ConflictRecord', () => {
   it('is not even changed by the owner of the table while the guards are on', async () => {
     const tenantId = tenant();
     const conflictId = await rig.conflict(tenantId);
-    await expect(
-      asOwner(tenantId, `UPDATE conflict_record SET draft = '{}' WHERE conflict_id = '${conflictId}'`),
-    ).rejects.toThrow('never changes otherwise');
+    const resolution = `status = 'resolved', decision = '{}', decider = '{}', resolved_at = now()`;
+    for (const change of [`draft = '{}'`, `draft = '{}', ${resolution}`, `user_id = 'u2', ${resolution}`])
+      await expect(
+        asOwner(tenantId, `UPDATE conflict_record SET ${change} WHERE conflict_id = '${conflictId}'`),
+      ).rejects.toThrow('never changes otherwise');
     await expect(asOwner(tenantId, 'TRUNCATE conflict_record')).rejects.toThrow('TRUNCATE');
     for (const table of ['conflict_history_anchor', 'conflict_history_head'])
       for (const sql of [
@@ -206,7 +208,11 @@ describe('verify', () => {
       `UPDATE ${H} SET entry = replace(entry, 'u1', 'u2'), hash = ${REHASHED} WHERE $t AND position = 3`,
       '4',
     ],
-    ['record_altered', `UPDATE ${R} SET draft = jsonb_set(draft, '{theirs}', '{"text":"x"}') WHERE $id`, '3'],
+    [
+      'record_altered',
+      `UPDATE ${R} SET draft = jsonb_set(draft::jsonb, '{theirs}', '{"text":"x"}') WHERE $id`,
+      '3',
+    ],
     ['record_altered', `UPDATE ${R} SET fields = '{other}' WHERE $id`, '3'],
     ['record_altered', `UPDATE ${R} SET detected_at = detected_at - interval '1 day' WHERE $id`, '3'],
     ['record_altered', `UPDATE ${R} SET decision = '{"kind":"merged"}' WHERE $id`, '4'],

@@ -30,17 +30,17 @@ export async function insertConflicts(
 ): Promise<ReadonlySet<string>> {
   const rows = await tx.query<{ conflict_id: string }>(
     `WITH record AS (
-       SELECT * FROM jsonb_to_recordset($2::jsonb) AS r ("conflictId" uuid, status text, policy text, "entityType" text,
-         "entityId" text, scope text, "userId" text, "deviceId" text, "mutationId" uuid, draft jsonb, "detectedAt" timestamptz)
+       SELECT * FROM json_to_recordset($2::json) AS r ("conflictId" uuid, status text, policy text, "entityType" text,
+         "entityId" text, scope text, "userId" text, "deviceId" text, "mutationId" uuid, draft json, "detectedAt" timestamptz)
      ), added AS (
        INSERT INTO conflict_record (tenant_id, conflict_id, status, policy, entity_type, entity_id, scope, user_id,
          device_id, mutation_id, fields, draft, detected_at, resolved_at, resolution, decision, decider)
        SELECT $1, r."conflictId", r.status, r.policy, r."entityType", r."entityId", r.scope, r."userId", r."deviceId",
-         r."mutationId", ARRAY(SELECT f->>'field' FROM jsonb_array_elements(r.draft->'fields') f), r.draft,
+         r."mutationId", ARRAY(SELECT f->>'field' FROM json_array_elements(r.draft->'fields') f), r.draft,
          r."detectedAt", auto.at, auto.kind, auto.decision, auto.decider
        FROM record r
        LEFT JOIN LATERAL (
-         SELECT r."detectedAt" AS at, 'policy' AS kind, '{"kind":"policy"}'::jsonb AS decision,
+         SELECT r."detectedAt" AS at, 'policy' AS kind, '{"kind":"policy"}'::json AS decision,
                 jsonb_build_object('kind', 'policy', 'policy', r.policy) AS decider
          WHERE r.status = 'auto_resolved') auto ON true
        ON CONFLICT DO NOTHING

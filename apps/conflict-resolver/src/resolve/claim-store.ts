@@ -51,10 +51,10 @@ export async function writeClaim(
   await tx.query(
     `WITH due AS (
        UPDATE open_conflict SET due_at = clock_timestamp() + $6 * interval '1 millisecond', tries = 0
-       WHERE tenant_id = $1 AND conflict_id = $2 AND $5::jsonb IS NOT NULL
+       WHERE tenant_id = $1 AND conflict_id = $2 AND $5::json IS NOT NULL
      )
      INSERT INTO conflict_claim (tenant_id, conflict_id, attempt, request_hash, claim, senders, expires_at)
-     VALUES ($1, $2, $3, $4, $5::jsonb, 1, clock_timestamp() + $6 * interval '1 millisecond')
+     VALUES ($1, $2, $3, $4, $5::json, 1, clock_timestamp() + $6 * interval '1 millisecond')
      ON CONFLICT (tenant_id, conflict_id) DO UPDATE SET attempt = excluded.attempt,
        request_hash = excluded.request_hash, claim = excluded.claim, senders = 1, expires_at = excluded.expires_at`,
     [tenantId, conflictId, attempt, requestHash, claim === null ? null : JSON.stringify(claim), holdMs],

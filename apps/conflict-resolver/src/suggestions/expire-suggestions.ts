@@ -18,7 +18,8 @@ export async function expireSuggestions(
   const ready = await tx.query<{ readonly suggestionId: string; readonly clock: VectorClock }>(
     `SELECT suggestion_id AS "suggestionId", clock FROM conflict_suggestion
      WHERE tenant_id = $1 AND conflict_id = $2 AND status = 'ready'
-       AND NOT EXISTS (SELECT FROM conflict_record r WHERE r.tenant_id = $1 AND r.conflict_id = $2 AND r.draft ? 'blocks')
+       AND NOT EXISTS (SELECT FROM conflict_record r
+         WHERE r.tenant_id = $1 AND r.conflict_id = $2 AND r.draft -> 'blocks' IS NOT NULL)
      ORDER BY suggestion_id FOR UPDATE`,
     [tenantId, conflictId],
   );

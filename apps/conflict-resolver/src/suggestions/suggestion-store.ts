@@ -232,7 +232,7 @@ export async function storeFailed(
 export const SUGGESTIONS_SHOWN = 5;
 
 const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
-/** The wire's Suggestion. Optional members are left out rather than null. */
+/** The wire's Suggestion without its changes. Optional members are left out rather than null. */
 const SUGGESTION_JSON = `jsonb_strip_nulls(jsonb_build_object(
     'suggestionId', s.suggestion_id, 'status', s.status, 'code', s.code,
     'clockHash', s.clock_hash, 'redactedFields', to_jsonb(s.redacted),
@@ -244,9 +244,7 @@ const SUGGESTION_JSON = `jsonb_strip_nulls(jsonb_build_object(
       'model', s.model, 'modelVersion', s.model_version, 'promptHash', s.prompt_hash, 'baseHash', s.base_hash,
       'oursHash', s.ours_hash, 'theirsHash', s.theirs_hash, 'outputHash', s.output_hash,
       'promptTokens', s.prompt_tokens, 'outputTokens', s.output_tokens)))
-  || jsonb_build_object('clock', s.clock, 'parameters', s.parameters)
-  -- Outside of the stripping: a suggested value may be null.
-  || CASE WHEN s.output IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('changes', s.output) END`;
+  || jsonb_build_object('clock', s.clock, 'parameters', s.parameters)`;
 
 /** The suggestions of conflicts, newest first, as devices and reviewers see them; nothing for a conflict without any. */
 export async function listSuggestions(
@@ -254,16 +252,22 @@ export async function listSuggestions(
   tenantId: string,
   conflictIds: readonly string[],
 ): Promise<ReadonlyMap<string, Suggestion[]>> {
-  const rows = await tx.query<{ id: string; suggestions: Suggestion[] }>(
-    `SELECT c.id, l.suggestions
-     FROM unnest($2::uuid[]) AS c (id)
+  const rows = await tx.query<{ id: string; suggestion: Suggestion; changes: Suggestion['changes'] | null }>(
+    `SELECT c.id, n.suggestion, n.changes
+     FROM unnest($2::uuid[]) WITH ORDINALITY AS c (id, place)
      CROSS JOIN LATERAL (
-       SELECT jsonb_agg(n.suggestion) AS suggestions FROM (
-         SELECT ${SUGGESTION_JSON} AS suggestion FROM conflict_suggestion s
-         WHERE s.tenant_id = $1 AND s.conflict_id = c.id
-         ORDER BY s.requested_at DESC, s.suggestion_id DESC LIMIT ${SUGGESTIONS_SHOWN}) n) l
-     WHERE l.suggestions IS NOT NULL`,
+       SELECT ${SUGGESTION_JSON} AS suggestion, s.output AS changes, s.requested_at, s.suggestion_id
+       FROM conflict_suggestion s WHERE s.tenant_id = $1 AND s.conflict_id = c.id
+       ORDER BY s.requested_at DESC, s.suggestion_id DESC LIMIT ${SUGGESTIONS_SHOWN}) n
+     ORDER BY c.place, n.requested_at DESC, n.suggestion_id DESC`,
     [tenantId, conflictIds],
   );
-  return new Map(rows.map(({ id, suggestions }) => [id, suggestions]));
+  const byConflict = new Map<string, Suggestion[]>();
+  for (const [id, ofConflict] of Map.groupBy(rows, (row) => row.id)) {
+    const suggestions = ofConflict.map(({ suggestion, changes }) =>
+      changes ? { ...suggestion, changes } : suggestion,
+    );
+    byConflict.set(id, suggestions);
+  }
+  return byConflict;
 }

@@ -128,7 +128,7 @@ async function lockRow(
   const [row] = await tx.query<Row>(
     `SELECT status, clock_hash, output, output_hash, decided_by,
             EXISTS (SELECT FROM conflict_record r
-                    WHERE r.tenant_id = $1 AND r.conflict_id = $3 AND r.draft ? 'blocks') AS of_lines
+                    WHERE r.tenant_id = $1 AND r.conflict_id = $3 AND r.draft -> 'blocks' IS NOT NULL) AS of_lines
      FROM conflict_suggestion WHERE tenant_id = $1 AND suggestion_id = $2 AND conflict_id = $3 FOR UPDATE`,
     [tenantId, suggestionId, conflictId],
   );

@@ -15,6 +15,7 @@ import { OutcomeAskers1764000000960 } from './outcome-askers.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 import { ReceivedPush1764000000800 } from './received-push.ts';
+import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
@@ -33,6 +34,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   KnowAnswers1764000000950,
   OutcomeAskers1764000000960,
   FillCounters1764000000970,
+  RegistrationAsSent1764000000980,
 ];
 
 /**

@@ -20,7 +20,7 @@ export class RegistrationEntity {
   @Column('text')
   policy!: string;
 
-  @Column('jsonb')
+  @Column('json')
   spec!: EntityTypeRegistration;
 
   @Column('timestamptz', { name: 'updated_at' })

@@ -5,6 +5,7 @@ import { type RunningService, runService, storeReadiness } from '@sync/service-k
 import { layFoundation } from '../platform-foundation.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { CreateAnalytics1764000000000 } from './database/create-analytics.ts';
+import { KeepEventsAsSent1764100000000 } from './database/keep-events-as-sent.ts';
 import { consumeSyncEvents } from './events/consume-sync-events.ts';
 import { forgetEvents } from './events/event-store.ts';
 import { DATABASE, EventsController } from './events/events.controller.ts';
@@ -17,7 +18,7 @@ class AnalyticsModule {}
 
 /** Stands where a company's analytics would: the sync firehose in a table of its own. */
 export async function startAnalytics(config: AnalyticsConfig): Promise<RunningService> {
-  const migrations = [...messagingMigrations, CreateAnalytics1764000000000];
+  const migrations = [...messagingMigrations, CreateAnalytics1764000000000, KeepEventsAsSent1764100000000];
   const foundation = await layFoundation(NAME, config, migrations);
   const { logger, metrics, database, nats, readiness } = foundation;
   await ensureStreams(nats, [STREAMS.SYNC_EVENTS], config.natsReplicas);

@@ -1,5 +1,5 @@
 import { appendToOutbox, faultPoint, RemoteError } from '@sync/messaging';
-import { isPassing, isUnavailable, retryConflicts, type Database, type Tx } from '@sync/postgres';
+import { isPassing, isTooSlow, isUnavailable, retryConflicts, type Database, type Tx } from '@sync/postgres';
 import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
 import { packEvents } from '../domain-event-outbox.ts';
@@ -9,8 +9,10 @@ import type { EntityData } from '../entity-store.ts';
 import type { Rejected } from '../handler-answer.ts';
 import { lockVersions } from '../entity-version.ts';
 import type { OwnerLogger } from '../ports.ts';
+import { LOCKING_LIMITS } from '../request-faults.ts';
 import { completeDocuments } from './complete-documents.ts';
 import { decidePush, type EntityNow, type PushDecision } from './decide-push.ts';
+import { answerAgain, type KnownAnswer } from './known-answer.ts';
 import { PushRaceError, findAnswers, writeVersionsAndAnswers } from './push-store.ts';
 
 export interface PushContext extends OwnerContext {
@@ -20,6 +22,8 @@ export interface PushContext extends OwnerContext {
 }
 
 const MAX_RACES = 5;
+/** After that no further entity of a batch is begun that was taken apart: what is done has to be answered while somebody waits for it. */
+const APART_MS = 6_000;
 
 /**
  * Answers one batch of mutations of one entity type in one transaction: lock versions → inbox → load → decide → versions and
@@ -29,7 +33,8 @@ const MAX_RACES = 5;
  * The inbox is read after the lock: a repetition that runs beside the first attempt waits there, and then finds the answer.
  *
  * When the service's own `load` or `store` fails, the batch is taken apart and each entity gets its own transaction, so
- * that one bad row does not hold back the others.
+ * that one bad row does not hold back the others. So it is when a statement took too long ({@link LOCKING_LIMITS}): an entity that costs so
+ * much alone is one at which its owner fails.
  *
  * @returns the answers given; a mutation without one is to be sent again
  * @throws the driver's error when Postgres is away; nothing was committed, or the outcome is unknown and a repetition finds it
@@ -41,11 +46,17 @@ export async function answerPush(
   request: OwnerPushRequest,
 ): Promise<OwnerPushResult[]> {
   const { tenantId, mutations } = request;
+  const startedMs = performance.now();
+  const [first] = mutations;
+  if (first && mutations.every(({ entityId }) => entityId === first.entityId)) {
+    return answerLane(context, definition, tenantId, mutations);
+  }
   try {
     return await answerTogether(context, definition, tenantId, mutations);
   } catch (error) {
     if (isUnavailable(error)) throw error;
     const lanes = [...Map.groupBy(mutations, (mutation) => mutation.entityId).values()];
+    const endMs = startedMs + APART_MS;
     logUnanswered(
       context,
       definition,
@@ -53,7 +64,9 @@ export async function answerPush(
       error,
       'a batch failed and is taken apart by entity',
     );
-    return answerInTurn(lanes, (lane) => answerLane(context, definition, tenantId, lane));
+    return answerInTurn(lanes, async (lane) =>
+      performance.now() > endMs ? [] : answerLane(context, definition, tenantId, lane),
+    );
   }
 }
 
@@ -87,7 +100,8 @@ async function answerLane(
     if (error instanceof RefusedDocumentError) {
       return answerOneByOne(context, definition, tenantId, lane, error.refusal);
     }
-    if (error instanceof BusyDocumentsError || error instanceof PushRaceError || isPassing(error)) {
+    const isBusy = isPassing(error) && !isTooSlow(error);
+    if (error instanceof BusyDocumentsError || error instanceof PushRaceError || isBusy) {
       throw new RemoteError('overloaded', 'Too much else is being done, try again later');
     }
     logUnanswered(context, definition, lane, error, 'no answer: the service’s load or store failed');
@@ -122,10 +136,14 @@ async function answerTogether(
   for (let race = 1; ; race += 1) {
     try {
       const decision = await retryConflicts(() =>
-        context.database.inTenant(tenantId, (tx) => {
-          const batch = { tenantId, mutations, maybeNew: race === 1 && refusal === null };
-          return transact(tx, context, definition, batch, refusal);
-        }),
+        context.database.inTenant(
+          tenantId,
+          (tx) => {
+            const batch = { tenantId, mutations, maybeNew: race === 1 && refusal === null };
+            return transact(tx, context, definition, batch, refusal);
+          },
+          LOCKING_LIMITS,
+        ),
       );
       for (const { mutation, error } of decision.unanswered) {
         logUnanswered(context, definition, [mutation], error, 'no answer: the push handler threw');
@@ -156,7 +174,11 @@ async function transact(
   const versions = await lockVersions(tx, tenantId, entityType, entityIds);
   const mutationIds = mutations.map((mutation) => mutation.mutationId);
   const answered = await findAnswers(tx, tenantId, mutationIds);
-  const alive = [...versions].filter(([, version]) => !version.deleted).map(([entityId]) => entityId);
+  // A repetition costs nothing but its look into the inbox.
+  const asked = new Set(
+    mutations.flatMap((mutation) => (isKnown(answered, mutation) ? [] : mutation.entityId)),
+  );
+  const alive = [...versions.keys()].filter((id) => asked.has(id) && !versions.get(id)?.deleted);
   const loaded = alive.length === 0 ? NOTHING : await loadForHandlers(definition, tx, tenantId, alive);
   const entities = new Map<string, EntityNow>();
   for (const [entityId, version] of versions) {
@@ -170,6 +192,11 @@ async function transact(
   await write(tx, context, definition, tenantId, decision, nowIso);
   faultPoint('push.written');
   return decision;
+}
+
+function isKnown(answered: ReadonlyMap<string, KnownAnswer>, mutation: PushedMutation): boolean {
+  const known = answered.get(mutation.mutationId);
+  return known !== undefined && answerAgain(known, mutation) !== null;
 }
 
 interface Batch {

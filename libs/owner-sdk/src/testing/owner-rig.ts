@@ -27,6 +27,12 @@ import {
   type OwnerLogger,
 } from '../index.ts';
 
+/** An entity that costs its database more than anybody waits for. */
+const SLOW = `
+CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+CREATE TRIGGER take_long BEFORE INSERT OR UPDATE ON note FOR EACH ROW
+  WHEN (NEW.data ->> 'text' = 'takes a minute') EXECUTE FUNCTION take_long();`;
+
 class Tables1700000000200 implements MigrationInterface {
   readonly name = 'Tables1700000000200';
 
@@ -34,6 +40,7 @@ class Tables1700000000200 implements MigrationInterface {
     for (const table of ['note', 'statement', 'badge']) await runner.query(jsonEntityTableSql(table));
     // A rule of the database that no handler knows: what a service's store can trip over.
     await runner.query(`ALTER TABLE note ADD CHECK (data ->> 'text' <> 'refused by the table')`);
+    await runner.query(SLOW);
   }
 
   async down(): Promise<void> {

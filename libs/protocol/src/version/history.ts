@@ -127,6 +127,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PULL-8: an entity that came and went before anybody could pull it is a delete; nothing told of it, ' +
       'and its author waited for ever.',
   },
+  {
+    version: '1.15.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'COMMON-21: what becomes of a number was said nowhere. PUSH-14: a mutation whose statement takes its owner on the SDK more than four seconds counts as ' +
+      'one at which it fails, where it was taken for busy.',
+  },
 ];
 
 /** The version of the newest entry. */

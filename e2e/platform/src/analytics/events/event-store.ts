@@ -8,7 +8,7 @@ export async function keepEvents(tx: Tx, events: readonly SyncEvent[]): Promise<
     `WITH r AS (
        SELECT e ->> 'tenantid' AS tenant_id, e ->> 'id' AS event_id, e ->> 'type' AS type,
               (e ->> 'time')::timestamptz AS at, e AS event
-       FROM jsonb_array_elements($1::jsonb) AS e
+       FROM json_array_elements($1::json) AS e
      ), tenants AS (
        INSERT INTO analytics_tenant SELECT DISTINCT tenant_id FROM r ON CONFLICT DO NOTHING
      )

@@ -1,0 +1,60 @@
+import { mutationOf, startOwnerRig, type OwnerRig } from '../testing/owner-rig.ts';
+import { answerPush } from './answer-push.ts';
+
+let rig: OwnerRig;
+beforeAll(async () => {
+  rig = await startOwnerRig();
+});
+afterAll(() => rig.stop());
+
+const noteOf = (text: string): ReturnType<typeof mutationOf> => mutationOf({ data: { userId: 'u1', text } });
+
+describe('an entity that takes its database too long', () => {
+  it('is left unanswered, in time, and the others of its batch are answered', async () => {
+    const [first, slow, last] = [noteOf('first'), noteOf('takes a minute'), noteOf('last')];
+    const results = await rig.push('alpha', [first, slow, last]);
+    // The last may have come too late for this request; it is answered the next time.
+    expect(results[0]).toMatchObject({ mutationId: first.mutationId, status: 'applied' });
+    expect(results.map(({ mutationId }) => mutationId)).not.toContain(slow.mutationId);
+    expect(await rig.push('alpha', [last, first])).toMatchObject([
+      { status: 'applied' },
+      { status: 'applied' },
+    ]);
+    expect(rig.log.errors.at(-1)?.message).toMatch(/^no answer/);
+  });
+
+  it('is one at which its owner fails when it is sent alone: it answers, and without it', async () => {
+    expect(await rig.push('alpha', [noteOf('takes a minute')])).toEqual([]);
+  });
+
+  it('which somebody else keeps locked is none: then the owner is busy', async () => {
+    const held = noteOf('held');
+    await rig.push('alpha', [held]);
+    await rig.test.database.inTenant('alpha', async (tx) => {
+      await tx.query('SELECT FROM sync_entity WHERE entity_id = $1 FOR UPDATE', [held.entityId]);
+      const next = mutationOf({ entityId: held.entityId, expectedRevision: 1 });
+      await expect(rig.push('alpha', [next])).rejects.toMatchObject({ code: 'overloaded' });
+    });
+  });
+
+  it('is not read again for a repetition', async () => {
+    const { note } = rig.definitions;
+    const loads: (readonly string[])[] = [];
+    const load: typeof note.load = (tx, tenantId, entityIds) => {
+      loads.push(entityIds);
+      return note.load(tx, tenantId, entityIds);
+    };
+    const context = {
+      ...{ service: rig.service, definitions: new Map(), database: rig.test.database, logger: rig.log },
+      now: () => new Date(),
+    };
+    const known = noteOf('known');
+    const other = noteOf('other');
+    await rig.push('alpha', [known, other]);
+    const next = mutationOf({ entityId: other.entityId, expectedRevision: 1 });
+    const mutations = [known, other, next];
+    const results = await answerPush(context, { ...note, load }, { tenantId: 'alpha', mutations });
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'applied', 'applied']);
+    expect(loads).toEqual([[other.entityId]]);
+  });
+});
