@@ -57,7 +57,8 @@ export function jsonEntityTableSql(table: string): string {
  * now on, and does nothing to a newer table. An index on `data` that only `jsonb` can have has to be dropped before.
  *
  * Nobody reads or writes the table until all its rows are written anew, about a minute for some ten gigabytes: pushes are
- * `accepted` meanwhile. Numbers of old rows stay written out until their entity changes.
+ * `accepted` meanwhile, and at replicas of a version from before until they are restarted, because what they prepared gives another type.
+ * Numbers of old rows stay written out until their entity changes.
  * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,40}$`
  */
 export function jsonEntityTextSql(table: string): string {

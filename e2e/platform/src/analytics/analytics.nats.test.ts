@@ -78,6 +78,16 @@ describe('analytics', () => {
     expect(body['events']).toEqual([older]);
   });
 
+  it('keeps events as the text that came: their numbers are not written out', async () => {
+    const tenant = `t-${randomUUID()}`;
+    const data = { theirs: { numbers: [5e-324, 0.1] } } as unknown as SyncEvent['data'];
+    const event = eventOf(tenant, { data });
+    await publish([event]);
+    expect(await untilCounted(tenant, 1)).toMatchObject({ events: [event] });
+    const rows = await rig.database.inTenant(tenant, (tx) => tx.query('SELECT event::text FROM sync_event'));
+    expect(rows).toEqual([{ event: JSON.stringify(event) }]);
+  });
+
   it('goes on behind what it cannot read', async () => {
     const tenant = `t-${randomUUID()}`;
     await publish('no JSON at all');
