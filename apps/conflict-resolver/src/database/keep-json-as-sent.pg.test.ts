@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Database, migrate } from '@sync/postgres';
+import { Database, functionSchemaOf, migrate } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import { answerVerify } from '../history/answer-verify.ts';
 import { appendHistory } from '../history/history-store.ts';
@@ -10,7 +10,7 @@ import { readClaim, writeClaim } from '../resolve/claim-store.ts';
 import { noSuggestions } from '../suggestions/suggestion-source.ts';
 import { conflictEvent, DRAFT, SilentOwner } from '../testing/conflict-rig.ts';
 import { KeepJsonAsSent1764200000000 } from './keep-json-as-sent.ts';
-import { APP_RIGHTS, MIGRATIONS, REPEATABLES } from './schema.ts';
+import { APP_RIGHTS, FUNCTIONS, MIGRATIONS } from './schema.ts';
 
 /** A database as the version before left it, with the functions of that version. */
 const before = MIGRATIONS.filter((migration) => migration !== KeepJsonAsSent1764200000000);
@@ -46,18 +46,32 @@ beforeAll(async () => {
   test = await createTestDatabase({ postgres: await startPostgres(), name: 'numbers', migrations: before });
   database = test.database;
 });
-afterAll(() => test.drop());
+afterAll(async () => {
+  await database.close();
+  await test.drop();
+});
 
 describe('a record of what somebody wrote', () => {
   it('from before stays what it was: its history verifies, and it can be resolved', async () => {
     const [old, open] = [await record('auto_resolved'), await record('open')];
     const { ownerUrl } = test;
-    await migrate({ ownerUrl, migrations: MIGRATIONS, repeatables: REPEATABLES, appRights: APP_RIGHTS });
+    await migrate({ ownerUrl, migrations: MIGRATIONS, functions: FUNCTIONS, appRights: APP_RIGHTS });
+    const functionSchema = functionSchemaOf(FUNCTIONS);
+    database = await Database.connect({ url: test.appUrl, applicationName: 'numbers', functionSchema });
     await resolve(open);
     const rows = await database.inTenant(TENANT, (tx) => loadRows(tx, TENANT, [old, open]));
     expect(rows.map((row) => row.draft.theirs)).toEqual([theirs, theirs]);
     const page = { tenantId: TENANT, cursor: null, limit: 100 };
     expect(await answerVerify(database, page)).toMatchObject({ records: 2, broken: null });
+  });
+
+  it('can be read by replicas of the version before, which take it for jsonb', async () => {
+    const asked = `SELECT draft ? 'blocks' AS "hasBlocks", draft ? 'fields' AS "hasFields",
+        fields = ARRAY(SELECT f ->> 'field' FROM jsonb_array_elements(draft -> 'fields') f) AS fit
+      FROM conflict_record`;
+    const rows = await database.inTenant(TENANT, (tx) => tx.query(asked));
+    const expected = { hasBlocks: false, hasFields: true, fit: true };
+    expect(rows).toEqual([expected, expected]);
   });
 
   it('is kept as the text that came, and so is what was decided', async () => {

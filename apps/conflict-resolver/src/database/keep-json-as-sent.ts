@@ -12,6 +12,16 @@ ALTER TABLE conflict_record ALTER COLUMN draft TYPE json, ALTER COLUMN decision 
 ALTER TABLE conflict_claim ALTER COLUMN claim TYPE json;
 ALTER TABLE conflict_suggestion ALTER COLUMN material TYPE json, ALTER COLUMN output TYPE json;`;
 
+/**
+ * What replicas of the version before ask of these columns while they run beside this one (ADR 0027). Nobody else uses it: it goes one release later.
+ */
+const FOR_THE_VERSION_BEFORE = `
+CREATE FUNCTION jsonb_array_elements(p_list json) RETURNS SETOF json LANGUAGE sql IMMUTABLE
+  AS $$ SELECT json_array_elements(p_list) $$;
+CREATE FUNCTION json_has_key(p_object json, p_key text) RETURNS boolean LANGUAGE sql IMMUTABLE
+  AS $$ SELECT p_object -> p_key IS NOT NULL $$;
+CREATE OPERATOR ? (LEFTARG = json, RIGHTARG = text, FUNCTION = json_has_key);`;
+
 /** As before; `json` has no equality, so rows are compared as the text that they are. */
 const GUARDS = `
 CREATE OR REPLACE FUNCTION conflict_record_guard() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,6 +76,7 @@ export class KeepJsonAsSent1764200000000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(AS_SENT);
+    await runner.query(FOR_THE_VERSION_BEFORE);
     await runner.query(GUARDS);
   }
 
