@@ -1,6 +1,6 @@
-import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
+import type { LocalMutation } from '@sync/protocol';
 import { type VectorClock, clockSize, counterOf } from '@sync/vector-clock';
-import { anotherDevice, boundUser, entityOf, fresh, pullUntil } from './kit/platform.ts';
+import { anotherDevice, boundUser, entityOf, fresh, pullUntil, send } from './kit/platform.ts';
 
 /** More than a clock has entries. */
 const CROWD = 258;
@@ -12,14 +12,7 @@ it('an entity that more devices have changed than a clock has entries goes on, a
   const whole = { userId, courseId: 'c', percent: 1, status: 'in_progress', lastPage: 1 };
   const write = (op: LocalMutation['op'], data: Record<string, unknown>): LocalMutation =>
     device.write({ scope, entityType: 'progress', entityId, op, data });
-  const send = async (author: typeof device, mutation: LocalMutation): Promise<Outcome | undefined> =>
-    (
-      await author.call<PushResponse>('/sync/v1/push', {
-        sentAt: new Date().toISOString(),
-        mutations: [mutation],
-      })
-    ).outcomes[0];
-  let last = await send(device, write('put', whole));
+  let [last] = await send(device, write('put', whole));
   const author = await anotherDevice(user);
   await pullUntil(author, () => entityOf(author, scope, 'progress', entityId) !== undefined);
   const clocks: VectorClock[] = [];
@@ -28,7 +21,7 @@ it('an entity that more devices have changed than a clock has entries goes on, a
     // As if it had just pulled what the one before it was answered.
     const seen = last?.clock ?? {};
     const patch = { ...write('patch', { percent: count % 100 }), baseClock: seen };
-    last = await send(other, patch);
+    [last] = await send(other, patch);
     expect(last).toMatchObject({ status: 'applied' });
     clocks.push(last?.clock ?? {});
   }
@@ -40,7 +33,7 @@ it('an entity that more devices have changed than a clock has entries goes on, a
     ...{ scope, entityType: 'progress', entityId, op: 'patch' },
     data: { percent: 50, lastPage: 2 },
   });
-  const merged = await send(author, stale);
+  const [merged] = await send(author, stale);
   expect(merged).toMatchObject({ status: 'merged', current: { data: { percent: 50, lastPage: 2 } } });
   await pullUntil(author, () => entityOf(author, scope, 'conflict', merged?.conflictId ?? '') !== undefined);
   expect(entityOf(author, scope, 'conflict', merged?.conflictId ?? '')?.data).toMatchObject({

@@ -1,14 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DriverDevice } from '@sync/e2e-device';
-import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
-import { anotherDevice, boundUser, entityOf, fresh, pullUntil } from './kit/platform.ts';
-
-/** Between writes whose order counts: a device’s time is corrected by what its push took, so it must be more than that. */
-const APART_MS = 500;
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-const send = async (device: DriverDevice, ...mutations: LocalMutation[]): Promise<Outcome[]> =>
-  (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
-    .outcomes;
+import type { LocalMutation } from '@sync/protocol';
+import { anotherDevice, boundUser, entityOf, fresh, pause, pullUntil, send } from './kit/platform.ts';
 
 type Write = (device: DriverDevice, op: LocalMutation['op'], data?: Record<string, unknown>) => LocalMutation;
 
@@ -58,7 +51,7 @@ describe('an entity that was deleted and made anew', () => {
     async (when) => {
       const { device, other, write, whole, end, projected } = await sharedProgress();
       const older = write(other, 'patch', { lastPage: 41, score: 97 });
-      await pause(APART_MS);
+      await pause();
       const anew = { userId: whole['userId'], courseId: 'c', percent: 0, status: 'in_progress' };
       const [deletion, put] = [write(device, 'delete'), write(device, 'put', anew)];
       await send(device, deletion);
@@ -78,12 +71,12 @@ describe('an entity that was deleted and made anew', () => {
   it('takes nothing of an older edit either when nothing of it is projected yet', async () => {
     const { device, other, write, whole, end, projected } = await sharedProgress();
     const older = write(other, 'patch', { lastPage: 41, score: 97 });
-    await pause(APART_MS);
+    await pause();
     const anew = { userId: whole['userId'], courseId: 'c', percent: 0, status: 'in_progress' };
     const [deletion, put] = [write(device, 'delete'), write(device, 'put', anew)];
     const [, outcomes] = await Promise.all([
       send(device, deletion, put),
-      pause(1).then(() => send(other, older)),
+      sleep(1).then(() => send(other, older)),
     ]);
     await projected(put);
     await pullUntil(

@@ -1,13 +1,6 @@
 import type { DriverDevice } from '@sync/e2e-device';
-import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
-import { anotherDevice, boundUser, entityOf, fresh, pullUntil } from './kit/platform.ts';
-
-const send = async (device: DriverDevice, ...mutations: LocalMutation[]): Promise<Outcome[]> =>
-  (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
-    .outcomes;
-
-/** Between writes whose order counts: a device’s time is corrected by what its push took. */
-const APART_MS = 500;
+import type { LocalMutation } from '@sync/protocol';
+import { anotherDevice, boundUser, entityOf, fresh, pause, pullUntil, send } from './kit/platform.ts';
 
 describe('null in a field that an entity need not have', () => {
   it('does not cost the text beside it: there the field is gone', async () => {
@@ -53,7 +46,7 @@ describe('null in a field that an entity need not have', () => {
       const patch = (author: DriverDevice, score: number | null): LocalMutation =>
         author.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { score } });
       const value = patch(device, 2);
-      await new Promise((resolve) => setTimeout(resolve, APART_MS));
+      await pause();
       const removal = patch(other, null);
       if (order === 'later first') await send(other, removal);
       await send(device, value);

@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
-import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
-import { type Bound, boundUser, entityOf, fresh, platform, pullUntil } from './kit/platform.ts';
+import type { LocalMutation, Outcome } from '@sync/protocol';
+import { type Bound, boundUser, entityOf, fresh, platform, pullUntil, send } from './kit/platform.ts';
 
 /** A device and its own changes of one entity: what it leaves out of `baseClock`, and what it has forgotten. */
-
-const send = async (device: DriverDevice, ...mutations: LocalMutation[]): Promise<Outcome[]> =>
-  (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
-    .outcomes;
 
 interface Known extends Bound {
   readonly entityId: string;

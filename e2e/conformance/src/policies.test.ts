@@ -1,27 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { type DriverDevice, changeOnServer, deleteOnServer } from '@sync/e2e-device';
-import type { LocalMutation, Outcome, PushResponse, RemoteDelta } from '@sync/protocol';
+import type { LocalMutation, Outcome, RemoteDelta } from '@sync/protocol';
 import {
   type Bound,
   anotherDevice,
   boundUser,
   entityOf,
   fresh,
+  pause,
   platform,
   pullUntil,
+  send,
   statement,
 } from './kit/platform.ts';
 
 /** Pushes as it is, by a device whose clock is right. */
-const send = async (device: DriverDevice, ...mutations: LocalMutation[]): Promise<Outcome[]> =>
-  (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
-    .outcomes;
-
-/** Between writes whose order counts: a device’s time is corrected by what its push took, so it must be more than that. */
-const APART_MS = 500;
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 interface Shared extends Bound {
   readonly other: DriverDevice;
   readonly entityId: string;
@@ -69,7 +62,7 @@ describe('two writes of one field end the same in whatever order they arrive', (
       const patch = (author: DriverDevice, data: Record<string, unknown>): LocalMutation =>
         author.write({ scope, entityType: 'progress', entityId, op: 'patch', data });
       const first = patch(device, earlier);
-      await pause(APART_MS);
+      await pause();
       const second = patch(other, later);
       if (order === 'later first') await send(other, second);
       const [outcome] = await send(device, first);
@@ -137,7 +130,7 @@ describe('what loses to the server is a record that its user pulls', () => {
     const patch = (author: DriverDevice, percent: number): LocalMutation =>
       author.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent } });
     patch(device, 20);
-    await pause(APART_MS);
+    await pause();
     patch(other, 30);
     await other.push();
     const [lost] = await device.push();
@@ -163,7 +156,7 @@ describe('what loses to the server is a record that its user pulls', () => {
       op: 'patch',
       data: { percent: 77 },
     });
-    await pause(APART_MS);
+    await pause();
     await deleteOnServer(platform().learning, tenantId, 'progress', entityId);
     await device.push();
     const outcome = await ended(device, edit);
@@ -230,7 +223,7 @@ describe('a clock that is years off', () => {
     const patch = (author: DriverDevice, percent: number): LocalMutation =>
       author.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent } });
     const wrong = patch(other, 20);
-    await pause(APART_MS);
+    await pause();
     const right = patch(device, 30);
     expect(await device.push()).toMatchObject([{ status: 'applied' }]);
     await other.push();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
-import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
+import type { LocalMutation } from '@sync/protocol';
 import {
   type Bound,
   anotherDevice,
@@ -10,11 +10,8 @@ import {
   fresh,
   platform,
   pullUntil,
+  send,
 } from './kit/platform.ts';
-
-const send = async (device: DriverDevice, mutations: readonly LocalMutation[]): Promise<Outcome[]> =>
-  (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
-    .outcomes;
 
 /** A note that both of a user's devices hold. */
 async function sharedNote(): Promise<Bound & { other: DriverDevice; noteId: string; base: LocalMutation }> {
@@ -47,11 +44,11 @@ describe('push', () => {
     const user = await boundUser();
     appendStatements(user.device, user.scope, 3);
     const mutations = [...user.device.outbox];
-    const first = await send(user.device, mutations);
+    const first = await send(user.device, ...mutations);
     const retries = await Promise.all(
       [1, 2, 3, 4, 5].map(async (pause) => {
         await new Promise((resolve) => setTimeout(resolve, pause * 40));
-        return send(user.device, mutations);
+        return send(user.device, ...mutations);
       }),
     );
     for (const retry of retries) expect(retry).toEqual(first);
@@ -64,11 +61,10 @@ describe('push', () => {
     appendStatements(user.device, user.scope, 1);
     const [mutation] = user.device.outbox;
     if (!mutation) throw new Error('nothing was written');
-    const [first] = await send(user.device, [mutation]);
-    const [reused] = await send(user.device, [
-      { ...mutation, data: { ...mutation.data, timestamp: '2027-01-01T00:00:00Z' } },
-    ]);
-    const [again] = await send(user.device, [mutation]);
+    const [first] = await send(user.device, mutation);
+    const other = { ...mutation.data, timestamp: '2027-01-01T00:00:00Z' };
+    const [reused] = await send(user.device, { ...mutation, data: other });
+    const [again] = await send(user.device, mutation);
     expect(first?.status).toBe('applied');
     expect(reused).toMatchObject({ status: 'rejected', code: 'mutation_id_reused' });
     expect(again).toEqual(first);
@@ -118,8 +114,8 @@ describe('push', () => {
       appendStatements(user.device, user.scope, 1);
       const [mutation] = user.device.outbox;
       if (!mutation) throw new Error('nothing was written');
-      await send(user.device, [mutation]);
-      const [second] = await send(user.device, [{ ...mutation, mutationId: randomUUID(), sequence: 2 }]);
+      await send(user.device, mutation);
+      const [second] = await send(user.device, { ...mutation, mutationId: randomUUID(), sequence: 2 });
       expect(second?.status).toBe('applied');
       await pullUntil(user.device, () => user.device.replica(user.scope).digest.count === 1);
     });

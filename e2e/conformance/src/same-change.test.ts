@@ -9,11 +9,8 @@ import {
   fresh,
   platform,
   pullUntil,
+  send,
 } from './kit/platform.ts';
-
-const send = async (device: DriverDevice, mutations: readonly object[]): Promise<Outcome[]> =>
-  (await device.call<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations }))
-    .outcomes;
 
 /** A note in the outbox of its user’s device. */
 function noteOf({ device, scope, userId }: Bound): LocalMutation {
@@ -41,16 +38,16 @@ describe('a queue that a stranger’s session pushed', () => {
     const stranger = await boundUser(author.tenantId);
     const [first, second] = [noteOf(author), noteOf(author)];
     const queue = [first, { ...second, dependsOn: [first.mutationId] }];
-    const refused = await send(stranger.device, queue);
+    const refused = await send(stranger.device, ...queue);
     expect(refused).toMatchObject([
       { status: 'rejected', code: 'scope_not_held' },
       { status: 'rejected', code: 'scope_not_held' },
     ]);
-    expect(await send(stranger.device, queue)).toEqual(refused);
-    const applied = await send(author.device, queue);
+    expect(await send(stranger.device, ...queue)).toEqual(refused);
+    const applied = await send(author.device, ...queue);
     expect(applied).toMatchObject([{ status: 'applied' }, { status: 'applied' }]);
-    expect(await send(author.device, queue)).toEqual(applied);
-    expect(await send(stranger.device, queue)).toMatchObject([
+    expect(await send(author.device, ...queue)).toEqual(applied);
+    expect(await send(stranger.device, ...queue)).toMatchObject([
       { status: 'rejected', code: 'scope_not_held', current: { op: 'delete', clock: {}, data: null } },
       { status: 'rejected', code: 'scope_not_held', current: { op: 'delete', clock: {}, data: null } },
     ]);
@@ -65,9 +62,9 @@ describe('a queue that a stranger’s session pushed', () => {
     const courseId = fresh('c');
     for (const user of [author, stranger]) await enrol(user, courseId);
     const note = { ...noteOf(author), scope: `course:${courseId}` };
-    expect(await send(stranger.device, [note])).toMatchObject([{ status: 'rejected', code: 'forbidden' }]);
-    expect(await send(author.device, [note])).toMatchObject([{ status: 'applied' }]);
-    const [again] = await send(stranger.device, [note]);
+    expect(await send(stranger.device, note)).toMatchObject([{ status: 'rejected', code: 'forbidden' }]);
+    expect(await send(author.device, note)).toMatchObject([{ status: 'applied' }]);
+    const [again] = await send(stranger.device, note);
     expect(again).toMatchObject({ ...REUSED, current: { op: 'delete', clock: {}, data: null } });
     expect(JSON.stringify(again)).not.toContain('written offline');
   });
@@ -75,15 +72,15 @@ describe('a queue that a stranger’s session pushed', () => {
   it('is applied as it was mended, under the same ids', async () => {
     const author = await boundUser();
     const note = noteOf(author);
-    expect(await send(author.device, [{ ...note, data: undefined }])).toMatchObject([
+    expect(await send(author.device, { ...note, data: undefined })).toMatchObject([
       { code: 'mutation_invalid' },
     ]);
-    expect(await send(author.device, [note])).toMatchObject([{ status: 'applied' }]);
+    expect(await send(author.device, note)).toMatchObject([{ status: 'applied' }]);
   });
 });
 
 /** What an honest retry may write in another way. */
-const INNOCENT: [string, (note: LocalMutation) => object][] = [
+const INNOCENT: [string, (note: LocalMutation) => Record<string, unknown>][] = [
   ['another sequence', (note) => ({ ...note, sequence: note.sequence + 100 })],
   ['its defaults left out', ({ schemaVersion: _one, dependsOn: _none, ...note }) => note],
   ['its defaults written out', (note) => ({ ...note, dependsOn: [], schemaVersion: 1, update: undefined })],
@@ -102,13 +99,13 @@ describe('the same change', () => {
   it.each(INNOCENT)('has its first outcome with %s, from a new device of its user, too', async (_, write) => {
     const user = await boundUser();
     const note = noteOf(user);
-    const first = await send(user.device, [note]);
+    const first = await send(user.device, note);
     expect(first).toMatchObject([{ status: 'applied' }]);
-    expect(await send(user.device, [write(note)])).toEqual(first);
-    expect(await send(await anotherDevice(user), [write(note)])).toEqual(first);
+    expect(await send(user.device, write(note))).toEqual(first);
+    expect(await send(await anotherDevice(user), write(note))).toEqual(first);
   });
 
-  it.each<[string, (note: LocalMutation) => object]>([
+  it.each<[string, (note: LocalMutation) => Record<string, unknown>]>([
     ['of other data', (note) => ({ ...note, data: { ...note.data, text: 'another' } })],
     ['of another entity', (note) => ({ ...note, entityId: `${note.entityId}-b` })],
     ['of another op', (note) => ({ ...note, op: 'patch' })],
@@ -116,18 +113,18 @@ describe('the same change', () => {
   ])('is not one %s: rejected, and the first stays', async (_what, changed) => {
     const user = await boundUser();
     const note = noteOf(user);
-    const first = await send(user.device, [note]);
-    expect(await send(user.device, [changed(note)])).toMatchObject([REUSED]);
-    expect(await send(await anotherDevice(user), [changed(note)])).toMatchObject([REUSED]);
-    expect(await send(user.device, [note])).toEqual(first);
+    const first = await send(user.device, note);
+    expect(await send(user.device, changed(note))).toMatchObject([REUSED]);
+    expect(await send(await anotherDevice(user), changed(note))).toMatchObject([REUSED]);
+    expect(await send(user.device, note)).toEqual(first);
   });
 
   it('is nobody else’s: another user’s outcome is not told', async () => {
     const user = await boundUser();
     const other = await boundUser(user.tenantId);
     const note = noteOf(user);
-    await send(user.device, [note]);
-    const [outcome] = await send(other.device, [{ ...note, scope: other.scope }]);
+    await send(user.device, note);
+    const [outcome] = await send(other.device, { ...note, scope: other.scope });
     expect(outcome).toMatchObject({ ...REUSED, current: { op: 'delete', clock: {}, data: null } });
     expect(JSON.stringify(outcome)).not.toContain('written offline');
   });

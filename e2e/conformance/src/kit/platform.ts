@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverDevice, type StackLine, bindDevice } from '@sync/e2e-device';
-import type { PullResponse, RemoteDelta } from '@sync/protocol';
+import type { Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
 
 /** The platform under test, as the setup handed it over. */
 export function platform(): StackLine {
@@ -75,6 +76,18 @@ export function appendStatements(device: DriverDevice, scope: string, count: num
     return entityId;
   });
 }
+
+/** Pushes mutations past the device's outbox; @returns their outcomes, in order */
+export async function send(
+  device: DriverDevice,
+  ...mutations: readonly Readonly<Record<string, unknown>>[]
+): Promise<Outcome[]> {
+  const body = { sentAt: new Date().toISOString(), mutations };
+  return (await device.call<PushResponse>('/sync/v1/push', body)).outcomes;
+}
+
+/** Between writes whose order counts: a device’s time is corrected by what its push took, so it must be more than that. */
+export const pause = (): Promise<void> => sleep(500);
 
 /** Pulls until `wanted` holds of what the device has; projection is asynchronous. */
 export async function pullUntil(
