@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { checkRevisions, queryAsOwner } from '@sync/e2e-device';
 import type { Outcome } from '@sync/protocol';
-import pg from 'pg';
 import { type Offline, pushUntilAnswered, until } from './crash-session.ts';
 import type { Learner } from './learner.ts';
 
@@ -71,17 +71,7 @@ async function checkOwner(
   expected.set(offline.note[0]?.entityId ?? '', offline.note.length);
   // The first put, the server's change, and this one if it stood.
   expected.set(offline.progress.entityId, 2 + took);
-  const rows = await queryAsOwner<{ entity_id: string; revision: string }>(
-    urls.databases['learning']?.ownerUrl,
-    tenantId,
-    'SELECT entity_id, revision FROM sync_entity WHERE tenant_id = $1 AND entity_id = ANY ($2)',
-    [tenantId, [...expected.keys()]],
-  );
-  deepStrictEqual(
-    Object.fromEntries(rows.map((row) => [row.entity_id, Number(row.revision)])),
-    Object.fromEntries(expected),
-    'the owner applied each mutation exactly once',
-  );
+  await checkRevisions(urls, tenantId, expected);
 }
 
 /** The last step of a run reaches the device: its ConflictRecord, as data. @throws AssertionError when the outcome names none */
@@ -98,27 +88,11 @@ async function checkRecord(learner: Learner, offline: Offline): Promise<void> {
   const { urls, tenantId } = learner;
   await untilRecorded(learner, offline);
   const rows = await queryAsOwner<{ conflict_id: string }>(
-    urls.databases['conflict_resolver']?.ownerUrl,
+    urls,
+    'conflict_resolver',
     tenantId,
     'SELECT conflict_id FROM conflict_record WHERE tenant_id = $1 AND mutation_id = $2',
     [tenantId, offline.progress.mutationId],
   );
   strictEqual(rows.length, 1, 'there is one ConflictRecord');
-}
-
-/** Reads a service's database behind its back, inside the tenant: row level security holds for owners too. */
-async function queryAsOwner<Row extends pg.QueryResultRow>(
-  url: string | undefined,
-  tenantId: string,
-  text: string,
-  values: readonly unknown[],
-): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query(`SELECT set_config('app.tenant', $1, false)`, [tenantId]);
-    return (await client.query<Row>(text, [...values])).rows;
-  } finally {
-    await client.end();
-  }
 }

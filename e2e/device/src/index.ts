@@ -9,3 +9,4 @@ export { until } from './until.ts';
 export type { UntilOptions } from './until.ts';
 export { startStackProcess } from './stack-process.ts';
 export type { StackLine, StackProcess } from './stack-process.ts';
+export { checkRevisions, queryAsOwner } from './owner-rows.ts';

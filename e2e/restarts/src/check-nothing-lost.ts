@@ -1,7 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import { type DriverDevice, type StackLine, until } from '@sync/e2e-device';
+import { checkRevisions, type DriverDevice, type StackLine, until } from '@sync/e2e-device';
 import type { LocalMutation, Outcome } from '@sync/protocol';
-import pg from 'pg';
 import { applyUpdate, Doc } from 'yjs';
 import { FIRST_WORDS, type Learner } from './learner.ts';
 import type { Written } from './work.ts';
@@ -88,27 +87,4 @@ function checkReader(
   applyUpdate(doc, Buffer.from(update, 'base64'));
   const text = [FIRST_WORDS, ...words.map((_each, at) => `w${at}.`)].join(' ');
   strictEqual(doc.getText('body').toJSON(), text, 'each word stands once');
-}
-
-async function checkRevisions(
-  stack: StackLine,
-  tenantId: string,
-  expected: ReadonlyMap<string, number>,
-): Promise<void> {
-  const client = new pg.Client({ connectionString: stack.databases['learning']?.ownerUrl });
-  await client.connect();
-  try {
-    await client.query(`SELECT set_config('app.tenant', $1, false)`, [tenantId]);
-    const { rows } = await client.query<{ entity_id: string; revision: string }>(
-      'SELECT entity_id, revision FROM sync_entity WHERE tenant_id = $1 AND entity_id = ANY ($2)',
-      [tenantId, [...expected.keys()]],
-    );
-    deepStrictEqual(
-      Object.fromEntries(rows.map((row) => [row.entity_id, Number(row.revision)])),
-      Object.fromEntries(expected),
-      'the owner applied each mutation exactly once',
-    );
-  } finally {
-    await client.end();
-  }
 }

@@ -1,6 +1,7 @@
 import { messagingMigrations } from '@sync/messaging';
 import { tenantPolicySql, type MigrationClass } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { addColumns } from './add-columns.ts';
 
 /**
  * What the SDK keeps beside a service's own tables.
@@ -54,30 +55,14 @@ export class OwnerTables1700000000100 implements MigrationInterface {
 }
 
 /** What an appended record was sent as, by which it is known again; see {@link SentRecord}. Other rows have none. */
-export class SentRecords1700000000110 implements MigrationInterface {
-  readonly name = 'SentRecords1700000000110';
-
-  async up(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('ALTER TABLE sync_entity ADD COLUMN sent_by text, ADD COLUMN sent_digest text');
-  }
-
-  async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('ALTER TABLE sync_entity DROP COLUMN sent_by, DROP COLUMN sent_digest');
-  }
-}
+export const SentRecords1700000000110 = addColumns('SentRecords1700000000110', {
+  sync_entity: { sent_by: 'text', sent_digest: 'text' },
+});
 
 /** `sync_mutation_inbox.identity`: that of the pushed mutation; null where none came with it, and in rows from before. */
-export class InboxIdentity1700000000120 implements MigrationInterface {
-  readonly name = 'InboxIdentity1700000000120';
-
-  async up(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('ALTER TABLE sync_mutation_inbox ADD COLUMN identity bytea');
-  }
-
-  async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('ALTER TABLE sync_mutation_inbox DROP COLUMN identity');
-  }
-}
+export const InboxIdentity1700000000120 = addColumns('InboxIdentity1700000000120', {
+  sync_mutation_inbox: { identity: 'bytea' },
+});
 
 /** Everything the SDK needs in a service's database: put it before the service's own migrations. */
 export const ownerMigrations: readonly MigrationClass[] = [

@@ -1,5 +1,6 @@
 import { tenantPolicySql, type MigrationClass } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { addColumns } from '../add-columns.ts';
 
 /**
  * - `sync_document`: where a document stands. `state` is everything as one update; `sequence` counts its changes within the epoch. A new
@@ -89,33 +90,15 @@ export class DocumentTables1700000000300 implements MigrationInterface {
  * The device of a clientID; rows from before have none, and take that of the user's device which writes next. `closed`: two histories were
  * written under it, as by a device that was restored from a backup.
  */
-export class DocumentClientDevices1700000000310 implements MigrationInterface {
-  readonly name = 'DocumentClientDevices1700000000310';
-
-  async up(runner: QueryRunner): Promise<void> {
-    await runner.query(`ALTER TABLE sync_document_client
-      ADD COLUMN device text COLLATE "C", ADD COLUMN closed boolean NOT NULL DEFAULT false`);
-  }
-
-  async down(runner: QueryRunner): Promise<void> {
-    await runner.query('ALTER TABLE sync_document_client DROP COLUMN device, DROP COLUMN closed');
-  }
-}
+export const DocumentClientDevices1700000000310 = addColumns('DocumentClientDevices1700000000310', {
+  sync_document_client: { device: 'text COLLATE "C"', closed: 'boolean NOT NULL DEFAULT false' },
+});
 
 /** Changes are told apart by more than their dot once devices were folded away in an entity's clock (`ChangeDot.folds`). */
-export class FoldedDots1700000000320 implements MigrationInterface {
-  readonly name = 'FoldedDots1700000000320';
-
-  async up(runner: QueryRunner): Promise<void> {
-    await runner.query('ALTER TABLE sync_document ADD COLUMN epoch_folds bigint NOT NULL DEFAULT 0');
-    await runner.query('ALTER TABLE sync_document_update ADD COLUMN folds bigint NOT NULL DEFAULT 0');
-  }
-
-  async down(runner: QueryRunner): Promise<void> {
-    await runner.query('ALTER TABLE sync_document DROP COLUMN epoch_folds');
-    await runner.query('ALTER TABLE sync_document_update DROP COLUMN folds');
-  }
-}
+export const FoldedDots1700000000320 = addColumns('FoldedDots1700000000320', {
+  sync_document: { epoch_folds: 'bigint NOT NULL DEFAULT 0' },
+  sync_document_update: { folds: 'bigint NOT NULL DEFAULT 0' },
+});
 
 /** What documents need in a service's database: put it after `ownerMigrations`. */
 export const documentMigrations: readonly MigrationClass[] = [
