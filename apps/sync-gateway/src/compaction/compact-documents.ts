@@ -1,4 +1,5 @@
 import type { DocumentPool } from '@sync/documents';
+import { RepeatedWork } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
 import { findDue, readParts, replaceParts, type DocumentAddress } from './compaction-store.ts';
@@ -30,8 +31,7 @@ export class CompactDocuments {
   readonly #options: CompactOptions;
   readonly #waiting = new Map<string, DocumentAddress>();
   readonly #restingUntilMs = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
-  #sweeping: Promise<void> = Promise.resolve();
+  readonly #sweeps = new RepeatedWork(() => this.#sweepAndPause());
   #working: Promise<void> | undefined;
   #stopped = false;
 
@@ -40,20 +40,13 @@ export class CompactDocuments {
   }
 
   start(): void {
-    const sweep = (): void => {
-      this.#sweeping = this.sweep().catch((error: unknown) => {
-        this.#options.logger.warn({ err: error }, 'documents that are due will be looked for again');
-      });
-    };
-    this.#timer = setInterval(sweep, SWEEP_MS).unref();
-    sweep();
+    this.#sweeps.start();
   }
 
   /** Finishes the document in hand. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
-    await this.#sweeping;
+    await this.#sweeps.stop();
     await this.#working;
   }
 
@@ -69,6 +62,13 @@ export class CompactDocuments {
   /** Resolves when nothing waits any more. */
   async idle(): Promise<void> {
     await this.#working;
+  }
+
+  async #sweepAndPause(): Promise<number> {
+    await this.sweep().catch((error: unknown) => {
+      this.#options.logger.warn({ err: error }, 'documents that are due will be looked for again');
+    });
+    return SWEEP_MS;
   }
 
   /** Looks for documents that ought to be compacted. */

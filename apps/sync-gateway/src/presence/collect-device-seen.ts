@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendToOutbox, type OutboxRow, partitionOf } from '@sync/messaging';
+import { appendToOutbox, type OutboxRow, partitionOf, RepeatedWork } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import { type DeviceSeen, STREAMS, type SyncEvent } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
@@ -27,20 +27,19 @@ const DEVICES_PER_MESSAGE = 1_000;
 export class CollectDeviceSeen implements RecordDeviceSeen {
   readonly #options: CollectOptions;
   #seen = new Map<string, DeviceSeen>();
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> = Promise.resolve();
+  readonly #flushes = new RepeatedWork(() => this.flush().then(() => FLUSH_MS), FLUSH_MS);
 
   constructor(options: CollectOptions) {
     this.#options = options;
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.flush(), FLUSH_MS).unref();
+    this.#flushes.start();
   }
 
   /** Writes what is left. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#flushes.stop();
     await this.flush();
   }
 
@@ -62,11 +61,6 @@ export class CollectDeviceSeen implements RecordDeviceSeen {
 
   /** One transaction; what could not be written is reported with the next flush unless it was seen again meanwhile. */
   async flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#write());
-    await this.#flushing;
-  }
-
-  async #write(): Promise<void> {
     if (this.#seen.size === 0) return;
     const seen = this.#seen;
     this.#seen = new Map();
