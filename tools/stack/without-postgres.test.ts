@@ -120,7 +120,7 @@ describe.each([
   });
 });
 
-it('the four apps are ready when a silent Postgres comes back, and stop cleanly when it is silent again', async () => {
+it('the four apps are ready when a silent Postgres is back, and stop cleanly when it is silent again', async () => {
   await postgres.kill('SIGSTOP');
   const apps = await startAll();
   await Promise.all(apps.map((app) => untilReadiness(app, 503)));

@@ -11,13 +11,16 @@ export interface DrainOptions {
   readonly drainReadinessMs: number;
   /** While requests are still taken: ends long polls and sockets. */
   readonly onDrainStart: readonly DrainStep[];
-  /** After the last request: consumers, relays, connections; in order, each whatever becomes of the others. */
+  /**
+   * After the last request: consumers, relays, connections; in order, each whatever becomes of the others.
+   */
   readonly onDrain: readonly DrainStep[];
 }
 
 /**
- * Counted from the moment at which the service stops to work as usual. With the half second that every late step gets it is over before deployments kill, which
- * is 20 s after that moment at the earliest (docs/guides/run-it.md).
+ * Counted from the moment at which the service stops to work as usual. With the half second that every late
+ * step gets it is over before deployments kill, which is 20 s after that moment at the earliest
+ * (docs/guides/run-it.md).
  */
 const ENDINGS_LIMIT_MS = 3_000;
 const REQUESTS_LIMIT_MS = 10_000;
@@ -25,9 +28,10 @@ const PARTS_LIMIT_MS = 15_000;
 const SWEEP_MS = 50;
 
 /**
- * The end of a service behind a balancer, in an order in which no request fails. `begin` makes `/health/ready` answer 503. For `drainReadinessMs` all
- * work goes on, so that balancers notice and send new requests elsewhere; each answer ends its connection, because an idle
- * connection that is closed under a balancer takes the request with it that is on its way. Then long polls and sockets are ended, then the
+ * The end of a service behind a balancer, in an order in which no request fails. `begin` makes
+ * `/health/ready` answer 503. For `drainReadinessMs` all work goes on, so that balancers notice and send new
+ * requests elsewhere; each answer ends its connection, because an idle connection that is closed under a
+ * balancer takes the request with it that is on its way. Then long polls and sockets are ended, then the
  * listener, and after the last open request the rest.
  */
 export class Drain {
@@ -86,9 +90,10 @@ export class Drain {
   }
 
   /**
-   * Stops listening and waits for open requests. Two kinds of connections are closed by nobody (Fastify closes only those idle at the start), hence the
-   * sweep: one whose answer had begun before the drain, and one on which nothing was ever asked. A client that
-   * never finishes must not keep the process alive, nor must a consumer of Nest's that waits for a silent Postgres: hence the limit.
+   * Stops listening and waits for open requests. Two kinds of connections are closed by nobody (Fastify
+   * closes only those idle at the start), hence the sweep: one whose answer had begun before the drain, and
+   * one on which nothing was ever asked. A client that never finishes must not keep the process alive, nor
+   * must a consumer of Nest's that waits for a silent Postgres: hence the limit.
    */
   async #closeUntil(untilMs: number): Promise<void> {
     const sweep = setInterval(() => {

@@ -12,8 +12,9 @@ export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void
 }
 
 /**
- * Until {@link endOfStart} a process that is told to stop ends at once, and cleanly: nothing has begun that would have to be drained. Without this it would
- * end by the signal, and in a container, as its first process, not at all.
+ * Until {@link endOfStart} a process that is told to stop ends at once, and cleanly: nothing has begun that
+ * would have to be drained. Without this it would end by the signal, and in a container, as its first
+ * process, not at all.
  */
 export function stopWhileStarting(logger: Logger): void {
   release ??= onStopSignal((signal) => {

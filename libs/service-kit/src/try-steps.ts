@@ -6,9 +6,11 @@ export type DrainStep = () => void | Promise<void>;
 export const MIN_STEP_MS = 500;
 
 /**
- * Does the steps of a drain one after the other, and each of them whatever becomes of the others: one that fails, or waits for a Postgres or a NATS that does
- * not answer, is logged (`drain_step_failed`) and the next one follows. Never rejects.
- * @param untilMs when all of it should be over, on the clock of `performance.now()`; each late step takes half a second more at the most
+ * Does the steps of a drain one after the other, and each of them whatever becomes of the others: one that
+ * fails, or waits for a Postgres or a NATS that does not answer, is logged (`drain_step_failed`) and the next
+ * one follows. Never rejects.
+ * @param untilMs when all of it should be over, on the clock of `performance.now()`; each late step takes
+ *   half a second more at the most
  */
 export async function trySteps(steps: readonly DrainStep[], untilMs: number, logger: Logger): Promise<void> {
   for (const [index, step] of steps.entries()) {

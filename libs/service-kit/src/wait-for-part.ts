@@ -17,9 +17,10 @@ const FIRST_PAUSE_MS = 250;
 const LAST_PAUSE_MS = 5_000;
 
 /**
- * Runs a step of the start that needs another part, such as Postgres, and says so when it takes long: a log line with `event: "waiting"`, and on the
- * port of the process `/health/ready` with 503 and that part in `checks`, as it answers later when the part goes away. `/health/live` is 200, because a
- * restart would help nobody; everything else is 503 with `Retry-After`. A process that is told to stop meanwhile ends cleanly.
+ * Runs a step of the start that needs another part, such as Postgres, and says so when it takes long: a log
+ * line with `event: "waiting"`, and on the port of the process `/health/ready` with 503 and that part in
+ * `checks`, as it answers later when the part goes away. `/health/live` is 200, because a restart would help
+ * nobody; everything else is 503 with `Retry-After`. A process that is told to stop meanwhile ends cleanly.
  * @param part its name among the readiness checks
  */
 export async function waitForPart<T>(
@@ -43,7 +44,8 @@ export async function waitForPart<T>(
 }
 
 /**
- * Repeats `work` until Postgres is there, and says so ({@link waitForPart}): services and databases are started together, in any order.
+ * Repeats `work` until Postgres is there, and says so ({@link waitForPart}): services and databases are
+ * started together, in any order.
  * @throws whatever has another cause
  */
 export function untilAvailable<T>(address: StartAddress, logger: Logger, work: () => Promise<T>): Promise<T> {

@@ -12,7 +12,10 @@ import { PageQuery } from '../admin/admin-queries.ts';
 
 const checkTime = validator(Timestamp);
 
-/** ISO 8601 has notations, such as weeks, that neither JavaScript nor Postgres reads: the protocol's own check decides. */
+/**
+ * ISO 8601 has notations, such as weeks, that neither JavaScript nor Postgres reads: the protocol's own check
+ * decides.
+ */
 const IsTimestamp = (): PropertyDecorator =>
   ValidateBy({
     name: 'isTimestamp',

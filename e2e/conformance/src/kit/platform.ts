@@ -86,7 +86,10 @@ export async function send(
   return (await device.call<PushResponse>('/sync/v1/push', body)).outcomes;
 }
 
-/** Between writes whose order counts: a device’s time is corrected by what its push took, so it must be more than that. */
+/**
+ * Between writes whose order counts: a device’s time is corrected by what its push took, so it must be more
+ * than that.
+ */
 export const pause = (): Promise<void> => sleep(500);
 
 /** Pulls until `wanted` holds of what the device has; projection is asynchronous. */

@@ -160,8 +160,8 @@ const Attachment = only({
 export const VOIDED = 'http://adlnet.gov/expapi/verbs/voided';
 
 /**
- * An xAPI 1.0.3 statement (Part Two, section 2.4) as a learner's device makes it: the object is an activity. The actor and the authority are
- * not asked for, because the server stamps them.
+ * An xAPI 1.0.3 statement (Part Two, section 2.4) as a learner's device makes it: the object is an activity.
+ * The actor and the authority are not asked for, because the server stamps them.
  */
 export const Statement = only({
   id: SentUuid,
@@ -177,12 +177,16 @@ export const Statement = only({
   attachments: Type.Optional(Type.Array(Attachment, { maxItems: 100 })),
 });
 
-/** A statement about another statement. A schema of its own, so that a fault of either is named by its path. */
+/**
+ * A statement about another statement. A schema of its own, so that a fault of either is named by its path.
+ */
 export const ReferringStatement = only({
   ...Statement.properties,
   object: StatementRef,
   context: Type.Optional(only(CONTEXT)),
 });
 
-/** What devices see: the statement as xAPI names it, without the `userId` that stands beside it for the scope. */
+/**
+ * What devices see: the statement as xAPI names it, without the `userId` that stands beside it for the scope.
+ */
 export const STATEMENT_FIELDS: string[] = Object.keys(Statement.properties);

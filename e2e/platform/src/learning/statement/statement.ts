@@ -13,8 +13,8 @@ const checkPlain = faultsOf(Statement);
 const checkReferring = faultsOf(ReferringStatement);
 
 /**
- * A voiding statement is one more append: it names the statement that it voids, and both stay. Reports are what leaves a voided one out;
- * a record store that marked it would have to change what is append_only.
+ * A voiding statement is one more append: it names the statement that it voids, and both stay. Reports are
+ * what leaves a voided one out; a record store that marked it would have to change what is append_only.
  */
 function check(statement: EntityData): readonly SchemaFault[] {
   const { object, verb } = statement;
@@ -29,8 +29,9 @@ function check(statement: EntityData): readonly SchemaFault[] {
 }
 
 /**
- * What a learner did, as an xAPI 1.0.3 statement. Stored and shown with the actor stamped from the token's user; `userId`
- * stands beside the statement in the event, because scope templates see top-level fields only, and is not shown.
+ * What a learner did, as an xAPI 1.0.3 statement. Stored and shown with the actor stamped from the token's
+ * user; `userId` stands beside the statement in the event, because scope templates see top-level fields only,
+ * and is not shown.
  */
 export const statement: OwnedEntity = {
   definition: defineEntity({
@@ -69,7 +70,10 @@ function namedUser(data: EntityData): string | undefined {
   return typeof account['name'] === 'string' ? account['name'] : undefined;
 }
 
-/** Checks the statement and adds what the record store is responsible for: id, actor, authority, times and version. */
+/**
+ * Checks the statement and adds what the record store is responsible for: id, actor, authority, times and
+ * version.
+ */
 function stamp(
   entityId: string,
   given: EntityData,

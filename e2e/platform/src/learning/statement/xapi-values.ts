@@ -4,7 +4,8 @@ import Type, { type TRefine, type TSchema, type TRecord, type TString } from 'ty
 import { Format } from 'typebox/format';
 
 /**
- * The data types of xAPI 1.0.3 (Part Two, section 4). UUIDs and times are those of the protocol: `SentUuid`, `Timestamp`.
+ * The data types of xAPI 1.0.3 (Part Two, section 4). UUIDs and times are those of the protocol: `SentUuid`,
+ * `Timestamp`.
  */
 
 const MAX_IRI_LENGTH = 4_096;
@@ -62,7 +63,9 @@ export const Extensions = mapOf(isIri, 'an IRI', Type.Unknown());
 const PART = '\\d+([.,]\\d+(?=[A-Z]$))?';
 const parts = (letters: string): string => letters.replaceAll(/./g, (letter) => `(${PART}${letter})?`);
 
-/** ISO 8601:2004, 4.4.3.2: weeks alone, or at least one of the other parts; `T` only before parts of a day. */
+/**
+ * ISO 8601:2004, 4.4.3.2: weeks alone, or at least one of the other parts; `T` only before parts of a day.
+ */
 export const Duration = Type.String({
   pattern: `^P(?=.)(${PART}W|${parts('YMD')}(T(?=.)${parts('HMS')})?)$`,
 });
