@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { provision, type ProvisionedDatabase } from '@sync/postgres';
 import { exitOf, freePort, type RunningPostgres, startPostgres } from '@sync/postgres/testing';
@@ -45,18 +45,29 @@ interface StartedApp {
   get(path: string): Promise<readonly [number, string] | null>;
 }
 
-/** @param port where Postgres is looked for, when not where it is */
-async function start({ app, entry, database }: ServiceDefinition, port?: number): Promise<StartedApp> {
+/** Ports where nobody is, to look for a part there. */
+interface Elsewhere {
+  readonly postgres?: number;
+  readonly nats?: number;
+}
+
+async function start(
+  { app, entry, database }: ServiceDefinition,
+  elsewhere: Elsewhere = {},
+): Promise<StartedApp> {
   const urls = databases.get(database);
-  const at = (url = ''): string => (port === undefined ? url : Object.assign(new URL(url), { port }).href);
+  const at = (url = '', port?: number): string =>
+    port === undefined ? url : Object.assign(new URL(url), { port }).href;
   const own = await freePort();
   const child = spawn(process.execPath, [join(ROOT, entry)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
       ...{ HOST: '127.0.0.1', PORT: String(own), DRAIN_READINESS_MS: '0', LOG_LEVEL: 'info' },
-      ...{ NATS_URL: nats.url, IDENTITY_URL: 'http://127.0.0.1:9' },
-      ...{ DATABASE_URL: at(urls?.appUrl), DATABASE_OWNER_URL: at(urls?.ownerUrl) },
+      NATS_URL: at(nats.url, elsewhere.nats),
+      IDENTITY_URL: 'http://127.0.0.1:9',
+      DATABASE_URL: at(urls?.appUrl, elsewhere.postgres),
+      DATABASE_OWNER_URL: at(urls?.ownerUrl, elsewhere.postgres),
     },
   });
   let log = '';
@@ -76,7 +87,8 @@ async function start({ app, entry, database }: ServiceDefinition, port?: number)
   return started;
 }
 
-const startAll = (port?: number): Promise<StartedApp[]> => Promise.all(APPS.map((app) => start(app, port)));
+const startAll = (elsewhere?: Elsewhere): Promise<StartedApp[]> =>
+  Promise.all(APPS.map((app) => start(app, elsewhere)));
 
 /** Waits until readiness is answered with this status; one that ends instead is told with its log. */
 async function untilReadiness(app: StartedApp, status: number): Promise<string> {
@@ -101,24 +113,26 @@ async function stop(app: StartedApp): Promise<string> {
 
 const CLEAN = APPS.map(({ app }) => `${app}: exit code 0`);
 
-describe.each([
-  ['is dead', () => freePort()],
-  ['is silent', () => postgres.kill('SIGSTOP').then(() => undefined)],
-])('the four apps, where Postgres %s at their start', (_what, takeAway) => {
-  it('wait and say so, and stop cleanly while they wait', async () => {
+it.each([
+  ['Postgres is dead', 'postgres', async () => ({ postgres: await freePort() })],
+  ['Postgres is silent', 'postgres', () => postgres.kill('SIGSTOP').then(() => ({}))],
+  ['NATS is dead', 'nats', async () => ({ nats: await freePort() })],
+] as const)(
+  'the four apps wait where %s, say so, and stop cleanly meanwhile',
+  async (_what, part, takeAway) => {
     const apps = await startAll(await takeAway());
     for (const app of apps) {
       const ready = JSON.parse(await untilReadiness(app, 503)) as unknown;
       expect([app.name, ready]).toEqual([
         app.name,
-        { status: 'not_ready', checks: [expect.objectContaining({ name: 'postgres', status: 'failed' })] },
+        { status: 'not_ready', checks: [expect.objectContaining({ name: part, status: 'failed' })] },
       ]);
       expect([app.name, (await app.get('/health/live'))?.[0]]).toEqual([app.name, 200]);
-      expect(app.log()).toMatch(/"event":"waiting","part":"postgres"/);
+      expect(app.log()).toContain(`"event":"waiting","part":"${part}"`);
     }
     expect(await Promise.all(apps.map(stop))).toEqual(CLEAN);
-  });
-});
+  },
+);
 
 it('the four apps are ready when a silent Postgres is back, and stop cleanly when it is silent again', async () => {
   await postgres.kill('SIGSTOP');
