@@ -5,6 +5,7 @@ export { planLanes } from './acceptance/plan-lanes.ts';
 export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts';
 export { sameChange } from './acceptance/same-change.ts';
 export { decide, mayHold } from './conflict/decide.ts';
+export { wantsDeletedData } from './conflict/decide-lww.ts';
 export type {
   ConflictDraft,
   DocumentBlock,

@@ -3,7 +3,7 @@ import { compareWrites, hasSeen, readFieldWrite } from './field-writes.ts';
 import { decideLww } from './decide-lww.ts';
 import type { Decision, DecisionInput } from './decision.ts';
 import { detectConflict } from './detect-conflict.ts';
-import { draftRecord, submitAsSent } from './submission.ts';
+import { draftRecord, submitAsSent, withoutDeleted } from './submission.ts';
 
 /**
  * Document updates (`merge`) always go to the owner, whose document merges them in any order; put, patch and delete
@@ -23,6 +23,8 @@ export function decideCrdtYjs(input: DecisionInput): Decision {
   const overtaken =
     deletion && !hasSeen(mutation, deletion) && compareWrites(deletion, mutationWrite(mutation)) > 0;
   if (!overtaken) return submitAsSent(input, 'merged');
-  const record = draftRecord(input, current, 'auto', [{ field: EXISTENCE_FIELD, winner: 'ours' }]);
+  const record = draftRecord(input, withoutDeleted(current), 'auto', [
+    { field: EXISTENCE_FIELD, winner: 'ours' },
+  ]);
   return { kind: 'supersede', record };
 }

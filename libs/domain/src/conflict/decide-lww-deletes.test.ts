@@ -116,12 +116,12 @@ describe('on a deleted entity', () => {
     });
   });
 
-  it('an earlier edit is superseded and recorded', () => {
+  it('an earlier edit is superseded, and recorded without what was deleted', () => {
     expect(decideOn(DELETED, from('patch', { f: 'a', g: 2 }, 99))).toEqual({
       kind: 'supersede',
       record: {
         ...RECORD,
-        ...{ base: { f: 'x', g: 'old' }, baseUnknown: [] },
+        ...{ base: null, baseUnknown: [''] },
         ours: null,
         theirs: { f: 'a', g: 2 },
         fields: [
@@ -322,10 +322,18 @@ describe('review of collisions', () => {
         ],
       },
     });
-    expect(held(DELETED, from('patch', { f: 'a' }, 101))).toMatchObject({
-      kind: 'hold',
-      record: { decision: 'open', fields: [{ field: '', winner: 'open' }] },
-    });
+    for (const atMs of [99, 101]) {
+      expect(held(DELETED, from('patch', { f: 'a' }, atMs))).toMatchObject({
+        kind: 'hold',
+        record: {
+          ...{ decision: 'open', base: null, ours: null, theirs: { f: 'a' } },
+          fields: [
+            { field: '', winner: 'open' },
+            { field: 'f', theirs: 'a', winner: 'open' },
+          ],
+        },
+      });
+    }
   });
 
   it('lets pass what does not collide', () => {

@@ -5,6 +5,7 @@ import type { MutationInput } from '../entity.ts';
 import { mutationWrite } from '../entity.ts';
 import {
   INITIAL,
+  INITIAL_CLOCK,
   areConcurrent,
   expectedData,
   history,
@@ -12,8 +13,10 @@ import {
   linearExtensions,
 } from '../testing/histories.ts';
 import { lostValues } from '../testing/kept-values.ts';
+import { wantsDeletedData } from './decide-lww.ts';
+import type { DecisionInput } from './decision.ts';
 import { compareWrites } from './field-writes.ts';
-import { ServerModel } from '../testing/server-model.ts';
+import { ServerModel, mutationOf, seenClock } from '../testing/server-model.ts';
 
 function run(mutations: readonly MutationInput[], passesDecidedWrites = true): ServerModel {
   const server = new ServerModel({ passesDecidedWrites });
@@ -126,6 +129,59 @@ describe('deletions and what is made anew behind them', () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+/** One change of a device: at what time, and what it had seen. */
+const change = (
+  [deviceId, op, occurredAtMs]: readonly [string, MutationInput['op'], number],
+  data: MutationInput['data'] = null,
+  seen: readonly MutationInput[] = [],
+): MutationInput => {
+  const mutationId = `${deviceId}${occurredAtMs}`;
+  const baseClock = seenClock(INITIAL_CLOCK, seen);
+  return mutationOf({ mutationId, deviceId, op, data, baseClock, occurredAtMs });
+};
+
+describe('an edit that is later than a deletion and had not seen it', () => {
+  const deletion = change(['a', 'delete', 10]);
+  const anew = change(['a', 'put', 11], { f: 'new' }, [deletion]);
+  const edit = change(['b', 'patch', 20], { g: 'b', x: 'b' });
+  const other = change(['c', 'patch', 30], { h: 'c', x: 'c' });
+  const revived = { ...INITIAL, g: 'b', x: 'b' };
+
+  it.each([
+    ['of one field', [deletion, change(['b', 'patch', 20], { g: 'b' })], { ...INITIAL, g: 'b' }],
+    ['of several fields', [deletion, edit], revived],
+    ['and another one', [deletion, edit, other], { ...revived, h: 'c', x: 'c' }],
+    ['of what is made anew', [deletion, anew, edit], { f: 'new', g: 'b', x: 'b' }],
+    [
+      'of what is made anew, and another one',
+      [deletion, anew, edit, other],
+      { f: 'new', g: 'b', h: 'c', x: 'c' },
+    ],
+  ])('%s brings the entity back, whatever arrives first', (_what, mutations, end) => {
+    for (const order of orders(mutations)) expect(run(order).head?.data).toEqual(end);
+  });
+
+  it('needs what was deleted, and nothing else does', () => {
+    const deleted = run([deletion]).head;
+    const ask = (mutation: MutationInput, question: Partial<DecisionInput> = {}): boolean =>
+      wantsDeletedData({ mutation, current: deleted, policy: 'lww', review: 'none', ...question });
+    expect([edit, other, change(['b', 'put', 20], { g: 'b' })].map((one) => ask(one))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    const seen = change(['b', 'put', 20], { g: 'b' }, [deletion]);
+    const earlier = change(['b', 'patch', 9], { g: 'b' });
+    const again = change(['b', 'delete', 20]);
+    const empty = change(['b', 'patch', 20], {});
+    expect([anew, seen, earlier, again, empty].map((one) => ask(one))).toEqual(Array(5).fill(false));
+    expect(ask(edit, { policy: 'crdt_yjs' })).toBe(false);
+    expect(ask(edit, { review: 'collisions' })).toBe(false);
+    expect(ask(edit, { current: run([]).head })).toBe(false);
+    expect(ask(edit, { current: null })).toBe(false);
   });
 });
 

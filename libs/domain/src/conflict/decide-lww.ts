@@ -1,7 +1,7 @@
 import { EXISTENCE_FIELD, mutationWrite } from '../entity.ts';
-import type { EntityState, FieldWrite, Write } from '../entity.ts';
+import type { EntityState, FieldWrite, MutationInput, Write } from '../entity.ts';
 import { readField } from '../json.ts';
-import type { Decision, DecisionInput } from './decision.ts';
+import type { Decision, DecisionInput, FieldConflict } from './decision.ts';
 import { detectConflict } from './detect-conflict.ts';
 import {
   compareWrites,
@@ -14,7 +14,7 @@ import {
   writeOverAll,
 } from './field-writes.ts';
 import { mergeFields } from './merge-fields.ts';
-import { draftRecord, fieldConflict, submit, submitAsSent } from './submission.ts';
+import { draftRecord, fieldConflict, submit, submitAsSent, withoutDeleted } from './submission.ts';
 
 /**
  * Last writer wins, per top-level field (see `mergeFields`). Every value that loses is in the record.
@@ -22,8 +22,10 @@ import { draftRecord, fieldConflict, submit, submitAsSent } from './submission.t
  * A delete competes as one write of the whole entity: an edit that the deleting device had not seen and that is later
  * survives it; else the delete stands and the record keeps what it took. The same rule decides when the delete
  * arrived first: a later edit brings the entity back (`EntityState.deletedData`), an earlier one is superseded.
- * Whether the entity exists therefore does not depend on the order of arrival. Its data may: an edit that was
+ * Neither whether the entity exists nor its data depends on the order of arrival, but for this: an edit that was
  * superseded by a deletion stays in its record even if a third device's edit later brings the entity back.
+ *
+ * A document's text does not come back with its fields, so under crdt_yjs no patch brings an entity back.
  */
 export function decideLww(input: DecisionInput): Decision {
   const { mutation, current } = input;
@@ -95,36 +97,58 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
     });
   }
   if (deletion && sawWrite(mutation, deletion)) return submitAsSent(input, 'merged');
+  if (input.review === 'collisions') {
+    return { kind: 'hold', record: draftRecord(input, withoutDeleted(current), 'open', allLost(mutation)) };
+  }
+  const deleted = input.policy === 'lww' ? current.deletedData : null;
+  const survives = isLater(mutation, deletion) && (mutation.op === 'put' || deleted !== null);
+  if (!survives) {
+    return {
+      kind: 'supersede',
+      record: draftRecord(input, withoutDeleted(current), 'auto', allLost(mutation)),
+    };
+  }
   const other = deletion?.removedBy;
   // Of two deletions its device may have seen the one that counts less: that one stands, whatever becomes of the other.
   const stands = other && sawWrite(mutation, other) ? other : (deletion?.deletion ?? null);
-  const { writes: fieldWrites, data } = leftBehind(stands, current.fieldWrites, current.deletedData ?? {});
+  const { writes: fieldWrites, data } = leftBehind(stands, current.fieldWrites, deleted ?? {});
   const merge = mergeFields(input, { ...current, fieldWrites }, data);
-  const survives = canRevive(input, current) && isLater(write, deletion) && hasEffect(input);
-  const existence = fieldConflict(EXISTENCE_FIELD, { winner: survives ? 'theirs' : 'ours' });
-  const lost = Object.entries(mutation.data ?? {}).map(([field, theirs]) => {
-    return fieldConflict(field, { theirs, winner: 'ours' });
-  });
-  const conflicts = [existence, ...(survives ? merge.conflicts : lost)];
-  if (input.review === 'collisions') {
-    return { kind: 'hold', record: draftRecord(input, current, 'open', conflicts) };
-  }
-  const record = draftRecord(input, current, 'auto', conflicts);
-  if (!survives) return { kind: 'supersede', record };
+  const existence = fieldConflict(EXISTENCE_FIELD, { winner: 'theirs' });
+  const record = draftRecord(input, { ...current, deletedData: deleted }, 'auto', [
+    existence,
+    ...merge.conflicts,
+  ]);
   const existed = { ...writeOver(deletion, write), deletion: stands };
   const decided = { ...merge.fieldWrites, [EXISTENCE_FIELD]: existed };
   return submit(input, { op: 'put', data: merge.data, status: 'merged', record, fieldWrites: decided });
 }
 
-/** A put carries a whole entity; a patch needs what was deleted. */
-function canRevive({ mutation }: DecisionInput, current: EntityState): boolean {
-  return mutation.op === 'put' || current.deletedData !== null;
+/**
+ * Whether the decision wants `EntityState.deletedData`: the mutation brings a deleted entity back, as far as it is known what that was. Whoever keeps the
+ * data apart from the rest of the state need not look for it otherwise.
+ */
+export function wantsDeletedData({
+  mutation,
+  current,
+  policy,
+  review,
+}: Pick<DecisionInput, 'mutation' | 'current' | 'policy' | 'review'>): boolean {
+  if (policy !== 'lww' || review === 'collisions' || !current?.deleted || mutation.op === 'delete')
+    return false;
+  if (detectConflict(current.clock, mutation.baseClock) === 'clean') return false;
+  const deletion = readFieldWrite(current.fieldWrites, EXISTENCE_FIELD);
+  return !(deletion && sawWrite(mutation, deletion)) && isLater(mutation, deletion);
 }
 
-function hasEffect({ mutation }: DecisionInput): boolean {
-  return mutation.op === 'put' || Object.keys(mutation.data ?? {}).length > 0;
+/** Whether an edit that had not seen the deletion is later. A patch that names nothing writes nothing. */
+function isLater(mutation: MutationInput, deletion: FieldWrite | undefined): boolean {
+  const writes = mutation.op === 'put' || Object.keys(mutation.data ?? {}).length > 0;
+  return writes && (!deletion || compareWrites(mutationWrite(mutation), deletion) > 0);
 }
 
-function isLater(write: Write, deletion: FieldWrite | undefined): boolean {
-  return !deletion || compareWrites(write, deletion) > 0;
+function allLost({ data }: MutationInput): FieldConflict[] {
+  const lost = Object.entries(data ?? {}).map(([field, theirs]) => {
+    return fieldConflict(field, { theirs, winner: 'ours' });
+  });
+  return [fieldConflict(EXISTENCE_FIELD, { winner: 'ours' }), ...lost];
 }

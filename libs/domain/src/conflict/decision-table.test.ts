@@ -158,7 +158,8 @@ const VIOLATION = all('append_only_violation');
 const TABLES: Readonly<Record<ConflictPolicy, Readonly<Record<ReviewMode, PolicyTable>>>> = {
   lww: { none: LWW, collisions: LWW_REVIEWED },
   crdt_yjs: {
-    none: { ...LWW, merge: MERGE },
+    // Its text would not come back with the fields.
+    none: { ...LWW, patch: { ...EDIT, 'deleted earlier, missed': 'superseded' }, merge: MERGE },
     collisions: { ...LWW_REVIEWED, merge: MERGE },
   },
   server_authoritative: bothModes({

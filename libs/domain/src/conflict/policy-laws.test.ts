@@ -11,6 +11,7 @@ import { lostValues } from '../testing/kept-values.ts';
 import { ServerModel, mutationOf } from '../testing/server-model.ts';
 import { decide } from './decide.ts';
 import type { DecisionInput } from './decision.ts';
+import { wantsDeletedData } from './decide-lww.ts';
 import { compareWrites } from './field-writes.ts';
 
 const POLICIES: Readonly<Record<ConflictPolicy, true>> = {
@@ -96,6 +97,17 @@ describe('any decision', () => {
         expect(JSON.stringify(question)).toBe(before);
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  it('looks at what was deleted only where the mutation brings it back, and shows it nowhere else', () => {
+    fc.assert(
+      fc.property(input, (question) => {
+        const { current } = question;
+        fc.pre(current !== null && !wantsDeletedData(question));
+        expect(decide(question)).toEqual(decide({ ...question, current: { ...current, deletedData: null } }));
+      }),
+      { numRuns: RUNS },
     );
   });
 

@@ -3,7 +3,7 @@ import type { EntityState, MutationInput } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { ConflictDraft, DecisionInput, FieldConflict } from './decision.ts';
-import { draftRecord, fieldConflict } from './submission.ts';
+import { draftRecord, fieldConflict, withoutDeleted } from './submission.ts';
 
 /**
  * The record of a mutation that lost as a whole: the server's state stands, whatever it is, and the mutation's values are kept.
@@ -13,8 +13,7 @@ export function recordRefused(
   input: Pick<DecisionInput, 'mutation' | 'policy'>,
   current: EntityState | null,
 ): ConflictDraft {
-  // What was deleted is nobody's business any more: a refused mutation brings nothing back.
-  const present = current === null ? null : { ...current, deletedData: null };
+  const present = current && withoutDeleted(current);
   return draftRecord(input, present, 'auto', fieldsLost(input.mutation, present?.data ?? null));
 }
 

@@ -101,3 +101,8 @@ export function fieldConflict(field: string, { ours, theirs, winner }: Contestan
     winner,
   };
 }
+
+/** For a record, which is kept for ever: what was deleted and stays so is nobody's business any more. */
+export function withoutDeleted(current: EntityState): EntityState {
+  return { ...current, deletedData: null };
+}
