@@ -6,6 +6,7 @@ import { listDeadLetters } from './dead-letters/list-dead-letters.ts';
 import { countQuarantined, pruneDeadLetters } from './dead-letters/prune-dead-letters.ts';
 import { ReplayDeadLetters } from './dead-letters/replay-dead-letters.ts';
 import { RetryDeadLetters } from './dead-letters/retry-dead-letters.ts';
+import { answerDeletedData } from './explain/deleted-data.ts';
 import { explainEntity } from './explain/explain-entity.ts';
 import { NAME, type Foundation } from './wire-foundation.ts';
 import type { Projector } from './wire-projector.ts';
@@ -37,6 +38,7 @@ export function wireOperations(foundation: Foundation, projector: Projector): Op
     [subjects.deadLetters, (body) => listDeadLetters(database, body)],
     [subjects.deadLetterReplay, (body) => replay.answer(body)],
     [subjects.explain, (body) => explainEntity(database, body)],
+    [subjects.deletedData, (body) => answerDeletedData(database, body)],
     [subjects.projectorRebuild, (body) => rebuild.answer(body)],
   ];
   watchGauges(foundation, projector);

@@ -73,6 +73,7 @@ export {
   parseDeltaBatch,
   splitDeltaLines,
 } from './delta-batch.ts';
+export { DeletedDataReply, DeletedDataRequest } from './deleted-data-api.ts';
 export { FieldWrites } from './field-writes.ts';
 export {
   Suggestion,

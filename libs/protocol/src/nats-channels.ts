@@ -22,6 +22,7 @@ import {
   ConflictsReply,
   ConflictsRequest,
 } from './conflict-api.ts';
+import { DeletedDataReply, DeletedDataRequest } from './deleted-data-api.ts';
 import { DeltaBatch } from './delta-batch.ts';
 import { DomainEvent } from './domain-event.ts';
 import { FaultRequest, FaultState } from './fault-api.ts';
@@ -267,6 +268,9 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
     Type.Object({ tenants: Count }),
     { summary: 'Projects one tenant, or all, anew from the owners’ snapshots, under new epochs.' },
   ),
+  request('deletedData', subjects.deletedData, 'internal', DeletedDataRequest, DeletedDataReply, {
+    summary: 'What entities were before they were deleted, for edits that bring them back.',
+  }),
   request('deviceHealth', subjects.deviceHealth, 'internal', DevicesRequest, DevicesReply, {
     summary: 'Devices of a tenant and their health.',
   }),

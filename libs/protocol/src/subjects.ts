@@ -32,6 +32,8 @@ export const subjects = {
   deadLetterReplay: 'sync.dead-letters.v1.replay',
   /** To the delta-projector: `{tenantId?}`, project everything anew from the owners' snapshots, under new epochs. */
   projectorRebuild: 'sync.projector.v1.rebuild',
+  /** To the delta-projector: what entities were before they were deleted. */
+  deletedData: 'sync.projector.v1.deleted-data',
   deviceHealth: 'sync.health.v1.devices',
   conflicts: 'sync.conflicts.v1.list',
   /** Kills a process at a named place; only where FAULT_INJECTION is set, which production refuses. */

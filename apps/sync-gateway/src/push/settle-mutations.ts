@@ -145,10 +145,10 @@ export class SettleMutations {
         asked.map(({ question }) => question),
       );
       asking = asked.flatMap(({ lane }, index) => {
-        const decision = decisions[index];
-        if (decision) lane.answer(decision);
-        else if (lane.submissions.length === 0) lane.postpone(postponed('resolver_unavailable'));
-        return decision ? [lane] : [];
+        const decision = decisions[index] ?? 'resolver_unavailable';
+        if (typeof decision !== 'string') lane.answer(decision);
+        else if (lane.submissions.length === 0) lane.postpone(postponed(decision));
+        return typeof decision === 'string' ? [] : [lane];
       });
     }
   }

@@ -3,30 +3,40 @@ import { type Decision, type DecisionInput, decide } from '@sync/domain';
 import { RemoteError, request } from '@sync/messaging';
 import { type DecideReply, type DecideRequest, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
+import { AskDeleted, type DeletedDataMissing } from './ask-deleted.ts';
 
 const TIMEOUT_MS = 2_000;
 /** An answer is two and a half times as long, both sides travel in the record, once whole and once by field; of many small fields far longer. */
 const MAX_REQUEST_BYTES = 256 * 1024;
 const MAX_SINGLE_BYTES = 300_000;
 
+/** Why a question has no decision now. */
+export type Undecided = 'resolver_unavailable' | DeletedDataMissing;
+
 /** Asks the conflict-resolver what becomes of concurrent mutations. */
 export class AskResolver {
   readonly #nats: NatsConnection;
   readonly #logger: Logger;
+  readonly #deleted: AskDeleted;
 
   constructor(nats: NatsConnection, logger: Logger) {
     this.#nats = nats;
     this.#logger = logger;
+    this.#deleted = new AskDeleted(nats, logger);
   }
 
-  /** @returns a decision per question in the same order, null where the resolver gave none; never throws */
-  async decide(tenantId: string, questions: readonly DecisionInput[]): Promise<(Decision | null)[]> {
-    const decisions: (Decision | null)[] = [];
-    for (const part of cutToSize(questions)) decisions.push(...(await this.#decidePart(tenantId, part)));
-    return decisions;
+  /** @returns a decision per question in the same order, or why there is none now; never throws */
+  async decide(tenantId: string, questions: readonly DecisionInput[]): Promise<(Decision | Undecided)[]> {
+    const completed = await this.#deleted.complete(tenantId, questions);
+    const decidable = completed.filter((one) => typeof one !== 'string');
+    const decisions: (Decision | Undecided)[] = [];
+    for (const part of cutToSize(decidable)) decisions.push(...(await this.#decidePart(tenantId, part)));
+    return completed.map((one) =>
+      typeof one === 'string' ? one : (decisions.shift() as Decision | Undecided),
+    );
   }
 
-  async #decidePart(tenantId: string, part: readonly Sized[]): Promise<(Decision | null)[]> {
+  async #decidePart(tenantId: string, part: readonly Sized[]): Promise<(Decision | Undecided)[]> {
     const [first] = part;
     if (first && first.bytes > MAX_SINGLE_BYTES) return decideHere(part);
     const body: DecideRequest = { tenantId, items: part.map(({ question }) => question) };
@@ -39,7 +49,7 @@ export class AskResolver {
     } catch (error) {
       if (error instanceof RemoteError && error.code === 'reply_too_large') return decideHere(part);
       this.#logger.warn({ err: error, tenantId, items: part.length }, 'the conflict-resolver did not decide');
-      return part.map(() => null);
+      return part.map(() => 'resolver_unavailable');
     }
   }
 }

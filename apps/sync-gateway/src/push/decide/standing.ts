@@ -182,8 +182,8 @@ function stateAfter(
 ): EntityState | undefined {
   if (before === undefined) return undefined;
   const wasDeleted = before?.deleted ?? false;
-  const previous = (wasDeleted ? before?.deletedData : before?.data) ?? null;
   const data = dataAfter(before?.data ?? null, change);
+  const previous = (wasDeleted ? (before?.deletedData ?? leftAsItWas(data, change)) : before?.data) ?? null;
   const write = writeIn(change.clock, mutationWrite(inputOf(mutation, deviceId)));
   const options = { wasDeleted, decided: change.fieldWrites };
   const fieldWrites = recordFieldWrites(before?.fieldWrites ?? {}, previous, data, write, options);
@@ -195,6 +195,12 @@ function stateAfter(
     deletedData: data === null ? previous : null,
     fieldWrites,
   };
+}
+
+/** Of an entity that a change brings back, what its decision did not write: that was there before the deletion. */
+function leftAsItWas(data: JsonObject | null, { fieldWrites }: SubmitDecision): JsonObject | null {
+  if (data === null) return null;
+  return Object.fromEntries(Object.entries(data).filter(([field]) => !Object.hasOwn(fieldWrites, field)));
 }
 
 function dataAfter(previous: JsonObject | null, { op, data }: SubmitDecision): JsonObject | null {

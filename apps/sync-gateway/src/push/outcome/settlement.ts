@@ -66,6 +66,8 @@ export type PostponeReason =
   /** The owner answered, and had no answer for it although it was sent alone: its handler threw. */
   | 'owner_failed'
   | 'resolver_unavailable'
+  /** It brings back what was deleted, and nobody says what that was. */
+  | 'projector_unavailable'
   | 'projection_behind'
   | 'contended'
   | 'lane_waits'

@@ -6,6 +6,7 @@ import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import {
   type DecideRequest,
+  type DeletedDataRequest,
   type EntityTypeRegistration,
   type LocalMutation,
   type Outcome,
@@ -77,6 +78,8 @@ export interface PushRig {
   waiting(author: Author): Promise<Outcome[]>;
   syncEvents(): Promise<SyncEvent[]>;
   stopResolver(): Promise<void>;
+  /** Nobody says any more what was deleted. */
+  stopProjector(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -99,6 +102,13 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
   });
   const owner = new TestOwner(nats, test.database, TYPES);
   owner.start();
+  const projector = new Responder({
+    nats,
+    subject: subjects.deletedData,
+    queue: 'projector',
+    handle: async (body) => owner.deletedData(body as DeletedDataRequest),
+    logger: silent,
+  });
   await nats.flush();
   const parts = wire(test, nats, options.ownerTimeoutMs ?? 3_000);
   const dispatchDue = async (...authors: readonly Author[]): Promise<number> => {
@@ -131,8 +141,9 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
     waiting: (author) => waitingOutcomes(test, author),
     syncEvents: () => readSyncEvents(test),
     stopResolver: () => resolver.stop(),
+    stopProjector: () => projector.stop(),
     stop: async () => {
-      await resolver.stop();
+      await Promise.all([resolver.stop(), projector.stop()]);
       await nats.close();
       await server.stop();
       await test.drop();

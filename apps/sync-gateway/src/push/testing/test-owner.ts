@@ -3,6 +3,8 @@ import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
 import { type EntityHead, type FieldWrites, type JsonObject, namedWrites, projectEvent } from '@sync/domain';
 import type { Database } from '@sync/postgres';
 import {
+  type DeletedDataReply,
+  type DeletedDataRequest,
   type OwnerPushRequest,
   type OwnerPushResult,
   type PushedMutation,
@@ -78,6 +80,14 @@ export class TestOwner {
 
   entity(tenantId: string, entityType: string, entityId: string): Entity | undefined {
     return this.#entities.get(key(tenantId, entityType, entityId));
+  }
+
+  /** What the projector answers to `subjects.deletedData`. */
+  deletedData({ tenantId, entities }: DeletedDataRequest): DeletedDataReply {
+    const heads = entities.map((one) => this.#heads.get(key(tenantId, one.entityType, one.entityId)));
+    return {
+      entities: heads.map((head) => ({ revision: head?.revision ?? null, data: head?.deletedData ?? null })),
+    };
   }
 
   /** A change of the service's own. */
