@@ -131,7 +131,7 @@ function projectEntity(
       results.push({ place, result: heldBack() });
       continue;
     }
-    const projected = projectOne(head, event);
+    const projected = withoutElsewhere(projectOne(head, event), before, head);
     if (projected.kind === 'changed') {
       const document = documentOf(event);
       // A whole document, or an entity without one, says all that the events before it said.
@@ -192,6 +192,20 @@ function projectOne(
     // A fault of ours, not of the event: it must hold back this entity and not the whole partition.
     return { kind: 'refused', code: 'projection_failed', cause: String(error) };
   }
+}
+
+/**
+ * A scope that an entity left earlier in the batch is told of its deletion, and nothing of what it was elsewhere in between: who holds that scope might bring it
+ * back, and would see it.
+ */
+function withoutElsewhere<T extends { readonly kind: string }>(
+  projected: ProjectedHead | T,
+  before: EntityHead | null,
+  last: EntityHead | null,
+): ProjectedHead | T {
+  if (!('head' in projected) || !projected.head.deleted) return projected;
+  const stayed = (before?.scopes ?? []).every((scope) => last?.scopes.includes(scope));
+  return stayed ? projected : { ...projected, head: { ...projected.head, deletedData: null } };
 }
 
 function changeOf(

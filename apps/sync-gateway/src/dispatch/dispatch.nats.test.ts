@@ -254,6 +254,35 @@ describe('what has changed since the mutation came', () => {
   });
 });
 
+it('waits for a deletion that its projector knows and its read model does not, however long that takes', async () => {
+  const author = newAuthor();
+  const { tenantId, userId } = author;
+  const entityId = `going-${author.deviceId}`;
+  await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 10 });
+  rig.owner.projectsAtOnce = false;
+  await rig.owner.change(tenantId, 'progress', entityId, null);
+  await sleep(10);
+  const times = { schemaVersion: 1, projectedAt: new Date().toISOString(), grants: [], scopes: [] };
+  const deleted = { revision: 2, clock: { 's:learning': 2 }, deleted: true, ...times };
+  const projector = new Responder({
+    nats: rig.nats,
+    subject: subjects.explain,
+    queue: 'p',
+    handle: async (): Promise<ExplainReply> => ({ entity: deleted, deadLetter: null }),
+    logger: silent,
+  });
+  await rig.nats.flush();
+  const edit = { entityId, op: 'patch' as const, data: { percent: 20 }, baseClock: { 's:learning': 1 } };
+  expect(await rig.push(author, [mutationOf(author, edit)])).toMatchObject([{ status: 'accepted' }]);
+  for (let attempt = 1; attempt <= 4; attempt += 1) expect(await rig.dispatch(author)).toBe(0);
+  await rig.owner.projectAll();
+  expect(await rig.dispatch(author)).toBe(1);
+  await projector.stop();
+  expect(await rig.waiting(author)).toMatchObject([
+    { status: 'merged', current: { data: { userId, percent: 20 } } },
+  ]);
+});
+
 describe('an id that is taken where the user cannot see it', () => {
   it.each([
     ['a live one of somebody else', { clock: { 's:learning': 3, 'd:x': 4 }, revision: 7, deleted: false }],

@@ -28,7 +28,9 @@ export class FindHidden {
   /** @returns the refusal, with the entity shown as absent like one that does not exist; null: go on waiting */
   async refuse(author: Author, work: Work, attempts: number, nowIso: string): Promise<Settled | null> {
     if (attempts < ASK_FROM_ATTEMPT) return null;
-    const { mutation, registration } = work;
+    const { mutation, registration, head } = work;
+    // It is shown here still: that it was deleted, or left the scope, is on its way.
+    if (head && !head.deleted) return null;
     const question: ExplainRequest = {
       tenantId: author.tenantId,
       entityType: mutation.entityType,

@@ -177,7 +177,8 @@ export class TestOwner {
     cause: PushedMutation | null,
   ): Promise<void> {
     this.#entities.set(key(tenantId, entityType, entityId), entity);
-    this.#unprojected.push(() => this.#project(tenantId, entityType, entityId, entity, cause));
+    const atMs = cause ? Date.parse(cause.occurredAt) : Date.now();
+    this.#unprojected.push(() => this.#project(tenantId, entityType, entityId, entity, { cause, atMs }));
     if (this.projectsAtOnce) await this.projectAll();
   }
 
@@ -194,7 +195,7 @@ export class TestOwner {
     entityType: string,
     entityId: string,
     { revision, clock, data }: Entity,
-    cause: PushedMutation | null,
+    { cause, atMs }: { readonly cause: PushedMutation | null; readonly atMs: number },
   ): Promise<void> {
     const type = this.#types.get(entityType);
     if (type?.projection.kind !== 'declarative')
@@ -211,7 +212,7 @@ export class TestOwner {
         clock,
         mutationClock: cause?.clock ?? null,
         mutationDeviceId: cause?.deviceId ?? null,
-        occurredAtMs: cause ? Date.parse(cause.occurredAt) : Date.now(),
+        occurredAtMs: atMs,
         service: 'learning',
         update: null,
         decidedWrites: cause && writesOf(cause),
