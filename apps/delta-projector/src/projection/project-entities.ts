@@ -131,14 +131,14 @@ function projectEntity(
       results.push({ place, result: heldBack() });
       continue;
     }
-    const projected = withoutElsewhere(projectOne(head, event), before, head);
+    const projected = projectOne(head, event);
     if (projected.kind === 'changed') {
       const document = documentOf(event);
       // A whole document, or an entity without one, says all that the events before it said.
       const kept = document === 'increment' ? changes : [];
       const from = document === 'increment' ? head : before;
       const earlier = new Set([...(from?.scopes ?? []), ...(document === 'increment' ? [] : passed)]);
-      const known = { before: from, isKnown: before !== null, earlier };
+      const known = { before: from, isKnown: before !== null, last: head, earlier };
       changes = [...kept.map(notLast), { place, change: changeOf(event, known, projected, document) }];
       head = projected.head;
       for (const scope of head.scopes) passed.add(scope);
@@ -195,17 +195,12 @@ function projectOne(
 }
 
 /**
- * A scope that an entity left earlier in the batch is told of its deletion, and nothing of what it was elsewhere in between: who holds that scope might bring it
- * back, and would see it.
+ * What a deletion leaves behind, without what was deleted where a scope is told of the deletion that the entity had left before, in the same batch: who holds that scope
+ * might bring the entity back, and would see what it had become elsewhere.
  */
-function withoutElsewhere<T extends { readonly kind: string }>(
-  projected: ProjectedHead | T,
-  before: EntityHead | null,
-  last: EntityHead | null,
-): ProjectedHead | T {
-  if (!('head' in projected) || !projected.head.deleted) return projected;
-  const stayed = (before?.scopes ?? []).every((scope) => last?.scopes.includes(scope));
-  return stayed ? projected : { ...projected, head: { ...projected.head, deletedData: null } };
+function withoutElsewhere(after: EntityHead, last: EntityHead | null, told: readonly string[]): EntityHead {
+  const isSecret = after.deleted && told.some((scope) => !last?.scopes.includes(scope));
+  return isSecret ? { ...after, deletedData: null } : after;
 }
 
 function changeOf(
@@ -213,6 +208,8 @@ function changeOf(
   known: {
     readonly before: EntityHead | null;
     readonly isKnown: boolean;
+    /** Right before the change. */
+    readonly last: EntityHead | null;
     /** The scopes of `before`, and of the heads between it and the change. */
     readonly earlier: ReadonlySet<string>;
   },
@@ -221,11 +218,12 @@ function changeOf(
 ): EntityChange {
   const { entityType, entityId } = change;
   const names = { tenantId, entityType, entityId };
+  const left = [...known.earlier].filter((scope) => !head.scopes.includes(scope));
   return {
     ...names,
     before: known.before,
-    after: head,
-    left: [...known.earlier].filter((scope) => !head.scopes.includes(scope)),
+    after: withoutElsewhere(head, known.last, left),
+    left,
     isKnown: known.isKnown,
     isLast: true,
     update,

@@ -135,6 +135,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'COMMON-21: what becomes of a number was said nowhere. PUSH-14: a mutation whose statement takes its owner on the SDK more than four seconds counts as ' +
       'one at which it fails, where it was taken for busy.',
   },
+  {
+    version: '1.16.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'POLICY-13: under lww an edit that is later than a deletion which it had not seen brings the entity back, also where the deletion came first; it was ' +
+      'superseded there.',
+  },
 ];
 
 /** The version of the newest entry. */
