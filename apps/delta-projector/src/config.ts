@@ -31,6 +31,14 @@ const OPTIONS = {
     max: 3650,
     desc: 'days a dead letter is kept after it was replayed',
   },
+  tombstoneDays: {
+    env: 'TOMBSTONE_DAYS',
+    type: 'int',
+    default: 30,
+    min: 1,
+    max: 3650,
+    desc: 'days the data of a deleted entity is kept, for an edit that brings it back; as long as the gateway keeps the deletion',
+  },
   faultInjection: FAULT_INJECTION_OPTION,
 } as const;
 

@@ -8,6 +8,7 @@ import { ReplayDeadLetters } from './dead-letters/replay-dead-letters.ts';
 import { RetryDeadLetters } from './dead-letters/retry-dead-letters.ts';
 import { answerDeletedData } from './explain/deleted-data.ts';
 import { explainEntity } from './explain/explain-entity.ts';
+import { forgetDeleted } from './projection/forget-deleted.ts';
 import { NAME, type Foundation } from './wire-foundation.ts';
 import type { Projector } from './wire-projector.ts';
 
@@ -48,6 +49,11 @@ export function wireOperations(foundation: Foundation, projector: Projector): Op
     logger,
     failure: 'could not prune dead letters',
   });
+  const forget = repeatedUpkeep(() => forgetDeleted(database, config.tombstoneDays), {
+    everyMs: PRUNE_MS,
+    logger,
+    failure: 'could not forget what was deleted',
+  });
   return {
     readiness: readinessOf(foundation),
     start: async () => {
@@ -56,10 +62,11 @@ export function wireOperations(foundation: Foundation, projector: Projector): Op
       );
       retry.start();
       prune.start();
+      forget.start();
       await nats.flush();
     },
     stop: async () => {
-      await prune.stop();
+      await Promise.all([prune.stop(), forget.stop()]);
       await Promise.all(responders.map((responder) => responder.stop()));
       await retry.stop();
     },

@@ -2,9 +2,14 @@ import { readFileSync } from 'node:fs';
 import { messagingMigrations } from '@sync/messaging';
 import type { MigrationClass, FunctionScript } from '@sync/postgres';
 import { CreateProjection1764000000000 } from './create-projection.ts';
+import { NoteDeletions1764000000100 } from './note-deletions.ts';
 
 /** In the order of their timestamps. */
-export const MIGRATIONS: readonly MigrationClass[] = [...messagingMigrations, CreateProjection1764000000000];
+export const MIGRATIONS: readonly MigrationClass[] = [
+  ...messagingMigrations,
+  CreateProjection1764000000000,
+  NoteDeletions1764000000100,
+];
 
 const SCRIPTS = [
   'projection/load-heads.sql',

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { forgetDeleted } from '../projection/forget-deleted.ts';
 import { incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
 import { answerDeletedData } from './deleted-data.ts';
@@ -60,6 +61,36 @@ describe('what was deleted', () => {
     }
     expect(await ask(...entityIds)).toHaveLength(1);
     expect(await ask('unknown', ...entityIds)).toHaveLength(2);
+  });
+
+  it('is forgotten in time, and only what is deleted still', async () => {
+    const { database } = rig.test;
+    const entityIds = ['old', 'young', 'again', 'twice'];
+    for (const id of entityIds) await rig.project(incoming({ id, revision: 1, data: progress('u1', 10) }));
+    for (const id of entityIds) await rig.project(incoming({ id, revision: 2, data: null }));
+    await database.inTenant('t1', (tx) =>
+      tx.query(
+        `UPDATE deletion SET deleted_at = now() - interval '30 days 1 second' WHERE entity_id <> 'young'`,
+      ),
+    );
+    await rig.project(
+      incoming(
+        { id: 'again', revision: 3, data: progress('u1', 20) },
+        { id: 'twice', revision: 3, data: progress('u1', 30) },
+      ),
+    );
+    await rig.project(incoming({ id: 'twice', revision: 4, data: null }));
+    await forgetDeleted(database, 31);
+    expect(await ask('old')).toEqual([{ revision: 2, data: progress('u1', 10) }]);
+    await forgetDeleted(database, 30);
+    expect(await ask(...entityIds)).toEqual([
+      { revision: 2, data: null },
+      { revision: 2, data: progress('u1', 10) },
+      { revision: 3, data: null },
+      { revision: 4, data: progress('u1', 30) },
+    ]);
+    await rig.project(incoming({ id: 'again', revision: 4, data: null }));
+    expect(await ask('again')).toEqual([{ revision: 4, data: progress('u1', 20) }]);
   });
 
   it('is refused where the question is none', async () => {

@@ -3,6 +3,7 @@ import type { Tx } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
 import type { ScopePosition } from './delta-messages.ts';
 import { entityKey, type KnownEntities, type ProjectionMode } from './project-entities.ts';
+import { noteDeletions } from './forget-deleted.ts';
 import type { RenderedChange } from './render-change.ts';
 import { scopeKey, type ScopeChange } from './scope-changes.ts';
 
@@ -102,6 +103,7 @@ export async function saveProjection(
     jsonArray(scopeTexts),
     epoch,
   ]);
+  await noteDeletions(tx, last);
   return new Map(
     rows.map(({ tenant_id: tenantId, scope, epoch: current, sequence, live_count: count, digest }) => [
       scopeKey(tenantId, scope),
