@@ -5,6 +5,7 @@ import {
   type ConflictResolveReply,
   type ConflictResolveRequest,
   type ConflictsRequest,
+  type OwnerPushRequest,
   type SyncRegistration,
   subjects,
 } from '@sync/protocol';
@@ -168,6 +169,31 @@ describe('conflicts at the gateway', () => {
     // The projection stays behind: then it is what the user can see.
     expect(await resolve({ expectedClock: { 's:learning': 2 } })).toMatchObject({
       body: { code: 'conflict_moved', current: { data: { text: 'newer' } } },
+    });
+  });
+
+  it('are not answered with the entity as it was before a change of which the device was told', async () => {
+    await put({ text: 'seen' });
+    const mutationId = randomUUID();
+    const clock = { 's:learning': 2 };
+    answerOn(subjects.push('learning', 'note'), ({ mutations: [mutation] }: OwnerPushRequest) => ({
+      results: [{ mutationId, status: 'applied', revision: (mutation?.expectedRevision ?? 0) + 1, clock }],
+    }));
+    await rig.nats.flush();
+    const address = { scope: `user:${device.userId}`, entityType: 'note', entityId: noteId };
+    const baseClock = { 's:learning': 1 };
+    const change = { ...address, op: 'patch', data: { text: 'own' }, baseClock, schemaVersion: 4 };
+    const occurredAt = new Date().toISOString();
+    const mutations = [{ mutationId, sequence: 1, occurredAt, ...change }];
+    const pushed = await rig.call(device, 'push', { sentAt: occurredAt, mutations });
+    expect(pushed).toMatchObject({ body: { outcomes: [{ status: 'applied', clock }] } });
+    const behind = await resolve();
+    expect(behind).toMatchObject({ status: 503, body: { code: 'unavailable', retryable: true } });
+    expect(behind.headers.get('retry-after')).toBe('2');
+    await put({ text: 'own' });
+    expect(await resolve()).toMatchObject({
+      status: 409,
+      body: { code: 'conflict_moved', current: { clock, data: { text: 'own' } } },
     });
   });
 

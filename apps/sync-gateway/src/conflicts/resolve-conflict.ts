@@ -12,6 +12,7 @@ import {
 import { ProblemError } from '@sync/service-kit';
 import { canonicalClockJson } from '@sync/vector-clock';
 import type { RegisteredTypes } from '../push/accept-push.ts';
+import { checkCurrents } from '../push/outcome/check-currents.ts';
 import { absentText, type EntityHead } from '../push/outcome/entity-head.ts';
 import type { ReadHeads } from '../push/outcome/read-heads.ts';
 import type { Author } from '../push/outcome/settlement.ts';
@@ -84,7 +85,13 @@ export class ResolveConflict {
       const moved = canonicalClockJson(head?.clock ?? {}) !== expected;
       if (moved || Date.now() + PROJECTION_STEP_MS > untilMs) {
         const text = head?.wire ?? absentText(conflict, type?.schemaVersion ?? 1, new Date().toISOString());
-        return JSON.parse(text) as RemoteDelta;
+        const [current] = await checkCurrents(this.#heads, author, [
+          { address: conflict, current: text, told: null },
+        ]);
+        if (current) return JSON.parse(current) as RemoteDelta;
+        throw new ProblemError('unavailable', 'What it moved to cannot be shown yet', {
+          headers: { 'retry-after': RETRY_AFTER },
+        });
       }
       await sleep(PROJECTION_STEP_MS);
     }

@@ -90,6 +90,26 @@ describe('a push handler that throws for ever', () => {
     },
   );
 
+  it('ends only once its entity can be shown as its device knows it', async () => {
+    const author = newAuthor();
+    const good = mutationOf(author, { data: { userId: author.userId, text: 'good' } });
+    const baseClock = { [`d:${author.deviceId}`]: 1 };
+    const poison = mutationOf(author, { entityId: good.entityId, op: 'patch', data: POISON, baseClock });
+    rig.owner.projectsAtOnce = false;
+    expect(await rig.push(author, [good])).toMatchObject([{ status: 'applied' }]);
+    await rig.push(author, [poison]);
+    await failOften(author, FAILURES_BEFORE_GIVING_UP - 1);
+    await backdate(author);
+    expect(await rig.dispatch(author)).toBe(0);
+    await rig.owner.projectAll();
+    rig.owner.projectsAtOnce = true;
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([
+      { status: 'applied' },
+      { code: 'owner_failed', current: { op: 'put', data: { text: 'good' }, clock: baseClock } },
+    ]);
+  });
+
   it('is waited for while the time is not over', async () => {
     const author = newAuthor();
     await rig.push(author, [mutationOf(author, { data: POISON })]);

@@ -141,7 +141,7 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     schemas: [],
     change:
       'POLICY-13: under lww an edit that is later than a deletion which it had not seen brings the entity back, also where the deletion came first; it was ' +
-      'superseded there.',
+      'superseded there. CONFLICT-10: unavailable where the entity could only be shown as it was before a change of which the device was told.',
   },
 ];
 
