@@ -37,7 +37,7 @@ const OPTIONS = {
     default: 30,
     min: 1,
     max: 3650,
-    desc: 'days the data of a deleted entity is kept, for an edit that brings it back; as long as the gateway keeps the deletion',
+    desc: 'days the data of a deleted entity is kept, for an edit that brings it back; the same as for the gateway',
   },
   faultInjection: FAULT_INJECTION_OPTION,
 } as const;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DriverDevice } from '@sync/e2e-device';
-import type { LocalMutation } from '@sync/protocol';
+import type { LocalMutation, Outcome } from '@sync/protocol';
 import { anotherDevice, boundUser, entityOf, fresh, pause, pullUntil, send } from './kit/platform.ts';
 
 type Write = (device: DriverDevice, op: LocalMutation['op'], data?: Record<string, unknown>) => LocalMutation;
@@ -87,7 +87,10 @@ describe('an entity that was deleted and made anew', () => {
   });
 });
 
-/** An edit of a device that has not seen the deletion, and is later than it: the entity comes back, whoever is told first. */
+/**
+ * An edit of a device that has not seen the deletion, and is later than it: the entity comes back, whoever is
+ * told first.
+ */
 describe('a deletion and later edits that had not seen it', () => {
   const anew = { courseId: 'c', percent: 0, status: 'in_progress' };
   /** What is written, in this order, and what must be there at the end; each as one push of its own. */
@@ -166,7 +169,7 @@ describe('a deletion and later edits that had not seen it', () => {
       const [by, did] = step;
       const data = did === 'put' ? { userId, ...anew } : did === 'delete' ? undefined : did;
       const op = typeof did === 'string' ? did : 'patch';
-      await pause(APART_MS);
+      await pause();
       written.set(step, devices[by].write({ ...progress, op, ...(data && { data }) }));
     }
     // It pulls for all: what the others wrote, they wrote without having seen it.

@@ -48,8 +48,9 @@ export interface EntityState {
   readonly data: JsonObject | null;
   readonly deleted: boolean;
   /**
-   * The data as it was when the entity was deleted, else `null`; also `null` where nobody needs it (`wantsDeletedData`). A concurrent later edit
-   * (`patch`) can bring the entity back only with it; once retention has dropped it, such an edit is superseded and recorded instead.
+   * The data as it was when the entity was deleted, else `null`; also `null` where nobody needs it
+   * (`wantsDeletedData`). A concurrent later edit (`patch`) can bring the entity back only with it; once
+   * retention has dropped it, such an edit is superseded and recorded instead.
    */
   readonly deletedData: JsonObject | null;
   readonly fieldWrites: FieldWrites;

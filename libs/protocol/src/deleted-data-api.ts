@@ -1,6 +1,7 @@
 /**
- * `sync.projector.v1.deleted-data`: what entities were before they were deleted, for the rare edit that brings one back (POLICY-13). Only the projector keeps
- * it, so that the data of what was deleted is in no read model. Internal: versioned with the code.
+ * `sync.projector.v1.deleted-data`: what entities were before they were deleted, for the rare edit that
+ * brings one back (POLICY-13). Only the projector keeps it, so that the data of what was deleted is in no
+ * read model. Internal: versioned with the code.
  */
 import Type, { type Static } from 'typebox';
 import type { JsonObject } from '@sync/domain';

@@ -2,8 +2,9 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `deletion`: when an entity was deleted whose data before is still in `entity_head.last_data`, so that it can be forgotten in time. An index on `entity_head` would
- * do as well, but each of its updates would then write index entries (see there: HOT).
+ * `deletion`: when an entity was deleted whose data before is still in `entity_head.last_data`, so that it
+ * can be forgotten in time. An index on `entity_head` would do as well, but each of its updates would then
+ * write index entries (see there: HOT).
  */
 export class NoteDeletions1764000000100 implements MigrationInterface {
   readonly name = 'NoteDeletions1764000000100';
@@ -19,7 +20,8 @@ export class NoteDeletions1764000000100 implements MigrationInterface {
       );
       CREATE INDEX deletion_age ON deletion (tenant_id, deleted_at);`);
     await runner.query(tenantPolicySql('deletion'));
-    // What was deleted before there was such a table; one tenant after the other, because row level security holds for the owner of the tables, too.
+    // What was deleted before there was such a table; one tenant after the other, because row level security
+    // holds for the owner of the tables, too.
     await runner.query(`
       DO $$
       DECLARE v_tenant text;

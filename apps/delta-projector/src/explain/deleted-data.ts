@@ -30,7 +30,8 @@ export async function answerDeletedData(database: Database, body: unknown): Prom
       `SELECT h.revision, CASE WHEN h.deleted THEN h.last_data::text END AS data
        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS k (type, id, place)
        LEFT JOIN LATERAL (
-         SELECT * FROM entity_head e WHERE e.tenant_id = $1 AND e.entity_type = k.type AND e.entity_id = k.id LIMIT 1
+         SELECT * FROM entity_head e
+         WHERE e.tenant_id = $1 AND e.entity_type = k.type AND e.entity_id = k.id LIMIT 1
        ) h ON true
        ORDER BY k.place`,
       [tenantId, entities.map(({ entityType }) => entityType), entities.map(({ entityId }) => entityId)],

@@ -4,7 +4,9 @@ import type { RenderedChange } from './render-change.ts';
 
 const BATCH_ROWS = 1_000;
 
-/** Notes which of the changes are deletions that leave data behind: a round trip, only where there are any. */
+/**
+ * Notes which of the changes are deletions that leave data behind: a round trip, only where there are any.
+ */
 export async function noteDeletions(tx: Pick<Tx, 'call'>, changes: readonly RenderedChange[]): Promise<void> {
   const deleted = changes.filter(({ change: { after, comparesFields } }) => {
     return comparesFields && after.deletedData !== null;
@@ -24,7 +26,8 @@ export async function noteDeletions(tx: Pick<Tx, 'call'>, changes: readonly Rend
 }
 
 /**
- * Forgets what was deleted, once the gateways have forgotten the deletion: nobody can bring it back any more. Who wrote which field stays known.
+ * Forgets what was deleted, once the gateways have forgotten the deletion: nobody can bring it back any more.
+ * Who wrote which field stays known.
  *
  * @param days how long deletions are kept
  */
@@ -45,10 +48,12 @@ export async function forgetDeleted(database: Database, days: number): Promise<v
 const FORGET = `
   WITH old AS (
     DELETE FROM deletion WHERE ctid = ANY (ARRAY(
-      SELECT d.ctid FROM deletion d WHERE d.deleted_at < now() - $1 * interval '1 day' LIMIT $2 FOR UPDATE SKIP LOCKED))
+      SELECT d.ctid FROM deletion d WHERE d.deleted_at < now() - $1 * interval '1 day'
+      LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING tenant_id, entity_type, entity_id
   ), forgotten AS (
     UPDATE entity_head h SET last_data = NULL FROM old o
-    WHERE h.tenant_id = o.tenant_id AND h.entity_type = o.entity_type AND h.entity_id = o.entity_id AND h.deleted
+    WHERE h.tenant_id = o.tenant_id AND h.entity_type = o.entity_type AND h.entity_id = o.entity_id
+      AND h.deleted
   )
   SELECT count(*)::int4 AS old FROM old`;

@@ -195,8 +195,9 @@ function projectOne(
 }
 
 /**
- * What a deletion leaves behind, without what was deleted where a scope is told of the deletion that the entity had left before, in the same batch: who holds that scope
- * might bring the entity back, and would see what it had become elsewhere.
+ * What a deletion leaves behind, without what was deleted where a scope is told of the deletion that the
+ * entity had left before, in the same batch: who holds that scope might bring the entity back, and would see
+ * what it had become elsewhere.
  */
 function withoutElsewhere(after: EntityHead, last: EntityHead | null, told: readonly string[]): EntityHead {
   const isSecret = after.deleted && told.some((scope) => !last?.scopes.includes(scope));

@@ -254,7 +254,7 @@ describe('what has changed since the mutation came', () => {
   });
 });
 
-it('waits for a deletion that its projector knows and its read model does not, however long that takes', async () => {
+it('waits for a deletion that the projector knows and the read model does not, however long', async () => {
   const author = newAuthor();
   const { tenantId, userId } = author;
   const entityId = `going-${author.deviceId}`;

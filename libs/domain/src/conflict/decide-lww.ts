@@ -22,8 +22,9 @@ import { draftRecord, fieldConflict, submit, submitAsSent, withoutDeleted } from
  * A delete competes as one write of the whole entity: an edit that the deleting device had not seen and that is later
  * survives it; else the delete stands and the record keeps what it took. The same rule decides when the delete
  * arrived first: a later edit brings the entity back (`EntityState.deletedData`), an earlier one is superseded.
- * Neither whether the entity exists nor its data depends on the order of arrival, but for this: an edit that was
- * superseded by a deletion stays in its record even if a third device's edit later brings the entity back.
+ * Neither whether the entity exists nor its data depends on the order of arrival, but for this: an edit that
+ * was superseded by a deletion stays in its record even if a third device's edit later brings the entity
+ * back.
  *
  * A document's text does not come back with its fields, so under crdt_yjs no patch brings an entity back.
  */
@@ -124,8 +125,9 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
 }
 
 /**
- * Whether the decision wants `EntityState.deletedData`: the mutation brings a deleted entity back, as far as it is known what that was. Whoever keeps the
- * data apart from the rest of the state need not look for it otherwise.
+ * Whether the decision wants `EntityState.deletedData`: the mutation brings a deleted entity back, as far as
+ * it is known what that was. Whoever keeps the data apart from the rest of the state need not look for it
+ * otherwise.
  */
 export function wantsDeletedData({
   mutation,

@@ -15,8 +15,9 @@ const MAX_ENTITIES = 16;
 const decodeReply = decoder(DeletedDataReply, 'a DeletedDataReply');
 
 /**
- * Completes questions about edits that bring a deleted entity back: the read model has no data of what was deleted, the delta-projector has it until its
- * tombstone goes. Without it, such an edit would be superseded where the deletion came first, and stand where it came first itself.
+ * Completes questions about edits that bring a deleted entity back: the read model has no data of what was
+ * deleted, the delta-projector has it until its tombstone goes. Without it, such an edit would be superseded
+ * where the deletion came first, and stand where it came first itself.
  *
  * Asking is rare, so the data of every deleted entity need not lie in the read model for it, once a scope.
  */
@@ -29,7 +30,9 @@ export class AskDeleted {
     this.#logger = logger;
   }
 
-  /** @returns one per question in the same order: as it was where nothing has to be asked for; never throws */
+  /**
+   * @returns one per question in the same order: as it was where nothing has to be asked for; never throws
+   */
   async complete(
     tenantId: string,
     questions: readonly DecisionInput[],

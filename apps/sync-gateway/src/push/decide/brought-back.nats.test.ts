@@ -11,7 +11,10 @@ import {
 import type { Author } from '../outcome/settlement.ts';
 import { mutationOf, newAuthor, type PushRig, silent, startPushRig } from '../testing/push-rig.ts';
 
-/** Edits later than a deletion that they had not seen: the entity comes back, whatever arrives first and however late the projection is. */
+/**
+ * Edits later than a deletion that they had not seen: the entity comes back, whatever arrives first and
+ * however late the projection is.
+ */
 let rig: PushRig;
 beforeAll(async () => {
   rig = await startPushRig();

@@ -197,7 +197,10 @@ function stateAfter(
   };
 }
 
-/** Of an entity that a change brings back, what its decision did not write: that was there before the deletion. */
+/**
+ * Of an entity that a change brings back, what its decision did not write: that was there before the
+ * deletion.
+ */
 function leftAsItWas(data: JsonObject | null, { fieldWrites }: SubmitDecision): JsonObject | null {
   if (data === null) return null;
   return Object.fromEntries(Object.entries(data).filter(([field]) => !Object.hasOwn(fieldWrites, field)));

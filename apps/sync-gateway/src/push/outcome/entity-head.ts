@@ -51,7 +51,10 @@ export function headOf(row: HeadColumns): EntityHead | null {
   };
 }
 
-/** The head as decisions see it. The read model keeps no data of deleted entities: who wants `deletedData` asks for it (ask-deleted.ts). */
+/**
+ * The head as decisions see it. The read model keeps no data of deleted entities: who wants `deletedData`
+ * asks for it (ask-deleted.ts).
+ */
 export function stateOfHead(head: EntityHead): EntityState {
   const wire = JSON.parse(head.wire) as RemoteDelta;
   return {
