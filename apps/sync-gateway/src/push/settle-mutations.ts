@@ -196,7 +196,10 @@ export class SettleMutations {
     );
   }
 
-  /** What a merge came to is shown as the projection shows it, where only the projection can tell. */
+  /**
+   * What a merge came to is shown as the projection shows it, where only the projection can tell. While that is behind, the merge has to wait: shown as it was before, the
+   * entity would lose what its device was just told. Of an update of a document only what was told before it counts: the text is not in what is shown.
+   */
   async #showMerged(author: Author, run: SettleRun): Promise<void> {
     if (run.awaited.length === 0) return;
     const heads = await this.#heads.waitFor(author, run.awaited, PROJECTION_WAIT_MS);
@@ -204,6 +207,20 @@ export class SettleMutations {
       const head = heads.get(work);
       if (head) run.settlements.set(work, { ...settled, current: head.wire });
     }
+    const nowMs = Date.now();
+    const late = run.awaited.filter(({ work, isElsewhere }) => {
+      return !heads.has(work) && !isElsewhere && isPatient(work, nowMs);
+    });
+    const currents = await this.checkCurrents(
+      author,
+      late.map(({ work, settled }) => {
+        return { address: work.mutation, current: settled.current ?? '{"clock":{}}', told: null };
+      }),
+    );
+    late.forEach(({ work, settled }, place) => {
+      const current = work.mutation.op === 'merge' ? currents[place] : null;
+      run.settlements.set(work, current ? { ...settled, current } : postponed('merge_unshown', true));
+    });
   }
 
   /** What ends without a change of its own shows the entity; while the read model is behind what a device was told, it has to wait. */

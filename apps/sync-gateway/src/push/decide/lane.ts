@@ -13,7 +13,15 @@ import { refusedConflict } from './conflict-of.ts';
 import { bringForward, isPatient } from './earlier-changes.ts';
 import { inputOf } from './mutation-input.ts';
 import { ownCount, withOwnEntry } from './own-entry.ts';
-import { type Ahead, endOf, endOfOrphan, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
+import {
+  type Ahead,
+  type AwaitedRevision,
+  endOf,
+  endOfOrphan,
+  endOfTakenId,
+  readAnswer,
+  type Scene,
+} from './read-answer.ts';
 import {
   bareState,
   currentText,
@@ -36,11 +44,10 @@ export interface LaneContext extends Scene {
   readonly gate: (work: Work) => Settlement | null;
 }
 
-/** A mutation whose merged result only the read model can show, once it has this revision. */
-export interface AwaitedCurrent {
+/** A mutation whose merged result only the read model can show. */
+export interface AwaitedCurrent extends AwaitedRevision {
   readonly work: Work;
   readonly settled: Settled;
-  readonly revision: number;
 }
 
 const LANE_WAITS = postponed('lane_waits');
@@ -362,15 +369,14 @@ export class Lane {
     const reached = this.#reached?.planned === submission.before ? this.#reached.actual : null;
     const made = reached ? submissionOf(work, change, reached, this.#context.deviceId) : submission;
     const read = readAnswer(made, result, this.#context);
-    const { settled, standing, awaitedRevision } = read;
+    const { settled, standing, awaited } = read;
     if (settled.clock && !isLookedUp(made))
       this.#ownEntry = counterOf(settled.clock, deviceReplica(this.#context.deviceId));
     const actual = read.actual ?? made.after;
     if (actual !== submission.after) this.#reached = { planned: submission.after, actual };
     if (standing) this.#standing = standing;
     this.#settle(work, settled);
-    if (awaitedRevision !== null)
-      this.awaitedCurrents.push({ work: this.#asItCame(work), settled, revision: awaitedRevision });
+    if (awaited) this.awaitedCurrents.push({ work: this.#asItCame(work), settled, ...awaited });
     return read.holds;
   }
 

@@ -56,6 +56,22 @@ describe('what its owner stores otherwise than it was sent', () => {
     expect(outcome).toMatchObject({ status: 'merged', current: { data: { text: 'hello' } } });
   });
 
+  it('waits for the projection then, and is never shown as it was before', async () => {
+    const author = newAuthor();
+    rig.owner.trims = 'unshown';
+    rig.owner.projectsAtOnce = false;
+    const data = { userId: author.userId, text: ' hello ' };
+    const mutation = mutationOf(author, { data });
+    expect(await rig.push(author, [mutation])).toMatchObject([{ status: 'accepted' }]);
+    for (let attempt = 1; attempt <= 4; attempt += 1) expect(await rig.dispatch(author)).toBe(0);
+    await rig.owner.projectAll();
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([
+      { status: 'merged', clock: { [`d:${author.deviceId}`]: 1 }, current: { data: { text: 'hello' } } },
+    ]);
+    expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
+  });
+
   it('is not shown where it is not in sight of its user any more', async () => {
     const author = newAuthor();
     rig.owner.trims = 'shown';

@@ -41,8 +41,16 @@ export interface ReadAnswer {
   readonly holds: boolean;
   /** Where the change led, where not to what was planned: to a clock of the owner's, or to values of its own. */
   readonly actual: Standing | null;
-  /** Only the read model can show what it came to, once it has this revision. */
-  readonly awaitedRevision: number | null;
+  /** Only the read model can show what it came to. */
+  readonly awaited: AwaitedRevision | null;
+}
+
+/** Where only the read model can show what a change came to. */
+export interface AwaitedRevision {
+  /** From which on it does. */
+  readonly revision: number;
+  /** The owner's answer says that the entity is not in the mutation's scope now: there may be nothing to wait for. */
+  readonly isElsewhere: boolean;
 }
 
 /** Codes of owners on the SDK that say nothing about the mutation, but of what stands already. */
@@ -90,15 +98,17 @@ export function readAnswer(
   };
   if (decidedAsSent && !changed) {
     const settled: Settled = { kind: 'settled', status: 'applied', clock, revision, ...conflict };
-    return { ...learnt, settled, awaitedRevision: null };
+    return { ...learnt, settled, awaited: null };
   }
   const current = currentOf(after, work, scene);
+  const isElsewhere =
+    result.data !== undefined && isShownIn(result.data as JsonObject | null, work) === false;
   const unseen =
     repeated || kept !== null || !shown || after.state() === undefined || !canProject(work.registration);
   return {
     ...learnt,
     settled: { kind: 'settled', status: 'merged', clock, revision, current, ...conflict },
-    awaitedRevision: unseen ? result.revision : null,
+    awaited: unseen ? { revision: result.revision, isElsewhere } : null,
   };
 }
 
@@ -118,7 +128,7 @@ function readRefusal(
   const refusal = { code, ...(message ? { message } : {}), current };
   const lost = lostTo(submission, code, scene);
   const settled: Settled = { kind: 'settled', status: 'rejected', ...refusal, ...lost };
-  return { settled, standing: null, holds: false, actual: null, awaitedRevision: null };
+  return { settled, standing: null, holds: false, actual: null, awaited: null };
 }
 
 /**

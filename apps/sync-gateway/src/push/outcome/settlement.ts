@@ -69,6 +69,8 @@ export type PostponeReason =
   /** It brings back what was deleted, and nobody says what that was. */
   | 'projector_unavailable'
   | 'projection_behind'
+  /** Its owner has it; what it came to cannot be shown yet. */
+  | 'merge_unshown'
   | 'contended'
   | 'lane_waits'
   | 'dependency_waits'
