@@ -197,8 +197,9 @@ export class SettleMutations {
   }
 
   /**
-   * What a merge came to is shown as the projection shows it, where only the projection can tell. While that is behind, the merge has to wait: shown as it was before, the
-   * entity would lose what its device was just told. Of an update of a document only what was told before it counts: the text is not in what is shown.
+   * What a merge came to is shown as the projection shows it, where only the projection can tell. While that
+   * is behind, the merge has to wait: shown as it was before, the entity would lose what its device was just
+   * told. Of an update of a document only what was told before it counts: the text is not in what is shown.
    */
   async #showMerged(author: Author, run: SettleRun): Promise<void> {
     if (run.awaited.length === 0) return;

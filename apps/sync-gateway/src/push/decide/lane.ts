@@ -3,6 +3,7 @@ import type { OwnerPushResult } from '@sync/protocol';
 import { containsDot, counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { EntityHead, KnownEntity } from '../outcome/entity-head.ts';
 import {
+  type AwaitedCurrent,
   type Postponed,
   postponed,
   type Settled,
@@ -13,15 +14,7 @@ import { refusedConflict } from './conflict-of.ts';
 import { bringForward, isPatient } from './earlier-changes.ts';
 import { inputOf } from './mutation-input.ts';
 import { ownCount, withOwnEntry } from './own-entry.ts';
-import {
-  type Ahead,
-  type AwaitedRevision,
-  endOf,
-  endOfOrphan,
-  endOfTakenId,
-  readAnswer,
-  type Scene,
-} from './read-answer.ts';
+import { type Ahead, endOf, endOfOrphan, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
 import {
   bareState,
   currentText,
@@ -42,12 +35,6 @@ export interface LaneContext extends Scene {
   readonly apart: boolean;
   /** What has to happen to a mutation because of those it depends on; null when it may go. */
   readonly gate: (work: Work) => Settlement | null;
-}
-
-/** A mutation whose merged result only the read model can show. */
-export interface AwaitedCurrent extends AwaitedRevision {
-  readonly work: Work;
-  readonly settled: Settled;
 }
 
 const LANE_WAITS = postponed('lane_waits');

@@ -7,7 +7,7 @@ import {
 } from '@sync/domain';
 import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
 import { canonicalClockJson, deviceReplica, type VectorClock } from '@sync/vector-clock';
-import type { Settled, Work } from '../outcome/settlement.ts';
+import type { AwaitedRevision, Settled, Work } from '../outcome/settlement.ts';
 import { conflictOf, lostContent, refusedConflict, type WithConflict } from './conflict-of.ts';
 import { overlapConflict } from './overlap-conflict.ts';
 import {
@@ -43,14 +43,6 @@ export interface ReadAnswer {
   readonly actual: Standing | null;
   /** Only the read model can show what it came to. */
   readonly awaited: AwaitedRevision | null;
-}
-
-/** Where only the read model can show what a change came to. */
-export interface AwaitedRevision {
-  /** From which on it does. */
-  readonly revision: number;
-  /** The owner's answer says that the entity is not in the mutation's scope now: there may be nothing to wait for. */
-  readonly isElsewhere: boolean;
 }
 
 /** Codes of owners on the SDK that say nothing about the mutation, but of what stands already. */

@@ -54,6 +54,23 @@ export interface Settled {
   readonly conflict?: { readonly conflictId: string; readonly draft: ConflictDraft };
 }
 
+/** Where only the read model can show what a change came to. */
+export interface AwaitedRevision {
+  /** From which on it does. */
+  readonly revision: number;
+  /**
+   * The owner's answer says that the entity is not in the mutation's scope now: there may be nothing to wait
+   * for.
+   */
+  readonly isElsewhere: boolean;
+}
+
+/** A mutation whose merged result only the read model can show. */
+export interface AwaitedCurrent extends AwaitedRevision {
+  readonly work: Work;
+  readonly settled: Settled;
+}
+
 /** Why a mutation has to wait; for logs, metrics and the explanation of the admin API. */
 export type PostponeReason =
   | 'owner_unavailable'
