@@ -4,8 +4,11 @@ import { piecesOf } from './document-text.ts';
 import type { PlayedRun } from './play-run.ts';
 import type { WriteFact } from './run-log.ts';
 
-/** Refusals of a change that is wrong by itself, whatever the server has: the outcome says so, and no record is made. */
-const WRONG_BY_ITSELF: readonly string[] = ['scope_not_held', 'forbidden'];
+/**
+ * Refusals of a change that is wrong by itself, whatever the server has: the outcome says so, and no record is made.
+ * What is sent again under a new id is checked under that one.
+ */
+const WRONG_BY_ITSELF: readonly string[] = ['scope_not_held', 'forbidden', 'mutation_id_reused'];
 
 /**
  * Compares a run with what the platform promises.
@@ -77,13 +80,14 @@ function checkTokens(run: PlayedRun, write: WriteFact): string[] {
   });
 }
 
+/** To a new device: what the writing ones hold themselves may be more than the server has. */
 function isShown(
-  { devices }: PlayedRun,
+  { witnesses }: PlayedRun,
   { mutation, userId }: WriteFact,
   field: string,
   token: string,
 ): boolean {
-  const device = devices.find((one) => one.userId === userId);
+  const device = witnesses.get(userId);
   const entity = device?.entity(mutation.scope, keyOf(mutation));
   if (field === '') return piecesOf(device?.text(keyOf(mutation))).includes(token);
   return entity !== undefined && JSON.stringify(entity.data?.[field] ?? null).includes(token);

@@ -58,9 +58,11 @@ export class CustodyDevice {
   readonly userId: string;
   credentials: DeviceCredentials;
   clientId: number;
+  /** Its `baseClock` has all of its own earlier changes, also those that are not pushed yet. */
+  countsItsChanges: boolean;
+  readonly #leavesOwnEntryOut: boolean;
   readonly #gateway: string;
   readonly #log: RunLog;
-  readonly #leavesOwnEntryOut: boolean;
   #memory: DeviceMemory = emptyMemory();
   #backup: DeviceMemory | null = null;
   /** By deviceId and entity: clocks of outcomes that said that the change stands. Nobody takes them back. */
@@ -84,6 +86,7 @@ export class CustodyDevice {
     this.#gateway = options.gateway;
     this.#log = options.log;
     this.#leavesOwnEntryOut = options.leavesOwnEntryOut;
+    this.countsItsChanges = !options.leavesOwnEntryOut;
   }
 
   get pending(): readonly LocalMutation[] {
@@ -206,12 +209,16 @@ export class CustodyDevice {
     this.clientId = clientId;
   }
 
-  /** Only the outbox of before is there, and what its user had seen. */
+  /**
+   * Only the outbox of before is there, and what its user had seen. What waits in it is not counted: it may have been
+   * applied as the old device's.
+   */
   reinstall(credentials: DeviceCredentials, clientId: number): void {
     this.credentials = credentials;
     this.clientId = clientId;
     const { outbox, ended, saw } = this.#memory;
     this.#memory = { ...emptyMemory(), outbox, ended, saw };
+    this.countsItsChanges = false;
     this.#backup = null;
   }
 
@@ -294,9 +301,23 @@ export class CustodyDevice {
         if (known.op === 'delete') this.#removeBefore(known, clock);
       }
       if (!mutation) continue;
-      this.#memory.outbox = this.#memory.outbox.filter((one) => one !== mutation);
+      this.#memory.outbox = this.#memory.outbox.flatMap((one) => {
+        if (one !== mutation) return [one];
+        return code === 'mutation_id_reused' ? [this.#underNewId(mutation)] : [];
+      });
       this.#memory.ended.push(mutation);
     }
+  }
+
+  /** A stranger's session has used the id. */
+  #underNewId(mutation: LocalMutation): LocalMutation {
+    this.#memory.sequence += 1;
+    const again = { ...mutation, mutationId: randomUUID(), sequence: this.#memory.sequence };
+    const written = this.#log.writes.get(mutation.mutationId);
+    if (written) this.#log.writes.set(again.mutationId, { ...written, mutation: again });
+    const [before, after] = [mutation, again].map(({ mutationId }) => mutationId.slice(0, 8));
+    this.#log.note(`${this.name} writes ${before} again as ${after}`);
+    return again;
   }
 
   /** A deletion that stands: what the server had before it is not shown any more. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SeededRandom } from '@sync/documents/testing';
 import { bindDevice, changeOnServer, deleteOnServer, type StackLine, until } from '@sync/e2e-device';
+import { containsClock } from '@sync/vector-clock';
 import { CustodyDevice, keyOf, NotAnsweredError } from './custody-device.ts';
 import { RunLog } from './run-log.ts';
 import {
@@ -25,6 +26,8 @@ export interface PlayedRun {
   readonly scenario: Scenario;
   readonly log: RunLog;
   readonly devices: readonly CustodyDevice[];
+  /** By user, a new device that has pulled everything at the end. */
+  readonly witnesses: ReadonlyMap<string, CustodyDevice>;
   /** What did not come to an end, null when everything did. */
   readonly unended: string | null;
 }
@@ -68,15 +71,8 @@ class Play {
     await play.#enroll('u2', 'active', randomUUID());
     await play.#enroll('u1', 'active');
     for (let place = 0; place < DEVICES; place += 1) {
-      const userId = place < 2 ? 'u1' : 'u2';
-      const options = {
-        gateway: stack.gateway,
-        log: play.#world.log,
-        leavesOwnEntryOut: scenario.leavesOwnEntryOut[place] ?? false,
-        clientId: play.#newClientId(userId),
-      };
-      const credentials = await bindDevice(stack, play.#tenantId, userId);
-      play.#devices.push(new CustodyDevice('abc'.charAt(place), userId, credentials, options));
+      const leavesOut = scenario.leavesOwnEntryOut[place] ?? false;
+      play.#devices.push(await play.#newDevice('abc'.charAt(place), place < 2 ? 'u1' : 'u2', leavesOut));
     }
     const courses = async (): Promise<boolean> => {
       await Promise.all(play.#devices.map((device) => device.sync()));
@@ -101,7 +97,7 @@ class Play {
     this.#goOn();
     this.#world.log.note('# end');
     await this.#enroll('u1', 'active');
-    let unended: string | null = null;
+    let unended = null as string | null;
     const ended = async (): Promise<boolean> => {
       for (const device of this.#devices) {
         await device.push(device.pending);
@@ -124,7 +120,60 @@ class Play {
     // Everything once more, to be answered as before. A new device may be given what an older one was refused.
     for (const device of this.#devices) await device.push(device.remembered).catch(ignoreUnanswered);
     await end();
-    return { scenario: this.#scenario, log: this.#world.log, devices: this.#devices, unended };
+    const witnesses = new Map<string, CustodyDevice>();
+    for (const userId of new Set(this.#devices.map((device) => device.userId))) {
+      witnesses.set(userId, await this.#newDevice('w', userId, false));
+    }
+    const missing = await this.#missingAtTheEnd(witnesses);
+    const log = this.#world.log;
+    return { scenario: this.#scenario, log, devices: this.#devices, witnesses, unended: unended ?? missing };
+  }
+
+  /** Waits for what is still on its way. @returns what never came, null when everything did */
+  async #missingAtTheEnd(witnesses: ReadonlyMap<string, CustodyDevice>): Promise<string | null> {
+    const missing: string[] = [];
+    const agreed = async (): Promise<boolean> => {
+      missing.length = 0;
+      for (const device of this.#devices) missing.push(...(await this.#missingAt(device, witnesses)));
+      return missing.length === 0;
+    };
+    await until('new devices have everything', agreed, END_LIMITS).catch(() => undefined);
+    return missing[0] ?? null;
+  }
+
+  /** What the device or a new one of its user still lacks; empty when they have the same, with all that was applied. */
+  async #missingAt(device: CustodyDevice, witnesses: ReadonlyMap<string, CustodyDevice>): Promise<string[]> {
+    const witness = witnesses.get(device.userId) ?? device;
+    await device.sync();
+    await witness.sync();
+    const different = device.differsFrom(witness);
+    if (different) return [`${device.name} has not what a new device is given: ${different}`];
+    const { log } = this.#world;
+    const deleted = new Set([
+      ...[...log.writes.values()].flatMap(({ mutation }) =>
+        mutation.op === 'delete' ? keyOf(mutation) : [],
+      ),
+      ...log.serverChanges.map(({ key }) => key),
+    ]);
+    for (const [mutationId, { mutation, userId }] of log.writes) {
+      const { status, clock } = log.endOf(mutationId) ?? {};
+      const entity = witness.entity(mutation.scope, keyOf(mutation));
+      if (userId !== device.userId || !witness.scopes.has(mutation.scope)) continue;
+      if (!clock || (status !== 'applied' && status !== 'merged')) continue;
+      const has = entity ? containsClock(entity.clock, clock) : deleted.has(keyOf(mutation));
+      if (!has) return [`${keyOf(mutation)} does not come as it was answered: ${JSON.stringify(clock)}`];
+    }
+    return [];
+  }
+
+  async #newDevice(name: string, userId: string, leavesOwnEntryOut: boolean): Promise<CustodyDevice> {
+    const credentials = await bindDevice(this.#stack, this.#tenantId, userId);
+    return new CustodyDevice(name, userId, credentials, {
+      gateway: this.#stack.gateway,
+      log: this.#world.log,
+      leavesOwnEntryOut,
+      clientId: this.#newClientId(userId),
+    });
   }
 
   /** Mutations whose outcome names a ConflictRecord that their user has not pulled. */
@@ -193,7 +242,9 @@ class Play {
   async #push(device: CustodyDevice, { order, again, lost }: PushStep): Promise<void> {
     const mutations = again ? device.remembered : [...device.pending];
     if (order === 'as written') return device.push(mutations, { lost });
-    for (const mutation of mutations.toReversed().slice(0, 8)) {
+    // That something is missing is seen by the own entry alone (PUSH-8): who does not count keeps the order.
+    const ordered = device.countsItsChanges ? mutations.toReversed() : mutations;
+    for (const mutation of ordered.slice(0, 8)) {
       await device.push([mutation], { lost }).catch(ignoreUnanswered);
     }
   }
