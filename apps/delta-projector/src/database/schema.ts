@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { messagingMigrations } from '@sync/messaging';
 import type { MigrationClass, FunctionScript } from '@sync/postgres';
 import { CreateProjection1764000000000 } from './create-projection.ts';
+import { KeepLeftScopes1764000000200 } from './keep-left-scopes.ts';
 import { NoteDeletions1764000000100 } from './note-deletions.ts';
 
 /** In the order of their timestamps. */
@@ -9,6 +10,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   ...messagingMigrations,
   CreateProjection1764000000000,
   NoteDeletions1764000000100,
+  KeepLeftScopes1764000000200,
 ];
 
 const SCRIPTS = [

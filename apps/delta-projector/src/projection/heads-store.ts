@@ -23,6 +23,7 @@ type HeadRow = { readonly tenant_id: string; readonly entity_type: string; reado
       readonly clock: VectorClock;
       readonly last_data: JsonObject | null;
       readonly scopes: string[];
+      readonly left_scopes: string[] | null;
       readonly grants: ScopeGrant[] | null;
       readonly field_writes: FieldWrites | null;
     }
@@ -64,6 +65,7 @@ function headOf(row: Extract<HeadRow, { quarantined: false }>): EntityHead {
     deleted: row.deleted,
     deletedData: row.deleted ? row.last_data : null,
     scopes: row.scopes,
+    leftScopes: row.left_scopes ?? [],
     grants: row.grants ?? [],
     fieldWrites: row.field_writes ?? {},
   };

@@ -26,7 +26,7 @@ CREATE OR REPLACE FUNCTION load_heads(
 ) RETURNS TABLE (
   tenant_id text, entity_type text, entity_id text, quarantined boolean,
   revision bigint, schema_version integer, deleted boolean, clock json, last_data json,
-  scopes text[], grants json, field_writes json
+  scopes text[], left_scopes text[], grants json, field_writes json
 )
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -38,7 +38,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
   RETURN QUERY
     SELECT h.tenant_id, h.entity_type, h.entity_id, false,
-           h.revision, h.schema_version, h.deleted, h.clock, h.last_data, h.scopes, h.grants, h.field_writes
+           h.revision, h.schema_version, h.deleted, h.clock, h.last_data,
+           h.scopes, h.left_scopes, h.grants, h.field_writes
     FROM (
       SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id, entity_type, entity_id)
       ORDER BY u.tenant_id COLLATE "C", u.entity_type COLLATE "C", u.entity_id COLLATE "C"
@@ -51,7 +52,8 @@ BEGIN
   IF EXISTS (SELECT FROM quarantine) THEN
     RETURN QUERY
       SELECT q.tenant_id, q.entity_type, q.entity_id, true,
-             NULL::bigint, NULL::integer, NULL::boolean, NULL::json, NULL::json, NULL::text[], NULL::json, NULL::json
+             NULL::bigint, NULL::integer, NULL::boolean, NULL::json, NULL::json, NULL::text[], NULL::text[],
+             NULL::json, NULL::json
       FROM (
         SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id, entity_type, entity_id)
         ORDER BY u.tenant_id COLLATE "C", u.entity_type COLLATE "C", u.entity_id COLLATE "C"

@@ -200,7 +200,8 @@ function projectOne(
  * what it had become elsewhere.
  */
 function withoutElsewhere(after: EntityHead, last: EntityHead | null, told: readonly string[]): EntityHead {
-  const isSecret = after.deleted && told.some((scope) => !last?.scopes.includes(scope));
+  const saw = last?.deleted ? last.leftScopes : last?.scopes;
+  const isSecret = after.deleted && told.some((scope) => !saw?.includes(scope));
   return isSecret ? { ...after, deletedData: null } : after;
 }
 
@@ -219,7 +220,9 @@ function changeOf(
 ): EntityChange {
   const { entityType, entityId } = change;
   const names = { tenantId, entityType, entityId };
-  const left = [...known.earlier].filter((scope) => !head.scopes.includes(scope));
+  const isNews = head.revision !== known.before?.revision;
+  const earlier = new Set([...known.earlier, ...(isNews ? head.leftScopes : [])]);
+  const left = [...earlier].filter((scope) => !head.scopes.includes(scope));
   return {
     ...names,
     before: known.before,

@@ -106,7 +106,7 @@ function headJson(
   { tenantId, entityType, entityId, after, committedAtMs }: EntityChange,
   text: { readonly keptJson: string; readonly writesJson: string; readonly clockJson: string },
 ): string {
-  const { revision, schemaVersion, deleted, scopes, grants } = after;
+  const { revision, schemaVersion, deleted, scopes, leftScopes, grants } = after;
   const plain = JSON.stringify({
     t: tenantId,
     y: entityType,
@@ -115,6 +115,7 @@ function headJson(
     schema: schemaVersion,
     deleted,
     scopes,
+    left: leftScopes.length > 0 ? leftScopes : null,
     grants: grants.length > 0 ? grants : null,
     committed: new Date(committedAtMs).toISOString(),
   });

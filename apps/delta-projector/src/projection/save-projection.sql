@@ -18,12 +18,13 @@ DECLARE
   v_written integer;
 BEGIN
   IF p_inserted IS NOT NULL THEN
-    INSERT INTO entity_head (tenant_id, entity_type, entity_id, revision, schema_version, deleted, clock, last_data, scopes,
-                             grants, field_writes, committed_at, projected_at)
-      SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n.grants, n.writes, n.committed, now()
+    INSERT INTO entity_head (tenant_id, entity_type, entity_id, revision, schema_version, deleted, clock, last_data,
+                             scopes, left_scopes, grants, field_writes, committed_at, projected_at)
+      SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n."left",
+        n.grants, n.writes, n.committed, now()
       FROM json_to_recordset(p_inserted) AS n (
         t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json, data json, scopes text[],
-        grants json, writes json, committed timestamptz)
+        "left" text[], grants json, writes json, committed timestamptz)
       ORDER BY n.t COLLATE "C", n.y COLLATE "C", n.i COLLATE "C"
       ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS v_written = ROW_COUNT;
@@ -33,16 +34,18 @@ BEGIN
   END IF;
 
   IF p_updated IS NOT NULL THEN
-    INSERT INTO entity_head AS h (tenant_id, entity_type, entity_id, revision, schema_version, deleted, clock, last_data, scopes,
-                                  grants, field_writes, committed_at, projected_at)
-      SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n.grants, n.writes, n.committed, now()
+    INSERT INTO entity_head AS h (tenant_id, entity_type, entity_id, revision, schema_version, deleted, clock, last_data,
+                                  scopes, left_scopes, grants, field_writes, committed_at, projected_at)
+      SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n."left",
+        n.grants, n.writes, n.committed, now()
       FROM json_to_recordset(p_updated) AS n (
         t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json, data json, scopes text[],
-        grants json, writes json, committed timestamptz)
+        "left" text[], grants json, writes json, committed timestamptz)
       ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
         revision = excluded.revision, schema_version = excluded.schema_version, deleted = excluded.deleted,
-        clock = excluded.clock, last_data = excluded.last_data, scopes = excluded.scopes, grants = excluded.grants,
-        field_writes = excluded.field_writes, committed_at = excluded.committed_at, projected_at = excluded.projected_at;
+        clock = excluded.clock, last_data = excluded.last_data, scopes = excluded.scopes,
+        left_scopes = excluded.left_scopes, grants = excluded.grants, field_writes = excluded.field_writes,
+        committed_at = excluded.committed_at, projected_at = excluded.projected_at;
   END IF;
 
   IF p_scopes IS NULL THEN RETURN; END IF;

@@ -18,6 +18,7 @@ describe('a first event', () => {
         deleted: false,
         deletedData: null,
         scopes: ['user:u1'],
+        leftScopes: [],
         grants: [],
         fieldWrites: { '': service(10, 1), userId: service(10, 1), text: service(10, 1) },
       },
@@ -39,6 +40,7 @@ describe('a first event', () => {
         deleted: true,
         deletedData: null,
         scopes: [],
+        leftScopes: [],
         grants: [],
         fieldWrites: { '': service(30, 1) },
       },
@@ -47,6 +49,19 @@ describe('a first event', () => {
       granted: [],
       revoked: [],
     });
+  });
+});
+
+describe('a deletion', () => {
+  it('is told where the entity was, and so is each later one, until somebody makes it anew', () => {
+    const gone = [{ scope: 'user:u1', op: 'delete', data: null, update: null }];
+    const first = changed(projectEvent(headAfter(RULE, U1), eventOf(2, null), RULE));
+    expect([first.head.scopes, first.head.leftScopes, first.deltas]).toEqual([[], ['user:u1'], gone]);
+    const second = changed(projectEvent(first.head, eventOf(3, null), RULE));
+    expect([second.head.leftScopes, second.deltas]).toEqual([['user:u1'], gone]);
+    const anew = changed(projectEvent(second.head, eventOf(4, U2), RULE));
+    expect([anew.head.scopes, anew.head.leftScopes]).toEqual([['user:u2'], []]);
+    expect(anew.deltas.map(({ scope, op }) => [scope, op])).toEqual([['user:u2', 'put']]);
   });
 });
 

@@ -165,6 +165,8 @@ function change(
   const clock = unchanged ? head.clock : nextClock(head?.clock ?? EMPTY_CLOCK, event);
   if (clockSize(clock) > MAX_CLOCK_ENTRIES) throw new Poison('clock_limit_exceeded', '/clock');
   const deleted = view.data === null;
+  const before = head?.scopes ?? [];
+  const leftScopes = deleted ? (head?.deleted ? head.leftScopes : before) : [];
   const next: EntityHead = {
     revision: event.revision,
     schemaVersion: rule.schemaVersion,
@@ -173,18 +175,18 @@ function change(
     deleted,
     deletedData: deleted ? lastData(head) : null,
     scopes: view.scopes,
+    leftScopes,
     grants: view.grants,
     fieldWrites: unchanged
       ? keepWrites(head, view, clock, event)
       : nextWrites(head, event, rule, view, clock),
   };
-  const before = head?.scopes ?? [];
   const held = new Set((head?.grants ?? []).map(grantKey));
   const holds = new Set(view.grants.map(grantKey));
   return {
     kind: 'changed',
     head: next,
-    deltas: readDeltas(before, view),
+    deltas: readDeltas(unchanged ? before : [...new Set([...before, ...leftScopes])], view),
     entered: view.scopes.filter((scope) => !before.includes(scope)),
     granted: view.grants.filter((grant) => !held.has(grantKey(grant))),
     revoked: (head?.grants ?? []).filter((grant) => !holds.has(grantKey(grant))),
@@ -229,6 +231,7 @@ function lastData(head: EntityHead | null): JsonObject | null {
   return head === null ? null : (head.data ?? head.deletedData);
 }
 
+/** @param before the scopes that the entity was in, or was deleted in before it is deleted again */
 function readDeltas(before: readonly string[], view: View): DeltaDraft[] {
   const op = view.update === null ? 'put' : 'merge';
   const present = view.scopes.map((scope): DeltaDraft => {

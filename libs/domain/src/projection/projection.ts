@@ -67,6 +67,10 @@ export interface EntityHead extends EntityState {
   readonly schemaVersion: number;
   /** Sorted by code point, without repetition. */
   readonly scopes: readonly string[];
+  /**
+   * Of a deleted entity: the scopes that it was deleted in, like `scopes`. Whoever deletes it once more is told so there.
+   */
+  readonly leftScopes: readonly string[];
   /** Sorted by scope, then user, without repetition. */
   readonly grants: readonly ScopeGrant[];
 }
