@@ -143,6 +143,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'POLICY-13: under lww an edit that is later than a deletion which it had not seen brings the entity back, also where the deletion came first; it was ' +
       'superseded there. CONFLICT-10: unavailable where the entity could only be shown as it was before a change of which the device was told.',
   },
+  {
+    version: '1.17.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'PUSH-7: where only the read model can show what a merged mutation came to, it is accepted until then; ' +
+      'it was merged with the entity as it had been, or as the device had sent it.',
+  },
 ];
 
 /** The version of the newest entry. */
