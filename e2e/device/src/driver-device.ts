@@ -170,10 +170,14 @@ export class DriverDevice {
     return fresh.length > 0;
   }
 
-  /** Stores outcomes; those that are final are acked with the next ack. */
+  /** Stores outcomes of one answer, each with its entity; those that are final are acked with the next ack. */
   noteOutcomes(outcomes: readonly Outcome[]): void {
+    const shown = new Map(
+      outcomes.flatMap(({ mutationId, current }) => (current ? [[mutationId, current]] : [])),
+    );
     for (const outcome of outcomes) {
-      this.outcomes.set(outcome.mutationId, outcome);
+      const current = outcome.current ?? shown.get(outcome.currentOf ?? '');
+      this.outcomes.set(outcome.mutationId, current ? { ...outcome, current } : outcome);
       if (outcome.status !== 'accepted') this.outcomesToAck.add(outcome.mutationId);
     }
   }

@@ -64,6 +64,8 @@ export const Outcome = Type.Object(
     status: OutcomeStatus,
     clock: Type.Optional(VectorClock),
     current: Type.Optional(RemoteDelta),
+    /** The outcome of the same answer whose `current` is this one's, too. */
+    currentOf: Type.Optional(MutationId),
     code: Type.Optional(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' })),
     message: Type.Optional(Type.String({ maxLength: 1000 })),
     conflictId: Type.Optional(Type.String({ pattern: '^[0-9a-f-]{36}$' })),

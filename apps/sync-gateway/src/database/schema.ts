@@ -16,6 +16,7 @@ import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 import { ReceivedPush1764000000800 } from './received-push.ts';
 import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
+import { ShownEntities1764000000990 } from './shown-entities.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
@@ -35,6 +36,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   OutcomeAskers1764000000960,
   FillCounters1764000000970,
   RegistrationAsSent1764000000980,
+  ShownEntities1764000000990,
 ];
 
 /**
@@ -51,6 +53,7 @@ const SCRIPTS = [
   'ingest/prune-tombstones.sql',
   'compaction/compact-document.sql',
   'pull/document-page.sql',
+  'push/outcome/shown-outcomes.sql',
   'pull/pull.sql',
   'ack/ack.sql',
   'heads/sweep-changes.sql',

@@ -3,9 +3,9 @@ import { afterWhatTheyNeed } from '../push/decide/earlier-changes.ts';
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored, RegisteredTypes } from '../push/accept-push.ts';
-import { type Completed, completionOf } from '../push/ledger/completion.ts';
+import { type Completed, completionOf, type KeptRefusal } from '../push/ledger/completion.ts';
 import type { LedgerStore } from '../push/ledger/ledger-store.ts';
-import { headOf, stateOfHead } from '../push/outcome/entity-head.ts';
+import { type EntityHead, headOf, stateOfHead } from '../push/outcome/entity-head.ts';
 import {
   type Author,
   type KeptDecision,
@@ -15,9 +15,14 @@ import {
   type Settlement,
   type Work,
 } from '../push/outcome/settlement.ts';
+import { shownKey } from '../push/outcome/tell-outcomes.ts';
 import type { Failing } from '../push/owners/give-up.ts';
 import { admitMutation } from '../push/prepare/admit-mutation.ts';
-import { type PreparedMutation, restoreMutation } from '../push/prepare/prepare-mutation.ts';
+import {
+  type EntityAddress,
+  type PreparedMutation,
+  restoreMutation,
+} from '../push/prepare/prepare-mutation.ts';
 import type { SettleMutations } from '../push/settle-mutations.ts';
 import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
 import type { FindHidden } from './find-hidden.ts';
@@ -27,6 +32,8 @@ import { retryDelayMs } from './retry-delay.ts';
 interface Opened {
   readonly row: OpenMutation;
   readonly mutation: PreparedMutation | null;
+  /** null when not even that is known. */
+  readonly address: EntityAddress | null;
   readonly work: Work | null;
   readonly end: Settled | null;
 }
@@ -98,7 +105,8 @@ export class DispatchDevice {
   async #dispatch(author: Author, rows: readonly OpenMutation[]): Promise<number> {
     const nowMs = Date.now();
     const nowIso = new Date(nowMs).toISOString();
-    const open = (): Opened[] => rows.map((row) => this.#open(author, row, nowIso));
+    const heads = new Map<string, EntityHead>();
+    const open = (): Opened[] => rows.map((row) => this.#open(author, row, heads, nowIso));
     let opened = open();
     if (opened.some(({ end }) => end?.code !== undefined && MAY_BE_REGISTERED.has(end.code))) {
       await this.#types.refresh();
@@ -133,19 +141,12 @@ export class DispatchDevice {
     return ended;
   }
 
-  #open(author: Author, row: OpenMutation, nowIso: string): Opened {
+  #open(author: Author, row: OpenMutation, heads: Map<string, EntityHead>, nowIso: string): Opened {
     const mutation =
       row.payload === null ? null : restoreMutation(row.payload, author, row.occurred_at_ms ?? 0);
-    if (!mutation) {
-      // Only a crash between receiving and completing leaves one: what was wrong with it was known to nobody else.
-      const refusal = {
-        code: 'mutation_invalid',
-        message: 'it does not match its schema; send it again under a new mutationId to see where',
-      };
-      return { row, mutation, work: null, end: refusedHere(refusal, null, null, null, nowIso) };
-    }
+    if (!mutation) return this.#openRefused(row, heads, nowIso);
     const registration: RegisteredEntityType | null = this.#types.find(mutation.entityType);
-    const head = headOf(row);
+    const head = headOfRow(row, mutation, heads);
     const payloadBytes = Buffer.byteLength(row.payload ?? '');
     const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptDecision);
     const mayBeSent = row.may_be_sent;
@@ -157,11 +158,11 @@ export class DispatchDevice {
       const refusal = { code: 'dependency_cycle', message: 'dependsOn forms a circle' };
       const lost = lostContent(work, author.deviceId, head && stateOfHead(head));
       const end = { ...refusedHere(refusal, mutation, head, registration, nowIso), ...lost };
-      return { row, mutation, work: null, end };
+      return { row, mutation, address: mutation, work: null, end };
     }
     // What was sent while the scope was held may have been applied: only its owner can tell.
     const refusal = admitMutation(mutation, registration, row.held || wasSent(row));
-    if (!refusal && work) return { row, mutation, end: null, work };
+    if (!refusal && work) return { row, mutation, address: mutation, end: null, work };
     const named = refusal ?? { code: 'entity_type_unknown', message: '/entityType' };
     // Its device may have forgotten what was accepted. What was not will be sent again.
     const lost =
@@ -169,17 +170,46 @@ export class DispatchDevice {
         ? refusedConflict(work, author.deviceId, head && stateOfHead(head))
         : {};
     const end = { ...refusedHere(named, mutation, head, registration, nowIso), ...lost };
-    return { row, mutation, work: null, end };
+    return { row, mutation, address: mutation, work: null, end };
+  }
+
+  /** What matches no schema waited for nothing but to show its entity. */
+  #openRefused(row: OpenMutation, heads: Map<string, EntityHead>, nowIso: string): Opened {
+    const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptRefusal);
+    if (kept) {
+      const { refusal, address } = kept;
+      const registration = this.#types.find(address.entityType);
+      const head = headOfRow(row, address, heads);
+      return {
+        row,
+        mutation: null,
+        work: null,
+        end: refusedHere(refusal, address, head, registration, nowIso),
+        address,
+      };
+    }
+    // Only a crash between receiving and completing leaves one: what was wrong with it was known to nobody else.
+    const refusal = {
+      code: 'mutation_invalid',
+      message: 'it does not match its schema; send it again under a new mutationId to see where',
+    };
+    return {
+      row,
+      mutation: null,
+      work: null,
+      end: refusedHere(refusal, null, null, null, nowIso),
+      address: null,
+    };
   }
 
   async #endOf(
     author: Author,
-    { work, end, row, mutation }: Opened,
+    { work, end, row, address }: Opened,
     settlements: ReadonlyMap<Work, Settlement>,
     nowIso: string,
   ): Promise<Settlement> {
-    if (end?.current !== undefined && mutation) {
-      const shown = { address: mutation, current: end.current, told: null };
+    if (end?.current !== undefined && address) {
+      const shown = { address, current: end.current, told: null };
       const [current] = await this.#settler.checkCurrents(author, [shown]);
       return current ? { ...end, current } : postponed('projection_behind', row.may_be_sent);
     }
@@ -191,6 +221,18 @@ export class DispatchDevice {
     const hidden = await this.#lastResorts.hidden.refuse(author, work, row.attempts, nowIso);
     return hidden ?? settlement;
   }
+}
+
+/** The entity of a mutation, which the first row of it brings. */
+function headOfRow(
+  row: OpenMutation,
+  address: EntityAddress,
+  heads: Map<string, EntityHead>,
+): EntityHead | null {
+  const key = shownKey(address);
+  const head = headOf(row) ?? heads.get(key) ?? null;
+  if (head) heads.set(key, head);
+  return head;
 }
 
 function inOrder(works: readonly Work[]): Work[] {
@@ -258,10 +300,10 @@ function delayOf({ row }: Opened, settlement: Settlement, random: number): numbe
 }
 
 /** @param delayMs none for what only waited for what has just been ended: it need not pause for that one's attempts */
-function completedOf({ row, mutation }: Opened, settlement: Settlement, delayMs: number): Completed {
+function completedOf({ row, mutation, address }: Opened, settlement: Settlement, delayMs: number): Completed {
   return {
     mutationId: row.mutation_id,
-    address: mutation,
+    address,
     counter: mutation?.counter ?? null,
     attempt: row.attempts,
     fresh: row.status === 'pending',

@@ -1,5 +1,6 @@
 import type { Database } from '@sync/postgres';
 import type { HeadColumns } from '../push/outcome/entity-head.ts';
+import { HEAD_BYTES } from '../push/outcome/read-heads.ts';
 
 /** A device with due work. */
 export interface DueDevice {
@@ -14,7 +15,7 @@ export interface OpenMutation extends HeadColumns {
   readonly status: 'pending' | 'accepted';
   readonly attempts: number;
   readonly may_be_sent: boolean;
-  /** `KeptDecision` as JSON text. */
+  /** `KeptDecision` as JSON text; of what matches no schema, a `KeptRefusal`. */
   readonly decision: string | null;
   /** Why the last attempt came to nothing, a `PostponeReason`; null before the first. */
   readonly last_error: string | null;
@@ -52,14 +53,13 @@ export class DispatchStore {
     return rows.map((row) => ({ tenantId: row.tenant_id, deviceId: row.device_id }));
   }
 
-  /** The due work of a taken device in its order of arrival. */
+  /** The due work of a taken device in its order of arrival, or as much of it as is read at once. An entity is in the first row of it. */
   async load({ tenantId, deviceId }: DueDevice): Promise<OpenMutation[]> {
-    return this.#database.call<OpenMutation>('dispatch_load', 'SELECT * FROM dispatch_load($1, $2, $3, $4)', [
-      tenantId,
-      deviceId,
-      VISIBLE_MS,
-      MUTATIONS_PER_RUN,
-    ]);
+    return this.#database.call<OpenMutation>(
+      'dispatch_load',
+      'SELECT * FROM dispatch_load($1, $2, $3, $4, $5)',
+      [tenantId, deviceId, VISIBLE_MS, MUTATIONS_PER_RUN, HEAD_BYTES],
+    );
   }
 
   /** Devices that have open work, due or not. */

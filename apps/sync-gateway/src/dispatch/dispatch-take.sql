@@ -13,9 +13,12 @@ $$;
 
 -- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first mutation is due. Each row's attempt is
 -- one higher afterwards: what an earlier attempt still does can no longer be stored.
+-- p_bytes: of payloads and entities together, null for all; the rest is due still, and comes next. Each entity is then answered once, with the first
+-- mutation that sees it through its scope.
 -- Look-ups are written so that only their own index can serve them: see push-receive.sql.
-CREATE OR REPLACE FUNCTION dispatch_load(p_tenant text, p_device text, p_visible_ms integer, p_limit integer)
-RETURNS TABLE (
+CREATE OR REPLACE FUNCTION dispatch_load(
+  p_tenant text, p_device text, p_visible_ms integer, p_limit integer, p_bytes integer DEFAULT NULL
+) RETURNS TABLE (
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean, decision text, last_error text,
   failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision, received_at_ms double precision, held boolean,
   dependencies json, in_circle boolean,
@@ -32,12 +35,25 @@ BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
   PERFORM push_spread(p_tenant, p_device);
-  SELECT array_agg(due.mutation_id) INTO v_ids FROM (
-    SELECT o.mutation_id FROM (
-      SELECT m.mutation_id, m.arrival, first_value(m.next_attempt_at) OVER lane AS due_at FROM mutation m
-      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
-      WINDOW lane AS (PARTITION BY m.entity_type, m.entity_id ORDER BY m.arrival)) o
-    WHERE o.due_at <= v_now ORDER BY o.due_at, o.arrival LIMIT p_limit) due;
+  SELECT array_agg(m.mutation_id ORDER BY m.due_at, m.arrival) INTO v_ids FROM (
+    SELECT due.*, has_room(due.size, sum(due.size) OVER (ORDER BY due.due_at, due.arrival), p_bytes) AS has_room
+    FROM (
+      SELECT o.mutation_id, o.due_at, o.arrival,
+        coalesce(o.size, 0) + CASE WHEN o.mention = 1 THEN coalesce(e.size, 0) ELSE 0 END AS size
+      FROM (
+        SELECT m.mutation_id, m.arrival, m.scope, m.entity_type, m.entity_id, octet_length(m.payload) AS size,
+          first_value(m.next_attempt_at) OVER lane AS due_at,
+          row_number() OVER (
+            PARTITION BY m.user_id, m.scope, m.entity_type, m.entity_id ORDER BY m.arrival) AS mention
+        FROM mutation m
+        WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+        WINDOW lane AS (PARTITION BY m.entity_type, m.entity_id ORDER BY m.arrival)) o
+      LEFT JOIN LATERAL (
+        SELECT octet_length(d.wire) AS size FROM scope_delta d
+        WHERE p_bytes IS NOT NULL AND d.tenant_id = p_tenant AND d.scope = o.scope
+          AND d.entity_type = o.entity_type AND d.entity_id = o.entity_id LIMIT 1) e ON true
+      WHERE o.due_at <= v_now ORDER BY o.due_at, o.arrival LIMIT p_limit) due) m
+  WHERE m.has_room;
   RETURN QUERY
   WITH taken AS (
     UPDATE mutation m SET attempts = m.attempts + 1,
@@ -53,11 +69,14 @@ BEGIN
          THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
     coalesce(t.last_error = 'dependency_waits' AND waits_for_itself(p_tenant, t.mutation_id), false),
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
-  FROM taken t
+  FROM (
+    SELECT k.*,
+      row_number() OVER (PARTITION BY k.user_id, k.scope, k.entity_type, k.entity_id ORDER BY k.arrival) AS mention
+    FROM taken k) t
   LEFT JOIN LATERAL (
     SELECT d.* FROM scope_delta d
-    WHERE d.tenant_id = p_tenant AND d.scope = t.scope AND d.entity_type = t.entity_type
-      AND d.entity_id = t.entity_id LIMIT 1) e ON holds_scope(p_tenant, t.user_id, t.scope)
+    WHERE (p_bytes IS NULL OR t.mention = 1) AND d.tenant_id = p_tenant AND d.scope = t.scope
+      AND d.entity_type = t.entity_type AND d.entity_id = t.entity_id LIMIT 1) e ON holds_scope(p_tenant, t.user_id, t.scope)
   ORDER BY t.arrival;
 END $$;
 

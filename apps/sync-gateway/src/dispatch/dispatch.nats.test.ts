@@ -148,7 +148,7 @@ describe('after a crash', () => {
     );
     expect(await rig.store.load(author)).toMatchObject([{ attempts: 1 }]);
     const item = { id: mutation.mutationId, attempt: 0, status: 'rejected', chunk: 0 };
-    const stale = { items: [item], outcomes: ['{}'], entries: [''] };
+    const stale = { items: [item], outcomes: ['{}'], entries: [''], shown: [] };
     const events = { applied: '', rejected: '', accepted: '' };
     const answer = [...(await rig.ledger.complete(author, { ...stale, events }))];
     expect(answer).toEqual([[mutation.mutationId, null]]);

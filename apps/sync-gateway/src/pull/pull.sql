@@ -9,7 +9,7 @@
 --   revoked    asked but not held, or held by the device and no longer by the user
 --   directive  a full resync that the server asks for; it is followed already when its page is in the same answer
 --   granted    held by the user, but neither asked for nor ever served to this device
---   outcomes   terminal outcomes not acked yet, as JSON text in `items`
+--   outcomes   terminal outcomes not acked yet, as JSON text in `items`, at most 8 MiB (see shown-outcomes.sql) unless it is one
 --   device     `reason` is the device's fingerprint, for the gateway's memory
 
 -- Tells whether anything that a pull must notice has changed for a device: its copies, or outcomes that wait.
@@ -28,14 +28,14 @@ $$;
 
 -- Terminal outcomes that the device has not acked, the oldest first: of its own mutations, and of those for which it asked. Both are the user's own.
 CREATE OR REPLACE FUNCTION waiting_outcomes(p_tenant text, p_user text, p_device text, p_limit integer)
-RETURNS TABLE (outcome text, terminal_at timestamptz, mutation_id uuid)
+RETURNS TABLE (outcome text, terminal_at timestamptz, mutation_id uuid, shows boolean)
 LANGUAGE sql STABLE AS $$
-  (SELECT m.outcome, m.terminal_at, m.mutation_id FROM mutation m
+  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.shows FROM mutation m
    WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
      AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
    ORDER BY m.terminal_at, m.mutation_id LIMIT p_limit)
   UNION ALL
-  (SELECT m.outcome, m.terminal_at, m.mutation_id FROM outcome_asker a
+  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.shows FROM outcome_asker a
    CROSS JOIN LATERAL (
      SELECT k.* FROM mutation k
      WHERE k.tenant_id = p_tenant AND k.mutation_id = a.mutation_id AND k.user_id = p_user LIMIT 1) m
@@ -67,6 +67,10 @@ DECLARE
   v_count integer;
   -- Deltas in one part: texts of more than 128 KB cost two to three times as much as smaller ones, here (each copy gets new pages from the kernel) and in V8.
   c_part CONSTANT integer := 64;
+  v_shows boolean;
+  v_outcomes uuid[];
+  v_outcome_bytes bigint;
+  c_outcomes CONSTANT integer := 8388608;
 BEGIN
   FOR i IN 1 .. cardinality(v_scopes) LOOP
     CONTINUE WHEN v_scopes[i] <> ALL (v_held);
@@ -177,14 +181,21 @@ BEGIN
   LOOP
     RETURN NEXT;
   END LOOP;
-  SELECT 'outcomes', NULL, NULL, string_agg(m.outcome, ','), count(*) INTO kind, scope, reason, items, item_count FROM (
-    SELECT w.outcome FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w) m;
-  IF octet_length(items) > p_bytes THEN
-    SELECT string_agg(m.outcome, ','), count(*) INTO items, item_count FROM (
-      SELECT m.outcome, row_number() OVER w AS place, sum(octet_length(m.outcome)) OVER w AS bytes
-      FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) m
-      WINDOW w AS (ORDER BY m.terminal_at, m.mutation_id)) m
-    WHERE m.place = 1 OR m.bytes <= p_bytes;
+  -- Measured before it is put together.
+  SELECT count(*), sum(octet_length(w.outcome)), bool_or(w.shows), array_agg(w.mutation_id ORDER BY w.terminal_at, w.mutation_id)
+    INTO item_count, v_outcome_bytes, v_shows, v_outcomes
+    FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w;
+  kind := 'outcomes'; scope := NULL; reason := NULL;
+  IF item_count > 0 AND v_shows IS NOT TRUE AND v_outcome_bytes <= least(p_bytes, c_outcomes) THEN
+    SELECT string_agg(m.outcome, ',') INTO items FROM (
+      SELECT w.outcome FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w) m;
+  ELSIF item_count > 0 THEN
+    SELECT string_agg(CASE
+        WHEN o.holder IS NULL THEN o.outcome
+        WHEN o.wire IS NOT NULL THEN left(o.outcome, -1) || ',"current":' || o.wire || '}'
+        ELSE left(o.outcome, -1) || ',"currentOf":"' || o.holder || '"}' END, ','), count(*)
+      INTO items, item_count
+      FROM shown_outcomes(p_tenant, v_outcomes, least(p_bytes, c_outcomes)) o;
   END IF;
   IF item_count > 0 THEN RETURN NEXT; END IF;
 END $$;

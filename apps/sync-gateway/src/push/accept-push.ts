@@ -12,6 +12,13 @@ import {
 } from './ledger/ledger-store.ts';
 import type { Told } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
+import {
+  INLINE_LENGTH,
+  lacksCurrent,
+  shownKey,
+  type Telling,
+  tellOutcomes,
+} from './outcome/tell-outcomes.ts';
 import type { ReadHeads } from './outcome/read-heads.ts';
 import {
   type Author,
@@ -62,6 +69,8 @@ const FIRST_RETRY_MS = 500;
  * 2. Two round trips to Postgres whatever the size; more only when an owner is ahead of the read model, or when something
  *    is refused or loses.
  * 3. A mutation that could not be ended is `accepted`; the dispatcher goes on with it, here or in another replica.
+ * 4. What is read, stored and answered is bounded by `HEAD_BYTES` and `SHOWN_BYTES`, however large the entities are: what has no
+ *    room is `accepted`, and comes with a pull.
  */
 export class AcceptPush {
   readonly #ledger: LedgerStore;
@@ -109,14 +118,14 @@ export class AcceptPush {
     if (elements.length === 0) return [];
     const batch = batchOf(elements);
     try {
-      const texts = await this.#answer(author, batch.distinct, receivedAtMs);
-      return await this.#spread(author, elements, batch, texts);
+      const tellings = await this.#answer(author, batch.distinct, receivedAtMs);
+      return tellOutcomes(await this.#spread(author, elements, batch, tellings));
     } catch (error) {
       throw asProblem(error);
     }
   }
 
-  async #answer(author: Author, distinct: readonly Prepared[], receivedAtMs: number): Promise<string[]> {
+  async #answer(author: Author, distinct: readonly Prepared[], receivedAtMs: number): Promise<Telling[]> {
     await this.#knowTypes(distinct);
     const incoming = this.#incomingOf(distinct);
     const rows = await retryConflicts(() => this.#ledger.receive(author, incoming));
@@ -134,14 +143,41 @@ export class AcceptPush {
       return completedOf(prepared, sorted[place] as Sorted, settlements, refusals);
     });
     faultPoint('push.settled');
-    const texts = await this.#complete(author, completed, nowIso);
+    const { texts, shown } = await this.#complete(author, completed, nowIso);
     faultPoint('push.completed');
-    return distinct.map((prepared, place) => {
+    const tellings = distinct.map((prepared, place): Telling => {
+      const { mutationId, address } = prepared;
       const one = sorted[place];
-      if (one?.kind === 'reused') return outcomeText(prepared.mutationId, endOfReused(one, refusals));
-      return one?.kind === 'answered'
-        ? one.text
-        : (texts.get(prepared.mutationId) ?? acceptedText(prepared.mutationId));
+      if (one?.kind === 'reused') return tellingOf(mutationId, address, endOfReused(one, refusals));
+      const text = one?.kind === 'answered' ? one.text : (texts.get(mutationId) ?? acceptedText(mutationId));
+      const key = address && lacksCurrent(text) ? shownKey(address) : null;
+      return {
+        mutationId,
+        text,
+        isKept: true,
+        shown: key === null ? null : { key, wire: shown.get(key) ?? null },
+      };
+    });
+    return this.#readShown(author, tellings);
+  }
+
+  /** Reads the entities of outcomes that were stored before. */
+  async #readShown(author: Author, tellings: readonly Telling[]): Promise<Telling[]> {
+    const missing = tellings.filter(({ shown }) => shown?.wire === null);
+    if (missing.length === 0) return [...tellings];
+    const ids = missing.map(({ mutationId }) => mutationId);
+    const rows = new Map((await this.#ledger.readShown(author, ids)).map((row) => [row.mutation_id, row]));
+    const wires = new Map<string, string>();
+    for (const { mutationId, shown } of missing) {
+      const wire = rows.get(mutationId)?.wire;
+      if (shown && typeof wire === 'string') wires.set(shown.key, wire);
+    }
+    return tellings.map((telling) => {
+      const { mutationId, shown } = telling;
+      if (shown?.wire !== null) return telling;
+      // Of what names no entity there is nothing to show.
+      const showsNothing = rows.has(mutationId) && rows.get(mutationId)?.holder === null;
+      return { ...telling, shown: showsNothing ? null : { ...shown, wire: wires.get(shown.key) ?? null } };
     });
   }
 
@@ -154,29 +190,32 @@ export class AcceptPush {
   ): Promise<ReadonlyMap<Sorted, Settlement>> {
     const refused = sorted.flatMap((one, place) => {
       const address = distinct[place]?.address;
-      if ((one.kind !== 'refused' && one.kind !== 'reused') || !address || !one.settled.current) return [];
-      return [{ one, shown: { address, current: one.settled.current, told: toldOf(address, settlements) } }];
+      if ((one.kind !== 'refused' && one.kind !== 'reused') || !address) return [];
+      const { settled } = one;
+      if (settled.kind === 'postponed' || !settled.current) return [];
+      const shown = { address, current: settled.current, told: toldOf(address, settlements) };
+      return [{ one, settled, shown, refusal: distinct[place]?.refusal ?? null }];
     });
     const currents = await this.#settler.checkCurrents(
       author,
       refused.map(({ shown }) => shown),
     );
     return new Map(
-      refused.map(({ one }, place): [Sorted, Settlement] => {
+      refused.map(({ one, settled, refusal }, place): [Sorted, Settlement] => {
         const current = currents[place];
-        return [one, current ? { ...one.settled, current } : postponed('projection_behind')];
+        return [one, current ? { ...settled, current } : postponed('projection_behind', false, refusal)];
       }),
     );
   }
 
-  /** Stores the outcomes; the text of each is what the ledger has afterwards. */
+  /** Stores the outcomes. @returns of each the text that the ledger has afterwards, and the large entities that they show, by key */
   async #complete(
     author: Author,
     completed: readonly Completed[],
     nowIso: string,
-  ): Promise<Map<string, string>> {
+  ): Promise<{ readonly texts: Map<string, string>; readonly shown: Map<string, string> }> {
     const texts = new Map<string, string>();
-    if (completed.length === 0) return texts;
+    if (completed.length === 0) return { texts, shown: new Map() };
     const completion = completionOf(author, completed, nowIso);
     const stored = await retryConflicts(() => this.#ledger.complete(author, completion));
     for (const [place, { id, status, delayMs }] of completion.items.entries()) {
@@ -188,7 +227,10 @@ export class AcceptPush {
       if (settlement.kind === 'postponed') this.#metrics.postponed.inc({ reason: settlement.reason });
     }
     if (completion.outcomes.some((text) => text !== '')) this.#outcomesStored(author);
-    return texts;
+    const shown = completion.shown.map(({ scope, type, id, wire }): [string, string] => {
+      return [shownKey({ scope, entityType: type, entityId: id }), wire];
+    });
+    return { texts, shown: new Map(shown) };
   }
 
   /** A type that a service has just registered, or a version, may not have reached this replica. */
@@ -219,20 +261,19 @@ export class AcceptPush {
     author: Author,
     elements: readonly Prepared[],
     { answeredBy }: PushBatch,
-    texts: readonly string[],
-  ): Promise<string[]> {
+    tellings: readonly Telling[],
+  ): Promise<Telling[]> {
     const reused = elements.filter((_, index) => answeredBy[index] === null);
     const shown = reused.flatMap(({ address }) => address ?? []);
-    const heads = await this.#heads.read(author, shown);
+    const known = await this.#heads.know(author, shown);
     const nowIso = new Date().toISOString();
     return elements.map((element, index) => {
       const place = answeredBy[index];
-      if (typeof place === 'number') return texts[place] as string;
-      const head = (element.address && heads[shown.indexOf(element.address)]) ?? null;
-      return outcomeText(
-        element.mutationId,
-        refusedHere(REUSED, element.address, head, this.#typeOf(element), nowIso),
-      );
+      if (typeof place === 'number') return tellings[place] as Telling;
+      const { mutationId, address } = element;
+      const { head = null, unread } = (address && known[shown.indexOf(address)]) ?? {};
+      const end = refusedHere(REUSED, unread ? null : address, head, this.#typeOf(element), nowIso);
+      return tellingOf(mutationId, address, end);
     });
   }
 }
@@ -271,6 +312,15 @@ function completedOf(
   const settlement =
     sorted.kind === 'refused' ? (refusals.get(sorted) ?? sorted.settled) : settlements.get(sorted.work);
   return settlement ? [{ ...base, attempt: 0, delayMs: FIRST_RETRY_MS, settlement }] : [];
+}
+
+/** Of what is kept nowhere. */
+function tellingOf(mutationId: string, address: EntityAddress | null, settled: Settled): Telling {
+  const { current } = settled;
+  const isLarge = address !== null && current !== undefined && current.length > INLINE_LENGTH;
+  if (!isLarge) return { mutationId, text: outcomeText(mutationId, settled), shown: null, isKept: false };
+  const text = outcomeText(mutationId, settled, null);
+  return { mutationId, text, shown: { key: shownKey(address), wire: current }, isKept: false };
 }
 
 /** The newest change of an entity that a push itself tells of. */

@@ -204,13 +204,13 @@ export class SettleMutations {
   async #showMerged(author: Author, run: SettleRun): Promise<void> {
     if (run.awaited.length === 0) return;
     const heads = await this.#heads.waitFor(author, run.awaited, PROJECTION_WAIT_MS);
-    for (const { work, settled } of run.awaited) {
+    const nowMs = Date.now();
+    const late = run.awaited.flatMap(({ work, isElsewhere }) => {
+      const settled = run.settlements.get(work);
+      if (settled?.kind !== 'settled') return [];
       const head = heads.get(work);
       if (head) run.settlements.set(work, { ...settled, current: head.wire });
-    }
-    const nowMs = Date.now();
-    const late = run.awaited.filter(({ work, isElsewhere }) => {
-      return !heads.has(work) && !isElsewhere && isPatient(work, nowMs);
+      return !head && !isElsewhere && isPatient(work, nowMs) ? [{ work, settled }] : [];
     });
     const currents = await this.checkCurrents(
       author,
@@ -257,12 +257,13 @@ export class SettleMutations {
         ? [{ work, settlement }]
         : [];
     });
-    const heads = await this.#heads.read(
+    const known = await this.#heads.know(
       author,
       refusals.map(({ work }) => work.mutation),
     );
     refusals.forEach(({ work, settlement }, place) => {
-      const head = heads[place];
+      const { head = null, unread } = known[place] ?? {};
+      if (unread) run.settlements.set(work, postponed('too_much_at_once', true));
       if (!head) return;
       const shown = settlement.conflict ? refusedConflict(work, author.deviceId, stateOfHead(head)) : {};
       run.settlements.set(work, { ...settlement, current: head.wire, ...shown });

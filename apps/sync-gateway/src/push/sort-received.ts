@@ -1,8 +1,14 @@
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Received } from './ledger/ledger-store.ts';
-import { headOf } from './outcome/entity-head.ts';
 import { acceptedText } from './outcome/outcome-text.ts';
-import { type Postponed, postponed, refusedHere, type Settled, type Work } from './outcome/settlement.ts';
+import {
+  type Postponed,
+  postponed,
+  refusedHere,
+  type Settled,
+  type Settlement,
+  type Work,
+} from './outcome/settlement.ts';
 import { admitMutation } from './prepare/admit-mutation.ts';
 import type { Prepared, Refusal } from './prepare/prepare-mutation.ts';
 import { REUSED } from './prepare/push-batch.ts';
@@ -13,7 +19,7 @@ export type Sorted =
   | { readonly kind: 'answered'; readonly text: string }
   /** Somebody else handles it, but nothing durable says yet that it was accepted. */
   | { readonly kind: 'pending' }
-  | { readonly kind: 'refused'; readonly settled: Settled }
+  | { readonly kind: 'refused'; readonly settled: Settlement }
   /** Refused because its id is another mutation's; nothing of that is stored. */
   | { readonly kind: 'reused'; readonly settled: Settled }
   | { readonly kind: 'work'; readonly work: Work };
@@ -30,20 +36,23 @@ export function sortReceived(
     return { kind: 'answered', text: row.outcome ?? acceptedText(prepared.mutationId) };
   if (row.verdict === 'accepted') return { kind: 'answered', text: acceptedText(prepared.mutationId) };
   if (row.verdict === 'pending') return { kind: 'pending' };
-  const head = headOf(row);
+  const { head, unread } = row;
   const refuse = (refusal: Refusal): Settled =>
     refusedHere(refusal, prepared.address, head, registration, nowIso);
   const { mutation } = prepared;
   const refusal = mutation ? admitMutation(mutation, registration, row.held) : prepared.refusal;
   if (row.verdict === 'reused') {
     // Who may not push it anyway learns no more than that: not even that the id is used.
-    return { kind: 'reused', settled: refuse(refusal ?? REUSED) };
+    const told = refusal ?? REUSED;
+    // It is stored nowhere, so no pull can show the entity later.
+    const settled: Settled = unread ? { kind: 'settled', status: 'rejected', ...told } : refuse(told);
+    return { kind: 'reused', settled };
   }
   if (refusal || !mutation || !registration) {
-    return {
-      kind: 'refused',
-      settled: refuse(refusal ?? { code: 'entity_type_unknown', message: '/entityType' }),
-    };
+    const settled = unread
+      ? postponed('too_much_at_once', false, prepared.refusal)
+      : refuse(refusal ?? { code: 'entity_type_unknown', message: '/entityType' });
+    return { kind: 'refused', settled };
   }
   const hold = holdOf(row);
   const payloadBytes = Buffer.byteLength(prepared.payload);
@@ -53,6 +62,7 @@ export function sortReceived(
 
 function holdOf(row: Received): Postponed | null {
   if (row.waiting) return postponed('lane_waits');
+  if (row.unread) return postponed('too_much_at_once');
   const open = Object.values(row.dependencies ?? {}).some(
     (status) => status === 'pending' || status === 'accepted',
   );

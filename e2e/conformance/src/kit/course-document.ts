@@ -84,7 +84,7 @@ export function typed(text: string, clientId?: number): Uint8Array {
 /** The record that keeps what was refused. */
 export async function recordOf(
   device: DriverDevice,
-  { scope }: SharedDocument,
+  { scope }: Pick<Bound, 'scope'>,
   outcome: Outcome | undefined,
 ): Promise<ConflictRecord> {
   const conflictId = outcome?.conflictId ?? 'no record';

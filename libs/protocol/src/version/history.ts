@@ -151,6 +151,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-7: where only the read model can show what a merged mutation came to, it is accepted until then; ' +
       'it was merged with the entity as it had been, or as the device had sent it.',
   },
+  {
+    version: '1.18.0',
+    date: '2026-11-29',
+    schemas: ['PushResponse', 'PullResponse'],
+    change:
+      'PUSH-20: a large entity is shown once an answer; currentOf of its other outcomes names the one that ' +
+      'shows it. The entities of one answer have at most 8 MiB.',
+  },
 ];
 
 /** The version of the newest entry. */

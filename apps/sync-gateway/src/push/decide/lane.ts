@@ -12,6 +12,7 @@ import {
 } from '../outcome/settlement.ts';
 import { refusedConflict } from './conflict-of.ts';
 import { bringForward, isPatient } from './earlier-changes.ts';
+import { LaneEnds } from './lane-ends.ts';
 import { inputOf } from './mutation-input.ts';
 import { ownCount, withOwnEntry } from './own-entry.ts';
 import { type Ahead, endOf, endOfOrphan, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
@@ -26,7 +27,7 @@ import {
 import { isLookedUp, type Submission, submissionOf } from './submission.ts';
 
 /** What is planned for the lane's next mutations: a change to send, or an end that holds if all changes before it were taken. */
-type Step = { readonly submission: Submission } | { readonly work: Work; readonly end: Settled };
+type Step = { readonly submission: Submission } | { readonly work: Work; readonly end: () => Settled };
 
 /** How the rest of the process answers a lane's questions. */
 export interface LaneContext extends Scene {
@@ -53,7 +54,7 @@ const MAX_CONFLICTS = 3;
  * 2. `submissions` are sent, `absorb` takes the results. 3. Again, until `done`.
  */
 export class Lane {
-  readonly settlements = new Map<Work, Settlement>();
+  readonly settlements: Map<Work, Settlement> = new LaneEnds();
   readonly awaitedCurrents: AwaitedCurrent[] = [];
   /** The owner said `conflict` at this revision and the mutation is concurrent to it: its head must be read before planning. */
   awaitedRevision: number | null = null;
@@ -123,7 +124,7 @@ export class Lane {
         return null;
       }
       if (gated) {
-        this.#steps.push({ work, end: gated });
+        this.#steps.push({ work, end: () => gated });
         continue;
       }
       const made = this.#withOwnEntry(work);
@@ -136,7 +137,7 @@ export class Lane {
         return null;
       }
       if ('end' in made) {
-        this.#steps.push({ work, end: made.end });
+        this.#steps.push({ work, end: () => made.end });
         continue;
       }
       const decided = this.#decideHere(made.work);
@@ -218,7 +219,7 @@ export class Lane {
     let conflict: { readonly submission: Submission; readonly result: Ahead } | null = null;
     for (const step of steps) {
       if (!('submission' in step)) {
-        if (asPlanned) this.#settle(step.work, step.end);
+        if (asPlanned) this.#settle(step.work, step.end());
         continue;
       }
       const { submission } = step;
@@ -347,7 +348,7 @@ export class Lane {
       this.#steps.push({ submission: submissionOf(work, decision, before, this.#context.deviceId) });
       return;
     }
-    this.#steps.push({ work, end: endOf(work, decision, before, this.#context) });
+    this.#steps.push({ work, end: () => endOf(work, decision, before, this.#context) });
   }
 
   /** @returns whether the plan's assumptions still hold after it */
@@ -363,7 +364,7 @@ export class Lane {
     if (actual !== submission.after) this.#reached = { planned: submission.after, actual };
     if (standing) this.#standing = standing;
     this.#settle(work, settled);
-    if (awaited) this.awaitedCurrents.push({ work: this.#asItCame(work), settled, ...awaited });
+    if (awaited) this.awaitedCurrents.push({ work: this.#asItCame(work), ...awaited });
     return read.holds;
   }
 

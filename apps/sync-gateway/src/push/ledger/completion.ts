@@ -3,8 +3,9 @@ import type { ConflictDraft } from '@sync/domain';
 import type { SyncEventType } from '@sync/protocol';
 import { outcomeText } from '../outcome/outcome-text.ts';
 import type { Author, Settlement } from '../outcome/settlement.ts';
-import type { EntityAddress } from '../prepare/prepare-mutation.ts';
-import { fitDraft } from './fit-draft.ts';
+import type { EntityAddress, Refusal } from '../prepare/prepare-mutation.ts';
+import { DraftRoom, fitDraft } from './fit-draft.ts';
+import { type ShownState, showsLarge, shownStates } from './shown-entities.ts';
 
 /** One element of `push_complete`'s p_items; see push-complete.sql. */
 export interface CompletionItem {
@@ -19,6 +20,16 @@ export interface CompletionItem {
   readonly chunk: number;
   readonly revision?: number;
   readonly counter?: number;
+  /** Its outcome has its entity beside it. */
+  readonly shows?: true;
+  /** `KeptRefusal` as JSON text. */
+  readonly refusal?: string;
+}
+
+/** How a mutation that matches no schema ends as soon as its entity can be shown; stored in place of a decision. */
+export interface KeptRefusal {
+  readonly refusal: Refusal;
+  readonly address: EntityAddress;
 }
 
 type EventKind = 'applied' | 'rejected' | 'accepted';
@@ -42,8 +53,10 @@ export interface Completed {
 /** Everything `push_complete` needs. */
 export interface Completion {
   readonly items: readonly CompletionItem[];
-  /** One per item: the wire text of its outcome, empty while it has none. */
+  /** One per item: the wire text of its outcome, without `current` where that is in `shown`; empty while it has none. */
   readonly outcomes: readonly string[];
+  /** Large entities that outcomes show, once each. */
+  readonly shown: readonly ShownState[];
   /** One per item: its element in the list of its event, empty when none lists it. */
   readonly entries: readonly string[];
   readonly events: Readonly<Record<EventKind, string>>;
@@ -59,9 +72,10 @@ const MAX_EVENT_BYTES = 900_000;
 export function completionOf(author: Author, completed: readonly Completed[], nowIso: string): Completion {
   let chunk = 0;
   let chunkBytes = 0;
+  const room = new DraftRoom();
   const items = completed.map((one): CompletionItem => {
     const item = itemOf(one);
-    const conflict = conflictEvent(author, one, nowIso);
+    const conflict = conflictEvent(author, one, nowIso, room);
     if (conflict === null) return { ...item, chunk: 0 };
     const bytes = Buffer.byteLength(conflict);
     // Chunk 0 carries the events that list mutations; conflicts begin their own.
@@ -74,9 +88,12 @@ export function completionOf(author: Author, completed: readonly Completed[], no
   });
   return {
     items,
-    outcomes: completed.map(({ mutationId, settlement }) => {
-      return settlement.kind === 'postponed' ? '' : outcomeText(mutationId, settlement);
+    outcomes: completed.map((one) => {
+      const { mutationId, settlement } = one;
+      if (settlement.kind === 'postponed') return '';
+      return outcomeText(mutationId, settlement, showsLarge(one) ? null : settlement.current);
     }),
+    shown: [...shownStates(completed).values()],
     entries: completed.map((one, place) => (items[place]?.kind === undefined ? '' : entryOf(one))),
     events: {
       applied: eventHead(author, 'sync.mutation.applied.v1', nowIso),
@@ -100,11 +117,14 @@ function itemOf(completed: Completed): Omit<CompletionItem, 'chunk'> {
       error: settlement.reason,
       ...(delayMs === undefined ? {} : { delayMs }),
       ...(fresh && address ? { kind: 'accepted' } : {}),
+      ...(settlement.refusal && address
+        ? { refusal: JSON.stringify({ refusal: settlement.refusal, address } satisfies KeptRefusal) }
+        : {}),
     };
   }
   const { status } = settlement;
   const kind = status === 'applied' || status === 'merged' ? 'applied' : 'rejected';
-  return { ...base, status, ...(address ? { kind } : {}) };
+  return { ...base, status, ...(address ? { kind } : {}), ...(showsLarge(completed) && { shows: true }) };
 }
 
 function entryOf({ mutationId, address, settlement }: Completed): string {
@@ -137,9 +157,11 @@ function conflictEvent(
   author: Author,
   { mutationId, address, settlement }: Completed,
   nowIso: string,
+  room: DraftRoom,
 ): string | null {
   if (settlement.kind !== 'settled' || !settlement.conflict || !address) return null;
-  const { conflictId, draft } = settlement.conflict;
+  const { conflictId } = settlement.conflict;
+  const draft = room.take(settlement.conflict.draft);
   const open = draft.decision === 'open';
   const { entityType, entityId, scope } = address;
   const seen = {
@@ -153,7 +175,7 @@ function conflictEvent(
   const type = open ? 'sync.conflict.detected.v1' : 'sync.conflict.resolved.v1';
   const text = (kept: ConflictDraft): string =>
     JSON.stringify({ ...envelope(author, type, nowIso), data: { ...seen, draft: kept } });
+  const fits = (kept: ConflictDraft): boolean => Buffer.byteLength(text(kept)) <= MAX_EVENT_BYTES;
   const whole = text(draft);
-  if (whole.length <= MAX_EVENT_BYTES / 3) return whole;
-  return text(fitDraft(draft, (kept) => Buffer.byteLength(text(kept)) <= MAX_EVENT_BYTES));
+  return whole.length <= MAX_EVENT_BYTES / 3 ? whole : text(fitDraft(draft, fits));
 }

@@ -1,6 +1,7 @@
 import { type Database, retryConflicts } from '@sync/postgres';
 import type { Submission } from '../decide/submission.ts';
 import type { Author, KeptDecision } from '../outcome/settlement.ts';
+import { DraftRoom } from './fit-draft.ts';
 
 /** Writes decisions that matter beyond the owner's answer into the ledger; see push-decided.sql. */
 export class KeepDecisions {
@@ -20,8 +21,9 @@ export class KeepDecisions {
       return change.record !== null || change.status === 'merged' || (work.kept !== null && !work.mayBeSent);
     });
     if (kept.length === 0) return;
+    const room = new DraftRoom();
     const decisions = kept.map(({ change: { status, record } }) => {
-      return JSON.stringify({ status, record } satisfies KeptDecision);
+      return JSON.stringify({ status, record: record && room.take(record) } satisfies KeptDecision);
     });
     const ids = kept.map(({ work }) => work.mutation.mutationId);
     await retryConflicts(() =>

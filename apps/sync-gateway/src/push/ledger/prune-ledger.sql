@@ -14,5 +14,10 @@ BEGIN
   DELETE FROM outcome_asker a
     WHERE a.asked_at < v_before
       AND NOT EXISTS (SELECT FROM mutation m WHERE m.tenant_id = a.tenant_id AND m.mutation_id = a.mutation_id);
+  IF v_removed < p_limit THEN
+    -- No outcome that shows one of these is left.
+    DELETE FROM shown_entity s WHERE s.ctid = ANY (ARRAY(
+      SELECT e.ctid FROM shown_entity e WHERE e.shown_at < v_before LIMIT p_limit));
+  END IF;
   RETURN v_removed;
 END $$;

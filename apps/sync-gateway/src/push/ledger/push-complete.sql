@@ -4,7 +4,9 @@
 -- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses, p_kinds (key into p_events of the sync event that lists it, or null).
 -- p_outcomes and p_entries have one line each: the wire text of its outcome (nothing while it has none), and its element in the list of its event.
 -- p_more, where there is more to say: [{place (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before), mayBeSent?, error?,
--- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it, counter?: which change of its device it would have been}].
+-- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it, counter?: which change of its device it would have been,
+-- shows?: its entity is in p_shown, refusal?: why it is refused as soon as its entity can be shown}].
+-- p_shown: [{scope, type, id, clock, wire}], large entities that outcomes show; see database/shown-entities.ts.
 -- p_revisions: the entity's revision after what was applied or merged; see read-known.sql. p_events: {kind: head of the CloudEvent up to its list}.
 --
 -- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its rows are updated.
@@ -17,8 +19,8 @@
 CREATE OR REPLACE FUNCTION push_complete(
   p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_kinds text[], p_more json,
   p_outcomes text, p_entries text, p_events json, p_partition integer,
-  -- The release before does not send them.
-  p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL
+  -- Releases before do not send them.
+  p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL, p_shown json DEFAULT NULL
 ) RETURNS TABLE (mutation_id uuid, outcome text)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off SET plan_cache_mode = force_generic_plan
@@ -49,12 +51,13 @@ BEGIN
         outcome = nullif(i.outcome, ''),
         -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a tenth of the old one.
         payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
-        decision = CASE WHEN i.outcome <> '' THEN NULL ELSE m.decision END,
+        shows = o.shows,
+        decision = CASE WHEN i.outcome <> '' THEN NULL ELSE coalesce(o.refusal, m.decision) END,
         terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
         next_attempt_at = coalesce(v_now + o."delayMs" * interval '1 millisecond', m.next_attempt_at),
         may_be_sent = coalesce(o."mayBeSent", m.may_be_sent),
         revision = i.revision,
-        counter = o.counter,
+        counter = CASE WHEN i.revision IS NULL THEN coalesce(o.counter, m.counter) END,
         last_error = coalesce(o.error, m.last_error),
         -- Only what the owner answered in vain counts; that it was away does not.
         failures = m.failures + CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END,
@@ -62,7 +65,8 @@ BEGIN
       FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses, p_revisions), string_to_table(p_outcomes, E'\n'))
         WITH ORDINALITY AS i (id, attempt, status, revision, outcome, place)
       LEFT JOIN json_to_recordset(p_more)
-        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint)
+        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint, shows boolean,
+          refusal text)
         ON o.place = i.place
       WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
         AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
@@ -72,6 +76,18 @@ BEGIN
     ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
              coalesce(array_agg(s.mutation_id) FILTER (WHERE s.terminal_at IS NOT NULL), '{}')
       INTO v_stored, v_terminal FROM stored s;
+  END IF;
+
+  IF p_shown IS NOT NULL THEN
+    -- Where two complete at once, the later may have read earlier.
+    INSERT INTO shown_entity AS k (tenant_id, device_id, scope, entity_type, entity_id, clock, wire, shown_at)
+      SELECT p_tenant, p_device, s.scope, s.type, s.id, s.clock, s.wire, v_now
+      FROM json_to_recordset(p_shown) AS s (scope text, type text, id text, clock jsonb, wire text)
+      ORDER BY s.scope, s.type, s.id
+      ON CONFLICT (tenant_id, device_id, scope, entity_type, entity_id) DO UPDATE SET
+        clock = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.clock ELSE excluded.clock END,
+        wire = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.wire ELSE excluded.wire END,
+        shown_at = excluded.shown_at;
   END IF;
 
   IF v_received AND p_more IS NULL AND p_kinds[1] = ALL (p_kinds) AND cardinality(v_stored) = cardinality(p_ids) THEN
@@ -161,21 +177,22 @@ BEGIN
     WITH added AS (
       INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
         payload, payload_hash, depends_on, occurred_at, received_at, status, outcome, terminal_at,
-        next_attempt_at, may_be_sent, last_error, failures, failing_since, revision, counter)
+        next_attempt_at, may_be_sent, last_error, failures, failing_since, revision, counter, shows, decision)
       SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
         CASE WHEN i.status NOT IN ('applied', 'merged') THEN nullif(i.payload, '') END,
         decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), to_timestamp(i.at_ms / 1000), r.received_at,
         i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
         coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at), coalesce(o."mayBeSent", true), o.error,
         CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE WHEN o.error = 'owner_failed' THEN p_now END,
-        i.revision, o.counter
+        i.revision, o.counter, o.shows, o.refusal
       FROM ROWS FROM (
         unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms, p_statuses,
           p_revisions),
         string_to_table(r.payloads, E'\n'), string_to_table(p_outcomes, E'\n')
       ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, revision, payload, outcome, place)
       LEFT JOIN json_to_recordset(p_more)
-        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint) ON o.place = i.place
+        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint, shows boolean,
+          refusal text) ON o.place = i.place
       ORDER BY i.place
       ON CONFLICT (tenant_id, mutation_id) DO NOTHING
       RETURNING mutation_id
@@ -192,3 +209,11 @@ BEGIN
   END IF;
   RETURN v_entered;
 END $$;
+
+-- Whether a clock counts every change that the other does. One that was folded since counts as different: see s:folded.
+CREATE OR REPLACE FUNCTION counts_all(p_clock jsonb, p_other jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT NOT EXISTS (
+    SELECT FROM jsonb_each_text(p_other) AS o (replica, counter)
+    WHERE coalesce((p_clock ->> o.replica)::bigint, 0) < o.counter::bigint)
+$$;

@@ -9,6 +9,8 @@
 -- session alone (user and device); for anybody else, and for another change, the id is free.
 -- waiting: an earlier mutation of the same device and entity is still open, and does not itself wait for this one. dependencies: {id: status} of those that are in the ledger.
 -- From new mutations device_sequence learns how far the device has counted; see database/know-answers.ts.
+-- p_head_bytes: how much of looked-up entities is read, null for all. Each is then answered once, with the first mutation that looks it up; of one that
+-- has no room (the first always has) only its revision.
 -- Nothing is answered for a mutation that is new, in a scope that the user holds, and of which nothing else is to be said.
 --
 -- The usual push, of a device without open mutations and with new ones only, is kept as one row: its mutations come into the ledger once, with
@@ -24,7 +26,7 @@
 CREATE OR REPLACE FUNCTION push_receive(
   p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[], p_scopes text[],
   p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[], p_depends_on jsonb, p_looked_up boolean[],
-  p_payloads text, p_visible_ms integer, p_max_open integer
+  p_payloads text, p_visible_ms integer, p_max_open integer, p_head_bytes integer DEFAULT NULL
 ) RETURNS TABLE (
   place integer, verdict text, outcome text, held boolean, waiting boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
@@ -72,17 +74,26 @@ BEGIN
         p_ops, p_at_ms, p_depends_on, p_payloads, v_visible);
     PERFORM note_sequences(p_tenant, p_device, min(u.sequence), max(u.sequence)) FROM unnest(p_sequences) AS u (sequence);
     RETURN QUERY
-    SELECT (i.ordinality - 1)::integer, 'new', NULL::text, coalesce(i.scope = ANY (v_held), false), false,
+    SELECT h.place, 'new', NULL::text, h.held, false,
       CASE WHEN p_depends_on IS NOT NULL
-           THEN dependency_statuses(p_tenant, p_user, p_device, uuids_of(p_depends_on -> i.id::text)) END,
-      e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
-    FROM unnest(p_ids, p_scopes, p_types, p_entities, p_looked_up) WITH ORDINALITY
-      AS i (id, scope, type, eid, looked_up, ordinality)
-    LEFT JOIN LATERAL (
-      SELECT d.* FROM scope_delta d
-      WHERE i.looked_up AND i.scope = ANY (v_held) AND d.tenant_id = p_tenant AND d.scope = i.scope
-        AND d.entity_type = i.type AND d.entity_id = i.eid LIMIT 1) e ON true
-    WHERE e.revision IS NOT NULL OR p_depends_on IS NOT NULL OR i.scope = ANY (v_held) IS NOT TRUE;
+           THEN dependency_statuses(p_tenant, p_user, p_device, uuids_of(p_depends_on -> h.id::text)) END,
+      h.revision, h.deleted, h.clock, CASE WHEN h.has_room THEN h.field_writes::text END,
+      CASE WHEN h.has_room THEN h.wire END
+    FROM (
+      SELECT (i.ordinality - 1)::integer AS place, i.id, i.held, e.revision, e.deleted, e.clock, e.field_writes, e.wire,
+        has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.ordinality), p_head_bytes) AS has_room
+      FROM (
+        SELECT u.*, coalesce(u.scope = ANY (v_held), false) AS held,
+          row_number() OVER (PARTITION BY u.looked_up, u.scope, u.type, u.eid ORDER BY u.ordinality) AS mention
+        FROM unnest(p_ids, p_scopes, p_types, p_entities, p_looked_up) WITH ORDINALITY
+          AS u (id, scope, type, eid, looked_up, ordinality)) i
+      LEFT JOIN LATERAL (
+        SELECT d.* FROM scope_delta d
+        WHERE i.looked_up AND i.held AND (p_head_bytes IS NULL OR i.mention = 1)
+          AND d.tenant_id = p_tenant AND d.scope = i.scope
+          AND d.entity_type = i.type AND d.entity_id = i.eid LIMIT 1) e ON true) h
+    WHERE h.revision IS NOT NULL OR p_depends_on IS NOT NULL OR NOT h.held
+    ORDER BY h.place;
     RETURN;
   END IF;
 
@@ -105,37 +116,46 @@ BEGIN
   ), noted AS MATERIALIZED (
     SELECT note_sequences(p_tenant, p_device, min(a.sequence), max(a.sequence)) FROM added a
   )
-  SELECT (i.ordinality - 1)::integer,
-    CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
-         -- It came into the ledger after this statement had begun.
-         WHEN m.mutation_id IS NULL THEN sent_twice()
-         WHEN NOT m.same THEN 'reused'
-         WHEN m.outcome IS NULL THEN m.status
-         ELSE 'answered' END,
-    CASE WHEN m.same THEN m.outcome END,
-    i.held,
-    v_open > 0 AND (
-      SELECT NOT waits_for(o, i.id, i.payload) FROM mutation o
-      WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type AND o.entity_id = i.eid
-        AND o.terminal_at IS NULL
-      ORDER BY o.arrival LIMIT 1) IS TRUE,
-    CASE WHEN i.deps IS NOT NULL THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END,
-    e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
-  FROM item i
-  CROSS JOIN noted
-  LEFT JOIN added a ON a.mutation_id = i.id
-  LEFT JOIN LATERAL (
-    SELECT k.mutation_id, k.status, k.outcome,
-      k.user_id = p_user AND same_change(k.payload_hash, i.hash, i.payload) AS same
-    FROM mutation k
-    WHERE a.mutation_id IS NULL AND k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) m ON true
-  LEFT JOIN LATERAL (
-    SELECT d.* FROM scope_delta d
-    WHERE i.looked_up AND i.held
-      AND (m.outcome IS NULL OR NOT m.same)
-      AND d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
-      AND d.entity_id = i.eid LIMIT 1) e ON true
-  ORDER BY i.ordinality;
+  SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.dependencies, h.revision, h.deleted, h.clock,
+    CASE WHEN h.has_room THEN h.field_writes::text END, CASE WHEN h.has_room THEN h.wire END
+  FROM (
+    SELECT i.*, e.revision, e.deleted, e.clock, e.field_writes, e.wire,
+      has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.place), p_head_bytes) AS has_room
+    FROM (
+      SELECT (i.ordinality - 1)::integer AS place, i.held, i.scope, i.type, i.eid,
+        CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
+             -- It came into the ledger after this statement had begun.
+             WHEN m.mutation_id IS NULL THEN sent_twice()
+             WHEN NOT m.same THEN 'reused'
+             WHEN m.outcome IS NULL THEN m.status
+             ELSE 'answered' END AS verdict,
+        CASE WHEN m.same THEN m.outcome END AS outcome,
+        v_open > 0 AND (
+          SELECT NOT waits_for(o, i.id, i.payload) FROM mutation o
+          WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type AND o.entity_id = i.eid
+            AND o.terminal_at IS NULL
+          ORDER BY o.arrival LIMIT 1) IS TRUE AS waiting,
+        CASE WHEN i.deps IS NOT NULL THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END AS dependencies,
+        wanted.head AS wants_head,
+        row_number() OVER (PARTITION BY wanted.head, i.scope, i.type, i.eid ORDER BY i.ordinality) AS mention
+      FROM item i
+      CROSS JOIN noted
+      LEFT JOIN added a ON a.mutation_id = i.id
+      LEFT JOIN LATERAL (
+        SELECT k.mutation_id, k.status, k.outcome,
+          k.user_id = p_user AND same_change(k.payload_hash, i.hash, i.payload) AS same
+        FROM mutation k
+        WHERE a.mutation_id IS NULL AND k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) m ON true
+      CROSS JOIN LATERAL (
+        SELECT i.looked_up AND i.held AND (m.outcome IS NULL OR NOT m.same) AS head) wanted
+    ) i
+    LEFT JOIN LATERAL (
+      SELECT d.* FROM scope_delta d
+      WHERE i.wants_head AND (p_head_bytes IS NULL OR i.mention = 1)
+        AND d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
+        AND d.entity_id = i.eid LIMIT 1) e ON true
+  ) h
+  ORDER BY h.place;
   -- A push that brought nothing new leaves nothing to do.
   IF v_open = 0 AND NOT EXISTS (
     SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL)
@@ -143,6 +163,10 @@ BEGIN
     DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   END IF;
 END $$;
+
+-- Whether an entity of p_size bytes may be answered, with p_sum bytes together with those before it; null for no entity.
+CREATE OR REPLACE FUNCTION has_room(p_size integer, p_sum bigint, p_bytes integer) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$ SELECT p_bytes IS NULL OR p_sum = p_size OR p_sum <= p_bytes $$;
 
 -- Of mutations that the ledger has something under: makes room for those that may take their ids, and notes whose outcomes this device wants as well
 -- (see database/outcome-askers.ts). Answers whether the ledger still has any of them.

@@ -64,4 +64,19 @@ describe('right after a put was applied', () => {
       { status: 'rejected', code: 'op_not_allowed', current: { op: 'put', data: put.data } },
     ]);
   });
+
+  it('ends what matches no schema later, too, with its reason', async () => {
+    const author = newAuthor();
+    const put = mutationOf(author);
+    await rig.push(author, [put]);
+    const bad = mutationOf(author, { entityId: put.entityId, occurredAt: 'yesterday' });
+    expect(await rig.push(author, [bad])).toMatchObject([{ status: 'accepted' }]);
+    await rig.owner.projectAll();
+    await rig.dispatch(author);
+    const message = expect.stringContaining('/occurredAt');
+    expect((await rig.waiting(author))[1]).toMatchObject({
+      ...{ status: 'rejected', code: 'mutation_invalid', message },
+      current: { op: 'put', data: put.data },
+    });
+  });
 });

@@ -35,9 +35,11 @@ export async function checkCurrents(
     author,
     shown.map(({ address }) => address),
   );
+  // Many may show one large entity: its text is read once.
+  const clocks = new Map<string, VectorClock>();
   const wanted = shown.flatMap((one, place) => {
     const told = later(one.told, known[place]?.told ?? null);
-    if (!told || showsChange(one.current, told)) return [];
+    if (!told || containsClock(clockOf(one.current, clocks), told.clock)) return [];
     return [{ work: { mutation: one.address, one }, revision: told.revision }];
   });
   if (wanted.length === 0) return shown.map(({ current }) => current);
@@ -51,6 +53,8 @@ function later(a: Told | null, b: Told | null): Told | null {
   return a.revision > b.revision ? a : b;
 }
 
-function showsChange(current: string, { clock }: Told): boolean {
-  return containsClock((JSON.parse(current) as { readonly clock: VectorClock }).clock, clock);
+function clockOf(current: string, known: Map<string, VectorClock>): VectorClock {
+  const clock = known.get(current) ?? (JSON.parse(current) as { readonly clock: VectorClock }).clock;
+  known.set(current, clock);
+  return clock;
 }

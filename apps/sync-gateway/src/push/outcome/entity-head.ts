@@ -16,8 +16,10 @@ export interface EntityHead {
 
 /** What is known of an entity: as devices see it, and what the ledger knows beyond that; see read-known.sql. */
 export interface KnownEntity {
-  /** null when the scope does not have it. */
+  /** null when the scope does not have it, or it was not read. */
   readonly head: EntityHead | null;
+  /** It was not read because others before it were too large. */
+  readonly unread?: boolean;
   /** The newest change of which a device was told through this scope. */
   readonly told: {
     readonly revision: number;
@@ -51,11 +53,25 @@ export function headOf(row: HeadColumns): EntityHead | null {
   };
 }
 
+/** The entity is in the scope, but was not read because others before it were too large; see `p_head_bytes` in SQL. */
+export function isUnread({ head_revision: revision, head_wire: wire }: HeadColumns): boolean {
+  return revision !== null && wire === null;
+}
+
+/** Of heads that are still in use: many mutations of one entity share it. */
+const states = new WeakMap<EntityHead, EntityState>();
+
 /**
  * The head as decisions see it. The read model keeps no data of deleted entities: who wants `deletedData`
  * asks for it (ask-deleted.ts).
  */
 export function stateOfHead(head: EntityHead): EntityState {
+  const known = states.get(head) ?? readState(head);
+  states.set(head, known);
+  return known;
+}
+
+function readState(head: EntityHead): EntityState {
   const wire = JSON.parse(head.wire) as RemoteDelta;
   return {
     revision: head.revision,

@@ -2,14 +2,20 @@ import { storableJson } from '@sync/domain';
 import type { Settled } from './settlement.ts';
 
 /**
- * The wire text of an Outcome, made once: it is stored, sent, and sent again byte for byte whenever the mutation comes again.
- * `current` is JSON text already and goes in as it is, last: what stands before it says whether there is a record (`is_without_effect` in SQL).
+ * The wire text of an Outcome, made once: it is stored, sent, and sent again whenever the mutation comes again.
+ * `current` is JSON text already and goes in as it is, last: what stands before it says whether there is a record
+ * (`is_without_effect` in SQL).
+ * @param current null leaves it out
  */
-export function outcomeText(mutationId: string, settled: Settled): string {
-  const { status, clock, current, code, message, conflict } = settled;
+export function outcomeText(
+  mutationId: string,
+  settled: Settled,
+  current: string | null | undefined = settled.current,
+): string {
+  const { status, clock, code, message, conflict } = settled;
   const head = { mutationId, status, clock, code, message, conflictId: conflict?.conflictId };
   const text = storableJson(head);
-  return current === undefined ? text : `${text.slice(0, -1)},"current":${current}}`;
+  return typeof current !== 'string' ? text : `${text.slice(0, -1)},"current":${current}}`;
 }
 
 /**

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
-import { type EntityHead, type HeadColumns, headOf, type KnownEntity } from './entity-head.ts';
+import { type EntityHead, type HeadColumns, headOf, isUnread, type KnownEntity } from './entity-head.ts';
 import type { Author } from './settlement.ts';
+import { shownKey } from './tell-outcomes.ts';
 
 /** An entity whose head is wanted once the read model has it at this revision. */
 export interface AwaitedHead<T> {
@@ -23,6 +24,8 @@ interface KnownColumns extends HeadColumns {
 
 const NOTHING_KNOWN: KnownEntity = { head: null, told: null, counted: 0, restored: false };
 const STEP_MS = 20;
+/** Of entities that are read at once: for one push, or one run of the dispatcher. */
+export const HEAD_BYTES = 16 * 1024 * 1024;
 
 /** Reads entities as devices see them, for the rare mutation whose owner is ahead of the read model. */
 export class ReadHeads {
@@ -37,20 +40,24 @@ export class ReadHeads {
     return (await this.know(author, addresses)).map(({ head }) => head);
   }
 
-  /** One round trip. @returns one per address; of a scope that the user does not hold nothing is known */
+  /**
+   * One round trip; each entity is read once, however many addresses name it.
+   * @returns one per address; of a scope that the user does not hold nothing is known
+   */
   async know(author: Author, addresses: readonly EntityAddress[]): Promise<KnownEntity[]> {
     if (addresses.length === 0) return [];
-    const items = addresses.map(({ scope, entityType, entityId }, place) => {
+    const distinct = new Map(addresses.map((address) => [shownKey(address), address]));
+    const items = [...distinct.values()].map(({ scope, entityType, entityId }, place) => {
       return { place, scope, type: entityType, eid: entityId };
     });
     const rows = await this.#database.call<KnownColumns>(
       'read_known',
-      'SELECT * FROM read_known($1, $2, $3, $4)',
-      [author.tenantId, author.userId, author.deviceId, JSON.stringify(items)],
+      'SELECT * FROM read_known($1, $2, $3, $4, $5)',
+      [author.tenantId, author.userId, author.deviceId, JSON.stringify(items), HEAD_BYTES],
     );
-    const known: KnownEntity[] = addresses.map(() => NOTHING_KNOWN);
-    for (const row of rows) known[row.place] = knownOf(row);
-    return known;
+    const byPlace = new Map(rows.map((row) => [row.place, knownOf(row)]));
+    const known = new Map([...distinct.keys()].map((key, place) => [key, byPlace.get(place)]));
+    return addresses.map((address) => known.get(shownKey(address)) ?? NOTHING_KNOWN);
   }
 
   /**
@@ -87,6 +94,7 @@ function knownOf(row: KnownColumns): KnownEntity {
   const told = revision === null || clock === null ? null : { revision, clock };
   return {
     head: headOf(row),
+    unread: isUnread(row),
     told: told && {
       revision: Number(told.revision),
       clock: JSON.parse(told.clock) as VectorClock,

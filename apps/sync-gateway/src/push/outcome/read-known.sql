@@ -1,5 +1,6 @@
 -- What is known of entities: as devices see them, and what the ledger knows beyond that. p_items: [{place, scope, type, eid}]; nothing is
--- answered for a scope that the user does not hold.
+-- answered for a scope that the user does not hold. p_bytes: how much of the entities is read, null for all; of one that has no room (the
+-- first always has) head_wire is null, and head_revision is not.
 --
 -- head_*: the entity in the scope, null when the scope does not have it.
 -- told_*: the newest change made through the scope of which a device of the user was told within a day; a read model with a lower revision is behind it. After a day the
@@ -8,8 +9,9 @@
 -- restored: the device has counted from anew since its last change of the entity, and may have forgotten it.
 --
 -- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
-CREATE OR REPLACE FUNCTION read_known(p_tenant text, p_user text, p_device text, p_items json)
-RETURNS TABLE (
+CREATE OR REPLACE FUNCTION read_known(
+  p_tenant text, p_user text, p_device text, p_items json, p_bytes integer DEFAULT NULL
+) RETURNS TABLE (
   place integer, head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text,
   told_revision bigint, told_deleted boolean, told_clock text, counted bigint, restored boolean
 )
@@ -22,15 +24,22 @@ DECLARE
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   RETURN QUERY
-  SELECT i.place, e.revision, e.deleted, e.clock, e.field_writes::text, e.wire,
+  SELECT i.place, e.revision, e.deleted, e.clock, CASE WHEN e.has_room THEN e.field_writes::text END,
+    CASE WHEN e.has_room THEN e.wire END,
     t.revision, t.op = 'delete', t.clock::text,
     greatest(own.counter, refused.counter, 0),
     s.repeated_at IS NOT NULL AND s.repeated_at > coalesce(own.at, '-infinity')
   FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
-  LEFT JOIN LATERAL (
-    SELECT d.* FROM scope_delta d
-    WHERE d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
-      AND d.entity_id = i.eid LIMIT 1) e ON true
+  LEFT JOIN (
+    SELECT k.place, d.*,
+      has_room(octet_length(d.wire), sum(octet_length(d.wire)) OVER (ORDER BY k.place), p_bytes) AS has_room
+    FROM json_to_recordset(p_items) AS k (place integer, scope text, type text, eid text)
+    CROSS JOIN LATERAL (
+      SELECT s.* FROM scope_delta s
+      WHERE s.tenant_id = p_tenant AND s.scope = k.scope AND s.entity_type = k.type
+        AND s.entity_id = k.eid LIMIT 1) d
+    WHERE holds_scope(p_tenant, p_user, k.scope)
+  ) e ON e.place = i.place
   CROSS JOIN LATERAL (
     -- The newest revision has the highest counters; those before it are looked at because it may be another scope's, or another device's.
     SELECT array_agg(m) AS newest FROM (

@@ -68,7 +68,6 @@ export interface AwaitedRevision {
 /** A mutation whose merged result only the read model can show. */
 export interface AwaitedCurrent extends AwaitedRevision {
   readonly work: Work;
-  readonly settled: Settled;
 }
 
 /** Why a mutation has to wait; for logs, metrics and the explanation of the admin API. */
@@ -88,6 +87,8 @@ export type PostponeReason =
   | 'projection_behind'
   /** Its owner has it; what it came to cannot be shown yet. */
   | 'merge_unshown'
+  /** It came with more, or larger, entities than are read at once. */
+  | 'too_much_at_once'
   | 'contended'
   | 'lane_waits'
   | 'dependency_waits'
@@ -102,12 +103,19 @@ export interface Postponed {
   readonly kind: 'postponed';
   readonly reason: PostponeReason;
   readonly mayBeSent: boolean;
+  /** How it will end, once the entity can be shown: of what matches no schema nothing else is kept. */
+  readonly refusal?: Refusal;
 }
 
 export type Settlement = Settled | Postponed;
 
-export function postponed(reason: PostponeReason, mayBeSent = false): Postponed {
-  return { kind: 'postponed', reason, mayBeSent };
+/** @param refusal of a mutation that matches no schema */
+export function postponed(
+  reason: PostponeReason,
+  mayBeSent = false,
+  refusal: Refusal | null = null,
+): Postponed {
+  return { kind: 'postponed', reason, mayBeSent, ...(refusal && { refusal }) };
 }
 
 /** @param current JSON text of the entity as the device may see it */

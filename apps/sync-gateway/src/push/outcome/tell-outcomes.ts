@@ -1,0 +1,78 @@
+import { acceptedText } from './outcome-text.ts';
+
+/** An outcome that is about to be sent. */
+export interface Telling {
+  readonly mutationId: string;
+  /** Its wire text, without `current` where that stands beside it. */
+  readonly text: string;
+  readonly shown: ShownEntity | null;
+  /** The ledger has it: it may as well be told by a pull. */
+  readonly isKept: boolean;
+}
+
+/** An entity that outcomes show. */
+export interface ShownEntity {
+  /** Equal for outcomes that show the same entity; see `shownKey`. */
+  readonly key: string;
+  /** JSON text of a RemoteDelta; null: there was no room to read it. */
+  readonly wire: string | null;
+}
+
+/** Up to this length an entity stands in the stored outcome itself. */
+export const INLINE_LENGTH = 4_096;
+/** Of the entities that one answer shows; the same in shown-outcomes.sql. */
+export const SHOWN_BYTES = 8 * 1024 * 1024;
+/** Of those that it shows more than once, which clients of releases before `currentOf` expect. */
+const COPIES_BYTES = 256 * 1024;
+
+/** NUL occurs in none of the parts. */
+export function shownKey(address: {
+  readonly scope: string;
+  readonly entityType: string;
+  readonly entityId: string;
+}): string {
+  return `${address.scope}\0${address.entityType}\0${address.entityId}`;
+}
+
+/**
+ * The outcomes of one answer, as texts in their order (PUSH-20): a large entity stands in the first of its outcomes, and the
+ * others name that one. Those whose entity has no room are `accepted`: a pull will bring them. What is kept nowhere goes
+ * without its entity then.
+ * @param maxBytes of all entities together; the first always has room
+ */
+export function tellOutcomes(tellings: readonly Telling[], maxBytes = SHOWN_BYTES): string[] {
+  const carriers = new Map<string, string>();
+  let bytesLeft = maxBytes;
+  let copiesLeft = COPIES_BYTES;
+  return tellings.map(({ mutationId, text, shown, isKept }) => {
+    if (shown === null) return text;
+    const { key, wire } = shown;
+    const carrier = carriers.get(key);
+    const bytes = wire === null ? 0 : Buffer.byteLength(wire);
+    if (carrier === undefined) {
+      const hasRoom = bytes <= bytesLeft || carriers.size === 0;
+      if (wire === null || !hasRoom) return isKept ? acceptedText(mutationId) : text;
+      bytesLeft -= bytes;
+      carriers.set(key, mutationId);
+      return withMember(text, 'current', wire);
+    }
+    if (wire === null || bytes > copiesLeft) return withMember(text, 'currentOf', `"${carrier}"`);
+    copiesLeft -= bytes;
+    return withMember(text, 'current', wire);
+  });
+}
+
+/** @param text of a JSON object, not empty; @param value JSON text */
+export function withMember(text: string, name: string, value: string): string {
+  return `${text.slice(0, -1)},"${name}":${value}}`;
+}
+
+const SHOWS_NOTHING = /^\{"mutationId":"[^"]*","status":"(?:applied|accepted)"/;
+
+/**
+ * Whether an outcome's text is without the entity that it shows, if it shows one. Nothing in front of `current` can hold that
+ * word in this form.
+ */
+export function lacksCurrent(text: string): boolean {
+  return !SHOWS_NOTHING.test(text) && !text.includes(',"current":');
+}
