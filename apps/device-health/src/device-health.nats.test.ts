@@ -37,25 +37,20 @@ function event<T extends SyncEventType>(
   };
 }
 
-const seen = (
-  deviceId: string,
-  told: Partial<SyncEventData['sync.device.seen.v1']['devices'][number]> = {},
-): SyncEvent =>
-  event('sync.device.seen.v1', {
-    devices: [
-      {
-        tenantId: 't1',
-        userId: 'u1',
-        deviceId,
-        lastSeenAt: new Date().toISOString(),
-        connected: true,
-        clockOffsetMs: null,
-        pending: null,
-        oldestPendingAt: null,
-        ...told,
-      },
-    ],
-  });
+type SeenDevice = SyncEventData['sync.device.seen.v1']['devices'][number];
+
+const seenData = (deviceId: string): SeenDevice => ({
+  tenantId: 't1',
+  userId: 'u1',
+  deviceId,
+  lastSeenAt: new Date().toISOString(),
+  connected: true,
+  clockOffsetMs: null,
+  pending: null,
+  oldestPendingAt: null,
+});
+const seen = (deviceId: string, told: Partial<SeenDevice> = {}): SyncEvent =>
+  event('sync.device.seen.v1', { devices: [{ ...seenData(deviceId), ...told }] });
 
 describe('device-health', () => {
   let server: RunningNats;
@@ -102,9 +97,13 @@ describe('device-health', () => {
       { timeoutMs: 5_000 },
     );
 
-  async function waitFor(deviceId: string, wanted: (device: DeviceHealth) => boolean): Promise<DeviceHealth> {
+  async function waitFor(
+    deviceId: string,
+    wanted: (device: DeviceHealth) => boolean,
+    tenantId = 't1',
+  ): Promise<DeviceHealth> {
     for (let attempt = 0; attempt < 200; attempt += 1) {
-      const [device] = (await list({ deviceId })).devices;
+      const [device] = (await list({ tenantId, deviceId })).devices;
       if (device && wanted(device)) return device;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -274,6 +273,33 @@ describe('device-health', () => {
     expect(ids.length).toBe(9);
     expect((await list({ tenantId: 't2' })).devices).toEqual([]);
     expect((await list({ userId: 'u5' })).devices.map(({ deviceId }) => deviceId)).toEqual(['d5']);
+  });
+
+  it('shows the scopes of a device in pages, and judges it by the worst of them', async () => {
+    const about = { tenantid: 't3', deviceid: 'many', userid: 'u1' };
+    const scopeOf = (place: number): string => `course:c${10_000 + place}`;
+    const cursors = Array.from({ length: 1_200 }, (_, place) => {
+      return { scope: scopeOf(place), epoch: 'e1', sequence: '1' };
+    });
+    const devices = [{ ...seenData('many'), tenantId: 't3' }];
+    await publish(
+      event('sync.device.seen.v1', { devices }),
+      event('sync.cursor.advanced.v1', { cursors, purged: [] }, about),
+      event('sync.scope.revoked.v1', { scope: scopeOf(1_199) }, { tenantid: 't3', userid: 'u1' }),
+    );
+    const asked = { tenantId: 't3', deviceId: 'many' };
+    const scopes: string[] = [];
+    let pages = 0;
+    await waitFor('many', ({ reasons }) => reasons.length > 0, 't3');
+    for (let cursor: string | null = null; pages === 0 || cursor !== null; pages += 1) {
+      const page: DevicesReply = await list({ ...asked, cursor });
+      expect(page.devices[0]).toMatchObject({ status: 'lagging' });
+      expect(page.devices[0]?.reasons.join()).toContain(scopeOf(1_199));
+      scopes.push(...(page.devices[0]?.scopes ?? []).map(({ scope }) => scope));
+      cursor = page.next;
+    }
+    expect(pages).toBe(3);
+    expect(scopes).toEqual(cursors.map(({ scope }) => scope));
   });
 
   it('refuses a malformed question with the path', async () => {

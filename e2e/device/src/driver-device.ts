@@ -170,7 +170,9 @@ export class DriverDevice {
     return fresh.length > 0;
   }
 
-  /** Stores outcomes of one answer, each with its entity; those that are final are acked with the next ack. */
+  /**
+   * Stores outcomes of one answer, each with its entity; those that are final are acked with the next ack.
+   */
   noteOutcomes(outcomes: readonly Outcome[]): void {
     const shown = new Map(
       outcomes.flatMap(({ mutationId, current }) => (current ? [[mutationId, current]] : [])),

@@ -5,6 +5,7 @@ export { WatermarkMovedError } from './inbox-store.ts';
 export { assertLease, LeaseKeeper, LeaseLostError } from './lease.ts';
 export type { Lease, LeaseKeeperOptions } from './lease.ts';
 export { messagingMigrations } from './migration.ts';
+export { firstThatFit } from './first-that-fit.ts';
 export { appendToOutbox, MAX_PAYLOAD_BYTES, PayloadTooLargeError } from './outbox.ts';
 export type { OutboxRow } from './outbox.ts';
 export { partitionOf } from './partition.ts';

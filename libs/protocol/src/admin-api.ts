@@ -51,7 +51,11 @@ export const DevicesRequest = Type.Object(
     userId: Type.Optional(UserId),
     status: Type.Optional(DeviceStatus),
   },
-  { $id: 'DevicesRequest', description: 'With `deviceId`: that device only, with its scopes.' },
+  {
+    $id: 'DevicesRequest',
+    description:
+      'With `deviceId`: that device only, with a page of its scopes; `cursor` and `next` are theirs then.',
+  },
 );
 export type DevicesRequest = Static<typeof DevicesRequest>;
 
@@ -83,7 +87,7 @@ export const DeviceHealth = Type.Object(
           headSequence: Type.Union([Position, Type.Null()]),
           stalenessMs: Type.Union([Count, Type.Null()]),
         }),
-        { description: 'In the detail of one device only.' },
+        { description: 'In the detail of one device only, by name; at most 500 at once.' },
       ),
     ),
   },

@@ -39,7 +39,7 @@ export const AdminRegistration = Type.Object(
 export type AdminRegistration = Static<typeof AdminRegistration>;
 
 export const AdminRegistrationsResponse = Type.Object(
-  { ...serverTime, registrations: Type.Array(AdminRegistration) },
+  { ...serverTime, registrations: Type.Array(AdminRegistration), next: Type.Optional(Next) },
   { $id: 'AdminRegistrationsResponse' },
 );
 export const AdminRegistrationResponse = Type.Object(
@@ -51,7 +51,11 @@ export const AdminDevicesResponse = Type.Object(
   { $id: 'AdminDevicesResponse' },
 );
 export const AdminDeviceResponse = Type.Object(
-  { ...serverTime, device: DeviceHealth },
+  {
+    ...serverTime,
+    device: DeviceHealth,
+    next: Type.Optional(Type.Union([PageCursor, Type.Null()], { description: 'Of its scopes.' })),
+  },
   { $id: 'AdminDeviceResponse' },
 );
 export const AdminConflictsResponse = Type.Object(
@@ -116,10 +120,12 @@ export const AdminScopesResponse = Type.Object(
         scope: Scope,
         sources: Type.Array(Type.Object({ entityType: EntityType, entityId: EntityId, revision: Revision }), {
           description:
-            'The entities that grant it; empty for the user’s own scope, which nobody can take away.',
+            'The entities that grant it, at most 20; empty for the user’s own scope, which nobody can take away.',
         }),
+        moreSources: Type.Optional(Type.Literal(true, { description: 'Others grant it, too.' })),
       }),
     ),
+    next: Type.Optional(Next),
   },
   { $id: 'AdminScopesResponse' },
 );
@@ -162,6 +168,7 @@ export const AdminConflictsQuery = Type.Object({
   to: Type.Optional(Timestamp),
 });
 export const AdminPageQuery = Type.Object(listQuery);
+export const AdminCursorQuery = Type.Pick(AdminPageQuery, ['cursor']);
 export const AdminDeadLettersQuery = Type.Object({
   ...listQuery,
   status: Type.Optional(DeadLetterStatus),
@@ -196,9 +203,10 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/registrations',
-    summary: 'Every SyncRegistration',
+    summary: 'Every SyncRegistration, by service',
+    query: AdminPageQuery,
     response: AdminRegistrationsResponse,
-    problems: [],
+    problems: ['schema_invalid'],
   },
   {
     method: 'get',
@@ -236,8 +244,9 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     path: '/admin/v1/devices/{deviceId}',
     summary: 'One device and its health, scope by scope',
     params: { deviceId: DeviceId },
+    query: AdminCursorQuery,
     response: AdminDeviceResponse,
-    problems: ['not_found'],
+    problems: ['not_found', 'schema_invalid'],
   },
   {
     method: 'get',
@@ -310,8 +319,9 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     path: '/admin/v1/scopes/{user}',
     summary: 'The scopes that a user holds, and which entities grant them',
     params: { user: UserId },
+    query: AdminPageQuery,
     response: AdminScopesResponse,
-    problems: [],
+    problems: ['schema_invalid'],
   },
   {
     method: 'get',

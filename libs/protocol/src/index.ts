@@ -55,6 +55,7 @@ export {
   PushedMutation,
   RegisterReply,
   RegistryListReply,
+  RegistryListRequest,
   RemoteProjectionReply,
   RemoteProjectionRequest,
   SnapshotEntity,

@@ -35,6 +35,7 @@ import {
   OwnerPushRequest,
   RegisterReply,
   RegistryListReply,
+  RegistryListRequest,
   RemoteProjectionReply,
   RemoteProjectionRequest,
   SnapshotPage,
@@ -228,7 +229,7 @@ const CONFLICT_CHANNELS: readonly NatsChannel[] = [
 ];
 
 const INTERNAL_CHANNELS: readonly NatsChannel[] = [
-  request('registryList', subjects.registryList, 'internal', Type.Object({}), RegistryListReply, {
+  request('registryList', subjects.registryList, 'internal', RegistryListRequest, RegistryListReply, {
     summary: 'Every SyncRegistration, for apps that keep a copy.',
   }),
   notice(

@@ -265,7 +265,16 @@ export const RegisterReply = Type.Object({ registered: Type.Array(EntityType) },
 export type RegisterReply = Static<typeof RegisterReply>;
 
 /** `sync.registry.v1.list` */
-export const RegistryListReply = Type.Object({ registrations: Type.Array(SyncRegistration) });
+export const RegistryListRequest = Type.Object({
+  after: Type.Optional(Type.Union([EntityType, Type.Null()], { description: '`next` of the page before.' })),
+});
+export type RegistryListRequest = Static<typeof RegistryListRequest>;
+export const RegistryListReply = Type.Object({
+  registrations: Type.Array(SyncRegistration, {
+    description: 'By entity type, as many as fit one message: a service may come with some of its types.',
+  }),
+  next: Type.Optional(Type.Union([EntityType, Type.Null()])),
+});
 export type RegistryListReply = Static<typeof RegistryListReply>;
 
 /** `identity.device-binding.v1.verify` */

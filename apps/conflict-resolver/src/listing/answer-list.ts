@@ -1,9 +1,10 @@
+import { firstThatFit } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import { type ConflictsReply, ConflictsRequest } from '@sync/protocol';
 import { checked } from '../answering/checked.ts';
 import { decodeCursor, encodeCursor, UUID } from '../answering/page-cursor.ts';
 import { readInOrder } from '../answering/read-in-order.ts';
-import { type ListedConflict, type PagePosition, listConflicts } from './list-store.ts';
+import { type PagePosition, listConflicts } from './list-store.ts';
 
 const checkRequest = checked(ConflictsRequest);
 
@@ -22,20 +23,11 @@ export async function answerList(database: Database, body: unknown): Promise<Con
     await readInOrder(tx);
     return listConflicts(tx, request, after, limit + 1);
   });
-  const page = cutToSize(rows.slice(0, limit));
+  const page = firstThatFit(rows.slice(0, limit), MAX_PAGE_BYTES);
   const last = page.at(-1)?.position;
   const more = rows.length > page.length && last !== undefined;
   const next = more ? encodeCursor([last.detectedAt, last.conflictId]) : null;
   return { conflicts: page.map(({ summary }) => summary), next };
-}
-
-function cutToSize(rows: readonly ListedConflict[]): ListedConflict[] {
-  let bytes = 0;
-  const end = rows.findIndex(({ summary }, index) => {
-    bytes += Buffer.byteLength(JSON.stringify(summary));
-    return index > 0 && bytes > MAX_PAGE_BYTES;
-  });
-  return rows.slice(0, end < 0 ? rows.length : end);
 }
 
 function readCursor(cursor: string): PagePosition {

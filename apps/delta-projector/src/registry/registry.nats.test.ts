@@ -33,6 +33,26 @@ describe('the registry', () => {
     expect(registry.get('progress')).toBeDefined();
   });
 
+  it('reads a list that comes in several messages', async () => {
+    const listed = [enrollment, progress];
+    const pages: unknown[] = [];
+    const subscription = running.connection.subscribe(subjects.registryList, {
+      callback: (_error, message) => {
+        const { after } = message.json<{ after?: string }>();
+        pages.push(after);
+        const place = after === undefined ? 0 : 1;
+        const { service, ...type } = listed[place] ?? enrollment;
+        const next = place === 0 ? type.entityType : null;
+        message.respond(JSON.stringify({ registrations: [{ service, entityTypes: [type] }], next }));
+      },
+    });
+    await running.connection.flush();
+    const { registry } = (await running.startWorker()).projector;
+    await running.until('both types', () => registry.all().length === 2);
+    expect(pages.slice(0, 2)).toEqual([undefined, enrollment.entityType]);
+    subscription.unsubscribe();
+  });
+
   it('goes on when the list cannot be read', async () => {
     const subscription = running.connection.subscribe(subjects.registryList, {
       callback: (_error, message) => void message.respond('{"registrations":[{"service":"X"}]}'),

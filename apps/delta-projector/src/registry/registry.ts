@@ -1,6 +1,12 @@
 import { request } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
-import { RegistryListReply, subjects, validator, type RegisteredEntityType } from '@sync/protocol';
+import {
+  RegistryListReply,
+  type RegistryListRequest,
+  subjects,
+  validator,
+  type RegisteredEntityType,
+} from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import { projectedType, type ProjectedType } from '../projection/projected-type.ts';
@@ -108,7 +114,13 @@ export class Registry implements EntityTypes {
     const { nats, database, logger, onChanged } = this.#options;
     try {
       const options = { timeoutMs: LIST_TIMEOUT_MS, decode: decodeList };
-      const { registrations } = await request(nats, subjects.registryList, {}, options);
+      const registrations: RegistryListReply['registrations'] = [];
+      for (let after: string | null = ''; after !== null;) {
+        const body: RegistryListRequest = after === '' ? {} : { after };
+        const page: RegistryListReply = await request(nats, subjects.registryList, body, options);
+        registrations.push(...page.registrations);
+        after = page.next ?? null;
+      }
       const listed = registrations.flatMap(({ service, entityTypes }) =>
         entityTypes.map((type): RegisteredEntityType => ({ ...type, service })),
       );

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { appendToOutbox, partitionOf } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import { STREAMS, type SyncEvent } from '@sync/protocol';
-import { type StatusChange, readDevices, saveStatuses } from './device-store.ts';
+import { NO_SCOPES, type StatusChange, readDevices, saveStatuses } from './device-store.ts';
 import { type StoredDevice, assess } from './observation.ts';
 
 const PAGE = 500;
@@ -42,6 +42,7 @@ async function assessPage(
     userId: null,
     status: null,
     limit: PAGE,
+    scopes: NO_SCOPES,
   });
   const changes: (StatusChange & { device: StoredDevice })[] = [];
   for (const device of devices) {

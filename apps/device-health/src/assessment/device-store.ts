@@ -7,6 +7,8 @@ export interface DeviceFilter {
   readonly userId: string | null;
   readonly status: string | null;
   readonly limit: number;
+  /** Of the page of scopes that each comes with. */
+  readonly scopes: { readonly after: string | null; readonly limit: number };
 }
 
 const EPOCH_MS = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
@@ -14,12 +16,15 @@ const EPOCH_MS = (column: string): string => `(extract(epoch from ${column}) * 1
 /** For rows that were written before changes had their times. */
 const MINUTE_END = `least(s.minute + interval '1 minute', now())`;
 
-// A cursor is behind since a change of the first minute that ended past it, or whose epoch is another one: since that minute's first change where the
-// cursor has not even that, else since its last one, which is late by less than a minute. Never since before the cursor was behind.
-const SCOPES = `
-  SELECT coalesce(jsonb_agg(jsonb_build_object(
-           'scope', c.scope, 'ackedSequence', c.sequence::text, 'headSequence', head.sequence::text,
-           'purgeOwed', c.purge_owed, 'behindSinceMs', behind.since) ORDER BY c.scope), '[]')
+/** Scopes that a device is judged by, the worst of them: it may hold thousands. */
+const SCOPES_JUDGED = 100;
+
+// A cursor is behind since a change of the first minute that ended past it, or whose epoch is another one:
+// since that minute's first change where the cursor has not even that, else since its last one, which is late
+// by less than a minute. Never since before the cursor was behind.
+const SCOPE = `
+  SELECT c.scope, c.sequence::text AS "ackedSequence", head.sequence::text AS "headSequence",
+    c.purge_owed AS "purgeOwed", behind.since AS "behindSinceMs"
   FROM device_cursor c
   LEFT JOIN LATERAL (
     SELECT s.sequence FROM scope_minute s WHERE s.tenant_id = c.tenant_id AND s.scope = c.scope
@@ -30,10 +35,20 @@ const SCOPES = `
     FROM scope_minute s
     WHERE s.tenant_id = c.tenant_id AND s.scope = c.scope
       AND (s.sequence > c.sequence OR s.epoch <> c.epoch) AND s.minute >= date_trunc('minute', c.acked_at)
-    ORDER BY s.minute LIMIT 1) behind ON true
-  WHERE c.tenant_id = d.tenant_id AND c.device_id = d.device_id`;
+    ORDER BY s.minute LIMIT 1) behind ON true`;
 
-/** Devices of a tenant by id, with their scopes and incidents. */
+const WORST_SCOPES = `
+  SELECT coalesce(jsonb_agg(to_jsonb(w)), '[]') FROM (
+    ${SCOPE} WHERE c.tenant_id = d.tenant_id AND c.device_id = d.device_id
+    ORDER BY c.purge_owed DESC, behind.since, c.scope LIMIT ${SCOPES_JUDGED}) w`;
+
+const SCOPE_PAGE = `
+  SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM (
+    ${SCOPE} WHERE c.tenant_id = d.tenant_id AND c.device_id = d.device_id
+      AND ($7::text IS NULL OR c.scope > $7 COLLATE "C")
+    ORDER BY c.scope COLLATE "C" LIMIT $8) p`;
+
+/** Devices of a tenant by id, with their worst scopes, incidents, and a page of their scopes by name. */
 export async function readDevices(tx: Tx, tenantId: string, filter: DeviceFilter): Promise<StoredDevice[]> {
   return tx.query<StoredDevice>(
     `SELECT d.device_id AS "deviceId", d.user_id AS "userId", d.connected, d.status,
@@ -41,7 +56,8 @@ export async function readDevices(tx: Tx, tenantId: string, filter: DeviceFilter
             d.pending::float8 AS pending, ${EPOCH_MS('d.oldest_pending_at')} AS "oldestPendingAtMs",
             ${EPOCH_MS('d.revoked_at')} AS "revokedAtMs", ${EPOCH_MS('d.updated_at')} AS "updatedAtMs",
             i.all_resyncs AS "fullResyncs", i.resyncs AS "fullResyncs7d", i.mismatches AS "digestMismatches7d",
-            i.last_resync AS "lastFullResyncAtMs", (${SCOPES}) AS scopes
+            i.last_resync AS "lastFullResyncAtMs", (${WORST_SCOPES}) AS scopes,
+            (${SCOPE_PAGE}) AS "scopePage"
      FROM device d
      CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE kind = 'full_resync')::int AS all_resyncs,
@@ -53,9 +69,15 @@ export async function readDevices(tx: Tx, tenantId: string, filter: DeviceFilter
        AND ($2::text IS NULL OR d.device_id > $2 COLLATE "C") AND ($3::text IS NULL OR d.device_id = $3)
        AND ($4::text IS NULL OR d.user_id = $4) AND ($5::text IS NULL OR d.status = $5)
      ORDER BY d.device_id LIMIT $6`,
-    [tenantId, filter.afterDeviceId, filter.deviceId, filter.userId, filter.status, filter.limit],
+    [
+      ...[tenantId, filter.afterDeviceId, filter.deviceId, filter.userId, filter.status, filter.limit],
+      ...[filter.scopes.after, filter.scopes.limit],
+    ],
   );
 }
+
+/** Of a list: no scopes by name. */
+export const NO_SCOPES: DeviceFilter['scopes'] = { after: null, limit: 0 };
 
 export interface StatusChange {
   readonly deviceId: string;

@@ -17,7 +17,10 @@ export interface StoredDevice {
   readonly fullResyncs7d: number;
   readonly digestMismatches7d: number;
   readonly lastFullResyncAtMs: number | null;
+  /** Those that look worst. */
   readonly scopes: readonly StoredScope[];
+  /** By name, as many as were asked for. */
+  readonly scopePage: readonly StoredScope[];
 }
 
 export interface StoredScope {

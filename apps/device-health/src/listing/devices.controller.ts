@@ -1,14 +1,23 @@
 import { Controller, Inject } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import { shorten } from '@sync/domain';
-import { RemoteError } from '@sync/messaging';
-import type { Database } from '@sync/postgres';
-import { type DeviceHealth, type DevicesReply, DevicesRequest, subjects, validator } from '@sync/protocol';
-import { readDevices } from '../assessment/device-store.ts';
-import { type StoredDevice, assess } from '../assessment/observation.ts';
+import { firstThatFit, RemoteError } from '@sync/messaging';
+import type { Database, Tx } from '@sync/postgres';
+import {
+  ADMIN_PAGE_SIZE,
+  type DeviceHealth,
+  type DevicesReply,
+  DevicesRequest,
+  subjects,
+  validator,
+} from '@sync/protocol';
+import { NO_SCOPES, readDevices } from '../assessment/device-store.ts';
+import { type StoredDevice, type StoredScope, assess } from '../assessment/observation.ts';
 import { DATABASE } from '../tokens.ts';
 
 const checkRequest = validator(DevicesRequest);
+/** Of one reply, well below the bound of a message. */
+const MAX_PAGE_BYTES = 600 * 1024;
 
 /** Answers the admin API's question after devices: a page by device id, or one device with its scopes. */
 @Controller()
@@ -26,26 +35,48 @@ export class DevicesController {
       const [fault] = request.faults;
       throw new RemoteError('schema_invalid', `${fault?.path ?? ''} ${fault?.message ?? ''}`.trim());
     }
-    const { tenantId, deviceId, userId, status, cursor, limit } = request.value;
-    const found = await this.database.inTenant(tenantId, (tx) =>
-      readDevices(tx, tenantId, {
-        afterDeviceId: cursor,
-        deviceId: deviceId ?? null,
-        userId: userId ?? null,
-        status: status ?? null,
-        limit: limit + 1,
-      }),
-    );
-    const page = found.slice(0, limit);
+    const { tenantId, deviceId } = request.value;
     const nowMs = Date.now();
-    return {
-      devices: page.map((device) => describe(device, nowMs, deviceId !== undefined)),
-      next: found.length > limit ? (page.at(-1)?.deviceId ?? null) : null,
-    };
+    return this.database.inTenant(tenantId, (tx) =>
+      deviceId === undefined
+        ? listDevices(tx, request.value, nowMs)
+        : showDevice(tx, { ...request.value, deviceId }, nowMs),
+    );
   }
 }
 
-function describe(device: StoredDevice, nowMs: number, withScopes: boolean): DeviceHealth {
+async function listDevices(tx: Tx, request: DevicesRequest, nowMs: number): Promise<DevicesReply> {
+  const { tenantId, userId, status, cursor, limit } = request;
+  const found = await readDevices(tx, tenantId, {
+    afterDeviceId: cursor,
+    deviceId: null,
+    userId: userId ?? null,
+    status: status ?? null,
+    limit: limit + 1,
+    scopes: NO_SCOPES,
+  });
+  const devices = firstThatFit(
+    found.slice(0, limit).map((device) => describe(device, nowMs)),
+    MAX_PAGE_BYTES,
+  );
+  return { devices, next: found.length > devices.length ? (devices.at(-1)?.deviceId ?? null) : null };
+}
+
+async function showDevice(
+  tx: Tx,
+  { tenantId, deviceId, cursor }: DevicesRequest & { readonly deviceId: string },
+  nowMs: number,
+): Promise<DevicesReply> {
+  const filter = { afterDeviceId: null, deviceId, userId: null, status: null, limit: 1 };
+  const page = { after: cursor, limit: ADMIN_PAGE_SIZE + 1 };
+  const [device] = await readDevices(tx, tenantId, { ...filter, scopes: page });
+  if (!device) return { devices: [], next: null };
+  const scopes = device.scopePage.slice(0, ADMIN_PAGE_SIZE).map((scope) => describeScope(scope, nowMs));
+  const next = device.scopePage.length > scopes.length ? (scopes.at(-1)?.scope ?? null) : null;
+  return { devices: [{ ...describe(device, nowMs), scopes }], next };
+}
+
+function describe(device: StoredDevice, nowMs: number): DeviceHealth {
   const { status, reasons } = assess(device, nowMs);
   return {
     deviceId: device.deviceId,
@@ -60,12 +91,11 @@ function describe(device: StoredDevice, nowMs: number, withScopes: boolean): Dev
     fullResyncs: device.fullResyncs,
     lastFullResyncAt: isoOf(device.lastFullResyncAtMs),
     updatedAt: new Date(device.updatedAtMs).toISOString(),
-    ...(withScopes ? { scopes: device.scopes.map((scope) => describeScope(scope, nowMs)) } : {}),
   };
 }
 
 function describeScope(
-  { scope, ackedSequence, headSequence, behindSinceMs }: StoredDevice['scopes'][number],
+  { scope, ackedSequence, headSequence, behindSinceMs }: StoredScope,
   nowMs: number,
 ): NonNullable<DeviceHealth['scopes']>[number] {
   const stalenessMs = behindSinceMs === null ? 0 : Math.max(0, Math.round(nowMs - behindSinceMs));

@@ -6,6 +6,7 @@ import {
   type DevicesRequest,
   type EntityTypeRegistration,
   type ExplainReply,
+  type RegistryListReply,
   subjects,
 } from '@sync/protocol';
 import { request } from '@sync/messaging';
@@ -57,6 +58,12 @@ function typeOf(entityType: string, more: Partial<EntityTypeRegistration> = {}):
   };
 }
 
+/** A step of an upcaster that has a default of so many characters. */
+function largeUpcaster(characters: number): Partial<EntityTypeRegistration> {
+  const steps = [{ kind: 'default' as const, field: 'text', value: 'd'.repeat(characters) }];
+  return { schemaVersion: 2, upcasters: [{ from: 1, steps }] };
+}
+
 describe('registrations', () => {
   const put = (service: string, entityTypes: readonly EntityTypeRegistration[]): ReturnType<typeof admin> =>
     admin(`registrations/${service}`, { method: 'PUT', body: { service, entityTypes } });
@@ -70,6 +77,47 @@ describe('registrations', () => {
     expect((await admin('registrations')).body).toMatchObject({ registrations: [{ service: 'shop' }] });
     expect((await admin('registrations/shop')).status).toBe(200);
     expect(await admin('registrations/nobody')).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  });
+
+  it('are listed in pages', async () => {
+    await put('page-a', [typeOf('page-a1')]);
+    await put('page-b', [typeOf('page-b1')]);
+    const services: string[] = [];
+    for (let query = 'limit=1'; ;) {
+      const { body } = await admin(`registrations?${query}`);
+      const { registrations, next } = body as { registrations: { service: string }[]; next: string | null };
+      expect(registrations).toHaveLength(1);
+      services.push(...registrations.map(({ service }) => service));
+      if (next === null) break;
+      query = `limit=1&cursor=${next}`;
+    }
+    expect(services).toEqual([...services].sort());
+    expect(services).toEqual(expect.arrayContaining(['page-a', 'page-b', 'shop']));
+  });
+
+  it('are told to other apps in as many messages as they need, type by type', async () => {
+    const wide = Array.from({ length: 6 }, (_, place) => typeOf(`wide-${place}`, largeUpcaster(250_000)));
+    for (const type of wide) await put('wide', [type]);
+    const told: string[] = [];
+    for (let after: string | null = null, first = true; first || after !== null; first = false) {
+      const body = after === null ? {} : { after };
+      const page: RegistryListReply = await request(rig.nats, subjects.registryList, body, {
+        timeoutMs: 2_000,
+      });
+      told.push(
+        ...page.registrations.flatMap(({ entityTypes }) => entityTypes.map(({ entityType }) => entityType)),
+      );
+      after = page.next ?? null;
+    }
+    expect(told).toEqual([...told].sort());
+    expect(told).toEqual(expect.arrayContaining(wide.map(({ entityType }) => entityType)));
+  });
+
+  it('are refused with a type that fits no message', async () => {
+    expect(await put('huge', [typeOf('huge', largeUpcaster(610_000))])).toMatchObject({
+      status: 400,
+      body: { code: 'registration_invalid', errors: [{ path: '/entityTypes/0' }] },
+    });
   });
 
   it('come over NATS as well, and are known to another replica at once', async () => {
@@ -305,3 +353,29 @@ async function countRegistrationEvents(): Promise<number> {
   );
   return rows.length;
 }
+
+it('the scopes of a user are listed in pages, with some of what grants each', async () => {
+  await rig.test.database.inTenant('t1', (tx) =>
+    tx.query(`INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision,
+        ingest_partition, ingest_number)
+      SELECT 't1', 'many', 'course:c' || (1000 + n % 5), 'enrollment', 'e' || (1000 + n), true, 1, 0, 0
+      FROM generate_series(1, 150) AS n`),
+  );
+  type Scopes = { grants: { scope: string; sources: object[]; moreSources?: true }[]; next: string | null };
+  const grants: Scopes['grants'] = [];
+  for (let query = 'limit=4'; ;) {
+    const page = (await admin(`scopes/many?${query}`)).body as unknown as Scopes;
+    expect(page.grants.length).toBeLessThanOrEqual(4);
+    grants.push(...page.grants);
+    if (page.next === null) break;
+    query = `limit=4&cursor=${page.next}`;
+  }
+  const courses = ['c1000', 'c1001', 'c1002', 'c1003', 'c1004'].map((course) => `course:${course}`);
+  expect(grants.map(({ scope }) => scope)).toEqual(['user:many', ...courses]);
+  expect(grants.map(({ sources }) => sources.length)).toEqual([0, 20, 20, 20, 20, 20]);
+  expect(grants.map(({ moreSources }) => moreSources)).toEqual([undefined, ...courses.map(() => true)]);
+  expect(await admin('scopes/many?cursor=abc')).toMatchObject({
+    status: 400,
+    body: { code: 'schema_invalid' },
+  });
+});

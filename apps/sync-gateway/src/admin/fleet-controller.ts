@@ -11,7 +11,7 @@ import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { adminOf } from '../access/caller.ts';
 import { answerValue } from '../edge/answer.ts';
-import { DevicesQuery } from './admin-queries.ts';
+import { DevicesQuery, PageQuery } from './admin-queries.ts';
 import { AskApp } from './ask-app.ts';
 import { decodeQuery } from './decode-query.ts';
 
@@ -52,14 +52,15 @@ export class FleetController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const { tenantId } = adminOf(request);
+    const { cursor = null } = decodeQuery(PageQuery, request.query);
     // What can be no device is no device of this tenant either.
     const known = DEVICE_ID.test(deviceId);
-    const { devices } = known
-      ? await this.askDevices({ tenantId, cursor: null, limit: 1, deviceId })
-      : { devices: [] };
+    const { devices, next } = known
+      ? await this.askDevices({ tenantId, cursor, limit: 1, deviceId })
+      : { devices: [], next: null };
     const [device] = devices;
     if (!device) throw new ProblemError('not_found', `No device "${deviceId}" is known in this tenant`);
-    await answerValue(reply, { device });
+    await answerValue(reply, { device, next });
   }
 
   private askDevices(question: DevicesRequest): Promise<DevicesReply> {

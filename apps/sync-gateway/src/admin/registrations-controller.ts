@@ -1,11 +1,17 @@
 import { Controller, Get, Inject, Param, Put, Req, Res } from '@nestjs/common';
-import { SyncRegistration, validator } from '@sync/protocol';
+import { firstThatFit } from '@sync/messaging';
+import { ADMIN_PAGE_SIZE, SyncRegistration, validator } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { answerValue } from '../edge/answer.ts';
 import { decodeBody } from '../edge/decode-body.ts';
 import { RegisterService } from '../registration/register-service.ts';
 import { Registry, type ServiceRegistration } from '../registration/registry.ts';
+import { PageQuery } from './admin-queries.ts';
+import { decodeQuery } from './decode-query.ts';
+
+/** Of one page; a registration may have as much as a request. */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
 const checkRegistration = validator(SyncRegistration);
 
@@ -24,8 +30,12 @@ export class RegistrationsController {
   }
 
   @Get()
-  async list(@Res() reply: FastifyReply): Promise<void> {
-    await answerValue(reply, { registrations: this.registry.services });
+  async list(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { cursor = '', limit = ADMIN_PAGE_SIZE } = decodeQuery(PageQuery, request.query);
+    const rest = this.registry.services.filter(({ service }) => service > cursor);
+    const registrations = firstThatFit(rest.slice(0, limit), MAX_PAGE_BYTES);
+    const next = rest.length > registrations.length ? (registrations.at(-1)?.service ?? null) : null;
+    await answerValue(reply, { registrations, next });
   }
 
   @Get(':service')

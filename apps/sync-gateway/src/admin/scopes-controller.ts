@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
 import { Database } from '@sync/postgres';
-import { USER_ID_PATTERN } from '@sync/protocol';
+import { ADMIN_PAGE_SIZE, USER_ID_PATTERN } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { adminOf } from '../access/caller.ts';
@@ -29,15 +29,22 @@ export class ScopesController {
   ): Promise<void> {
     if (!USER_ID.test(userId)) throw new ProblemError('not_found', `"${userId}" can be no user`);
     const { tenantId } = adminOf(request);
-    const grants = await this.database.inTenant(tenantId, (tx) => readHeldScopes(tx, tenantId, userId));
-    await answerValue(reply, { userId, grants });
+    const { cursor, limit = ADMIN_PAGE_SIZE } = decodeQuery(PageQuery, request.query);
+    const [after = null] = cursor === undefined ? [] : decodePosition(cursor, 1);
+    const found = await this.database.inTenant(tenantId, (tx) =>
+      readHeldScopes(tx, { tenantId, userId }, after, limit + 1),
+    );
+    const grants = found.slice(0, limit);
+    const last = grants.at(-1);
+    const next = found.length > limit && last ? encodePosition([last.scope]) : null;
+    await answerValue(reply, { userId, grants, next });
   }
 
   @Get('purges/missing')
   async missingPurges(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const { tenantId } = adminOf(request);
     const { cursor, limit = DEFAULT_PAGE } = decodeQuery(PageQuery, request.query);
-    const after = cursor === undefined ? null : decodePosition(cursor);
+    const after = cursor === undefined ? null : (decodePosition(cursor, 3) as unknown as PurgePosition);
     const found = await this.database.inTenant(tenantId, (tx) =>
       readMissingPurges(tx, tenantId, after, limit + 1),
     );
@@ -49,20 +56,20 @@ export class ScopesController {
   }
 }
 
-function encodePosition(position: PurgePosition): string {
+function encodePosition(position: readonly string[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
 /** Not secret and not signed: whatever it says, the page holds only rows of the administrator's tenant. */
-function decodePosition(cursor: string): PurgePosition {
+function decodePosition(cursor: string, length: number): string[] {
   try {
     const position = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown;
     if (
       Array.isArray(position) &&
-      position.length === 3 &&
+      position.length === length &&
       position.every((part) => typeof part === 'string')
     ) {
-      return position as [string, string, string];
+      return position;
     }
   } catch {
     // Answered below, like any other text that is not ours.

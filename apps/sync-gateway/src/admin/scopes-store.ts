@@ -3,17 +3,47 @@ import type { AdminScopesResponse, MissingPurge } from '@sync/protocol';
 
 export type HeldScope = AdminScopesResponse['grants'][number];
 
-/** What a user holds, with the entities that grant it. */
-export async function readHeldScopes(tx: Tx, tenantId: string, userId: string): Promise<HeldScope[]> {
-  return tx.query<HeldScope>(
-    `SELECT h.scope, coalesce(json_agg(json_build_object(
-              'entityType', g.source_type, 'entityId', g.source_id, 'revision', g.revision)
-              ORDER BY g.source_type, g.source_id) FILTER (WHERE g.scope IS NOT NULL), '[]') AS sources
-     FROM held_scopes($1, $2) WITH ORDINALITY AS h (scope, place)
-     LEFT JOIN scope_grant g ON g.tenant_id = $1 AND g.user_id = $2 AND g.scope = h.scope AND g.granted
-     GROUP BY h.scope, h.place ORDER BY h.place`,
-    [tenantId, userId],
+/** Entities shown for each scope: a course may be granted by one enrollment, or by thousands. */
+const SOURCES_SHOWN = 20;
+
+/**
+ * What a user holds, the own scope first, then by name, with some of the entities that grant it.
+ * @param after a scope; null: from the start
+ */
+export async function readHeldScopes(
+  tx: Tx,
+  { tenantId, userId }: { readonly tenantId: string; readonly userId: string },
+  after: string | null,
+  limit: number,
+): Promise<HeldScope[]> {
+  const own = `user:${userId}`;
+  const rows = await tx.query<HeldScope>(
+    `SELECT h.scope, coalesce(s.sources, '[]') AS sources
+     FROM (
+       SELECT $3::text AS scope, 0 AS rank WHERE $4::text IS NULL
+       UNION ALL
+       (SELECT DISTINCT g.scope COLLATE "C", 1 FROM scope_grant g
+        WHERE g.tenant_id = $1 AND g.user_id = $2 AND g.granted AND g.scope <> $3
+          AND ($4 IS NULL OR $4 = $3 OR g.scope COLLATE "C" > $4)
+        ORDER BY 1 LIMIT $5)) h
+     CROSS JOIN LATERAL (
+       SELECT json_agg(json_build_object(
+           'entityType', g.source_type, 'entityId', g.source_id, 'revision', g.revision)) AS sources
+       FROM (
+         SELECT k.source_type, k.source_id, k.revision FROM scope_grant k
+         WHERE k.tenant_id = $1 AND k.user_id = $2 AND k.scope = h.scope AND k.granted
+         ORDER BY k.source_type, k.source_id LIMIT ${SOURCES_SHOWN + 1}) g) s
+     ORDER BY h.rank, h.scope COLLATE "C" LIMIT $5`,
+    [tenantId, userId, own, after, limit],
   );
+  return rows.map(({ scope, sources }) => {
+    const hasMore = sources.length > SOURCES_SHOWN;
+    return {
+      scope,
+      sources: sources.slice(0, SOURCES_SHOWN),
+      ...(hasMore && { moreSources: true as const }),
+    };
+  });
 }
 
 /** Where a page of missing purges begins: after this user, device and scope. */

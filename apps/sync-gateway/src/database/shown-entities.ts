@@ -2,11 +2,11 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Large entities that outcomes show, once for each device and not once for each outcome: 100 refused changes of a note of
- * 720 KB were 72 MB of ledger, and as much in each answer.
+ * Large entities that outcomes show, once for each device and not once for each outcome: 100 refused changes
+ * of a note of 720 KB were 72 MB of ledger, and as much in each answer.
  *
- * `mutation.shows` is true where `outcome` lacks its `current` for that reason. What a row shows is the newest state that the
- * device was shown, so a repeated outcome is never older than it was at first.
+ * `mutation.shows` is true where `outcome` lacks its `current` for that reason. What a row shows is the
+ * newest state that the device was shown, so a repeated outcome is never older than it was at first.
  */
 export class ShownEntities1764000000990 implements MigrationInterface {
   readonly name = 'ShownEntities1764000000990';

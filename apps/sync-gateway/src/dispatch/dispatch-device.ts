@@ -188,7 +188,8 @@ export class DispatchDevice {
         address,
       };
     }
-    // Only a crash between receiving and completing leaves one: what was wrong with it was known to nobody else.
+    // Only a crash between receiving and completing leaves one: what was wrong with it was known to nobody
+    // else.
     const refusal = {
       code: 'mutation_invalid',
       message: 'it does not match its schema; send it again under a new mutationId to see where',

@@ -53,7 +53,10 @@ export class DispatchStore {
     return rows.map((row) => ({ tenantId: row.tenant_id, deviceId: row.device_id }));
   }
 
-  /** The due work of a taken device in its order of arrival, or as much of it as is read at once. An entity is in the first row of it. */
+  /**
+   * The due work of a taken device in its order of arrival, or as much of it as is read at once. An entity is
+   * in the first row of it.
+   */
   async load({ tenantId, deviceId }: DueDevice): Promise<OpenMutation[]> {
     return this.#database.call<OpenMutation>(
       'dispatch_load',

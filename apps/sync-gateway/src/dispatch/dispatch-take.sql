@@ -13,8 +13,8 @@ $$;
 
 -- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first mutation is due. Each row's attempt is
 -- one higher afterwards: what an earlier attempt still does can no longer be stored.
--- p_bytes: of payloads and entities together, null for all; the rest is due still, and comes next. Each entity is then answered once, with the first
--- mutation that sees it through its scope.
+-- p_bytes: of payloads and entities together, null for all; the rest is due still, and comes next. Each
+-- entity is then answered once, with the first mutation that sees it through its scope.
 -- Look-ups are written so that only their own index can serve them: see push-receive.sql.
 CREATE OR REPLACE FUNCTION dispatch_load(
   p_tenant text, p_device text, p_visible_ms integer, p_limit integer, p_bytes integer DEFAULT NULL
@@ -36,7 +36,8 @@ BEGIN
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
   PERFORM push_spread(p_tenant, p_device);
   SELECT array_agg(m.mutation_id ORDER BY m.due_at, m.arrival) INTO v_ids FROM (
-    SELECT due.*, has_room(due.size, sum(due.size) OVER (ORDER BY due.due_at, due.arrival), p_bytes) AS has_room
+    SELECT due.*,
+      has_room(due.size, sum(due.size) OVER (ORDER BY due.due_at, due.arrival), p_bytes) AS has_room
     FROM (
       SELECT o.mutation_id, o.due_at, o.arrival,
         coalesce(o.size, 0) + CASE WHEN o.mention = 1 THEN coalesce(e.size, 0) ELSE 0 END AS size
@@ -71,12 +72,14 @@ BEGIN
     e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
   FROM (
     SELECT k.*,
-      row_number() OVER (PARTITION BY k.user_id, k.scope, k.entity_type, k.entity_id ORDER BY k.arrival) AS mention
+      row_number() OVER (
+        PARTITION BY k.user_id, k.scope, k.entity_type, k.entity_id ORDER BY k.arrival) AS mention
     FROM taken k) t
   LEFT JOIN LATERAL (
     SELECT d.* FROM scope_delta d
     WHERE (p_bytes IS NULL OR t.mention = 1) AND d.tenant_id = p_tenant AND d.scope = t.scope
-      AND d.entity_type = t.entity_type AND d.entity_id = t.entity_id LIMIT 1) e ON holds_scope(p_tenant, t.user_id, t.scope)
+      AND d.entity_type = t.entity_type AND d.entity_id = t.entity_id LIMIT 1) e
+    ON holds_scope(p_tenant, t.user_id, t.scope)
   ORDER BY t.arrival;
 END $$;
 

@@ -9,7 +9,8 @@
 --   revoked    asked but not held, or held by the device and no longer by the user
 --   directive  a full resync that the server asks for; it is followed already when its page is in the same answer
 --   granted    held by the user, but neither asked for nor ever served to this device
---   outcomes   terminal outcomes not acked yet, as JSON text in `items`, at most 8 MiB (see shown-outcomes.sql) unless it is one
+--   outcomes   terminal outcomes not acked yet, as JSON text in `items`, at most 8 MiB (see
+--              shown-outcomes.sql) unless it is one
 --   device     `reason` is the device's fingerprint, for the gateway's memory
 
 -- Tells whether anything that a pull must notice has changed for a device: its copies, or outcomes that wait.
@@ -182,7 +183,8 @@ BEGIN
     RETURN NEXT;
   END LOOP;
   -- Measured before it is put together.
-  SELECT count(*), sum(octet_length(w.outcome)), bool_or(w.shows), array_agg(w.mutation_id ORDER BY w.terminal_at, w.mutation_id)
+  SELECT count(*), sum(octet_length(w.outcome)), bool_or(w.shows),
+      array_agg(w.mutation_id ORDER BY w.terminal_at, w.mutation_id)
     INTO item_count, v_outcome_bytes, v_shows, v_outcomes
     FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w;
   kind := 'outcomes'; scope := NULL; reason := NULL;

@@ -69,8 +69,8 @@ const FIRST_RETRY_MS = 500;
  * 2. Two round trips to Postgres whatever the size; more only when an owner is ahead of the read model, or when something
  *    is refused or loses.
  * 3. A mutation that could not be ended is `accepted`; the dispatcher goes on with it, here or in another replica.
- * 4. What is read, stored and answered is bounded by `HEAD_BYTES` and `SHOWN_BYTES`, however large the entities are: what has no
- *    room is `accepted`, and comes with a pull.
+ * 4. What is read, stored and answered is bounded by `HEAD_BYTES` and `SHOWN_BYTES`, however large entities
+ *    are: what has no room is `accepted`, and comes with a pull.
  */
 export class AcceptPush {
   readonly #ledger: LedgerStore;
@@ -208,7 +208,10 @@ export class AcceptPush {
     );
   }
 
-  /** Stores the outcomes. @returns of each the text that the ledger has afterwards, and the large entities that they show, by key */
+  /**
+   * Stores the outcomes.
+   * @returns of each the text that the ledger has afterwards, and the large entities that they show, by key
+   */
   async #complete(
     author: Author,
     completed: readonly Completed[],

@@ -36,7 +36,17 @@ function faultsOf(registration: EntityTypeRegistration, service: string): Schema
     ...subjectFaults(registration, service),
     ...upcasterFaults(registration),
     ...valueFaults(registration),
+    ...sizeFaults(registration),
   ];
+}
+
+/** What fits no message would never reach the apps that keep a copy, and with it nothing else would. */
+const MAX_TYPE_BYTES = 600_000;
+
+function sizeFaults(registration: EntityTypeRegistration): SchemaFault[] {
+  const bytes = Buffer.byteLength(JSON.stringify(registration));
+  if (bytes <= MAX_TYPE_BYTES) return [];
+  return [{ path: '', message: `has ${bytes} bytes, at most ${MAX_TYPE_BYTES} can be told to other apps` }];
 }
 
 /** Values of conditions and defaults may be anything that JSON is, and are kept as they are. */

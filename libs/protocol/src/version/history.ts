@@ -159,6 +159,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-20: a large entity is shown once an answer; currentOf of its other outcomes names the one that ' +
       'shows it. The entities of one answer have at most 8 MiB.',
   },
+  {
+    version: '1.19.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'ADMIN-8: registrations, the scopes of a user and those of a device are listed in pages, too. One ' +
+      'entity type’s registration has at most 600,000 bytes.',
+  },
 ];
 
 /** The version of the newest entry. */

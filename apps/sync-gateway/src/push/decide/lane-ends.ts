@@ -2,8 +2,9 @@ import type { Settlement, Work } from '../outcome/settlement.ts';
 import { INLINE_LENGTH } from '../outcome/tell-outcomes.ts';
 
 /**
- * The settlements of a lane, that is of one entity. Of a large entity it holds few texts, however many mutations show it: the
- * same text once, and after each merge only what that came to, which is newer than what others showed before.
+ * The settlements of a lane, that is of one entity. Of a large entity it holds few texts, however many
+ * mutations show it: the same text once, and after each merge only what that came to, which is newer than
+ * what others showed before.
  */
 export class LaneEnds extends Map<Work, Settlement> {
   #last = '';

@@ -26,7 +26,10 @@ export interface CompletionItem {
   readonly refusal?: string;
 }
 
-/** How a mutation that matches no schema ends as soon as its entity can be shown; stored in place of a decision. */
+/**
+ * How a mutation that matches no schema ends as soon as its entity can be shown; stored in place of a
+ * decision.
+ */
 export interface KeptRefusal {
   readonly refusal: Refusal;
   readonly address: EntityAddress;
@@ -53,7 +56,10 @@ export interface Completed {
 /** Everything `push_complete` needs. */
 export interface Completion {
   readonly items: readonly CompletionItem[];
-  /** One per item: the wire text of its outcome, without `current` where that is in `shown`; empty while it has none. */
+  /**
+   * One per item: the wire text of its outcome, without `current` where that is in `shown`; empty while it
+   * has none.
+   */
   readonly outcomes: readonly string[];
   /** Large entities that outcomes show, once each. */
   readonly shown: readonly ShownState[];

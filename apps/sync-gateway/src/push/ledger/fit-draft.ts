@@ -2,7 +2,10 @@ import { type ConflictDraft, EXISTENCE_FIELD, type JsonObject, readField } from 
 
 /** Fields that a draft names when not all of their names have room. */
 const MAX_FIELDS = 1_000;
-/** Of large entities that drafts show whole, in one round trip: of 100 conflicts about a note of 720 KB it is the first few. */
+/**
+ * Of large entities that drafts show whole, in one round trip: of 100 conflicts about a note of 720 KB it is
+ * the first few.
+ */
 const MAX_WHOLE_LENGTH = 4 * 1024 * 1024;
 /** Up to here an entity is shown whole in any case. */
 const SMALL_LENGTH = 16 * 1024;
@@ -11,8 +14,9 @@ const SMALL_LENGTH = 16 * 1024;
 type Fits = (draft: ConflictDraft) => boolean;
 
 /**
- * Leaves out of a draft what can be spared until there is room for it, the most replaceable first: the values by field stand in
- * `ours` and `theirs` as well, and what nobody overwrote is the entity. What lost stays, and what a person has to decide about.
+ * Leaves out of a draft what can be spared until there is room for it, the most replaceable first: the values
+ * by field stand in `ours` and `theirs` as well, and what nobody overwrote is the entity. What lost stays,
+ * and what a person has to decide about.
  */
 export function spareDraft(draft: ConflictDraft, fits: Fits): ConflictDraft {
   const named = draft.fields.map(({ field, winner }) => ({ field, winner }));
@@ -33,8 +37,8 @@ export function spareDraft(draft: ConflictDraft, fits: Fits): ConflictDraft {
 /**
  * Leaves out of a draft what would not fit a message, what lost last.
  *
- * A draft that fits no message cannot be told, and with it none of the outcomes that its device waits for; one without the
- * values that lost is no record of them.
+ * A draft that fits no message cannot be told, and with it none of the outcomes that its device waits for;
+ * one without the values that lost is no record of them.
  */
 export function fitDraft(draft: ConflictDraft, fits: Fits): ConflictDraft {
   let kept = spareDraft(draft, fits);
@@ -65,7 +69,10 @@ function oursOf({ ours, fields }: ConflictDraft, winners: readonly Winner[]): Js
 export class DraftRoom {
   #left = MAX_WHOLE_LENGTH;
 
-  /** @returns the draft; of a large entity only what lost, or is to be decided, once others have shown as much as there is room for */
+  /**
+   * @returns the draft; of a large entity only what lost, or is to be decided, once others have shown as much
+   * as there is room for
+   */
   take(draft: ConflictDraft): ConflictDraft {
     const length = draft.ours === null ? 0 : lengthOf(draft.ours);
     if (length <= SMALL_LENGTH) return draft;

@@ -10,7 +10,10 @@ import type { Completion } from './completion.ts';
 
 /** What the ledger says of one mutation when it comes. */
 export interface Received extends Omit<ReceivedRow, keyof HeadColumns> {
-  /** The entity in the mutation's scope, the same object for all its mutations; null when it has none, or nobody looked. */
+  /**
+   * The entity in the mutation's scope, the same object for all its mutations; null when it has none, or
+   * nobody looked.
+   */
   readonly head: EntityHead | null;
   /** It is there, but was not read: the entities before it are as much as one push may read. */
   readonly unread: boolean;
@@ -49,7 +52,9 @@ export const BACKLOG_FULL = 'SY001';
 /** SQLSTATE of both functions: two devices or users of a tenant have sent one mutationId at the same time. */
 export const SENT_TWICE = 'SY002';
 
-/** The ledger of mutations: two functions, one round trip each; a third where large entities are shown again. */
+/**
+ * The ledger of mutations: two functions, one round trip each; a third where large entities are shown again.
+ */
 export class LedgerStore {
   readonly #database: Database;
   readonly #limits: { readonly visibleMs: number; readonly maxOpen: number };

@@ -4,9 +4,10 @@
 -- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses, p_kinds (key into p_events of the sync event that lists it, or null).
 -- p_outcomes and p_entries have one line each: the wire text of its outcome (nothing while it has none), and its element in the list of its event.
 -- p_more, where there is more to say: [{place (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before), mayBeSent?, error?,
--- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it, counter?: which change of its device it would have been,
--- shows?: its entity is in p_shown, refusal?: why it is refused as soon as its entity can be shown}].
--- p_shown: [{scope, type, id, clock, wire}], large entities that outcomes show; see database/shown-entities.ts.
+-- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it,
+-- counter?: which change of its device it would have been, shows?: its entity is in p_shown,
+-- refusal?: why it is refused as soon as its entity can be shown}].
+-- p_shown: [{scope, type, id, clock, wire}], large entities that outcomes show (database/shown-entities.ts).
 -- p_revisions: the entity's revision after what was applied or merged; see read-known.sql. p_events: {kind: head of the CloudEvent up to its list}.
 --
 -- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its rows are updated.
@@ -210,7 +211,8 @@ BEGIN
   RETURN v_entered;
 END $$;
 
--- Whether a clock counts every change that the other does. One that was folded since counts as different: see s:folded.
+-- Whether a clock counts every change that the other does. One that was folded since counts as different: see
+-- s:folded.
 CREATE OR REPLACE FUNCTION counts_all(p_clock jsonb, p_other jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
   SELECT NOT EXISTS (

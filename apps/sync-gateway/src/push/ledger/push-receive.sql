@@ -9,8 +9,8 @@
 -- session alone (user and device); for anybody else, and for another change, the id is free.
 -- waiting: an earlier mutation of the same device and entity is still open, and does not itself wait for this one. dependencies: {id: status} of those that are in the ledger.
 -- From new mutations device_sequence learns how far the device has counted; see database/know-answers.ts.
--- p_head_bytes: how much of looked-up entities is read, null for all. Each is then answered once, with the first mutation that looks it up; of one that
--- has no room (the first always has) only its revision.
+-- p_head_bytes: how much of looked-up entities is read, null for all. Each is then answered once, with the
+-- first mutation that looks it up; of one that has no room (the first always has) only its revision.
 -- Nothing is answered for a mutation that is new, in a scope that the user holds, and of which nothing else is to be said.
 --
 -- The usual push, of a device without open mutations and with new ones only, is kept as one row: its mutations come into the ledger once, with
@@ -80,11 +80,14 @@ BEGIN
       h.revision, h.deleted, h.clock, CASE WHEN h.has_room THEN h.field_writes::text END,
       CASE WHEN h.has_room THEN h.wire END
     FROM (
-      SELECT (i.ordinality - 1)::integer AS place, i.id, i.held, e.revision, e.deleted, e.clock, e.field_writes, e.wire,
-        has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.ordinality), p_head_bytes) AS has_room
+      SELECT (i.ordinality - 1)::integer AS place, i.id, i.held,
+        e.revision, e.deleted, e.clock, e.field_writes, e.wire,
+        has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.ordinality), p_head_bytes)
+          AS has_room
       FROM (
         SELECT u.*, coalesce(u.scope = ANY (v_held), false) AS held,
-          row_number() OVER (PARTITION BY u.looked_up, u.scope, u.type, u.eid ORDER BY u.ordinality) AS mention
+          row_number() OVER (
+            PARTITION BY u.looked_up, u.scope, u.type, u.eid ORDER BY u.ordinality) AS mention
         FROM unnest(p_ids, p_scopes, p_types, p_entities, p_looked_up) WITH ORDINALITY
           AS u (id, scope, type, eid, looked_up, ordinality)) i
       LEFT JOIN LATERAL (
@@ -120,7 +123,8 @@ BEGIN
     CASE WHEN h.has_room THEN h.field_writes::text END, CASE WHEN h.has_room THEN h.wire END
   FROM (
     SELECT i.*, e.revision, e.deleted, e.clock, e.field_writes, e.wire,
-      has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.place), p_head_bytes) AS has_room
+      has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.place), p_head_bytes)
+        AS has_room
     FROM (
       SELECT (i.ordinality - 1)::integer AS place, i.held, i.scope, i.type, i.eid,
         CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
@@ -132,10 +136,11 @@ BEGIN
         CASE WHEN m.same THEN m.outcome END AS outcome,
         v_open > 0 AND (
           SELECT NOT waits_for(o, i.id, i.payload) FROM mutation o
-          WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type AND o.entity_id = i.eid
-            AND o.terminal_at IS NULL
+          WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type
+            AND o.entity_id = i.eid AND o.terminal_at IS NULL
           ORDER BY o.arrival LIMIT 1) IS TRUE AS waiting,
-        CASE WHEN i.deps IS NOT NULL THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END AS dependencies,
+        CASE WHEN i.deps IS NOT NULL
+             THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END AS dependencies,
         wanted.head AS wants_head,
         row_number() OVER (PARTITION BY wanted.head, i.scope, i.type, i.eid ORDER BY i.ordinality) AS mention
       FROM item i
@@ -164,7 +169,8 @@ BEGIN
   END IF;
 END $$;
 
--- Whether an entity of p_size bytes may be answered, with p_sum bytes together with those before it; null for no entity.
+-- Whether an entity of p_size bytes may be answered, with p_sum bytes together with those before it; null for
+-- no entity.
 CREATE OR REPLACE FUNCTION has_room(p_size integer, p_sum bigint, p_bytes integer) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$ SELECT p_bytes IS NULL OR p_sum = p_size OR p_sum <= p_bytes $$;
 

@@ -12,7 +12,10 @@ export interface ShownState {
   readonly wire: string;
 }
 
-/** @returns by `shownKey`, of each large entity the newest state that one of the outcomes shows: whoever sees that misses nothing */
+/**
+ * @returns by `shownKey`, of each large entity the newest state that one of the outcomes shows: whoever sees
+ * that misses nothing
+ */
 export function shownStates(completed: readonly Completed[]): Map<string, ShownState> {
   const states = new Map<string, ShownState>();
   for (const one of completed) {

@@ -53,7 +53,10 @@ export function headOf(row: HeadColumns): EntityHead | null {
   };
 }
 
-/** The entity is in the scope, but was not read because others before it were too large; see `p_head_bytes` in SQL. */
+/**
+ * The entity is in the scope, but was not read because others before it were too large; see `p_head_bytes` in
+ * SQL.
+ */
 export function isUnread({ head_revision: revision, head_wire: wire }: HeadColumns): boolean {
   return revision !== null && wire === null;
 }

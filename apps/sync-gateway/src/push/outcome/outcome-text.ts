@@ -2,9 +2,9 @@ import { storableJson } from '@sync/domain';
 import type { Settled } from './settlement.ts';
 
 /**
- * The wire text of an Outcome, made once: it is stored, sent, and sent again whenever the mutation comes again.
- * `current` is JSON text already and goes in as it is, last: what stands before it says whether there is a record
- * (`is_without_effect` in SQL).
+ * The wire text of an Outcome, made once: it is stored, sent, and sent again whenever the mutation comes
+ * again. `current` is JSON text already and goes in as it is, last: what stands before it says whether there
+ * is a record (`is_without_effect` in SQL).
  * @param current null leaves it out
  */
 export function outcomeText(

@@ -1,6 +1,6 @@
 -- What is known of entities: as devices see them, and what the ledger knows beyond that. p_items: [{place, scope, type, eid}]; nothing is
--- answered for a scope that the user does not hold. p_bytes: how much of the entities is read, null for all; of one that has no room (the
--- first always has) head_wire is null, and head_revision is not.
+-- answered for a scope that the user does not hold. p_bytes: how much of the entities is read, null for all;
+-- of one that has no room (the first always has) head_wire is null, and head_revision is not.
 --
 -- head_*: the entity in the scope, null when the scope does not have it.
 -- told_*: the newest change made through the scope of which a device of the user was told within a day; a read model with a lower revision is behind it. After a day the

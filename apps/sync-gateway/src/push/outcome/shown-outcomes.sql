@@ -1,11 +1,12 @@
--- Outcomes with the entities that they show, where those are kept beside them; see database/shown-entities.ts. In the order of
--- p_ids; as many as p_bytes have room for, and always the first.
+-- Outcomes with the entities that they show, where those are kept beside them; see
+-- database/shown-entities.ts. In the order of p_ids; as many as p_bytes have room for, and always the first.
 --
--- holder: the first of them that shows the same entity; null where the entity is in the outcome itself, or there is none.
+-- holder: the first of them that shows the same entity; null where the entity is in the outcome itself, or
+--         there is none.
 -- wire: the entity, with its holder; with others, too, while all these copies have no more than 256 KiB.
 --
--- Nothing is built before it is known to have room: octet_length reads no value that is stored beside its row.
--- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
+-- Nothing is built before it is known to have room: octet_length reads no value that is stored beside its
+-- row. Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
 CREATE OR REPLACE FUNCTION shown_outcomes(p_tenant text, p_ids uuid[], p_bytes integer)
 RETURNS TABLE (mutation_id uuid, outcome text, holder uuid, wire text)
 LANGUAGE plpgsql STABLE
@@ -27,7 +28,8 @@ BEGIN
         AND e.entity_type = m.entity_type AND e.entity_id = m.entity_id LIMIT 1) s ON true
   ), measured AS (
     SELECT a.*,
-      sum(octet_length(a.outcome) + CASE WHEN a.holder = a.mutation_id THEN a.size ELSE 0 END) OVER w AS bytes,
+      sum(octet_length(a.outcome)
+        + CASE WHEN a.holder = a.mutation_id THEN a.size ELSE 0 END) OVER w AS bytes,
       sum(CASE WHEN a.holder <> a.mutation_id THEN a.size ELSE 0 END) OVER w AS copied
     FROM asked a
     WINDOW w AS (ORDER BY a.place)

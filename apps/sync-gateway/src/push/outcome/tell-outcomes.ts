@@ -35,9 +35,9 @@ export function shownKey(address: {
 }
 
 /**
- * The outcomes of one answer, as texts in their order (PUSH-20): a large entity stands in the first of its outcomes, and the
- * others name that one. Those whose entity has no room are `accepted`: a pull will bring them. What is kept nowhere goes
- * without its entity then.
+ * The outcomes of one answer, as texts in their order (PUSH-20): a large entity stands in the first of its
+ * outcomes, and the others name that one. Those whose entity has no room are `accepted`: a pull will bring
+ * them. What is kept nowhere goes without its entity then.
  * @param maxBytes of all entities together; the first always has room
  */
 export function tellOutcomes(tellings: readonly Telling[], maxBytes = SHOWN_BYTES): string[] {
@@ -70,8 +70,8 @@ export function withMember(text: string, name: string, value: string): string {
 const SHOWS_NOTHING = /^\{"mutationId":"[^"]*","status":"(?:applied|accepted)"/;
 
 /**
- * Whether an outcome's text is without the entity that it shows, if it shows one. Nothing in front of `current` can hold that
- * word in this form.
+ * Whether an outcome's text is without the entity that it shows, if it shows one. Nothing in front of
+ * `current` can hold that word in this form.
  */
 export function lacksCurrent(text: string): boolean {
   return !SHOWS_NOTHING.test(text) && !text.includes(',"current":');
