@@ -50,6 +50,17 @@ async function bytesOf({ tenantId }: Author, table: string, column: string): Pro
   return rows[0]?.bytes ?? 0;
 }
 
+/** Why mutations of the device are still open. */
+async function waitsFor({ tenantId, deviceId }: Author): Promise<(string | null)[]> {
+  const rows = await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query<{ reason: string | null }>(
+      'SELECT last_error AS reason FROM mutation WHERE device_id = $1 AND terminal_at IS NULL',
+      [deviceId],
+    ),
+  );
+  return rows.map(({ reason }) => reason);
+}
+
 /** An entity of 700 KB that is in the author's scope. */
 async function largeEntity(
   { tenantId, userId, deviceId }: Author,
@@ -157,6 +168,7 @@ it('reads 16 MiB of entities at once, answers 8, and ends the rest with the reas
   const first = await push(author, mutations);
   expect(first.bytes).toBeLessThan(9 * MIB);
   expect(showing(first).length).toBeGreaterThan(5);
+  expect(await waitsFor(author)).toContain('too_much_at_once');
   const ended = new Map<string, Outcome>();
   while (ended.size < mutations.length) {
     await rig.dispatch(author);
@@ -171,6 +183,55 @@ it('reads 16 MiB of entities at once, answers 8, and ends the rest with the reas
         ? { code: 'mutation_invalid', message: expect.stringContaining('/occurredAt') }
         : { code: 'forbidden' };
     expect(ended.get(mutationId)).toMatchObject({ status: 'rejected', ...reason, current: { entityId } });
+  }
+}, 120_000);
+
+it('takes no more than 16 MiB of entities into one run of the dispatcher, and comes to the end of all', async () => {
+  const author = newAuthor();
+  const entityIds: string[] = [];
+  for (let place = 0; place < 30; place += 1) entityIds.push(await largeEntity(author, `due${place}`));
+  await rig.owner.stop();
+  const data = { text: 'second' };
+  const mutations = entityIds.flatMap((entityId) => [
+    ...refusedOf(author, entityId, 1, { data }),
+    ...refusedOf(author, entityId, 1, { data: { text: 'forbidden' } }),
+  ]);
+  await push(author, mutations.slice(0, 30));
+  await push(author, mutations.slice(30));
+  rig.owner.start();
+  await rig.nats.flush();
+  await rig.makeDue(author);
+  const read = (await rig.store.load(author)).map(({ head_wire: wire }) => wire?.length ?? 0);
+  expect(read.filter((length) => length > 0).length).toBeGreaterThan(10);
+  expect(read.reduce((sum, length) => sum + length)).toBeLessThan(17 * MIB);
+  for (let ended = 0; ended < mutations.length;) ended += await rig.dispatch(author);
+  expect(rig.owner.applied).toEqual(
+    expect.arrayContaining(mutations.filter((one) => one.data === data).map(({ mutationId }) => mutationId)),
+  );
+}, 120_000);
+
+it('reads no more than 16 MiB of entities for appends whose ids are taken', async () => {
+  const author = newAuthor();
+  const { tenantId, userId, deviceId } = author;
+  const mutations: LocalMutation[] = [];
+  for (let place = 0; place < 30; place += 1) {
+    const entityId = `taken${place}-${deviceId}`;
+    await rig.owner.change(tenantId, 'statement', entityId, { userId, body: 'b'.repeat(LARGE) });
+    mutations.push(
+      mutationOf(author, { entityType: 'statement', entityId, op: 'append', data: { text: 'other' } }),
+    );
+  }
+  await push(author, mutations);
+  expect(await waitsFor(author)).toContain('too_much_at_once');
+  const ended = new Map<string, Outcome>();
+  while (ended.size < mutations.length) {
+    await rig.dispatch(author);
+    const { outcomes } = await pull(author);
+    for (const outcome of outcomes) ended.set(outcome.mutationId, outcome);
+    await ack(author, outcomes);
+  }
+  for (const { mutationId, entityId } of mutations) {
+    expect(ended.get(mutationId)).toMatchObject({ code: 'entity_exists', current: { op: 'put', entityId } });
   }
 }, 120_000);
 
