@@ -292,8 +292,8 @@ export class CustodyDevice {
       const known = this.#log.writes.get(mutationId)?.mutation;
       if (!known) continue;
       const promised = `${this.credentials.deviceId} ${keyOf(known)}`;
-      // What has ended before may be shown as it was then. What its user may not see is shown as absent.
-      if (current && mutation && !OUT_OF_SIGHT.has(code ?? '')) {
+      // What its user may not see is shown as absent.
+      if (current && !OUT_OF_SIGHT.has(code ?? '')) {
         this.#believe(known, current, this.#promised.get(promised) ?? []);
       }
       if (clock && (status === 'applied' || status === 'merged')) {

@@ -54,6 +54,7 @@ class Play {
       log: new RunLog(),
       random: new SeededRandom(scenario.seed),
       courseId: `c-${randomUUID().slice(0, 8)}`,
+      sharesClientIds: scenario.oneClientId,
       ids: {
         progress: randomUUID(),
         note: randomUUID(),

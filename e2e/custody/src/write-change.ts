@@ -12,6 +12,8 @@ export interface World {
   readonly log: RunLog;
   readonly random: SeededRandom;
   readonly courseId: string;
+  /** All devices of a user write documents under one clientID. */
+  readonly sharesClientIds: boolean;
   /** By type, the one entity that the devices of the first user write. */
   readonly ids: Readonly<Record<'progress' | 'note' | 'document' | 'enrollment', string>>;
 }
@@ -151,7 +153,8 @@ function writeText(world: World, device: CustodyDevice, what: 'type' | 'erase'):
     device.write({ ...base, update: edit.update, tokens, removes: new Set() }, edit.held);
     return;
   }
-  const pieces = piecesOf(held);
+  // A deletion names clocks and no content: under a clientID of two devices it takes away what the other one wrote.
+  const pieces = world.sharesClientIds ? [] : piecesOf(held);
   if (pieces.length === 0) return;
   const piece = random.pick(pieces);
   const edit = erasePiece(held, device.clientId, piece);
