@@ -16,6 +16,7 @@ import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 import { ReceivedPush1764000000800 } from './received-push.ts';
 import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
+import { RefusedChanges1764000000995 } from './refused-changes.ts';
 import { ShownEntities1764000000990 } from './shown-entities.ts';
 
 /** In the order of their timestamps. */
@@ -37,6 +38,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   FillCounters1764000000970,
   RegistrationAsSent1764000000980,
   ShownEntities1764000000990,
+  RefusedChanges1764000000995,
 ];
 
 /**

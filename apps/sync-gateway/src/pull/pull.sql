@@ -31,12 +31,12 @@ $$;
 CREATE OR REPLACE FUNCTION waiting_outcomes(p_tenant text, p_user text, p_device text, p_limit integer)
 RETURNS TABLE (outcome text, terminal_at timestamptz, mutation_id uuid, shows boolean)
 LANGUAGE sql STABLE AS $$
-  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.shows FROM mutation m
+  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.status <> 'applied' FROM mutation m
    WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
      AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
    ORDER BY m.terminal_at, m.mutation_id LIMIT p_limit)
   UNION ALL
-  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.shows FROM outcome_asker a
+  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.status <> 'applied' FROM outcome_asker a
    CROSS JOIN LATERAL (
      SELECT k.* FROM mutation k
      WHERE k.tenant_id = p_tenant AND k.mutation_id = a.mutation_id AND k.user_id = p_user LIMIT 1) m

@@ -14,10 +14,10 @@ import type { Told } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
 import {
   INLINE_LENGTH,
-  lacksCurrent,
   shownKey,
   type Telling,
   tellOutcomes,
+  withoutCurrent,
 } from './outcome/tell-outcomes.ts';
 import type { ReadHeads } from './outcome/read-heads.ts';
 import {
@@ -142,6 +142,7 @@ export class AcceptPush {
     const completed = distinct.flatMap((prepared, place) => {
       return completedOf(prepared, sorted[place] as Sorted, settlements, refusals);
     });
+    await this.#noteReused(author, distinct, sorted);
     faultPoint('push.settled');
     const { texts, shown } = await this.#complete(author, completed, nowIso);
     faultPoint('push.completed');
@@ -150,13 +151,13 @@ export class AcceptPush {
       const one = sorted[place];
       if (one?.kind === 'reused') return tellingOf(mutationId, address, endOfReused(one, refusals));
       const text = one?.kind === 'answered' ? one.text : (texts.get(mutationId) ?? acceptedText(mutationId));
-      const key = address && lacksCurrent(text) ? shownKey(address) : null;
-      return {
-        mutationId,
-        text,
-        isKept: true,
-        shown: key === null ? null : { key, wire: shown.get(key) ?? null },
-      };
+      const bare = withoutCurrent(text);
+      if (!address || bare === null) return { mutationId, text, isKept: true, shown: null };
+      const key = shownKey(address);
+      // What was stored before may have been overtaken since, so it is read again.
+      const isFresh = one?.kind !== 'answered' && bare !== text;
+      if (isFresh) return { mutationId, text, isKept: true, shown: null };
+      return { mutationId, text: bare, isKept: true, shown: { key, wire: shown.get(key) ?? null } };
     });
     return this.#readShown(author, tellings);
   }
@@ -179,6 +180,14 @@ export class AcceptPush {
       const showsNothing = rows.has(mutationId) && rows.get(mutationId)?.holder === null;
       return { ...telling, shown: showsNothing ? null : { ...shown, wire: wires.get(shown.key) ?? null } };
     });
+  }
+
+  /** What follows such a change on its device counts it, and must not wait for it. */
+  async #noteReused(author: Author, distinct: readonly Prepared[], sorted: readonly Sorted[]): Promise<void> {
+    const refused = distinct.flatMap(({ address, counter }, place) => {
+      return sorted[place]?.kind === 'reused' && address && counter !== null ? [{ ...address, counter }] : [];
+    });
+    if (refused.length > 0) await this.#ledger.noteRefused(author, refused);
   }
 
   /** What was refused here shows the entity as well, and never as it was before what the device is told in this answer or was told before. */

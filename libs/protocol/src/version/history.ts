@@ -167,6 +167,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'ADMIN-8: registrations, the scopes of a user and those of a device are listed in pages, too. One ' +
       'entity type’s registration has at most 600,000 bytes.',
   },
+  {
+    version: '1.20.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'PUSH-7: an outcome that comes again, or comes late with a pull, shows its entity with each later change ' +
+      'of which the device was told meanwhile; it showed it as it had been. PUSH-8: no change waits for one ' +
+      'that was refused because its id was used.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -206,3 +206,20 @@ describe('a mutation that comes before what it depends on', () => {
     expect(await statusOf(author, second)).toMatchObject({ status: 'applied' });
   });
 });
+
+describe('an edit that counts a change whose id somebody else has used', () => {
+  it.each([['before it was refused'], ['since it was refused']])('does not wait for it: %s', async (when) => {
+    const author = newAuthor();
+    const stranger = { ...newAuthor(), tenantId: author.tenantId };
+    const [put, edit, next] = chainOf(author, 3) as [LocalMutation, LocalMutation, LocalMutation];
+    await rig.push(author, [put]);
+    const bad = { ...edit, op: 'append' };
+    const foreign = mutationOf(stranger, { mutationId: bad.mutationId });
+    if (when === 'since it was refused') await rig.push(author, [bad]);
+    expect(await rig.push(stranger, [foreign])).toMatchObject([{ status: 'applied' }]);
+    if (when === 'before it was refused') {
+      expect(await rig.push(author, [bad])).toMatchObject([{ status: 'rejected' }]);
+    }
+    expect(await rig.push(author, [next])).toMatchObject([{ status: 'applied' }]);
+  });
+});

@@ -5,7 +5,7 @@ import { type EntityHead, type HeadColumns, headOf, isUnread } from '../outcome/
 import { HEAD_BYTES } from '../outcome/read-heads.ts';
 import type { Author } from '../outcome/settlement.ts';
 import { SHOWN_BYTES, shownKey } from '../outcome/tell-outcomes.ts';
-import type { Prepared } from '../prepare/prepare-mutation.ts';
+import type { EntityAddress, Prepared } from '../prepare/prepare-mutation.ts';
 import type { Completion } from './completion.ts';
 
 /** What the ledger says of one mutation when it comes. */
@@ -91,6 +91,20 @@ export class LedgerStore {
       tenantId,
       mutationIds,
       SHOWN_BYTES,
+    ]);
+  }
+
+  /** Notes changes of the device that are refused and kept nowhere. One round trip. */
+  async noteRefused(
+    { tenantId, deviceId }: Author,
+    refused: readonly (Pick<EntityAddress, 'entityType' | 'entityId'> & { readonly counter: number })[],
+  ): Promise<void> {
+    await this.#database.call('push_refused', 'SELECT push_refused($1, $2, $3, $4, $5)', [
+      tenantId,
+      deviceId,
+      refused.map(({ entityType }) => entityType),
+      refused.map(({ entityId }) => entityId),
+      refused.map(({ counter }) => counter),
     ]);
   }
 

@@ -18,6 +18,8 @@ BEGIN
     -- No outcome that shows one of these is left.
     DELETE FROM shown_entity s WHERE s.ctid = ANY (ARRAY(
       SELECT e.ctid FROM shown_entity e WHERE e.shown_at < v_before LIMIT p_limit));
+    DELETE FROM refused_change r WHERE r.ctid = ANY (ARRAY(
+      SELECT c.ctid FROM refused_change c WHERE c.refused_at < v_before LIMIT p_limit));
   END IF;
   RETURN v_removed;
 END $$;

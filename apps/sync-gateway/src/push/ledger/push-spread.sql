@@ -46,12 +46,44 @@ LANGUAGE sql IMMUTABLE AS $$
   SELECT p_status = 'rejected' AND split_part(p_outcome, ',"current":', 1) NOT LIKE '%,"conflictId":"%'
 $$;
 
+-- Notes changes that were refused and have no row in the ledger; see database/refused-changes.ts.
+CREATE OR REPLACE FUNCTION note_refused(
+  p_tenant text, p_devices text[], p_types text[], p_entities text[], p_counters bigint[]
+) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO refused_change AS r (tenant_id, device_id, entity_type, entity_id, counter, refused_at)
+    SELECT p_tenant, n.device, n.type, n.id, max(n.counter), clock_timestamp()
+    FROM unnest(p_devices, p_types, p_entities, p_counters) AS n (device, type, id, counter)
+    GROUP BY n.device, n.type, n.id ORDER BY n.device, n.type, n.id
+    ON CONFLICT (tenant_id, device_id, entity_type, entity_id) DO UPDATE SET
+      counter = greatest(r.counter, excluded.counter), refused_at = excluded.refused_at
+$$;
+
+-- The same in a round trip of its own, for one device.
+CREATE OR REPLACE FUNCTION push_refused(
+  p_tenant text, p_device text, p_types text[], p_entities text[], p_counters bigint[]
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('app.tenant', p_tenant, true);
+  PERFORM note_refused(p_tenant, array_fill(p_device, ARRAY[cardinality(p_types)]), p_types, p_entities, p_counters);
+END $$;
+
 -- Forgets refusals without effect, of whomever, so that their ids can be taken.
 CREATE OR REPLACE FUNCTION free_ids(p_tenant text, p_ids uuid[]) RETURNS void
-LANGUAGE sql AS $$
-  DELETE FROM mutation m
-  WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND is_without_effect(m.status, m.outcome)
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_gone mutation[];
+BEGIN
+  WITH gone AS (
+    DELETE FROM mutation m
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND is_without_effect(m.status, m.outcome)
+    RETURNING m
+  ) SELECT array_agg(g.m) INTO v_gone FROM gone g WHERE (g.m).counter IS NOT NULL;
+  IF v_gone IS NULL THEN RETURN; END IF;
+  PERFORM note_refused(p_tenant, array_agg(g.device_id), array_agg(g.entity_type), array_agg(g.entity_id),
+    array_agg(g.counter)) FROM unnest(v_gone) AS g WHERE g.entity_id IS NOT NULL;
+END $$;
 
 -- Two devices or users are at one mutationId at this moment: whoever comes second comes again, and finds what the first one came to.
 CREATE OR REPLACE FUNCTION sent_twice() RETURNS text

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Outcome } from '@sync/protocol';
+import { readPull } from '../../pull/pull-store.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../testing/push-rig.ts';
+import type { Author } from './settlement.ts';
 
 /** `current` is never older than what the device was told. */
 let rig: PushRig;
@@ -11,6 +14,13 @@ afterAll(() => rig.stop());
 beforeEach(() => {
   rig.owner.projectsAtOnce = false;
 });
+
+/** The outcomes of a pull. */
+async function pulledOutcomes(author: Author): Promise<Outcome[]> {
+  const rows = await readPull(rig.test.database, author, [], 1, 0);
+  const texts = rows.flatMap((row) => (row.kind === 'outcomes' ? (row.items ?? []) : []));
+  return JSON.parse(`[${texts.join(',')}]`) as Outcome[];
+}
 
 const soon = (): void => void sleep(60).then(() => rig.owner.projectAll());
 
@@ -78,5 +88,33 @@ describe('right after a put was applied', () => {
       ...{ status: 'rejected', code: 'mutation_invalid', message },
       current: { op: 'put', data: put.data },
     });
+  });
+});
+
+describe('an outcome that comes later than one of a later change', () => {
+  it.each([['pulled'], ['answered again']])('shows the entity with that change: %s', async (how) => {
+    rig.owner.projectsAtOnce = true;
+    const author = newAuthor();
+    const put = mutationOf(author, { data: { userId: author.userId, percent: 1 } });
+    const other = { ...author, deviceId: newAuthor().deviceId };
+    const { entityId } = put;
+    await rig.push(author, [put]);
+    const merged = mutationOf(other, { entityId, op: 'patch', data: { note: 'kept' }, baseClock: {} });
+    expect(await rig.push(other, [merged])).toMatchObject([{ status: 'merged' }]);
+    const own = `d:${author.deviceId}`;
+    const current = { clock: { [own]: 2 }, data: { percent: 2, note: 'kept' } };
+    const later = async (): Promise<unknown> => {
+      if (how === 'pulled') return (await pulledOutcomes(other))[0];
+      return (await rig.push(other, [merged]))[0];
+    };
+    rig.owner.projectsAtOnce = false;
+    const baseClock = { [own]: 1, [`d:${other.deviceId}`]: 1 };
+    const next = { entityId, op: 'patch' as const, data: { percent: 2 }, baseClock };
+    expect(await rig.push(author, [mutationOf(author, next)])).toMatchObject([{ status: 'applied' }]);
+    expect(await later()).toEqual(
+      how === 'pulled' ? undefined : { mutationId: merged.mutationId, status: 'accepted' },
+    );
+    await rig.owner.projectAll();
+    expect(await later()).toMatchObject({ status: 'merged', current });
   });
 });

@@ -27,7 +27,7 @@ BEGIN
   SELECT i.place, e.revision, e.deleted, e.clock, CASE WHEN e.has_room THEN e.field_writes::text END,
     CASE WHEN e.has_room THEN e.wire END,
     t.revision, t.op = 'delete', t.clock::text,
-    greatest(own.counter, refused.counter, 0),
+    greatest(own.counter, refused.counter, r.counter, 0),
     s.repeated_at IS NOT NULL AND s.repeated_at > coalesce(own.at, '-infinity')
   FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
   LEFT JOIN (
@@ -41,19 +41,17 @@ BEGIN
     WHERE holds_scope(p_tenant, p_user, k.scope)
   ) e ON e.place = i.place
   CROSS JOIN LATERAL (
-    -- The newest revision has the highest counters; those before it are looked at because it may be another scope's, or another device's.
+    -- The newest revision has the highest counters; those before it are looked at because it may be another device's.
     SELECT array_agg(m) AS newest FROM (
-      SELECT k.mutation_id, k.revision, k.scope, k.device_id, k.op, k.terminal_at, k.user_id FROM mutation k
+      SELECT k.mutation_id, k.revision, k.device_id, k.terminal_at FROM mutation k
       WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
       ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) m) l
   LEFT JOIN LATERAL (
     SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
-    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz, author text)
-    WHERE n.author = p_user AND n.scope = i.scope AND n.at > clock_timestamp() - interval '1 day'
-    ORDER BY n.revision DESC LIMIT 1) t ON true
+    FROM newest_told(p_tenant, p_user, i.scope, i.type, i.eid) n) t ON true
   LEFT JOIN LATERAL (
     SELECT n.at, (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
-    FROM unnest(l.newest) AS n (id uuid, revision bigint, scope text, device text, op text, at timestamptz, author text)
+    FROM unnest(l.newest) AS n (id uuid, revision bigint, device text, at timestamptz)
     WHERE n.device = p_device
     ORDER BY n.revision DESC LIMIT 1) own ON true
   LEFT JOIN LATERAL (
@@ -61,9 +59,26 @@ BEGIN
     WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.device_id = p_device
       AND k.revision IS NULL AND k.counter IS NOT NULL AND k.terminal_at IS NOT NULL
     ORDER BY k.counter DESC LIMIT 1) refused ON true
+  LEFT JOIN LATERAL (
+    SELECT c.counter FROM refused_change c
+    WHERE c.tenant_id = p_tenant AND c.device_id = p_device AND c.entity_type = i.type AND c.entity_id = i.eid
+    LIMIT 1) r ON true
   LEFT JOIN device_sequence s ON s.tenant_id = p_tenant AND s.device_id = p_device
   WHERE holds_scope(p_tenant, p_user, i.scope);
 END $$;
+
+-- The newest change of an entity, made through the scope, of which a device of the user was told within a day.
+-- The newest revision has the highest counters; those before it are looked at because it may be another scope's.
+CREATE OR REPLACE FUNCTION newest_told(p_tenant text, p_user text, p_scope text, p_type text, p_id text)
+RETURNS TABLE (id uuid, revision bigint, op text)
+LANGUAGE sql STABLE AS $$
+  SELECT n.mutation_id, n.revision, n.op FROM (
+    SELECT k.mutation_id, k.revision, k.scope, k.op, k.terminal_at, k.user_id FROM mutation k
+    WHERE k.entity_id = p_id AND k.entity_type = p_type AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
+    ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) n
+  WHERE n.user_id = p_user AND n.scope = p_scope AND n.terminal_at > clock_timestamp() - interval '1 day'
+  ORDER BY n.revision DESC LIMIT 1
+$$;
 
 -- The clock of an outcome.
 CREATE OR REPLACE FUNCTION clock_told(p_tenant text, p_id uuid) RETURNS json

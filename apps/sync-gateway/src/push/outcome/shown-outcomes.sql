@@ -1,9 +1,11 @@
--- Outcomes with the entities that they show, where those are kept beside them; see
--- database/shown-entities.ts. In the order of p_ids; as many as p_bytes have room for, and always the first.
+-- Outcomes with the entities that they show, each as it may be shown now: see entity_to_show. In the order of
+-- p_ids; as many as p_bytes have room for, and always the first. Those whose entity cannot be shown yet are left
+-- out.
 --
--- holder: the first of them that shows the same entity; null where the entity is in the outcome itself, or
---         there is none.
--- wire: the entity, with its holder; with others, too, while all these copies have no more than 256 KiB.
+-- outcome: without its entity.
+-- holder: the first of them that shows the same entity; null where there is none.
+-- wire: the entity, with its holder; with others, too, where it is small, or while all copies of large ones have no
+--       more than 256 KiB.
 --
 -- Nothing is built before it is known to have room: octet_length reads no value that is stored beside its
 -- row. Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
@@ -16,29 +18,71 @@ AS $$
 BEGIN
   RETURN QUERY
   WITH asked AS (
-    SELECT i.place, m.mutation_id, m.outcome, s.wire, octet_length(s.wire) AS size,
+    SELECT i.place, m.mutation_id, s.wire, octet_length(s.wire) AS size,
+      CASE WHEN m.outcome LIKE '%,"current":%'
+        THEN split_part(m.outcome, ',"current":', 1) || '}' ELSE m.outcome END AS outcome,
       CASE WHEN s.wire IS NOT NULL THEN first_value(m.mutation_id) OVER (
-        PARTITION BY s.device_id, s.scope, s.entity_type, s.entity_id ORDER BY i.place) END AS holder
+        PARTITION BY m.device_id, m.scope, m.entity_type, m.entity_id, s.wire IS NULL ORDER BY i.place
+      ) END AS holder
     FROM unnest(p_ids) WITH ORDINALITY AS i (id, place)
     CROSS JOIN LATERAL (
       SELECT k.* FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) m
-    LEFT JOIN LATERAL (
-      SELECT e.* FROM shown_entity e
-      WHERE m.shows AND e.tenant_id = p_tenant AND e.device_id = m.device_id AND e.scope = m.scope
-        AND e.entity_type = m.entity_type AND e.entity_id = m.entity_id LIMIT 1) s ON true
+    CROSS JOIN LATERAL entity_to_show(m) s
+    WHERE NOT s.behind
   ), measured AS (
-    SELECT a.*,
+    SELECT a.*, row_number() OVER w AS rank,
       sum(octet_length(a.outcome)
-        + CASE WHEN a.holder = a.mutation_id THEN a.size ELSE 0 END) OVER w AS bytes,
-      sum(CASE WHEN a.holder <> a.mutation_id THEN a.size ELSE 0 END) OVER w AS copied
+        + CASE WHEN a.holder = a.mutation_id OR a.size <= 4096 THEN a.size ELSE 0 END) OVER w AS bytes,
+      sum(CASE WHEN a.holder <> a.mutation_id AND a.size > 4096 THEN a.size ELSE 0 END) OVER w AS copied
     FROM asked a
     WINDOW w AS (ORDER BY a.place)
   )
   SELECT s.mutation_id, s.outcome, s.holder,
-    CASE WHEN s.holder = s.mutation_id OR s.copied <= 262144 THEN s.wire END
+    CASE WHEN s.holder = s.mutation_id OR s.size <= 4096 OR s.copied <= 262144 THEN s.wire END
   FROM measured s
-  WHERE s.place = 1 OR s.bytes <= p_bytes
+  WHERE s.rank = 1 OR s.bytes <= p_bytes
   ORDER BY s.place;
+END $$;
+
+-- What an outcome shows of its entity now. An entity is stored as it was when the outcome was (in it, or beside it
+-- where it is large: database/shown-entities.ts). Where a device of the user was told of a later change since, in
+-- an answer that came earlier than this one, the read model shows the entity instead.
+--
+-- wire: null for outcomes that show none.
+-- behind: the read model has not come to that change yet. After a day nobody waits for it any more (PUSH-7).
+CREATE OR REPLACE FUNCTION entity_to_show(m mutation, OUT wire text, OUT behind boolean)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  v_clock jsonb;
+  v_told_revision bigint;
+  v_told_clock jsonb;
+  v_revision bigint;
+  v_now text;
+BEGIN
+  behind := false;
+  IF m.status = 'applied' THEN RETURN; END IF;
+  IF m.shows THEN
+    SELECT s.wire, s.clock INTO wire, v_clock FROM shown_entity s
+      WHERE s.tenant_id = m.tenant_id AND s.device_id = m.device_id AND s.scope = m.scope
+        AND s.entity_type = m.entity_type AND s.entity_id = m.entity_id LIMIT 1;
+  ELSIF m.outcome LIKE '%,"current":%' THEN
+    wire := left(substr(m.outcome, strpos(m.outcome, ',"current":') + 11), -1);
+    v_clock := wire::json -> 'clock';
+  END IF;
+  IF wire IS NULL THEN RETURN; END IF;
+  SELECT t.revision, clock_told(m.tenant_id, t.id) INTO v_told_revision, v_told_clock
+    FROM newest_told(m.tenant_id, m.user_id, m.scope, m.entity_type, m.entity_id) t;
+  IF v_told_clock IS NULL OR counts_all(v_clock, v_told_clock)
+    OR NOT holds_scope(m.tenant_id, m.user_id, m.scope) THEN RETURN; END IF;
+  SELECT d.revision, d.wire INTO v_revision, v_now FROM scope_delta d
+    WHERE d.tenant_id = m.tenant_id AND d.scope = m.scope AND d.entity_type = m.entity_type
+      AND d.entity_id = m.entity_id LIMIT 1;
+  IF v_revision >= v_told_revision THEN
+    wire := v_now;
+  ELSE
+    behind := true;
+  END IF;
 END $$;
 
 -- The same in a round trip of its own, without the outcomes themselves.

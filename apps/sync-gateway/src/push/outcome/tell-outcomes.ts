@@ -18,11 +18,11 @@ export interface ShownEntity {
   readonly wire: string | null;
 }
 
-/** Up to this length an entity stands in the stored outcome itself. */
+/** Up to this length an entity is small: it stands in the stored outcome itself, and in each that is told. */
 export const INLINE_LENGTH = 4_096;
 /** Of the entities that one answer shows; the same in shown-outcomes.sql. */
 export const SHOWN_BYTES = 8 * 1024 * 1024;
-/** Of those that it shows more than once, which clients of releases before `currentOf` expect. */
+/** Of the large ones that it shows more than once, which clients of releases before `currentOf` expect. */
 const COPIES_BYTES = 256 * 1024;
 
 /** NUL occurs in none of the parts. */
@@ -56,8 +56,11 @@ export function tellOutcomes(tellings: readonly Telling[], maxBytes = SHOWN_BYTE
       carriers.set(key, mutationId);
       return withMember(text, 'current', wire);
     }
-    if (wire === null || bytes > copiesLeft) return withMember(text, 'currentOf', `"${carrier}"`);
-    copiesLeft -= bytes;
+    if (wire === null) return withMember(text, 'currentOf', `"${carrier}"`);
+    if (bytes > INLINE_LENGTH) {
+      if (bytes > copiesLeft) return withMember(text, 'currentOf', `"${carrier}"`);
+      copiesLeft -= bytes;
+    }
     return withMember(text, 'current', wire);
   });
 }
@@ -68,11 +71,14 @@ export function withMember(text: string, name: string, value: string): string {
 }
 
 const SHOWS_NOTHING = /^\{"mutationId":"[^"]*","status":"(?:applied|accepted)"/;
+const CURRENT = ',"current":';
 
 /**
- * Whether an outcome's text is without the entity that it shows, if it shows one. Nothing in front of
- * `current` can hold that word in this form.
+ * @param text of an outcome. Nothing in front of `current` can hold that word in this form.
+ * @returns the text without the entity that it shows; null for an outcome that shows none
  */
-export function lacksCurrent(text: string): boolean {
-  return !SHOWS_NOTHING.test(text) && !text.includes(',"current":');
+export function withoutCurrent(text: string): string | null {
+  if (SHOWS_NOTHING.test(text)) return null;
+  const end = text.indexOf(CURRENT);
+  return end < 0 ? text : `${text.slice(0, end)}}`;
 }

@@ -11,7 +11,7 @@ const LONG_AGO = '2020-01-01T00:00:00Z';
 export class CustodyDevice {
   readonly author: Author;
   readonly outbox: Written[] = [];
-  /** By mutationId: the outcomes it was told, as texts. */
+  /** By mutationId: the outcomes it was told, as texts without the entity that they show. */
   readonly answers = new Map<string, Set<string>>();
   readonly letter: string;
   readonly #counters = new Map<string, number>();
@@ -49,9 +49,9 @@ export class CustodyDevice {
     return this.outbox.filter((one) => repeated.has(one) || !this.hasEnded(one));
   }
 
-  /** Keeps what is an end: from then on the answer must be the same. */
+  /** Keeps what is an end: from then on the answer must be the same, but for the entity, which moves on. */
   note(outcomes: readonly Outcome[]): void {
-    for (const outcome of outcomes) {
+    for (const { current: _current, currentOf: _currentOf, ...outcome } of outcomes) {
       if (outcome.status === 'accepted') continue;
       const seen = this.answers.get(outcome.mutationId) ?? new Set();
       this.answers.set(outcome.mutationId, seen.add(JSON.stringify(outcome)));
