@@ -2,8 +2,9 @@
  * Lint for the whole workspace. Three parts: typescript-eslint's strictest type-checked rules, the layers of
  * docs/ARCHITECTURE.md as Nx module boundaries, and what the pure layers may not touch.
  *
- * `tools/lint-fixtures` holds violations of each part; `tools/lint.test.ts` fails when one of them is no longer reported.
- * Comments that switch rules off do nothing here (`noInlineConfig`): an exception is made in this file, with its reason.
+ * `tools/lint-fixtures` holds violations of each part; `tools/lint.test.ts` fails when one of them is no
+ * longer reported. Comments that switch rules off do nothing here (`noInlineConfig`): an exception is made in
+ * this file, with its reason.
  */
 import { builtinModules } from 'node:module';
 import { createProjectGraphAsync } from '@nx/devkit';
@@ -12,13 +13,17 @@ import prettier from 'eslint-config-prettier/flat';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-// The Nx rule reads the project graph from a cache file and skips itself with a warning when there is none: on a fresh
-// clone every boundary would silently be open. Computing it here takes about 0.5 s and makes the rule always run.
+// The Nx rule reads the project graph from a cache file and skips itself with a warning when there is none:
+// on a fresh clone every boundary would silently be open. Computing it here takes about 0.5 s and makes the
+// rule always run.
 process.env.NX_DAEMON ??= 'false';
 await createProjectGraphAsync({ exitOnError: false });
 
 const PURE = ['vector-clock', 'domain', 'protocol'];
-/** `documents` runs worker threads and hashes, so it is not pure; it has nothing to do with servers and drivers either. */
+/**
+ * `documents` runs worker threads and hashes, so it is not pure; it has nothing to do with servers and
+ * drivers either.
+ */
 const NO_FRAMEWORK = [...PURE, 'documents'];
 const PURE_SOURCES = PURE.map((lib) => `libs/${lib}/src/**/*.ts`);
 const TESTS = ['**/*.test.ts', '**/testing/**/*.ts'];
@@ -35,7 +40,10 @@ const SHARED = [
   'documents',
 ];
 
-/** What each layer may import; a layer that is not named in a list is forbidden there. No list names `layer:app`. */
+/**
+ * What each layer may import; a layer that is not named in a list is forbidden there. No list names
+ * `layer:app`.
+ */
 const LAYERS = {
   'vector-clock': [],
   domain: ['vector-clock'],
@@ -50,7 +58,10 @@ const LAYERS = {
   tools: ['e2e', ...SHARED],
 };
 
-/** Frameworks and drivers; `allowedExternalImports` would be stricter but could not tell a test from what it tests. */
+/**
+ * Frameworks and drivers; `allowedExternalImports` would be stricter but could not tell a test from what it
+ * tests.
+ */
 const IMPURE_PACKAGES = [
   '@nestjs/*',
   '@nats-io/*',
@@ -131,21 +142,25 @@ export default defineConfig(
       ],
       '@typescript-eslint/ban-ts-comment': ['error', { 'ts-expect-error': 'allow-with-description' }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      // A Nest module is an empty class; its decorator is a call where a file must also run with its types stripped only.
+      // A Nest module is an empty class; its decorator is a call where a file must also run with its types
+      // stripped only.
       '@typescript-eslint/no-extraneous-class': ['error', { allowEmpty: true, allowWithDecorator: true }],
       // There is no enum to assign (erasableSyntaxOnly), and looking for them was the dearest rule.
       '@typescript-eslint/no-unsafe-enum-assignment': 'off',
-      // Nest declares its options as classes and expects literals; our own classes have #private members, which tsc holds nominal.
+      // Nest declares its options as classes and expects literals; our own classes have #private members,
+      // which tsc holds nominal.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
-      // `query<Row>(text, values)` names the row's type where the statement stands; the alternative is a cast at each call.
+      // `query<Row>(text, values)` names the row's type where the statement stands; the alternative is a cast
+      // at each call.
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       '@typescript-eslint/restrict-template-expressions': [
         'error',
         { allowNumber: true, allowBoolean: true },
       ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      // An async function without await still turns a throw into a rejection; interfaces ask for exactly that.
+      // An async function without await still turns a throw into a rejection; interfaces ask for exactly
+      // that.
       '@typescript-eslint/require-await': 'off',
       'no-restricted-syntax': ['error', EXPORT_ALL],
       eqeqeq: 'error',

@@ -1,9 +1,10 @@
 /**
- * Runs a program of this workspace on the workspace's own Node, installing the dependencies first when they are missing
- * or out of date: `node tools/bootstrap.mjs tools/stack/main.ts --json`. Everything said here goes to stderr, so that the
- * program's stdout stays its own.
+ * Runs a program of this workspace on the workspace's own Node, installing the dependencies first when they
+ * are missing or out of date: `node tools/bootstrap.mjs tools/stack/main.ts --json`. Everything said here
+ * goes to stderr, so that the program's stdout stays its own.
  *
- * Dependency-free and written for Node 20, because it is what a fresh clone runs before anything is installed.
+ * Dependency-free and written for Node 20, because it is what a fresh clone runs before anything is
+ * installed.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -17,14 +18,18 @@ function say(message) {
   process.stderr.write(`${message}\n`);
 }
 
-/** @returns {Record<string, { version?: string, link?: boolean, optional?: boolean, devOptional?: boolean, peer?: boolean }>} */
+/**
+ * @returns {Record<string, { version?: string, link?: boolean, optional?: boolean, devOptional?: boolean,
+ * peer?: boolean }>}
+ */
 function packagesOf(lockFile) {
   return JSON.parse(readFileSync(lockFile, 'utf8')).packages;
 }
 
 /**
- * True when node_modules holds what package-lock.json asks for. Versions are compared and not file times: a checkout
- * touches the lock file without changing it, and an interrupted install leaves a young, incomplete folder.
+ * True when node_modules holds what package-lock.json asks for. Versions are compared and not file times: a
+ * checkout touches the lock file without changing it, and an interrupted install leaves a young, incomplete
+ * folder.
  */
 function isInstalled() {
   try {
@@ -53,15 +58,17 @@ function run(command, args, options) {
       done(1);
     });
     child.once('exit', (code, signal) => done(signal === null ? (code ?? 1) : 1));
-    // npm hands these on to us; the program is what has to stop in order. On Ctrl-C it has them from the terminal too.
+    // npm hands these on to us; the program is what has to stop in order. On Ctrl-C it has them from the
+    // terminal too.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     stopWithNpm(child);
   });
 }
 
 /**
- * npm passes SIGTERM to the shell between it and us, and the shell dies without passing it on. What is left to see is that
- * our parent has changed. Only under npm: whoever runs this file directly and goes away may mean to leave it running.
+ * npm passes SIGTERM to the shell between it and us, and the shell dies without passing it on. What is left
+ * to see is that our parent has changed. Only under npm: whoever runs this file directly and goes away may
+ * mean to leave it running.
  */
 function stopWithNpm(child) {
   if (process.env.npm_lifecycle_event === undefined) return;
@@ -92,7 +99,10 @@ async function install() {
   say(`Dependencies installed (${seconds()} s)`);
 }
 
-/** The Node that package-lock.json pins; its install script may have been refused, then a young enough own one will do. */
+/**
+ * The Node that package-lock.json pins; its install script may have been refused, then a young enough own one
+ * will do.
+ */
 function workspaceNode() {
   const pinned = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
   if (existsSync(pinned)) return pinned;

@@ -1,4 +1,7 @@
-/** Proves that lint catches what it is there for: each fixture line that should be reported is, and no other line. */
+/**
+ * Proves that lint catches what it is there for: each fixture line that should be reported is, and no other
+ * line.
+ */
 import { readFile, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -26,7 +29,10 @@ async function readFixture(file: string): Promise<Fixture> {
   return { file, text, lintAs, expected: expected.sort() };
 }
 
-/** Types need a program that knows the file; where a fixture only pretends to stand elsewhere, they are left out. */
+/**
+ * Types need a program that knows the file; where a fixture only pretends to stand elsewhere, they are left
+ * out.
+ */
 function eslintFor(fixture: Fixture): ESLint {
   const unignore = { ignores: ['!**/*.fixture.ts'] };
   const typed = {

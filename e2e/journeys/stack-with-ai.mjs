@@ -1,6 +1,6 @@
 /**
- * The stack, with an endpoint for suggestions configured: a free port on which the test that needs it listens. No tenant has suggestions unless
- * it switches them on, so nothing changes for the other tests.
+ * The stack, with an endpoint for suggestions configured: a free port on which the test that needs it
+ * listens. No tenant has suggestions unless it switches them on, so nothing changes for the other tests.
  */
 import '../../tools/jest/resolve-sources.mjs';
 import startStack from '../../tools/jest/stack-setup.mjs';

@@ -7,7 +7,8 @@ export default {
   testRunner: 'jest',
   jest: {
     configFile: 'libs/domain/jest.config.mjs',
-    // Without the laws: thousands of random histories for every mutant take hours, and what the tables leave alive is the figure that counts.
+    // Without the laws: thousands of random histories for every mutant take hours, and what the tables leave
+    // alive is the figure that counts.
     config: { testPathIgnorePatterns: ['-laws\\.test\\.ts$'] },
   },
   // Jest loads ES modules only with this flag; Stryker starts its workers itself.

@@ -1,7 +1,7 @@
 /**
- * The floor: the least that a server on this machine can do for the same work, in a process of its own. Bare node:http and bare pg,
- * one connection pool, no framework, no signature, no validation; for the empty pull, a bare route of the framework that the gateway runs on; for
- * decisions, a bare NATS reply of the same size.
+ * The floor: the least that a server on this machine can do for the same work, in a process of its own. Bare
+ * node:http and bare pg, one connection pool, no framework, no signature, no validation; for the empty pull,
+ * a bare route of the framework that the gateway runs on; for decisions, a bare NATS reply of the same size.
  * Prints its port as one JSON line.
  */
 import 'reflect-metadata';
@@ -102,8 +102,9 @@ class FrameworkController {
 }
 
 /**
- * What the gateway's framework costs by itself: Nest on Fastify, a body that is read and parsed, an answer as long as an empty pull's.
- * Decorators are applied by hand, because this file runs as it is, without a compiler.
+ * What the gateway's framework costs by itself: Nest on Fastify, a body that is read and parsed, an answer as
+ * long as an empty pull's. Decorators are applied by hand, because this file runs as it is, without a
+ * compiler.
  */
 async function startFramework(): Promise<number> {
   const { prototype } = FrameworkController;

@@ -13,8 +13,8 @@ export interface RawRequest {
 }
 
 /**
- * One connection that stays open: what a device has. node:http and not fetch, which costs about three times the CPU of
- * the load generator, and that shares two cores with what is measured.
+ * One connection that stays open: what a device has. node:http and not fetch, which costs about three times
+ * the CPU of the load generator, and that shares two cores with what is measured.
  */
 export class KeepAliveClient {
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -1,4 +1,7 @@
-/** `npm run bench [-- --json FILE] [--quick] [--only NAME]`: every operation beside its floor of the same run; `--only yjs` needs no platform. */
+/**
+ * `npm run bench [-- --json FILE] [--quick] [--only NAME]`: every operation beside its floor of the same run;
+ * `--only yjs` needs no platform.
+ */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -24,7 +27,9 @@ const { values: options } = parseArgs({
   },
 });
 
-/** Name → measurement, in the order of the report; memory of sockets last, because it leaves the heap grown. */
+/**
+ * Name → measurement, in the order of the report; memory of sockets last, because it leaves the heap grown.
+ */
 function plan(world: World): [string, () => Promise<OperationResult>][] {
   return [
     ['push-100', () => measurePush(world, 1)],

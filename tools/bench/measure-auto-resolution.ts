@@ -1,4 +1,7 @@
-/** auto-resolution: how many conflicts a platform in ordinary use leaves to people. The rates are defined in docs/guides/conflict-rates.md. */
+/**
+ * auto-resolution: how many conflicts a platform in ordinary use leaves to people. The rates are defined in
+ * docs/guides/conflict-rates.md.
+ */
 import { randomUUID } from 'node:crypto';
 import { SeededRandom } from '@sync/documents/testing';
 import { DriverDevice, bindDevice, changeOnServer, until } from '@sync/e2e-device';
@@ -16,7 +19,10 @@ const USERS_AT_ONCE = 4;
 const OFFLINE = 0.4;
 const SETTLED = { limitMs: 30_000, pauseMs: 20 };
 
-/** What people do, per thousand actions: learn (statements and progress), and now and then write something down. */
+/**
+ * What people do, per thousand actions: learn (statements and progress), and now and then write something
+ * down.
+ */
 const ACTIONS = [
   [602, 'statement'],
   [320, 'progress'],

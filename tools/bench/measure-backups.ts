@@ -1,4 +1,7 @@
-/** doc-backups: what going back costs in the owning service's database, by the sizes that Postgres itself gives. */
+/**
+ * doc-backups: what going back costs in the owning service's database, by the sizes that Postgres itself
+ * gives.
+ */
 import { randomUUID } from 'node:crypto';
 import { SeededRandom } from '@sync/documents/testing';
 import type { Outcome, PullResponse, PushResponse } from '@sync/protocol';
@@ -20,8 +23,9 @@ interface Writer {
 }
 
 /**
- * Two devices of a user type into one document without each other, a hundred edits each, and then see each other's: every second push merges concurrent
- * edits and so leaves a pointer to what was before. The floor stores the same bodies.
+ * Two devices of a user type into one document without each other, a hundred edits each, and then see each
+ * other's: every second push merges concurrent edits and so leaves a pointer to what was before. The floor
+ * stores the same bodies.
  */
 export async function measureBackups(world: World): Promise<OperationResult> {
   const [scope, entityId, devices] = await sharedDocument(world);
@@ -64,7 +68,10 @@ const TABLES = [
   'sync_document_backup',
 ];
 
-/** Bytes of each table with its indexes and its TOAST. All but the first only ever grow here, so nothing needs to be vacuumed before. */
+/**
+ * Bytes of each table with its indexes and its TOAST. All but the first only ever grow here, so nothing needs
+ * to be vacuumed before.
+ */
 async function sizesOf(world: World): Promise<number[]> {
   const url = new URL(world.stack.urls['postgres'] ?? '');
   url.pathname = '/authoring';

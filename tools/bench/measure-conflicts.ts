@@ -1,4 +1,7 @@
-/** push-100-conflicts: ten of the hundred mutations compete with a change of the server that their device has not seen. */
+/**
+ * push-100-conflicts: ten of the hundred mutations compete with a change of the server that their device has
+ * not seen.
+ */
 import { randomUUID } from 'node:crypto';
 import { type OperationResult, result } from './result.ts';
 import { runLoad, warmUpRuns } from './run-load.ts';

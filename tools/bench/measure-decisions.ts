@@ -10,7 +10,10 @@ import { TENANT, type World, natsUrl } from './world.ts';
 const CONFLICTS = 1_000;
 const TIMEOUT_MS = 10_000;
 
-/** Same-field collisions of notes, every second one under review, between a device that was offline and the server's later state. */
+/**
+ * Same-field collisions of notes, every second one under review, between a device that was offline and the
+ * server's later state.
+ */
 function conflict(place: number): DecisionInput {
   const userId = `user-${place}`;
   const [atMs, serverNowMs] = [1_700_000_000_000, 1_700_000_060_000];

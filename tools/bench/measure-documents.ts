@@ -1,4 +1,7 @@
-/** yjs-*: what `@sync/documents` does, beside bare Yjs on the same bytes; milliseconds of CPU, but for compaction. Needs no running stack. */
+/**
+ * yjs-*: what `@sync/documents` does, beside bare Yjs on the same bytes; milliseconds of CPU, but for
+ * compaction. Needs no running stack.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -31,7 +34,10 @@ interface TypedDocument {
   readonly updates: readonly Uint8Array[];
 }
 
-/** Types into the document's text as a person does, mostly in bursts. @returns every edit as an update of its own */
+/**
+ * Types into the document's text as a person does, mostly in bursts. @returns every edit as an update of its
+ * own
+ */
 export function typeEdits(doc: Y.Doc, edits: number, random: SeededRandom): Uint8Array[] {
   const updates: Uint8Array[] = [];
   const keep = (update: Uint8Array, origin: unknown): void => {
@@ -77,13 +83,18 @@ function branchOf(state: Uint8Array, clientId: number, edits: number, random: Se
   return typeEdits(doc, edits, random);
 }
 
-/** CPU time of this thread: these functions wait for nothing, and a benchmark machine has other things to do. */
+/**
+ * CPU time of this thread: these functions wait for nothing, and a benchmark machine has other things to do.
+ */
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;
 }
 
-/** The kernel accounts CPU time in ticks of some milliseconds; each sample is the mean of as many runs as make up for it. */
+/**
+ * The kernel accounts CPU time in ticks of some milliseconds; each sample is the mean of as many runs as make
+ * up for it.
+ */
 const RUNS_PER_SAMPLE = 20;
 
 function sample(samples: number, once: () => void): Samples {
@@ -137,7 +148,10 @@ function measureAdmission(state: Uint8Array, branch: readonly Uint8Array[]): Ope
   return result('yjs-admit-1000', 1, own, floor, { admissionsPerSecond: perSecond });
 }
 
-/** As a gateway does it: from the base64 of a stored delta to that of the answer, in a thread. CPU of all threads. */
+/**
+ * As a gateway does it: from the base64 of a stored delta to that of the answer, in a thread. CPU of all
+ * threads.
+ */
 async function measureColdSync({ state, updates }: TypedDocument): Promise<OperationResult> {
   const held = Y.encodeStateVectorFromUpdate(squash(null, updates.slice(0, EDITS * 0.99)));
   const text = Buffer.from(state).toString('base64');
@@ -172,7 +186,10 @@ function measureMerge(
   return result('yjs-merge-1000', 1, own, floor, { overlaps: found });
 }
 
-/** Squashing in the pool, with the event loop of this process watched meanwhile; the floor does it here in batches of 500. */
+/**
+ * Squashing in the pool, with the event loop of this process watched meanwhile; the floor does it here in
+ * batches of 500.
+ */
 async function measureCompaction(updates: readonly Uint8Array[]): Promise<OperationResult> {
   const pool = new DocumentPool({ timeoutMs: 60_000 });
   await pool.run('squash', { base: null, updates: updates.slice(0, 10) });

@@ -14,8 +14,9 @@ const BACKGROUND_PUSHES_PER_SECOND = 50;
 const BACKGROUND_PUSH_SIZE = 10;
 
 /**
- * From the start of a push on one device to the answer of another device's long poll that carries it, under a background of 500 events/s.
- * The floor does the same with bare parts: a request that commits one row, then a NATS round trip, then a request that reads one row.
+ * From the start of a push on one device to the answer of another device's long poll that carries it, under a
+ * background of 500 events/s. The floor does the same with bare parts: a request that commits one row, then a
+ * NATS round trip, then a request that reads one row.
  */
 export async function measureVisible(world: World): Promise<OperationResult> {
   const userId = `visible-${randomUUID().slice(0, 8)}`;
@@ -95,8 +96,9 @@ async function visibleFloor(world: World): Promise<Samples> {
 const BATCH = 1_000;
 
 /**
- * Events per second of one projector: it is held (SIGSTOP) while the backlog is written and relayed, then let go. Latency is the
- * time per 1,000 events; the floor writes 1,000 rows of the same text into one table, one statement and one commit each.
+ * Events per second of one projector: it is held (SIGSTOP) while the backlog is written and relayed, then let
+ * go. Latency is the time per 1,000 events; the floor writes 1,000 rows of the same text into one table, one
+ * statement and one commit each.
  */
 export async function measureProjection(world: World): Promise<OperationResult> {
   const { projectionEvents: events } = world.sizes;

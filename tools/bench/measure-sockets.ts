@@ -1,4 +1,6 @@
-/** idle-sockets: memory of a fresh gateway per live socket, beside a bare `ws` server in a process of its own. */
+/**
+ * idle-sockets: memory of a fresh gateway per live socket, beside a bare `ws` server in a process of its own.
+ */
 import { WebSocket } from 'ws';
 import type { TicketResponse } from '@sync/protocol';
 import type { Samples } from './percentiles.ts';
@@ -34,7 +36,8 @@ export async function measureSockets(world: World, count: number): Promise<Opera
   // One that has served other load has grown, and what is free in it would hide what sockets need.
   await world.stack.restart('gateway');
   const sockets = warmUpRuns(CLIENTS, count) + count + WARM_UP_SOCKETS;
-  // One socket each, as it is outside: what the gateway remembers of a connected device and its user is part of the figure.
+  // One socket each, as it is outside: what the gateway remembers of a connected device and its user is part
+  // of the figure.
   const devices = await bindBenchDevices(world, sockets);
   const ticketOf = async (run: number): Promise<string> => {
     const device: BenchDevice | undefined = devices[run];

@@ -14,16 +14,21 @@ export async function residentKib(pid: number): Promise<number | null> {
 
 /** What a process needs after a full garbage collection, in KiB. */
 export interface SettledMemory {
-  /** Objects and the buffers they hold (`heapUsed + external`): exact, but without what C++ keeps outside of the heap. */
+  /**
+   * Objects and the buffers they hold (`heapUsed + external`): exact, but without what C++ keeps outside of
+   * the heap.
+   */
   readonly liveKib: number;
   /** `VmRSS`: everything, and also room that was needed once. */
   readonly residentKib: number;
 }
 
 /**
- * Lets sockets and buffers settle, makes the process collect all garbage through its inspector, and reads what is left. Without the collection resident memory says nothing
- * of small things: ten thousand sockets fit into a young generation that has grown before.
- * @param inspectorPort its `--inspect-port`; the inspector opens with the first measurement, so a baseline needs one before it
+ * Lets sockets and buffers settle, makes the process collect all garbage through its inspector, and reads
+ * what is left. Without the collection resident memory says nothing of small things: ten thousand sockets fit
+ * into a young generation that has grown before.
+ * @param inspectorPort its `--inspect-port`; the inspector opens with the first measurement, so a baseline
+ * needs one before it
  * @throws Error when the process does not open its inspector
  */
 export async function settledMemory(

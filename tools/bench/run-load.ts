@@ -1,6 +1,9 @@
 import type { Samples } from './percentiles.ts';
 
-/** Fewer leave code that the engine has not optimized yet: the first pushes of a process take twice as long as the later ones. */
+/**
+ * Fewer leave code that the engine has not optimized yet: the first pushes of a process take twice as long as
+ * the later ones.
+ */
 const LEAST_WARM_UP = 40;
 
 /** How many runs come before the counted ones. */
@@ -9,7 +12,8 @@ export function warmUpRuns(clients: number, total: number): number {
 }
 
 /**
- * Runs `once` over and over on `clients` concurrent lanes until `total` runs are done, after a warm-up that is not counted.
+ * Runs `once` over and over on `clients` concurrent lanes until `total` runs are done, after a warm-up that
+ * is not counted.
  * @param once gets the lane and the running number; throws to end the benchmark
  */
 export async function runLoad(

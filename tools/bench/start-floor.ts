@@ -14,7 +14,8 @@ export interface Floor {
 }
 
 /**
- * Starts the floor server on a database of its own. It ends with this process, whatever ends that: it watches its stdin, which nobody writes to.
+ * Starts the floor server on a database of its own. It ends with this process, whatever ends that: it watches
+ * its stdin, which nobody writes to.
  *
  * @param adminUrl of Postgres
  * @param env beside this process's environment

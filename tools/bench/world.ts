@@ -55,7 +55,9 @@ export const FULL_SIZES: Sizes = {
   sockets: [1_000, 10_000],
 };
 
-/** Same names, smaller samples: only the socket count and the amounts differ, the work per operation does not. */
+/**
+ * Same names, smaller samples: only the socket count and the amounts differ, the work per operation does not.
+ */
 export const QUICK_SIZES: Sizes = {
   pushes: 60,
   conflictPushes: 30,
@@ -110,7 +112,9 @@ export async function startWorld(
   }
 }
 
-/** The inspector stays shut until the process is signalled; only one of those with this environment ever is. */
+/**
+ * The inspector stays shut until the process is signalled; only one of those with this environment ever is.
+ */
 function inspectable(port: number): Record<string, string> {
   return { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --inspect-port=127.0.0.1:${port}`.trim() };
 }
@@ -134,7 +138,9 @@ function platformUrls({ urls }: Stack): PlatformUrls {
   };
 }
 
-/** A bound device with a connection of its own, and nothing of the driver's bookkeeping in the measured path. */
+/**
+ * A bound device with a connection of its own, and nothing of the driver's bookkeeping in the measured path.
+ */
 export class BenchDevice {
   readonly userId: string;
   readonly credentials: DeviceCredentials;

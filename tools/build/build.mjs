@@ -1,9 +1,10 @@
 /**
- * Compiles the projects named on the command line (`node tools/build/build.mjs libs/protocol apps/sync-gateway`), or
- * every project of the workspace when none is named: `<project>/src/**\/*.ts` to `<project>/dist/`, other files copied.
+ * Compiles the projects named on the command line (`node tools/build/build.mjs libs/protocol
+ * apps/sync-gateway`), or every project of the workspace when none is named: `<project>/src/**\/*.ts` to
+ * `<project>/dist/`, other files copied.
  *
- * swc and not tsc: types are checked once for the whole workspace (`npm run typecheck`), and a start on a fresh clone
- * must not wait for a second checker run.
+ * swc and not tsc: types are checked once for the whole workspace (`npm run typecheck`), and a start on a
+ * fresh clone must not wait for a second checker run.
  */
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -26,7 +27,9 @@ async function allProjects() {
   return found;
 }
 
-/** Compiles one project into an emptied `dist`, so that a deleted source never lives on as a compiled file. */
+/**
+ * Compiles one project into an emptied `dist`, so that a deleted source never lives on as a compiled file.
+ */
 async function buildProject(project) {
   const source = join(root, project, 'src');
   const target = join(root, project, 'dist');

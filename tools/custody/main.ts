@@ -1,10 +1,12 @@
 /**
- * `npm run custody [-- --runs N] [--seed S]`: random runs that look for lost work, seeds S, S + 1 and so on. A run that breaks a promise says which, and
- * the steps that led there. Two series, one after the other:
+ * `npm run custody [-- --runs N] [--seed S]`: random runs that look for lost work, seeds S, S + 1 and so on.
+ * A run that breaks a promise says which, and the steps that led there. Two series, one after the other:
  *
- * 1. The write side of the gateway with an owner in memory that fails on purpose (`push/custody.nats.test.ts` with other seeds: Jest, because the
- *    gateway's decorated classes do not run from sources without a transform).
- * 2. The whole platform over HTTP (`e2e/custody`): every policy, documents, deletions, restored devices, shared tablets, withdrawn courses.
+ * 1. The write side of the gateway with an owner in memory that fails on purpose (`push/custody.nats.test.ts`
+ *    with other seeds: Jest, because the gateway's decorated classes do not run from sources without a
+ *    transform).
+ * 2. The whole platform over HTTP (`e2e/custody`): every policy, documents, deletions, restored devices,
+ *    shared tablets, withdrawn courses.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

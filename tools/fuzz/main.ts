@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz [-- --cases N] [--seed S]`: hostile Yjs updates against the admission of `@sync/documents`. Every one must be refused with a
- * code or be harmless; the first that does harm ends the run with its bytes. Prints the seed, so that a run can be repeated.
+ * `npm run fuzz [-- --cases N] [--seed S]`: hostile Yjs updates against the admission of `@sync/documents`.
+ * Every one must be refused with a code or be harmless; the first that does harm ends the run with its bytes.
+ * Prints the seed, so that a run can be repeated.
  */
 import { parseArgs } from 'node:util';
 import { attackDocument } from '@sync/documents/testing';

@@ -1,6 +1,7 @@
 /**
- * Lets plain Node resolve `@sync/*` to TypeScript sources, as Jest does inside tests: for Jest's own setup modules, which it
- * imports without our transform and without the `source` condition. Import it before any `@sync/*` module.
+ * Lets plain Node resolve `@sync/*` to TypeScript sources, as Jest does inside tests: for Jest's own setup
+ * modules, which it imports without our transform and without the `source` condition. Import it before any
+ * `@sync/*` module.
  */
 import { registerHooks } from 'node:module';
 

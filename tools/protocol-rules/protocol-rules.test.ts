@@ -1,4 +1,7 @@
-/** Keeps docs/protocol.md honest: every rule names tests that exist, every test of the conformance kit belongs to a rule. */
+/**
+ * Keeps docs/protocol.md honest: every rule names tests that exist, every test of the conformance kit belongs
+ * to a rule.
+ */
 import { readFile, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';

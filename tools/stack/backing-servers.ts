@@ -34,8 +34,9 @@ const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 
 /**
- * Starts Postgres and NATS, or uses those that the environment names (`DATABASE_ADMIN_URL`, `NATS_URL`), and creates one
- * database per app. `DATABASE_URL_<DATABASE>` with `DATABASE_OWNER_URL_<DATABASE>` give one app an existing database.
+ * Starts Postgres and NATS, or uses those that the environment names (`DATABASE_ADMIN_URL`, `NATS_URL`), and
+ * creates one database per app. `DATABASE_URL_<DATABASE>` with `DATABASE_OWNER_URL_<DATABASE>` give one app
+ * an existing database.
  *
  * A server of ours that dies is started again on the same data and port.
  */

@@ -9,8 +9,8 @@ import { withFileLock } from '@sync/postgres/testing';
 const COMPILE_TIMEOUT_MS = 120_000;
 
 /**
- * Compiles all projects unless nothing changed since the last time. Compiling empties the `dist` folders, so a second
- * stack (a test run beside a running one) must not do it for nothing.
+ * Compiles all projects unless nothing changed since the last time. Compiling empties the `dist` folders, so
+ * a second stack (a test run beside a running one) must not do it for nothing.
  *
  * @returns whether anything was compiled
  * @throws Error with the compiler's output

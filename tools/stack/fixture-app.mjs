@@ -1,7 +1,7 @@
 /**
- * The smallest process that keeps the stack's contract, for the stack's own tests. What it does wrong is chosen per service:
- * `FIXTURE_<name of its database>` = `die` (ends at once), `silent` (never says ready), `stubborn` (ignores SIGTERM) or `slow` (ready only when the file
- * FIXTURE_READY_FILE exists).
+ * The smallest process that keeps the stack's contract, for the stack's own tests. What it does wrong is
+ * chosen per service: `FIXTURE_<name of its database>` = `die` (ends at once), `silent` (never says ready),
+ * `stubborn` (ignores SIGTERM) or `slow` (ready only when the file FIXTURE_READY_FILE exists).
  */
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';

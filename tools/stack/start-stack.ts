@@ -45,7 +45,9 @@ export interface StackOptions {
 export interface Stack {
   /** Base URL by name, also of `nats` and `postgres` (as administrator). */
   readonly urls: Readonly<Record<string, string>>;
-  /** Process ids by name now, `nats` and `postgres` included when they are ours; copies are `projector-2`, … */
+  /**
+   * Process ids by name now, `nats` and `postgres` included when they are ours; copies are `projector-2`, …
+   */
   readonly pids: Readonly<Record<string, number>>;
   /** By database name. */
   readonly databases: Readonly<Record<string, ProvisionedDatabase>>;
@@ -60,7 +62,10 @@ export interface Stack {
    * @param root a checkout of another version, compiled: the service comes back as that one
    */
   restart(name: string, root?: string): Promise<void>;
-  /** Runs `count` copies of a service, each on a port of its own: whoever sends requests to all of them has to share them out. */
+  /**
+   * Runs `count` copies of a service, each on a port of its own: whoever sends requests to all of them has to
+   * share them out.
+   */
   scale(name: string, count: number): Promise<void>;
   /** Stops processes, NATS and Postgres in this order, and removes temporary data. */
   stop(): Promise<void>;
@@ -74,7 +79,8 @@ export class StackError extends Error {
 /**
  * Starts Postgres, NATS and every service of the platform, and answers when all are ready.
  *
- * @throws StackError, ProcessStartError or what a server's start says; everything started so far is stopped before
+ * @throws StackError, ProcessStartError or what a server's start says; everything started so far is stopped
+ * before
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const { services = SERVICES, progress = () => undefined, report = () => undefined } = options;
@@ -157,7 +163,10 @@ class RunningStack implements Stack {
     );
   }
 
-  /** All at once: who needs whom is settled by waiting inside the services, and ports are known before anyone listens. */
+  /**
+   * All at once: who needs whom is settled by waiting inside the services, and ports are known before anyone
+   * listens.
+   */
   async start(progress: (message: string) => void): Promise<void> {
     const { services, gatewayPort } = this.#options;
     for (const { name } of services) {

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { exitOf, watchOver, type Watchdog } from '@sync/postgres/testing';
 
 /**
- * A batch of 100 mutations leaves a few MB of short-lived objects in each process: with V8's default of 16 MB for young objects many of
- * them are copied before they die, which cost 10 % of all CPU. The images say the same.
+ * A batch of 100 mutations leaves a few MB of short-lived objects in each process: with V8's default of 16 MB
+ * for young objects many of them are copied before they die, which cost 10 % of all CPU. The images say the
+ * same.
  */
 const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=64'] as const;
 
@@ -23,7 +24,10 @@ export interface ProcessOptions {
   readonly startLimitMs?: number;
 }
 
-/** Thrown when a process ended, or did not become ready, during its start; the message holds the end of its log. */
+/**
+ * Thrown when a process ended, or did not become ready, during its start; the message holds the end of its
+ * log.
+ */
 export class ProcessStartError extends Error {
   override readonly name = 'ProcessStartError';
 }
@@ -31,7 +35,10 @@ export class ProcessStartError extends Error {
 /** Everything together starts in seconds; a machine that is busy with test runs was seen to take a minute. */
 const START_LIMIT_MS = 300_000;
 const PROGRESS_MS = 15_000;
-/** Beside its `DRAIN_READINESS_MS`, which a service gives balancers: what docs/guides/run-it.md asks deployments to wait. */
+/**
+ * Beside its `DRAIN_READINESS_MS`, which a service gives balancers: what docs/guides/run-it.md asks
+ * deployments to wait.
+ */
 export const DRAIN_TIMEOUT_MS = 20_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;
@@ -44,11 +51,12 @@ const SHOWN_LOG_LINES = 15;
 const SHOWN_CHARACTERS = 300;
 
 /**
- * One process of the stack: started, waited for until it is ready, and started again with a growing pause when it ends
- * unasked. Ready means: a JSON log line with `"event":"ready"` and `"url"`, and `GET <url>/health/ready` answers 200.
+ * One process of the stack: started, waited for until it is ready, and started again with a growing pause
+ * when it ends unasked. Ready means: a JSON log line with `"event":"ready"` and `"url"`, and `GET
+ * <url>/health/ready` answers 200.
  *
- * Its output goes straight into a file. A pipe would make every log line work for the stack, and a stack that is stopped
- * in a debugger would in the end block its services.
+ * Its output goes straight into a file. A pipe would make every log line work for the stack, and a stack that
+ * is stopped in a debugger would in the end block its services.
  */
 export class SupervisedProcess {
   readonly #options: ProcessOptions;
@@ -84,7 +92,10 @@ export class SupervisedProcess {
     await this.#launch(this.#options.startLimitMs ?? START_LIMIT_MS);
   }
 
-  /** Sends a signal. After one that ends processes it stays down until `start`; SIGSTOP and SIGCONT only pass through. */
+  /**
+   * Sends a signal. After one that ends processes it stays down until `start`; SIGSTOP and SIGCONT only pass
+   * through.
+   */
   async kill(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
@@ -119,7 +130,8 @@ export class SupervisedProcess {
     const from = existsSync(logFile) ? statSync(logFile).size : 0;
     const log = openSync(logFile, 'a');
     const child = spawn(process.execPath, [...NODE_FLAGS, this.#entry], {
-      // Ctrl-C in a terminal reaches a whole process group: out of it, so that the stack can stop things in order.
+      // Ctrl-C in a terminal reaches a whole process group: out of it, so that the stack can stop things in
+      // order.
       detached: true,
       stdio: ['ignore', log, log],
       env: { ...process.env, ...env },

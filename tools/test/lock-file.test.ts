@@ -10,7 +10,9 @@ interface LockFile {
   readonly packages: Readonly<Record<string, LockEntry>>;
 }
 
-/** Where Node would find a dependency of the package at `path`: its own folder first, then each folder above. */
+/**
+ * Where Node would find a dependency of the package at `path`: its own folder first, then each folder above.
+ */
 function candidates(path: string, dependency: string): string[] {
   const above = path.lastIndexOf('/node_modules/');
   const own = `${path === '' ? '' : `${path}/`}node_modules/${dependency}`;
@@ -18,8 +20,8 @@ function candidates(path: string, dependency: string): string[] {
 }
 
 it('names the optional packages of every platform, without which npm ci refuses a fresh clone', () => {
-  // `npm install` drops those that a registry mirror does not serve. Then restore the lost entries from the version
-  // before: `git diff package-lock.json` must show no removed platform packages.
+  // `npm install` drops those that a registry mirror does not serve. Then restore the lost entries from the
+  // version before: `git diff package-lock.json` must show no removed platform packages.
   const text = readFileSync(resolve(import.meta.dirname, '../../package-lock.json'), 'utf8');
   const { packages } = JSON.parse(text) as LockFile;
   const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>

@@ -1,6 +1,7 @@
 /**
- * `npm test`: every test of the workspace. With `--ci` the format, lint and type checks as well, one each; all of them run
- * even when one fails, so that a single run shows everything. The last line is always `N passed, N failed`.
+ * `npm test`: every test of the workspace. With `--ci` the format, lint and type checks as well, one each;
+ * all of them run even when one fails, so that a single run shows everything. The last line is always `N
+ * passed, N failed`.
  */
 import { resolve } from 'node:path';
 import { run, runTests } from './run-tests.ts';
@@ -10,7 +11,8 @@ const root = resolve(import.meta.dirname, '../..');
 
 const CHECKS: readonly (readonly [string, string, readonly string[]])[] = [
   ['format', 'prettier', ['--check', '--log-level=warn', '.']],
-  // One process over everything: by project, the type-checked rules load the same program eighteen times (47 s against minutes).
+  // One process over everything: by project, the type-checked rules load the same program eighteen times (47
+  // s against minutes).
   ['lint', 'eslint', ['.', '--max-warnings', '0']],
   ['types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
 ];

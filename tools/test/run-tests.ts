@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { summarizeReports, type TestSummary } from './summarize-reports.ts';
 
 /**
- * Runs the tests of every project and sums them up. Libraries and apps two at a time; what starts the whole platform
- * (tag `layer:e2e`) afterwards and one by one, because two platforms on two cores measure only each other.
+ * Runs the tests of every project and sums them up. Libraries and apps two at a time; what starts the whole
+ * platform (tag `layer:e2e`) afterwards and one by one, because two platforms on two cores measure only each
+ * other.
  *
  * Never from Nx's cache: these tests run against real servers, which are no input that Nx could know.
  *

@@ -8,7 +8,10 @@ export interface Summary {
 
 /** What came of the tests, with the names of those that failed: a log of minutes shows its end first. */
 export interface TestSummary extends Summary {
-  /** `project: test`, or `project: file` where a file could not be loaded, each followed by what Jest says of it. */
+  /**
+   * `project: test`, or `project: file` where a file could not be loaded, each followed by what Jest says of
+   * it.
+   */
   readonly failures: readonly string[];
 }
 
@@ -35,7 +38,8 @@ interface JestReport {
 
 /**
  * @param reports by project; the text of its report, or `undefined` when it wrote none
- * @returns a project without a readable report counts as one failure: it must never look like "nothing to complain about"
+ * @returns a project without a readable report counts as one failure: it must never look like "nothing to
+ * complain about"
  */
 export function summarizeReports(reports: ReadonlyMap<string, string | undefined>): TestSummary {
   let [passed, failed] = [0, 0];

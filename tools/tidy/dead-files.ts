@@ -4,9 +4,10 @@ import { isTestCode, walk } from './workspace.ts';
 import type { ProjectFile, Rule } from './workspace.ts';
 
 /**
- * A source file lives when something runs it or something alive imports it. Entries are what package.json `exports` name, `main.ts`,
- * Jest and lint configurations, test files, and what a script, a configuration, a workflow or another program names by its path. What only
- * tests import is dead code with a test, unless it stands in a testing entry, `e2e/` or `tools/`.
+ * A source file lives when something runs it or something alive imports it. Entries are what package.json
+ * `exports` name, `main.ts`, Jest and lint configurations, test files, and what a script, a configuration, a
+ * workflow or another program names by its path. What only tests import is dead code with a test, unless it
+ * stands in a testing entry, `e2e/` or `tools/`.
  */
 export const noDeadFile: Rule = {
   name: 'no-dead-file',
@@ -38,7 +39,10 @@ function isEntry(path: string, named: ReadonlySet<string>): boolean {
   return ALWAYS_RUN.test(path) || named.has(path);
 }
 
-/** Every path of a source file that appears in a text that can start it: JSON, YAML, shell, HTML, or as a string in a program. */
+/**
+ * Every path of a source file that appears in a text that can start it: JSON, YAML, shell, HTML, or as a
+ * string in a program.
+ */
 function namedPaths(files: readonly ProjectFile[]): Set<string> {
   const named = new Set<string>();
   for (const file of files) {

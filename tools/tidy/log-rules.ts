@@ -2,7 +2,9 @@ import ts from 'typescript';
 import { isTestCode, lineOf, sourceRule, walk } from './workspace.ts';
 import type { Rule } from './workspace.ts';
 
-/** What the logger writes itself (`createLogger`): JSON with a key twice means something else to every reader. */
+/**
+ * What the logger writes itself (`createLogger`): JSON with a key twice means something else to every reader.
+ */
 const TAKEN = new Set(['service', 'level', 'time', 'msg']);
 const LEVELS = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
 

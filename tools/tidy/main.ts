@@ -1,4 +1,7 @@
-/** `node tools/tidy/main.ts [folder…]`: prints what breaks a rule of the house; exit code 1 when something does. */
+/**
+ * `node tools/tidy/main.ts [folder…]`: prints what breaks a rule of the house; exit code 1 when something
+ * does.
+ */
 import { resolve } from 'node:path';
 import { checkProject } from './check-project.ts';
 import { readProject } from './workspace.ts';

@@ -7,7 +7,10 @@ export const MAX_FUNCTION_LINES = 70;
 export const MAX_FILE_LINES = 400;
 export const MAX_CONSTRUCTOR_DEPENDENCIES = 6;
 
-/** A `describe` callback is a list of tests, not a function with a flow; each test in it is measured by itself. */
+/**
+ * A `describe` callback is a list of tests, not a function with a flow; each test in it is measured by
+ * itself.
+ */
 export const functionLength: Rule = sourceRule('function-length', (_file, ast) =>
   [...walk(ast)]
     .filter((node) => ts.isFunctionLike(node) && !isDescribeCallback(node))
@@ -47,8 +50,9 @@ export const fileLength: Rule = {
 };
 
 /**
- * Parameters of a constructor, where one options object counts as many as it has members that are not plain values: moving
- * nine collaborators into an object does not make them fewer. Optional members are left out: it works without them.
+ * Parameters of a constructor, where one options object counts as many as it has members that are not plain
+ * values: moving nine collaborators into an object does not make them fewer. Optional members are left out:
+ * it works without them.
  */
 export const constructorDependencies: Rule = sourceRule('constructor-dependencies', (_file, ast) =>
   [...walk(ast)].filter(ts.isConstructorDeclaration).flatMap((node) => {
@@ -68,7 +72,10 @@ function dependenciesOf(ast: ts.SourceFile, parameter: ts.ParameterDeclaration):
   ).length;
 }
 
-/** Members of an inline object type, or of an interface or type alias of the same file; null for anything else. */
+/**
+ * Members of an inline object type, or of an interface or type alias of the same file; null for anything
+ * else.
+ */
 function membersOf(ast: ts.SourceFile, type: ts.TypeNode | undefined): readonly ts.TypeElement[] | null {
   if (type === undefined) return null;
   if (ts.isTypeLiteralNode(type)) return type.members;

@@ -6,8 +6,9 @@ const TEST_FUNCTION = /^(it|test)(\.each|\.concurrent)?$/;
 const ASSERTION = /^(expect|assert)/;
 
 /**
- * Every test asserts: it calls `expect…` or `assert…` (also `fc.assert`) itself or through a function of its own file. A test that merely
- * does not throw says nothing about why it passed. `expect.assertions(n)` alone is no assertion.
+ * Every test asserts: it calls `expect…` or `assert…` (also `fc.assert`) itself or through a function of its
+ * own file. A test that merely does not throw says nothing about why it passed. `expect.assertions(n)` alone
+ * is no assertion.
  */
 export const assertionPerTest: Rule = sourceRule('assertion-per-test', (file, ast) => {
   if (!file.path.endsWith('.test.ts')) return [];

@@ -63,7 +63,10 @@ function isProcess(node: ts.Node): boolean {
 }
 
 const SUBJECT = /\b(sync|identity|analytics)\.[a-z-]+\.v\d+(\.|$)|\banalytics\.sync\./;
-/** `sync.mutation.applied.v1` is the type of an event, not a subject: its version stands last, behind three words. */
+/**
+ * `sync.mutation.applied.v1` is the type of an event, not a subject: its version stands last, behind three
+ * words.
+ */
 const EVENT_TYPE = /^sync\.[a-z-]+\.[a-z-]+\.v\d+$/;
 
 export const noSubjectLiteral: Rule = sourceRule('no-subject-literal', (file, ast) => {

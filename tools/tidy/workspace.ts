@@ -3,7 +3,10 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import ts from 'typescript';
 
-/** One text file of the project. `path` is relative to the root, with `/`; `ast` is null for what is not TypeScript. */
+/**
+ * One text file of the project. `path` is relative to the root, with `/`; `ast` is null for what is not
+ * TypeScript.
+ */
 export interface ProjectFile {
   readonly path: string;
   readonly text: string;
@@ -46,7 +49,8 @@ export function projectFile(path: string, text: string): ProjectFile {
 }
 
 /**
- * Reads every text file below `root` that a rule may look at. Fixtures (`*.fixture.ts`) break rules on purpose and stay out.
+ * Reads every text file below `root` that a rule may look at. Fixtures (`*.fixture.ts`) break rules on
+ * purpose and stay out.
  * @throws the file system's error when a file vanishes while reading, and is not back a moment later
  */
 export async function readProject(root: string): Promise<ProjectFile[]> {
@@ -57,7 +61,10 @@ export async function readProject(root: string): Promise<ProjectFile[]> {
   return Promise.all(wanted.sort().map(async (path) => projectFile(path, await readText(join(root, path)))));
 }
 
-/** Contracts are written anew by the tests of their consumers, which may run beside this: deleted first, then written. */
+/**
+ * Contracts are written anew by the tests of their consumers, which may run beside this: deleted first, then
+ * written.
+ */
 async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');

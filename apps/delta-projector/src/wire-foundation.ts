@@ -28,7 +28,8 @@ export interface Foundation {
 export const NAME = 'delta-projector';
 
 /**
- * Migrates (when the owner's URL is given), connects to Postgres and NATS, makes sure of the streams, and creates the relay.
+ * Migrates (when the owner's URL is given), connects to Postgres and NATS, makes sure of the streams, and
+ * creates the relay.
  * @throws when Postgres refuses, or a migration fails; whoever does not answer is waited for
  */
 export async function wireFoundation(config: ProjectorConfig): Promise<Foundation> {

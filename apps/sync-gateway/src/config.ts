@@ -81,7 +81,8 @@ const OPTIONS = {
   pushTakeoverMs: {
     env: 'PUSH_TAKEOVER_MS',
     type: 'int',
-    // A push's budget and one owner's longest time-out together; taking over sooner is safe, but asks owners twice.
+    // A push's budget and one owner's longest time-out together; taking over sooner is safe, but asks owners
+    // twice.
     default: 14_000,
     min: 100,
     max: 60_000,

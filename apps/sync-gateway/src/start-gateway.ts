@@ -18,8 +18,10 @@ export interface RunningGateway extends RunningService {
 }
 
 /**
- * The composition root: connects, migrates, wires the capabilities by hand and accepts requests until SIGTERM.
- * @throws when Postgres refuses, a migration fails or the port is taken; whoever does not answer is waited for
+ * The composition root: connects, migrates, wires the capabilities by hand and accepts requests until
+ * SIGTERM.
+ * @throws when Postgres refuses, a migration fails or the port is taken; whoever does not answer is waited
+ * for
  */
 export async function startGateway(settings: GatewayConfig): Promise<RunningGateway> {
   const foundation = await wireFoundation(settings);

@@ -11,7 +11,10 @@ export interface WiredAccess extends Wired {
   readonly revocations: FollowRevocations;
 }
 
-/** Who may come in: token, signature and device binding on every `/sync/v1/` route, the admin role on `/admin/`. */
+/**
+ * Who may come in: token, signature and device binding on every `/sync/v1/` route, the admin role on
+ * `/admin/`.
+ */
 export function wireAccess(foundation: Foundation): WiredAccess {
   const { config, nats, database, requestDatabase, logger, relay, metrics } = foundation;
   const graceMs = config.identityGraceHours * 3_600_000;

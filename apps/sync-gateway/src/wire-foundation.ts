@@ -41,7 +41,9 @@ export interface Wired {
   readonly start?: () => void | Promise<void>;
   /** Requests are still open: end long polls and sockets. */
   readonly drainStart?: () => void | Promise<void>;
-  /** The last request has been answered: stop consumers and timers. Connections are closed after all of these. */
+  /**
+   * The last request has been answered: stop consumers and timers. Connections are closed after all of these.
+   */
   readonly drain?: () => void | Promise<void>;
 }
 

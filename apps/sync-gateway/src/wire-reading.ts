@@ -38,7 +38,10 @@ export interface WiredReading extends Wired {
 /** Full resyncs after digest mismatches that one replica asks for in a minute. */
 const RESYNCS_PER_MINUTE = 60;
 
-/** Everything that devices read, and what feeds it: pull, ack, live, ingest, and the memory that makes an empty pull free. */
+/**
+ * Everything that devices read, and what feeds it: pull, ack, live, ingest, and the memory that makes an
+ * empty pull free.
+ */
 export async function wireReading(foundation: Foundation, access: WiredAccess): Promise<WiredReading> {
   const { config, database, nats, metrics, hopMetrics, logger } = foundation;
   const telling = wireTelling(foundation, access);
@@ -91,7 +94,9 @@ function wireCompaction({ database, metrics, logger }: Foundation, pool: Documen
   });
 }
 
-/** Who is to be told what: the memory, waiting pulls and sockets, by hints, by the sweep and by revocations. */
+/**
+ * Who is to be told what: the memory, waiting pulls and sockets, by hints, by the sweep and by revocations.
+ */
 interface Telling {
   readonly hints: ExchangeHints;
   readonly memory: GatewayMemory;

@@ -5,7 +5,10 @@ import { SuggestionSettingsController } from './suggestions/suggestion-settings-
 import { SuggestionsController } from './suggestions/suggestions-controller.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
 
-/** Suggestions how to merge conflicts: asked for here, made by the conflict-resolver. `AskApp` is provided by the admin side. */
+/**
+ * Suggestions how to merge conflicts: asked for here, made by the conflict-resolver. `AskApp` is provided by
+ * the admin side.
+ */
 export function wireSuggestions({ requestDatabase, nats }: Foundation): Wired {
   const requestSuggestion = new RequestSuggestion(new AskApp(nats), new ReadHeads(requestDatabase));
   return {

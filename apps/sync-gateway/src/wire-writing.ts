@@ -29,7 +29,10 @@ export interface ReadingSide {
   readonly deviceSeen: RecordDeviceSeen;
 }
 
-/** A device that works offline for months stays far below; it bounds what one device can make the dispatcher do. */
+/**
+ * A device that works offline for months stays far below; it bounds what one device can make the dispatcher
+ * do.
+ */
 const MAX_OPEN_PER_DEVICE = 10_000;
 /** A push that waits longer for the one before it is better answered with Retry-After. */
 const DEVICE_LINE = { waitingPerDevice: 8, waitMs: 5_000 };

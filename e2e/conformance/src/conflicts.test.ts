@@ -49,7 +49,10 @@ function nested(levels: number, inside: unknown = 'inside'): unknown {
   return levels % 2 === 0 ? { in: nested(levels - 1, inside) } : [nested(levels - 1, inside)];
 }
 
-/** Both devices of a user changed the text of a note; `device` came first, the mutation of `other` is held for a person. */
+/**
+ * Both devices of a user changed the text of a note; `device` came first, the mutation of `other` is held for
+ * a person.
+ */
 async function collision(theirs: Record<string, unknown> = { text: 'yours' }): Promise<Collision> {
   const user = await boundUser();
   const { device, scope, userId } = user;
@@ -98,7 +101,8 @@ describe('conflicts', () => {
         },
       },
     });
-    // It counts for the service: the next counter of a device may belong to a mutation that is still on its way.
+    // It counts for the service: the next counter of a device may belong to a mutation that is still on its
+    // way.
     const after = answer.body.conflict?.decision?.clock ?? {};
     expect(after).toEqual({ ...clock, 's:learning': (clock['s:learning'] ?? 0) + 1 });
     for (const one of [other, device]) await sees(held, one, 'yours');
@@ -127,7 +131,8 @@ describe('conflicts', () => {
   });
 
   it('reach both devices, and so does their resolution, with data as deep as a request may be', async () => {
-    // A request has 32 levels, of which a mutation's data begins at the fourth and a resolution's at the third.
+    // A request has 32 levels, of which a mutation's data begins at the fourth and a resolution's at the
+    // third.
     const held = await collision({ text: 'yours', deep: nested(28) });
     const data = { userId: held.userId, text: 'both', deep: nested(29) };
     const answer = await resolve(held.other, held.conflictId, { kind: 'merged', data }, held.clock);

@@ -3,7 +3,10 @@ import { type DriverDevice, signRequest } from '@sync/e2e-device';
 import type { ConflictRecord, Outcome, PushResponse } from '@sync/protocol';
 import { anotherDevice, boundUser, entityOf, fresh, platform, pullUntil } from './kit/platform.ts';
 
-/** The body as it is written here, for numbers that JavaScript would write in another way. @returns the answer's text */
+/**
+ * The body as it is written here, for numbers that JavaScript would write in another way. @returns the
+ * answer's text
+ */
 async function post(device: DriverDevice, path: string, text: string): Promise<string> {
   const url = new URL(path, platform().gateway);
   const body = Buffer.from(text);

@@ -4,7 +4,9 @@ import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
 import type { LocalMutation, Outcome } from '@sync/protocol';
 import { type Bound, boundUser, entityOf, fresh, platform, pullUntil, send } from './kit/platform.ts';
 
-/** A device and its own changes of one entity: what it leaves out of `baseClock`, and what it has forgotten. */
+/**
+ * A device and its own changes of one entity: what it leaves out of `baseClock`, and what it has forgotten.
+ */
 
 interface Known extends Bound {
   readonly entityId: string;

@@ -11,8 +11,9 @@ const STATUSES = new Set(['applied', 'merged', 'superseded']);
  * Nothing acknowledged is lost and nothing is applied twice, whatever was killed.
  *
  * 1. Every mutation has one terminal outcome, and sending it again gives the same one.
- * 2. Both devices hold what the server holds: equal digests, every append once. Their order is promised per entity and along `dependsOn`; after an
- *    owner was killed several times in a row its mutations go to it one by one.
+ * 2. Both devices hold what the server holds: equal digests, every append once. Their order is promised per
+ *    entity and along `dependsOn`; after an owner was killed several times in a row its mutations go to it
+ *    one by one.
  * 3. The owner applied each mutation exactly once: its revisions count them.
  * 4. What lost to the server's change is in exactly one ConflictRecord, which the user has as data.
  *
@@ -74,7 +75,10 @@ async function checkOwner(
   await checkRevisions(urls, tenantId, expected);
 }
 
-/** The last step of a run reaches the device: its ConflictRecord, as data. @throws AssertionError when the outcome names none */
+/**
+ * The last step of a run reaches the device: its ConflictRecord, as data. @throws AssertionError when the
+ * outcome names none
+ */
 export async function untilRecorded({ device, scope }: Learner, { progress }: Offline): Promise<void> {
   const conflictId = device.outcomes.get(progress.mutationId)?.conflictId;
   ok(conflictId, 'a value that competed with the server’s must be in a ConflictRecord');

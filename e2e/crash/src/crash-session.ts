@@ -60,7 +60,10 @@ export function workOffline(
   return { statements, note, progress };
 }
 
-/** Sends the same mutations until they are answered, as a device does: a broken connection says nothing about what happened. */
+/**
+ * Sends the same mutations until they are answered, as a device does: a broken connection says nothing about
+ * what happened.
+ */
 export async function pushUntilAnswered(
   device: DriverDevice,
   mutations: readonly LocalMutation[],

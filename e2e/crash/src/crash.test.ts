@@ -14,7 +14,8 @@ describe('kill -9 at every named place between receive and answer', () => {
     const runs = await runCrashes({ urls, runs: RUNS, seed: SEED, out: (line) => lines.push(line) });
     const places = new Set(runs.map(({ target }) => `${target.service} ${target.place}`));
     expect(places.size).toBe(CRASH_TARGETS.length);
-    // A series that kills nobody proves nothing; only a second batch may fail to come where the first held everything.
+    // A series that kills nobody proves nothing; only a second batch may fail to come where the first held
+    // everything.
     expect(lines.filter((line) => !line.includes('killed') && !line.includes(' at batch.'))).toEqual([]);
     expect(lines.filter((line) => line.includes('killed')).length).toBeGreaterThan(RUNS * 0.7);
   });

@@ -1,4 +1,7 @@
-/** `npm run crash -- [--runs 200] [--seed 1] [--only N]`: starts the platform, kills it at named places, checks custody. */
+/**
+ * `npm run crash -- [--runs 200] [--seed 1] [--only N]`: starts the platform, kills it at named places,
+ * checks custody.
+ */
 import { parseArgs } from 'node:util';
 import { startStackProcess } from '@sync/e2e-device';
 import { runCrashes } from './run-crashes.ts';

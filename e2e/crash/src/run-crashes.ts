@@ -31,8 +31,9 @@ export class CustodyError extends Error {
 }
 
 /**
- * Kills one process per run at a named place while a device pushes, and checks custody afterwards. Run n depends on the seed and n alone;
- * every place has its turn in each series of as many runs as there are places.
+ * Kills one process per run at a named place while a device pushes, and checks custody afterwards. Run n
+ * depends on the seed and n alone; every place has its turn in each series of as many runs as there are
+ * places.
  *
  * @throws CustodyError at the first violation
  */

@@ -5,8 +5,8 @@ import type { PlayedRun } from './play-run.ts';
 import type { WriteFact } from './run-log.ts';
 
 /**
- * Refusals of a change that is wrong by itself, whatever the server has: the outcome says so, and no record is made.
- * What is sent again under a new id is checked under that one.
+ * Refusals of a change that is wrong by itself, whatever the server has: the outcome says so, and no record
+ * is made. What is sent again under a new id is checked under that one.
  */
 const WRONG_BY_ITSELF: readonly string[] = ['scope_not_held', 'forbidden', 'mutation_id_reused'];
 
@@ -14,8 +14,8 @@ const WRONG_BY_ITSELF: readonly string[] = ['scope_not_held', 'forbidden', 'muta
  * Compares a run with what the platform promises.
  *
  * 1. Every mutation has one end, and is answered the same however often it is sent.
- * 2. Every value that a person wrote is there at the end, or was overwritten by somebody who had seen it, or stands in a ConflictRecord
- *    that its author can pull, or was refused as wrong by itself.
+ * 2. Every value that a person wrote is there at the end, or was overwritten by somebody who had seen it, or
+ *    stands in a ConflictRecord that its author can pull, or was refused as wrong by itself.
  * 3. A statement is there once. The devices of a user agree.
  *
  * @returns one line for each broken promise
@@ -39,8 +39,8 @@ function essenceOf({ status, code, conflictId, clock }: Outcome): string {
 }
 
 /**
- * An end is for ever. Only a refusal without effect may be followed by another answer (PUSH-16): on another device of
- * the user, or where a stranger's session has used the id meanwhile.
+ * An end is for ever. Only a refusal without effect may be followed by another answer (PUSH-16): on another
+ * device of the user, or where a stranger's session has used the id meanwhile.
  */
 function checkEnds({ log }: PlayedRun, { mutation, userId }: WriteFact): string[] {
   const answers = log.answers.get(mutation.mutationId) ?? [];

@@ -50,8 +50,8 @@ export class NotAnsweredError extends Error {
 }
 
 /**
- * A device that does what the client guide says and nothing more. It believes every answer: `current` of an outcome is what it has from
- * then on. Everything it is told goes into the log of the run.
+ * A device that does what the client guide says and nothing more. It believes every answer: `current` of an
+ * outcome is what it has from then on. Everything it is told goes into the log of the run.
  */
 export class CustodyDevice {
   readonly name: string;
@@ -186,7 +186,10 @@ export class CustodyDevice {
     });
   }
 
-  /** The first entity that this device and another one of the same user show differently; null when there is none. */
+  /**
+   * The first entity that this device and another one of the same user show differently; null when there is
+   * none.
+   */
   differsFrom(other: CustodyDevice): string | null {
     const scopes = new Set([...this.scopes.keys(), ...other.scopes.keys()]);
     for (const scope of scopes) {
@@ -210,8 +213,8 @@ export class CustodyDevice {
   }
 
   /**
-   * Only the outbox of before is there, and what its user had seen. What waits in it is not counted: it may have been
-   * applied as the old device's.
+   * Only the outbox of before is there, and what its user had seen. What waits in it is not counted: it may
+   * have been applied as the old device's.
    */
   reinstall(credentials: DeviceCredentials, clientId: number): void {
     this.credentials = credentials;

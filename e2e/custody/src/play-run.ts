@@ -118,7 +118,8 @@ class Play {
         unended ??= String(error);
       });
     await end();
-    // Everything once more, to be answered as before. A new device may be given what an older one was refused.
+    // Everything once more, to be answered as before. A new device may be given what an older one was
+    // refused.
     for (const device of this.#devices) await device.push(device.remembered).catch(ignoreUnanswered);
     await end();
     const witnesses = new Map<string, CustodyDevice>();
@@ -142,7 +143,10 @@ class Play {
     return missing[0] ?? null;
   }
 
-  /** What the device or a new one of its user still lacks; empty when they have the same, with all that was applied. */
+  /**
+   * What the device or a new one of its user still lacks; empty when they have the same, with all that was
+   * applied.
+   */
   async #missingAt(device: CustodyDevice, witnesses: ReadonlyMap<string, CustodyDevice>): Promise<string[]> {
     const witness = witnesses.get(device.userId) ?? device;
     await device.sync();

@@ -8,7 +8,9 @@ export interface WriteFact {
   readonly tokens: ReadonlyMap<string, string>;
   /** By field, every such value of others and of itself that the device had shown before. */
   readonly saw: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Fields that the change takes away: all of a deletion, those that a put leaves out, erased pieces of text. */
+  /**
+   * Fields that the change takes away: all of a deletion, those that a put leaves out, erased pieces of text.
+   */
   readonly removes: 'all' | 'left out' | ReadonlySet<string>;
 }
 

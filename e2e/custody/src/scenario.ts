@@ -1,6 +1,9 @@
 import { SeededRandom } from '@sync/documents/testing';
 
-/** What a device can write. `statement` is append_only, `progress` lww, `note` lww with review, `enrollment` server_authoritative. */
+/**
+ * What a device can write. `statement` is append_only, `progress` lww, `note` lww with review, `enrollment`
+ * server_authoritative.
+ */
 export type WriteKind =
   | 'put progress'
   | 'patch progress'
@@ -50,7 +53,10 @@ export interface Scenario {
   readonly seed: number;
   /** Per device: whether its app leaves the device's own entry out of `baseClock`. */
   readonly leavesOwnEntryOut: readonly boolean[];
-  /** Whether all devices of the user write documents under one clientID, as an app does that derives it from the user. */
+  /**
+   * Whether all devices of the user write documents under one clientID, as an app does that derives it from
+   * the user.
+   */
   readonly oneClientId: boolean;
   readonly steps: readonly Step[];
 }

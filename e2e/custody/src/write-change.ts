@@ -23,7 +23,9 @@ type FieldType = 'progress' | 'note';
 /** Fields of which every written value is a new one. */
 const FIELDS = { progress: ['lastPage', 'score'], note: ['text', 'colour'] } as const;
 
-/** Writes something of the kind on the device, where there is something to write. @param old as if long ago */
+/**
+ * Writes something of the kind on the device, where there is something to write. @param old as if long ago
+ */
 export function writeChange(world: World, device: CustodyDevice, what: WriteKind, old: boolean): void {
   switch (what) {
     case 'type':
@@ -153,7 +155,8 @@ function writeText(world: World, device: CustodyDevice, what: 'type' | 'erase'):
     device.write({ ...base, update: edit.update, tokens, removes: new Set() }, edit.held);
     return;
   }
-  // A deletion names clocks and no content: under a clientID of two devices it takes away what the other one wrote.
+  // A deletion names clocks and no content: under a clientID of two devices it takes away what the other one
+  // wrote.
   const pieces = world.sharesClientIds ? [] : piecesOf(held);
   if (pieces.length === 0) return;
   const piece = random.pick(pieces);

@@ -27,8 +27,8 @@ export class UnexpectedAnswerError extends Error {
 }
 
 /**
- * A device that speaks protocol v1 and keeps everything in memory: for journeys, the conformance kit, the main job and the benchmark. It is a
- * driver, not the client SDK: it never retries and shows every answer.
+ * A device that speaks protocol v1 and keeps everything in memory: for journeys, the conformance kit, the
+ * main job and the benchmark. It is a driver, not the client SDK: it never retries and shows every answer.
  */
 export class DriverDevice {
   readonly credentials: DeviceCredentials;
@@ -109,7 +109,9 @@ export class DriverDevice {
     return answer;
   }
 
-  /** Pulls until no scope has more and newly granted scopes are held too, then acks. Purges what was revoked. */
+  /**
+   * Pulls until no scope has more and newly granted scopes are held too, then acks. Purges what was revoked.
+   */
   async sync(): Promise<void> {
     for (;;) {
       const known = await this.pullOnce();

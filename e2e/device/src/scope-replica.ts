@@ -51,7 +51,10 @@ export class ScopeReplica {
   }
 }
 
-/** A delta of a document brings the whole of it or an increment, and either is merged into what is held: into the document of the same epoch. */
+/**
+ * A delta of a document brings the whole of it or an increment, and either is merged into what is held: into
+ * the document of the same epoch.
+ */
 function withDocument(known: RemoteDelta, delta: RemoteDelta): RemoteDelta {
   if (known.update === undefined || delta.update === undefined) return delta;
   if (known.data?.['epoch'] !== delta.data?.['epoch']) return delta;

@@ -8,7 +8,9 @@ export interface UntilOptions {
   readonly bearErrors?: boolean;
 }
 
-/** Tries again until it holds. @throws Error naming what did not come about, with the last error as its cause */
+/**
+ * Tries again until it holds. @throws Error naming what did not come about, with the last error as its cause
+ */
 export async function until(
   what: string,
   attempt: () => Promise<boolean>,

@@ -50,7 +50,10 @@ describe('lines of a document, merged with the help of a model', () => {
     const update = Buffer.from(Y.encodeStateAsUpdate(doc, before)).toString('base64');
     device.write({ scope, entityType: 'document', entityId, op: 'merge', update });
   };
-  /** Both change the number of the line; the merge puts it together from both. @returns the record, and what stands there */
+  /**
+   * Both change the number of the line; the merge puts it together from both. @returns the record, and what
+   * stands there
+   */
   const collide = async (): Promise<{ conflictId: string; merged: string }> => {
     const before = textOn(phone);
     replace(phone, '5', '10');

@@ -3,8 +3,8 @@ import { DriverDevice, type StackLine, bindDevice } from '@sync/e2e-device';
 import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
 
 /**
- * Real processes, really killed: the stack's supervisor starts them again. Each process dies once, because the line of JSON names only
- * the first process ids.
+ * Real processes, really killed: the stack's supervisor starts them again. Each process dies once, because
+ * the line of JSON names only the first process ids.
  */
 describe('kill -9', () => {
   const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;

@@ -34,7 +34,9 @@ interface Reported {
   readonly written: readonly LocalMutation[];
 }
 
-/** Every mutation with its outcome. Statements that ended alike are one row: forty equal rows hide the others. */
+/**
+ * Every mutation with its outcome. Statements that ended alike are one row: forty equal rows hide the others.
+ */
 export function mutationTable(devices: readonly Reported[]): string {
   const counted = new Map<string, { row: string[]; count: number }>();
   for (const { name, device, written } of devices) {

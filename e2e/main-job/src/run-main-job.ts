@@ -25,14 +25,17 @@ interface NamedDevice {
   readonly written: LocalMutation[];
 }
 
-/** The devices and the server disagree at the end, or a mutation has no outcome: the platform does not keep its promise. */
+/**
+ * The devices and the server disagree at the end, or a mutation has no outcome: the platform does not keep
+ * its promise.
+ */
 export class MainJobError extends Error {
   override readonly name = 'MainJobError';
 }
 
 /**
- * The main job: a course and its bundle, an enrolled learner with two devices, both offline and back, a clerk in between. Prints every mutation
- * with its outcome, the digests and what each step took.
+ * The main job: a course and its bundle, an enrolled learner with two devices, both offline and back, a clerk
+ * in between. Prints every mutation with its outcome, the digests and what each step took.
  * @throws MainJobError when something was lost, doubled or left different
  */
 export async function runMainJob({ urls, out }: MainJobOptions): Promise<void> {
@@ -113,7 +116,10 @@ async function waitForBundle({ name, device }: NamedDevice, learner: Learner): P
   }
 }
 
-/** Both devices write the same progress, so that the later one wins field by field; the tablet also tries what only the server may decide. */
+/**
+ * Both devices write the same progress, so that the later one wins field by field; the tablet also tries what
+ * only the server may decide.
+ */
 function learnOffline({ name, device, written }: NamedDevice, learner: Learner): void {
   const scope = `user:${learner.userId}`;
   for (let page = 1; page <= STATEMENTS_PER_DEVICE; page += 1) {
@@ -199,7 +205,10 @@ function agrees({ device, written }: NamedDevice): boolean {
   return applied && digests;
 }
 
-/** A pending change is over when its entity's clock contains it, or when its outcome says that it was not taken. */
+/**
+ * A pending change is over when its entity's clock contains it, or when its outcome says that it was not
+ * taken.
+ */
 function holdsWrite(device: DriverDevice, mutation: LocalMutation): boolean {
   const status = device.outcomes.get(mutation.mutationId)?.status;
   if (status === undefined || status === 'accepted') return false;

@@ -25,8 +25,9 @@ const FALL = 3;
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
 
 /**
- * What stands before a company's gateways: it asks each replica for its readiness five times a second, sends new requests and sockets to those that
- * are ready, in turns, and keeps connections to them. It never sends a request twice: whatever a replica drops, its client sees (502).
+ * What stands before a company's gateways: it asks each replica for its readiness five times a second, sends
+ * new requests and sockets to those that are ready, in turns, and keeps connections to them. It never sends a
+ * request twice: whatever a replica drops, its client sees (502).
  */
 export class Balancer {
   readonly #replicas: readonly Replica[];

@@ -12,7 +12,8 @@ const SETTLE = { limitMs: 120_000, pauseMs: 200, bearErrors: true };
  * Nothing that was written is lost or doubled, once everything is at rest.
  *
  * 1. Every mutation has one terminal outcome and none was refused.
- * 2. The reader holds what the server holds, by digests; each statement came once, the note has its last text and the document each word once.
+ * 2. The reader holds what the server holds, by digests; each statement came once, the note has its last text
+ *    and the document each word once.
  * 3. The owner applied each mutation exactly once: its revisions count them.
  * 4. What lost is in a ConflictRecord that the reader has.
  *

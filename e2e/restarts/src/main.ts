@@ -1,6 +1,7 @@
 /**
- * `npm run restarts -- [--rounds 20] [--other CHECKOUT]`: restarts every process of the platform that many times under load, behind a balancer,
- * and counts what fails. With `--other` each process is in turns of this version and of the one that is compiled there.
+ * `npm run restarts -- [--rounds 20] [--other CHECKOUT]`: restarts every process of the platform that many
+ * times under load, behind a balancer, and counts what fails. With `--other` each process is in turns of this
+ * version and of the one that is compiled there.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

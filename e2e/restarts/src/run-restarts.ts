@@ -11,7 +11,10 @@ import { keepReading, keepWriting } from './work.ts';
 export interface RestartOptions {
   /** How often every process is restarted. */
   readonly rounds: number;
-  /** A compiled checkout of another version: each process becomes that one, and in the next round this one again. */
+  /**
+   * A compiled checkout of another version: each process becomes that one, and in the next round this one
+   * again.
+   */
   readonly otherRoot: string | undefined;
   readonly out: (line: string) => void;
 }
@@ -28,8 +31,8 @@ export interface RestartResult {
 /** What takes requests of others has two replicas, so that one works while the other one starts. */
 const COPIES = 'gateway=2,projector=2,resolver=2,health=2';
 /**
- * What is restarted together. Gateways and projectors come before owners: see docs/guides/run-it.md. Owners have one replica: while it is
- * away, pushes are `accepted`.
+ * What is restarted together. Gateways and projectors come before owners: see docs/guides/run-it.md. Owners
+ * have one replica: while it is away, pushes are `accepted`.
  */
 const WAVES = [
   ['gateway', 'projector', 'resolver', 'health'],
@@ -43,8 +46,8 @@ const LAST_MS = 2_000;
 const NOTICE = { limitMs: 60_000, pauseMs: 100 };
 
 /**
- * Restarts every process of the platform in turns, as an update does, while devices push, wait in long polls and keep sockets open behind
- * a balancer that follows readiness.
+ * Restarts every process of the platform in turns, as an update does, while devices push, wait in long polls
+ * and keep sockets open behind a balancer that follows readiness.
  *
  * @throws AssertionError when something was lost or doubled; failed requests are counted
  */

@@ -14,7 +14,9 @@ export class Traffic {
     return this.#stopping;
   }
 
-  /** Counts one request. @returns whether it succeeded; a failed one is noted with its cause and not thrown */
+  /**
+   * Counts one request. @returns whether it succeeded; a failed one is noted with its cause and not thrown
+   */
   async send(what: string, work: () => Promise<unknown>): Promise<boolean> {
     this.#requests += 1;
     try {

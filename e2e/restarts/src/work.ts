@@ -20,7 +20,10 @@ export interface Written {
 const PAUSE_MS = 60;
 const WAIT_MS = 5_000;
 
-/** Lets the two writing devices write and push all the time. What a failed push had is pushed again with the next. */
+/**
+ * Lets the two writing devices write and push all the time. What a failed push had is pushed again with the
+ * next.
+ */
 export function keepWriting(traffic: Traffic, learner: Learner): Written {
   const written: Written = { statements: [], note: [], progress: [], words: [] };
   traffic.repeat(async () => {

@@ -5,7 +5,9 @@ import type { JsonObject } from './json.ts';
 /** How concurrent changes of an entity type are decided; part of its SyncRegistration. */
 export type ConflictPolicy = 'append_only' | 'crdt_yjs' | 'lww' | 'server_authoritative';
 
-/** What a LocalMutation does. `patch` sets the given top-level fields; only `put` removes fields, by omission. */
+/**
+ * What a LocalMutation does. `patch` sets the given top-level fields; only `put` removes fields, by omission.
+ */
 export type MutationOp = 'put' | 'patch' | 'delete' | 'append' | 'merge';
 
 /** One change, named: number `counter` of replica `by`, made at `atMs` (server time, epoch milliseconds). */
@@ -13,26 +15,30 @@ export interface Write {
   readonly atMs: number;
   readonly by: ReplicaId;
   readonly counter: number;
-  /** The entity's entry for folded devices once this was counted (see `countChange`); absent: 0. Only of changes by devices. */
+  /**
+   * The entity's entry for folded devices once this was counted (see `countChange`); absent: 0. Only of
+   * changes by devices.
+   */
   readonly folds?: number;
 }
 
 /**
- * The last write of a field's value. `removedBy` is set when a later `put` left the field out: the entry stays, so
- * that a write which had not seen the removal is still compared with the value that was removed.
+ * The last write of a field's value. `removedBy` is set when a later `put` left the field out: the entry
+ * stays, so that a write which had not seen the removal is still compared with the value that was removed.
  */
 export interface FieldWrite extends Write {
   readonly removedBy?: Write;
   /**
-   * Only of the entity itself (`''`): the last deletion before its present life. It removed every field at its time, so it is the last write of
-   * each field that has no entry of its own. Null in a decision says that no deletion counts: the mutation made the last one void.
+   * Only of the entity itself (`''`): the last deletion before its present life. It removed every field at
+   * its time, so it is the last write of each field that has no entry of its own. Null in a decision says
+   * that no deletion counts: the mutation made the last one void.
    */
   readonly deletion?: Write | null;
 }
 
 /**
- * Per top-level field who wrote its present value and when. The reserved key `''` (`EXISTENCE_FIELD`) is the entity
- * itself: its last creation or, on a deleted entity, its deletion.
+ * Per top-level field who wrote its present value and when. The reserved key `''` (`EXISTENCE_FIELD`) is the
+ * entity itself: its last creation or, on a deleted entity, its deletion.
  */
 export type FieldWrites = Readonly<Record<string, FieldWrite>>;
 
@@ -68,8 +74,9 @@ export interface MutationInput {
   readonly update: string | null;
   readonly baseClock: VectorClock;
   /**
-   * Which change of its device it is; absent: one more than `baseClock` counts. It is higher where a device has forgotten
-   * changes of its own (it was restored from a backup): it has not seen them, and still needs a number of its own.
+   * Which change of its device it is; absent: one more than `baseClock` counts. It is higher where a device
+   * has forgotten changes of its own (it was restored from a backup): it has not seen them, and still needs a
+   * number of its own.
    */
   readonly counter?: number;
   readonly occurredAtMs: number;
@@ -84,7 +91,10 @@ export function mutationCounter({ baseClock, deviceId, counter }: Counted): numb
   return counter ?? counterOf(baseClock, deviceReplica(deviceId)) + 1;
 }
 
-/** The mutation's own clock: `baseClock` with its device's entry at the mutation's counter. It may have one entry more than the wire takes. */
+/**
+ * The mutation's own clock: `baseClock` with its device's entry at the mutation's counter. It may have one
+ * entry more than the wire takes.
+ */
 export function mutationClock(mutation: Counted): VectorClock {
   return mergeClocks(mutation.baseClock, { [deviceReplica(mutation.deviceId)]: mutationCounter(mutation) });
 }

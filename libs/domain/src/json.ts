@@ -17,18 +17,19 @@ export function readField(object: JsonObject, field: string): JsonValue | undefi
 }
 
 /**
- * The one JSON text of a value: object keys in code point order, no spaces, numbers and strings as RFC 8785 writes
- * them.
+ * The one JSON text of a value: object keys in code point order, no spaces, numbers and strings as RFC 8785
+ * writes them.
  *
- * RFC 8785 sorts keys by UTF-16 code unit; this sorts by code point, as the clock's canonical JSON does, so that
- * the project has one order. They differ only for keys with characters above U+FFFF.
+ * RFC 8785 sorts keys by UTF-16 code unit; this sorts by code point, as the clock's canonical JSON does, so
+ * that the project has one order. They differ only for keys with characters above U+FFFF.
  *
  * Iterative, because JSON of depth 100,000 parses and then overflows the stack of every recursive walker.
  * @throws TypeError for what is not JSON: undefined, functions, bigint, NaN and the infinities
  */
 export function canonicalJson(value: JsonValue): string {
   const parts: string[] = [];
-  // Pending work, last first: a text to write, or a value to expand. Wrapped, to tell text from string values.
+  // Pending work, last first: a text to write, or a value to expand. Wrapped, to tell text from string
+  // values.
   const pending: ({ text: string } | { value: JsonValue })[] = [{ value }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     if ('text' in next) {
@@ -65,9 +66,9 @@ function scalarJson(value: JsonValue): string {
 }
 
 /**
- * The same value with keys sorted by UTF-16 code unit (RFC 8785). JSON.stringify of it is a canonical text, too,
- * and quicker than {@link canonicalJson}: per 100 statements of 930 bytes 0.5 ms instead of 2.8 ms. Recursive: for
- * values of bounded depth, and without a key `__proto__`, which no request may have.
+ * The same value with keys sorted by UTF-16 code unit (RFC 8785). JSON.stringify of it is a canonical text,
+ * too, and quicker than {@link canonicalJson}: per 100 statements of 930 bytes 0.5 ms instead of 2.8 ms.
+ * Recursive: for values of bounded depth, and without a key `__proto__`, which no request may have.
  */
 export function sortKeys(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
@@ -95,7 +96,10 @@ function insertionSort(keys: string[]): string[] {
   return keys;
 }
 
-/** Structural equality of JSON values; the order of keys does not matter. Iterative, for the same reason as above. */
+/**
+ * Structural equality of JSON values; the order of keys does not matter. Iterative, for the same reason as
+ * above.
+ */
 export function deepEqualJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
   const pending: [JsonValue | undefined, JsonValue | undefined][] = [[a, b]];
   for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
@@ -118,16 +122,25 @@ export function deepEqualJson(a: JsonValue | undefined, b: JsonValue | undefined
   return true;
 }
 
-/** The text with a replacement character for what Postgres stores in no JSON: a NUL, and half a surrogate pair. */
+/**
+ * The text with a replacement character for what Postgres stores in no JSON: a NUL, and half a surrogate
+ * pair.
+ */
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\ufffd');
 }
 
-/** The escapes of a NUL and of half a surrogate pair; both halves together are one match, and so is any other escape. */
+/**
+ * The escapes of a NUL and of half a surrogate pair; both halves together are one match, and so is any other
+ * escape.
+ */
 const ESCAPES = /\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|u(?:0000|d[89a-f][0-9a-f]{2})|[^])/gi;
 const UNSTORABLE_ESCAPE = /\\u(?:0000|d[89a-f])/i;
 
-/** Whether JSON text has none of the escapes that Postgres refuses in JSON; one that stands behind a backslash of the text itself counts, too. */
+/**
+ * Whether JSON text has none of the escapes that Postgres refuses in JSON; one that stands behind a backslash
+ * of the text itself counts, too.
+ */
 export function isStorableJson(text: string): boolean {
   return !UNSTORABLE_ESCAPE.test(text);
 }
@@ -135,8 +148,8 @@ export function isStorableJson(text: string): boolean {
 const UNSTORABLE_LENGTH = '\\u0000'.length;
 
 /**
- * JSON text with a replacement character for every escape of a NUL and of half a surrogate pair: JSON.parse takes them, strict readers and Postgres
- * do not.
+ * JSON text with a replacement character for every escape of a NUL and of half a surrogate pair: JSON.parse
+ * takes them, strict readers and Postgres do not.
  * @param text valid JSON
  */
 export function storableJsonText(text: string): string {
@@ -145,8 +158,8 @@ export function storableJsonText(text: string): string {
 }
 
 /**
- * As JSON.stringify, but any reader can read it, whatever keys and texts it quotes: see {@link storableJsonText}. Everything that leaves a process
- * and may repeat what somebody sent goes through here.
+ * As JSON.stringify, but any reader can read it, whatever keys and texts it quotes: see {@link
+ * storableJsonText}. Everything that leaves a process and may repeat what somebody sent goes through here.
  */
 export function storableJson(value: unknown): string {
   return storableJsonText(JSON.stringify(value));

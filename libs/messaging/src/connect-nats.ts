@@ -19,8 +19,9 @@ const RECONNECT_JITTER_MS = 250;
 const PING_INTERVAL_MS = 5_000;
 
 /**
- * Connects and stays connected: reconnects for ever, quarter of a second apart with jitter. Waits for the first
- * connection too (services and NATS start together) unless `waitOnFirstConnect` is false. `nats.drain()` ends it.
+ * Connects and stays connected: reconnects for ever, quarter of a second apart with jitter. Waits for the
+ * first connection too (services and NATS start together) unless `waitOnFirstConnect` is false.
+ * `nats.drain()` ends it.
  */
 export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
   const { url, name, logger, waitOnFirstConnect = true, ...credentials } = options;
@@ -34,7 +35,8 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
     reconnectJitter: RECONNECT_JITTER_MS,
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
-    // The default gives up on an expired or changed credential for good; a restart would be the only way back.
+    // The default gives up on an expired or changed credential for good; a restart would be the only way
+    // back.
     ignoreAuthErrorAbort: true,
   });
   if (logger !== undefined) void logStatus(nats, name, logger);

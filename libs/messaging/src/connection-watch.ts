@@ -18,8 +18,8 @@ export function watchConnection(nats: NatsConnection): ConnectionWatch {
 }
 
 /**
- * Knows whether the connection is up. The client itself lets requests in flight run into their timeout when the server
- * dies, seconds after a new server is ready; with this, retries start with the reconnect.
+ * Knows whether the connection is up. The client itself lets requests in flight run into their timeout when
+ * the server dies, seconds after a new server is ready; with this, retries start with the reconnect.
  */
 export class ConnectionWatch {
   #connected = true;

@@ -26,13 +26,17 @@ export interface Batch {
 }
 
 /**
- * Applies a batch inside the transaction that also holds the lease check and the watermark. When it throws, everything
- * rolls back and the same batch (perhaps longer) comes again after a pause, for ever: setting poison aside is its job. A plain
- * batch may come twice (its transaction committed, its acknowledgement got lost): deduplicate it by content.
+ * Applies a batch inside the transaction that also holds the lease check and the watermark. When it throws,
+ * everything rolls back and the same batch (perhaps longer) comes again after a pause, for ever: setting
+ * poison aside is its job. A plain batch may come twice (its transaction committed, its acknowledgement got
+ * lost): deduplicate it by content.
  */
 export type BatchHandler = (tx: Tx, batch: Batch, lease: Lease) => Promise<void>;
 
-/** Messages before `oldest` are gone for good: rebuild what depends on them, then consuming goes on at `oldest`. */
+/**
+ * Messages before `oldest` are gone for good: rebuild what depends on them, then consuming goes on at
+ * `oldest`.
+ */
 export interface Pruned {
   readonly stream: string;
   readonly producer: string;
@@ -51,7 +55,9 @@ export interface ConsumerContext {
   readonly metrics: MessagingMetrics;
   readonly handle: BatchHandler;
   readonly onPruned: (pruned: Pruned) => Promise<void>;
-  /** Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw. */
+  /**
+   * Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw.
+   */
   readonly afterCommit: ((batch: Batch) => void) | undefined;
   /** How long a batch that is not full waits for more messages. */
   readonly lingerMs: number;

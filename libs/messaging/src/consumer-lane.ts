@@ -13,8 +13,8 @@ export interface Incoming {
 export const BATCH = { messages: 64, bytes: 1_048_576 } as const;
 
 /**
- * The messages of one producer and epoch in one partition. Lanes fail and wait independently of each other: a producer
- * that is down with a gap open does not hold back the others. Pure bookkeeping, no input or output.
+ * The messages of one producer and epoch in one partition. Lanes fail and wait independently of each other: a
+ * producer that is down with a gap open does not hold back the others. Pure bookkeeping, no input or output.
  */
 export class ConsumerLane {
   readonly producer: string;
@@ -43,8 +43,8 @@ export class ConsumerLane {
   }
 
   /**
-   * When the lane has something to do: at once, after a failure's pause, or when its first message has waited for company long
-   * enough. Infinity: nothing is known to come.
+   * When the lane has something to do: at once, after a failure's pause, or when its first message has waited
+   * for company long enough. Infinity: nothing is known to come.
    *
    * @param lingerMs how long a batch that is not full may wait
    */
@@ -56,7 +56,9 @@ export class ConsumerLane {
     return Math.max(this.retryAt, first.receivedAt + lingerMs);
   }
 
-  /** Keeps numbers sorted: a redelivered message comes after its successors. @returns a delivery it replaces */
+  /**
+   * Keeps numbers sorted: a redelivered message comes after its successors. @returns a delivery it replaces
+   */
   add(incoming: Incoming): Incoming | undefined {
     const { number } = incoming;
     if (number === null) {
@@ -75,7 +77,9 @@ export class ConsumerLane {
     return this.#waiting.splice(0, first < 0 ? this.#waiting.length : first);
   }
 
-  /** The next messages without a hole after the watermark, at most one batch; they stay until {@link take}. */
+  /**
+   * The next messages without a hole after the watermark, at most one batch; they stay until {@link take}.
+   */
   nextRun(): Incoming[] {
     let bytes = 0;
     const run: Incoming[] = [];
@@ -101,8 +105,9 @@ export class ConsumerLane {
   /**
    * Notes an announced head.
    *
-   * @returns `ahead` when the watermark stayed below the head for two announcements although nothing waits here;
-   *   `rewound` when the head was below the watermark twice: the producer lost numbers it has already given
+   * @returns `ahead` when the watermark stayed below the head for two announcements although nothing waits
+   *   here; `rewound` when the head was below the watermark twice: the producer lost numbers it has already
+   *   given
    */
   announce(head: number): 'ahead' | 'rewound' | undefined {
     this.head = head;

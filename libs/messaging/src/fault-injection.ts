@@ -5,7 +5,10 @@ import { RemoteError, Responder } from './request-reply.ts';
 
 const checkRequest = validator(FaultRequest);
 
-/** Once per process, and on the hottest paths: a port handed through every constructor would cost more to read than it explains. */
+/**
+ * Once per process, and on the hottest paths: a port handed through every constructor would cost more to read
+ * than it explains.
+ */
 let armed: { readonly place: FaultPlace; left: number } | undefined;
 
 /** Ends the process with SIGKILL if somebody has armed this place; otherwise one comparison. */
@@ -16,8 +19,9 @@ export function faultPoint(place: FaultPlace): void {
 }
 
 /**
- * Lets tests arm this process over NATS: `sync.fault.v1.<service>` `{place, hits}` kills it when the place is reached for the `hits`-th time,
- * `{}` disarms. Only for composition roots whose configuration has FAULT_INJECTION, which production refuses.
+ * Lets tests arm this process over NATS: `sync.fault.v1.<service>` `{place, hits}` kills it when the place is
+ * reached for the `hits`-th time, `{}` disarms. Only for composition roots whose configuration has
+ * FAULT_INJECTION, which production refuses.
  *
  * @throws nothing; the responder ends with the connection
  */

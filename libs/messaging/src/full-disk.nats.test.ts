@@ -4,8 +4,9 @@ import { HopRig } from './testing/hop-rig.ts';
 import { SmallDisk } from './testing/small-disk.ts';
 
 /**
- * Whichever server is found. What `NATS_SERVER_BIN` names is tried in its place: 2.9.10, 2.10.27 and 2.15.1 were. With its disk full, 2.9 never
- * answers JetStream again, 2.10 goes on once there is room, and 2.15 gives up the stream for good and takes others.
+ * Whichever server is found. What `NATS_SERVER_BIN` names is tried in its place: 2.9.10, 2.10.27 and 2.15.1
+ * were. With its disk full, 2.9 never answers JetStream again, 2.10 goes on once there is room, and 2.15
+ * gives up the stream for good and takes others.
  */
 let disk: SmallDisk;
 let rig: HopRig;

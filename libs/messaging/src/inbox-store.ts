@@ -22,8 +22,8 @@ export class WatermarkMovedError extends Error {
 }
 
 /**
- * First statement of a batch: lease, watermark and tenants in one round trip. Without `advance` (plain messages) only the
- * lease is checked.
+ * First statement of a batch: lease, watermark and tenants in one round trip. Without `advance` (plain
+ * messages) only the lease is checked.
  *
  * @throws LeaseLostError | WatermarkMovedError the transaction must roll back
  */

@@ -175,7 +175,8 @@ describe('assertLease', () => {
     const held = await lease();
     await database.transaction(async (tx) => {
       await assertLease(tx, held);
-      // Expired in the middle of the transaction: the row is still locked, so the other worker gets the other four.
+      // Expired in the middle of the transaction: the row is still locked, so the other worker gets the other
+      // four.
       await keepers.splice(0)[0]?.stop();
       await database.call(
         'expire',

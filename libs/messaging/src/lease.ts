@@ -18,8 +18,9 @@ export class LeaseLostError extends Error {
 }
 
 /**
- * Fails the transaction unless the lease is still held, by the database's clock, and keeps it from being taken over until the
- * transaction ends: KEY SHARE lets renewals through (they change no key) and blocks a takeover's FOR UPDATE.
+ * Fails the transaction unless the lease is still held, by the database's clock, and keeps it from being
+ * taken over until the transaction ends: KEY SHARE lets renewals through (they change no key) and blocks a
+ * takeover's FOR UPDATE.
  *
  * @throws LeaseLostError
  */
@@ -48,8 +49,8 @@ export interface LeaseKeeperOptions {
   /** Called once per lease won; a rejection is logged and gives the lease back. */
   readonly onAcquired: (lease: Lease) => Promise<void> | void;
   /**
-   * Called when a lease is to be given back or has been lost; the lease is released when it resolves. After `lost`, the
-   * database already refuses this holder's writes.
+   * Called when a lease is to be given back or has been lost; the lease is released when it resolves. After
+   * `lost`, the database already refuses this holder's writes.
    */
   readonly onReleased: (lease: Lease, why: 'released' | 'lost') => Promise<void> | void;
   readonly holder?: string;
@@ -69,9 +70,10 @@ const EAGER_TICK_MS = 250;
 const TICK_TEXT = 'SELECT * FROM sync_lease_tick($1, $2, $3, $4)';
 
 /**
- * Holds this worker's fair share of named leases: n names over m live workers, at most one more than anybody else. One
- * statement per `renewMs` renews everything. A worker that starts gets its share as the others release their surplus; one that
- * is killed loses its leases after `ttlMs` at most, and the others take them within moments of that.
+ * Holds this worker's fair share of named leases: n names over m live workers, at most one more than anybody
+ * else. One statement per `renewMs` renews everything. A worker that starts gets its share as the others
+ * release their surplus; one that is killed loses its leases after `ttlMs` at most, and the others take them
+ * within moments of that.
  */
 export class LeaseKeeper {
   readonly holder: string;
@@ -156,7 +158,8 @@ export class LeaseKeeper {
       if (!ending && current.get(lease.name)?.token !== lease.token) this.#lose(lease);
     }
     for (const lease of current.values()) {
-      // The answer may still show what was given back meanwhile; the next tick follows at once and knows better.
+      // The answer may still show what was given back meanwhile; the next tick follows at once and knows
+      // better.
       if (endedBefore !== this.#ended) break;
       if (!this.#held.has(lease.name) && !this.#releasing.has(lease.name)) this.#win(lease);
     }
@@ -183,7 +186,8 @@ export class LeaseKeeper {
     this.#held.delete(lease.name);
     this.#metrics.leaseMoved(this.#options.group, 'lost');
     this.#options.logger.warn({ lease: lease.name, token: lease.token }, 'lost a lease');
-    // Kept as releasing until the old work has ended, so that it never runs beside new work under the next token.
+    // Kept as releasing until the old work has ended, so that it never runs beside new work under the next
+    // token.
     void this.#end(lease, 'lost', async () => undefined);
   }
 

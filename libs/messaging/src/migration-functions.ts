@@ -1,6 +1,6 @@
 /**
- * FNV-1a, 32 bits, over the UTF-8 bytes, modulo the number of partitions (Fowler, Noll, Vo; RFC 9923). The same as
- * `partitionOf` in partition.ts; a test compares both.
+ * FNV-1a, 32 bits, over the UTF-8 bytes, modulo the number of partitions (Fowler, Noll, Vo; RFC 9923). The
+ * same as `partitionOf` in partition.ts; a test compares both.
  */
 const PARTITION_OF = `
 CREATE FUNCTION sync_partition_of(p_key text, p_partitions integer) RETURNS integer
@@ -27,13 +27,14 @@ $$;
 /**
  * Numbers what waits and returns what is to be published, for all given partitions in one round trip.
  *
- * An idle partition costs two index probes and writes nothing: locks write too, so the lease is locked only when there
- * is something to number. \`p_after\` is the last number the relay holds as published.
- * The lease is locked FOR KEY SHARE until commit: a takeover needs FOR UPDATE and cannot slip in between check and commit.
+ * An idle partition costs two index probes and writes nothing: locks write too, so the lease is locked only
+ * when there is something to number. \`p_after\` is the last number the relay holds as published. The lease
+ * is locked FOR KEY SHARE until commit: a takeover needs FOR UPDATE and cannot slip in between check and
+ * commit.
  *
- * The planner is held to index order and row addresses: on a table without statistics it joined the waiting rows with
- * themselves, 600 ms for 256 of 5,000 rows instead of 4 ms. Addresses (ctid) are safe within one transaction: only the
- * lease's holder changes rows, and what moves rows (VACUUM FULL) waits for us.
+ * The planner is held to index order and row addresses: on a table without statistics it joined the waiting
+ * rows with themselves, 600 ms for 256 of 5,000 rows instead of 4 ms. Addresses (ctid) are safe within one
+ * transaction: only the lease's holder changes rows, and what moves rows (VACUUM FULL) waits for us.
  */
 const OUTBOX_TAKE = `
 CREATE FUNCTION sync_outbox_take(
@@ -89,9 +90,9 @@ END $$;
 /**
  * First statement of a consumer's transaction: lease, watermark and tenants in one round trip.
  *
- * Answers \`ok\`, \`lease_lost\` (nothing was written) or \`moved\` (somebody else has advanced the watermark). A
- * null \`p_number\` is a batch without numbers: only the lease is checked.
- * A process that hangs between two statements holds its lease's row lock; Postgres ends it after 10 s instead of never.
+ * Answers \`ok\`, \`lease_lost\` (nothing was written) or \`moved\` (somebody else has advanced the
+ * watermark). A null \`p_number\` is a batch without numbers: only the lease is checked. A process that hangs
+ * between two statements holds its lease's row lock; Postgres ends it after 10 s instead of never.
  */
 const INBOX_BEGIN = `
 CREATE FUNCTION sync_inbox_begin(
@@ -123,13 +124,13 @@ END $$;
 `;
 
 /**
- * One heartbeat of one worker: keeps its membership and its leases alive, says what its fair share is and takes what it
- * lacks from the free and the expired ones. All times are the database's.
+ * One heartbeat of one worker: keeps its membership and its leases alive, says what its fair share is and
+ * takes what it lacks from the free and the expired ones. All times are the database's.
  *
- * Fair share: n names over m members, the first (n mod m) members in the order of a hash one more. The hash mixes the
- * group in, so that the extra names of many groups do not all go to one worker.
- * Takeover locks FOR UPDATE with SKIP LOCKED: a transaction that holds the lease (KEY SHARE) is never overtaken, and
- * two takers never wait for each other. \`next_expiry_ms\` says when somebody else's lease or membership may run out.
+ * Fair share: n names over m members, the first (n mod m) members in the order of a hash one more. The hash
+ * mixes the group in, so that the extra names of many groups do not all go to one worker. Takeover locks FOR
+ * UPDATE with SKIP LOCKED: a transaction that holds the lease (KEY SHARE) is never overtaken, and two takers
+ * never wait for each other. \`next_expiry_ms\` says when somebody else's lease or membership may run out.
  */
 const LEASE_TICK = `
 CREATE FUNCTION sync_lease_tick(p_group text, p_holder text, p_names text[], p_ttl_ms integer)

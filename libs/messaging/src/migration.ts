@@ -3,20 +3,21 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MESSAGING_FUNCTIONS } from './migration-functions.ts';
 
 /**
- * The tables of the hop, the same in every database. They are infrastructure: no tenant column, no row level security.
+ * The tables of the hop, the same in every database. They are infrastructure: no tenant column, no row level
+ * security.
  *
- * `sync_outbox` has no primary key on purpose: `id` is unique by its sequence and never looked up alone, and each index
- * costs once at the insert and once more when the row gets its number. The partial index holds only what waits for a
- * number, so the relay's poll of an idle partition touches one page.
+ * `sync_outbox` has no primary key on purpose: `id` is unique by its sequence and never looked up alone, and
+ * each index costs once at the insert and once more when the row gets its number. The partial index holds
+ * only what waits for a number, so the relay's poll of an idle partition touches one page.
  *
- * `sync_outbox_mark` remembers how far a partition was published at which time: rows are kept for a time after they
- * were published, and a time per row would be a third version of each row.
+ * `sync_outbox_mark` remembers how far a partition was published at which time: rows are kept for a time
+ * after they were published, and a time per row would be a third version of each row.
  *
- * `payload` is bounded below NATS's default of 1 MiB for a message: a row that can never be published would stop its
- * partition for good, so the writer's transaction fails instead.
+ * `payload` is bounded below NATS's default of 1 MiB for a message: a row that can never be published would
+ * stop its partition for good, so the writer's transaction fails instead.
  *
- * Fill factor and vacuum: heads, watermarks and leases are a handful of rows that are updated all day (HOT, room on the
- * page); outbox rows live a day and are vacuumed by absolute counts, not by a share of the table.
+ * Fill factor and vacuum: heads, watermarks and leases are a handful of rows that are updated all day (HOT,
+ * room on the page); outbox rows live a day and are vacuumed by absolute counts, not by a share of the table.
  */
 export const MESSAGING_TABLES = `
 CREATE TABLE sync_outbox (
@@ -85,9 +86,9 @@ class MessagingTables1700000000000 implements MigrationInterface {
 }
 
 /**
- * Stores payloads as they are, out of line. The default compresses what is larger than 2 KB with pglz: 1 ms of CPU for a message
- * of 100 KB at the write and 0.3 ms at each read, for rows that live a day. What that costs in disk is bounded by the retention;
- * lz4 would do both, but not every build of Postgres has it.
+ * Stores payloads as they are, out of line. The default compresses what is larger than 2 KB with pglz: 1 ms
+ * of CPU for a message of 100 KB at the write and 0.3 ms at each read, for rows that live a day. What that
+ * costs in disk is bounded by the retention; lz4 would do both, but not every build of Postgres has it.
  */
 class OutboxStorage1700000000010 implements MigrationInterface {
   readonly name = 'OutboxStorage1700000000010';
@@ -101,7 +102,9 @@ class OutboxStorage1700000000010 implements MigrationInterface {
   }
 }
 
-/** Outbox, inbox and leases: every database that sends or receives messages begins its migrations with these. */
+/**
+ * Outbox, inbox and leases: every database that sends or receives messages begins its migrations with these.
+ */
 export const messagingMigrations: readonly MigrationClass[] = [
   MessagingTables1700000000000,
   OutboxStorage1700000000010,

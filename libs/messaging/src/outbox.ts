@@ -8,12 +8,14 @@ export interface OutboxRow {
 }
 
 /**
- * Bound of one payload: NATS refuses messages over 1 MiB, headers included, and what can never be published would stop
- * its partition. Writers cut their batches well below it (256 KiB keeps latency low).
+ * Bound of one payload: NATS refuses messages over 1 MiB, headers included, and what can never be published
+ * would stop its partition. Writers cut their batches well below it (256 KiB keeps latency low).
  */
 export const MAX_PAYLOAD_BYTES = 983_040;
 
-/** Between payloads on their way to Postgres: the record separator of RFC 7464, which no JSON text contains. */
+/**
+ * Between payloads on their way to Postgres: the record separator of RFC 7464, which no JSON text contains.
+ */
 const SEPARATOR = '\x1e';
 
 /** Thrown before anything is written: the writer must cut its batch. */
@@ -22,9 +24,10 @@ export class PayloadTooLargeError extends Error {
 }
 
 /**
- * Writes messages in the caller's transaction, in one statement; they are sent once it commits. Order within a partition
- * is the order of `rows`. Rows that must keep their order across transactions (one entity, one scope) have to be written
- * under that entity's or scope's row lock. Call `relay.kick()` after the commit to save the relay's polling time.
+ * Writes messages in the caller's transaction, in one statement; they are sent once it commits. Order within
+ * a partition is the order of `rows`. Rows that must keep their order across transactions (one entity, one
+ * scope) have to be written under that entity's or scope's row lock. Call `relay.kick()` after the commit to
+ * save the relay's polling time.
  *
  * @throws PayloadTooLargeError
  * @throws TypeError for a payload that cannot be JSON
@@ -37,8 +40,9 @@ export async function appendToOutbox(tx: Pick<Tx, 'call'>, rows: readonly Outbox
     await tx.call('sync_append_outbox_row', APPEND_ONE, [first.stream, first.partition, first.payload]);
     return;
   }
-  // ORDER BY: identity values are given after the sort, so ids follow the order of the array.
-  // Payloads as one text and not as text[]: escaping 100 KB of JSON for an array took the driver 2 ms and Postgres another one.
+  // ORDER BY: identity values are given after the sort, so ids follow the order of the array. Payloads as one
+  // text and not as text[]: escaping 100 KB of JSON for an array took the driver 2 ms and Postgres another
+  // one.
   await tx.call(
     'sync_append_outbox_rows',
     `INSERT INTO sync_outbox (stream, partition, payload)

@@ -5,8 +5,8 @@ export interface Backoff {
 }
 
 /**
- * Pause before attempt `attempt` (1 = the first repetition): doubled each time, capped, the upper half random, so that
- * workers which failed together do not come back together.
+ * Pause before attempt `attempt` (1 = the first repetition): doubled each time, capped, the upper half
+ * random, so that workers which failed together do not come back together.
  */
 export function backoffMs(
   attempt: number,
@@ -18,8 +18,8 @@ export function backoffMs(
 }
 
 /**
- * A wake-up that is never lost and coalesces: `wake` before `sleep` makes that `sleep` return at once, many `wake`s count
- * as one. Its loops therefore never need to poll quickly.
+ * A wake-up that is never lost and coalesces: `wake` before `sleep` makes that `sleep` return at once, many
+ * `wake`s count as one. Its loops therefore never need to poll quickly.
  */
 export class Wakeup {
   #signalled = false;

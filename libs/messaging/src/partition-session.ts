@@ -16,7 +16,9 @@ import { backoffMs, Wakeup } from './pacing.ts';
 import type { MessagingLogger, PartitionToken } from './ports.ts';
 import { restoreStream } from './streams.ts';
 
-/** Where the messages go. `accept` resolves when there is room for the next one: that is the back-pressure. */
+/**
+ * Where the messages go. `accept` resolves when there is room for the next one: that is the back-pressure.
+ */
 export interface MessageSink {
   accept(message: JsMsg): Promise<void>;
 }
@@ -42,8 +44,8 @@ const DISCONNECTED_MS = 5_000;
 const RESTART_BACKOFF = { baseMs: 50, capMs: 2_000 } as const;
 
 /**
- * What ends a session: `consume()` itself neither ends nor throws when its consumer or stream is gone, and a consumer of a
- * recreated stream keeps a floor of the old one.
+ * What ends a session: `consume()` itself neither ends nor throws when its consumer or stream is gone, and a
+ * consumer of a recreated stream keeps a floor of the old one.
  */
 const BROKEN: ReadonlySet<ConsumerNotification['type']> = new Set([
   'consumer_deleted',
@@ -54,8 +56,9 @@ const BROKEN: ReadonlySet<ConsumerNotification['type']> = new Set([
 ]);
 
 /**
- * Reads one partition from JetStream for as long as its lease is held: a durable pull consumer, made again (with its
- * stream) whenever it is gone. Nothing depends on what JetStream remembers of it: the watermark decides.
+ * Reads one partition from JetStream for as long as its lease is held: a durable pull consumer, made again
+ * (with its stream) whenever it is gone. Nothing depends on what JetStream remembers of it: the watermark
+ * decides.
  */
 export class PartitionSession {
   readonly #options: SessionOptions;
@@ -117,7 +120,10 @@ export class PartitionSession {
     return this.#stopped;
   }
 
-  /** Gives up when the connection is lost; what opens after that is closed, or it would hold messages nobody reads. */
+  /**
+   * Gives up when the connection is lost; what opens after that is closed, or it would hold messages nobody
+   * reads.
+   */
   async #openConnected(): Promise<ConsumerMessages> {
     const opening = this.#open();
     try {
@@ -159,7 +165,8 @@ export class PartitionSession {
       if (error.code === JetStreamApiCodes.StreamNotFound) {
         await restoreStream(nats, stream);
       } else {
-        // Same name, other immutable options: an older version made it. The watermark makes starting over harmless.
+        // Same name, other immutable options: an older version made it. The watermark makes starting over
+        // harmless.
         await consumers.delete(stream.name, name);
       }
       await consumers.add(stream.name, config);

@@ -15,7 +15,9 @@ const WAITING = { messages: 128, bytes: 4_194_304 } as const;
 const RETRY_BACKOFF = { baseMs: 100, capMs: 10_000 } as const;
 const WORKING_MS = ACK_WAIT_MS / 4;
 const IDLE_MS = 60_000;
-/** A failing lane keeps this many messages when the partition is full; the rest comes again after the pause. */
+/**
+ * A failing lane keeps this many messages when the partition is full; the rest comes again after the pause.
+ */
 const SHED = { keep: 16, pauseMs: 5_000 } as const;
 
 /** Consumes one leased partition: one loop, one transaction at a time. */
@@ -50,7 +52,10 @@ export class PartitionWorker {
     this.#running = this.#run();
   }
 
-  /** Finishes the batch in hand. What waits is left unacknowledged; its next worker gets it by replay at the latest. */
+  /**
+   * Finishes the batch in hand. What waits is left unacknowledged; its next worker gets it by replay at the
+   * latest.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#working);
@@ -177,7 +182,8 @@ export class PartitionWorker {
   }
 
   /**
-   * The producer has another epoch now: what is missing of the old one is lost for good, which is the same as pruned.
+   * The producer has another epoch now: what is missing of the old one is lost for good, which is the same as
+   * pruned.
    */
   async #leaveEpoch(lane: ConsumerLane, page: ReplayPage): Promise<void> {
     if (page.epoch === '') throw new Error(`${lane.producer} has not opened this partition yet`);

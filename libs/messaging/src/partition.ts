@@ -5,9 +5,10 @@ const encoder = new TextEncoder();
 /**
  * The partition of a key: FNV-1a, 32 bits, over its UTF-8 bytes (RFC 9923), modulo `partitions`.
  *
- * It is part of the contract between producers and consumers: the SQL function `sync_partition_of` and every producer in
- * another language must agree with it, which golden values in the tests pin. FNV and not a stronger hash because it
- * is ten lines in any language, SQL included, and keys are not chosen by an attacker who gains from a hot partition.
+ * It is part of the contract between producers and consumers: the SQL function `sync_partition_of` and every
+ * producer in another language must agree with it, which golden values in the tests pin. FNV and not a
+ * stronger hash because it is ten lines in any language, SQL included, and keys are not chosen by an attacker
+ * who gains from a hot partition.
  *
  * @throws RangeError when `partitions` is not a positive integer
  */

@@ -11,13 +11,18 @@ export interface ConsumerOptions extends Omit<
   'metrics' | 'tenantsOf' | 'afterCommit' | 'lingerMs'
 > {
   readonly metrics?: MessagingMetrics;
-  /** Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw. */
+  /**
+   * Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw.
+   */
   readonly afterCommit?: (batch: Batch) => void;
-  /** Tenants whose rows the batch touches; set in the transaction before `handle`, without a further round trip. */
+  /**
+   * Tenants whose rows the batch touches; set in the transaction before `handle`, without a further round
+   * trip.
+   */
   readonly tenantsOf?: (batch: Batch) => Iterable<string>;
   /**
-   * How long a batch that is not full waits for more messages, default 0. For consumers whom nobody waits for: the cost of
-   * consuming is per transaction, and this divides it.
+   * How long a batch that is not full waits for more messages, default 0. For consumers whom nobody waits
+   * for: the cost of consuming is per transaction, and this divides it.
    */
   readonly lingerMs?: number;
   /** Also consume the events of foreign producers (`<prefix>.plain.>`), which have no numbers. */
@@ -25,8 +30,8 @@ export interface ConsumerOptions extends Omit<
 }
 
 /**
- * Consumes a stream exactly once per database: partitions are shared out by lease over all processes that run the
- * same consumer on the same database, and each batch commits together with its watermark.
+ * Consumes a stream exactly once per database: partitions are shared out by lease over all processes that run
+ * the same consumer on the same database, and each batch commits together with its watermark.
  *
  * Stopping or killing a process moves its partitions to the others.
  */

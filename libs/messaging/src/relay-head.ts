@@ -15,8 +15,9 @@ export interface RelayPlace {
 }
 
 /**
- * The head of a partition, made sure to be the newest there is: numbers are durable before they are published, so a stream
- * that holds a higher number of our epoch proves that the database was set back. Then a new epoch begins.
+ * The head of a partition, made sure to be the newest there is: numbers are durable before they are
+ * published, so a stream that holds a higher number of our epoch proves that the database was set back. Then
+ * a new epoch begins.
  *
  * @throws errors of the database and of JetStream; nothing may be numbered before this has succeeded once
  */

@@ -19,8 +19,8 @@ export interface PublishContext {
 }
 
 /**
- * One leased partition of the outbox: its position in memory and its publishing. A failure is local to it, so a missing
- * or full stream never holds back another one.
+ * One leased partition of the outbox: its position in memory and its publishing. A failure is local to it, so
+ * a missing or full stream never holds back another one.
  */
 export class RelayPartition {
   readonly stream: StreamDeclaration;
@@ -64,7 +64,10 @@ export class RelayPartition {
     this.#asked = true;
   }
 
-  /** What JetStream says, when for so long it has not stored what it was sent; a connection that is away does not count. */
+  /**
+   * What JetStream says, when for so long it has not stored what it was sent; a connection that is away does
+   * not count.
+   */
   refusedFor(ms: number, now: number): string | undefined {
     const since = this.#refusedSinceMs;
     return since !== undefined && now - since >= ms ? this.#refusal : undefined;
@@ -85,8 +88,8 @@ export class RelayPartition {
   }
 
   /**
-   * Publishes numbered rows in order and advances {@link published} over what JetStream confirmed without a hole.
-   * Resolves to the error that stopped it, if any; the next attempt is then due after a pause.
+   * Publishes numbered rows in order and advances {@link published} over what JetStream confirmed without a
+   * hole. Resolves to the error that stopped it, if any; the next attempt is then due after a pause.
    */
   publish(rows: readonly NumberedRow[], context: PublishContext): Promise<unknown> {
     this.#asked = false;

@@ -59,9 +59,9 @@ export async function openHead(database: Calls, stream: string, partition: numbe
 }
 
 /**
- * Starts a new epoch for a partition whose database went back in time (restored from a backup): its next numbers are
- * already taken by other messages, so consumers would drop new messages as duplicates. What was published before
- * cannot be replayed any more, what was not is numbered again.
+ * Starts a new epoch for a partition whose database went back in time (restored from a backup): its next
+ * numbers are already taken by other messages, so consumers would drop new messages as duplicates. What was
+ * published before cannot be replayed any more, what was not is numbered again.
  *
  * @returns the new head; the old one when the lease was lost meanwhile
  */
@@ -120,7 +120,10 @@ export async function takeRows(
   }));
 }
 
-/** Taking and confirming both lock heads of several partitions; in one order they queue instead of deadlocking. */
+/**
+ * Taking and confirming both lock heads of several partitions; in one order they queue instead of
+ * deadlocking.
+ */
 function inLockOrder<T extends { readonly stream: string; readonly partition: number }>(
   items: readonly T[],
 ): T[] {
@@ -159,8 +162,9 @@ export async function confirmPublished(
 }
 
 /**
- * Deletes at most `rows` rows of a partition that were published longer than `retentionMs` ago, and notes how far it is
- * published now. Notes are a twenty-fourth of the retention apart, so rows live at most that much longer.
+ * Deletes at most `rows` rows of a partition that were published longer than `retentionMs` ago, and notes how
+ * far it is published now. Notes are a twenty-fourth of the retention apart, so rows live at most that much
+ * longer.
  *
  * @returns how many rows were deleted
  */

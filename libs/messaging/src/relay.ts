@@ -27,9 +27,15 @@ export interface RelayOptions {
   readonly metrics?: MessagingMetrics;
   /** How long rows are kept after they were published. Default 24 h. */
   readonly retentionMs?: number;
-  /** How often rows are looked for that nobody kicked for (their writer died after its commit). Default 500 ms. */
+  /**
+   * How often rows are looked for that nobody kicked for (their writer died after its commit). Default 500
+   * ms.
+   */
   readonly pollMs?: number;
-  /** How long a kick waits for more rows, default 0. For streams that nobody waits for: the cost of taking is per statement. */
+  /**
+   * How long a kick waits for more rows, default 0. For streams that nobody waits for: the cost of taking is
+   * per statement.
+   */
   readonly lingerMs?: number;
   readonly announceMs?: number;
   readonly pruneMs?: number;
@@ -42,11 +48,13 @@ const STANDSTILL_MS = 10_000;
 const DATABASE_BACKOFF = { baseMs: 100, capMs: 2_000 } as const;
 
 /**
- * Brings committed outbox rows to JetStream, each at least once and in order per partition; consumers make it exactly
- * once by the numbers. Every process of a producer runs one; leases share the partitions out among them.
+ * Brings committed outbox rows to JetStream, each at least once and in order per partition; consumers make it
+ * exactly once by the numbers. Every process of a producer runs one; leases share the partitions out among
+ * them.
  *
- * One loop takes rows of all idle partitions in one statement (numbers are durable before anything is published), then
- * each partition publishes on its own. Confirmation is written later and in bulk: losing it means publishing again.
+ * One loop takes rows of all idle partitions in one statement (numbers are durable before anything is
+ * published), then each partition publishes on its own. Confirmation is written later and in bulk: losing it
+ * means publishing again.
  */
 export class OutboxRelay implements Storing {
   readonly #options: RelayOptions;
@@ -117,8 +125,8 @@ export class OutboxRelay implements Storing {
   }
 
   /**
-   * Says that rows were committed; many calls count as one. Partitions that another replica holds are reached through a
-   * notice on core NATS; it may be lost, then they are found by polling.
+   * Says that rows were committed; many calls count as one. Partitions that another replica holds are reached
+   * through a notice on core NATS; it may be lost, then they are found by polling.
    */
   kick(): void {
     const { lingerMs = 0 } = this.#options;
@@ -254,7 +262,8 @@ export class OutboxRelay implements Storing {
       this.#confirmSoon(partition);
     }
     if (failure !== undefined) return this.#recover(partition, failure);
-    // Let the loop go on at once only if more is known to wait: an idle relay asks the database twice a second.
+    // Let the loop go on at once only if more is known to wait: an idle relay asks the database twice a
+    // second.
     const more = rows.length === PAGE.rows || partition.head > partition.published;
     if (more || partition.askedMeanwhile) this.#wakeup.wake();
   }

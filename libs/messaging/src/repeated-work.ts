@@ -45,8 +45,9 @@ export interface UpkeepOptions {
 const FIRST_WITHIN_MS = 60_000;
 
 /**
- * Work that keeps tables from growing: soon after the start, because a process may be replaced before its first hour is over, and then again and again. At
- * moments of its own: replicas that start together must not all prune at once.
+ * Work that keeps tables from growing: soon after the start, because a process may be replaced before its
+ * first hour is over, and then again and again. At moments of its own: replicas that start together must not
+ * all prune at once.
  */
 export function repeatedUpkeep(pass: () => Promise<unknown>, options: UpkeepOptions): RepeatedWork {
   const { everyMs, firstWithinMs = FIRST_WITHIN_MS, logger, failure } = options;

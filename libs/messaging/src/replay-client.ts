@@ -8,8 +8,8 @@ const REPLAY_TIMEOUT_MS = 5_000;
 /**
  * Asks a producer for the messages after a number.
  *
- * @throws RequestError without a responder (producer down), TimeoutError, DisconnectedError, RemoteError when the producer
- *   could not, SyntaxError for an unreadable answer
+ * @throws RequestError without a responder (producer down), TimeoutError, DisconnectedError, RemoteError when
+ *   the producer could not, SyntaxError for an unreadable answer
  */
 export async function requestReplay(
   nats: NatsConnection,

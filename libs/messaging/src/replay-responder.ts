@@ -8,12 +8,15 @@ import { encodeReplayPage, type ReplayRequest } from './wire.ts';
 
 /** Bounds of one page: small enough to hand over between two live batches, one round trip for most gaps. */
 export const REPLAY_PAGE = { rows: 256, bytes: 524_288 } as const;
-/** Requests beyond it are refused; consumers ask again after a pause, and a page is bounded work for the database. */
+/**
+ * Requests beyond it are refused; consumers ask again after a pause, and a page is bounded work for the
+ * database.
+ */
 const MAX_WAITING = 64;
 
 /**
- * Answers `sync.replay.v1.<producer>` from the outbox. Any replica of the producer can: it needs no lease, because rows
- * never change after they got their number.
+ * Answers `sync.replay.v1.<producer>` from the outbox. Any replica of the producer can: it needs no lease,
+ * because rows never change after they got their number.
  */
 export class ReplayResponder {
   readonly #nats: NatsConnection;

@@ -14,7 +14,10 @@ export class NoRespondersError extends Error {
   override readonly name = 'NoRespondersError';
 }
 
-/** No answer in time; whether the request was carried out is unknown, so only idempotent requests may be repeated. */
+/**
+ * No answer in time; whether the request was carried out is unknown, so only idempotent requests may be
+ * repeated.
+ */
 export class RequestTimeoutError extends Error {
   override readonly name = 'RequestTimeoutError';
 }
@@ -29,7 +32,10 @@ export class MalformedReplyError extends Error {
   override readonly name = 'MalformedReplyError';
 }
 
-/** The responder answered `{error: {code, message}}`. Throw it in a responder to answer with a code of one's own. */
+/**
+ * The responder answered `{error: {code, message}}`. Throw it in a responder to answer with a code of one's
+ * own.
+ */
 export class RemoteError extends Error {
   override readonly name = 'RemoteError';
   readonly code: string;
@@ -43,7 +49,10 @@ export class RemoteError extends Error {
 /** Answers that say that the responder has not touched what it was asked to do. */
 const UNTOUCHED: ReadonlySet<string> = new Set(['overloaded', 'schema_invalid', 'malformed']);
 
-/** Whether a failed {@link request} was certainly not carried out: nobody got it, or whoever did refused it as it was. Otherwise it may have been. */
+/**
+ * Whether a failed {@link request} was certainly not carried out: nobody got it, or whoever did refused it as
+ * it was. Otherwise it may have been.
+ */
 export function wasUntouched(error: unknown): boolean {
   return (
     error instanceof NoRespondersError ||
@@ -58,7 +67,10 @@ export const MAX_MESSAGE_BYTES = 1_000_000;
 /** Options of {@link request}. */
 export interface RequestOptions<T> {
   readonly timeoutMs: number;
-  /** Checks and types the reply; what it throws becomes a {@link MalformedReplyError}. Without it the reply is trusted. */
+  /**
+   * Checks and types the reply; what it throws becomes a {@link MalformedReplyError}. Without it the reply is
+   * trusted.
+   */
   readonly decode?: (value: unknown) => T;
   readonly headers?: Readonly<Record<string, string>>;
   readonly maxBytes?: number;
@@ -159,7 +171,10 @@ export interface ResponderOptions {
   readonly subject: string;
   /** Replicas of one queue share the requests. */
   readonly queue: string;
-  /** Its result becomes the reply. Thrown errors with a string `code` are answered with it, others as `internal`. */
+  /**
+   * Its result becomes the reply. Thrown errors with a string `code` are answered with it, others as
+   * `internal`.
+   */
   readonly handle: (body: unknown, context: RequestContext) => Promise<unknown>;
   readonly logger: MessagingLogger;
   /** Requests handled at the same time. */
@@ -169,7 +184,10 @@ export interface ResponderOptions {
   readonly maxBytes?: number;
 }
 
-/** Answers JSON requests on a subject until {@link stop}. Core NATS cannot be slowed down, so its bound is a refusal. */
+/**
+ * Answers JSON requests on a subject until {@link stop}. Core NATS cannot be slowed down, so its bound is a
+ * refusal.
+ */
 export class Responder {
   readonly #options: Required<ResponderOptions>;
   readonly #subscription: Subscription;
@@ -235,7 +253,10 @@ export class Responder {
   }
 }
 
-/** Tells whoever asked that there is no answer, and why: left without a word it could not tell this service from one that is away. */
+/**
+ * Tells whoever asked that there is no answer, and why: left without a word it could not tell this service
+ * from one that is away.
+ */
 export function refuseBecause(message: Msg, error: unknown, logger: MessagingLogger): void {
   const { code, text } = describe(error);
   const isOurs = code === 'internal' || code === 'reply_too_large';

@@ -17,8 +17,8 @@ export function tenantList(tenantIds: Iterable<string>): string {
 }
 
 /**
- * Lets the rest of this transaction see and write the rows of exactly these tenants. One round trip; a consumer that
- * knows them beforehand gives `tenantsOf` instead and pays none.
+ * Lets the rest of this transaction see and write the rows of exactly these tenants. One round trip; a
+ * consumer that knows them beforehand gives `tenantsOf` instead and pays none.
  *
  * @throws InvalidTenantError
  */

@@ -21,9 +21,10 @@ const GRACE_MS = 10_000;
 const PUBLISH_TIMEOUT_MS = 1_500;
 
 /**
- * Whether JetStream stores. A connection to NATS says nothing about that: with its disk full, nats-server goes on greeting, answering pings and
- * delivering core messages, and 2.9 never stores again until it is restarted. So a tiny message is really stored, in a stream of its own
- * that keeps 64 KiB. A newer server gives up single streams, so what stores all the time is asked as well.
+ * Whether JetStream stores. A connection to NATS says nothing about that: with its disk full, nats-server
+ * goes on greeting, answering pings and delivering core messages, and 2.9 never stores again until it is
+ * restarted. So a tiny message is really stored, in a stream of its own that keeps 64 KiB. A newer server
+ * gives up single streams, so what stores all the time is asked as well.
  */
 export class StoreProbe {
   readonly #nats: NatsConnection;

@@ -11,7 +11,9 @@ import {
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { PROBE_STREAM, type StreamDeclaration } from '@sync/protocol';
 
-/** Thrown when the server keeps another configuration than asked for: older servers ignore options silently. */
+/**
+ * Thrown when the server keeps another configuration than asked for: older servers ignore options silently.
+ */
 export class StreamMismatchError extends Error {
   override readonly name = 'StreamMismatchError';
 }
@@ -34,9 +36,11 @@ type DeclaredConfig = Pick<
 >;
 
 /**
- * Creates the declared streams, and the one of the `StoreProbe`, or brings existing ones to their declaration, then compares what the server answers.
+ * Creates the declared streams, and the one of the `StoreProbe`, or brings existing ones to their
+ * declaration, then compares what the server answers.
  *
- * @param replicas 1 on a single server, 3 in a cluster; a stream that has more keeps them, so that a process that was told of fewer does no harm
+ * @param replicas 1 on a single server, 3 in a cluster; a stream that has more keeps them, so that a process
+ * that was told of fewer does no harm
  * @throws StreamMismatchError naming every option the server did not keep
  * @throws JetStreamApiError when the server refuses, for example for lack of storage
  */
@@ -53,8 +57,9 @@ export async function ensureStreams(
 }
 
 /**
- * Creates one stream if it does not exist: what relays and consumers do after a server came back without its store.
- * It gets the replicas of this connection's {@link ensureStreams}. An existing stream is left as it is, so that the processes of two versions do not fight over it.
+ * Creates one stream if it does not exist: what relays and consumers do after a server came back without its
+ * store. It gets the replicas of this connection's {@link ensureStreams}. An existing stream is left as it
+ * is, so that the processes of two versions do not fight over it.
  */
 export async function restoreStream(nats: NatsConnection, declaration: StreamDeclaration): Promise<void> {
   const manager = await jetstreamManager(nats, { checkAPI: false });

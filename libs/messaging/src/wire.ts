@@ -67,8 +67,8 @@ export function messageId(
 }
 
 /**
- * Reads the number of a message, or `undefined` for a plain one. A number counts only if its producer is also the
- * subject's: permissions are given by subject, so nobody can move another producer's watermark.
+ * Reads the number of a message, or `undefined` for a plain one. A number counts only if its producer is also
+ * the subject's: permissions are given by subject, so nobody can move another producer's watermark.
  */
 export function decodeNumber(subject: string, encoded: MsgHdrs | undefined): MessageNumber | undefined {
   const producer = encoded?.get(PRODUCER) ?? '';
@@ -82,9 +82,9 @@ export function decodeNumber(subject: string, encoded: MsgHdrs | undefined): Mes
 }
 
 /**
- * A replay page on the wire: one line of JSON (the head and the numbers with their sizes), then the payloads one after
- * the other. Payloads are JSON text themselves; as strings inside JSON their quotes would be escaped, and a message
- * just below NATS's limit could never be replayed.
+ * A replay page on the wire: one line of JSON (the head and the numbers with their sizes), then the payloads
+ * one after the other. Payloads are JSON text themselves; as strings inside JSON their quotes would be
+ * escaped, and a message just below NATS's limit could never be replayed.
  */
 export function encodeReplayPage(page: ReplayPage): Uint8Array {
   const bodies = page.messages.map((message) => Buffer.from(message.payload));

@@ -54,8 +54,9 @@ WHERE e.deleted OR NOT $5::boolean
 RETURNING entity_type, entity_id, revision, clock, deleted`;
 
 /**
- * Makes the service's own changes inside its transaction: version (`s:<service>` one higher), the entity's row by its
- * store, and the event. The version row comes first, because it is the lock that pushes of the same entity take first too.
+ * Makes the service's own changes inside its transaction: version (`s:<service>` one higher), the entity's
+ * row by its store, and the event. The version row comes first, because it is the lock that pushes of the
+ * same entity take first too.
  *
  * Of several changes of one entity the last counts.
  *

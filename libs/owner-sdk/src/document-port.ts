@@ -4,7 +4,10 @@ import type { ChangeDot, VectorClock } from '@sync/vector-clock';
 import type { EntityData, EntityStore } from './entity-store.ts';
 import type { Rejected } from './handler-answer.ts';
 
-/** Keeps the Yjs documents of an entity type; see `keepDocuments` of `@sync/owner-sdk/documents`. The core knows no Yjs. */
+/**
+ * Keeps the Yjs documents of an entity type; see `keepDocuments` of `@sync/owner-sdk/documents`. The core
+ * knows no Yjs.
+ */
 export interface DocumentKeeper {
   /** The entities without their documents: what push handlers see. */
   readonly loadPlain: EntityStore['load'];
@@ -40,7 +43,10 @@ export interface ShownDocument {
 export type TakenUpdate =
   { readonly ok: true; readonly shown: ShownDocument } | { readonly ok: false; readonly refusal: Rejected };
 
-/** What the batch did to a document cannot be merged for good: to be answered so, mutation by mutation, and never to be tried again. */
+/**
+ * What the batch did to a document cannot be merged for good: to be answered so, mutation by mutation, and
+ * never to be tried again.
+ */
 export class RefusedDocumentError extends Error {
   override readonly name = 'RefusedDocumentError';
   readonly refusal: Rejected;
@@ -67,8 +73,8 @@ export interface DocumentSession {
   /** @throws InvalidChangeError for an update that the document cannot take */
   takeOwn(change: OwnDocumentChange): ShownDocument;
   /**
-   * Merges what was taken, compares it with what the devices had not seen, and writes log, state and backups; also what is to be known of
-   * updates that were refused.
+   * Merges what was taken, compares it with what the devices had not seen, and writes log, state and backups;
+   * also what is to be known of updates that were refused.
    * @param changed the entities that the batch changed, with the clock that they have now; null data: deleted
    * @returns what to tell of merges that met others, by mutationId
    * @throws RefusedDocumentError, BusyDocumentsError

@@ -10,7 +10,10 @@ export interface EventDraft {
   readonly tenantId: string;
   readonly entityType: string;
   readonly entityId: string;
-  /** Events of one tenant and key keep their order: the scope that the entity is shown in, see {@link orderKeyOf}. */
+  /**
+   * Events of one tenant and key keep their order: the scope that the entity is shown in, see {@link
+   * orderKeyOf}.
+   */
   readonly orderKey: string;
   readonly revision: number;
   readonly schemaVersion: number;
@@ -32,13 +35,15 @@ export interface EventDraft {
 }
 
 const STREAM = STREAMS.DOMAIN_EVENTS;
-/** A consumer takes a message as a whole: smaller ones keep its transactions and everybody's latency short. */
+/**
+ * A consumer takes a message as a whole: smaller ones keep its transactions and everybody's latency short.
+ */
 const MAX_EVENTS_PER_MESSAGE = 200;
 const MAX_MESSAGE_BYTES = 512 * 1024;
 
 /**
- * The most bytes of one entity as JSON text. A message carries at least one event, and NATS takes 1 MiB: what is left is for two
- * clocks at their limit (64 KiB each) and the envelope.
+ * The most bytes of one entity as JSON text. A message carries at least one event, and NATS takes 1 MiB: what
+ * is left is for two clocks at their limit (64 KiB each) and the envelope.
  */
 export const MAX_ENTITY_BYTES = 720 * 1024;
 
@@ -71,10 +76,10 @@ export function domainEventJson(service: string, draft: EventDraft): string {
 }
 
 /**
- * The order key of a change by the service itself: the entity's first scope, as its registration renders it. Partitions by scope and not
- * by entity, because a device is shown what one push or one transaction wrote in the order in which it was written; by entity,
- * a hundred appends arrived shuffled. An entity that changes its scope may be overtaken by its own later event, which is
- * harmless: projection is by revision.
+ * The order key of a change by the service itself: the entity's first scope, as its registration renders it.
+ * Partitions by scope and not by entity, because a device is shown what one push or one transaction wrote in
+ * the order in which it was written; by entity, a hundred appends arrived shuffled. An entity that changes
+ * its scope may be overtaken by its own later event, which is harmless: projection is by revision.
  *
  * @param data null after a deletion, whose scope is not known: then the entity is its own key
  */
@@ -88,8 +93,8 @@ export function orderKeyOf(definition: EntityDefinition, entityId: string, data:
 }
 
 /**
- * Packs events into outbox rows: all events of an order key go to one partition and keep their order; a row ends at 200 events
- * or 512 KiB, whichever comes first.
+ * Packs events into outbox rows: all events of an order key go to one partition and keep their order; a row
+ * ends at 200 events or 512 KiB, whichever comes first.
  */
 export function packEvents(service: string, drafts: readonly EventDraft[]): OutboxRow[] {
   const open = new Map<number, { texts: string[]; bytes: number }>();

@@ -9,7 +9,10 @@ export interface HandlerContext {
   readonly tenantId: string;
   readonly userId: string;
   readonly deviceId: string;
-  /** Time of this batch, RFC 3339; handlers read no clock of their own, so that the same input gives the same answer. */
+  /**
+   * Time of this batch, RFC 3339; handlers read no clock of their own, so that the same input gives the same
+   * answer.
+   */
   readonly nowIso: string;
 }
 
@@ -17,11 +20,12 @@ export interface HandlerContext {
  * The business rule of one entity type: decides one mutation. Pure and synchronous; a batch calls it once per
  * mutation, in order, each call seeing the effect of the one before.
  *
- * @param mutation `data` is a whole entity (`put`, `append`), some fields (`patch`) or null (`delete`); `update` a
- *   Yjs update (`merge`). See {@link mutatedData}.
+ * @param mutation `data` is a whole entity (`put`, `append`), some fields (`patch`) or null (`delete`);
+ *   `update` a Yjs update (`merge`). See {@link mutatedData}.
  * @param current the entity now, null when there is none
- * @throws anything: the mutation stays unanswered, is logged, and comes again with growing pauses; after 20 times over a day it is refused
- *   (`owner_failed`) and kept in an open ConflictRecord. Use {@link reject} for a final no
+ * @throws anything: the mutation stays unanswered, is logged, and comes again with growing pauses; after 20
+ *   times over a day it is refused (`owner_failed`) and kept in an open ConflictRecord. Use {@link reject}
+ *   for a final no
  */
 export type PushHandlerFunction = (
   mutation: PushedMutation,
@@ -40,8 +44,9 @@ export interface UpcastContext {
 export type UpcastFunction = (data: EntityData, context: UpcastContext) => HandlerAnswer;
 
 /**
- * Lifts mutations of version `from` to `from + 1`: by steps that sync-service takes itself, or by a function of the service's,
- * which it is asked for. `upcast` is pure and synchronous like a push handler; a mutation for which it throws waits.
+ * Lifts mutations of version `from` to `from + 1`: by steps that sync-service takes itself, or by a function
+ * of the service's, which it is asked for. `upcast` is pure and synchronous like a push handler; a mutation
+ * for which it throws waits.
  */
 export type EntityUpcaster =
   | { readonly from: number; readonly steps: readonly UpcastStep[] }
@@ -58,12 +63,16 @@ export interface EntityDefinition
   readonly handle: PushHandlerFunction;
   /** crdt_yjs: keeps the documents; set by `KeptDocuments.define` of `@sync/owner-sdk/documents`. */
   readonly documents?: DocumentKeeper;
-  /** How mutations that wait in the outboxes of older apps become mutations of `schemaVersion`: one per version, without a gap. */
+  /**
+   * How mutations that wait in the outboxes of older apps become mutations of `schemaVersion`: one per
+   * version, without a gap.
+   */
   readonly upcasters?: readonly EntityUpcaster[];
   /**
-   * append_only: says whether an entity sent again under its id is the stored one (then answered as applied) or another
-   * (rejected, `entity_exists`). Asked only about what the SDK does not know again by itself: it compares what the same
-   * user sent, so that nothing that `handle` fills in counts. Deep equality when not given.
+   * append_only: says whether an entity sent again under its id is the stored one (then answered as applied)
+   * or another (rejected, `entity_exists`). Asked only about what the SDK does not know again by itself: it
+   * compares what the same user sent, so that nothing that `handle` fills in counts. Deep equality when not
+   * given.
    */
   readonly sameContent?: (stored: EntityData, sent: EntityData) => boolean;
 }
@@ -79,10 +88,11 @@ export function defineEntity(definition: EntityDefinition): EntityDefinition {
 }
 
 /**
- * The entity that a mutation asks for: `put` and `append` bring all of it, `patch` sets fields of the current one,
- * `delete` leaves nothing.
- * @param optional fields that an entity need not have and that take no null: there a null that was sent means that the
- *   field is gone. Without them null is a value like any other, and whoever refuses it refuses all that came with it
+ * The entity that a mutation asks for: `put` and `append` bring all of it, `patch` sets fields of the current
+ * one, `delete` leaves nothing.
+ * @param optional fields that an entity need not have and that take no null: there a null that was sent means
+ *   that the field is gone. Without them null is a value like any other, and whoever refuses it refuses all
+ *   that came with it
  * @returns null for `delete`
  */
 export function mutatedData(

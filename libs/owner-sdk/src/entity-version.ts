@@ -37,8 +37,9 @@ function lockedOf(row: LockedRow): LockedVersion {
 }
 
 /**
- * Locks the versions of entities until the transaction ends, in the order of their ids, so that two batches queue and
- * never deadlock. An entity that does not exist has no row to lock: whoever creates it finds out at the insert.
+ * Locks the versions of entities until the transaction ends, in the order of their ids, so that two batches
+ * queue and never deadlock. An entity that does not exist has no row to lock: whoever creates it finds out at
+ * the insert.
  */
 export async function lockVersions(
   tx: Tx,

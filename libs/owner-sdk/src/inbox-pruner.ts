@@ -8,8 +8,8 @@ const ROWS_PER_TRANSACTION = 1_000;
 const TENANTS_PER_PAGE = 1_000;
 
 /**
- * Forgets old answers once an hour, tenant by tenant in short transactions. Every replica does it: the one that comes
- * second finds nothing, which costs less than agreeing on who goes first.
+ * Forgets old answers once an hour, tenant by tenant in short transactions. Every replica does it: the one
+ * that comes second finds nothing, which costs less than agreeing on who goes first.
  */
 export class InboxPruner {
   readonly #database: Database;

@@ -4,9 +4,11 @@ import type { EntityData, EntityStore, StoredRow } from './entity-store.ts';
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
 
 /**
- * A store for services that keep an entity as one JSON column: `load` and `store` are one prepared statement each.
+ * A store for services that keep an entity as one JSON column: `load` and `store` are one prepared statement
+ * each.
  *
- * The column keeps the text (`json`), because `jsonb` writes numbers out: 259 KB of `5e-324` are read as 12 MB.
+ * The column keeps the text (`json`), because `jsonb` writes numbers out: 259 KB of `5e-324` are read as 12
+ * MB.
  *
  * @param table made by {@link jsonEntityTableSql}, or before there was {@link jsonEntityTextSql}
  * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,40}$`
@@ -14,8 +16,9 @@ const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
 export function jsonEntityStore(table: string): EntityStore {
   assertTableName(table);
   const loadText = `SELECT entity_id, data FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($2::text[])`;
-  // One statement for both: a device's batch mixes edits and deletions, and each statement is a round trip. Deletions are an
-  // array and no join, so that each is looked up by its key whatever the planner believes of the table's size.
+  // One statement for both: a device's batch mixes edits and deletions, and each statement is a round trip.
+  // Deletions are an array and no join, so that each is looked up by its key whatever the planner believes of
+  // the table's size.
   const storeText = `
     WITH gone AS (DELETE FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($4::text[]))
     INSERT INTO ${table} (tenant_id, entity_id, data)
@@ -53,12 +56,14 @@ export function jsonEntityTableSql(table: string): string {
 }
 
 /**
- * SQL for a migration of a service whose table {@link jsonEntityTableSql} made while `data` was `jsonb`: keeps it as text from
- * now on, and does nothing to a newer table. An index on `data` that only `jsonb` can have has to be dropped before.
+ * SQL for a migration of a service whose table {@link jsonEntityTableSql} made while `data` was `jsonb`:
+ * keeps it as text from now on, and does nothing to a newer table. An index on `data` that only `jsonb` can
+ * have has to be dropped before.
  *
- * Nobody reads or writes the table until all its rows are written anew, about a minute for some ten gigabytes: pushes are
- * `accepted` meanwhile, and at replicas of a version from before until they are restarted, because what they prepared gives another type.
- * Numbers of old rows stay written out until their entity changes.
+ * Nobody reads or writes the table until all its rows are written anew, about a minute for some ten
+ * gigabytes: pushes are `accepted` meanwhile, and at replicas of a version from before until they are
+ * restarted, because what they prepared gives another type. Numbers of old rows stay written out until their
+ * entity changes.
  * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,40}$`
  */
 export function jsonEntityTextSql(table: string): string {
@@ -66,7 +71,10 @@ export function jsonEntityTextSql(table: string): string {
   return `ALTER TABLE ${table} ALTER COLUMN data TYPE json`;
 }
 
-/** Ids and data of the kept entities, the latter one line each (JSON text has no line breaks), and the ids of the others. */
+/**
+ * Ids and data of the kept entities, the latter one line each (JSON text has no line breaks), and the ids of
+ * the others.
+ */
 function splitRows(rows: readonly StoredRow[]): [ids: string, data: string, gone: string] {
   const kept = rows.flatMap(({ entityId, json }) => (json === null ? [] : [{ entityId, json }]));
   const gone = rows.flatMap(({ entityId, json }) => (json === null ? [entityId] : []));

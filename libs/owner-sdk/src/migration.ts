@@ -6,14 +6,16 @@ import { addColumns } from './add-columns.ts';
 /**
  * What the SDK keeps beside a service's own tables.
  *
- * - `sync_entity`: revision and VectorClock of each entity; the row whose lock serializes all changes of the entity. Deleted
- *   entities keep theirs: a later create goes on counting.
- * - `sync_mutation_inbox`: the final answer to each mutation, and which change it was (`identity`); pruned by age, hence the BRIN index (rows arrive in time order, so
- *   it has a few pages where a B-tree would cost as much as the primary key).
- * - `sync_tenant`: the tenants that were ever here. Row level security hides them from a query over all tenants, which a
- *   snapshot is. It holds no tenant's data and has no policy.
+ * - `sync_entity`: revision and VectorClock of each entity; the row whose lock serializes all changes of the
+ *   entity. Deleted entities keep theirs: a later create goes on counting.
+ * - `sync_mutation_inbox`: the final answer to each mutation, and which change it was (`identity`); pruned by
+ *   age, hence the BRIN index (rows arrive in time order, so it has a few pages where a B-tree would cost as
+ *   much as the primary key).
+ * - `sync_tenant`: the tenants that were ever here. Row level security hides them from a query over all
+ *   tenants, which a snapshot is. It holds no tenant's data and has no policy.
  *
- * Ids compare by code point (collation C) on every server, so that sorting ids in JavaScript and in SQL is the same.
+ * Ids compare by code point (collation C) on every server, so that sorting ids in JavaScript and in SQL is
+ * the same.
  */
 export const OWNER_TABLES = `
 CREATE TABLE sync_entity (
@@ -54,12 +56,18 @@ export class OwnerTables1700000000100 implements MigrationInterface {
   }
 }
 
-/** What an appended record was sent as, by which it is known again; see {@link SentRecord}. Other rows have none. */
+/**
+ * What an appended record was sent as, by which it is known again; see {@link SentRecord}. Other rows have
+ * none.
+ */
 export const SentRecords1700000000110 = addColumns('SentRecords1700000000110', {
   sync_entity: { sent_by: 'text', sent_digest: 'text' },
 });
 
-/** `sync_mutation_inbox.identity`: that of the pushed mutation; null where none came with it, and in rows from before. */
+/**
+ * `sync_mutation_inbox.identity`: that of the pushed mutation; null where none came with it, and in rows from
+ * before.
+ */
 export const InboxIdentity1700000000120 = addColumns('InboxIdentity1700000000120', {
   sync_mutation_inbox: { identity: 'bytea' },
 });

@@ -8,12 +8,16 @@ export function faultsText(faults: readonly SchemaFault[]): string {
 }
 
 /**
- * Of transactions that lock entities. Whoever asks waits for 12 s at the most (a gateway's dispatcher), and takes a later answer for none: it
- * asks again, while the first request still holds its locks. So a failure has to be told before that.
+ * Of transactions that lock entities. Whoever asks waits for 12 s at the most (a gateway's dispatcher), and
+ * takes a later answer for none: it asks again, while the first request still holds its locks. So a failure
+ * has to be told before that.
  */
 export const LOCKING_LIMITS: StatementLimits = { statementMs: 4_000, lockMs: 3_000 };
 
-/** Tells a caller that Postgres is away, or too busy, in words it can act on; every other error goes on as it is. */
+/**
+ * Tells a caller that Postgres is away, or too busy, in words it can act on; every other error goes on as it
+ * is.
+ */
 export function unavailableOr(error: unknown): never {
   if (!isUnavailable(error) && !isPassing(error)) throw error;
   const remote = isUnavailable(error)

@@ -57,8 +57,8 @@ const LAST_RETRY_MS = 5_000;
 const REPEAT_MS = 60_000;
 
 /**
- * Registers the service until the gateway accepts, and again every minute and after each reconnect: a gateway whose
- * database was restored learns what it forgot, and registering what is known costs it one comparison.
+ * Registers the service until the gateway accepts, and again every minute and after each reconnect: a gateway
+ * whose database was restored learns what it forgot, and registering what is known costs it one comparison.
  */
 export class ServiceRegistration {
   readonly #nats: NatsConnection;

@@ -26,8 +26,9 @@ const FIRST_STEP = 10;
 const MAX_PAGE_BYTES = 768 * 1024;
 
 /**
- * One page of all entities of a type, deleted ones included, in the order (tenant, entity id). Entities created behind the cursor are
- * not shown; their events are. FOR SHARE keeps the data of the page at the revision shown beside it.
+ * One page of all entities of a type, deleted ones included, in the order (tenant, entity id). Entities
+ * created behind the cursor are not shown; their events are. FOR SHARE keeps the data of the page at the
+ * revision shown beside it.
  *
  * @returns `next: null` at the end; a page may be shorter than `limit` before it
  * @throws SnapshotCursorError

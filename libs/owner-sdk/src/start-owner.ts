@@ -50,8 +50,8 @@ export interface OwnerOptions {
 /** A running owner. */
 export interface Owner {
   /**
-   * Reads entities for a change that depends on them, and keeps everybody else from changing them until the transaction
-   * ends. What does not exist cannot be locked and is left out.
+   * Reads entities for a change that depends on them, and keeps everybody else from changing them until the
+   * transaction ends. What does not exist cannot be locked and is left out.
    *
    * @param tx a transaction of this tenant
    * @throws InvalidChangeError for an entity type that is not defined here
@@ -63,19 +63,28 @@ export interface Owner {
     entityIds: readonly string[],
   ): Promise<ReadonlyMap<string, EntityData>>;
   /**
-   * The service's own changes, inside its transaction: versions, the entities' rows (by their `store`) and events. Call
-   * {@link Owner.kick} after the commit. Of several changes of one entity the last counts.
+   * The service's own changes, inside its transaction: versions, the entities' rows (by their `store`) and
+   * events. Call {@link Owner.kick} after the commit. Of several changes of one entity the last counts.
    *
    * @param tx a transaction of this tenant (`database.inTenant`)
    * @returns the revisions made, without the `ifAbsent` ones that found their entity
    * @throws InvalidChangeError for an entity type that is not defined here, or data that cannot be stored
    */
   change(tx: Tx, tenantId: string, changes: readonly ServerChange[]): Promise<ChangeResult[]>;
-  /** Like `change`, for entities whose rows the service writes itself, before or after in the same transaction. */
+  /**
+   * Like `change`, for entities whose rows the service writes itself, before or after in the same
+   * transaction.
+   */
   announce(tx: Tx, tenantId: string, changes: readonly ServerChange[]): Promise<ChangeResult[]>;
-  /** Whether a gateway has accepted the registration since the start: until then devices are told that the entity types are unknown. */
+  /**
+   * Whether a gateway has accepted the registration since the start: until then devices are told that the
+   * entity types are unknown.
+   */
   registered(): boolean;
-  /** Why events have not reached JetStream for a while although NATS can be reached: for the service's readiness. */
+  /**
+   * Why events have not reached JetStream for a while although NATS can be reached: for the service's
+   * readiness.
+   */
   standstill(): NotStoringError | undefined;
   /** Sends what was committed now; without it the relay finds it within half a second. */
   kick(): void;
@@ -86,7 +95,8 @@ export interface Owner {
 const checkSnapshot = validator(SnapshotRequest);
 
 /**
- * Makes a service the owner of its entity types: registers them, answers pushes and snapshots, relays its events.
+ * Makes a service the owner of its entity types: registers them, answers pushes and snapshots, relays its
+ * events.
  *
  * @throws RegistrationFaultError when the definitions do not make a valid SyncRegistration
  */

@@ -13,9 +13,11 @@ export function hasUpcastFunctions({ upcasters = [] }: EntityDefinition): boolea
 }
 
 /**
- * The edge of `sync.upcast.v1.<service>.<entityType>`: lifts each mutation by the function of its version. One for which it throws is
- * logged and left out; it is asked for again, and holds back nothing but its own entity.
- * @throws RemoteError `schema_invalid` for what is no UpcastRequest of this entity type, or a version without a function
+ * The edge of `sync.upcast.v1.<service>.<entityType>`: lifts each mutation by the function of its version.
+ * One for which it throws is logged and left out; it is asked for again, and holds back nothing but its own
+ * entity.
+ * @throws RemoteError `schema_invalid` for what is no UpcastRequest of this entity type, or a version without
+ * a function
  */
 export function respondToUpcast(
   definition: EntityDefinition,

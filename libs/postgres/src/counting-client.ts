@@ -6,9 +6,9 @@ import { Client, type ClientConfig } from 'pg';
  * Counting sits on the client and not on our own functions, so that what TypeORM sends is counted as well. A
  * parameterised query is one message: `pg` writes parse, bind, execute and sync together.
  *
- * The permanent `error` listener is the reason for the rest: between being taken from the pool and its first query,
- * a client has no listener of its own, and a Postgres that dies in that moment would end the whole process with an
- * unhandled `error` event. The loss is not hidden: the next query on the client fails.
+ * The permanent `error` listener is the reason for the rest: between being taken from the pool and its first
+ * query, a client has no listener of its own, and a Postgres that dies in that moment would end the whole
+ * process with an unhandled `error` event. The loss is not hidden: the next query on the client fails.
  *
  * @param onMessage called once per message sent to the server
  */

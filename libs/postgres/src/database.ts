@@ -61,19 +61,25 @@ const CONNECTION_WAIT_MS = 10_000;
 const ROLLBACK_TIMEOUT_MS = 5_000;
 /** A transaction whose process hangs between two statements must not hold its locks for longer. */
 const IDLE_IN_TRANSACTION_MS = 60_000;
-/** The client gives up a little after the server should have: only a frozen server or network gets that far. */
+/**
+ * The client gives up a little after the server should have: only a frozen server or network gets that far.
+ */
 const CLIENT_TIMEOUT_MARGIN_MS = 5_000;
-/** How often a backend looks whether its client is still there: a statement that nobody waits for any more ends soon after it was given up. */
+/**
+ * How often a backend looks whether its client is still there: a statement that nobody waits for any more
+ * ends soon after it was given up.
+ */
 const CLIENT_CHECK_MS = 1_000;
 
 /**
  * A pool of connections to one database.
  *
- * Numbers: Postgres `int8`, `numeric` and `count(*)` arrive as **strings**, because 2^53+1 does not survive a JavaScript
- * number. Cast in SQL (`count(*)::int4`) where the range is known to be small, use `BigInt(row.sequence)` elsewhere.
+ * Numbers: Postgres `int8`, `numeric` and `count(*)` arrive as **strings**, because 2^53+1 does not survive a
+ * JavaScript number. Cast in SQL (`count(*)::int4`) where the range is known to be small, use
+ * `BigInt(row.sequence)` elsewhere.
  *
- * Losing Postgres: every query in flight rejects ({@link isUnavailable} tells), broken connections leave the pool, and
- * the next call connects again. Nothing reconnects in the background.
+ * Losing Postgres: every query in flight rejects ({@link isUnavailable} tells), broken connections leave the
+ * pool, and the next call connects again. Nothing reconnects in the background.
  */
 export class Database {
   /** For TypeORM repositories outside a transaction, on tables without tenants. */
@@ -133,8 +139,9 @@ export class Database {
   }
 
   /**
-   * The same pool for whoever answers somebody who waits: gives up sooner, and throws {@link NoAnswerError}. A connection on which nothing was
-   * answered in time is closed and not used again, because its state is unknown; whether its work was done is unknown as well.
+   * The same pool for whoever answers somebody who waits: gives up sooner, and throws {@link NoAnswerError}.
+   * A connection on which nothing was answered in time is closed and not used again, because its state is
+   * unknown; whether its work was done is unknown as well.
    *
    * What nobody waits for keeps the limits of the pool: large batches may take their time.
    */
@@ -142,7 +149,10 @@ export class Database {
     return new Database(this.dataSource, this.#messages, limits);
   }
 
-  /** Messages sent to Postgres since `connect`, `BEGIN` and `COMMIT` included: each costs a network round trip. */
+  /**
+   * Messages sent to Postgres since `connect`, `BEGIN` and `COMMIT` included: each costs a network round
+   * trip.
+   */
   get roundTrips(): number {
     return this.#messages.sent;
   }
@@ -166,7 +176,8 @@ export class Database {
       client.release();
       return rows;
     } catch (error) {
-      // Not `pool.query`: it throws away the connection after any error, and a rejected row is no broken connection.
+      // Not `pool.query`: it throws away the connection after any error, and a rejected row is no broken
+      // connection.
       client.release(isHealthy(error) ? undefined : true);
       throw error;
     }
@@ -199,7 +210,8 @@ export class Database {
         await client.query(begin);
         const worked = await work(tx);
         const { command } = await client.query('COMMIT');
-        // Postgres answers COMMIT of a failed transaction with a polite ROLLBACK; taken for success it loses the data.
+        // Postgres answers COMMIT of a failed transaction with a polite ROLLBACK; taken for success it loses
+        // the data.
         if (command !== 'COMMIT') {
           throw new TransactionAbortedError('A statement failed and its error was swallowed: rolled back');
         }
@@ -238,7 +250,10 @@ export class Database {
   }
 }
 
-/** Settles like `work`; when that takes too long the connection is closed, and whatever waits for an answer on it fails at once. */
+/**
+ * Settles like `work`; when that takes too long the connection is closed, and whatever waits for an answer on
+ * it fails at once.
+ */
 async function cutAfter<T>(
   client: PoolClient,
   limitMs: number | undefined,
@@ -279,7 +294,10 @@ async function rollBackAndRelease(client: PoolClient): Promise<void> {
   }
 }
 
-/** An error that Postgres itself sent, outside class 57 and 08, leaves the connection ready for the next query. */
+/**
+ * An error that Postgres itself sent, outside class 57 and 08, leaves the connection ready for the next
+ * query.
+ */
 function isHealthy(error: unknown): boolean {
   return (
     error instanceof Error &&
@@ -291,8 +309,8 @@ function isHealthy(error: unknown): boolean {
 }
 
 /**
- * A migration gave a column another type: what was prepared on a connection before that fails on it for ever ("cached plan must not change result
- * type"), and works on a new one.
+ * A migration gave a column another type: what was prepared on a connection before that fails on it for ever
+ * ("cached plan must not change result type"), and works on a new one.
  */
 function isOutdated(error: unknown): boolean {
   return sqlStateOf(error) === '0A000';
@@ -335,7 +353,9 @@ class OpenTransaction implements Tx {
     return this.#runner.manager;
   }
 
-  /** After this the connection belongs to somebody else: a forgotten `await` must fail and not write there. */
+  /**
+   * After this the connection belongs to somebody else: a forgotten `await` must fail and not write there.
+   */
   end(): void {
     this.#client = undefined;
     void this.#runner?.release();
@@ -348,8 +368,9 @@ class OpenTransaction implements Tx {
 }
 
 /**
- * TypeORM's query runner on a connection whose transaction we have opened. TypeORM's own `startTransaction` costs a
- * round trip more (it cannot send BEGIN and the tenants together); depth 1 makes nested ones savepoints.
+ * TypeORM's query runner on a connection whose transaction we have opened. TypeORM's own `startTransaction`
+ * costs a round trip more (it cannot send BEGIN and the tenants together); depth 1 makes nested ones
+ * savepoints.
  */
 class OpenTransactionRunner extends PostgresQueryRunner {
   constructor(dataSource: DataSource, client: PoolClient) {

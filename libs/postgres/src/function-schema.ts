@@ -15,8 +15,8 @@ export const FUNCTION_SCHEMA_TABLE = 'function_schema';
 const KEPT_BUILDS = 10;
 
 /**
- * The Postgres schema in which the functions of a build are. Its name is made from their texts, so that two builds with other functions
- * never share one, and a process finds its own without asking.
+ * The Postgres schema in which the functions of a build are. Its name is made from their texts, so that two
+ * builds with other functions never share one, and a process finds its own without asking.
  *
  * @returns null for a build without functions
  */
@@ -28,8 +28,9 @@ export function functionSchemaOf(scripts: readonly FunctionScript[]): string | n
 }
 
 /**
- * Creates the functions of a build where they are not there yet, for the app role to call, and drops those of builds that were not
- * started for long. Functions of other builds stay as they are: their processes go on calling them.
+ * Creates the functions of a build where they are not there yet, for the app role to call, and drops those of
+ * builds that were not started for long. Functions of other builds stay as they are: their processes go on
+ * calling them.
  *
  * @returns the names of the scripts that were run
  * @throws Error that names the script which failed; nothing of the build is left then

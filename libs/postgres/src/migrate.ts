@@ -6,8 +6,9 @@ import { FUNCTION_SCHEMA_TABLE, type FunctionScript, installFunctions } from './
 export type MigrationClass = new () => MigrationInterface;
 
 /**
- * What the app role may do with one table when that is less than all rows' DML. `rights` as GRANT takes them: `SELECT, INSERT` for rows that
- * can only be added, `SELECT, INSERT, UPDATE (status)` for one column that may change.
+ * What the app role may do with one table when that is less than all rows' DML. `rights` as GRANT takes them:
+ * `SELECT, INSERT` for rows that can only be added, `SELECT, INSERT, UPDATE (status)` for one column that may
+ * change.
  */
 export interface TableRights {
   readonly table: string;
@@ -27,7 +28,10 @@ export interface MigrateOptions {
   readonly appRights?: readonly TableRights[];
 }
 
-/** What {@link migrate} changed: names of migrations and of scripts with functions, empty when all was in place. */
+/**
+ * What {@link migrate} changed: names of migrations and of scripts with functions, empty when all was in
+ * place.
+ */
 export interface MigrationReport {
   readonly migrations: readonly string[];
   readonly functions: readonly string[];
@@ -42,13 +46,14 @@ const MIGRATION_TABLE = 'schema_migration';
  *
  * 1. a session advisory lock, so that replicas which start together queue,
  * 2. the TypeORM migrations that have not run, each in its own transaction,
- * 3. the functions of this build, in a schema of their own ({@link functionSchemaOf}), all in one transaction,
- * 4. the app role's rights: rows, sequences and functions, for everything that exists and, through default privileges,
- *    for everything the owner creates later. No TRUNCATE: row level security does not apply to it. Less for the tables
- *    in `appRights`.
+ * 3. the functions of this build, in a schema of their own ({@link functionSchemaOf}), all in one
+ *    transaction,
+ * 4. the app role's rights: rows, sequences and functions, for everything that exists and, through default
+ *    privileges, for everything the owner creates later. No TRUNCATE: row level security does not apply to
+ *    it. Less for the tables in `appRights`.
  *
- * Processes of the build before go on with their own functions on the new tables. So a migration must leave them what
- * they use: what is to go, goes one release later than its last use.
+ * Processes of the build before go on with their own functions on the new tables. So a migration must leave
+ * them what they use: what is to go, goes one release later than its last use.
  *
  * @throws Error that names the migration or script that failed; the driver's error is its `cause`
  */

@@ -8,8 +8,8 @@ export interface ProvisionOptions {
   /** Name of the database; the roles are called `<name>_owner` and `<name>_app`. */
   readonly name: string;
   /**
-   * Key from which the two passwords are derived; the password in `adminUrl` when not given. Deriving makes a second
-   * call answer with the same URLs and needs no place to keep them.
+   * Key from which the two passwords are derived; the password in `adminUrl` when not given. Deriving makes a
+   * second call answer with the same URLs and needs no place to keep them.
    */
   readonly passwordSecret?: string;
 }
@@ -25,10 +25,11 @@ export interface ProvisionedDatabase {
 const DATABASE_NAME = /^[a-z][a-z0-9_]{0,50}$/;
 
 /**
- * Creates the roles `<name>_owner` and `<name>_app` and the database, or repairs what is missing. Idempotent, and safe
- * when several processes do it at once.
+ * Creates the roles `<name>_owner` and `<name>_app` and the database, or repairs what is missing. Idempotent,
+ * and safe when several processes do it at once.
  *
- * Other roles of the server cannot connect to the database, so one app's credentials never open another app's data.
+ * Other roles of the server cannot connect to the database, so one app's credentials never open another app's
+ * data.
  *
  * @throws RangeError for a name outside `^[a-z][a-z0-9_]{0,50}$`
  * @throws Error when a role of that name exists and could bypass row level security
@@ -52,7 +53,10 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionedD
   return { ownerUrl: urlFor(roles.owner), appUrl: urlFor(roles.app) };
 }
 
-/** Lets the two roles into the database and everybody else out; also used for clones, which start with open doors. */
+/**
+ * Lets the two roles into the database and everybody else out; also used for clones, which start with open
+ * doors.
+ */
 export async function restrictDatabase(
   admin: Client,
   database: string,
@@ -67,8 +71,8 @@ export async function restrictDatabase(
 }
 
 /**
- * Runs `work` on an admin connection under an advisory lock of that name: `CREATE ROLE IF NOT EXISTS` does not exist, and `CREATE
- * DATABASE` cannot run in a transaction, so concurrent callers must queue.
+ * Runs `work` on an admin connection under an advisory lock of that name: `CREATE ROLE IF NOT EXISTS` does
+ * not exist, and `CREATE DATABASE` cannot run in a transaction, so concurrent callers must queue.
  */
 export async function asAdmin<T>(
   adminUrl: string,

@@ -25,14 +25,15 @@ const CONNECTION_MESSAGES =
   /connection terminated|is not queryable|timeout exceeded when trying to connect|timeout expired|query read timeout|cannot use a pool after calling end/i;
 
 /**
- * 08 connection exception, 57P admin shutdown, crash, starting up; 53 out of disk, memory or connections; 58 its disk fails. 25006: a server that only
- * reads, as after a failover; 25P: it ended a connection that was silent for too long.
+ * 08 connection exception, 57P admin shutdown, crash, starting up; 53 out of disk, memory or connections; 58
+ * its disk fails. 25006: a server that only reads, as after a failover; 25P: it ended a connection that was
+ * silent for too long.
  */
 const UNAVAILABLE_STATES = /^(08|57P|53|58|25006|25P0[345])/;
 
 /**
- * Postgres did not answer within the limit of whoever asked, see `Database.withLimits`. What it was asked to do may be done all the same: only what is
- * idempotent may be repeated.
+ * Postgres did not answer within the limit of whoever asked, see `Database.withLimits`. What it was asked to
+ * do may be done all the same: only what is idempotent may be repeated.
  */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
@@ -62,9 +63,10 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 /**
- * True when Postgres is away, does not answer, refuses connections or has just lost this one: answer 503 or try later, the request
- * itself is not wrong. This is the only list of such errors: whoever has to know asks here. After an error in COMMIT, or a {@link NoAnswerError},
- * the outcome is unknown; only an idempotent transaction may be repeated.
+ * True when Postgres is away, does not answer, refuses connections or has just lost this one: answer 503 or
+ * try later, the request itself is not wrong. This is the only list of such errors: whoever has to know asks
+ * here. After an error in COMMIT, or a {@link NoAnswerError}, the outcome is unknown; only an idempotent
+ * transaction may be repeated.
  */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof NoAnswerError) return true;
@@ -75,17 +77,22 @@ export function isUnavailable(error: unknown): boolean {
   return typeof message === 'string' && CONNECTION_MESSAGES.test(message);
 }
 
-/** Conflicts that repetition did not end, and statements that took too long: true of the moment and of no particular row. */
+/**
+ * Conflicts that repetition did not end, and statements that took too long: true of the moment and of no
+ * particular row.
+ */
 const PASSING_STATES: ReadonlySet<string> = new Set([...RETRYABLE_STATES, '55P03', '57014']);
 
-/** True when the transaction did nothing because the database was busy with others: later it may well succeed. */
+/**
+ * True when the transaction did nothing because the database was busy with others: later it may well succeed.
+ */
 export function isPassing(error: unknown): boolean {
   return PASSING_STATES.has(sqlStateOf(error) ?? '');
 }
 
 /**
- * True when a statement took longer than it may (57014). It is passing where the database has too much to do; of one entity alone it may be
- * that entity's own cost.
+ * True when a statement took longer than it may (57014). It is passing where the database has too much to do;
+ * of one entity alone it may be that entity's own cost.
  */
 export function isTooSlow(error: unknown): boolean {
   return sqlStateOf(error) === '57014';
@@ -102,9 +109,9 @@ export interface RetryOptions {
 }
 
 /**
- * Runs a transaction again when Postgres chose it as the victim of a deadlock (40P01) or could not serialize it
- * (40001). Full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015): two victims that wait equally long
- * would meet again.
+ * Runs a transaction again when Postgres chose it as the victim of a deadlock (40P01) or could not serialize
+ * it (40001). Full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015): two victims that wait
+ * equally long would meet again.
  *
  * @param work starts its own transaction and has no effect outside it
  * @throws whatever `work` threw last; other errors at once

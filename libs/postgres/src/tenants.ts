@@ -1,12 +1,14 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 
 /**
- * What a tenant id may look like. The alphabet has no comma and no quote, so that a list of ids in `app.tenant`
- * means exactly these tenants.
+ * What a tenant id may look like. The alphabet has no comma and no quote, so that a list of ids in
+ * `app.tenant` means exactly these tenants.
  */
 const TENANT_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Thrown for an empty list of tenants and for an id outside the allowed alphabet, before anything is sent. */
+/**
+ * Thrown for an empty list of tenants and for an id outside the allowed alphabet, before anything is sent.
+ */
 export class InvalidTenantError extends Error {
   override readonly name = 'InvalidTenantError';
 }
@@ -48,14 +50,15 @@ export function beginForTenants(tenantIds: string | readonly string[], limits?: 
 }
 
 /**
- * SQL for a migration: switches row level security on for a table with a text `tenant_id` and forces it on the
- * table's owner too. Safe to run again.
+ * SQL for a migration: switches row level security on for a table with a text `tenant_id` and forces it on
+ * the table's owner too. Safe to run again.
  *
- * Outside a tenant transaction no row is visible and none can be written: a session that once had a tenant shows
- * `''` and not NULL for `app.tenant`, and `nullif` makes both the empty answer. The list is compared with
- * `= ANY(array)`, which Postgres can use as an index condition; a `LIKE` or a subquery it could not.
+ * Outside a tenant transaction no row is visible and none can be written: a session that once had a tenant
+ * shows `''` and not NULL for `app.tenant`, and `nullif` makes both the empty answer. The list is compared
+ * with `= ANY(array)`, which Postgres can use as an index condition; a `LIKE` or a subquery it could not.
  *
- * Data migrations run by the owner see no rows either: they use `SELECT set_config('app.tenant', …, true)` per tenant.
+ * Data migrations run by the owner see no rows either: they use `SELECT set_config('app.tenant', …, true)`
+ * per tenant.
  */
 export function tenantPolicySql(table: string): string {
   const name = escapeIdentifier(table);

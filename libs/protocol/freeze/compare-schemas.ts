@@ -1,11 +1,14 @@
 /**
- * Decides mechanically whether a changed schema still lets old and new parts talk (F07). It depends on who reads the message:
+ * Decides mechanically whether a changed schema still lets old and new parts talk (F07). It depends on who
+ * reads the message:
  *
- * - `platform`: we read what devices and owning services write. Whatever an old writer sends must still be accepted and mean the same.
- * - `others`: devices and owning services read what we write. Whatever we send now must be what an old reader was promised; fields that it does not
- *   know it ignores.
+ * - `platform`: we read what devices and owning services write. Whatever an old writer sends must still be
+ *   accepted and mean the same.
+ * - `others`: devices and owning services read what we write. Whatever we send now must be what an old reader
+ *   was promised; fields that it does not know it ignores.
  *
- * What cannot be decided mechanically (a changed pattern, reordered variants) counts as breaking; a person may accept it in the version history.
+ * What cannot be decided mechanically (a changed pattern, reordered variants) counts as breaking; a person
+ * may accept it in the version history.
  */
 export type Reader = 'platform' | 'others';
 
@@ -24,8 +27,8 @@ export interface SchemaChange {
 const ANNOTATIONS = new Set(['$id', 'description', 'title', 'examples', 'default', 'contentEncoding']);
 
 /**
- * The schema without annotations, keys sorted: two schemas are the same contract exactly when these are equal. `properties` holds names and
- * not keywords, so a field called `title` stays.
+ * The schema without annotations, keys sorted: two schemas are the same contract exactly when these are
+ * equal. `properties` holds names and not keywords, so a field called `title` stays.
  */
 export function normalizeSchema(schema: unknown, isMap = false): unknown {
   if (Array.isArray(schema)) return schema.map((item) => normalizeSchema(item));
@@ -64,7 +67,10 @@ function wider(reader: Reader): SchemaChange['verdict'] {
   return reader === 'platform' ? 'additive' : 'breaking';
 }
 
-/** More values or variants; a list marked `x-open` tells its readers from the start to ignore what they do not know. */
+/**
+ * More values or variants; a list marked `x-open` tells its readers from the start to ignore what they do not
+ * know.
+ */
 function grown(before: Schema, reader: Reader): SchemaChange['verdict'] {
   return before['x-open'] === true ? 'additive' : wider(reader);
 }
@@ -187,7 +193,10 @@ const COMPARED = new Set([
   ...UPPER_BOUNDS,
 ]);
 
-/** Everything else must stay as it is: types, patterns, formats, the set of keys, keywords that nobody compared yet. */
+/**
+ * Everything else must stay as it is: types, patterns, formats, the set of keys, keywords that nobody
+ * compared yet.
+ */
 function compareRest(before: Schema, after: Schema, path: string): SchemaChange[] {
   const keywords = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
     (key) => !COMPARED.has(key),

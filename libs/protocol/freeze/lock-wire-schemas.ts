@@ -1,4 +1,7 @@
-/** `node --conditions=source libs/protocol/freeze/lock-wire-schemas.ts`: locks the wire schemas, unless a version decision is missing. */
+/**
+ * `node --conditions=source libs/protocol/freeze/lock-wire-schemas.ts`: locks the wire schemas, unless a
+ * version decision is missing.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { PROTOCOL_VERSION, VERSION_HISTORY } from '../src/version/history.ts';

@@ -4,7 +4,10 @@ import { compareSchemas, normalizeSchema } from './compare-schemas.ts';
 import type { Reader, Schema, SchemaChange } from './compare-schemas.ts';
 import type { WireSchema } from './wire-schemas.ts';
 
-/** What `src/version/wire-schemas.lock.json` holds: the contract as it was when the newest version was decided. */
+/**
+ * What `src/version/wire-schemas.lock.json` holds: the contract as it was when the newest version was
+ * decided.
+ */
 export interface WireLock {
   readonly version: string;
   readonly schemas: Readonly<Record<string, LockedSchema>>;
@@ -34,8 +37,8 @@ export function hashOf(normalized: unknown): string {
 
 /**
  * Judges the present schemas against the lock.
- * @returns what has to be decided or done before the lock may be written again, each as a sentence; empty when nothing is open. A stale lock
- *   itself is not reported here.
+ * @returns what has to be decided or done before the lock may be written again, each as a sentence; empty
+ *   when nothing is open. A stale lock itself is not reported here.
  */
 export function reviewWire(lock: WireLock, now: WireLock, history: readonly VersionEntry[]): string[] {
   const entry = history.at(-1);

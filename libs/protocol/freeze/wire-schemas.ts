@@ -1,4 +1,7 @@
-/** The messages that F07 freezes: `/sync/v1/` and what owning services rely on. Internal messages and the admin API are not among them. */
+/**
+ * The messages that F07 freezes: `/sync/v1/` and what owning services rely on. Internal messages and the
+ * admin API are not among them.
+ */
 import type { TSchema } from 'typebox';
 import {
   AckRequest,
@@ -27,9 +30,15 @@ export interface WireSchema {
 const wire = (reader: Reader, schemas: Readonly<Record<string, TSchema>>): WireSchema[] =>
   Object.entries(schemas).map(([name, schema]) => ({ name, reader, schema }));
 
-/** Requests that the platform answers; every other public request is asked by the platform and answered by others. */
+/**
+ * Requests that the platform answers; every other public request is asked by the platform and answered by
+ * others.
+ */
 const ANSWERED_BY_PLATFORM = new Set(['register']);
-/** Messages that the platform publishes; every other public message comes from owning services or the identity service. */
+/**
+ * Messages that the platform publishes; every other public message comes from owning services or the identity
+ * service.
+ */
 const WRITTEN_BY_PLATFORM = new Set(['syncEvents']);
 
 function natsSchemas(): WireSchema[] {

@@ -1,9 +1,10 @@
 /**
  * What the admin API of the gateway asks the other apps over NATS (its HTTP side: admin-operations.ts).
  *
- * The gateway joins nothing: projector, resolver and device-health answer for their own tables. Every request carries the tenant of the
- * administrator's token and the answer holds nothing of any other tenant. Lists are pages: `next` is opaque to everybody but the app
- * that gave it, null on the last page. Errors over NATS come as `{error: {code, message, errors?}}` with a problem code.
+ * The gateway joins nothing: projector, resolver and device-health answer for their own tables. Every request
+ * carries the tenant of the administrator's token and the answer holds nothing of any other tenant. Lists are
+ * pages: `next` is opaque to everybody but the app that gave it, null on the last page. Errors over NATS come
+ * as `{error: {code, message, errors?}}` with a problem code.
  */
 import Type, { type Static } from 'typebox';
 import { Revision } from './owner-api.ts';
@@ -36,7 +37,8 @@ const Cause = Type.String({ maxLength: 4000, description: 'For people.' });
 
 const page = { tenantId: TenantId, cursor: Next, limit: PageLimit };
 
-// ---- device-health: `sync.health.v1.devices` --------------------------------------------------------------------
+// ---- device-health: `sync.health.v1.devices`
+// --------------------------------------------------------------------
 
 export const DeviceStatus = Type.Enum(['healthy', 'lagging', 'offline', 'stale', 'at_risk', 'revoked'], {
   description:
@@ -101,7 +103,8 @@ export const DevicesReply = Type.Object(
 );
 export type DevicesReply = Static<typeof DevicesReply>;
 
-// ---- delta-projector: dead letters ------------------------------------------------------------------------------
+// ---- delta-projector: dead letters
+// ------------------------------------------------------------------------------
 
 export const DeadLetterStatus = Type.Enum(['quarantined', 'replayed'], {
   description: 'quarantined: its entity waits; replayed: processed after all, kept for the record.',
@@ -173,7 +176,8 @@ export const DeadLetterReplayReply = Type.Object(
 );
 export type DeadLetterReplayReply = Static<typeof DeadLetterReplayReply>;
 
-// ---- delta-projector: explain -----------------------------------------------------------------------------------
+// ---- delta-projector: explain
+// -----------------------------------------------------------------------------------
 
 /** `sync.explain.v1.projector` */
 export const ExplainRequest = Type.Object(

@@ -79,7 +79,10 @@ export const AdminReplayResponse = Type.Object(
   { $id: 'AdminReplayResponse' },
 );
 
-/** `POST /admin/v1/dead-letters/replay`; without a body, or with an empty object, it replays all of the tenant. */
+/**
+ * `POST /admin/v1/dead-letters/replay`; without a body, or with an empty object, it replays all of the
+ * tenant.
+ */
 export const AdminReplayBody = Type.Omit(DeadLetterReplayRequest, ['tenantId'], { $id: 'AdminReplayBody' });
 export type AdminReplayBody = Static<typeof AdminReplayBody>;
 

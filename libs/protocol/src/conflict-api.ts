@@ -1,6 +1,6 @@
 /**
- * What the gateway asks the conflict-resolver over NATS about ConflictRecords, for devices (with `userId`: that user's own) and for administrators
- * (without: of the whole tenant). Internal: versioned with the code.
+ * What the gateway asks the conflict-resolver over NATS about ConflictRecords, for devices (with `userId`:
+ * that user's own) and for administrators (without: of the whole tenant). Internal: versioned with the code.
  */
 import Type, { type Static } from 'typebox';
 import { Next, PageLimit, RecordId } from './admin-api.ts';
@@ -79,7 +79,10 @@ export const ConflictsReply = Type.Object(
 );
 export type ConflictsReply = Static<typeof ConflictsReply>;
 
-/** `sync.conflicts.v1.show`: `not_found` for what does not exist and for what is another user's, without a difference. */
+/**
+ * `sync.conflicts.v1.show`: `not_found` for what does not exist and for what is another user's, without a
+ * difference.
+ */
 export const ConflictShowRequest = Type.Object(
   { tenantId: TenantId, conflictId: ConflictId, userId: Type.Optional(UserId) },
   { $id: 'ConflictShowRequest' },

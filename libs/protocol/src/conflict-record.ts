@@ -1,6 +1,7 @@
 /**
- * The ConflictRecord: what a device pulls as entityType `conflict`, what `/sync/v1/conflicts/{id}` answers and what reviewers see. One schema for
- * all of them. It is written once; a resolution adds `decision`, `decider` and `resolvedAt`, and then it never changes again.
+ * The ConflictRecord: what a device pulls as entityType `conflict`, what `/sync/v1/conflicts/{id}` answers
+ * and what reviewers see. One schema for all of them. It is written once; a resolution adds `decision`,
+ * `decider` and `resolvedAt`, and then it never changes again.
  */
 import type { JsonValue } from '@sync/domain';
 import Type, { type Static } from 'typebox';
@@ -102,7 +103,10 @@ export type ConflictHistoryEntry = Static<typeof ConflictHistoryEntry>;
 
 const Value = Type.Optional(Type.Unsafe<JsonValue>(Type.Unknown()));
 
-/** One field in which both sides differ; a side that has no value there has no property, field `''` is the whole entity. */
+/**
+ * One field in which both sides differ; a side that has no value there has no property, field `''` is the
+ * whole entity.
+ */
 export const ConflictField = Type.Object(
   {
     field: Type.String(),

@@ -1,4 +1,7 @@
-/** What the delta-projector tells the gateways on the stream DELTAS. Internal: versioned with the code, not with the protocol. */
+/**
+ * What the delta-projector tells the gateways on the stream DELTAS. Internal: versioned with the code, not
+ * with the protocol.
+ */
 import Type, { type Static } from 'typebox';
 import { RemoteDelta } from './device-api.ts';
 import { FieldWrites } from './field-writes.ts';
@@ -50,8 +53,8 @@ export const ProjectedDelta = Type.Object(
     /** Null where the policy does not need it. */
     fieldWrites: Type.Union([FieldWrites, Type.Null()]),
     /**
-     * Of entity types with a document: whether the delta makes those of the entity before it superfluous, or has to be applied after them. A
-     * deletion is `whole`.
+     * Of entity types with a document: whether the delta makes those of the entity before it superfluous, or
+     * has to be applied after them. A deletion is `whole`.
      */
     document: Type.Optional(Type.Enum(['whole', 'increment'])),
   },
@@ -78,17 +81,22 @@ export const GrantChange = Type.Object(
 export type GrantChange = ReadOnly<Static<typeof GrantChange>>;
 
 /**
- * One message: one projector transaction's effect on the scopes of one delta partition (`partitionOf(tenantId + NUL + scope)`), in
- * sequence order. A grant or revocation travels with the partition of the user's own scope.
+ * One message: one projector transaction's effect on the scopes of one delta partition (`partitionOf(tenantId
+ * + NUL + scope)`), in sequence order. A grant or revocation travels with the partition of the user's own
+ * scope.
  *
- * On the wire it is lines of JSON text, which a line feed cannot be part of: `{origin, committedAt, scopes, grants}`, the array `deltas`, then each of
- * `wires`, the RemoteDelta of the delta at the same place exactly as devices get it. So a gateway splits a message without parsing
- * it, and neither it nor its database ever parses a RemoteDelta: as one JSON object a batch of 100 cost Postgres 12 ms instead of 5.
+ * On the wire it is lines of JSON text, which a line feed cannot be part of: `{origin, committedAt, scopes,
+ * grants}`, the array `deltas`, then each of `wires`, the RemoteDelta of the delta at the same place exactly
+ * as devices get it. So a gateway splits a message without parsing it, and neither it nor its database ever
+ * parses a RemoteDelta: as one JSON object a batch of 100 cost Postgres 12 ms instead of 5.
  */
 export const DeltaBatch = Type.Object(
   {
     origin: Origin,
-    /** When the owner committed the newest of the deltas; null without deltas, and where a snapshot or a replayed dead letter brings them: that is no lag. */
+    /**
+     * When the owner committed the newest of the deltas; null without deltas, and where a snapshot or a
+     * replayed dead letter brings them: that is no lag.
+     */
     committedAt: Type.Union([Timestamp, Type.Null()]),
     scopes: Type.Array(ScopeHead),
     grants: Type.Array(GrantChange),
@@ -114,7 +122,9 @@ export function joinDeltaLines({ head, deltas, wires }: DeltaLines): string {
   return [head, deltas, ...wires].join('\n');
 }
 
-/** Takes a message apart without parsing it; the wires stay one text. @throws TypeError when a line is missing */
+/**
+ * Takes a message apart without parsing it; the wires stay one text. @throws TypeError when a line is missing
+ */
 export function splitDeltaLines(payload: string): { head: string; deltas: string; wires: string } {
   const first = payload.indexOf('\n');
   if (first < 0) throw new TypeError('A message of DELTAS has at least two lines');

@@ -1,4 +1,6 @@
-/** Requests and responses of `/sync/v1/`: the schemas are the single source of validation, types and OpenAPI. */
+/**
+ * Requests and responses of `/sync/v1/`: the schemas are the single source of validation, types and OpenAPI.
+ */
 import Type, { type Static } from 'typebox';
 import { LIMITS } from './limits.ts';
 import {
@@ -165,8 +167,9 @@ export const PullResponse = Type.Object(
 export type PullResponse = Static<typeof PullResponse>;
 
 /**
- * The envelope of a push. Mutations are checked one by one against `LocalMutation` afterwards: a bad one is answered
- * with `rejected` and never harms its neighbours; only what cannot be answered per mutation is a 400.
+ * The envelope of a push. Mutations are checked one by one against `LocalMutation` afterwards: a bad one is
+ * answered with `rejected` and never harms its neighbours; only what cannot be answered per mutation is a
+ * 400.
  */
 export const PushRequest = Type.Object(
   {

@@ -1,4 +1,7 @@
-/** The HTTP operations of `/sync/v1/` as data: OpenAPI is generated from this list, and a test compares it with the routes. */
+/**
+ * The HTTP operations of `/sync/v1/` as data: OpenAPI is generated from this list, and a test compares it
+ * with the routes.
+ */
 import Type, { type TSchema } from 'typebox';
 import { ADMIN_PAGE_SIZE, PageCursor } from './admin-api.ts';
 import { ConflictsReply } from './conflict-api.ts';

@@ -3,10 +3,11 @@ import { DeviceId, EntityData, EntityId, EntityType, MutationId, TenantId, Times
 import { Revision } from './owner-api.ts';
 
 /**
- * A domain event: CloudEvents 1.0 with our extension attributes (CloudEvents allows only scalar attributes, so clocks travel as canonical JSON
- * text). `data` is the whole entity after the change, null after a deletion. For an entity type with a Yjs
- * document, the field that the registration names `docUpdateField` holds the document as base64 (Yjs update v1): the whole of it, or, where
- * `docstate` says `increment`, what this revision added to the one before it.
+ * A domain event: CloudEvents 1.0 with our extension attributes (CloudEvents allows only scalar attributes,
+ * so clocks travel as canonical JSON text). `data` is the whole entity after the change, null after a
+ * deletion. For an entity type with a Yjs document, the field that the registration names `docUpdateField`
+ * holds the document as base64 (Yjs update v1): the whole of it, or, where `docstate` says `increment`, what
+ * this revision added to the one before it.
  */
 export const DomainEvent = Type.Object(
   {
@@ -28,8 +29,8 @@ export const DomainEvent = Type.Object(
     mutationdevice: Type.Optional(DeviceId),
     mutationtime: Type.Optional(Timestamp),
     /**
-     * FieldWrites as JSON text: fields that the mutation wrote without changing them. Such a write counts when a third one is compared with
-     * it, and the difference of the data cannot show it.
+     * FieldWrites as JSON text: fields that the mutation wrote without changing them. Such a write counts
+     * when a third one is compared with it, and the difference of the data cannot show it.
      */
     mutationwrites: Type.Optional(Type.String({ maxLength: 65_536 })),
     /** Absent means `whole`. Whoever sends increments answers snapshots of named `entities`. */

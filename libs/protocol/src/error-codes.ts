@@ -3,8 +3,8 @@ import type { ReadOnly } from './read-only.ts';
 import { Timestamp } from './scalars.ts';
 
 /**
- * The closed list of problem codes (RFC 9457 `code`). `status` is the HTTP status, `retryable` says whether the very same
- * request may succeed later, `title` is for people, `remedy` tells the caller what to do.
+ * The closed list of problem codes (RFC 9457 `code`). `status` is the HTTP status, `retryable` says whether
+ * the very same request may succeed later, `title` is for people, `remedy` tells the caller what to do.
  */
 export interface ProblemKind {
   readonly status: number;
@@ -153,7 +153,9 @@ export const PROBLEM_CODES = {
 
 export type ProblemCode = keyof typeof PROBLEM_CODES;
 
-/** Codes of outcomes that sync-service itself gives. Owning services add their own (`^[a-z][a-z0-9_]{0,63}$`). */
+/**
+ * Codes of outcomes that sync-service itself gives. Owning services add their own (`^[a-z][a-z0-9_]{0,63}$`).
+ */
 export const OUTCOME_CODES = {
   mutation_id_reused:
     'The same mutationId came with another change, or from another user. Send this one under a new mutationId.',

@@ -1,7 +1,10 @@
 /** What a crash test says to a process of the stack. Internal. */
 import Type, { type Static } from 'typebox';
 
-/** Where a crash test may end a process: between receiving work and answering for it, on both sides of everything durable. */
+/**
+ * Where a crash test may end a process: between receiving work and answering for it, on both sides of
+ * everything durable.
+ */
 export const FAULT_PLACES = [
   /** gateway: the push is in the ledger, nobody has been asked */
   'push.received',

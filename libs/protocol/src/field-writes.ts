@@ -1,4 +1,7 @@
-/** Who wrote each field last, as projector, gateway and resolver tell each other. Internal: devices never see it. */
+/**
+ * Who wrote each field last, as projector, gateway and resolver tell each other. Internal: devices never see
+ * it.
+ */
 import Type from 'typebox';
 import { Count } from './scalars.ts';
 

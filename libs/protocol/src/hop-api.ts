@@ -1,4 +1,7 @@
-/** What a producer and its consumers tell each other about the numbers of a stream (docs/ARCHITECTURE.md, “The hop”). Internal. */
+/**
+ * What a producer and its consumers tell each other about the numbers of a stream (docs/ARCHITECTURE.md, “The
+ * hop”). Internal.
+ */
 import Type from 'typebox';
 import { Count } from './scalars.ts';
 

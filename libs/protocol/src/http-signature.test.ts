@@ -67,7 +67,8 @@ describe('signatureBase', () => {
   });
 
   it('gives the published test vector', () => {
-    // docs/protocol.md prints this vector for authors of other clients; the base64 was computed with `openssl dgst -sha256 -mac HMAC`.
+    // docs/protocol.md prints this vector for authors of other clients; the base64 was computed with `openssl
+    // dgst -sha256 -mac HMAC`.
     const params = signatureParams('dev-1', 1_700_000_000, true);
     const request = {
       method: 'POST',

@@ -1,9 +1,10 @@
 /**
- * RFC 9421 HTTP Message Signatures, the one profile of protocol v1: label `sync`, `hmac-sha256`, fixed components in any order. Pure: building
- * and parsing only; hashing is the caller's, so that a browser uses WebCrypto and a server node:crypto.
+ * RFC 9421 HTTP Message Signatures, the one profile of protocol v1: label `sync`, `hmac-sha256`, fixed
+ * components in any order. Pure: building and parsing only; hashing is the caller's, so that a browser uses
+ * WebCrypto and a server node:crypto.
  *
- * Parsing accepts only the canonical text of RFC 8941, because the verifier signs the received text again: with two readings of one text, what
- * is verified could differ from what is used.
+ * Parsing accepts only the canonical text of RFC 8941, because the verifier signs the received text again:
+ * with two readings of one text, what is verified could differ from what is used.
  */
 import { DEVICE_ID_PATTERN } from './scalars.ts';
 import { dictionaryMembers } from './structured-fields.ts';
@@ -61,8 +62,9 @@ const DEVICE_ID = new RegExp(DEVICE_ID_PATTERN);
 /**
  * @param header the `Signature-Input` field value; members with other labels are left alone
  * @param hasBody whether `content-digest` must be covered
- * @returns null when the member `sync` is missing, malformed, of another profile, or does not cover exactly the required components. `nonce` and
- *   `tag` may be there and mean nothing; `expires` is refused, since nobody would enforce it: `created` alone limits a signature's life.
+ * @returns null when the member `sync` is missing, malformed, of another profile, or does not cover exactly
+ *   the required components. `nonce` and `tag` may be there and mean nothing; `expires` is refused, since
+ *   nobody would enforce it: `created` alone limits a signature's life.
  */
 export function parseSignatureInput(header: string | undefined, hasBody: boolean): SignatureInput | null {
   const params = dictionaryMembers(header)?.get('sync') ?? '';
@@ -96,7 +98,10 @@ export function parseSignature(header: string | undefined): string | null {
   return SHA256_BYTES.exec(dictionaryMembers(header)?.get('sync') ?? '')?.[1] ?? null;
 }
 
-/** @returns the base64 SHA-256 in a `Content-Digest` field (RFC 9530), or null when absent or of other algorithms only */
+/**
+ * @returns the base64 SHA-256 in a `Content-Digest` field (RFC 9530), or null when absent or of other
+ * algorithms only
+ */
 export function parseContentDigest(header: string | undefined): string | null {
   return SHA256_BYTES.exec(dictionaryMembers(header)?.get('sha-256') ?? '')?.[1] ?? null;
 }

@@ -1,4 +1,7 @@
-/** The bounds of protocol v1. Over a limit: 413 for bytes, 400 `limit_exceeded` for everything counted; nothing is stored. */
+/**
+ * The bounds of protocol v1. Over a limit: 413 for bytes, 400 `limit_exceeded` for everything counted;
+ * nothing is stored.
+ */
 export const LIMITS = {
   bodyCompressedBytes: 1_048_576,
   bodyInflatedBytes: 8_388_608,
@@ -20,15 +23,15 @@ export const LIMITS = {
   /** One mutation's `data` as JSON text. Larger content is a bundle, which this service does not carry. */
   mutationBytes: 262_144,
   /**
-   * Characters of one mutation's `update`: 384 KiB as base64. A ConflictRecord that keeps it has 640 KiB, of which two clocks may take 128;
-   * a body has 1 MiB.
+   * Characters of one mutation's `update`: 384 KiB as base64. A ConflictRecord that keeps it has 640 KiB, of
+   * which two clocks may take 128; a body has 1 MiB.
    */
   updateLength: 524_288,
 } as const;
 
 /**
- * How deep JSON may be nested between the parts of the platform and in what they answer. A ConflictRecord in an event holds what a device sent six
- * levels deeper than the request did; what the door took must arrive.
+ * How deep JSON may be nested between the parts of the platform and in what they answer. A ConflictRecord in
+ * an event holds what a device sent six levels deeper than the request did; what the door took must arrive.
  */
 export const MESSAGE_DEPTH = 64;
 

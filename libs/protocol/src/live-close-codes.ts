@@ -1,4 +1,7 @@
-/** Why the server closes `/sync/v1/live`. A ticket is redeemed with the socket open, because browsers show close codes but no refused upgrades. */
+/**
+ * Why the server closes `/sync/v1/live`. A ticket is redeemed with the socket open, because browsers show
+ * close codes but no refused upgrades.
+ */
 export const LIVE_CLOSE_CODES = {
   goingAway: { code: 1001, meaning: 'This replica stops: connect again.' },
   serviceRestart: {

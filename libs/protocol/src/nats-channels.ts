@@ -1,4 +1,7 @@
-/** Every NATS subject of the platform as data: AsyncAPI is generated from this list, and a test compares it with `subjects`. */
+/**
+ * Every NATS subject of the platform as data: AsyncAPI is generated from this list, and a test compares it
+ * with `subjects`.
+ */
 import Type, { type TSchema } from 'typebox';
 import {
   DeadLetterReplayReply,
@@ -61,7 +64,10 @@ interface ChannelBase {
   /** The subject with its variable tokens in braces. */
   readonly address: string;
   readonly summary: string;
-  /** `public`: frozen, any owning service may rely on it. `internal`: between our apps, versioned with the code. */
+  /**
+   * `public`: frozen, any owning service may rely on it. `internal`: between our apps, versioned with the
+   * code.
+   */
   readonly audience: 'public' | 'internal';
 }
 

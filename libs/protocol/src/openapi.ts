@@ -1,4 +1,7 @@
-/** Builds the OpenAPI 3.1 documents of the two HTTP APIs from the schemas, the operations and the problem codes. */
+/**
+ * Builds the OpenAPI 3.1 documents of the two HTTP APIs from the schemas, the operations and the problem
+ * codes.
+ */
 import Type, { type TSchema } from 'typebox';
 import { ADMIN_OPERATIONS } from './admin-operations.ts';
 import type { AdminOperation } from './admin-operations.ts';

@@ -1,4 +1,7 @@
-/** What an owning service answers over NATS: push, snapshot, remote projection; and what it asks: registration. */
+/**
+ * What an owning service answers over NATS: push, snapshot, remote projection; and what it asks:
+ * registration.
+ */
 import Type, { type Static } from 'typebox';
 import { FieldWrites } from './field-writes.ts';
 import { LIMITS } from './limits.ts';
@@ -19,7 +22,10 @@ import {
 } from './scalars.ts';
 import { SyncRegistration } from './registration.ts';
 
-/** The owner's own optimistic-lock version of an entity: 1 for the first state, one higher for each change; 0 = does not exist. */
+/**
+ * The owner's own optimistic-lock version of an entity: 1 for the first state, one higher for each change; 0
+ * = does not exist.
+ */
 export const Revision = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 /** Words of a language model that a person accepted, for lines of a document. */
@@ -47,7 +53,10 @@ export const AcceptedWords = Type.Object(
 );
 export type AcceptedWords = Static<typeof AcceptedWords>;
 
-/** A mutation as the owner gets it: `data` is the decided value (after a merge), `clock` the entity's clock once it is applied. */
+/**
+ * A mutation as the owner gets it: `data` is the decided value (after a merge), `clock` the entity's clock
+ * once it is applied.
+ */
 export const PushedMutation = Type.Object(
   {
     mutationId: MutationId,
@@ -62,14 +71,18 @@ export const PushedMutation = Type.Object(
     /** Of a `merge` without `update`: an accepted suggestion. */
     suggestion: Type.Optional(AcceptedWords),
     clock: VectorClock,
-    /** Of a `merge`: what its device had seen. An owner that keeps documents compares it with what was written since. */
+    /**
+     * Of a `merge`: what its device had seen. An owner that keeps documents compares it with what was written
+     * since.
+     */
     baseClock: Type.Optional(VectorClock),
     expectedRevision: Revision,
     occurredAt: Timestamp,
     schemaVersion: SchemaVersion,
     /**
-     * What the decision says about who wrote which field; absent: the mutation is as its device sent it, and wrote what it names. An owner
-     * on the SDK passes on what its event's data cannot show (`mutationwrites`); others may leave it alone.
+     * What the decision says about who wrote which field; absent: the mutation is as its device sent it, and
+     * wrote what it names. An owner on the SDK passes on what its event's data cannot show
+     * (`mutationwrites`); others may leave it alone.
      */
     fieldWrites: Type.Optional(FieldWrites),
     identity: Type.Optional(
@@ -87,9 +100,10 @@ export const PushedMutation = Type.Object(
 export type PushedMutation = Static<typeof PushedMutation>;
 
 /**
- * Mutations of one entity follow each other with consecutive `expectedRevision`s, each counted on the success of the one before: once one is
- * answered `conflict`, the owner answers `conflict` to all that follow for that entity in the request, whatever they expect. An owner whose registration
- * does not promise that (`pushChains`) gets one mutation of an entity at a time.
+ * Mutations of one entity follow each other with consecutive `expectedRevision`s, each counted on the success
+ * of the one before: once one is answered `conflict`, the owner answers `conflict` to all that follow for
+ * that entity in the request, whatever they expect. An owner whose registration does not promise that
+ * (`pushChains`) gets one mutation of an entity at a time.
  */
 export const OwnerPushRequest = Type.Object(
   {
@@ -181,7 +195,10 @@ export const OwnerPushReply = Type.Object(
 );
 export type OwnerPushReply = Static<typeof OwnerPushReply>;
 
-/** `sync.upcast.v1.<service>.<entityType>`, or the subject that the registration names: mutations of one older version. */
+/**
+ * `sync.upcast.v1.<service>.<entityType>`, or the subject that the registration names: mutations of one older
+ * version.
+ */
 export const UpcastRequest = Type.Object(
   {
     tenantId: TenantId,
@@ -260,7 +277,10 @@ export const SnapshotPage = Type.Object(
 );
 export type SnapshotPage = Static<typeof SnapshotPage>;
 
-/** `sync.registry.v1.register`: the SyncRegistration itself. Errors come as `{error: {code, message, errors?}}`. */
+/**
+ * `sync.registry.v1.register`: the SyncRegistration itself. Errors come as `{error: {code, message,
+ * errors?}}`.
+ */
 export const RegisterReply = Type.Object({ registered: Type.Array(EntityType) }, { $id: 'RegisterReply' });
 export type RegisterReply = Static<typeof RegisterReply>;
 

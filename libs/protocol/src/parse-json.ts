@@ -5,14 +5,18 @@ export type ParsedJson =
   | {
       readonly ok: true;
       readonly value: unknown;
-      /** True when the text holds something that parses but must not be stored: run `findUnstorable` over the parts. */
+      /**
+       * True when the text holds something that parses but must not be stored: run `findUnstorable` over the
+       * parts.
+       */
       readonly suspicious: boolean;
     }
   | { readonly ok: false; readonly code: 'malformed_json' | 'limit_exceeded'; readonly detail: string };
 
 /**
- * Parses JSON text after a single pass that bounds its depth: JSON.parse itself accepts a depth of 100,000 and every recursive walker
- * after it would overflow. The same pass notices what survives parsing but not storage (see `findUnstorable`).
+ * Parses JSON text after a single pass that bounds its depth: JSON.parse itself accepts a depth of 100,000
+ * and every recursive walker after it would overflow. The same pass notices what survives parsing but not
+ * storage (see `findUnstorable`).
  * @param text at most `LIMITS.bodyInflatedBytes` long; the caller bounds it
  */
 export function parseJson(text: string, maxDepth: number = LIMITS.jsonDepth): ParsedJson {
@@ -38,7 +42,8 @@ const BACKSLASH = 0x5c;
 function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspicious: boolean } {
   let depth = 0;
   let digits = 0;
-  // Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape; the check costs next to nothing.
+  // Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape; the check costs next
+  // to nothing.
   let suspicious = text.includes('__proto__') || !text.isWellFormed();
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
@@ -62,7 +67,10 @@ function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspiciou
   return { tooDeep: false, suspicious };
 }
 
-/** @returns the position of the closing quote (or the end of a broken text), and whether a \\u escape stood inside */
+/**
+ * @returns the position of the closing quote (or the end of a broken text), and whether a \\u escape stood
+ * inside
+ */
 function endOfString(text: string, from: number): { at: number; escapedUnicode: boolean } {
   let escapedUnicode = false;
   for (let at = from; at < text.length; at += 1) {
@@ -76,8 +84,9 @@ function endOfString(text: string, from: number): { at: number; escapedUnicode: 
 }
 
 /**
- * Finds the first place of a parsed JSON value that cannot be kept as it was sent: a `__proto__` key, an integer beyond ±(2^53 − 1) (JSON.parse
- * has already rounded it), an infinite number, a NUL character or a lone surrogate (Postgres stores neither).
+ * Finds the first place of a parsed JSON value that cannot be kept as it was sent: a `__proto__` key, an
+ * integer beyond ±(2^53 − 1) (JSON.parse has already rounded it), an infinite number, a NUL character or a
+ * lone surrogate (Postgres stores neither).
  * @param value parsed JSON, depth already bounded
  * @returns JSON Pointer and reason, or null when all of it is fine
  */

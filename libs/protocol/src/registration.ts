@@ -49,7 +49,10 @@ export const RemoteProjection = Type.Object({
 
 const AnyValue = Type.Unsafe<JsonValue>(Type.Unknown());
 
-/** The types are `UpcastStep` and `Upcaster` of `libs/domain`, which says what each step does; registration.test.ts keeps both equal. */
+/**
+ * The types are `UpcastStep` and `Upcaster` of `libs/domain`, which says what each step does;
+ * registration.test.ts keeps both equal.
+ */
 const UpcastStep = Type.Union([
   Type.Object({ kind: Type.Literal('rename'), field: FieldName, to: FieldName }),
   Type.Object({ kind: Type.Literal('move'), field: FieldPath, to: FieldName }),

@@ -1,6 +1,7 @@
 /**
- * `sync.resolve.v1.decide`: a pure question; the answer depends on nothing but the request. The types are those of `libs/domain`, which takes the
- * decision; the schemas say the same for other readers, and resolve-api.test.ts keeps both equal. Internal: versioned with the code.
+ * `sync.resolve.v1.decide`: a pure question; the answer depends on nothing but the request. The types are
+ * those of `libs/domain`, which takes the decision; the schemas say the same for other readers, and
+ * resolve-api.test.ts keeps both equal. Internal: versioned with the code.
  */
 import { DocumentBlock } from './conflict-record.ts';
 import type { DecisionInput, Decision as DomainDecision, JsonObject, JsonValue } from '@sync/domain';

@@ -1,7 +1,9 @@
 import Type from 'typebox';
 import { LIMITS } from './limits.ts';
 
-/** Ids that become part of a scope, a subject or an SQL setting: no separators, no wildcard, no whitespace. */
+/**
+ * Ids that become part of a scope, a subject or an SQL setting: no separators, no wildcard, no whitespace.
+ */
 export const TENANT_ID_PATTERN = '^[A-Za-z0-9_-]{1,64}$';
 export const USER_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
 export const DEVICE_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
@@ -13,8 +15,9 @@ export const SCOPE_PATTERN = '^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._~-]{1,128}$';
 export const SCOPE_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
 export const MUTATION_ID_PATTERN = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
 /**
- * RFC 3339 without what one of our readers would refuse or move: no leap second (JavaScript's Date has none), no year 0 and no offset beyond
- * 14 hours (Postgres refuses them). `format: 'date-time'` adds the days of each month.
+ * RFC 3339 without what one of our readers would refuse or move: no leap second (JavaScript's Date has none),
+ * no year 0 and no offset beyond 14 hours (Postgres refuses them). `format: 'date-time'` adds the days of
+ * each month.
  */
 const TIMESTAMP_PATTERN =
   '^(?!0000)\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-](0\\d|1[0-3]):[0-5]\\d|[+-]14:00)$';
@@ -36,7 +39,10 @@ export const Scope = Type.String({
   description: '`<kind>:<id>`, such as `user:u1`.',
 });
 export const MutationId = Type.String({ pattern: MUTATION_ID_PATTERN, description: 'UUID, lower case.' });
-/** A UUID as a device may write it: RFC 9562 reads either case, and some platforms print capitals. Readers make it lower case before they compare. */
+/**
+ * A UUID as a device may write it: RFC 9562 reads either case, and some platforms print capitals. Readers
+ * make it lower case before they compare.
+ */
 export const SentUuid = Type.String({
   pattern: MUTATION_ID_PATTERN.replaceAll('a-f', 'a-fA-F'),
   description: 'UUID in either case; answered in lower case.',
@@ -52,8 +58,8 @@ export const CursorToken = Type.String({
   description: 'Opaque, tamper-proof.',
 });
 export const DigestHash = Type.String({ pattern: '^[0-9a-f]{64}$' });
-// Groups of four would be checked by the pattern itself, but a repeated group overflows the stack on 8 MiB of text; one
-// character class does not, and the rest is arithmetic.
+// Groups of four would be checked by the pattern itself, but a repeated group overflows the stack on 8 MiB of
+// text; one character class does not, and the rest is arithmetic.
 export const Base64 = Type.Refine(
   Type.String({
     pattern: '^[A-Za-z0-9+/]*={0,2}$',
@@ -71,7 +77,8 @@ export const EntityData = Type.Record(Type.String(), Type.Unknown(), {
   description: 'The entity, a JSON object.',
 });
 
-// F06 lets a replica id be nearly any text; the wire takes only those that a deviceId or a service name can make.
+// F06 lets a replica id be nearly any text; the wire takes only those that a deviceId or a service name can
+// make.
 const REPLICA_ID_PATTERN = '^(d:[A-Za-z0-9._~-]{1,128}|s:[a-z][a-z0-9-]{0,63})$';
 
 export const VectorClock = Type.Record(

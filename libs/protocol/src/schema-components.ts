@@ -5,14 +5,15 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonObject = { readonly [key: string]: Json };
 
 /**
- * Collects schemas for the `components` of a generated document. A schema with an `$id` becomes a component under that name and is
- * referenced wherever it stands; one without is written out in place.
+ * Collects schemas for the `components` of a generated document. A schema with an `$id` becomes a component
+ * under that name and is referenced wherever it stands; one without is written out in place.
  */
 export class SchemaComponents {
   readonly #found = new Map<string, { readonly text: string; readonly schema: JsonObject }>();
 
   /**
-   * @returns what to write where the schema is used: `{"$ref": "#/components/schemas/<$id>"}`, or the schema itself
+   * @returns what to write where the schema is used: `{"$ref": "#/components/schemas/<$id>"}`, or the schema
+   * itself
    * @throws Error when two different schemas claim one name
    */
   use(schema: TSchema): JsonObject {

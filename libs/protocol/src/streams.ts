@@ -1,7 +1,7 @@
 /**
- * Every JetStream stream of the platform, as data. Applied at start, and the server's answer compared with what was asked.
- * A message's subject is `<subjectPrefix>.<partition>.<producer>`. The number of partitions is part of the contract between producer
- * and consumers: changing it needs a new stream name.
+ * Every JetStream stream of the platform, as data. Applied at start, and the server's answer compared with
+ * what was asked. A message's subject is `<subjectPrefix>.<partition>.<producer>`. The number of partitions
+ * is part of the contract between producer and consumers: changing it needs a new stream name.
  */
 export interface StreamDeclaration {
   readonly name: string;
@@ -51,7 +51,10 @@ export const STREAMS: Readonly<Record<StreamName, StreamDeclaration>> = {
   },
 };
 
-/** Where every process now and then stores a message that nobody reads, to learn whether JetStream stores at all: the newest few minutes are kept. */
+/**
+ * Where every process now and then stores a message that nobody reads, to learn whether JetStream stores at
+ * all: the newest few minutes are kept.
+ */
 export const PROBE_STREAM: StreamDeclaration = {
   name: 'SYNC_PROBE',
   subjectPrefix: 'sync.probe.v1',

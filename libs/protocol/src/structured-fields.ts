@@ -1,6 +1,7 @@
 /**
- * As much of RFC 8941 (Structured Field Values) as signed requests need: telling apart the members of a dictionary field. A field may
- * carry members for other readers (a proxy's own signature, a second digest); their values are not looked at.
+ * As much of RFC 8941 (Structured Field Values) as signed requests need: telling apart the members of a
+ * dictionary field. A field may carry members for other readers (a proxy's own signature, a second digest);
+ * their values are not looked at.
  */
 
 /** Longer fields are refused before any parsing. */
@@ -9,8 +10,9 @@ const MEMBER = /^([a-z*][a-z0-9_.*-]*)(?:=(.+)|;.*)?$/;
 
 /**
  * @param field the field value; lines of a repeated field joined by commas
- * @returns key → text of the member's value, byte for byte; null when the field is absent, empty, too long or malformed. A key that
- *   comes twice is refused too: RFC 8941 lets the last one win, but a reader before us may have taken the first.
+ * @returns key → text of the member's value, byte for byte; null when the field is absent, empty, too long or
+ *   malformed. A key that comes twice is refused too: RFC 8941 lets the last one win, but a reader before us
+ *   may have taken the first.
  */
 export function dictionaryMembers(field: string | undefined): ReadonlyMap<string, string> | null {
   if (field === undefined || field.length > MAX_FIELD_LENGTH) return null;
@@ -25,7 +27,10 @@ export function dictionaryMembers(field: string | undefined): ReadonlyMap<string
   return members;
 }
 
-/** Splits at commas that stand neither in a quoted string nor in an inner list; null when one of them is left open. */
+/**
+ * Splits at commas that stand neither in a quoted string nor in an inner list; null when one of them is left
+ * open.
+ */
 function splitAtCommas(field: string): string[] | null {
   const parts: string[] = [];
   let from = 0;

@@ -25,12 +25,17 @@ export const subjects = {
   storeProbe: `${PROBE_STREAM.subjectPrefix}.store`,
   deviceBindingVerify: 'identity.device-binding.v1.verify',
   deviceBindingRevoked: 'identity.device-binding.v1.revoked',
-  /** Hints between gateway replicas: what changed and should be read again. Losing one costs at most a second. */
+  /**
+   * Hints between gateway replicas: what changed and should be read again. Losing one costs at most a second.
+   */
   gatewayHint: 'sync.hint.v1.gateway',
   explain: 'sync.explain.v1.projector',
   deadLetters: 'sync.dead-letters.v1.list',
   deadLetterReplay: 'sync.dead-letters.v1.replay',
-  /** To the delta-projector: `{tenantId?}`, project everything anew from the owners' snapshots, under new epochs. */
+  /**
+   * To the delta-projector: `{tenantId?}`, project everything anew from the owners' snapshots, under new
+   * epochs.
+   */
   projectorRebuild: 'sync.projector.v1.rebuild',
   /** To the delta-projector: what entities were before they were deleted. */
   deletedData: 'sync.projector.v1.deleted-data',

@@ -1,4 +1,7 @@
-/** A proposal how to resolve a conflict, with where it came from. It is never applied by itself: only `accept_suggestion` by a person does. */
+/**
+ * A proposal how to resolve a conflict, with where it came from. It is never applied by itself: only
+ * `accept_suggestion` by a person does.
+ */
 import Type, { type Static } from 'typebox';
 import {
   Count,

@@ -1,4 +1,7 @@
-/** Sync events: CloudEvents 1.0 on the stream SYNC_EVENTS, which is also the analytics firehose (`analytics.sync.>`). */
+/**
+ * Sync events: CloudEvents 1.0 on the stream SYNC_EVENTS, which is also the analytics firehose
+ * (`analytics.sync.>`).
+ */
 import Type, { type Static } from 'typebox';
 import { ConflictDecider, ConflictStatus, ResolutionKind } from './conflict-record.ts';
 import { MutationId, OutcomeStatus } from './scalars.ts';

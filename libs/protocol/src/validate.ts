@@ -14,7 +14,8 @@ export type Validated<T> =
 
 /**
  * Compiles a schema once into a checker; unknown fields are left alone (the additive rule of protocol v1).
- * @returns a function that answers the same value, typed, or its offending paths: at least one, at most 8 (TypeBox stops there)
+ * @returns a function that answers the same value, typed, or its offending paths: at least one, at most 8
+ * (TypeBox stops there)
  */
 export function validator<T extends TSchema>(schema: T): (value: unknown) => Validated<Static<T>> {
   const compiled = Compile(schema);
@@ -34,7 +35,8 @@ export function validator<T extends TSchema>(schema: T): (value: unknown) => Val
 /**
  * Like {@link validator}, for callers that have an error path already, such as `decode` of a request.
  * @param name of what is expected, for people
- * @returns a function that answers the same value, typed; it throws a TypeError that names the first offending path
+ * @returns a function that answers the same value, typed; it throws a TypeError that names the first
+ * offending path
  */
 export function decoder<T extends TSchema>(schema: T, name: string): (value: unknown) => Static<T> {
   const check = validator(schema);
@@ -46,7 +48,9 @@ export function decoder<T extends TSchema>(schema: T, name: string): (value: unk
   };
 }
 
-/** Missing fields are reported at their parent with the names in `params`; callers want each field's own path. */
+/**
+ * Missing fields are reported at their parent with the names in `params`; callers want each field's own path.
+ */
 function pathsOf(error: { instancePath: string; params: object }): string[] {
   const missing = (error.params as { requiredProperties?: readonly string[] }).requiredProperties;
   const paths = missing?.map((name) => `${error.instancePath}/${name}`) ?? [error.instancePath];

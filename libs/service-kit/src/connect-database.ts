@@ -19,8 +19,8 @@ type DatabaseConfig = Pick<
 export type DatabaseSchema = Omit<MigrateOptions, 'ownerUrl'> & Pick<DatabaseOptions, 'entities'>;
 
 /**
- * Brings the database of a process to its schema, when it was told the owner's URL, and connects. A Postgres that is not there, or does not answer, is
- * waited for ({@link untilAvailable}).
+ * Brings the database of a process to its schema, when it was told the owner's URL, and connects. A Postgres
+ * that is not there, or does not answer, is waited for ({@link untilAvailable}).
  * @param name of the process, for `pg_stat_activity`
  * @throws when Postgres refuses, or a migration fails
  */

@@ -11,8 +11,8 @@ type NatsConfig = Pick<
 >;
 
 /**
- * Connects a process to NATS as it was told to: to whichever server of the list answers, and as its user when it has one.
- * A NATS that is not there is waited for ({@link waitForPart}).
+ * Connects a process to NATS as it was told to: to whichever server of the list answers, and as its user when
+ * it has one. A NATS that is not there is waited for ({@link waitForPart}).
  * @param name of the process, for the server's connection list
  */
 export function connectService(config: NatsConfig, name: string, logger: Logger): Promise<NatsConnection> {

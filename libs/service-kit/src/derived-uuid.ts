@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
 /**
- * A UUID that is the same for the same text: version 8 (RFC 9562, our own derivation), from the text's SHA-256. For ids of things that are made once
- * however often they are tried.
+ * A UUID that is the same for the same text: version 8 (RFC 9562, our own derivation), from the text's
+ * SHA-256. For ids of things that are made once however often they are tried.
  */
 export function derivedUuid(text: string): string {
   const digest = hash('sha256', text, 'hex');

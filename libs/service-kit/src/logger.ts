@@ -4,9 +4,9 @@ import { type Logger, pino } from 'pino';
 export type { Logger } from 'pino';
 
 /**
- * Structured logs, one JSON object a line on stdout. Field names: `requestId`, `tenantId`, `deviceId`, `mutationId`, `event`; `service` is who logs,
- * `owner` the owning service that a line is about.
- * Tokens, keys and entity data are never logged; the redaction list is the second line of defence.
+ * Structured logs, one JSON object a line on stdout. Field names: `requestId`, `tenantId`, `deviceId`,
+ * `mutationId`, `event`; `service` is who logs, `owner` the owning service that a line is about. Tokens, keys
+ * and entity data are never logged; the redaction list is the second line of defence.
  */
 export function createLogger(options: { service: string; level?: string }): Logger {
   return pino({
@@ -24,7 +24,10 @@ export function createLogger(options: { service: string; level?: string }): Logg
   });
 }
 
-/** Nest's own messages in the same stream; its start-up chatter is debug, because `ready` says all that matters. */
+/**
+ * Nest's own messages in the same stream; its start-up chatter is debug, because `ready` says all that
+ * matters.
+ */
 export function nestLogger(logger: Logger): LoggerService {
   return {
     log: (message: unknown) => logger.debug(String(message)),

@@ -3,8 +3,9 @@ import type { Database } from '@sync/postgres';
 import type { Metrics } from './metrics.ts';
 
 /**
- * The hop's own counts as Prometheus metrics, under the same names in every process that has an outbox or an inbox, and what waits in them, read when
- * somebody scrapes. Label values are bounded by the declared streams and the registered services.
+ * The hop's own counts as Prometheus metrics, under the same names in every process that has an outbox or an
+ * inbox, and what waits in them, read when somebody scrapes. Label values are bounded by the declared streams
+ * and the registered services.
  */
 export function messagingMetrics(metrics: Metrics, database: Pick<Database, 'call'>): MessagingMetrics {
   watchTables(metrics, database);
@@ -68,7 +69,10 @@ interface Watermark {
   readonly number: number;
 }
 
-/** Rows without a number, and those with one that JetStream has not confirmed; each part by an index of its own. */
+/**
+ * Rows without a number, and those with one that JetStream has not confirmed; each part by an index of its
+ * own.
+ */
 const WAITING = `
 SELECT stream, sum(messages)::float8 AS messages,
        coalesce(max(extract(epoch FROM clock_timestamp() - oldest)), 0)::float8 AS seconds

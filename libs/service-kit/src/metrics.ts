@@ -29,8 +29,9 @@ export class Metrics {
   }
 
   /**
-   * @param collect called at each scrape, for values that are cheaper to read than to follow. A scrape answers also while Postgres is away: where
-   *   `collect` fails, or takes long, the gauge keeps its last value
+   * @param collect called at each scrape, for values that are cheaper to read than to follow. A scrape
+   *   answers also while Postgres is away: where `collect` fails, or takes long, the gauge keeps its last
+   *   value
    */
   gauge<L extends string>(
     name: string,

@@ -18,8 +18,8 @@ export interface OperationsOptions {
 const CHECK_LIMIT_MS = 2_000;
 
 /**
- * The operator's side of every service: `/health/live` (the process answers), `/health/ready` (it can do its work),
- * `/metrics` (Prometheus), and the duration of every request under OpenTelemetry's name for it.
+ * The operator's side of every service: `/health/live` (the process answers), `/health/ready` (it can do its
+ * work), `/metrics` (Prometheus), and the duration of every request under OpenTelemetry's name for it.
  */
 export function registerOperations(app: NestFastifyApplication, options: OperationsOptions): void {
   const fastify = app.getHttpAdapter().getInstance();

@@ -29,7 +29,10 @@ const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
 /** Where the pause before the next try is not known: seconds that a restart, or a lock, may well take. */
 const RETRY_AFTER = '2';
 
-/** Answers every error as RFC 9457 problem+json. What is not expected is logged with its cause and hidden from the caller. */
+/**
+ * Answers every error as RFC 9457 problem+json. What is not expected is logged with its cause and hidden from
+ * the caller.
+ */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger: Logger;

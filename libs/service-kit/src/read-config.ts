@@ -1,6 +1,6 @@
 /**
- * Configuration as data: every option is `{env, type, desc}`, from which parsing, error messages and documentation
- * derive. It is read once, in an app's `config.ts`, and handed on typed.
+ * Configuration as data: every option is `{env, type, desc}`, from which parsing, error messages and
+ * documentation derive. It is read once, in an app's `config.ts`, and handed on typed.
  */
 interface OptionBase {
   readonly env: string;

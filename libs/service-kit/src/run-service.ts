@@ -25,9 +25,13 @@ export interface ServiceOptions {
   readonly bodyLimitBytes?: number;
   /** Before listening: content-type parsers, hooks, sockets. */
   readonly prepare?: (app: NestFastifyApplication) => void | Promise<void>;
-  /** At shutdown, when balancers have had their time and requests are still open: end long polls and sockets. */
+  /**
+   * At shutdown, when balancers have had their time and requests are still open: end long polls and sockets.
+   */
   readonly onDrainStart?: readonly DrainStep[];
-  /** After the last request: consumers, relays, connections; in order, each whatever becomes of the others. */
+  /**
+   * After the last request: consumers, relays, connections; in order, each whatever becomes of the others.
+   */
   readonly onDrain?: readonly DrainStep[];
 }
 
@@ -41,8 +45,8 @@ export interface RunningService {
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
- * Runs one Nest service on Fastify until SIGTERM or SIGINT: health, readiness, metrics, problem+json, request ids, graceful drain.
- * When it accepts requests it logs one line with `event: "ready"` and its `url`.
+ * Runs one Nest service on Fastify until SIGTERM or SIGINT: health, readiness, metrics, problem+json, request
+ * ids, graceful drain. When it accepts requests it logs one line with `event: "ready"` and its `url`.
  * @throws when the port is taken or a module cannot be built
  */
 export async function runService(options: ServiceOptions): Promise<RunningService> {
@@ -50,10 +54,11 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
   const adapter = new FastifyAdapter({
     bodyLimit: options.bodyLimitBytes ?? 1_048_576,
     forceCloseConnections: 'idle',
-    // A request that comes while the listener closes is answered like any other: what it needs is closed after the last one.
+    // A request that comes while the listener closes is answered like any other: what it needs is closed
+    // after the last one.
     return503OnClosing: false,
-    // A path that the router cannot read (bad escapes, a parameter of thousands of characters) is one that does not exist; its own answer is no problem
-    // document and repeats the path.
+    // A path that the router cannot read (bad escapes, a parameter of thousands of characters) is one that
+    // does not exist; its own answer is no problem document and repeats the path.
     frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
       sendProblem(reply, new ProblemError('not_found', 'No such path')),
     genReqId: (request: { headers: Record<string, string | string[] | undefined> }) => {

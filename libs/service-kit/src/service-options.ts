@@ -1,6 +1,9 @@
 import type { ConfigOption } from './read-config.ts';
 
-/** What every process with an HTTP port, a database and NATS is told from outside: the beginning of its `config.ts`. */
+/**
+ * What every process with an HTTP port, a database and NATS is told from outside: the beginning of its
+ * `config.ts`.
+ */
 export const SERVICE_OPTIONS = {
   port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
   host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },

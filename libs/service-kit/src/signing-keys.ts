@@ -11,12 +11,16 @@ export interface SigningKeysOptions {
 const READ_LIMIT_MS = 3_000;
 const COOLDOWN_MS = 1_000;
 const MAX_AGE_MS = 600_000;
-/** While the keys cannot be read, one request in so long finds out whether they can; the others do not wait for it. */
+/**
+ * While the keys cannot be read, one request in so long finds out whether they can; the others do not wait
+ * for it.
+ */
 const AWAY_MS = 5_000;
 
 /**
- * The identity service's public keys, read over HTTP. When they cannot be read any more those of the last time stay good for a while: a
- * token that was signed with one of them is as true as before. A key that is not among them may be new, which only the service could say.
+ * The identity service's public keys, read over HTTP. When they cannot be read any more those of the last
+ * time stay good for a while: a token that was signed with one of them is as true as before. A key that is
+ * not among them may be new, which only the service could say.
  */
 export function signingKeys({ url, graceMs, maxAgeMs = MAX_AGE_MS }: SigningKeysOptions): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(url, {

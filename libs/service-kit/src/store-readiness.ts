@@ -4,8 +4,8 @@ import type { Metrics } from './metrics.ts';
 import type { ReadinessCheck } from './operations.ts';
 
 /**
- * Ready is who can store in JetStream: being connected to NATS says nothing about that. Also counted, for an alert: a process that nobody asks for its
- * readiness is still scraped.
+ * Ready is who can store in JetStream: being connected to NATS says nothing about that. Also counted, for an
+ * alert: a process that nobody asks for its readiness is still scraped.
  *
  * @param storing relays and owners of the process
  */

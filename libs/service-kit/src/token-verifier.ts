@@ -27,8 +27,9 @@ const USER = new RegExp(USER_ID_PATTERN);
 const CLOCK_TOLERANCE_SECONDS = 5;
 
 /**
- * Verifies access tokens against the identity service's JWKS. Verified tokens are remembered until they expire: an ES256 verification costs
- * about 0.1 ms, a look-up a microsecond. Revocation is the device binding's business, not the token's.
+ * Verifies access tokens against the identity service's JWKS. Verified tokens are remembered until they
+ * expire: an ES256 verification costs about 0.1 ms, a look-up a microsecond. Revocation is the device
+ * binding's business, not the token's.
  */
 export class TokenVerifier {
   private readonly verified = new Map<string, TokenClaims>();
@@ -51,7 +52,8 @@ export class TokenVerifier {
     const known = this.verified.get(token);
     if (known && known.expiresAtMs > Date.now()) return known;
     const claims = await this.verifyFresh(token);
-    // The oldest entry makes room: with one token an hour and user, a full map means tokens that are long out of use.
+    // The oldest entry makes room: with one token an hour and user, a full map means tokens that are long out
+    // of use.
     const oldest =
       this.verified.size >= (this.options.maxCached ?? 50_000)
         ? this.verified.keys().next().value

@@ -1,10 +1,10 @@
 /**
- * Orders two strings by Unicode code point: negative when `a` comes first, positive when `b` does, 0 when they are
- * the same string.
+ * Orders two strings by Unicode code point: negative when `a` comes first, positive when `b` does, 0 when
+ * they are the same string.
  *
- * JavaScript's own `<` and `Array.prototype.sort` order by UTF-16 code unit, which puts every character above U+FFFF
- * (stored as surrogates, 0xD800–0xDFFF) before U+E000–U+FFFF. SQL `COLLATE "C"` on UTF-8, Go, Rust and Python order
- * by code point, so that is what every implementation of the wire contract can agree on.
+ * JavaScript's own `<` and `Array.prototype.sort` order by UTF-16 code unit, which puts every character above
+ * U+FFFF (stored as surrogates, 0xD800–0xDFFF) before U+E000–U+FFFF. SQL `COLLATE "C"` on UTF-8, Go, Rust and
+ * Python order by code point, so that is what every implementation of the wire contract can agree on.
  */
 export function compareCodePoints(a: string, b: string): number {
   const shorter = Math.min(a.length, b.length);

@@ -1,4 +1,7 @@
-/** A class of 300 devices changes one entity for years: what a device had seen is known exactly, whatever it remembers and however it counts. */
+/**
+ * A class of 300 devices changes one entity for years: what a device had seen is known exactly, whatever it
+ * remembers and however it counts.
+ */
 import { describe, expect, it } from '@jest/globals';
 import {
   FOLDED_REPLICA,

@@ -7,8 +7,8 @@ import type { VectorClock } from './vector-clock.ts';
 export const FOLDED_REPLICA: ReplicaId = 's:folded';
 
 /**
- * The most entries that `countChange` leaves: two fewer than the wire takes, one for the device that adds its own to what it has seen, one for a
- * service whose first own change may be counted in SQL.
+ * The most entries that `countChange` leaves: two fewer than the wire takes, one for the device that adds its
+ * own to what it has seen, one for a service whose first own change may be counted in SQL.
  */
 export const MAX_COUNTED_ENTRIES = MAX_CLOCK_ENTRIES - 2;
 
@@ -24,12 +24,15 @@ export interface ChangeDot {
 }
 
 /**
- * The entity’s clock after one more change, for whoever counts: the owner, or the projector for an owner that keeps no clocks.
+ * The entity’s clock after one more change, for whoever counts: the owner, or the projector for an owner that
+ * keeps no clocks.
  *
- * A clock that would have too many entries is folded: the entries of all devices but the author’s are dropped, and `FOLDED_REPLICA` gets a counter
- * higher than any of them. A device that has its entry dropped may count on or begin at 1 again, and others may still claim to know its old
- * counters. So a device’s counter that is not above the counter of `FOLDED_REPLICA` names nothing by itself any more, and each
- * change under one raises that. Every state of an entity that was folded is told from all others by `FOLDED_REPLICA` and what is counted above it.
+ * A clock that would have too many entries is folded: the entries of all devices but the author’s are
+ * dropped, and `FOLDED_REPLICA` gets a counter higher than any of them. A device that has its entry dropped
+ * may count on or begin at 1 again, and others may still claim to know its old counters. So a device’s
+ * counter that is not above the counter of `FOLDED_REPLICA` names nothing by itself any more, and each change
+ * under one raises that. Every state of an entity that was folded is told from all others by `FOLDED_REPLICA`
+ * and what is counted above it.
  *
  * @param counter of a device, what its mutation says; else the next one
  * @throws RangeError when the id is malformed or a counter cannot go higher

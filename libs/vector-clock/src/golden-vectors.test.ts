@@ -12,8 +12,9 @@ interface GoldenVectors {
   parse: { name: string; value: unknown; clock?: VectorClock; path?: string }[];
 }
 
-// The frozen file (F06). A change of this hash is a change of what every deployed client and server agreed on: add
-// vectors together with an entry in the protocol's version history, never change the meaning of one that is here.
+// The frozen file (F06). A change of this hash is a change of what every deployed client and server agreed
+// on: add vectors together with an entry in the protocol's version history, never change the meaning of one
+// that is here.
 const FROZEN_SHA256 = '56229182d65c348ff045bc0cb5c2a500d50058e437aa6aa544cce65f4c66c857';
 
 const bytes = readFileSync(new URL('../golden/vectors.json', import.meta.url));

@@ -11,7 +11,9 @@ export const MAX_REPLICA_ID_LENGTH = 200;
 // surrogate pair: such an id would pass every check in memory and fail at the first database.
 const REPLICA_ID_PATTERN = new RegExp(`^[ds]:[^\\p{Cc}\\p{Cs}]{1,${MAX_REPLICA_ID_LENGTH - 2}}$`, 'u');
 
-/** Says whether `value` is a well-formed replica id. The prefix also keeps `__proto__` from ever being one. */
+/**
+ * Says whether `value` is a well-formed replica id. The prefix also keeps `__proto__` from ever being one.
+ */
 export function isReplicaId(value: string): boolean {
   return REPLICA_ID_PATTERN.test(value);
 }
@@ -32,7 +34,10 @@ export function serviceReplica(service: string): ReplicaId {
   return checkedReplicaId(`s:${service}`);
 }
 
-/** Returns `replicaId` unchanged, or throws a RangeError that shows it (cut, so that a log line stays bounded). */
+/**
+ * Returns `replicaId` unchanged, or throws a RangeError that shows it (cut, so that a log line stays
+ * bounded).
+ */
 export function checkedReplicaId(replicaId: string): ReplicaId {
   if (isReplicaId(replicaId)) return replicaId;
   throw new RangeError(`not a replica id: ${JSON.stringify(replicaId.slice(0, 80))}`);

@@ -1,4 +1,7 @@
-/** The laws of F06 as properties: a partial order, its least upper bound, strictly growing increments, one text. */
+/**
+ * The laws of F06 as properties: a partial order, its least upper bound, strictly growing increments, one
+ * text.
+ */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
@@ -16,7 +19,8 @@ import {
 } from './index.ts';
 import type { VectorClock } from './index.ts';
 
-// Few ids and small counters, so that equal, ordered and concurrent clocks all come up; odd ids and zeros among them.
+// Few ids and small counters, so that equal, ordered and concurrent clocks all come up; odd ids and zeros
+// among them.
 const replicaId = fc.constantFrom('d:1', 'd:2', 's:x', 'd:__proto__', 'd:\u{1f600}', 'd:\uffff');
 const clock: fc.Arbitrary<VectorClock> = fc.dictionary(replicaId, fc.nat({ max: 3 }), {
   noNullPrototype: true,

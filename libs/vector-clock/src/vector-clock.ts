@@ -5,12 +5,13 @@ import type { ReplicaId } from './replica-id.ts';
 /**
  * The VectorClock of one entity: replica id → how many of this replica's changes the entity's state contains.
  *
- * F06, frozen: an absent entry means 0; merge is the pointwise maximum; the order is the pointwise order. Changes are
- * additive only, and `golden/vectors.json` pins the meaning for implementations in other languages.
+ * F06, frozen: an absent entry means 0; merge is the pointwise maximum; the order is the pointwise order.
+ * Changes are additive only, and `golden/vectors.json` pins the meaning for implementations in other
+ * languages.
  *
- * Counters are safe integers, never negative (`parseClock` checks what comes from outside). Every function treats
- * own properties only and builds results with `Object.fromEntries`, which defines properties instead of assigning
- * them: a key such as `__proto__` is an entry like any other and never touches a prototype.
+ * Counters are safe integers, never negative (`parseClock` checks what comes from outside). Every function
+ * treats own properties only and builds results with `Object.fromEntries`, which defines properties instead
+ * of assigning them: a key such as `__proto__` is an entry like any other and never touches a prototype.
  */
 export type VectorClock = Readonly<Record<ReplicaId, number>>;
 
@@ -43,8 +44,8 @@ export function containsClock(clock: VectorClock, other: VectorClock): boolean {
 }
 
 /**
- * Says whether `clock` contains change number `counter` of `replicaId` (a "dot"). This is how a device knows that a
- * delta already holds its own pending mutation.
+ * Says whether `clock` contains change number `counter` of `replicaId` (a "dot"). This is how a device knows
+ * that a delta already holds its own pending mutation.
  */
 export function containsDot(clock: VectorClock, replicaId: ReplicaId, counter: number): boolean {
   return counter <= counterOf(clock, replicaId);
@@ -53,8 +54,8 @@ export function containsDot(clock: VectorClock, replicaId: ReplicaId, counter: n
 /**
  * The least clock that contains both: the pointwise maximum, without zero entries.
  *
- * Total on purpose: a merge of two clocks at the entry limit may exceed it. Merging must stay a join, and whoever
- * stores or sends the result checks `clockSize` where it can still answer with a clear refusal.
+ * Total on purpose: a merge of two clocks at the entry limit may exceed it. Merging must stay a join, and
+ * whoever stores or sends the result checks `clockSize` where it can still answer with a clear refusal.
  */
 export function mergeClocks(a: VectorClock, b: VectorClock): VectorClock {
   const merged = new Map<ReplicaId, number>();
@@ -68,8 +69,8 @@ export function mergeClocks(a: VectorClock, b: VectorClock): VectorClock {
 
 /**
  * The clock after one more change of `replicaId`, without zero entries.
- * @throws RangeError when the id is malformed, the counter is already the largest safe integer, or the result would
- * have more than 256 entries
+ * @throws RangeError when the id is malformed, the counter is already the largest safe integer, or the result
+ * would have more than 256 entries
  */
 export function incrementClock(clock: VectorClock, replicaId: ReplicaId): VectorClock {
   const counter = counterOf(clock, checkedReplicaId(replicaId));
@@ -90,8 +91,8 @@ export function clockSize(clock: VectorClock): number {
 }
 
 /**
- * The one JSON text of a clock: keys in code point order, zero entries dropped, no spaces. Two clocks are equal
- * exactly when their texts are; the scope digest hashes this text.
+ * The one JSON text of a clock: keys in code point order, zero entries dropped, no spaces. Two clocks are
+ * equal exactly when their texts are; the scope digest hashes this text.
  */
 export function canonicalClockJson(clock: VectorClock): string {
   const entries = Object.entries(clock)

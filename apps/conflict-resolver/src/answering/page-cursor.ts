@@ -1,11 +1,16 @@
 import { RemoteError } from '@sync/messaging';
 
-/** Not secret and not signed: whatever it says, a page holds only what the request's tenant and user may see. */
+/**
+ * Not secret and not signed: whatever it says, a page holds only what the request's tenant and user may see.
+ */
 export function encodeCursor(parts: readonly string[]): string {
   return Buffer.from(JSON.stringify(parts)).toString('base64url');
 }
 
-/** @throws RemoteError `cursor_invalid` for what `encodeCursor` has not made of that many parts, each accepted by `isPart` */
+/**
+ * @throws RemoteError `cursor_invalid` for what `encodeCursor` has not made of that many parts, each accepted
+ * by `isPart`
+ */
 export function decodeCursor(
   cursor: string,
   count: number,

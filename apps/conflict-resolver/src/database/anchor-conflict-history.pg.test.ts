@@ -9,7 +9,10 @@ import { conflictEvent } from '../testing/conflict-rig.ts';
 import { AnchorConflictHistory1764150000000 } from './anchor-conflict-history.ts';
 import { APP_RIGHTS, FUNCTIONS, MIGRATIONS } from './schema.ts';
 
-/** A database as the version before left it: records and histories of two tenants, and nothing that counts them. */
+/**
+ * A database as the version before left it: records and histories of two tenants, and nothing that counts
+ * them.
+ */
 let test: TestDatabase;
 let database: Database;
 const before = MIGRATIONS.filter((migration) => migration !== AnchorConflictHistory1764150000000);

@@ -2,12 +2,15 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What a chain of hashes cannot say about itself: that its end is still there, and that every record still has all of its entries.
+ * What a chain of hashes cannot say about itself: that its end is still there, and that every record still
+ * has all of its entries.
  *
  * - `conflict_history_anchor`: how many entries a tenant's history has, and the hash of the newest.
- * - `conflict_history_head`: the same of one record. In a table of its own, so that a resolved record's row never changes again.
+ * - `conflict_history_head`: the same of one record. In a table of its own, so that a resolved record's row
+ *   never changes again.
  *
- * Both count what was added instead of looking at what is there: once something was cut off, no later entry makes them fit again.
+ * Both count what was added instead of looking at what is there: once something was cut off, no later entry
+ * makes them fit again.
  */
 const ANCHORS = `
 CREATE TABLE conflict_history_anchor (
@@ -24,8 +27,9 @@ CREATE TABLE conflict_history_head (
 );`;
 
 /**
- * What was there before: the owner sees it only while row level security is not forced on it. Records that are older than the history itself get a
- * head of no entries, so that they are told from records whose history somebody removed.
+ * What was there before: the owner sees it only while row level security is not forced on it. Records that
+ * are older than the history itself get a head of no entries, so that they are told from records whose
+ * history somebody removed.
  */
 const FILL = `
 ALTER TABLE conflict_history NO FORCE ROW LEVEL SECURITY;
@@ -41,8 +45,9 @@ ALTER TABLE conflict_history FORCE ROW LEVEL SECURITY;
 ALTER TABLE conflict_record FORCE ROW LEVEL SECURITY;`;
 
 /**
- * The database keeps both itself, as the owner's role: the app's role may read them and nothing else, and a replica of the version before keeps
- * them too. Appends of a tenant queue behind one lock, so the rows are never contended.
+ * The database keeps both itself, as the owner's role: the app's role may read them and nothing else, and a
+ * replica of the version before keeps them too. Appends of a tenant queue behind one lock, so the rows are
+ * never contended.
  */
 const KEEP = `
 CREATE FUNCTION conflict_history_anchored() RETURNS trigger LANGUAGE plpgsql

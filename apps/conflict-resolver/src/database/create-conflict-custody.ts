@@ -2,16 +2,19 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What makes ConflictRecords evidence: a resolution, an append-only history, and triggers that keep both as they are.
+ * What makes ConflictRecords evidence: a resolution, an append-only history, and triggers that keep both as
+ * they are.
  *
- * - `conflict_record` gets its resolution, once: the trigger lets an open row become resolved and refuses everything else. It belongs to the
- *   owner role, so the app's role, which is not the table's owner, can neither change nor disable it (nor use session_replication_role).
- * - `conflict_history`: one chain per tenant, so that a missing entry shows, and not only a changed one. `entry` is the canonical JSON
- *   text that was hashed; parsing and writing it again would have to be byte-exact for ever.
- * - `conflict_claim`: who is resolving a record now, and what was sent to its owner; working state, kept after the resolution to recognise its
- *   repetition.
- * - `open_conflict`: the queue of what is open, across tenants and therefore without a policy: ids and times only. `due_at`
- *   is set while a claim has to be carried on should its process die.
+ * - `conflict_record` gets its resolution, once: the trigger lets an open row become resolved and refuses
+ *   everything else. It belongs to the owner role, so the app's role, which is not the table's owner, can
+ *   neither change nor disable it (nor use session_replication_role).
+ * - `conflict_history`: one chain per tenant, so that a missing entry shows, and not only a changed one.
+ *   `entry` is the canonical JSON text that was hashed; parsing and writing it again would have to be
+ *   byte-exact for ever.
+ * - `conflict_claim`: who is resolving a record now, and what was sent to its owner; working state, kept
+ *   after the resolution to recognise its repetition.
+ * - `open_conflict`: the queue of what is open, across tenants and therefore without a policy: ids and times
+ *   only. `due_at` is set while a claim has to be carried on should its process die.
  */
 export const CUSTODY_TABLES = `
 ALTER TABLE conflict_record ADD COLUMN decision jsonb, ADD COLUMN decider jsonb;

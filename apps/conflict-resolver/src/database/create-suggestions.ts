@@ -1,7 +1,10 @@
 import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Suggestions of a language model for open conflicts, with their provenance, budgets and the queue of questions. */
+/**
+ * Suggestions of a language model for open conflicts, with their provenance, budgets and the queue of
+ * questions.
+ */
 export class CreateSuggestions1764100000000 implements MigrationInterface {
   readonly name = 'CreateSuggestions1764100000000';
 
@@ -117,8 +120,8 @@ const BUDGETS = `
   );`;
 
 /**
- * Infrastructure like the outbox: workers look for work of all tenants, so there is no row level security; it holds ids and nothing else. A
- * row disappears with the end of its suggestion.
+ * Infrastructure like the outbox: workers look for work of all tenants, so there is no row level security; it
+ * holds ids and nothing else. A row disappears with the end of its suggestion.
  */
 const JOBS = `
   CREATE TABLE suggestion_job (

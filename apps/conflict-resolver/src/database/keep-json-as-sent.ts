@@ -1,11 +1,13 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What people wrote is kept as the text that came. `jsonb` writes numbers out when it is read: 5e-324 has 324 digits then, and a record of
- * 259 KB became 12 MB for everybody who looked at it. What the service itself writes (clocks, parameters, deciders) is bounded and stays `jsonb`.
+ * What people wrote is kept as the text that came. `jsonb` writes numbers out when it is read: 5e-324 has 324
+ * digits then, and a record of 259 KB became 12 MB for everybody who looked at it. What the service itself
+ * writes (clocks, parameters, deciders) is bounded and stays `jsonb`.
  *
- * The tables are written anew, a minute for some ten gigabytes, and nobody reads or writes them meanwhile: events wait in their stream, concurrent
- * pushes are `accepted`. No hash changes, because they are of values; numbers of old rows stay written out.
+ * The tables are written anew, a minute for some ten gigabytes, and nobody reads or writes them meanwhile:
+ * events wait in their stream, concurrent pushes are `accepted`. No hash changes, because they are of values;
+ * numbers of old rows stay written out.
  */
 const AS_SENT = `
 ALTER TABLE conflict_record ALTER COLUMN draft TYPE json, ALTER COLUMN decision TYPE json;
@@ -13,7 +15,8 @@ ALTER TABLE conflict_claim ALTER COLUMN claim TYPE json;
 ALTER TABLE conflict_suggestion ALTER COLUMN material TYPE json, ALTER COLUMN output TYPE json;`;
 
 /**
- * What replicas of the version before ask of these columns while they run beside this one (ADR 0027). Nobody else uses it: it goes one release later.
+ * What replicas of the version before ask of these columns while they run beside this one (ADR 0027). Nobody
+ * else uses it: it goes one release later.
  */
 const FOR_THE_VERSION_BEFORE = `
 CREATE FUNCTION jsonb_array_elements(p_list json) RETURNS SETOF json LANGUAGE sql IMMUTABLE

@@ -24,8 +24,8 @@ export const FUNCTIONS: readonly FunctionScript[] = [
 ].map((name) => ({ name, sql: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8') }));
 
 /**
- * Records and history are evidence. The triggers refuse what is wrong, these rights what is not needed: either alone would do, and a mistake in one
- * of them changes nothing.
+ * Records and history are evidence. The triggers refuse what is wrong, these rights what is not needed:
+ * either alone would do, and a mistake in one of them changes nothing.
  */
 export const APP_RIGHTS: readonly TableRights[] = [
   {

@@ -3,8 +3,9 @@ import { RemoteError } from '@sync/messaging';
 import { type DecideItem, type DecideReply, type DecideRequest, LIMITS } from '@sync/protocol';
 
 /**
- * Decides a batch of concurrent mutations. Nothing is read or written: the answer depends on the request alone, so any replica may answer and
- * a repeated question gets the same answer. The record is stored later, when the gateway's event says that the decision was carried out.
+ * Decides a batch of concurrent mutations. Nothing is read or written: the answer depends on the request
+ * alone, so any replica may answer and a repeated question gets the same answer. The record is stored later,
+ * when the gateway's event says that the decision was carried out.
  * @throws RemoteError `schema_invalid` for anything but a DecideRequest of at most 500 items
  */
 export function answerDecide(body: unknown): DecideReply {
@@ -32,7 +33,10 @@ function isDecideRequest(body: unknown): body is DecideRequest {
   );
 }
 
-/** The gateway is the only caller and sends typed items; this guards against another version of it, not against attackers. */
+/**
+ * The gateway is the only caller and sends typed items; this guards against another version of it, not
+ * against attackers.
+ */
 function isItem(item: unknown): boolean {
   const { mutation, policy } = (item ?? {}) as { mutation?: { mutationId?: unknown }; policy?: unknown };
   return typeof mutation?.mutationId === 'string' && typeof policy === 'string';

@@ -19,8 +19,8 @@ type Place =
   | { readonly walk: 'records'; readonly after: string };
 
 /**
- * Walks a page of the tenant's history, and at its end the tenant's records: a record whose entries are gone is not met on the chain. One page after
- * the other, by `next`, walks all of it; it ends at the first fault.
+ * Walks a page of the tenant's history, and at its end the tenant's records: a record whose entries are gone
+ * is not met on the chain. One page after the other, by `next`, walks all of it; it ends at the first fault.
  * @throws RemoteError `schema_invalid` or `cursor_invalid`
  */
 export async function answerVerify(database: Database, body: unknown): Promise<ConflictVerifyReply> {

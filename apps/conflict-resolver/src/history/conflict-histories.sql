@@ -1,8 +1,9 @@
 -- The newest entries of each record, newest first. p_limit is per record.
 --
--- Plans: row level security and our own condition both name the tenant, and the planner multiplies them: it expects one row of any tenant and takes
--- whichever index is smaller, so that the chain's own (tenant, position) was read from end to end for one record. Here only the index of records
--- can serve: the id stands as a range at the head of an order that every other one would have to sort for.
+-- Plans: row level security and our own condition both name the tenant, and the planner multiplies them: it
+-- expects one row of any tenant and takes whichever index is smaller, so that the chain's own (tenant,
+-- position) was read from end to end for one record. Here only the index of records can serve: the id stands
+-- as a range at the head of an order that every other one would have to sort for.
 CREATE OR REPLACE FUNCTION conflict_histories(p_tenant text, p_ids uuid[], p_limit integer)
 RETURNS TABLE (conflict_id uuid, entry text, hash text)
 LANGUAGE plpgsql STABLE

@@ -16,7 +16,8 @@ export interface AnchoredPage {
 }
 
 /**
- * The links after a position with the tenant's anchor: one statement, because a link that is appended between two would look like one too many.
+ * The links after a position with the tenant's anchor: one statement, because a link that is appended between
+ * two would look like one too many.
  */
 export async function readAnchored(
   tx: Tx,

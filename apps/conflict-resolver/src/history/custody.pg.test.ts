@@ -20,7 +20,9 @@ afterAll(async () => {
 
 const tenant = (): string => `t-${randomUUID().slice(0, 8)}`;
 
-/** One statement as the app's role, in the tenant. @returns the SQLSTATE it fails with, or the rows it touched */
+/**
+ * One statement as the app's role, in the tenant. @returns the SQLSTATE it fails with, or the rows it touched
+ */
 async function asApp(tenantId: string, sql: string, values: readonly unknown[] = []): Promise<unknown> {
   return rig.test.database
     .inTenant(tenantId, (tx) => tx.query(sql, values))

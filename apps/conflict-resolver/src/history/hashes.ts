@@ -7,7 +7,10 @@ export function hashJson(value: JsonValue): string {
   return hash('sha256', canonicalJson(value), 'hex');
 }
 
-/** SHA-256 of a clock's canonical JSON. A suggestion holds while its entity's clock has the hash it was made for. */
+/**
+ * SHA-256 of a clock's canonical JSON. A suggestion holds while its entity's clock has the hash it was made
+ * for.
+ */
 export function hashClock(clock: VectorClock): string {
   return hash('sha256', canonicalClockJson(clock), 'hex');
 }

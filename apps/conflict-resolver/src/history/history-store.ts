@@ -13,9 +13,9 @@ export interface StoredLink {
 /**
  * Appends to the tenant's history, in the caller's transaction.
  *
- * The tenant's appends queue behind an advisory lock until the transaction ends; the last link is read by a statement of its own, because a
- * statement's snapshot is older than the lock that it waited for. Take locks in this order: the record's row, this one, then
- * `announce`.
+ * The tenant's appends queue behind an advisory lock until the transaction ends; the last link is read by a
+ * statement of its own, because a statement's snapshot is older than the lock that it waited for. Take locks
+ * in this order: the record's row, this one, then `announce`.
  *
  * @returns the hash of each new link
  */

@@ -27,8 +27,8 @@ export interface ChainStart {
 }
 
 /**
- * Checks a page of the chain: no position is missing, each text still has its hash, each link names the one before it, and the records still are
- * what their entries say. Pure.
+ * Checks a page of the chain: no position is missing, each text still has its hash, each link names the one
+ * before it, and the records still are what their entries say. Pure.
  * @returns the first fault, null when all is as it was written
  */
 export function verifyChain(

@@ -8,7 +8,10 @@ import { type PagePosition, listConflicts } from './list-store.ts';
 
 const checkRequest = checked(ConflictsRequest);
 
-/** Bytes of one page as JSON, well below the bound of a NATS message; a page may end before its limit, `next` then goes on. */
+/**
+ * Bytes of one page as JSON, well below the bound of a NATS message; a page may end before its limit, `next`
+ * then goes on.
+ */
 const MAX_PAGE_BYTES = 600 * 1024;
 
 /**

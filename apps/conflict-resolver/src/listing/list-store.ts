@@ -30,9 +30,9 @@ const FILTERS = [
 /**
  * Records that match, newest first, after a position; keyset, so that new records never shift a page.
  *
- * Plans: four indexes begin with the tenant and end with the order of the list, and the planner takes any of them (4,500 rows for ten of an
- * entity). So the column that the right one has before that order is written as a range and put in front of the order: the others would have to
- * sort, which `readInOrder` forbids.
+ * Plans: four indexes begin with the tenant and end with the order of the list, and the planner takes any of
+ * them (4,500 rows for ten of an entity). So the column that the right one has before that order is written
+ * as a range and put in front of the order: the others would have to sort, which `readInOrder` forbids.
  */
 export async function listConflicts(
   tx: Tx,

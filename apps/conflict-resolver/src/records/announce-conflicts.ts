@@ -30,7 +30,8 @@ export async function loadConflicts(
 }
 
 /**
- * Publishes records as they are now, as entities of their users; in the transaction that changed them, as its last step.
+ * Publishes records as they are now, as entities of their users; in the transaction that changed them, as its
+ * last step.
  * @returns the records as published, by id
  */
 export async function announceConflicts(

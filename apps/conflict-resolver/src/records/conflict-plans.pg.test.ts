@@ -8,8 +8,9 @@ import { ConflictRig } from '../testing/conflict-rig.ts';
 import { insertConflicts, loadRows, lockRow } from './conflict-store.ts';
 
 /**
- * No statement reads a whole tenant. Counted are rows read, within the transaction: the same on every machine. The tables have no statistics,
- * as after a burst of conflicts in a fresh database, which is when a planner guesses.
+ * No statement reads a whole tenant. Counted are rows read, within the transaction: the same on every
+ * machine. The tables have no statistics, as after a burst of conflicts in a fresh database, which is when a
+ * planner guesses.
  */
 const GROWN = 6_000;
 const TENANT = 't-plans';

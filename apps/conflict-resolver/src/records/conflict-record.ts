@@ -24,10 +24,12 @@ export interface TenantConflict {
 }
 
 /**
- * Reads the ConflictRecord out of a sync event; null for every other event, such as the resolver's own about a resolution.
+ * Reads the ConflictRecord out of a sync event; null for every other event, such as the resolver's own about
+ * a resolution.
  *
- * The record belongs to the user whose mutation it was, and to nobody else: it holds what that user wrote, which the authors of the server's
- * value may never have been allowed to see. Administrators see every record of their tenant.
+ * The record belongs to the user whose mutation it was, and to nobody else: it holds what that user wrote,
+ * which the authors of the server's value may never have been allowed to see. Administrators see every record
+ * of their tenant.
  */
 export function conflictOf(event: SyncEvent): TenantConflict | null {
   if (event.type !== 'sync.conflict.detected.v1' && event.type !== 'sync.conflict.resolved.v1') return null;

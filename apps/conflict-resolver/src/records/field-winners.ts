@@ -9,8 +9,9 @@ import {
 import type { ConflictDecision } from '@sync/protocol';
 
 /**
- * What became of the fields that a person had to choose in. The stored draft says `open` for ever, because the record's content is fixed by the hash of
- * its first entry; so this is worked out of the decision, which is fixed by its own. Pure.
+ * What became of the fields that a person had to choose in. The stored draft says `open` for ever, because
+ * the record's content is fixed by the hash of its first entry; so this is worked out of the decision, which
+ * is fixed by its own. Pure.
  * @param decision null: not resolved, everything stays as it is
  */
 export function decidedFields(

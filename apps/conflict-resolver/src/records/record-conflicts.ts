@@ -9,8 +9,9 @@ import { conflictOf, type DetectedConflict, firstEntries } from './conflict-reco
 import { insertConflicts } from './conflict-store.ts';
 
 /**
- * Stores the ConflictRecords of a batch of sync events with the beginning of their histories and announces them as entities of their
- * users, in the consumer's transaction: record, history, event and watermark commit together or not at all.
+ * Stores the ConflictRecords of a batch of sync events with the beginning of their histories and announces
+ * them as entities of their users, in the consumer's transaction: record, history, event and watermark commit
+ * together or not at all.
  * @returns the records that were new
  */
 export async function recordConflicts(

@@ -2,7 +2,10 @@ import type { Database } from '@sync/postgres';
 import type { Metrics } from '@sync/service-kit';
 import type { DetectedConflict } from './conflict-record.ts';
 
-/** What is counted of records; what is open is asked of the database at each scrape, because it outlives every process. */
+/**
+ * What is counted of records; what is open is asked of the database at each scrape, because it outlives every
+ * process.
+ */
 export function recordMetrics(
   metrics: Metrics,
   database: Database,

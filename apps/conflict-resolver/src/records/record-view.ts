@@ -10,8 +10,8 @@ import type { ConflictRow } from './conflict-store.ts';
 import { decidedFields } from './field-winners.ts';
 
 /**
- * The most bytes of a record as JSON text: as an entity it has to fit the owner-sdk's bound (720 KiB), and a reply of NATS with room for its
- * envelope.
+ * The most bytes of a record as JSON text: as an entity it has to fit the owner-sdk's bound (720 KiB), and a
+ * reply of NATS with room for its envelope.
  */
 export const MAX_RECORD_BYTES = 640 * 1024;
 /** In a list of events, each with the record as its `data`. */
@@ -67,8 +67,9 @@ function baseOf(base: JsonObject | null, field: string): { readonly base?: JsonV
 }
 
 /**
- * Leaves out copies until the record fits, the most replaceable first: what was decided is the entity's own history by now, the server's value still is the
- * entity or its past, field values stand in `theirs` and `ours`. What the mutation wrote is never left out: it is what would be lost.
+ * Leaves out copies until the record fits, the most replaceable first: what was decided is the entity's own
+ * history by now, the server's value still is the entity or its past, field values stand in `theirs` and
+ * `ours`. What the mutation wrote is never left out: it is what would be lost.
  */
 function bounded(record: ConflictRecord): ConflictRecord {
   const omitted: string[] = [];

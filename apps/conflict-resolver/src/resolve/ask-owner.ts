@@ -5,8 +5,9 @@ import type { Logger } from '@sync/service-kit';
 import type { Claim } from './claim-store.ts';
 
 /**
- * What came of a push: the owner's answer; or that nothing happened, because nobody was reached (`not_sent`) or the owner answered without this mutation,
- * whose handler threw (`failed`); or that nobody can tell (`unanswered`).
+ * What came of a push: the owner's answer; or that nothing happened, because nobody was reached (`not_sent`)
+ * or the owner answered without this mutation, whose handler threw (`failed`); or that nobody can tell
+ * (`unanswered`).
  */
 export type Asked = OwnerPushResult | { readonly status: 'not_sent' | 'failed' | 'unanswered' };
 

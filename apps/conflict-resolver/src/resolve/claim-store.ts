@@ -89,8 +89,8 @@ export async function endClaim(tx: Tx, tenantId: string, conflictId: string): Pr
 }
 
 /**
- * A sender reached nobody. When no sender is left that might have, the claim ends: nothing can have happened. One that died without a word stays
- * counted for ever, and then only the owner's answer ends the claim.
+ * A sender reached nobody. When no sender is left that might have, the claim ends: nothing can have happened.
+ * One that died without a word stays counted for ever, and then only the owner's answer ends the claim.
  */
 export async function withdrawSender(
   tx: Tx,
@@ -117,8 +117,8 @@ export interface DueClaim {
 }
 
 /**
- * Takes claims that are overdue, each by one replica: taking moves the time on, so that one that dies gives them back. Reads ids and times across
- * tenants, and no tenant's rows.
+ * Takes claims that are overdue, each by one replica: taking moves the time on, so that one that dies gives
+ * them back. Reads ids and times across tenants, and no tenant's rows.
  */
 export const TAKE_DUE_CLAIMS = `
 UPDATE open_conflict q SET tries = q.tries + 1,

@@ -5,7 +5,10 @@ import type { ResolveConflict } from './resolve-conflict.ts';
 const IDLE_MS = 1_000;
 const AFTER_FAILURE_MS = 3_000;
 
-/** Carries on, in the background, resolutions whose process died or whose owner was away. Any number of replicas may. */
+/**
+ * Carries on, in the background, resolutions whose process died or whose owner was away. Any number of
+ * replicas may.
+ */
 export class HealClaims {
   readonly #resolve: Pick<ResolveConflict, 'healDue'>;
   readonly #logger: Logger;

@@ -33,7 +33,10 @@ export interface PlanRefusal {
   readonly message: string;
 }
 
-/** Identifies a request: who asks for what on which state. The same again is a repetition, anything else another claim. */
+/**
+ * Identifies a request: who asks for what on which state. The same again is a repetition, anything else
+ * another claim.
+ */
 export function requestHashOf(request: ResolutionRequest): string {
   const { userId, deviceId, resolution, expectedClock } = request;
   const { kind, data = null, update = null, suggestionId = null } = resolution;
@@ -46,7 +49,8 @@ export function requestHashOf(request: ResolutionRequest): string {
 }
 
 /**
- * What `keep_client` and `merged` do. `keep_client` carries the mutation out as it was sent: the person has seen what it ran into.
+ * What `keep_client` and `merged` do. `keep_client` carries the mutation out as it was sent: the person has
+ * seen what it ran into.
  * @throws never; a draft without its op (from before ops were recorded) sets the fields that it names
  */
 export function changeOf(draft: ConflictDraft, resolution: Resolution): EntityChange {
@@ -57,7 +61,8 @@ export function changeOf(draft: ConflictDraft, resolution: Resolution): EntityCh
       : { op: 'merge', data: null, update };
   }
   if (draft.theirsUpdate !== null) return { op: 'merge', data: null, update: draft.theirsUpdate };
-  // As the present schema version has it, which is the one that is sent; the record shows what the device wrote.
+  // As the present schema version has it, which is the one that is sent; the record shows what the device
+  // wrote.
   const data = draft.theirsLifted ?? draft.theirs;
   if (data === null) return { op: 'delete', data, update: null };
   return { op: draft.op ?? 'patch', data, update: null };
@@ -72,7 +77,10 @@ export function suggestedWords(
   return { op: 'merge', data: null, update: null, words: acceptedWords(draft, suggestionId, proposed) };
 }
 
-/** A suggestion's changes: only the fields it names, unless it takes some away, for which only `put` has a way. */
+/**
+ * A suggestion's changes: only the fields it names, unless it takes some away, for which only `put` has a
+ * way.
+ */
 export function suggestedChange(
   present: JsonObject | null,
   { set, remove }: { readonly set: JsonObject; readonly remove: readonly string[] },
@@ -83,9 +91,9 @@ export function suggestedChange(
 }
 
 /**
- * The mutation that goes to the owner. Its id follows from the conflict, the request and the attempt, so that the owner's inbox knows
- * a repetition whoever sends it. It counts as a change of the owning service: its clock has no entry of the device, whose next counter may belong
- * to a mutation that is still on its way.
+ * The mutation that goes to the owner. Its id follows from the conflict, the request and the attempt, so that
+ * the owner's inbox knows a repetition whoever sends it. It counts as a change of the owning service: its
+ * clock has no entry of the device, whose next counter may belong to a mutation that is still on its way.
  * @param attempt how many claims the record had before: after a refusal the owner is asked anew
  */
 export function pushOf(
@@ -118,7 +126,10 @@ export function pushOf(
   };
 }
 
-/** The entity's clock after a resolution of an owner that keeps none: the projector counts it as a change of the service, and so is it said here. */
+/**
+ * The entity's clock after a resolution of an owner that keeps none: the projector counts it as a change of
+ * the service, and so is it said here.
+ */
 export function clockWithout({ mutation, service }: Pick<Claim, 'mutation' | 'service'>): VectorClock {
   return countChange(mutation.clock, serviceReplica(service));
 }

@@ -34,7 +34,10 @@ import { noteRefusal, type ResolutionContext, settleResolution } from './settle-
 /** Sends a claim's mutation to its owner; never throws. */
 export type AskOwner = (tenantId: string, claim: Claim) => Promise<Asked>;
 
-/** How long a claim belongs to its sender alone; longer than an owner's time-out and two transactions together. */
+/**
+ * How long a claim belongs to its sender alone; longer than an owner's time-out and two transactions
+ * together.
+ */
 const HOLD_MS = 6_000;
 const WAIT_STEP_MS = 50;
 const HEAL_AT_ONCE = 16;
@@ -50,14 +53,16 @@ type Step =
  * A person resolves a conflict.
  *
  * 1. Claim, under the record's row lock: who comes second waits, and then is told what the first one did.
- * 2. Push to the owner, outside of any transaction. The mutation was stored with the claim and its id follows from the request, so
- *    whoever sends it again gets the first answer.
+ * 2. Push to the owner, outside of any transaction. The mutation was stored with the claim and its id follows
+ *    from the request, so whoever sends it again gets the first answer.
  * 3. Record: resolved when the owner applied it, open again when it said no or the entity had moved.
  *
  * Invariants
- * - A claim ends with the owner's word, or with the certainty that the owner was never reached. One left by a process that died is carried on
- *   by a repetition of the request, by the next request for the record, or in the background ({@link healDue}); only then may anybody else resolve.
- * - So the entity is never changed by one person while the record names another, and never without the record knowing.
+ * - A claim ends with the owner's word, or with the certainty that the owner was never reached. One left by a
+ *   process that died is carried on by a repetition of the request, by the next request for the record, or in
+ *   the background ({@link healDue}); only then may anybody else resolve.
+ * - So the entity is never changed by one person while the record names another, and never without the record
+ *   knowing.
  */
 export class ResolveConflict {
   readonly #database: Database;

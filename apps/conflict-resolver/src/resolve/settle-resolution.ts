@@ -36,7 +36,8 @@ export interface Settled {
 }
 
 /**
- * Resolves an open record that the caller holds locked: record, history, suggestions, the synced copy and the sync event, in one transaction.
+ * Resolves an open record that the caller holds locked: record, history, suggestions, the synced copy and the
+ * sync event, in one transaction.
  */
 export async function settleResolution(
   tx: Tx,

@@ -29,9 +29,10 @@ export interface AIAnswer {
 }
 
 /**
- * Why there is no answer. `timeout`: unknown whether it was carried out, and billed. `unavailable`: not reached, or 5xx. `overloaded`: 429.
- * `refused`: any other status, or the model declined. `answer_malformed`: not what this API answers. `answer_too_large`: beyond the cap of
- * bytes. `answer_truncated`: the model ran into its limit of tokens.
+ * Why there is no answer. `timeout`: unknown whether it was carried out, and billed. `unavailable`: not
+ * reached, or 5xx. `overloaded`: 429. `refused`: any other status, or the model declined. `answer_malformed`:
+ * not what this API answers. `answer_too_large`: beyond the cap of bytes. `answer_truncated`: the model ran
+ * into its limit of tokens.
  */
 export type AIFailureCode =
   | 'timeout'

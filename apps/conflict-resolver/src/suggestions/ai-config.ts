@@ -18,7 +18,10 @@ const ATTEMPTS = 3;
 const MAX_PAUSE_MS = 5_000;
 const MAX_ANSWER_BYTES = 262_144;
 
-/** Of sampling and limits only: `tools`, `stream`, `n` or `messages` would change what an answer can do or cost. */
+/**
+ * Of sampling and limits only: `tools`, `stream`, `n` or `messages` would change what an answer can do or
+ * cost.
+ */
 const ALLOWED_PARAMETERS = new Set([
   'temperature',
   'top_p',

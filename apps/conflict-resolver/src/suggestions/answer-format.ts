@@ -3,7 +3,10 @@ import { findUnstorable, parseJson, validator } from '@sync/protocol';
 import Type, { type TSchema } from 'typebox';
 import type { ContestedField } from './contested-field.ts';
 
-/** What a suggestion does to the entity: values to set, fields to leave out. Fields in neither keep the server's value. */
+/**
+ * What a suggestion does to the entity: values to set, fields to leave out. Fields in neither keep the
+ * server's value.
+ */
 export interface SuggestedChanges {
   readonly set: JsonObject;
   readonly remove: readonly string[];
@@ -35,12 +38,18 @@ const TEXT_MARGIN = 200;
 
 type Choice = 'base' | 'ours' | 'theirs';
 
-/** The name of a field in question and answer: entities may call their fields anything, `__proto__` or a whole sentence included. */
+/**
+ * The name of a field in question and answer: entities may call their fields anything, `__proto__` or a whole
+ * sentence included.
+ */
 export function answerKey(place: number): string {
   return `f${place + 1}`;
 }
 
-/** Texts, numbers and truth values may be merged; for anything else, and where a side has no value, the model chooses a side. */
+/**
+ * Texts, numbers and truth values may be merged; for anything else, and where a side has no value, the model
+ * chooses a side.
+ */
 function isFree({ ours, theirs }: ContestedField): boolean {
   return typeof ours === typeof theirs && ['string', 'number', 'boolean'].includes(typeof ours);
 }
@@ -52,7 +61,8 @@ function choicesOf(contested: ContestedField): Choice[] {
 /**
  * The schema of an answer about these fields: exactly these, each with its own type.
  *
- * @param bounded with the limits of length that we hold answers to; providers know only a part of JSON Schema, and refuse the rest
+ * @param bounded with the limits of length that we hold answers to; providers know only a part of JSON
+ * Schema, and refuse the rest
  */
 export function answerSchema(fields: readonly ContestedField[], bounded: boolean): TSchema {
   const closed = { additionalProperties: false } as const;
@@ -86,8 +96,8 @@ function maxTextLength({ base, ours, theirs }: ContestedField): number {
 }
 
 /**
- * Reads a model's answer. Whatever the texts in the question made the model say, all that can come out is a value of its own type for each
- * field that was asked about.
+ * Reads a model's answer. Whatever the texts in the question made the model say, all that can come out is a
+ * value of its own type for each field that was asked about.
  *
  * @param text untrusted
  * @throws AnswerRefusedError
@@ -110,10 +120,15 @@ export function readAnswer(text: string, fields: readonly ContestedField[]): Rea
   };
 }
 
-/** What a person does not see in a text, or what makes them see it in another order: control and bidirectional characters. */
+/**
+ * What a person does not see in a text, or what makes them see it in another order: control and bidirectional
+ * characters.
+ */
 const UNSEEN = /(?![\t\n\r])[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** A person accepts what they see; such a character is a model's to keep where a side has it, and not to add. */
+/**
+ * A person accepts what they see; such a character is a model's to keep where a side has it, and not to add.
+ */
 function refuseUnseen(values: JsonObject, fields: readonly ContestedField[]): void {
   fields.forEach((contested, place) => {
     const value = readField(values, answerKey(place));

@@ -25,7 +25,8 @@ export function answerSuggestionRequest(context: SuggestionContext, body: unknow
 /**
  * Shows the tenant's settings, changed before when the request brings new ones.
  *
- * @throws RemoteError `schema_invalid`, also for a pattern that is no regular expression; `suggestions_disabled` when there is nothing to enable
+ * @throws RemoteError `schema_invalid`, also for a pattern that is no regular expression;
+ * `suggestions_disabled` when there is nothing to enable
  */
 export async function answerSuggestionSettings(
   context: SuggestionContext,

@@ -35,8 +35,9 @@ export function nextBudgetMs(now: Date): number {
 }
 
 /**
- * Takes an amount from the day's budget, or nothing at all. The row's lock queues those who reserve at the same time, so that together they
- * cannot take more than there is; the reservation stands or falls with the caller's transaction.
+ * Takes an amount from the day's budget, or nothing at all. The row's lock queues those who reserve at the
+ * same time, so that together they cannot take more than there is; the reservation stands or falls with the
+ * caller's transaction.
  *
  * @returns false when either budget has less than that left
  */
@@ -59,8 +60,9 @@ export async function reserve(
 }
 
 /**
- * Replaces a reservation by what was billed. It may be more than was reserved, then the day ends above its budget by one question; where the
- * bill is unknown the reservation stays, because assuming nothing would let lost answers spend without limit.
+ * Replaces a reservation by what was billed. It may be more than was reserved, then the day ends above its
+ * budget by one question; where the bill is unknown the reservation stays, because assuming nothing would let
+ * lost answers spend without limit.
  */
 export async function reconcile(
   tx: Tx,

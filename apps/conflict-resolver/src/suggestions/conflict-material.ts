@@ -10,17 +10,20 @@ export interface ContestedDraft extends DocumentDraft {
 }
 
 /**
- * The conflicting fields with the server's value as it is now, which may be newer than the one in the record. Nothing else of the entity is
- * material: what is not in conflict needs no suggestion and has no reason to leave.
+ * The conflicting fields with the server's value as it is now, which may be newer than the one in the record.
+ * Nothing else of the entity is material: what is not in conflict needs no suggestion and has no reason to
+ * leave.
  *
  * @param present the entity's data now; `null` when it is deleted
- * @returns empty when the conflict has no field to fill: one side deleted the entity, or the sides agree by now
+ * @returns empty when the conflict has no field to fill: one side deleted the entity, or the sides agree by
+ * now
  */
 export function contestedFields(draft: ContestedDraft, present: JsonObject | null): ContestedField[] {
   if (present === null) return [];
   if (draft.blocks !== undefined) return contestedLines(draft);
   return draft.fields.flatMap(({ field, theirs }) => {
-    // '' is the entity as a whole: deleted against edited, or a document whose text is not data. There is nothing to merge in it.
+    // '' is the entity as a whole: deleted against edited, or a document whose text is not data. There is
+    // nothing to merge in it.
     if (field === '') return [];
     const ours = readField(present, field);
     if (deepEqualJson(ours, theirs)) return [];

@@ -17,8 +17,9 @@ interface RewritableBlock {
 }
 
 /**
- * The lines of a document that a person has to look at, with what both sides meant and what the merge made of it. A line of which the record has an
- * excerpt only, that holds more than text, or that stands inside of nested types is nothing to propose words for: its place could not be told.
+ * The lines of a document that a person has to look at, with what both sides meant and what the merge made of
+ * it. A line of which the record has an excerpt only, that holds more than text, or that stands inside of
+ * nested types is nothing to propose words for: its place could not be told.
  */
 export function contestedLines({ base, ours, theirs, blocks = [] }: DocumentDraft): ContestedField[] {
   return rewritable(blocks).flatMap(({ block: { name }, merged }) => {
@@ -59,7 +60,10 @@ function textIn(side: JsonObject | null, name: string): string {
 
 const withoutBreak = (text: string): string => (text.endsWith('\n') ? text.slice(0, -1) : text);
 
-/** Excerpts begin or end with an ellipsis where they were cut; a line that has one of its own is passed over with them. */
+/**
+ * Excerpts begin or end with an ellipsis where they were cut; a line that has one of its own is passed over
+ * with them.
+ */
 function isWhole(text: string): boolean {
   const isCut = text.startsWith('…') || text.endsWith('…');
   return !isCut && text.length <= MAX_LINE_LENGTH && !text.includes(OBJECT) && !text.includes('\ufffd');

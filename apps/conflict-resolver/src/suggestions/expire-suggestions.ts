@@ -4,9 +4,10 @@ import type { Acceptance } from './suggestion-source.ts';
 import { tellSuggestions } from './tell-suggestions.ts';
 
 /**
- * The entity was seen at `clock`: suggestions for a state that it has left behind are stale. Those for a later state stay, because whoever saw
- * `clock` may look at a copy that lags.
- * Those for lines of a document stay too: a document moves with every keystroke, and whether the lines still stand there is seen by its owner.
+ * The entity was seen at `clock`: suggestions for a state that it has left behind are stale. Those for a
+ * later state stay, because whoever saw `clock` may look at a copy that lags. Those for lines of a document
+ * stay too: a document moves with every keystroke, and whether the lines still stand there is seen by its
+ * owner.
  * @returns whether there were any
  */
 export async function expireSuggestions(

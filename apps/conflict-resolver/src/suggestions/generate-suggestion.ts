@@ -39,10 +39,12 @@ type Ending =
     };
 
 /**
- * One attempt at a claimed job: ask, check, store. The model is asked outside of any transaction; what is stored is stored together with the end
- * of the job and of the reservation, and only while the claim holds, so that two workers never both answer.
+ * One attempt at a claimed job: ask, check, store. The model is asked outside of any transaction; what is
+ * stored is stored together with the end of the job and of the reservation, and only while the claim holds,
+ * so that two workers never both answer.
  *
- * An attempt whose worker died keeps its reservation, because it may have been billed; the next one reserves again.
+ * An attempt whose worker died keeps its reservation, because it may have been billed; the next one reserves
+ * again.
  *
  * @param signal the worker stops, or the claim is about to run out
  */
@@ -71,7 +73,8 @@ async function begin(
   return database.inTenant(tenantId, async (tx) => {
     const waiting = await readWaiting(tx, tenantId, suggestionId);
     if (!waiting) return null;
-    // What the first attempt reserved and did not use is given back; later ones may have been billed by an attempt that got lost.
+    // What the first attempt reserved and did not use is given back; later ones may have been billed by an
+    // attempt that got lost.
     const unused = number === 1 ? NOTHING : null;
     const settings = await readSettings(tx, tenantId);
     const rules = { fields: settings.redactFields, patterns: settings.redactPatterns };
@@ -135,7 +138,8 @@ async function finish(
   const before = await readWaiting(tx, tenantId, suggestionId);
   if (!before) return 'overtaken';
   await holdRecord(tx, tenantId, before.conflictId);
-  // Read again under the lock: it may have been dismissed while the model was thinking. Then its reservation stays as its bill.
+  // Read again under the lock: it may have been dismissed while the model was thinking. Then its reservation
+  // stays as its bill.
   const waiting = await readWaiting(tx, tenantId, suggestionId);
   if (!waiting) return 'overtaken';
   const atIso = context.now().toISOString();

@@ -18,8 +18,8 @@ export async function addJob(tx: Tx, tenantId: string, suggestionId: string): Pr
 }
 
 /**
- * Claims due jobs for `leaseMs` by the database's clock, oldest first; workers pass over what others hold. A claim that runs out belongs to
- * nobody again, and counts as an attempt.
+ * Claims due jobs for `leaseMs` by the database's clock, oldest first; workers pass over what others hold. A
+ * claim that runs out belongs to nobody again, and counts as an attempt.
  */
 export async function claimJobs(
   database: Database,
@@ -44,7 +44,10 @@ export async function claimJobs(
   });
 }
 
-/** @returns false when the claim ran out and another worker has the job, or had it: then nothing of this attempt may be stored */
+/**
+ * @returns false when the claim ran out and another worker has the job, or had it: then nothing of this
+ * attempt may be stored
+ */
 export async function endJob(tx: Tx, { suggestionId, worker, attempt }: Claim): Promise<boolean> {
   const rows = await tx.query(
     'DELETE FROM suggestion_job WHERE suggestion_id = $1 AND claimed_by = $2 AND attempts = $3 RETURNING 1',

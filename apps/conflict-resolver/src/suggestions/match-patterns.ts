@@ -1,6 +1,9 @@
 import { Worker } from 'node:worker_threads';
 
-/** Plain JavaScript, because it runs as it stands: in the tests from TypeScript sources, in production from dist. */
+/**
+ * Plain JavaScript, because it runs as it stands: in the tests from TypeScript sources, in production from
+ * dist.
+ */
 const MATCHER = `
   const { parentPort, workerData } = require('node:worker_threads');
   const expressions = workerData.patterns.map((pattern) => new RegExp(pattern, 'iu'));
@@ -11,9 +14,10 @@ const MAX_HEAP_MB = 64;
 /**
  * Which groups of texts hold one that a pattern matches.
  *
- * Patterns are other people's, and JavaScript's regular expressions can run for years. They run in a thread that is ended after `limitMs`; starting
- * it takes some 40 ms, which a question to a language model does not notice. (A time limit of `node:vm` works too, but stops everything else in the
- * process, so it had to be so short that a busy machine ran into it.)
+ * Patterns are other people's, and JavaScript's regular expressions can run for years. They run in a thread
+ * that is ended after `limitMs`; starting it takes some 40 ms, which a question to a language model does not
+ * notice. (A time limit of `node:vm` works too, but stops everything else in the process, so it had to be so
+ * short that a busy machine ran into it.)
  *
  * @param patterns valid regular expressions, flags `iu`
  * @returns one answer per group, or null when they did not come to an end

@@ -15,8 +15,9 @@ export interface SuggestionNote {
 }
 
 /**
- * Appends to the conflict's hash-chained history, under the person who asked. Locks are taken in this order: the record's row, the history, budget
- * and suggestion, `announce`; resolving a conflict takes them in the same.
+ * Appends to the conflict's hash-chained history, under the person who asked. Locks are taken in this order:
+ * the record's row, the history, budget and suggestion, `announce`; resolving a conflict takes them in the
+ * same.
  */
 export async function noteSuggestion(tx: Tx, tenantId: string, note: SuggestionNote): Promise<void> {
   const { conflictId, suggestionId, what, requestedBy, requestedDevice, atIso, facts } = note;

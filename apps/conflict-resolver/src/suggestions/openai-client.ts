@@ -12,7 +12,10 @@ import { BodyTooLargeError, readBoundedText } from './read-bounded-text.ts';
 import { retryAfterMs } from './retry-after.ts';
 
 export interface OpenAIOptions {
-  /** Up to and without `/chat/completions`, such as `https://api.example.com/v1` or `http://127.0.0.1:11434/v1`. */
+  /**
+   * Up to and without `/chat/completions`, such as `https://api.example.com/v1` or
+   * `http://127.0.0.1:11434/v1`.
+   */
   readonly baseUrl: string;
   /** Empty for endpoints that ask for none. */
   readonly apiKey: string;
@@ -21,7 +24,9 @@ export interface OpenAIOptions {
   readonly timeoutMs: number;
   /** Attempts in all; only 429 and 503 are repeated. */
   readonly attempts: number;
-  /** A longer `Retry-After` than this ends the call: the job comes back later and holds no place meanwhile. */
+  /**
+   * A longer `Retry-After` than this ends the call: the job comes back later and holds no place meanwhile.
+   */
   readonly maxPauseMs: number;
   readonly maxAnswerBytes: number;
 }
@@ -55,8 +60,9 @@ const Completion = Type.Object({
 const checkCompletion = validator(Completion);
 
 /**
- * Chat completions over HTTP as OpenAI defined them and most hosted and local servers speak them: `POST <base>/chat/completions` with
- * `response_format: json_schema`. No tool is ever offered, so the only thing a model can do is answer text.
+ * Chat completions over HTTP as OpenAI defined them and most hosted and local servers speak them: `POST
+ * <base>/chat/completions` with `response_format: json_schema`. No tool is ever offered, so the only thing a
+ * model can do is answer text.
  *
  * Redirects are refused: they would carry the texts, and possibly the key, to a place that nobody configured.
  */
@@ -141,7 +147,8 @@ function refusal(response: Response): Repeatable {
   if (status !== 429 && status < 500) {
     throw new AIClientError('refused', `the endpoint answered ${status}`, NOTHING_BILLED);
   }
-  // What answers 500, 502 or 504 may be a proxy in front of a model that goes on thinking: it may be billed, and a repetition again.
+  // What answers 500, 502 or 504 may be a proxy in front of a model that goes on thinking: it may be billed,
+  // and a repetition again.
   if (status !== 429 && status !== 503) {
     throw new AIClientError('unavailable', `the endpoint answered ${status}`);
   }
@@ -152,7 +159,10 @@ function refusal(response: Response): Repeatable {
   };
 }
 
-/** What is kept of an error of the connection is its code: its message may hold the URL, its cause the request. */
+/**
+ * What is kept of an error of the connection is its code: its message may hold the URL, its cause the
+ * request.
+ */
 function translate(error: unknown): AIClientError {
   if (error instanceof BodyTooLargeError) return new AIClientError('answer_too_large', error.message);
   const { code, cause } = error as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } };

@@ -4,8 +4,8 @@ export class BodyTooLargeError extends Error {
 }
 
 /**
- * Reads a response body as UTF-8 and never holds more than `maxBytes` of it; `response.text()` would hold all. The announced length is not
- * believed: it may be absent, wrong, or that of a compressed body.
+ * Reads a response body as UTF-8 and never holds more than `maxBytes` of it; `response.text()` would hold
+ * all. The announced length is not believed: it may be absent, wrong, or that of a compressed body.
  *
  * @throws BodyTooLargeError, TypeError for bytes that are no UTF-8, or what the connection throws
  */

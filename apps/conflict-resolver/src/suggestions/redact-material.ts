@@ -19,10 +19,11 @@ export interface Redacted {
 const MATCH_LIMIT_MS = 5_000;
 
 /**
- * Takes out every field that a rule touches, on any of its sides, whole: a suggestion for half a text would have to be joined with the
- * half that was held back, and what is never asked for can never be overwritten.
+ * Takes out every field that a rule touches, on any of its sides, whole: a suggestion for half a text would
+ * have to be joined with the half that was held back, and what is never asked for can never be overwritten.
  *
- * Patterns come from a tenant's administrator. When they do not come to an end in time, every field counts as touched.
+ * Patterns come from a tenant's administrator. When they do not come to an end in time, every field counts as
+ * touched.
  */
 export async function redactMaterial(
   fields: readonly ContestedField[],

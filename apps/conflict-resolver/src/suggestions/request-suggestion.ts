@@ -25,7 +25,10 @@ import {
 
 type Present = NonNullable<SuggestionRequest['present']>;
 
-/** Bytes of the texts of one question; a larger conflict is not one that a person decides by reading a suggestion. */
+/**
+ * Bytes of the texts of one question; a larger conflict is not one that a person decides by reading a
+ * suggestion.
+ */
 const MAX_MATERIAL_BYTES = 32_768;
 /** Failures cost money too: whoever asks again and again gets no further answer on that day. */
 const MAX_PER_CONFLICT_AND_DAY = 10;
@@ -36,11 +39,13 @@ class OverBudgetError extends Error {
 }
 
 /**
- * Takes a user's request for a suggestion: stores the question with its reservation and its job in one transaction, and asks nothing yet.
+ * Takes a user's request for a suggestion: stores the question with its reservation and its job in one
+ * transaction, and asks nothing yet.
  *
  * While a suggestion waits or is ready for the present state of the conflict, it is the answer.
  *
- * @throws RemoteError `suggestions_disabled`, `not_found` (also for another user's conflict), `conflict_already_resolved`
+ * @throws RemoteError `suggestions_disabled`, `not_found` (also for another user's conflict),
+ * `conflict_already_resolved`
  */
 export async function requestSuggestion(
   context: SuggestionContext,

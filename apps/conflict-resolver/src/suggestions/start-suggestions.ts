@@ -29,7 +29,10 @@ export interface RunningSuggestions {
   stop(): Promise<void>;
 }
 
-/** Answers requests for suggestions and makes them. Without an endpoint only the answers run: they say that there are none. */
+/**
+ * Answers requests for suggestions and makes them. Without an endpoint only the answers run: they say that
+ * there are none.
+ */
 export function startSuggestions(options: SuggestionsOptions): RunningSuggestions {
   const { database, nats, logger, metrics, ai, queue } = options;
   let worker: SuggestionWorker | undefined;

@@ -10,7 +10,8 @@ export interface SuggestionContext {
   readonly logger: Logger;
   readonly now: () => Date;
   /**
-   * Shows a changed suggestion to the conflict's user: the record is synced as data. Inside the transaction of the change.
+   * Shows a changed suggestion to the conflict's user: the record is synced as data. Inside the transaction
+   * of the change.
    */
   readonly announce: (tx: Tx, tenantId: string, conflictId: string) => Promise<void>;
   /** After a commit that left something to do or to send. */

@@ -21,7 +21,10 @@ export type AcceptedSuggestion =
   | { readonly kind: 'not_ready'; readonly status: string }
   | { readonly kind: 'unknown' };
 
-/** Where suggestions come from, as resolving and showing a record need it. Everything happens inside the caller's transaction. */
+/**
+ * Where suggestions come from, as resolving and showing a record need it. Everything happens inside the
+ * caller's transaction.
+ */
 export interface SuggestionSource {
   /** By conflictId, newest first. */
   list(

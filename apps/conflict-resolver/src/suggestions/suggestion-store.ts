@@ -145,7 +145,10 @@ export async function readWaiting(
   return { ...rest, reservation: { day, tokens: Number(tokens), costMicros: Number(cost) } };
 }
 
-/** Keeps the conflict from being resolved until the transaction ends; the first lock of everything that changes a suggestion. */
+/**
+ * Keeps the conflict from being resolved until the transaction ends; the first lock of everything that
+ * changes a suggestion.
+ */
 export async function holdRecord(tx: Tx, tenantId: string, conflictId: string): Promise<void> {
   await tx.query('SELECT 1 FROM conflict_record WHERE tenant_id = $1 AND conflict_id = $2 FOR SHARE', [
     tenantId,
@@ -246,7 +249,10 @@ const SUGGESTION_JSON = `jsonb_strip_nulls(jsonb_build_object(
       'promptTokens', s.prompt_tokens, 'outputTokens', s.output_tokens)))
   || jsonb_build_object('clock', s.clock, 'parameters', s.parameters)`;
 
-/** The suggestions of conflicts, newest first, as devices and reviewers see them; nothing for a conflict without any. */
+/**
+ * The suggestions of conflicts, newest first, as devices and reviewers see them; nothing for a conflict
+ * without any.
+ */
 export async function listSuggestions(
   tx: Tx,
   tenantId: string,

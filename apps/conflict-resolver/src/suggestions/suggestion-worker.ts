@@ -11,8 +11,8 @@ const POLL_MS = 2_000;
 const STORE_MS = 10_000;
 
 /**
- * Works off the queue of questions, `parallel` at a time. Replicas share the queue; what one leaves behind when it is killed, another takes up
- * when its claim has run out.
+ * Works off the queue of questions, `parallel` at a time. Replicas share the queue; what one leaves behind
+ * when it is killed, another takes up when its claim has run out.
  */
 export class SuggestionWorker {
   readonly #context: SuggestionContext;

@@ -17,8 +17,8 @@ interface Row {
 }
 
 /**
- * A person accepts a suggestion: the only way by which one is ever applied. Inside the transaction that resolves the conflict, so that both
- * are decided or neither.
+ * A person accepts a suggestion: the only way by which one is ever applied. Inside the transaction that
+ * resolves the conflict, so that both are decided or neither.
  *
  * Taken again by the same person it answers the same, for a resolution that is repeated after a crash.
  */

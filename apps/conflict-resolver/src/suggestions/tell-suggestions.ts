@@ -23,8 +23,8 @@ interface Row {
 }
 
 /**
- * Tells the platform what became of suggestions, as the caller's transaction leaves them: ids, hashes and costs, none of the texts. The person
- * is who decided, or else who asked.
+ * Tells the platform what became of suggestions, as the caller's transaction leaves them: ids, hashes and
+ * costs, none of the texts. The person is who decided, or else who asked.
  * @param first told before that, for one that was over as soon as it was asked for
  */
 export async function tellSuggestions(

@@ -13,7 +13,10 @@ export interface ToldEvent<T extends SyncEventType = SyncEventType> {
   readonly data: SyncEventData[T];
 }
 
-/** Writes sync events into the outbox, in the transaction of what they tell; one message per device, in the order given. */
+/**
+ * Writes sync events into the outbox, in the transaction of what they tell; one message per device, in the
+ * order given.
+ */
 export async function appendSyncEvents(tx: Tx, tenantId: string, told: readonly ToldEvent[]): Promise<void> {
   const byDevice = new Map<string, SyncEvent[]>();
   for (const { type, userId, deviceId, atIso, data } of told) {

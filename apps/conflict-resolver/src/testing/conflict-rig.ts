@@ -49,7 +49,9 @@ export class ConflictRig {
     );
   }
 
-  /** Statements of a superuser for whom no trigger and no policy counts: somebody who has the server in hands. */
+  /**
+   * Statements of a superuser for whom no trigger and no policy counts: somebody who has the server in hands.
+   */
   async tamper(...statements: readonly string[]): Promise<void> {
     const url = new URL(this.#adminUrl);
     url.pathname = new URL(this.test.ownerUrl).pathname;

@@ -50,7 +50,10 @@ export async function startRun(
   return progressOf(rows[0] as ProgressRow);
 }
 
-/** Asks for these types to be read again from the start, by whoever holds their lease; types never read are due anyway. */
+/**
+ * Asks for these types to be read again from the start, by whoever holds their lease; types never read are
+ * due anyway.
+ */
 export async function requestRun(
   database: Pick<Database, 'call'>,
   entityTypes: readonly string[],
@@ -82,7 +85,10 @@ export async function savePage(
   return rows.length > 0;
 }
 
-/** Ends a run, unless a new one was asked for. @returns how many entities it has read, null when it did not end */
+/**
+ * Ends a run, unless a new one was asked for. @returns how many entities it has read, null when it did not
+ * end
+ */
 export async function finishRun(
   tx: Pick<Tx, 'query'>,
   { entityType, run }: BackfillProgress,
@@ -135,9 +141,10 @@ export interface UnseenEntity {
 }
 
 /**
- * Live entities that the snapshot has not shown although they were projected before it began, in key order, after `after`; in a
- * transaction of their tenants. A scalar subquery and no anti-join: under row level security the planner might compare every row
- * with every other (see load-heads.sql), and a subquery can only look into the primary key.
+ * Live entities that the snapshot has not shown although they were projected before it began, in key order,
+ * after `after`; in a transaction of their tenants. A scalar subquery and no anti-join: under row level
+ * security the planner might compare every row with every other (see load-heads.sql), and a subquery can only
+ * look into the primary key.
  */
 export async function readUnseen(
   tx: Pick<Tx, 'query'>,

@@ -38,9 +38,9 @@ export type CommittedHook = (
 ) => void;
 
 /**
- * Reads the snapshot of one entity type through the same projection as live events take: what is known already is a no-op, so it
- * may run beside them, be repeated, and go on where another worker stopped. Each page is one transaction with its cursor, under the
- * type's lease.
+ * Reads the snapshot of one entity type through the same projection as live events take: what is known
+ * already is a no-op, so it may run beside them, be repeated, and go on where another worker stopped. Each
+ * page is one transaction with its cursor, under the type's lease.
  */
 export class BackfillType {
   readonly #database: Database;
@@ -78,7 +78,8 @@ export class BackfillType {
    *
    * @param isStopped asked between two pages
    * @returns the entities read, null when it stopped early or a new run was asked for
-   * @throws NoRespondersError | RequestTimeoutError | RemoteError | LeaseLostError: try again later, from where it was
+   * @throws NoRespondersError | RequestTimeoutError | RemoteError | LeaseLostError: try again later, from
+   * where it was
    */
   async run(
     type: RegisteredEntityType,

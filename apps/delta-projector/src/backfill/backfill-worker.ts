@@ -30,8 +30,8 @@ const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 
 /**
- * Runs what backfills are due, each entity type in one worker at a time: its lease `backfill:<entityType>`, spread over the workers
- * like partitions. A type whose service does not answer waits by itself.
+ * Runs what backfills are due, each entity type in one worker at a time: its lease `backfill:<entityType>`,
+ * spread over the workers like partitions. A type whose service does not answer waits by itself.
  */
 export class BackfillWorker {
   readonly #options: BackfillWorkerOptions;
@@ -80,7 +80,10 @@ export class BackfillWorker {
       });
   }
 
-  /** Notes that events of these types came without numbers: they are compared with their snapshot from time to time. */
+  /**
+   * Notes that events of these types came without numbers: they are compared with their snapshot from time to
+   * time.
+   */
   notePlain(entityTypes: Iterable<string>): void {
     const fresh = [...new Set(entityTypes)].filter((type) => !this.#plain.has(type));
     if (fresh.length === 0) return;

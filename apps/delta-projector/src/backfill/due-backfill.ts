@@ -29,8 +29,8 @@ export type DueBackfill =
 /**
  * Decides whether a type's snapshot is to be read now.
  *
- * Any other schema version counts, a lower one too: it changes nothing then, but is noted, so that the next higher one is seen
- * as a change.
+ * Any other schema version counts, a lower one too: it changes nothing then, but is noted, so that the next
+ * higher one is seen as a change.
  *
  * @param reconcileMs between the end of one comparison of a plain type and the start of the next
  */

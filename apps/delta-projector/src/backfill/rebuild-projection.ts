@@ -15,13 +15,14 @@ export interface RebuildReply {
 const TENANT_ID = new RegExp(TENANT_ID_PATTERN);
 
 /**
- * Starts the projection over: for a gateway that has lost what it knew, or after a fault in projection itself. Every scope begins a
- * new epoch, empty, at position 0, and tells the gateways so; every entity counts as being in no scope. Then the backfill of all types
- * runs and brings each entity back into its scopes. Devices get a full resync of what they hold.
+ * Starts the projection over: for a gateway that has lost what it knew, or after a fault in projection
+ * itself. Every scope begins a new epoch, empty, at position 0, and tells the gateways so; every entity
+ * counts as being in no scope. Then the backfill of all types runs and brings each entity back into its
+ * scopes. Devices get a full resync of what they hold.
  *
- * Revisions and clocks stay, so events that come meanwhile take their usual way. Grants stay too and are only told again: taking
- * them back for the time of the rebuild would make devices purge. What was taken back in messages that a gateway never saw is
- * not known here any more (see the runbook, "An outbox was pruned").
+ * Revisions and clocks stay, so events that come meanwhile take their usual way. Grants stay too and are only
+ * told again: taking them back for the time of the rebuild would make devices purge. What was taken back in
+ * messages that a gateway never saw is not known here any more (see the runbook, "An outbox was pruned").
  */
 export class RebuildProjection {
   readonly #database: Database;
@@ -72,8 +73,9 @@ export class RebuildProjection {
 }
 
 /**
- * The whole table is locked: a transaction that is just creating an entity has a row that nobody else can see or lock, and its delta would belong to
- * the epoch that ends here while its head said that it is in the scope. Nobody would ever send it again.
+ * The whole table is locked: a transaction that is just creating an entity has a row that nobody else can see
+ * or lock, and its delta would belong to the epoch that ends here while its head said that it is in the
+ * scope. Nobody would ever send it again.
  *
  * @returns all grants, to be told again
  */
@@ -114,7 +116,10 @@ async function restartScopes(tx: Tx, tenantId: string, epoch: string): Promise<s
   return rows.map(({ scope }) => scope);
 }
 
-/** In the same transaction: after a crash in between, nobody else would know that the heads want their scopes back. */
+/**
+ * In the same transaction: after a crash in between, nobody else would know that the heads want their scopes
+ * back.
+ */
 async function askForBackfill(tx: Tx): Promise<void> {
   await tx.query(
     `UPDATE backfill_progress SET reason = 'rebuild', sweep = true, cursor = NULL, done = false, entities = 0,

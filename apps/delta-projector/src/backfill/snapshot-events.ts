@@ -18,8 +18,9 @@ export function decodeSnapshotPage(value: unknown): RawSnapshotPage {
 }
 
 /**
- * An entity of a snapshot as the domain event that would have led to it, so that backfill, rebuild and live events take one way. An
- * entity that is no SnapshotEntity becomes a faulty event and goes to the dead letters alone.
+ * An entity of a snapshot as the domain event that would have led to it, so that backfill, rebuild and live
+ * events take one way. An entity that is no SnapshotEntity becomes a faulty event and goes to the dead
+ * letters alone.
  *
  * @param nowIso stands in where the owner does not tell when the entity changed
  */
@@ -53,7 +54,10 @@ export function snapshotEvent(
   return incomingEvent(service, readEvent(event, true));
 }
 
-/** The deletion of an entity that its owner no longer shows: one revision on, which is what the lost event had. */
+/**
+ * The deletion of an entity that its owner no longer shows: one revision on, which is what the lost event
+ * had.
+ */
 export function lostDeletion(
   entity: { readonly tenantId: string; readonly entityId: string; readonly revision: number },
   context: { readonly service: string; readonly entityType: string; readonly nowIso: string },

@@ -109,20 +109,26 @@ const TENANT_TABLES = ['entity_head', 'scope_head', 'dead_letter', 'quarantine',
 /**
  * What the projector remembers.
  *
- * - `entity_head`: per entity what was projected last. `last_data` is the data that devices were given (of a deleted entity: the data
- *   before), kept only for policies that compare fields; a deletion keeps its row, or an older event would bring the entity back.
- * - `scope_head`: the position that the next delta of a scope gets, and the digest over its live entities. The digest is a number and
- *   not hex text, so that one UPDATE can add to it; everything else about it is in `libs/domain`.
- * - `dead_letter`, `quarantine`: events that could not be projected, and the entities whose later events wait behind them.
- *   `event` is JSON text as it came (`text`, because `jsonb` refuses some of what makes an event poison). `event_hash` makes a
- *   second delivery of a plain event count as another attempt instead of another letter. `holds`: its entity waits for it.
- * - `unreadable_event`: what does not even name its tenant; nobody's data, so it has no tenant and no row level security.
+ * - `entity_head`: per entity what was projected last. `last_data` is the data that devices were given (of a
+ *   deleted entity: the data before), kept only for policies that compare fields; a deletion keeps its row,
+ *   or an older event would bring the entity back.
+ * - `scope_head`: the position that the next delta of a scope gets, and the digest over its live entities.
+ *   The digest is a number and not hex text, so that one UPDATE can add to it; everything else about it is in
+ *   `libs/domain`.
+ * - `dead_letter`, `quarantine`: events that could not be projected, and the entities whose later events wait
+ *   behind them. `event` is JSON text as it came (`text`, because `jsonb` refuses some of what makes an event
+ *   poison). `event_hash` makes a second delivery of a plain event count as another attempt instead of
+ *   another letter. `holds`: its entity waits for it.
+ * - `unreadable_event`: what does not even name its tenant; nobody's data, so it has no tenant and no row
+ *   level security.
  * - `known_tenant`: for jobs that visit all tenants; everything they read then happens inside `app.tenant`.
- * - `snapshot_seen`: which entities the running reconciliation has met; what it has not met is gone at the owner.
+ * - `snapshot_seen`: which entities the running reconciliation has met; what it has not met is gone at the
+ *   owner.
  * - `registration_copy`, `backfill_progress`: see `registry/` and `backfill/`.
  *
- * COLLATE "C" on keys: locks are taken in one order by every worker, whatever the database's locale, and byte order is the fastest.
- * Fill factor: heads are updated far more often than inserted, and with room on the page no index entry is written (HOT).
+ * COLLATE "C" on keys: locks are taken in one order by every worker, whatever the database's locale, and byte
+ * order is the fastest. Fill factor: heads are updated far more often than inserted, and with room on the
+ * page no index entry is written (HOT).
  */
 export class CreateProjection1764000000000 implements MigrationInterface {
   readonly name = 'CreateProjection1764000000000';

@@ -24,8 +24,8 @@ export function refusalsOf(
 }
 
 /**
- * Keeps refused events in the transaction that refused them, so that moving past them loses nothing. Those that name no tenant go to
- * `unreadable_event`.
+ * Keeps refused events in the transaction that refused them, so that moving past them loses nothing. Those
+ * that name no tenant go to `unreadable_event`.
  */
 export async function recordRefusals(tx: Tx, refusals: readonly Refusal[], now: Date): Promise<void> {
   const letters = new Map<string, object>();

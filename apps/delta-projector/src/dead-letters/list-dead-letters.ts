@@ -26,8 +26,8 @@ const MAX_REPLY_BYTES = 700_000;
 const MAX_EVENT_BYTES = 65_536;
 
 /**
- * Answers `subjects.deadLetters`: newest first. A page ends at its limit or at what fits into one message; the cursor is the id of its
- * last letter.
+ * Answers `subjects.deadLetters`: newest first. A page ends at its limit or at what fits into one message;
+ * the cursor is the id of its last letter.
  *
  * @throws RemoteError `schema_invalid`
  */
@@ -49,7 +49,9 @@ interface ListedRow extends DeadLetterRow {
   readonly more: boolean;
 }
 
-/** No more of the events than a reply has room for, whatever is stored: 500 letters may be half a gigabyte. */
+/**
+ * No more of the events than a reply has room for, whatever is stored: 500 letters may be half a gigabyte.
+ */
 export async function readLetters(
   tx: Pick<Tx, 'query'>,
   filters: readonly (string | number | null)[],

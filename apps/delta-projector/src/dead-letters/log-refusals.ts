@@ -11,7 +11,8 @@ const QUOTING: ReadonlySet<string> = new Set(['storage_refused', 'projection_fai
 
 /**
  * A line for each event that was set aside, without anything of its data: the letter itself has that.
- * @param subjectOf where the event came from; undefined when nobody knows any more (a message that was read again from its owner's outbox)
+ * @param subjectOf where the event came from; undefined when nobody knows any more (a message that was read
+ * again from its owner's outbox)
  */
 export function logRefusals(
   logger: Logger,

@@ -3,14 +3,16 @@ import { tenantPages } from '../database/known-tenants.ts';
 
 /** Letters behind one quarantine: each carries the whole entity, so beyond these only the newest matter. */
 const HELD_LETTERS_KEPT = 1_000;
-/** Letters of one entity that wait for a registration or a remote projector; only the newest will matter then. */
+/**
+ * Letters of one entity that wait for a registration or a remote projector; only the newest will matter then.
+ */
 const HOPEFUL_LETTERS_KEPT = 10;
 const UNREADABLE_KEPT = 10_000;
 
 /**
- * Bounds what the dead letters may grow to: replayed ones leave after their time, an entity that goes on changing in quarantine keeps its
- * last 1,000 events (and always the one that holds it), one that waits for somebody to come back its last 10, and of events without
- * a tenant the last 10,000 stay.
+ * Bounds what the dead letters may grow to: replayed ones leave after their time, an entity that goes on
+ * changing in quarantine keeps its last 1,000 events (and always the one that holds it), one that waits for
+ * somebody to come back its last 10, and of events without a tenant the last 10,000 stay.
  *
  * @param keepDays for replayed letters
  */

@@ -49,9 +49,10 @@ const MAX_REPLY_CAUSE = 200;
 const MAX_EVENT_BYTES = 4_194_304;
 
 /**
- * Projects dead letters again, oldest first. All waiting letters of an entity go together, whichever of them was asked for, because
- * their order must hold. Each is tried on its own: when the entity's last one succeeds, its quarantine ends, and those before it
- * count as replayed even if they failed again, because every event carries the whole entity.
+ * Projects dead letters again, oldest first. All waiting letters of an entity go together, whichever of them
+ * was asked for, because their order must hold. Each is tried on its own: when the entity's last one
+ * succeeds, its quarantine ends, and those before it count as replayed even if they failed again, because
+ * every event carries the whole entity.
  */
 export class ReplayDeadLetters {
   readonly #database: Database;
@@ -203,7 +204,10 @@ function entitiesOf(tenantId: string, letters: readonly WaitingLetter[]): Entity
   return [...entities.values()];
 }
 
-/** The chosen letters that still wait, and all others of their entities; by index look-ups, not by a join (see load-heads.sql). */
+/**
+ * The chosen letters that still wait, and all others of their entities; by index look-ups, not by a join (see
+ * load-heads.sql).
+ */
 async function lockLetters(
   tx: Tx,
   tenantId: string,

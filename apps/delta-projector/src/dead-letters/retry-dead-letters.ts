@@ -13,8 +13,9 @@ interface RetriedTenant {
 const RETRY_MS = 30_000;
 
 /**
- * Replays by itself the letters whose cause passes by itself: an entity type that is registered by now, a remote projector that
- * answers again. Everything else waits for a person. Several workers may do so at once; the letters' locks keep them apart.
+ * Replays by itself the letters whose cause passes by itself: an entity type that is registered by now, a
+ * remote projector that answers again. Everything else waits for a person. Several workers may do so at once;
+ * the letters' locks keep them apart.
  */
 export class RetryDeadLetters {
   readonly #database: Database;

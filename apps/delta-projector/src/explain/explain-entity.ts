@@ -17,8 +17,8 @@ interface HeadRow {
 const checkRequest = validator(ExplainRequest);
 
 /**
- * Answers `subjects.explain`: what the projector knows of one entity. The position of its last delta in a scope is null: heads are
- * written before positions are given, and the gateway's read model has it anyway.
+ * Answers `subjects.explain`: what the projector knows of one entity. The position of its last delta in a
+ * scope is null: heads are written before positions are given, and the gateway's read model has it anyway.
  *
  * @throws RemoteError `schema_invalid`
  */
@@ -62,7 +62,10 @@ async function readEntity(tx: Tx, key: readonly string[]): Promise<ExplainReply[
   };
 }
 
-/** The letter that keeps the entity from being up to date: the one that holds it back, else the oldest that waits. */
+/**
+ * The letter that keeps the entity from being up to date: the one that holds it back, else the oldest that
+ * waits.
+ */
 async function readWaitingLetter(tx: Tx, key: readonly string[]): Promise<ExplainReply['deadLetter']> {
   const [row] = await tx.query<DeadLetterRow>(
     `SELECT * FROM dead_letter

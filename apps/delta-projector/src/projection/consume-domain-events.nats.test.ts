@@ -133,7 +133,8 @@ describe('workers', () => {
     await running.until('projected', async () => (await countOf(1)) === 30);
     const written = await running.deltas();
     await worker.stop();
-    // To the broker this is a worker that died after each commit, before its acknowledgement: it delivers everything again.
+    // To the broker this is a worker that died after each commit, before its acknowledgement: it delivers
+    // everything again.
     const { consumers, streams } = await jetstreamManager(running.connection);
     const partitions = [...Array(STREAMS.DOMAIN_EVENTS.partitions).keys()];
     for (const partition of partitions)
@@ -190,7 +191,8 @@ describe('plain CloudEvents', () => {
       };
     };
     const byDevice = { 's:learning': 1, 'd:d1': 1 };
-    // A resolution goes to the owner with the clock that the person saw: its event brings nothing that is not known.
+    // A resolution goes to the owner with the clock that the person saw: its event brings nothing that is not
+    // known.
     const events = [plain(1), plain(2, byDevice), plain(3, byDevice), plain(4)];
     // One by one: of several in one batch only the last becomes a delta.
     for (const [index, event] of events.entries()) {

@@ -21,9 +21,9 @@ interface Consumed {
 }
 
 /**
- * The consumer of DOMAIN_EVENTS: decodes a batch, projects it, keeps what was refused, all in the transaction that also holds the
- * watermark. Nothing that an event contains can stop its partition: what Postgres itself refuses fails the batch once, then its
- * events are projected one by one until the guilty one is found.
+ * The consumer of DOMAIN_EVENTS: decodes a batch, projects it, keeps what was refused, all in the transaction
+ * that also holds the watermark. Nothing that an event contains can stop its partition: what Postgres itself
+ * refuses fails the batch once, then its events are projected one by one until the guilty one is found.
  */
 export class ConsumeDomainEvents {
   readonly #projection: ProjectEvents;
@@ -64,7 +64,8 @@ export class ConsumeDomainEvents {
   }
 
   /**
-   * Counts what was committed, and logs what of it was set aside; a batch that rolled back only when it comes again.
+   * Counts what was committed, and logs what of it was set aside; a batch that rolled back only when it comes
+   * again.
    * @returns the entity types whose events the batch has brought
    */
   committed(batch: Batch): ReadonlySet<string> {

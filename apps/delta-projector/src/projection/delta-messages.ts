@@ -18,9 +18,10 @@ const MAX_ITEMS_PER_MESSAGE = 500;
 const MAX_MESSAGE_BYTES = 512 * 1024;
 
 /**
- * Packs what a batch changed into messages of DELTAS (`DeltaBatch` as text): every scope goes to one partition, its deltas in sequence
- * order. A message is complete in itself: its scope heads stand at its own last delta, so a gateway that has stored it may
- * give that position and that digest to devices at once, even if the scope goes on in the next message.
+ * Packs what a batch changed into messages of DELTAS (`DeltaBatch` as text): every scope goes to one
+ * partition, its deltas in sequence order. A message is complete in itself: its scope heads stand at its own
+ * last delta, so a gateway that has stored it may give that position and that digest to devices at once, even
+ * if the scope goes on in the next message.
  *
  * @param positions by `scopeKey`
  */

@@ -4,13 +4,16 @@ import type { EntityHead } from '@sync/domain';
 export type EventResult =
   | { readonly kind: 'changed' }
   | { readonly kind: 'stale' }
-  /** See `ProjectionResult`; nothing was written, and the entity stands still until its whole document comes. */
+  /**
+   * See `ProjectionResult`; nothing was written, and the entity stands still until its whole document comes.
+   */
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'refused'; readonly code: string; readonly cause: string };
 
 /**
- * What a batch does to one entity: from the head before its first event to the head after its last. Only increments of a document are changes of their
- * own, each beginning where the one before it ended, because every one of them has to reach the devices.
+ * What a batch does to one entity: from the head before its first event to the head after its last. Only
+ * increments of a document are changes of their own, each beginning where the one before it ended, because
+ * every one of them has to reach the devices.
  */
 export interface EntityChange {
   readonly tenantId: string;
@@ -19,8 +22,8 @@ export interface EntityChange {
   readonly before: EntityHead | null;
   readonly after: EntityHead;
   /**
-   * Scopes that `after` does not have, of `before` or of any head in between. Also those in between are told: a device
-   * whose change was answered waits for a delta that contains it, and would wait for ever.
+   * Scopes that `after` does not have, of `before` or of any head in between. Also those in between are told:
+   * a device whose change was answered waits for a delta that contains it, and would wait for ever.
    */
   readonly left: readonly string[];
   /** Whether the entity had a head before the batch. */

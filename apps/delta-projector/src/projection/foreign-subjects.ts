@@ -44,9 +44,10 @@ const BROKEN: ReadonlySet<string> = new Set([
 const OWN_PLAIN_PREFIX = `${STREAMS.DOMAIN_EVENTS.subjectPrefix}.${PLAIN_PARTITION}.`;
 
 /**
- * Consumes the CloudEvents of services that publish on streams of their own (`eventSubjects` of a registration). A durable pull consumer
- * per service and subject, shared by all workers: such events have no numbers, and projection goes by revision and not by order, so
- * nothing has to be leased. On such a stream may be anything; what is no event of a type that names the subject is passed over.
+ * Consumes the CloudEvents of services that publish on streams of their own (`eventSubjects` of a
+ * registration). A durable pull consumer per service and subject, shared by all workers: such events have no
+ * numbers, and projection goes by revision and not by order, so nothing has to be leased. On such a stream
+ * may be anything; what is no event of a type that names the subject is passed over.
  */
 export class ForeignSubjects {
   readonly #options: ForeignSubjectsOptions;

@@ -1,10 +1,12 @@
 import type { FieldWrite, FieldWrites } from '@sync/domain';
 
 /**
- * The field writes without the oldest removals, `bytes` of JSON fewer or as many as there are. Nothing else ever takes the entry of a removed
- * field away: an entity used as a map, whose keys come and go, would in the end fit no message and stand still for good.
+ * The field writes without the oldest removals, `bytes` of JSON fewer or as many as there are. Nothing else
+ * ever takes the entry of a removed field away: an entity used as a map, whose keys come and go, would in the
+ * end fit no message and stand still for good.
  *
- * What is lost: a device that had not seen the removal and writes the field brings it back unopposed. Values that are there keep their entries.
+ * What is lost: a device that had not seen the removal and writes the field brings it back unopposed. Values
+ * that are there keep their entries.
  */
 export function forgetRemovals(writes: FieldWrites, bytes: number): FieldWrites {
   const removed = Object.entries(writes).filter(([, { removedBy }]) => removedBy !== undefined);

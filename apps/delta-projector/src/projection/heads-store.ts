@@ -30,8 +30,9 @@ type HeadRow = { readonly tenant_id: string; readonly entity_type: string; reado
 );
 
 /**
- * Locks and reads the heads of these entities (each named once), and sets the transaction's tenants: the first statement.
- * In `replay` their quarantine is locked as well, so that no consumer adds a dead letter meanwhile.
+ * Locks and reads the heads of these entities (each named once), and sets the transaction's tenants: the
+ * first statement. In `replay` their quarantine is locked as well, so that no consumer adds a dead letter
+ * meanwhile.
  */
 export async function loadHeads(
   tx: Pick<Tx, 'call'>,
@@ -85,7 +86,8 @@ interface ScopeRow {
  *
  * @param epoch for scopes that have no head yet
  * @returns the scopes after the batch, by `scopeKey`
- * @throws SQLSTATE 40001 when another transaction has just created one of the entities: nothing is wrong, start over
+ * @throws SQLSTATE 40001 when another transaction has just created one of the entities: nothing is wrong,
+ * start over
  */
 export async function saveProjection(
   tx: Pick<Tx, 'call'>,

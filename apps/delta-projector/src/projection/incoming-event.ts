@@ -69,7 +69,10 @@ export function projectableEvent(
   };
 }
 
-/** A remote answer as a rule whose templates have no placeholders: declarative and remote types take the same way from here. */
+/**
+ * A remote answer as a rule whose templates have no placeholders: declarative and remote types take the same
+ * way from here.
+ */
 function answeredRule(rule: ProjectionRule, { scopes, grants }: RemoteAnswer): ProjectionRule {
   return { ...rule, scopes, grants: grants.map(({ scope, userId }) => ({ scope, user: userId })) };
 }

@@ -1,5 +1,7 @@
--- The quarantine of one entity, locked against those who add letters to it (p_alone) or only against those who lift it.
-CREATE OR REPLACE FUNCTION lock_quarantine(p_tenant text, p_entity_type text, p_entity_id text, p_alone boolean)
+-- The quarantine of one entity, locked against those who add letters to it (p_alone) or only against those
+-- who lift it.
+CREATE OR REPLACE FUNCTION lock_quarantine(p_tenant text, p_entity_type text,
+  p_entity_id text, p_alone boolean)
 RETURNS SETOF quarantine
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -8,19 +10,22 @@ BEGIN
       WHERE q.tenant_id = p_tenant AND q.entity_type = p_entity_type AND q.entity_id = p_entity_id FOR UPDATE;
   ELSE
     RETURN QUERY SELECT * FROM quarantine q
-      WHERE q.tenant_id = p_tenant AND q.entity_type = p_entity_type AND q.entity_id = p_entity_id FOR KEY SHARE;
+      WHERE q.tenant_id = p_tenant AND q.entity_type = p_entity_type
+        AND q.entity_id = p_entity_id FOR KEY SHARE;
   END IF;
 END $$;
 
--- First statement of a projection: sets the tenants of the transaction, locks the heads of the batch's entities in key order and
--- tells which of them are quarantined. One round trip. A tenant that is new is noted for the jobs that visit all of them.
+-- First statement of a projection: sets the tenants of the transaction, locks the heads of the batch's
+-- entities in key order and tells which of them are quarantined. One round trip. A tenant that is new is
+-- noted for the jobs that visit all of them.
 --
--- Quarantine rows are locked too (FOR KEY SHARE), so that a replay, which takes them FOR UPDATE, and a consumer that is about to add
--- a dead letter of the same entity wait for each other: a letter can never slip in behind a replay that lifts the quarantine.
--- LATERAL with its own lock is one look into the primary key per entity, in the order of the keys. A join would be planned: the
--- policy of row level security says nothing that can be estimated, and the planner likes to read all rows of the tenants and hash
--- them (300,000 rows, a batch of 1,000: 1.2 s instead of 15 ms).
--- set_config stands in a statement of its own: row level security reads the setting when a query starts.
+-- Quarantine rows are locked too (FOR KEY SHARE), so that a replay, which takes them FOR UPDATE, and a
+-- consumer that is about to add a dead letter of the same entity wait for each other: a letter can never slip
+-- in behind a replay that lifts the quarantine. LATERAL with its own lock is one look into the primary key
+-- per entity, in the order of the keys. A join would be planned: the policy of row level security says
+-- nothing that can be estimated, and the planner likes to read all rows of the tenants and hash them (300,000
+-- rows, a batch of 1,000: 1.2 s instead of 15 ms). set_config stands in a statement of its own: row level
+-- security reads the setting when a query starts.
 CREATE OR REPLACE FUNCTION load_heads(
   p_tenants text, p_tenant_ids text[], p_entity_types text[], p_entity_ids text[], p_replay boolean
 ) RETURNS TABLE (
@@ -41,7 +46,8 @@ BEGIN
            h.revision, h.schema_version, h.deleted, h.clock, h.last_data,
            h.scopes, h.left_scopes, h.grants, h.field_writes
     FROM (
-      SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id, entity_type, entity_id)
+      SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id,
+        entity_type, entity_id)
       ORDER BY u.tenant_id COLLATE "C", u.entity_type COLLATE "C", u.entity_id COLLATE "C"
     ) k CROSS JOIN LATERAL (
       SELECT e.* FROM entity_head e
@@ -55,7 +61,8 @@ BEGIN
              NULL::bigint, NULL::integer, NULL::boolean, NULL::json, NULL::json, NULL::text[], NULL::text[],
              NULL::json, NULL::json
       FROM (
-        SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id, entity_type, entity_id)
+        SELECT * FROM unnest(p_tenant_ids, p_entity_types, p_entity_ids) AS u (tenant_id,
+          entity_type, entity_id)
         ORDER BY u.tenant_id COLLATE "C", u.entity_type COLLATE "C", u.entity_id COLLATE "C"
       ) k CROSS JOIN LATERAL lock_quarantine(k.tenant_id, k.entity_type, k.entity_id, p_replay) q;
   END IF;

@@ -8,7 +8,10 @@ import {
 import type { EntityChange, EventResult } from './entity-change.ts';
 import { renderChange, type RenderedChange } from './render-change.ts';
 
-/** For whoever reads the dead letters; `/rule` is the registered type, `/rule/scopes/0` its first scope template. */
+/**
+ * For whoever reads the dead letters; `/rule` is the registered type, `/rule/scopes/0` its first scope
+ * template.
+ */
 const POISON_CAUSES: Readonly<Record<PoisonCode, string>> = {
   revision_invalid: 'the revision is no whole number from 0 on',
   data_not_object: 'the data is no JSON object',
@@ -43,14 +46,18 @@ export interface ProjectedEntities {
 
 export interface KnownEntities {
   readonly heads: ReadonlyMap<string, EntityHead>;
-  /** Their events are refused with `entity_quarantined`, so that they stay behind the one that is being looked at. */
+  /**
+   * Their events are refused with `entity_quarantined`, so that they stay behind the one that is being looked
+   * at.
+   */
   readonly quarantined: ReadonlySet<string>;
 }
 
 /**
- * `live` and `snapshot`: the first event of an entity that cannot be projected holds back all that follow it. `replay`: each event is tried
- * on its own; as every event carries the whole entity, a later good one makes up for an earlier bad one. One that carries only an increment of
- * the document does not: it is incomplete then. Only of `live` events the age says how long deltas take.
+ * `live` and `snapshot`: the first event of an entity that cannot be projected holds back all that follow it.
+ * `replay`: each event is tried on its own; as every event carries the whole entity, a later good one makes
+ * up for an earlier bad one. One that carries only an increment of the document does not: it is incomplete
+ * then. Only of `live` events the age says how long deltas take.
  */
 export type ProjectionMode = 'live' | 'snapshot' | 'replay';
 
@@ -59,8 +66,8 @@ const CHANGED = { kind: 'changed' } as const;
 const INCOMPLETE = { kind: 'incomplete' } as const;
 
 /**
- * Projects a batch: events of one entity follow each other, entities do not touch each other. Pure; throws nothing that an
- * event could cause.
+ * Projects a batch: events of one entity follow each other, entities do not touch each other. Pure; throws
+ * nothing that an event could cause.
  */
 export function projectEntities(
   events: readonly ProjectableEvent[],

@@ -39,10 +39,12 @@ interface Candidate {
 }
 
 /**
- * The projection of a batch in the caller's transaction, in at most three statements however long the batch is: heads are locked and
- * read; heads and scope heads are written; deltas, grants and sync events go to the outbox.
+ * The projection of a batch in the caller's transaction, in at most three statements however long the batch
+ * is: heads are locked and read; heads and scope heads are written; deltas, grants and sync events go to the
+ * outbox.
  *
- * Who calls it (consumer, backfill, replay) decides what happens to the refused events; nothing of them has been written.
+ * Who calls it (consumer, backfill, replay) decides what happens to the refused events; nothing of them has
+ * been written.
  */
 export class ProjectEvents {
   readonly #types: EntityTypes;
@@ -155,8 +157,9 @@ export class ProjectEvents {
   }
 
   /**
-   * Where an increment does not continue what is known, the whole document takes its place. Its owner is asked while the heads are locked: only then
-   * it is known to be missing, and it is rare (an entity moved into another scope, an event in the dead letters).
+   * Where an increment does not continue what is known, the whole document takes its place. Its owner is
+   * asked while the heads are locked: only then it is known to be missing, and it is rare (an entity moved
+   * into another scope, an event in the dead letters).
    */
   async #projectWhole(
     events: readonly ProjectableEvent[],
@@ -224,7 +227,10 @@ function unanswered(cause: string): EventOutcome {
   return { kind: 'refused', code: 'projector_unavailable', cause, holds: false };
 }
 
-/** What follows a faulty event of its entity in the same batch waits behind it, as what follows in later batches does. */
+/**
+ * What follows a faulty event of its entity in the same batch waits behind it, as what follows in later
+ * batches does.
+ */
 function holdBehindFaulty(incoming: readonly IncomingEvent[], outcomes: EventOutcome[]): void {
   const held = new Set<string>();
   for (const [place, { identity }] of incoming.entries()) {

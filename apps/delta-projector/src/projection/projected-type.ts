@@ -9,8 +9,8 @@ export interface ProjectedType {
   /** The subject that answers for this type's scopes; null for a declarative projection. */
   readonly remoteSubject: string | null;
   /**
-   * Whether decisions look at fields (who wrote which, what the value was before). Only then are data and writers kept on
-   * the head: for the other policies that would double what every event writes.
+   * Whether decisions look at fields (who wrote which, what the value was before). Only then are data and
+   * writers kept on the head: for the other policies that would double what every event writes.
    */
   readonly comparesFields: boolean;
 }

@@ -44,18 +44,19 @@ export type ReadEvent = ReadableEvent | FaultyEvent;
 const checkEvent = validator(DomainEvent);
 const checkWrites = validator(FieldWritesSchema);
 const TENANT_ID = new RegExp(TENANT_ID_PATTERN);
-// `libs/vector-clock` lets a replica id be nearly any text; what goes to devices must keep to the narrower rule of the wire.
+// `libs/vector-clock` lets a replica id be nearly any text; what goes to devices must keep to the narrower
+// rule of the wire.
 const DEVICE_REPLICA = new RegExp(DEVICE_ID_PATTERN.replace('^', '^d:'));
 const SERVICE_REPLICA = new RegExp(SERVICE_PATTERN.replace('^', '^s:'));
 const CLOUD_EVENTS_PREFIX = 'ce-';
 const MAX_IDENTITY_LENGTH = 200;
 
 /**
- * Reads the events of one message: a JSON array of CloudEvents (what the owner SDK sends), one CloudEvent, or a CloudEvent in binary mode
- * (attributes in `ce-…` headers, the payload is `data`).
+ * Reads the events of one message: a JSON array of CloudEvents (what the owner SDK sends), one CloudEvent, or
+ * a CloudEvent in binary mode (attributes in `ce-…` headers, the payload is `data`).
  *
- * One bad event never costs its neighbours: the whole text is parsed once, and only when that fails or something suspicious was seen is
- * each event looked at on its own.
+ * One bad event never costs its neighbours: the whole text is parsed once, and only when that fails or
+ * something suspicious was seen is each event looked at on its own.
  */
 export function readEvents(payload: string, headers: Readonly<Record<string, string>> = {}): ReadEvent[] {
   const attributes = attributesOf(headers);
@@ -95,7 +96,9 @@ function elementsOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** @returns the clock, null when there is none, or what is wrong with it, as text that starts with its path */
+/**
+ * @returns the clock, null when there is none, or what is wrong with it, as text that starts with its path
+ */
 function readClock(text: string | undefined): VectorClock | string | null {
   if (text === undefined) return null;
   const parsed = parseJson(text, 1);
@@ -106,7 +109,10 @@ function readClock(text: string | undefined): VectorClock | string | null {
   return odd === undefined ? result.clock : ` has a key that names neither a device nor a service: ${odd}`;
 }
 
-/** @returns the writes, null when there are none, or what is wrong with them, as text that starts with the path */
+/**
+ * @returns the writes, null when there are none, or what is wrong with them, as text that starts with the
+ * path
+ */
 function readWrites(text: string | undefined): FieldWrites | string | null {
   if (text === undefined) return null;
   const parsed = parseJson(text, 3);
@@ -119,7 +125,10 @@ function readWrites(text: string | undefined): FieldWrites | string | null {
   return `${fault?.path ?? ''} ${fault?.message ?? ''}`;
 }
 
-/** JSON.parse itself takes any depth; stringifying one deep element may fail, and then only that one is lost to a note. */
+/**
+ * JSON.parse itself takes any depth; stringifying one deep element may fail, and then only that one is lost
+ * to a note.
+ */
 function readTooDeep(payload: string, detail: string): ReadEvent[] {
   let elements: readonly unknown[];
   try {
@@ -161,7 +170,8 @@ function faulty(value: unknown, code: FaultyEvent['code'], cause: string): Fault
 }
 
 /**
- * JSON text of any parsed value, without what Postgres' `text` refuses: JSON.stringify escapes NUL and lone surrogates.
+ * JSON text of any parsed value, without what Postgres' `text` refuses: JSON.stringify escapes NUL and lone
+ * surrogates.
  * @returns null when it is nested too deeply to be written
  */
 function jsonOf(value: unknown): string | null {

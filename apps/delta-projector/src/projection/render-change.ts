@@ -35,8 +35,9 @@ export interface OversizedChange {
 }
 
 /**
- * A message carries at least one delta and must stay below the outbox's bound (960 KiB); the rest is for the envelope. Mostly a
- * matter of field writes: 100,000 tiny fields fit into an event, but not together with who wrote each of them.
+ * A message carries at least one delta and must stay below the outbox's bound (960 KiB); the rest is for the
+ * envelope. Mostly a matter of field writes: 100,000 tiny fields fit into an event, but not together with who
+ * wrote each of them.
  */
 export const MAX_DELTA_BYTES = 940_000;
 

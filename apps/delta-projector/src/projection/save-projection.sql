@@ -1,14 +1,16 @@
 -- Writes the heads of a batch, then gives every scope its positions: one round trip.
 --
--- Entities that load_heads did not find are inserted; if somebody else has inserted one of them meanwhile (a backfill beside the
--- events), the whole transaction is started over with 40001 and finds it. Those it found are locked by it.
--- Only then come the scopes, in key order, new ones among the others: entity heads before scope heads, everywhere, is what keeps workers
--- from deadlock. A scope's row stays locked until the commit, so its positions have no gap and follow the order of commits.
+-- Entities that load_heads did not find are inserted; if somebody else has inserted one of them meanwhile (a
+-- backfill beside the events), the whole transaction is started over with 40001 and finds it. Those it found
+-- are locked by it. Only then come the scopes, in key order, new ones among the others: entity heads before
+-- scope heads, everywhere, is what keeps workers from deadlock. A scope's row stays locked until the commit,
+-- so its positions have no gap and follow the order of commits.
 --
--- Everything is an upsert, because an upsert has only one plan: see load-heads.sql for what becomes of a join.
+-- Everything is an upsert, because an upsert has only one plan: see load-heads.sql for what becomes of a
+-- join.
 --
--- p_scopes: per scope the number of its deltas, the change of its live count and of its digest. Returned: the scopes after the batch, so
--- that its deltas got the positions (sequence - deltas, sequence].
+-- p_scopes: per scope the number of its deltas, the change of its live count and of its digest. Returned: the
+-- scopes after the batch, so that its deltas got the positions (sequence - deltas, sequence].
 CREATE OR REPLACE FUNCTION save_projection(
   p_inserted json, p_updated json, p_scopes json, p_epoch text
 ) RETURNS TABLE (tenant_id text, scope text, epoch text, sequence bigint, live_count bigint, digest text)
@@ -18,12 +20,14 @@ DECLARE
   v_written integer;
 BEGIN
   IF p_inserted IS NOT NULL THEN
-    INSERT INTO entity_head (tenant_id, entity_type, entity_id, revision, schema_version, deleted, clock, last_data,
+    INSERT INTO entity_head (tenant_id, entity_type, entity_id, revision, schema_version,
+      deleted, clock, last_data,
                              scopes, left_scopes, grants, field_writes, committed_at, projected_at)
       SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n."left",
         n.grants, n.writes, n.committed, now()
       FROM json_to_recordset(p_inserted) AS n (
-        t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json, data json, scopes text[],
+        t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json,
+        data json, scopes text[],
         "left" text[], grants json, writes json, committed timestamptz)
       ORDER BY n.t COLLATE "C", n.y COLLATE "C", n.i COLLATE "C"
       ON CONFLICT DO NOTHING;
@@ -34,12 +38,14 @@ BEGIN
   END IF;
 
   IF p_updated IS NOT NULL THEN
-    INSERT INTO entity_head AS h (tenant_id, entity_type, entity_id, revision, schema_version, deleted, clock, last_data,
+    INSERT INTO entity_head AS h (tenant_id, entity_type, entity_id, revision, schema_version,
+      deleted, clock, last_data,
                                   scopes, left_scopes, grants, field_writes, committed_at, projected_at)
       SELECT n.t, n.y, n.i, n.revision, n.schema, n.deleted, n.clock, n.data, n.scopes, n."left",
         n.grants, n.writes, n.committed, now()
       FROM json_to_recordset(p_updated) AS n (
-        t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json, data json, scopes text[],
+        t text, y text, i text, revision bigint, schema integer, deleted boolean, clock json,
+        data json, scopes text[],
         "left" text[], grants json, writes json, committed timestamptz)
       ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
         revision = excluded.revision, schema_version = excluded.schema_version, deleted = excluded.deleted,

@@ -42,7 +42,8 @@ export function scopeKey(tenantId: string, scope: string): string {
 /**
  * Distributes the changes of a batch over their scopes, with what each does to count and digest.
  *
- * @param isNews they come from events as they happen; the age of what a snapshot or a replay brings would look like an outage
+ * @param isNews they come from events as they happen; the age of what a snapshot or a replay brings would
+ * look like an outage
  */
 export function scopeChanges(changes: readonly RenderedChange[], isNews: boolean): ScopeChange[] {
   const open = new Map<string, OpenScope>();

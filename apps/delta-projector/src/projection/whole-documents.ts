@@ -14,8 +14,9 @@ const REQUESTS_PER_TYPE = 20;
 const ASKING_MS = 4_000;
 
 /**
- * Asks owners for whole documents, by snapshots of named entities. What is not answered stays away: its event goes to the dead letters and is tried
- * again from there. Remote types are left to that too, because their scopes would have to be asked for once more.
+ * Asks owners for whole documents, by snapshots of named entities. What is not answered stays away: its event
+ * goes to the dead letters and is tried again from there. Remote types are left to that too, because their
+ * scopes would have to be asked for once more.
  */
 export class WholeDocuments {
   readonly #nats: NatsConnection;
@@ -26,7 +27,8 @@ export class WholeDocuments {
 
   /**
    * @param events one per entity
-   * @returns per event the entity as its owner has it now, at that revision or a later one; undefined when there is no answer
+   * @returns per event the entity as its owner has it now, at that revision or a later one; undefined when
+   * there is no answer
    */
   async ask(
     events: readonly ProjectableEvent[],

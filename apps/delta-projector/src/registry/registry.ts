@@ -31,11 +31,13 @@ const LOOK_AGAIN_MS = 5_000;
 const checkList = validator(RegistryListReply);
 
 /**
- * All registered entity types, in memory. The gateway owns them; here is a copy in our own database, so that projection goes on
- * (and starts) without it. It is asked at start, on every notice that something changed, every 30 s, and when an event's type is unknown.
+ * All registered entity types, in memory. The gateway owns them; here is a copy in our own database, so that
+ * projection goes on (and starts) without it. It is asked at start, on every notice that something changed,
+ * every 30 s, and when an event's type is unknown.
  *
- * Types are added and replaced but never removed because a list lacks them: a gateway that has just lost its database answers
- * with an empty list, and forgetting would send all events of every type to the dead letters.
+ * Types are added and replaced but never removed because a list lacks them: a gateway that has just lost its
+ * database answers with an empty list, and forgetting would send all events of every type to the dead
+ * letters.
  */
 export class Registry implements EntityTypes {
   readonly #options: RegistryOptions;

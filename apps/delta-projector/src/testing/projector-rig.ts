@@ -82,7 +82,10 @@ export class ProjectorRig {
     return outcomes;
   }
 
-  /** Every message of DELTAS written so far, in the order in which a relay would number them; checked against its schema. */
+  /**
+   * Every message of DELTAS written so far, in the order in which a relay would number them; checked against
+   * its schema.
+   */
   async deltaBatches(): Promise<WrittenBatch[]> {
     const rows = await this.#outbox('DELTAS');
     return rows.map(({ partition, payload }) => {
@@ -121,8 +124,8 @@ export class ProjectorRig {
   }
 
   /**
-   * What a gateway would know after all messages: per scope its live entities and its head. Fails unless each message is complete in
-   * itself, in its scope's partition, and continues its scope without a gap.
+   * What a gateway would know after all messages: per scope its live entities and its head. Fails unless each
+   * message is complete in itself, in its scope's partition, and continues its scope without a gap.
    */
   async readModel(): Promise<
     Map<string, { live: Map<string, VectorClock>; sequence: string; epoch: string }>

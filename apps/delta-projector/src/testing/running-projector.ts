@@ -39,7 +39,10 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-/** A NATS server and the projector's database, with stand-ins at its borders: the gateway's list and an owner's outbox. */
+/**
+ * A NATS server and the projector's database, with stand-ins at its borders: the gateway's list and an
+ * owner's outbox.
+ */
 export class RunningProjector {
   readonly nats: RunningNats;
   readonly connection: NatsConnection;

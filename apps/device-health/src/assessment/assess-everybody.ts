@@ -16,7 +16,8 @@ export interface AssessmentOptions {
 const PRUNE_EVERY_ROUNDS = 240;
 
 /**
- * Judges all devices again and again, in one process at a time (a lease). Events alone cannot do it: a device becomes stale by saying nothing.
+ * Judges all devices again and again, in one process at a time (a lease). Events alone cannot do it: a device
+ * becomes stale by saying nothing.
  */
 export class AssessEverybody {
   private readonly options: AssessmentOptions;

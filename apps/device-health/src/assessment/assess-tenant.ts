@@ -10,7 +10,8 @@ const PAGE = 500;
 const ALARMING = new Set(['stale', 'at_risk']);
 
 /**
- * Judges every device of a tenant again and announces those that became stale or recovered; statuses and events commit together.
+ * Judges every device of a tenant again and announces those that became stale or recovered; statuses and
+ * events commit together.
  * @returns how many devices there are per status
  */
 export async function assessTenant(

@@ -87,8 +87,8 @@ export interface StatusChange {
 }
 
 /**
- * Writes statuses that changed; `updated_at` stays: it says when the device was last heard of. An upsert of rows that are there, because it goes by
- * key whatever the planner expects of a tenant.
+ * Writes statuses that changed; `updated_at` stays: it says when the device was last heard of. An upsert of
+ * rows that are there, because it goes by key whatever the planner expects of a tenant.
  */
 export async function saveStatuses(
   tx: Tx,

@@ -27,7 +27,10 @@ export interface StoredScope {
   readonly scope: string;
   readonly ackedSequence: string;
   readonly headSequence: string | null;
-  /** A change that the cursor has not, the first one or one less than a minute after it; null when the cursor is up to date. */
+  /**
+   * A change that the cursor has not, the first one or one less than a minute after it; null when the cursor
+   * is up to date.
+   */
   readonly behindSinceMs: number | null;
   readonly purgeOwed: boolean;
 }

@@ -48,7 +48,10 @@ export interface Observations {
   readonly scopes: Map<string, ScopeRow>;
 }
 
-/** Folds events, in order, into the rows to write; pure. Event types that say nothing about devices are passed over. */
+/**
+ * Folds events, in order, into the rows to write; pure. Event types that say nothing about devices are passed
+ * over.
+ */
 export function collectObservations(events: readonly SyncEvent[]): Map<string, Observations> {
   const tenants = new Map<string, Observations>();
   for (const event of events) {
@@ -129,7 +132,10 @@ const UNKNOWN = {
   revokedAt: null,
 } as const;
 
-/** A later word wins, whichever comes first; what it leaves out stays. A count of pending work and the age of its oldest belong together. */
+/**
+ * A later word wins, whichever comes first; what it leaves out stays. A count of pending work and the age of
+ * its oldest belong together.
+ */
 function mergeDevice(into: Observations, given: DeviceRow): void {
   const known = into.devices.get(given.deviceId);
   // RFC 3339 in UTC sorts as text.

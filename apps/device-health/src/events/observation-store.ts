@@ -1,7 +1,10 @@
 import type { Tx } from '@sync/postgres';
 import type { Observations } from './collect-observations.ts';
 
-/** Writes a tenant's observations, one statement per kind. Rows are sorted, so that two partitions never deadlock. */
+/**
+ * Writes a tenant's observations, one statement per kind. Rows are sorted, so that two partitions never
+ * deadlock.
+ */
 export async function saveObservations(tx: Tx, tenantId: string, seen: Observations): Promise<void> {
   await rememberTenant(tx, tenantId);
   if (seen.devices.size > 0) await saveDevices(tx, tenantId, seen);
@@ -70,8 +73,8 @@ async function saveCursors(tx: Tx, tenantId: string, { cursors }: Observations):
   );
 }
 
-// Revocations and purges are rare: a statement each, by key. Joined with a batch, the planner (which under row level security expects one row
-// of a tenant) would read all cursors of the tenant for each of them.
+// Revocations and purges are rare: a statement each, by key. Joined with a batch, the planner (which under
+// row level security expects one row of a tenant) would read all cursors of the tenant for each of them.
 async function savePurgesOwed(tx: Tx, tenantId: string, { revoked }: Observations): Promise<void> {
   // The last word per user and scope counts.
   const latest = new Map(revoked.map((row) => [`${row.userId} ${row.scope}`, row]));

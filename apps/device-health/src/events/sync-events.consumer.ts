@@ -8,7 +8,10 @@ import { LOGGER } from '../tokens.ts';
 import { collectObservations } from './collect-observations.ts';
 import { saveObservations } from './observation-store.ts';
 
-/** Sync events in, observations out; the strategy commits them together with the watermark and acks after that. */
+/**
+ * Sync events in, observations out; the strategy commits them together with the watermark and acks after
+ * that.
+ */
 @Controller()
 export class SyncEventsConsumer {
   private readonly logger: Logger;

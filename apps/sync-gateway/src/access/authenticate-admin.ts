@@ -4,7 +4,8 @@ import type { FastifyRequest } from 'fastify';
 const ADMIN_ROLE = 'sync-admin';
 
 /**
- * Administrators come with an access token of their tenant and the role `sync-admin`; they have no device and sign nothing.
+ * Administrators come with an access token of their tenant and the role `sync-admin`; they have no device and
+ * sign nothing.
  * @throws ProblemError `unauthenticated` or `forbidden`
  */
 export async function authenticateAdmin(

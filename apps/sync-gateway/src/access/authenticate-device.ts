@@ -5,8 +5,9 @@ import type { DeviceBindings } from './device-bindings.ts';
 import { readSignature, type SignedParts, verifySignature } from './verify-signature.ts';
 
 /**
- * Establishes who sends a request: access token, then the signature's form and age, then the device's binding, then the signature's value.
- * Cheap refusals come first, and a wrong clock is told before anything that a device with a wrong clock could not mend.
+ * Establishes who sends a request: access token, then the signature's form and age, then the device's
+ * binding, then the signature's value. Cheap refusals come first, and a wrong clock is told before anything
+ * that a device with a wrong clock could not mend.
  */
 export class AuthenticateDevice {
   readonly #tokens: TokenVerifier;
@@ -18,8 +19,8 @@ export class AuthenticateDevice {
   }
 
   /**
-   * @throws ProblemError `unauthenticated`, `signature_invalid`, `clock_skew`, `device_not_bound`, `device_revoked`, or
-   *   `unavailable` when the identity service does not answer
+   * @throws ProblemError `unauthenticated`, `signature_invalid`, `clock_skew`, `device_not_bound`,
+   *   `device_revoked`, or `unavailable` when the identity service does not answer
    */
   async authenticate(request: FastifyRequest, rawBody: Buffer): Promise<Caller> {
     const authorization = request.headers.authorization ?? '';

@@ -8,7 +8,10 @@ export interface Caller {
   readonly deviceId: string;
   /** Server time when the request's body was complete, epoch milliseconds. */
   readonly receivedAtMs: number;
-  /** Device time minus server time by the signature's `created`: whole seconds, so good for health, not for ordering. */
+  /**
+   * Device time minus server time by the signature's `created`: whole seconds, so good for health, not for
+   * ordering.
+   */
   readonly clockOffsetMs: number;
 }
 

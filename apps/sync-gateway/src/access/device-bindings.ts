@@ -38,10 +38,16 @@ export interface BindingsOptions {
 }
 
 const BOUND_TTL_MS = 30_000;
-/** Short: a device that was bound a moment ago must not be turned away for long. Longer than nothing: a flood asks once. */
+/**
+ * Short: a device that was bound a moment ago must not be turned away for long. Longer than nothing: a flood
+ * asks once.
+ */
 const REFUSED_TTL_MS = 2_000;
 const ANSWER_LIMIT_MS = 2_000;
-/** While the identity service is away, one request in so long finds out whether it answers again; the others do not wait for it. */
+/**
+ * While the identity service is away, one request in so long finds out whether it answers again; the others
+ * do not wait for it.
+ */
 const AWAY_MS = 5_000;
 const MAX_REMEMBERED = 100_000;
 const parseReply = validator(DeviceBindingReply);
@@ -52,12 +58,13 @@ export function deviceKeyText({ tenantId, userId, deviceId }: DeviceKey): string
 }
 
 /**
- * Device bindings, asked from the identity service over NATS and remembered: as fresh for half a minute, and beyond that only for the time in
- * which the service does not answer.
+ * Device bindings, asked from the identity service over NATS and remembered: as fresh for half a minute, and
+ * beyond that only for the time in which the service does not answer.
  *
- * **Invariant**: nothing that was asked before a revocation is remembered after it: `forget` moves the generation on, and an answer of an older
- * generation is used once and not kept. After a lost connection, in which revocations are missed, nothing is fresh. Times are monotonic: a
- * wall clock that steps back must not prolong what is remembered.
+ * **Invariant**: nothing that was asked before a revocation is remembered after it: `forget` moves the
+ * generation on, and an answer of an older generation is used once and not kept. After a lost connection, in
+ * which revocations are missed, nothing is fresh. Times are monotonic: a wall clock that steps back must not
+ * prolong what is remembered.
  */
 export class DeviceBindings {
   readonly #options: BindingsOptions;
@@ -128,7 +135,8 @@ export class DeviceBindings {
       'SELECT revoked_since($1, $2, $3, $4) AS revoked',
       [tenantId, userId, deviceId, verifiedAt],
     );
-    // By clocks of two services: too little to tell a device for good that it is revoked, enough to let it do nothing.
+    // By clocks of two services: too little to tell a device for good that it is revoked, enough to let it do
+    // nothing.
     if (rows[0]?.revoked !== false) throw unavailable(undefined);
     this.#options.onUnverified?.();
     return binding;
@@ -174,7 +182,10 @@ export class DeviceBindings {
     }
   }
 
-  /** Insertion order is age: the oldest makes room, and a device in use is asked for anew within half a minute anyway. */
+  /**
+   * Insertion order is age: the oldest makes room, and a device in use is asked for anew within half a minute
+   * anyway.
+   */
   #remember(id: string, binding: DeviceBinding): void {
     const verifiedAtMs = performance.now();
     const freshUntilMs = verifiedAtMs + (binding.status === 'bound' ? BOUND_TTL_MS : REFUSED_TTL_MS);

@@ -24,8 +24,9 @@ export interface RevocationListener {
 const validate = validator(DeviceRevokedNotice);
 
 /**
- * Acts on a device's revocation at once: nothing is remembered of its binding, its waits and sockets end, and the revocation is reported. Notices
- * are core NATS, so those of a lost connection are gone; after a reconnect every device is asked about again.
+ * Acts on a device's revocation at once: nothing is remembered of its binding, its waits and sockets end, and
+ * the revocation is reported. Notices are core NATS, so those of a lost connection are gone; after a
+ * reconnect every device is asked about again.
  */
 export class FollowRevocations {
   readonly #options: RevocationOptions;

@@ -16,7 +16,10 @@ function refusal({ status, body }: Answer): [number, unknown] {
   return [status, body['code']];
 }
 
-/** A gateway that has met silence asks identity only now and then: what it does not know is refused until then. */
+/**
+ * A gateway that has met silence asks identity only now and then: what it does not know is refused until
+ * then.
+ */
 async function untilVerified(device: TestDevice): Promise<void> {
   await until(async () => ((await rig.call(device, 'pull', {})).status === 200 ? true : null));
 }

@@ -1,4 +1,5 @@
--- Notes that a device was revoked and reports it, once however often and by however many replicas it is called. Its open tickets end.
+-- Notes that a device was revoked and reports it, once however often and by however many replicas it is
+-- called. Its open tickets end.
 CREATE OR REPLACE FUNCTION note_revocation(
   p_tenant text, p_user text, p_device text, p_revoked_at timestamptz, p_event_id text, p_partition integer
 ) RETURNS boolean
@@ -10,7 +11,8 @@ BEGIN
     VALUES (p_tenant, p_user, p_device, p_revoked_at)
     ON CONFLICT (tenant_id, user_id, device_id) DO NOTHING;
   IF NOT FOUND THEN RETURN false; END IF;
-  PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, json_build_array(gateway_event('sync.device.revoked.v1',
+  PERFORM sync_append_outbox('SYNC_EVENTS', p_partition,
+    json_build_array(gateway_event('sync.device.revoked.v1',
     p_tenant, p_user, p_device, json_build_object('revokedAt',
       to_char(p_revoked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')), p_event_id))::text);
   RETURN true;

@@ -1,5 +1,5 @@
--- Whether a replica has noted a revocation of the device that may be younger than its verification. The two times come from clocks of two
--- services: within a minute of each other nobody can say which was first.
+-- Whether a replica has noted a revocation of the device that may be younger than its verification. The two
+-- times come from clocks of two services: within a minute of each other nobody can say which was first.
 CREATE OR REPLACE FUNCTION revoked_since(p_tenant text, p_user text, p_device text, p_verified_at timestamptz)
 RETURNS boolean
 LANGUAGE plpgsql AS $$

@@ -4,8 +4,9 @@ const VERIFIED_AT_ONCE = 32;
 const PAUSE_MS = 250;
 
 /**
- * Verifies devices that are connected at this moment, after their revocations may have been missed: a few at a time, and until each has an answer,
- * because the identity service may come back later than the connection to it.
+ * Verifies devices that are connected at this moment, after their revocations may have been missed: a few at
+ * a time, and until each has an answer, because the identity service may come back later than the connection
+ * to it.
  */
 export class VerifyAgain {
   readonly #bindings: Pick<DeviceBindings, 'verify'>;

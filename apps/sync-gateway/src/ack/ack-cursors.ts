@@ -18,7 +18,10 @@ export interface AckCursorsOptions {
 
 export type Ack = Pick<AckInput, 'outcomes' | 'purged'> & { readonly cursors: readonly AckedCursor[] };
 
-/** An ack: SyncCursors advance, outcomes and purge receipts are noted, and a digest that does not match asks for a full resync. */
+/**
+ * An ack: SyncCursors advance, outcomes and purge receipts are noted, and a digest that does not match asks
+ * for a full resync.
+ */
 export class AckCursors {
   readonly #options: AckCursorsOptions;
 
@@ -31,7 +34,8 @@ export class AckCursors {
     if (ack.cursors.length + ack.outcomes.length + ack.purged.length === 0) return [];
     const partition = partitionOf(`${caller.tenantId}\0${caller.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
     const input = { ...ack, maxResyncs: budget.left(performance.now()), partition };
-    // Two acks of one device at once may lock its rows in different orders; everything in them can be repeated.
+    // Two acks of one device at once may lock its rows in different orders; everything in them can be
+    // repeated.
     const rows = await retryConflicts(() => writeAck(database, caller, input));
     const resyncs = rows.filter(({ kind }) => kind === 'resync').length;
     budget.spend(resyncs);

@@ -1,6 +1,7 @@
 /**
- * How many full resyncs after digest mismatches one replica asks for: a fault that breaks every digest at once must not make the whole fleet
- * pull everything at once. The back-off of each scope is beside this, in `ack.sql`.
+ * How many full resyncs after digest mismatches one replica asks for: a fault that breaks every digest at
+ * once must not make the whole fleet pull everything at once. The back-off of each scope is beside this, in
+ * `ack.sql`.
  */
 export class ResyncBudget {
   readonly #perMinute: number;

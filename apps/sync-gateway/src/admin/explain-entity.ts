@@ -12,7 +12,9 @@ export interface ExplainQuestion extends ExplainRequest {
   readonly deviceId: string;
 }
 
-/** Why a device has or lacks an entity: what the projector knows, put together with what the gateway knows. */
+/**
+ * Why a device has or lacks an entity: what the projector knows, put together with what the gateway knows.
+ */
 export class ExplainEntity {
   readonly #database: Database;
   readonly #registry: Registry;

@@ -18,8 +18,8 @@ export interface ExplainFacts {
 export type Explanation = Pick<AdminExplainResponse, 'has' | 'summary' | 'steps'>;
 
 /**
- * Follows an entity on its way from its owner to the device and says at each station whether it gets through: registration → projection → scope →
- * grant → cursor; and what the device itself still has under way.
+ * Follows an entity on its way from its owner to the device and says at each station whether it gets through:
+ * registration → projection → scope → grant → cursor; and what the device itself still has under way.
  */
 export function explainSteps(facts: ExplainFacts): Explanation {
   const steps = [
@@ -173,7 +173,9 @@ function live(scopes: readonly ScopeFacts[]): ScopeFacts[] {
   return scopes.filter(({ delta }) => delta?.deleted === false);
 }
 
-/** The scopes that show the entity now: the projector's word, or the read model's while the projector is away. */
+/**
+ * The scopes that show the entity now: the projector's word, or the read model's while the projector is away.
+ */
 function showing({ projector, scopes }: ExplainFacts): ScopeFacts[] {
   if (!projector) return live(scopes);
   const names = new Set(projector.entity?.scopes.map(({ scope }) => scope));

@@ -24,7 +24,9 @@ export interface OpenFacts {
   readonly waitsFor: string | null;
 }
 
-/** The user of a device as its rows name it, newest first; null: no request of this device was ever served. */
+/**
+ * The user of a device as its rows name it, newest first; null: no request of this device was ever served.
+ */
 export async function readUserOf(tx: Tx, tenantId: string, deviceId: string): Promise<string | null> {
   const rows = await tx.query<{ user_id: string }>(
     `SELECT known.user_id FROM (
@@ -54,7 +56,10 @@ export interface ExplainedEntity {
   readonly entityId: string;
 }
 
-/** The scopes that have the entity for the projector, and those of the user that have it, or had, in the read model. */
+/**
+ * The scopes that have the entity for the projector, and those of the user that have it, or had, in the read
+ * model.
+ */
 export async function readScopeFacts(
   tx: Tx,
   entity: ExplainedEntity,

@@ -50,8 +50,8 @@ export async function readHeldScopes(
 export type PurgePosition = readonly [userId: string, deviceId: string, scope: string];
 
 /**
- * Copies of scopes that their user does not hold any more: a device's row of a scope goes away with its purge receipt, so every row whose
- * scope is not held is a receipt that is missing.
+ * Copies of scopes that their user does not hold any more: a device's row of a scope goes away with its purge
+ * receipt, so every row whose scope is not held is a receipt that is missing.
  */
 export async function readMissingPurges(
   tx: Tx,

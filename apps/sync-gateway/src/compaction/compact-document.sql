@@ -1,6 +1,8 @@
--- Compaction of a document in the read model (see document-parts.ts), in two calls with the squashing in between, which holds no lock.
+-- Compaction of a document in the read model (see document-parts.ts), in two calls with the squashing in
+-- between, which holds no lock.
 
--- The document's parts and its newest delta, in order, up to p_bytes of them (two at least), and the epoch of the scope that they were read in.
+-- The document's parts and its newest delta, in order, up to p_bytes of them (two at least), and the epoch of
+-- the scope that they were read in.
 CREATE OR REPLACE FUNCTION read_document(p_tenant text, p_scope text, p_type text, p_id text, p_bytes bigint)
 RETURNS TABLE (epoch text, sequence bigint, update text)
 LANGUAGE plpgsql
@@ -16,21 +18,25 @@ BEGIN
       WHERE p.tenant_id = p_tenant AND p.scope = p_scope AND p.entity_type = p_type AND p.entity_id = p_id
       UNION ALL
       SELECT d.sequence, d.wire FROM scope_delta d
-      WHERE d.tenant_id = p_tenant AND d.scope = p_scope AND d.entity_type = p_type AND d.entity_id = p_id AND NOT d.deleted
+      WHERE d.tenant_id = p_tenant AND d.scope = p_scope AND d.entity_type = p_type
+        AND d.entity_id = p_id AND NOT d.deleted
     ), placed AS (
       SELECT p.sequence, p.wire, row_number() OVER w AS place, sum(octet_length(p.wire)) OVER w AS bytes
       FROM part p WINDOW w AS (ORDER BY p.sequence)
     )
-    SELECT (SELECT h.epoch FROM scope_head h WHERE h.tenant_id = p_tenant AND h.scope = p_scope ORDER BY h.origin LIMIT 1),
+    SELECT (SELECT h.epoch FROM scope_head h WHERE h.tenant_id = p_tenant AND h.scope = p_scope
+      ORDER BY h.origin LIMIT 1),
            p.sequence, p.wire::json ->> 'update'
     FROM placed p WHERE p.place <= 2 OR p.bytes <= p_bytes
     ORDER BY p.sequence;
 END $$;
 
--- Puts p_update in the place of everything up to p_upto. Answers false, and changes nothing, when that is not what was read any more: a whole
--- document, a deletion or a new epoch came, or another replica went further. Increments that came meanwhile stay behind it.
+-- Puts p_update in the place of everything up to p_upto. Answers false, and changes nothing, when that is not
+-- what was read any more: a whole document, a deletion or a new epoch came, or another replica went further.
+-- Increments that came meanwhile stay behind it.
 --
--- Order of locks as in ingest_deltas: head, deltas. Cursors below p_upto are given the whole document, those at or above it nothing: neither misses anything.
+-- Order of locks as in ingest_deltas: head, deltas. Cursors below p_upto are given the whole document, those
+-- at or above it nothing: neither misses anything.
 CREATE OR REPLACE FUNCTION compact_document(
   p_tenant text, p_scope text, p_type text, p_id text, p_epoch text, p_upto bigint, p_update text
 ) RETURNS boolean

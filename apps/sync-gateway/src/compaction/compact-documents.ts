@@ -24,8 +24,9 @@ const DUE_PER_TENANT = 100;
 const REST_MS = SWEEP_MS;
 
 /**
- * Makes one whole document of many increments, in the background: one document at a time, its bytes put together in a thread of the pool, without a lock
- * but for the statement that writes. Told by the ingest what is due; a sweep finds what was due when a replica stopped.
+ * Makes one whole document of many increments, in the background: one document at a time, its bytes put
+ * together in a thread of the pool, without a lock but for the statement that writes. Told by the ingest what
+ * is due; a sweep finds what was due when a replica stopped.
  */
 export class CompactDocuments {
   readonly #options: CompactOptions;

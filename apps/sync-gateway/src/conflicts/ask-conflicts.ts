@@ -61,7 +61,10 @@ export class AskConflicts {
   }
 }
 
-/** Either case is one id (RFC 9562). The same answer for what can be no id, for what does not exist and for what belongs to somebody else. */
+/**
+ * Either case is one id (RFC 9562). The same answer for what can be no id, for what does not exist and for
+ * what belongs to somebody else.
+ */
 function withId<T extends { readonly conflictId: string }>(question: T): T {
   const conflictId = question.conflictId.toLowerCase();
   if (!checkId(conflictId).ok) throw new ProblemError('not_found', 'No such conflict');

@@ -25,8 +25,9 @@ const PROJECTION_STEP_MS = 20;
 const RETRY_AFTER = '2';
 
 /**
- * A device's person resolves a conflict: the gateway says what the user may see of the entity and where its owner is, the resolver claims, pushes and
- * records. Whatever dies on the way, the same request again brings it to the same end.
+ * A device's person resolves a conflict: the gateway says what the user may see of the entity and where its
+ * owner is, the resolver claims, pushes and records. Whatever dies on the way, the same request again brings
+ * it to the same end.
  */
 export class ResolveConflict {
   readonly #conflicts: AskConflicts;
@@ -41,7 +42,8 @@ export class ResolveConflict {
 
   /**
    * @returns the resolved record
-   * @throws ProblemError `not_found`, `conflict_moved`, `conflict_already_resolved`, `suggestion_not_ready`, `resolution_rejected`, `unavailable`
+   * @throws ProblemError `not_found`, `conflict_moved`, `conflict_already_resolved`, `suggestion_not_ready`,
+   * `resolution_rejected`, `unavailable`
    */
   async execute(author: Author, request: ResolveConflictRequest): Promise<ConflictRecord> {
     const { tenantId, userId, deviceId } = author;

@@ -8,7 +8,10 @@ import { answerValue } from '../edge/answer.ts';
 import { AskConflicts } from './ask-conflicts.ts';
 import { TenantConflictsQuery } from './conflict-queries.ts';
 
-/** ConflictRecords across the users of the tenant, for reviewers; resolving is for the people whose conflicts they are. */
+/**
+ * ConflictRecords across the users of the tenant, for reviewers; resolving is for the people whose conflicts
+ * they are.
+ */
 @Controller('admin/v1/conflicts')
 export class TenantConflictsController {
   private readonly conflicts: AskConflicts;

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `mutation.failures`: how often the owner answered without an answer for the mutation, since `failing_since`. `attempts` counts outages
- * as well, and an outage must never be held against a mutation.
+ * `mutation.failures`: how often the owner answered without an answer for the mutation, since
+ * `failing_since`. `attempts` counts outages as well, and an outage must never be held against a mutation.
  */
 export class CountFailures1764000000750 implements MigrationInterface {
   readonly name = 'CountFailures1764000000750';

@@ -4,11 +4,13 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * What each device holds and how far it has stored it: the SyncCursors.
  *
- * A `device_scope` row is created when the first page of a full resync is served and removed by the purge receipt, so "the row exists"
- * means "the device may hold data of this scope". `generation` is when the device's copy was begun or, after a digest mismatch, declared
- * bad (server time, epoch ms): a cursor token carries it, and a token of another generation starts a full resync. `resync_reason` is set
- * from the mismatch until a page of the new generation has been served; `resync_at` is the earliest time for the next mismatch to count.
- * `changed_at` moves with everything that a pull must notice, which an advancing cursor is not.
+ * A `device_scope` row is created when the first page of a full resync is served and removed by the purge
+ * receipt, so "the row exists" means "the device may hold data of this scope". `generation` is when the
+ * device's copy was begun or, after a digest mismatch, declared bad (server time, epoch ms): a cursor token
+ * carries it, and a token of another generation starts a full resync. `resync_reason` is set from the
+ * mismatch until a page of the new generation has been served; `resync_at` is the earliest time for the next
+ * mismatch to count. `changed_at` moves with everything that a pull must notice, which an advancing cursor is
+ * not.
  */
 export class CreateDeviceScopes1764000000100 implements MigrationInterface {
   readonly name = 'CreateDeviceScopes1764000000100';

@@ -4,16 +4,18 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * The ledger: every LocalMutation that was ever answered, with its outcome.
  *
- * `status` is `pending` (received, not yet answered), `accepted` (answered, its outcome will follow) or a terminal one; `outcome` is then the
- * wire text of the Outcome, sent as it stands whenever it is asked for again, and waits in the device's pulls until `acked_at` is set.
- * `arrival` keeps the order of one device. `attempts` is the fence of background work: whoever completes a mutation names the
- * attempt it belongs to, and an older one writes nothing. `may_be_sent` says that an owner may have got it without our having
- * its answer. A mutation that matches no schema has no payload, only its hash and its outcome; one that was applied has
- * none any more, because it is its owner's data then.
+ * `status` is `pending` (received, not yet answered), `accepted` (answered, its outcome will follow) or a
+ * terminal one; `outcome` is then the wire text of the Outcome, sent as it stands whenever it is asked for
+ * again, and waits in the device's pulls until `acked_at` is set. `arrival` keeps the order of one device.
+ * `attempts` is the fence of background work: whoever completes a mutation names the attempt it belongs to,
+ * and an older one writes nothing. `may_be_sent` says that an owner may have got it without our having its
+ * answer. A mutation that matches no schema has no payload, only its hash and its outcome; one that was
+ * applied has none any more, because it is its owner's data then.
  *
- * `dispatch_queue` has one row per device with open work and nothing in it that belongs to a tenant but the names: the dispatcher must
- * find work of all tenants, which row level security forbids on the ledger. The row is also the lock under which a device's
- * ledger rows are received and completed, so that two replicas never disagree about what comes first.
+ * `dispatch_queue` has one row per device with open work and nothing in it that belongs to a tenant but the
+ * names: the dispatcher must find work of all tenants, which row level security forbids on the ledger. The
+ * row is also the lock under which a device's ledger rows are received and completed, so that two replicas
+ * never disagree about what comes first.
  */
 export class CreateLedger1764000000200 implements MigrationInterface {
   readonly name = 'CreateLedger1764000000200';

@@ -4,16 +4,18 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * What devices pull, fed by the stream DELTAS alone.
  *
- * `scope_delta` holds one row per entity and scope: a newer delta replaces the older one, so the table never grows with history. `wire`
- * is the RemoteDelta as text, byte for byte as the projector wrote it; the other columns serve detection in a push.
- * A deletion stays as a tombstone until retention removes it and raises `pruned_below` of its scope.
+ * `scope_delta` holds one row per entity and scope: a newer delta replaces the older one, so the table never
+ * grows with history. `wire` is the RemoteDelta as text, byte for byte as the projector wrote it; the other
+ * columns serve detection in a push. A deletion stays as a tombstone until retention removes it and raises
+ * `pruned_below` of its scope.
  *
- * `ingest_head` counts the ingest transactions of a delta partition, and every head and grant carries the number of the one that wrote it
- * last: a replica finds what changed since its last look by one index probe per partition, however many scopes there are. The counter's
- * row lock makes numbers commit in order, so a look never passes over one that commits late.
+ * `ingest_head` counts the ingest transactions of a delta partition, and every head and grant carries the
+ * number of the one that wrote it last: a replica finds what changed since its last look by one index probe
+ * per partition, however many scopes there are. The counter's row lock makes numbers commit in order, so a
+ * look never passes over one that commits late.
  *
- * `known_tenant` lists the tenants for jobs that visit all of them (retention, dispatch). It is no tenant's data, so it has no
- * row level security; everything such a job reads then happens inside `app.tenant`.
+ * `known_tenant` lists the tenants for jobs that visit all of them (retention, dispatch). It is no tenant's
+ * data, so it has no row level security; everything such a job reads then happens inside `app.tenant`.
  */
 export class CreateReadModel1764000000000 implements MigrationInterface {
   readonly name = 'CreateReadModel1764000000000';

@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** What services registered; see registration/registration-entity.ts. One row per entity type, so a type has one owner. */
+/**
+ * What services registered; see registration/registration-entity.ts. One row per entity type, so a type has
+ * one owner.
+ */
 export class CreateRegistrations1764000000300 implements MigrationInterface {
   readonly name = 'CreateRegistrations1764000000300';
 

@@ -2,13 +2,16 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What a document consists of besides its newest delta, which is the row of `scope_delta` as with any entity: a whole document (`place` 0) and the
- * increments after it, each at the position that it had in its scope. So a page is all rows behind the cursor, whichever table they are in.
+ * What a document consists of besides its newest delta, which is the row of `scope_delta` as with any entity:
+ * a whole document (`place` 0) and the increments after it, each at the position that it had in its scope. So
+ * a page is all rows behind the cursor, whichever table they are in.
  *
- * Increments in `scope_delta` itself, under a longer key, were the alternative: every look-up of an entity's head would have to say which of its rows it
- * means. Compaction makes one whole document of all parts and the newest delta, at the position of that delta.
+ * Increments in `scope_delta` itself, under a longer key, were the alternative: every look-up of an entity's
+ * head would have to say which of its rows it means. Compaction makes one whole document of all parts and the
+ * newest delta, at the position of that delta.
  *
- * `weight` is the bytes of the increments up to this one. Scopes without documents have no part and are not marked, so nothing changes for them.
+ * `weight` is the bytes of the increments up to this one. Scopes without documents have no part and are not
+ * marked, so nothing changes for them.
  */
 export class DocumentParts1764000000700 implements MigrationInterface {
   readonly name = 'DocumentParts1764000000700';

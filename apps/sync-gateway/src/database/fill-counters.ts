@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `mutation.counter` of what was refused before there was such a column. Without it the next change of the same device and entity, which counts the refused one, would
- * wait for it as for one that has not come.
+ * `mutation.counter` of what was refused before there was such a column. Without it the next change of the
+ * same device and entity, which counts the refused one, would wait for it as for one that has not come.
  */
 export class FillCounters1764000000970 implements MigrationInterface {
   readonly name = 'FillCounters1764000000970';

@@ -2,12 +2,13 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What a gateway has to know of an entity beyond the read model, which is behind its owners for milliseconds, or for longer; see
- * push/outcome/read-known.sql.
+ * What a gateway has to know of an entity beyond the read model, which is behind its owners for milliseconds,
+ * or for longer; see push/outcome/read-known.sql.
  *
- * `mutation.revision` is the entity's revision at its owner after a mutation that was applied or merged. `mutation.counter`, of the others,
- * says which change of its device it would have been. `device_sequence` has the highest `sequence` that a device sent, and when it
- * last began to count from a lower one: it was restored from a backup then, and may have forgotten what it wrote before.
+ * `mutation.revision` is the entity's revision at its owner after a mutation that was applied or merged.
+ * `mutation.counter`, of the others, says which change of its device it would have been. `device_sequence`
+ * has the highest `sequence` that a device sent, and when it last began to count from a lower one: it was
+ * restored from a backup then, and may have forgotten what it wrote before.
  */
 export class KnowAnswers1764000000950 implements MigrationInterface {
   readonly name = 'KnowAnswers1764000000950';

@@ -2,8 +2,8 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Devices that sent a mutation which the ledger has from another device of their user, as after a reinstall: its outcome comes with their pulls, too, until
- * they have acked it.
+ * Devices that sent a mutation which the ledger has from another device of their user, as after a reinstall:
+ * its outcome comes with their pulls, too, until they have acked it.
  */
 export class OutcomeAskers1764000000960 implements MigrationInterface {
   readonly name = 'OutcomeAskers1764000000960';

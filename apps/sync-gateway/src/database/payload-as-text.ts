@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** A payload is canonical JSON text when it comes, and only ever read as text: as `json` it was checked once more at each write. */
+/**
+ * A payload is canonical JSON text when it comes, and only ever read as text: as `json` it was checked once
+ * more at each write.
+ */
 export class PayloadAsText1764000000400 implements MigrationInterface {
   readonly name = 'PayloadAsText1764000000400';
 

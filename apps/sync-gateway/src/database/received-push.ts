@@ -2,12 +2,13 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A push that is being worked on, as one row; the ledger gets its mutations when their outcomes are known, so that each is written once. Whoever has to see
- * them earlier (another push of the device, the dispatcher after a crash) first spreads the row into the ledger as open mutations, see
- * push/ledger/push-spread.sql. Arrays have one element per mutation, texts one line.
+ * A push that is being worked on, as one row; the ledger gets its mutations when their outcomes are known, so
+ * that each is written once. Whoever has to see them earlier (another push of the device, the dispatcher
+ * after a crash) first spreads the row into the ledger as open mutations, see push/ledger/push-spread.sql.
+ * Arrays have one element per mutation, texts one line.
  *
- * At most one per device: a device has one push at a time, and the second one spreads the first. Nothing is compressed: a row lives for
- * milliseconds, and compressing 100 KB takes one of them.
+ * At most one per device: a device has one push at a time, and the second one spreads the first. Nothing is
+ * compressed: a row lives for milliseconds, and compressing 100 KB takes one of them.
  *
  * `mutation.clock` goes: the payload has it, and nobody read it.
  */

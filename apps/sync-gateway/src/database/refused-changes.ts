@@ -2,8 +2,9 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The last change of a device and entity that was refused and has no row of its own in the ledger: its id was used by
- * another change already, or was taken by one since. Later changes of the device count it, and would wait for it.
+ * The last change of a device and entity that was refused and has no row of its own in the ledger: its id was
+ * used by another change already, or was taken by one since. Later changes of the device count it, and would
+ * wait for it.
  */
 export class RefusedChanges1764000000995 implements MigrationInterface {
   readonly name = 'RefusedChanges1764000000995';

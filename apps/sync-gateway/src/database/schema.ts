@@ -42,8 +42,8 @@ export const MIGRATIONS: readonly MigrationClass[] = [
 ];
 
 /**
- * SQL functions; each lives beside the store that calls it. In an order in which none names a row type or function
- * that comes later.
+ * SQL functions; each lives beside the store that calls it. In an order in which none names a row type or
+ * function that comes later.
  */
 const SCRIPTS = [
   'database/sync-event.sql',

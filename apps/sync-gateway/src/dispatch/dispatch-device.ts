@@ -53,11 +53,11 @@ export interface LastResorts {
 }
 
 /**
- * Goes on with the accepted mutations of one device, just as a push would: the same lanes, the same decisions, the same owners. What a crash
- * left behind (`pending`) is taken up here too.
+ * Goes on with the accepted mutations of one device, just as a push would: the same lanes, the same
+ * decisions, the same owners. What a crash left behind (`pending`) is taken up here too.
  *
- * Everything that was checked when the mutation came is checked again: since then its scope may have been revoked, or its
- * type registered anew.
+ * Everything that was checked when the mutation came is checked again: since then its scope may have been
+ * revoked, or its type registered anew.
  */
 export class DispatchDevice {
   readonly #store: DispatchStore;
@@ -113,8 +113,9 @@ export class DispatchDevice {
       opened = open();
     }
     const works = inOrder(opened.flatMap(({ work }) => work ?? []));
-    // What was answered a few times without all of it may be one mutation that breaks its owner: it must not take the others with it for ever. An
-    // owner that was merely away, or silent, gets all of it at once, in the order in which the device wrote it.
+    // What was answered a few times without all of it may be one mutation that breaks its owner: it must not
+    // take the others with it for ever. An owner that was merely away, or silent, gets all of it at once, in
+    // the order in which the device wrote it.
     const apart = rows.some(({ attempts, last_error: reason }) => {
       return attempts >= APART_FROM_ATTEMPT && MAYBE_POISON.has(reason);
     });
@@ -128,7 +129,8 @@ export class DispatchDevice {
     const freed = new Set(
       ends.flatMap(({ one, settlement }) => (settlement.kind === 'settled' ? laneOf(one) : [])),
     );
-    // One number for all of them: what was sent together comes back together, and is not taken apart by its pauses.
+    // One number for all of them: what was sent together comes back together, and is not taken apart by its
+    // pauses.
     const random = Math.random();
     const completed = ends.map(({ one, settlement }) => {
       const isFreed =
@@ -243,14 +245,18 @@ function inOrder(works: readonly Work[]): Work[] {
   );
 }
 
-/** Whether it had been admitted, and went to its owner. Whatever comes before that waits in its lane, or never came to a reason. */
+/**
+ * Whether it had been admitted, and went to its owner. Whatever comes before that waits in its lane, or never
+ * came to a reason.
+ */
 function wasSent({ may_be_sent: mayBeSent, last_error: reason }: OpenMutation): boolean {
   return mayBeSent && reason !== null && reason !== 'lane_waits';
 }
 
 /**
- * The end of what was sent before its scope was withdrawn. Its owner's answer about the entity is not for its user any more; and where it has no
- * mutation of this id, waiting for the entity to appear in the scope would never end.
+ * The end of what was sent before its scope was withdrawn. Its owner's answer about the entity is not for its
+ * user any more; and where it has no mutation of this id, waiting for the entity to appear in the scope would
+ * never end.
  */
 function withoutScope(author: Author, work: Work, settlement: Settlement, nowIso: string): Settlement {
   const { mutation, registration } = work;
@@ -264,9 +270,9 @@ function withoutScope(author: Author, work: Work, settlement: Settlement, nowIso
 }
 
 /**
- * With how many others each mutation goes at most that its owner did not answer in time. The first time with as many as
- * before, because an owner that was only slow has all the answers by now; then with half as many each time, so that one
- * that it never answers does not keep the others from their outcomes.
+ * With how many others each mutation goes at most that its owner did not answer in time. The first time with
+ * as many as before, because an owner that was only slow has all the answers by now; then with half as many
+ * each time, so that one that it never answers does not keep the others from their outcomes.
  */
 function togetherOf(rows: readonly OpenMutation[]): Map<string, number> {
   const silent = rows.filter(({ last_error: reason }) => reason === 'owner_silent');
@@ -300,7 +306,10 @@ function delayOf({ row }: Opened, settlement: Settlement, random: number): numbe
   return retryDelayMs(attempts, random, failing);
 }
 
-/** @param delayMs none for what only waited for what has just been ended: it need not pause for that one's attempts */
+/**
+ * @param delayMs none for what only waited for what has just been ended: it need not pause for that one's
+ * attempts
+ */
 function completedOf({ row, mutation, address }: Opened, settlement: Settlement, delayMs: number): Completed {
   return {
     mutationId: row.mutation_id,
@@ -313,7 +322,10 @@ function completedOf({ row, mutation, address }: Opened, settlement: Settlement,
   };
 }
 
-/** What is known of mutations outside the run: their ledger status, and those that were ended without being worked on. */
+/**
+ * What is known of mutations outside the run: their ledger status, and those that were ended without being
+ * worked on.
+ */
 function statusesOf(
   opened: readonly Opened[],
 ): (mutationId: string) => Settled['status'] | 'postponed' | undefined {

@@ -75,7 +75,9 @@ export class DispatchStore {
     return rows[0]?.devices ?? 0;
   }
 
-  /** Nothing was due after all: sets the device's time to what its ledger says, or takes it out of the queue. */
+  /**
+   * Nothing was due after all: sets the device's time to what its ledger says, or takes it out of the queue.
+   */
   async release({ tenantId, deviceId }: DueDevice): Promise<void> {
     await this.#database.call(
       'dispatch_release',

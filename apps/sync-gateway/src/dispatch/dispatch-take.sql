@@ -1,5 +1,5 @@
--- Devices with work that is due, each taken by one dispatcher only: taking moves the time on, so that a dispatcher that dies gives its devices
--- back by itself. Cross-tenant; reads no tenant's rows.
+-- Devices with work that is due, each taken by one dispatcher only: taking moves the time on, so that a
+-- dispatcher that dies gives its devices back by itself. Cross-tenant; reads no tenant's rows.
 CREATE OR REPLACE FUNCTION dispatch_take(p_limit integer, p_visible_ms integer)
 RETURNS TABLE (tenant_id text, device_id text)
 LANGUAGE sql AS $$
@@ -11,16 +11,18 @@ LANGUAGE sql AS $$
     RETURNING q.tenant_id, q.device_id;
 $$;
 
--- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first mutation is due. Each row's attempt is
--- one higher afterwards: what an earlier attempt still does can no longer be stored.
--- p_bytes: of payloads and entities together, null for all; the rest is due still, and comes next. Each
--- entity is then answered once, with the first mutation that sees it through its scope.
+-- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first
+-- mutation is due. Each row's attempt is one higher afterwards: what an earlier attempt still does can no
+-- longer be stored. p_bytes: of payloads and entities together, null for all; the rest is due still, and
+-- comes next. Each entity is then answered once, with the first mutation that sees it through its scope.
 -- Look-ups are written so that only their own index can serve them: see push-receive.sql.
 CREATE OR REPLACE FUNCTION dispatch_load(
   p_tenant text, p_device text, p_visible_ms integer, p_limit integer, p_bytes integer DEFAULT NULL
 ) RETURNS TABLE (
-  mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean, decision text, last_error text,
-  failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision, received_at_ms double precision, held boolean,
+  mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
+  decision text, last_error text,
+  failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision,
+  received_at_ms double precision, held boolean,
   dependencies json, in_circle boolean,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
@@ -64,7 +66,8 @@ BEGIN
   )
   SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.decision, t.last_error, t.failures,
     extract(epoch FROM t.failing_since)::double precision * 1000, t.payload,
-    extract(epoch FROM t.occurred_at)::double precision * 1000, extract(epoch FROM t.received_at)::double precision * 1000,
+    extract(epoch FROM t.occurred_at)::double precision * 1000,
+    extract(epoch FROM t.received_at)::double precision * 1000,
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
     CASE WHEN t.depends_on IS NOT NULL
          THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
@@ -83,8 +86,9 @@ BEGIN
   ORDER BY t.arrival;
 END $$;
 
--- Whether an open mutation waits for itself, along dependsOn and the order of entities. In one push that is found when it comes; but a mutation may wait for one
--- that has not come, and that one depend on it. What overtakes in its lane (see push-receive.sql) does not wait for what it overtakes.
+-- Whether an open mutation waits for itself, along dependsOn and the order of entities. In one push that is
+-- found when it comes; but a mutation may wait for one that has not come, and that one depend on it. What
+-- overtakes in its lane (see push-receive.sql) does not wait for what it overtakes.
 CREATE OR REPLACE FUNCTION waits_for_itself(p_tenant text, p_id uuid) RETURNS boolean
 LANGUAGE sql STABLE
 SET enable_seqscan = off

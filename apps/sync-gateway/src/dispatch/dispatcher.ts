@@ -9,8 +9,8 @@ const IDLE_MS = 500;
 const AFTER_FAILURE_MS = 2_000;
 
 /**
- * Goes on with accepted mutations until they have their outcomes. Any number of replicas do so at once: a device belongs to whoever took it
- * from the queue, and what a dead replica had taken comes back by itself.
+ * Goes on with accepted mutations until they have their outcomes. Any number of replicas do so at once: a
+ * device belongs to whoever took it from the queue, and what a dead replica had taken comes back by itself.
  */
 export class Dispatcher {
   readonly #store: DispatchStore;

@@ -13,8 +13,10 @@ const ASK_FROM_ATTEMPT = 3;
 const decodeReply = decoder(ExplainReply, 'an ExplainReply');
 
 /**
- * Ends a mutation that would wait for ever: its owner knows the entity, but it never appears in the mutation's scope, because it belongs to
- * another one, or was deleted before the projection showed it (created and deleted in one batch) or so long ago that its tombstone is gone. Only the projector can tell that from a projection that is merely late.
+ * Ends a mutation that would wait for ever: its owner knows the entity, but it never appears in the
+ * mutation's scope, because it belongs to another one, or was deleted before the projection showed it
+ * (created and deleted in one batch) or so long ago that its tombstone is gone. Only the projector can tell
+ * that from a projection that is merely late.
  */
 export class FindHidden {
   readonly #nats: NatsConnection;
@@ -25,7 +27,9 @@ export class FindHidden {
     this.#logger = logger;
   }
 
-  /** @returns the refusal, with the entity shown as absent like one that does not exist; null: go on waiting */
+  /**
+   * @returns the refusal, with the entity shown as absent like one that does not exist; null: go on waiting
+   */
   async refuse(author: Author, work: Work, attempts: number, nowIso: string): Promise<Settled | null> {
     if (attempts < ASK_FROM_ATTEMPT) return null;
     const { mutation, registration, head } = work;
@@ -42,7 +46,8 @@ export class FindHidden {
         decode: decodeReply,
       });
       if (!entity || entity.scopes.some(({ scope }) => scope === mutation.scope)) return null;
-      // That it was deleted is told to who wrote it. To anybody else one that was deleted is like one of others: the id is taken, and no more can be learnt.
+      // That it was deleted is told to who wrote it. To anybody else one that was deleted is like one of
+      // others: the id is taken, and no more can be learnt.
       const isAuthor = counterOf(entity.clock, deviceReplica(author.deviceId)) > 0;
       const refusal =
         entity.deleted && isAuthor

@@ -4,9 +4,9 @@ const CAP_MS = 60_000;
 const FAILING_CAP_MS = 15 * 60_000;
 
 /**
- * Pause before the next attempt: doubled each time up to a minute (a quarter of an hour for what its owner fails at), the
- * upper half random, so that devices that failed together do not come back together (Brooker, "Exponential Backoff And
- * Jitter", AWS 2015).
+ * Pause before the next attempt: doubled each time up to a minute (a quarter of an hour for what its owner
+ * fails at), the upper half random, so that devices that failed together do not come back together (Brooker,
+ * "Exponential Backoff And Jitter", AWS 2015).
  * @param attempt how many have been made, from 1
  * @param random in [0, 1)
  */

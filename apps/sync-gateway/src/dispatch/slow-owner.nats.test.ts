@@ -44,8 +44,8 @@ describe('an owner that is slow', () => {
       );
       expect(new Set(outcomes.flat().map(({ status }) => status))).toEqual(new Set(['accepted']));
       await endAll(authors, 80);
-      // Before requests in hand counted until their answer, it was never done: 53 requests in two minutes and no outcome
-      // for 200 mutations in the first case, 267 requests in the second.
+      // Before requests in hand counted until their answer, it was never done: 53 requests in two minutes and
+      // no outcome for 200 mutations in the first case, 267 requests in the second.
       expect(rig.owner.requests.length).toBeLessThan(60);
       expect(rig.owner.applied.length - before).toBe(80);
       for (const [index, author] of authors.entries()) {

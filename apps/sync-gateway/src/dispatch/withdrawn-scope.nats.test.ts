@@ -3,7 +3,10 @@ import type { LocalMutation } from '@sync/protocol';
 import type { Author } from '../push/outcome/settlement.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../push/testing/push-rig.ts';
 
-/** Mutations that were accepted while their scope was held, and are carried out, or not, after it was withdrawn. */
+/**
+ * Mutations that were accepted while their scope was held, and are carried out, or not, after it was
+ * withdrawn.
+ */
 let rig: PushRig;
 beforeAll(async () => {
   rig = await startPushRig({ ownerTimeoutMs: 300 });

@@ -10,8 +10,8 @@ export function answerText(reply: FastifyReply, json: string | Buffer, status = 
 const MIN_BUFFER_LENGTH = 32_768;
 
 /**
- * Sends JSON text that is complete when its pieces are put together. A long one is put together as bytes: as a text, V8 would copy it once to make it
- * one, and once more to encode it.
+ * Sends JSON text that is complete when its pieces are put together. A long one is put together as bytes: as
+ * a text, V8 would copy it once to make it one, and once more to encode it.
  */
 export function answerPieces(reply: FastifyReply, pieces: readonly string[], status = 200): FastifyReply {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);

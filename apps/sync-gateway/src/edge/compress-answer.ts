@@ -40,7 +40,8 @@ function packWithBrotli(bytes: Buffer): Promise<Buffer> {
 }
 
 /**
- * The coding of RFC 9110, section 12.5.3, among ours: the highest weight wins, br before gzip when equal; `q=0` forbids.
+ * The coding of RFC 9110, section 12.5.3, among ours: the highest weight wins, br before gzip when equal;
+ * `q=0` forbids.
  * @returns null for identity
  */
 export function preferredCoding(header: string | string[] | undefined): 'br' | 'gzip' | null {

@@ -10,7 +10,10 @@ export interface OpenHere {
 export const ROOM_PER_DEVICE = 8;
 /** Together with those that are asked to leave. */
 const MOST_PER_DEVICE = 2 * ROOM_PER_DEVICE;
-/** Nobody is put out sooner. Windows that come again as soon as they are put out would otherwise put each other out without end. */
+/**
+ * Nobody is put out sooner. Windows that come again as soon as they are put out would otherwise put each
+ * other out without end.
+ */
 const MIN_STAY_MS = 5_000;
 
 /** What one more of them asks for: `oldest` is to end after `afterMs`; `refused`: too many come too fast. */

@@ -13,7 +13,8 @@ let device: TestDevice;
 
 beforeAll(async () => {
   postgres = await startPostgres({ own: true });
-  // Routes have to end by bounds of their own: the last resort, which answers for those that hang, is out of reach.
+  // Routes have to end by bounds of their own: the last resort, which answers for those that hang, is out of
+  // reach.
   rig = await GatewayRig.start({ DATABASE_ANSWER_MS: '4000', REQUEST_LIMIT_MS: '60000' }, postgres);
   device = await rig.device();
   expect((await rig.call(device, 'pull', {})).status).toBe(200);

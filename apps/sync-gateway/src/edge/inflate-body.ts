@@ -8,8 +8,8 @@ const gunzipBounded = promisify(gunzip);
 const unbrotliBounded = promisify(brotliDecompress);
 
 /**
- * zlib stops as soon as its output passes the limit (97 kB of gzip inflate to 100 MB), so a hostile body costs at most the limit. The places
- * bound what all bodies together may cost: places × 8 MiB.
+ * zlib stops as soon as its output passes the limit (97 kB of gzip inflate to 100 MB), so a hostile body
+ * costs at most the limit. The places bound what all bodies together may cost: places × 8 MiB.
  */
 const LIMIT = { maxOutputLength: LIMITS.bodyInflatedBytes };
 const PLACES = 16;
@@ -19,7 +19,8 @@ const places = new Places(PLACES);
 /**
  * A request body as plain bytes.
  * @param encoding the `Content-Encoding` field: identity, gzip, x-gzip or br
- * @throws ProblemError `unsupported_media_type`, `payload_too_large`, or `malformed_json` for damaged compressed data
+ * @throws ProblemError `unsupported_media_type`, `payload_too_large`, or `malformed_json` for damaged
+ * compressed data
  */
 export async function inflateBody(body: Buffer, encoding: string | undefined): Promise<Buffer> {
   switch (encoding?.trim().toLowerCase() ?? 'identity') {

@@ -18,8 +18,9 @@ export interface EdgeOptions {
 }
 
 /**
- * What happens to every request before its controller: the bytes are taken as they are (Fastify bounds them at 1 MiB while reading), the caller is
- * authenticated over these bytes, and only then are they inflated and parsed. A stranger's body is never decoded.
+ * What happens to every request before its controller: the bytes are taken as they are (Fastify bounds them
+ * at 1 MiB while reading), the caller is authenticated over these bytes, and only then are they inflated and
+ * parsed. A stranger's body is never decoded.
  *
  * It sits on the routes' prefixes and not on decorators, so a new route cannot be open by omission.
  */

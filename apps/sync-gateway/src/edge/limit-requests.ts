@@ -32,8 +32,8 @@ export class RequestLimit {
 }
 
 /**
- * The last resort: whatever a request waits for below has a limit of its own, and a request that is not answered all the same is answered 503 here. What it
- * began goes on; asked again, it is found.
+ * The last resort: whatever a request waits for below has a limit of its own, and a request that is not
+ * answered all the same is answered 503 here. What it began goes on; asked again, it is found.
  */
 export function limitRequests(app: NestFastifyApplication, limitMs: number, logger: Logger): void {
   const fastify = app.getHttpAdapter().getInstance();

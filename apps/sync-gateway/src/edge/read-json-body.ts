@@ -7,8 +7,10 @@ import { inflateBody } from './inflate-body.ts';
 const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
 
 /**
- * Replaces a request's raw bytes by the JSON value in them. An empty body is `undefined`, which every schema refuses.
- * @throws ProblemError `unsupported_media_type`, `payload_too_large`, `malformed_json`, or `limit_exceeded` for its depth
+ * Replaces a request's raw bytes by the JSON value in them. An empty body is `undefined`, which every schema
+ * refuses.
+ * @throws ProblemError `unsupported_media_type`, `payload_too_large`, `malformed_json`, or `limit_exceeded`
+ * for its depth
  */
 export async function readJsonBody(request: FastifyRequest): Promise<void> {
   const raw = rawBodyOf(request);

@@ -8,8 +8,8 @@ import type { GatewayNews, News, NewsListener } from './gateway-news.ts';
 const NAMES_PER_HINT = 1_000;
 
 /**
- * Spreads news over the replicas by core NATS. Hints are read by our own replicas only; one that cannot be read is dropped, because
- * everything in it is found within a second anyway.
+ * Spreads news over the replicas by core NATS. Hints are read by our own replicas only; one that cannot be
+ * read is dropped, because everything in it is found within a second anyway.
  */
 export class ExchangeHints implements GatewayNews {
   readonly #nats: NatsConnection;

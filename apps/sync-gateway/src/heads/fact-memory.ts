@@ -4,10 +4,11 @@ const FORGOTTEN_KEPT_MS = 60_000;
 /**
  * A bounded memory of facts read from the database, safe against reads that finish late.
  *
- * Procedure of a reader: take `turn` before the read, then `remember` the result with it. What was forgotten in between is not
- * remembered: the read may have seen the state before the change.
+ * Procedure of a reader: take `turn` before the read, then `remember` the result with it. What was forgotten
+ * in between is not remembered: the read may have seen the state before the change.
  *
- * Limits: `max` entries; a full memory refuses new ones instead of evicting, because what is unused leaves by itself.
+ * Limits: `max` entries; a full memory refuses new ones instead of evicting, because what is unused leaves by
+ * itself.
  *
  * **Invariant**: after `forget(key)`, `find(key)` answers only facts whose read began later.
  */

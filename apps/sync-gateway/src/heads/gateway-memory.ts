@@ -2,7 +2,10 @@ import { type DeviceKey, deviceKeyText } from '../access/device-bindings.ts';
 import { FactMemory } from './fact-memory.ts';
 import { type News, type ScopeKey, scopeKeyText, userKeyText } from './gateway-news.ts';
 
-/** A scope's head as of some moment; a scope into which nothing was projected has origin '', epoch '0', sequence '0'. */
+/**
+ * A scope's head as of some moment; a scope into which nothing was projected has origin '', epoch '0',
+ * sequence '0'.
+ */
 export interface KnownHead {
   readonly origin: string;
   readonly epoch: string;
@@ -17,7 +20,10 @@ export interface KnownDevice {
   readonly device: DeviceKey;
   /** What the database says of its rows as long as nothing changes. */
   readonly fingerprint: string;
-  /** The scopes that were asked for, held by the user and by the device, with the generation of the device's copy. */
+  /**
+   * The scopes that were asked for, held by the user and by the device, with the generation of the device's
+   * copy.
+   */
   readonly generations: ReadonlyMap<string, string>;
   /** Held by the user, unknown to the device. */
   readonly granted: readonly string[];
@@ -39,11 +45,13 @@ const FRESH_MS = 1_500;
 const UNUSED_MS = 35_000;
 
 /**
- * What this replica knows without asking the database, so that an empty pull asks nothing: scope heads, and devices in good order.
+ * What this replica knows without asking the database, so that an empty pull asks nothing: scope heads, and
+ * devices in good order.
  *
- * Everything here has been read within the last second and a half, or confirmed by a sweep within it; what changed is forgotten, never
- * patched, so the memory cannot diverge, it can only know less. **Invariant**: `quietHeads` answers only what a pull from the database
- * would have answered at some moment of the last 1.5 s.
+ * Everything here has been read within the last second and a half, or confirmed by a sweep within it; what
+ * changed is forgotten, never patched, so the memory cannot diverge, it can only know less. **Invariant**:
+ * `quietHeads` answers only what a pull from the database would have answered at some moment of the last 1.5
+ * s.
  */
 export class GatewayMemory {
   readonly #heads = new FactMemory<KnownHead>(MAX_HEADS);

@@ -28,8 +28,8 @@ export interface News {
 export type NewsListener = (news: News) => void;
 
 /**
- * Tells this replica and, as a hint, all others what has just been committed: waiting pulls wake up and sockets get a notice. Losing
- * a hint costs at most a second.
+ * Tells this replica and, as a hint, all others what has just been committed: waiting pulls wake up and
+ * sockets get a notice. Losing a hint costs at most a second.
  */
 export interface GatewayNews {
   /** Call after the commit. */

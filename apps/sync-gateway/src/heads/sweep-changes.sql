@@ -2,17 +2,19 @@
 --   partition  ingest counter now: `place` is the partition, `number` the count
 --   scope      (tenant_id, name): its head moved        user  (tenant_id, name): its grants changed
 --   device     its fingerprint is no longer the known one; `place` counts from 1 in the order of p_users
--- At most p_limit scopes and users each per partition: one more than the caller is willing to look at tells that there are too many.
+-- At most p_limit scopes and users each per partition: one more than the caller is willing to look at tells
+-- that there are too many.
 --
--- p_seen: counts by partition (p_partitions), null on a first look. p_tenants: the tenants of all that is in memory, for row level
--- security. Devices come with what is known of them (p_known), grouped by tenant: p_tenant_ids[i] owns the places after p_until[i - 1] up
--- to p_until[i].
+-- p_seen: counts by partition (p_partitions), null on a first look. p_tenants: the tenants of all that is in
+-- memory, for row level security. Devices come with what is known of them (p_known), grouped by tenant:
+-- p_tenant_ids[i] owns the places after p_until[i - 1] up to p_until[i].
 CREATE OR REPLACE FUNCTION sweep_changes(
   p_partitions integer[], p_seen bigint[], p_tenants text, p_limit integer,
   p_tenant_ids text[], p_until integer[], p_users text[], p_devices text[], p_known text[]
 ) RETURNS TABLE (kind text, tenant_id text, name text, place integer, number bigint)
 LANGUAGE plpgsql
--- Planned anew each time: only the values tell that next to nothing lies behind the last number, which makes its index the right one.
+-- Planned anew each time: only the values tell that next to nothing lies behind the last number, which makes
+-- its index the right one.
 SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_column
@@ -29,13 +31,16 @@ BEGIN
     CONTINUE WHEN v_after IS NULL OR v_after = v_head.number OR p_tenants = '';
     RETURN QUERY SELECT 'scope', h.tenant_id, h.scope, NULL::integer, NULL::bigint FROM scope_head h
       WHERE h.ingest_partition = v_head.partition AND h.ingest_number > v_after LIMIT p_limit;
-    RETURN QUERY SELECT DISTINCT 'user', g.tenant_id, g.user_id, NULL::integer, NULL::bigint FROM scope_grant g
+    RETURN QUERY SELECT DISTINCT 'user', g.tenant_id, g.user_id, NULL::integer, NULL::bigint
+      FROM scope_grant g
       WHERE g.ingest_partition = v_head.partition AND g.ingest_number > v_after LIMIT p_limit;
   END LOOP;
   FOR i IN 1 .. cardinality(p_tenant_ids) LOOP
-    -- One tenant at a time: with the whole list set, its comparison would be repeated for every row looked up.
+    -- One tenant at a time: with the whole list set, its comparison would be repeated for every row looked
+    -- up.
     PERFORM set_config('app.tenant', p_tenant_ids[i], true);
-    -- The same text as device_fingerprint (pull.sql), spelled out: a function call per device took ten times as long.
+    -- The same text as device_fingerprint (pull.sql), spelled out: a function call per device took ten times
+    -- as long.
     RETURN QUERY
       SELECT 'device', NULL::text, NULL::text, v_from + k.place::integer - 1, NULL::bigint
       FROM unnest(p_users[v_from : p_until[i]], p_devices[v_from : p_until[i]], p_known[v_from : p_until[i]])

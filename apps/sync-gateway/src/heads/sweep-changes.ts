@@ -29,8 +29,9 @@ export interface SweepOptions {
 }
 
 /**
- * Once a second, finds what changed behind this replica's back: hints between replicas may be lost, this may not. One round trip, whose cost
- * grows with what changed and with the devices in use, not with how many scopes there are.
+ * Once a second, finds what changed behind this replica's back: hints between replicas may be lost, this may
+ * not. One round trip, whose cost grows with what changed and with the devices in use, not with how many
+ * scopes there are.
  */
 export class SweepChanges {
   readonly #options: SweepOptions;
@@ -55,13 +56,18 @@ export class SweepChanges {
     await this.#running;
   }
 
-  /** A hint listed everything of one ingest transaction. If none before it is missing, the sweep need not look for it. */
+  /**
+   * A hint listed everything of one ingest transaction. If none before it is missing, the sweep need not look
+   * for it.
+   */
   noteIngest({ partition, number }: { readonly partition: number; readonly number: string }): void {
     const seen = this.#seen.get(partition) ?? '0';
     if (this.#looked && BigInt(seen) + 1n === BigInt(number)) this.#seen.set(partition, number);
   }
 
-  /** One look. @throws when the database does not answer: then nothing is confirmed, and the memory ages out */
+  /**
+   * One look. @throws when the database does not answer: then nothing is confirmed, and the memory ages out
+   */
   async sweep(): Promise<void> {
     const { database, memory, hints } = this.#options;
     const beganAtMs = performance.now();
@@ -127,7 +133,10 @@ function byTenant(left: KnownDevice, right: KnownDevice): number {
   return left.device.tenantId < right.device.tenantId ? -1 : 1;
 }
 
-/** @returns tenants, the last place of each (from 1), users, devices and fingerprints, as sweep_changes wants them */
+/**
+ * @returns tenants, the last place of each (from 1), users, devices and fingerprints, as sweep_changes wants
+ * them
+ */
 function groupByTenant(devices: readonly KnownDevice[]): [string[], number[], ...string[][]] {
   const tenants: string[] = [];
   const until: number[] = [];

@@ -157,7 +157,8 @@ describe('the stream of deltas', () => {
         return { tenants: 1 };
       },
     });
-    // As after restoring an old backup: the watermark is behind everything that the stream and the outbox still hold.
+    // As after restoring an old backup: the watermark is behind everything that the stream and the outbox
+    // still hold.
     await rig.gateway.foundation.database.call(
       'old_backup',
       `UPDATE sync_inbox SET number = 0 WHERE stream = 'DELTAS' AND partition = $1`,

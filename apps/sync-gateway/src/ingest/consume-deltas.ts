@@ -29,8 +29,8 @@ const REBUILD_LIMIT_MS = 60_000;
 const REBUILD_COVERS_MS = 60_000;
 
 /**
- * Brings DELTAS into the read model. Payloads go to Postgres as the text they came as: what devices get is byte for byte what the projector
- * wrote, and Node never parses a delta.
+ * Brings DELTAS into the read model. Payloads go to Postgres as the text they came as: what devices get is
+ * byte for byte what the projector wrote, and Node never parses a delta.
  */
 export class ConsumeDeltas {
   readonly #options: ConsumeOptions;
@@ -81,8 +81,9 @@ export class ConsumeDeltas {
   }
 
   /**
-   * The projector no longer has messages we never saw (a database restored from an old backup, an outage longer than retention). It starts
-   * over under new epochs; what it writes then comes after the gap. One rebuild covers all partitions.
+   * The projector no longer has messages we never saw (a database restored from an old backup, an outage
+   * longer than retention). It starts over under new epochs; what it writes then comes after the gap. One
+   * rebuild covers all partitions.
    */
   async #rebuild(pruned: Pruned): Promise<void> {
     this.#options.metrics.lost();

@@ -1,9 +1,12 @@
--- Applies DELTAS messages of one partition to the read model; called inside the consumer's transaction, which holds the lease and moves the
--- watermark. The messages come taken apart (see DeltaBatch), each list in their order: p_heads their heads, p_deltas their lists of deltas, p_wires
--- one line per delta, which is stored byte for byte as the projector wrote it and never parsed, those of two messages parted by U+001E.
+-- Applies DELTAS messages of one partition to the read model; called inside the consumer's transaction, which
+-- holds the lease and moves the watermark. The messages come taken apart (see DeltaBatch), each list in their
+-- order: p_heads their heads, p_deltas their lists of deltas, p_wires one line per delta, which is stored
+-- byte for byte as the projector wrote it and never parsed, those of two messages parted by U+001E.
 --
--- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints, by `kind`: 'scope' and 'user',
--- 'number' with the count of this ingest, 'document' with the address of one that ought to be compacted, and 'lag' with the milliseconds since the newest delta was committed by its owner.
+-- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints,
+-- by `kind`: 'scope' and 'user', 'number' with the count of this ingest, 'document' with the address of one
+-- that ought to be compacted, and 'lag' with the milliseconds since the newest delta was committed by its
+-- owner.
 CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_heads json, p_deltas json, p_wires text)
 RETURNS TABLE (kind text, tenant_id text, name text)
 LANGUAGE plpgsql
@@ -23,9 +26,11 @@ DECLARE
   v_wires text;
 BEGIN
   SELECT string_agg(DISTINCT t.id, ',') INTO v_tenants FROM (
-    SELECT s."tenantId" AS id FROM json_array_elements(p_heads) m, json_to_recordset(m -> 'scopes') AS s ("tenantId" text)
+    SELECT s."tenantId" AS id FROM json_array_elements(p_heads) m,
+      json_to_recordset(m -> 'scopes') AS s ("tenantId" text)
     UNION ALL
-    SELECT g."tenantId" FROM json_array_elements(p_heads) m, json_to_recordset(m -> 'grants') AS g ("tenantId" text)
+    SELECT g."tenantId" FROM json_array_elements(p_heads) m,
+      json_to_recordset(m -> 'grants') AS g ("tenantId" text)
   ) t;
   IF v_tenants IS NULL THEN RETURN; END IF;
   IF v_tenants !~ '^[A-Za-z0-9_,-]+$' THEN RAISE EXCEPTION 'a DELTAS message names an impossible tenant'; END IF;
@@ -42,7 +47,8 @@ BEGIN
     SELECT m.place, m.batch ->> 'origin' AS origin, s.*
     FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
       json_to_recordset(m.batch -> 'scopes')
-        AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text, documents boolean)
+        AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text,
+          documents boolean)
   ), last AS (
     SELECT DISTINCT ON (h."tenantId", h.scope) h.* FROM head h ORDER BY h."tenantId", h.scope, h.place DESC
   ), written AS (
@@ -51,7 +57,8 @@ BEGIN
     SELECT l."tenantId", l.scope, l.origin, l.epoch, l.sequence, l.count, l.hash, p_partition, v_number
     FROM last l ORDER BY l."tenantId", l.scope
     ON CONFLICT (tenant_id, scope, origin) DO UPDATE SET
-      epoch = excluded.epoch, sequence = excluded.sequence, live_count = excluded.live_count, hash = excluded.hash,
+      epoch = excluded.epoch, sequence = excluded.sequence, live_count = excluded.live_count,
+      hash = excluded.hash,
       pruned_below = CASE WHEN o.epoch = excluded.epoch THEN o.pruned_below ELSE 0 END,
       ingest_partition = excluded.ingest_partition, ingest_number = excluded.ingest_number
     WHERE o.epoch <> excluded.epoch OR o.sequence <= excluded.sequence
@@ -79,17 +86,21 @@ BEGIN
   IF true = ANY (v_documents) THEN
     FOR i IN 1 .. cardinality(v_documents) LOOP
       CONTINUE WHEN NOT v_documents[i];
-      UPDATE scope_head h SET documents = true WHERE h.tenant_id = v_tenant[i] AND h.scope = v_scope[i] AND NOT h.documents;
+      UPDATE scope_head h SET documents = true WHERE h.tenant_id = v_tenant[i] AND h.scope = v_scope[i]
+        AND NOT h.documents;
     END LOOP;
     RETURN QUERY
       SELECT 'document', k.tenant_id, k.address FROM keep_document_parts(p_deltas,
-        (SELECT string_agg(w, E'\n') FROM string_to_table(p_wires, E'\x1e') w WHERE w <> ''), v_tenant, v_scope, v_after) k;
+        (SELECT string_agg(w, E'\n') FROM string_to_table(p_wires, E'\x1e') w WHERE w <> ''), v_tenant,
+          v_scope, v_after) k;
   END IF;
 
-  -- Message by message: deltas and wires then are side by side by themselves. Numbered and joined over all of them they took a fifth more.
+  -- Message by message: deltas and wires then are side by side by themselves. Numbered and joined over all of
+  -- them they took a fifth more.
   FOR v_place, v_list, v_wires IN
     SELECT m.place, m.list, m.wires
-    FROM ROWS FROM (json_array_elements(p_deltas), string_to_table(p_wires, E'\x1e')) WITH ORDINALITY AS m (list, wires, place)
+    FROM ROWS FROM (json_array_elements(p_deltas),
+      string_to_table(p_wires, E'\x1e')) WITH ORDINALITY AS m (list, wires, place)
   LOOP
     INSERT INTO scope_delta AS o
       (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
@@ -98,15 +109,18 @@ BEGIN
       d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
       d.clock, nullif(d."fieldWrites", 'null'), d.wire
     FROM ROWS FROM (
-      json_to_recordset(v_list) AS ("tenantId" text, scope text, sequence bigint, "entityType" text, "entityId" text,
+      json_to_recordset(v_list) AS ("tenantId" text, scope text, sequence bigint,
+      "entityType" text, "entityId" text,
         revision bigint, deleted boolean, clock jsonb, "fieldWrites" jsonb),
       string_to_table(v_wires, E'\n')
-    ) AS d ("tenantId", scope, sequence, "entityType", "entityId", revision, deleted, clock, "fieldWrites", wire)
+    ) AS d ("tenantId", scope, sequence, "entityType", "entityId", revision, deleted, clock,
+      "fieldWrites", wire)
     JOIN unnest(v_tenant, v_scope, v_after) AS s (tenant_id, scope, after)
       ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND v_place > s.after
     ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
     ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
-      sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted, clock = excluded.clock,
+      sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted,
+      clock = excluded.clock,
       field_writes = excluded.field_writes, wire = excluded.wire, stored_at = excluded.stored_at
     WHERE excluded.sequence > o.sequence;
   END LOOP;
@@ -118,9 +132,11 @@ BEGIN
       INSERT INTO scope_grant AS o (tenant_id, user_id, scope, source_type, source_id, granted, revision,
         ingest_partition, ingest_number)
       SELECT DISTINCT ON (g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId")
-        g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.granted, g.revision, p_partition, v_number
+        g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.granted, g.revision,
+        p_partition, v_number
       FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
-        json_to_recordset(m.batch -> 'grants') AS g ("tenantId" text, "userId" text, scope text, "sourceType" text,
+        json_to_recordset(m.batch -> 'grants') AS g ("tenantId" text, "userId" text, scope text,
+        "sourceType" text,
           "sourceId" text, granted boolean, revision bigint)
       ORDER BY g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.revision DESC, m.place DESC
       ON CONFLICT (tenant_id, user_id, scope, source_type, source_id) DO UPDATE SET
@@ -132,7 +148,8 @@ BEGIN
     )
     SELECT DISTINCT 'user', c.tenant_id, c.user_id FROM changed c;
   RETURN QUERY
-    SELECT 'lag', NULL::text, greatest(0, extract(epoch FROM clock_timestamp() - max(d.at)) * 1000)::bigint::text
+    SELECT 'lag', NULL::text, greatest(0, extract(epoch
+      FROM clock_timestamp() - max(d.at)) * 1000)::bigint::text
     FROM (SELECT (m ->> 'committedAt')::timestamptz AS at FROM json_array_elements(p_heads) m) d
     HAVING max(d.at) IS NOT NULL;
 END $$;

@@ -2,7 +2,10 @@ import type { Metrics } from '@sync/service-kit';
 
 /** What the ingest reports. */
 export interface IngestMetrics {
-  /** @param lagMs from the owner's commit of the newest delta to its ingest; null when none of them tells of an event as it happens */
+  /**
+   * @param lagMs from the owner's commit of the newest delta to its ingest; null when none of them tells of
+   * an event as it happens
+   */
   ingested(messages: number, lagMs: number | null): void;
   /** Messages are gone for good. */
   lost(): void;

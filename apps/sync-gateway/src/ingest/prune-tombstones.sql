@@ -1,5 +1,6 @@
--- Removes deletions that every device had p_days to see, one small batch of one tenant, and raises `pruned_below` of their scopes: a
--- cursor below it may have missed one of them and is answered with a full resync. Answers how many rows went.
+-- Removes deletions that every device had p_days to see, one small batch of one tenant, and raises
+-- `pruned_below` of their scopes: a cursor below it may have missed one of them and is answered with a full
+-- resync. Answers how many rows went.
 CREATE OR REPLACE FUNCTION prune_tombstones(p_tenant text, p_days integer, p_limit integer) RETURNS integer
 LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off -- as in pull.sql
@@ -15,7 +16,8 @@ BEGIN
     ORDER BY d.stored_at LIMIT p_limit) d;
   IF v_scopes IS NULL THEN RETURN 0; END IF;
   -- Heads before deltas, sorted, as in ingest_deltas: the other order would deadlock with it.
-  PERFORM FROM scope_head h WHERE h.tenant_id = p_tenant AND h.scope = ANY (v_scopes) ORDER BY h.scope FOR UPDATE;
+  PERFORM FROM scope_head h WHERE h.tenant_id = p_tenant AND h.scope = ANY (v_scopes)
+    ORDER BY h.scope FOR UPDATE;
   WITH old AS (
     SELECT d.scope, d.sequence FROM scope_delta d
     WHERE d.tenant_id = p_tenant AND d.scope = ANY (v_scopes) AND d.deleted

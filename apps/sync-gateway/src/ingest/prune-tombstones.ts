@@ -13,8 +13,8 @@ const INTERVAL_MS = 600_000;
 const BATCH_ROWS = 1_000;
 
 /**
- * Retention of deletions, in every replica: batches are small and idempotent, so two at once only find less to do. Tickets that
- * nobody used go with it.
+ * Retention of deletions, in every replica: batches are small and idempotent, so two at once only find less
+ * to do. Tickets that nobody used go with it.
  */
 export class PruneTombstones {
   readonly #options: PruneOptions;

@@ -21,8 +21,8 @@ export const CLOSE = {
 } as const;
 
 /**
- * One live socket. Its few own fields stand on the socket itself, and its listeners are shared functions: ten thousand idle sockets are
- * ten thousand times whatever one of them holds.
+ * One live socket. Its few own fields stand on the socket itself, and its listeners are shared functions: ten
+ * thousand idle sockets are ten thousand times whatever one of them holds.
  */
 export class DeviceSocket extends WebSocket {
   user: SocketUser | null = null;

@@ -35,9 +35,9 @@ const MAX_MESSAGE_BYTES = 1_024;
 /**
  * `WS /sync/v1/live`: tells connected devices which of their scopes have something new.
  *
- * Memory is the limit, not work: no per-socket timer, no per-socket closure, no compression state. Pings go out from one timer, a thirtieth
- * of the sockets each second. **Invariant**: a socket in `#users` belongs to a device that was bound when its ticket was redeemed and whose
- * revocation has not been heard of.
+ * Memory is the limit, not work: no per-socket timer, no per-socket closure, no compression state. Pings go
+ * out from one timer, a thirtieth of the sockets each second. **Invariant**: a socket in `#users` belongs to
+ * a device that was bound when its ticket was redeemed and whose revocation has not been heard of.
  */
 export class LiveSockets {
   readonly #options: LiveSocketsOptions;
@@ -89,7 +89,10 @@ export class LiveSockets {
     }, 1_000).unref();
   }
 
-  /** Takes a connection over; the ticket is redeemed with the socket open, so that a browser sees the close code. */
+  /**
+   * Takes a connection over; the ticket is redeemed with the socket open, so that a browser sees the close
+   * code.
+   */
   accept(request: IncomingMessage, stream: Duplex, head: Buffer, ticket: string): void {
     if (this.#draining || this.#size >= this.#options.maxSockets) {
       const seconds = this.#draining ? 1 : 5;
@@ -238,7 +241,9 @@ export class LiveSockets {
     if (!this.#reloading) void this.#reload();
   }
 
-  /** One user after the other: a course that is granted to thousands must not take the database from pulls. */
+  /**
+   * One user after the other: a course that is granted to thousands must not take the database from pulls.
+   */
   async #reload(): Promise<void> {
     this.#reloading = true;
     for (const [key, user] of this.#toReload) {

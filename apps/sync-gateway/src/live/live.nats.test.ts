@@ -46,7 +46,10 @@ function connect(ticket: string, url = rig.url): Client {
   return client;
 }
 
-/** Until the gateway counts it among its users' sockets: a notice for the own scope reaches it as soon as it is registered. */
+/**
+ * Until the gateway counts it among its users' sockets: a notice for the own scope reaches it as soon as it
+ * is registered.
+ */
 async function registered(client: Client, device: TestDevice): Promise<void> {
   await until(() => {
     hint({ scopes: [{ tenantId: device.tenantId, scope: `user:${device.userId}` }] });
@@ -77,7 +80,8 @@ describe('a ticket', () => {
     const device = await rig.device();
     const ticket = await ticketOf(device);
     const first = connect(ticket);
-    // An open socket may still be waiting for its ticket to be redeemed, and a second one would then come before it.
+    // An open socket may still be waiting for its ticket to be redeemed, and a second one would then come
+    // before it.
     await registered(first, device);
     const second = connect(ticket);
     expect(await closeCode(second)).toBe(4401);

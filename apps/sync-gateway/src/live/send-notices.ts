@@ -4,8 +4,9 @@ const MIN_PAUSE_MS = 50;
 const MAX_BUFFERED_BYTES = 65_536;
 
 /**
- * Sends `{"scopes":[…]}`, at most one notice per socket in 50 ms: the first one goes at once, what comes meanwhile goes together. One timer for
- * all sockets. A socket whose client does not read is closed: its notices would pile up here, and it pulls when it comes back.
+ * Sends `{"scopes":[…]}`, at most one notice per socket in 50 ms: the first one goes at once, what comes
+ * meanwhile goes together. One timer for all sockets. A socket whose client does not read is closed: its
+ * notices would pile up here, and it pulls when it comes back.
  */
 export class SendNotices {
   readonly #onSlow: () => void;

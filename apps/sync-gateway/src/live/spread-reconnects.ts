@@ -2,8 +2,8 @@ const MIN_SPREAD_MS = 1_000;
 const MAX_SPREAD_MS = 30_000;
 
 /**
- * When one of many clients should connect again: spread so that about a thousand come in a second, because each costs a ticket, a look-up of its
- * device and of its scopes.
+ * When one of many clients should connect again: spread so that about a thousand come in a second, because
+ * each costs a ticket, a look-up of its device and of its scopes.
  *
  * @param sockets that are closed together
  * @param random from 0 up to 1

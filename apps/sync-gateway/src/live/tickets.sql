@@ -1,4 +1,5 @@
--- Tickets: one use, by deleting. `id` is the hash of the secret that the device got, so that this table opens no socket.
+-- Tickets: one use, by deleting. `id` is the hash of the secret that the device got, so that this table opens
+-- no socket.
 
 CREATE OR REPLACE FUNCTION issue_ticket(
   p_tenant text, p_user text, p_device text, p_id text, p_lifetime_ms integer, p_max integer
@@ -6,7 +7,8 @@ CREATE OR REPLACE FUNCTION issue_ticket(
 LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
-  -- One after the other: requests at the same time would not see each other's tickets and pass the bound together.
+  -- One after the other: requests at the same time would not see each other's tickets and pass the bound
+  -- together.
   PERFORM pg_advisory_xact_lock(hashtextextended(p_tenant || chr(1) || p_device, 0));
   INSERT INTO live_ticket (id, tenant_id, user_id, device_id, expires_at)
     SELECT p_id, p_tenant, p_user, p_device, clock_timestamp() + p_lifetime_ms * interval '1 millisecond'

@@ -21,8 +21,9 @@ const SHAPE = /^([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{43})$/;
 const MAX_OPEN = 16;
 
 /**
- * Tickets for sockets, which cannot carry headers in a browser: `tenant.secret`, one use, 30 s. The tenant is in it because row level security
- * wants it before the look-up. It is no secret, and a wrong one finds nothing.
+ * Tickets for sockets, which cannot carry headers in a browser: `tenant.secret`, one use, 30 s. The tenant is
+ * in it because row level security wants it before the look-up. It is no secret, and a wrong one finds
+ * nothing.
  */
 export class Tickets {
   readonly #database: Pick<Database, 'call'>;

@@ -21,8 +21,9 @@ const MAX_DEVICES = 50_000;
 const DEVICES_PER_MESSAGE = 1_000;
 
 /**
- * What this replica saw of devices, kept in memory and written every five seconds as one outbox row per partition: seeing a device must not
- * cost a write per request, least of all an empty pull. A crash loses five seconds of sightings, which the next requests repeat.
+ * What this replica saw of devices, kept in memory and written every five seconds as one outbox row per
+ * partition: seeing a device must not cost a write per request, least of all an empty pull. A crash loses
+ * five seconds of sightings, which the next requests repeat.
  */
 export class CollectDeviceSeen implements RecordDeviceSeen {
   readonly #options: CollectOptions;
@@ -59,7 +60,10 @@ export class CollectDeviceSeen implements RecordDeviceSeen {
     });
   }
 
-  /** One transaction; what could not be written is reported with the next flush unless it was seen again meanwhile. */
+  /**
+   * One transaction; what could not be written is reported with the next flush unless it was seen again
+   * meanwhile.
+   */
   async flush(): Promise<void> {
     if (this.#seen.size === 0) return;
     const seen = this.#seen;

@@ -61,8 +61,9 @@ function noteDirective(due: Map<string, string[]>, row: NoteRow): void {
 }
 
 /**
- * A PullResponse as JSON text, in pieces to be written one after the other. Deltas and outcomes are put in as the text they are stored as: parsing and
- * printing them again would be most of the cost of a pull. Scopes, cursors and hashes are of alphabets that need no escaping; counts are decimal text.
+ * A PullResponse as JSON text, in pieces to be written one after the other. Deltas and outcomes are put in as
+ * the text they are stored as: parsing and printing them again would be most of the cost of a pull. Scopes,
+ * cursors and hashes are of alphabets that need no escaping; counts are decimal text.
  */
 export function answerPieces(answer: PullAnswer, serverTime: string): string[] {
   const directives = answer.directives.map(

@@ -7,9 +7,14 @@ export interface CursorPosition {
   /** '0' in a scope into which nothing was ever projected. */
   readonly epoch: string;
   readonly sequence: string;
-  /** While a full resync is being paged: the head at its start, below which deletions need not be sent; else '0'. */
+  /**
+   * While a full resync is being paged: the head at its start, below which deletions need not be sent; else
+   * '0'.
+   */
   readonly floor: string;
-  /** Of the device's copy: what was begun anew, purged or declared bad since is not continued with this token. */
+  /**
+   * Of the device's copy: what was begun anew, purged or declared bad since is not continued with this token.
+   */
   readonly generation: string;
 }
 
@@ -27,8 +32,9 @@ const POSITION = /^(0|[1-9]\d{0,18})$/;
 /**
  * SyncCursor tokens: `base64url(payload).base64url(HMAC-SHA256(…)[0..15])`.
  *
- * The payload is JSON, `[{origin: [epoch, sequence]}, generation, floor?]`: a map, so that a second region adds an entry and renumbers
- * nothing. 16 bytes of MAC leave a forger 2^-128; the token travels in every request, so each byte counts.
+ * The payload is JSON, `[{origin: [epoch, sequence]}, generation, floor?]`: a map, so that a second region
+ * adds an entry and renumbers nothing. 16 bytes of MAC leave a forger 2^-128; the token travels in every
+ * request, so each byte counts.
  */
 export class CursorTokens {
   readonly #key: KeyObject;
@@ -48,7 +54,8 @@ export class CursorTokens {
   }
 
   /**
-   * @returns null for a token that is malformed, forged, or bound to somebody or something else; not telling which is deliberate
+   * @returns null for a token that is malformed, forged, or bound to somebody or something else; not telling
+   * which is deliberate
    */
   read(owner: CursorOwner, scope: string, token: string): CursorPosition | null {
     const match = SHAPE.exec(token);
@@ -67,7 +74,9 @@ export class CursorTokens {
   }
 }
 
-/** Only what `mint` once wrote comes here; the checks guard against a key that was used for something else. */
+/**
+ * Only what `mint` once wrote comes here; the checks guard against a key that was used for something else.
+ */
 function decode(json: string): CursorPosition | null {
   const fields: unknown = JSON.parse(json);
   if (!Array.isArray(fields)) return null;

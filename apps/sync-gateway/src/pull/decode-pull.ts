@@ -19,7 +19,9 @@ export interface DecodedPull {
 
 const validate = validator(PullRequest);
 
-/** @throws ProblemError `schema_invalid`, `limit_exceeded` or `cursor_invalid`, each with the offending paths */
+/**
+ * @throws ProblemError `schema_invalid`, `limit_exceeded` or `cursor_invalid`, each with the offending paths
+ */
 export function decodePull(request: FastifyRequest, caller: Caller, tokens: CursorTokens): DecodedPull {
   const { scopes, limit = LIMITS.defaultDeltasPerPull, waitMs = 0, backlog } = decodeBody(request, validate);
   if (!scopes) return { asked: null, limit, waitMs, backlog };
@@ -43,7 +45,10 @@ export function decodePull(request: FastifyRequest, caller: Caller, tokens: Curs
   return { asked, limit, waitMs, backlog };
 }
 
-/** @throws ProblemError `schema_invalid` for a document that stands there twice, or bytes that are no state vector */
+/**
+ * @throws ProblemError `schema_invalid` for a document that stands there twice, or bytes that are no state
+ * vector
+ */
 function decodeHeld(documents: readonly HeldDocumentText[], path: string): HeldDocument[] {
   refuseRepeated(
     documents.map(({ entityType, entityId }) => `${entityType}\0${entityId}`),

@@ -1,5 +1,6 @@
--- The rows of a page in a scope that has documents: each entity's newest delta, and what documents have before theirs (see document-parts.ts), in
--- commit order. A part never stands behind the newest delta of its document, so whether there is more is told by scope_delta alone.
+-- The rows of a page in a scope that has documents: each entity's newest delta, and what documents have
+-- before theirs (see document-parts.ts), in commit order. A part never stands behind the newest delta of its
+-- document, so whether there is more is told by scope_delta alone.
 CREATE FUNCTION document_page(p_tenant text, p_scope text, p_after bigint, p_floor bigint, p_limit integer)
 RETURNS TABLE (wire text, sequence bigint, entity_type text, entity_id text)
 LANGUAGE sql STABLE AS $$

@@ -31,8 +31,9 @@ interface Reading {
 }
 
 /**
- * A pull: from memory when nothing is new and that is certain, else from the database in one round trip. With `waitMs` it is repeated
- * when something may have happened, until it has something to say or the time is over.
+ * A pull: from memory when nothing is new and that is certain, else from the database in one round trip. With
+ * `waitMs` it is repeated when something may have happened, until it has something to say or the time is
+ * over.
  */
 export class PullScopes {
   readonly #options: PullScopesOptions;
@@ -45,7 +46,8 @@ export class PullScopes {
 
   /**
    * @param signal aborted when the client has gone: then the answer is worth nothing and the wait ends
-   * @throws the driver's error when the database is away before the wait; ProblemError `unavailable` or `rate_limited` when too many pulls wait, `device_revoked` when the device is revoked during its wait
+   * @throws the driver's error when the database is away before the wait; ProblemError `unavailable` or
+   * `rate_limited` when too many pulls wait, `device_revoked` when the device is revoked during its wait
    */
   async pull(caller: Caller, pull: DecodedPull, signal: AbortSignal): Promise<PullAnswer> {
     const { waiting, metrics } = this.#options;
@@ -66,14 +68,18 @@ export class PullScopes {
       if (why === 'revoked') throw new ProblemError('device_revoked', 'The device was revoked');
       if (why !== 'news') break;
       reading = this.#fromMemory(caller, asked) ?? (await this.#again(caller, pull, reading));
-      // A scope that was granted during the wait is news; one that the device leaves aside is not, again and again.
+      // A scope that was granted during the wait is news; one that the device leaves aside is not, again and
+      // again.
       if (reading.answer.granted.some((scope) => !granted.has(scope))) break;
     }
     metrics.answered(reading.isNews);
     return reading.answer;
   }
 
-  /** While waiting, a database that is away for a moment is no reason to fail: nothing new is known, and the wait goes on. */
+  /**
+   * While waiting, a database that is away for a moment is no reason to fail: nothing new is known, and the
+   * wait goes on.
+   */
   async #again(caller: Caller, pull: DecodedPull, before: Reading): Promise<Reading> {
     try {
       return await this.#fromDatabase(caller, pull);
@@ -132,7 +138,10 @@ export class PullScopes {
     return { answer, isNews };
   }
 
-  /** Heads are worth remembering for everybody; the device only when it is in good order, which is what makes an empty pull. */
+  /**
+   * Heads are worth remembering for everybody; the device only when it is in good order, which is what makes
+   * an empty pull.
+   */
   #rememberRows(
     caller: Caller,
     rows: readonly PullRow[],

@@ -62,7 +62,10 @@ type PartRow =
 type BarePage = Omit<PageRow, 'parts' | 'held'>;
 
 const PULL_TEXT = 'SELECT * FROM pull($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)';
-/** Bytes of deltas in one answer: it is cut here although `limit` allows more: JSON text of this size costs a replica some 100 MB while it is compressed. */
+/**
+ * Bytes of deltas in one answer: it is cut here although `limit` allows more: JSON text of this size costs a
+ * replica some 100 MB while it is compressed.
+ */
 const MAX_PAGE_BYTES = 33_554_432;
 
 /**
@@ -95,7 +98,8 @@ export async function readPull(
     partition,
     documentsText(asked ?? []),
   ];
-  // The first page of a resync locks the device's rows, and an ack of the same device may lock them in another order.
+  // The first page of a resync locks the device's rows, and an ack of the same device may lock them in
+  // another order.
   const rows = await retryConflicts(() =>
     database.call<BarePage | PartRow | NoteRow>('pull', PULL_TEXT, values),
   );

@@ -51,7 +51,10 @@ async function quiet(): Promise<{ device: TestDevice; scope: string; asked: Aske
   return { device, scope, asked };
 }
 
-/** Round trips that `work` causes; the sweep's own are a fixed one a second, so the least of a few attempts is the truth. */
+/**
+ * Round trips that `work` causes; the sweep's own are a fixed one a second, so the least of a few attempts is
+ * the truth.
+ */
 async function roundTrips(work: () => Promise<unknown>): Promise<number> {
   const counts: number[] = [];
   for (let attempt = 0; attempt < 4; attempt += 1) {

@@ -6,8 +6,8 @@ import type { AskedScope, HeldDocument, PageRow, PullRow } from './pull-store.ts
 const WORTH_LENGTH = 1_024;
 
 /**
- * Sends devices what they lack of a document instead of all of it. What cannot be compared (another epoch, a pool that is busy, bytes that are no
- * update) is sent as it is: larger than it need be, never wrong.
+ * Sends devices what they lack of a document instead of all of it. What cannot be compared (another epoch, a
+ * pool that is busy, bytes that are no update) is sent as it is: larger than it need be, never wrong.
  */
 export class SendDifferences {
   readonly #pool: Pick<DocumentPool, 'run'>;
@@ -45,7 +45,8 @@ export class SendDifferences {
   }
 
   async #difference(wire: string, documents: readonly HeldDocument[]): Promise<string | null> {
-    // The projector writes `update` last, and its alphabet has no quotes: nothing large is parsed, and the rest stays byte for byte what it is.
+    // The projector writes `update` last, and its alphabet has no quotes: nothing large is parsed, and the
+    // rest stays byte for byte what it is.
     const at = wire.lastIndexOf(',"update":"');
     if (at < 0 || !wire.endsWith('"}')) return null;
     const { entityType, entityId, data } = JSON.parse(`${wire.slice(0, at)}}`) as RemoteDelta;

@@ -91,7 +91,8 @@ describe('a waiting pull', () => {
     begin();
     await jest.advanceTimersByTimeAsync(0);
     expect(ends.slice(0, 2)).toEqual(['replaced', undefined]);
-    // All windows come again at once, and again: whoever is young stays for five seconds, and far too many are refused.
+    // All windows come again at once, and again: whoever is young stays for five seconds, and far too many
+    // are refused.
     for (let count = 0; count < 14; count += 1) begin();
     expect(waiting.noRoom(device)).toBeNull();
     begin();

@@ -28,9 +28,9 @@ interface Waiter {
 export type NoRoom = 'replica' | 'device';
 
 /**
- * Long polls that wait for news. A device may have several: each window of an app has its own, and a retry stands beside the request that its client gave
- * up. Beyond that the oldest makes room. All of them are looked at once a second in one go, so there is one timer per wait and none
- * per look.
+ * Long polls that wait for news. A device may have several: each window of an app has its own, and a retry
+ * stands beside the request that its client gave up. Beyond that the oldest makes room. All of them are
+ * looked at once a second in one go, so there is one timer per wait and none per look.
  */
 export class WaitingPulls {
   readonly #max: number;

@@ -235,7 +235,8 @@ describe('a bad mutation harms no other', () => {
     const thief = { ...owner, userId: 'thief', deviceId: 'thief-device' };
     const outcomes = await rig.push(thief, [
       mutationOf(owner, { entityId: secret.entityId }),
-      // Claims to have seen everything, in a scope of the thief's own: the owner answers `conflict` with the entity.
+      // Claims to have seen everything, in a scope of the thief's own: the owner answers `conflict` with the
+      // entity.
       mutationOf(owner, {
         entityId: secret.entityId,
         scope: 'user:thief',

@@ -56,19 +56,23 @@ export interface PushBody {
   readonly mutations: readonly { readonly mutationId: string }[];
 }
 
-/** After this long nothing more is sent to owners; well below `visibleMs`, when the dispatcher may take over. */
+/**
+ * After this long nothing more is sent to owners; well below `visibleMs`, when the dispatcher may take over.
+ */
 const BUDGET_MS = 8_000;
 /** Until the dispatcher first looks at what could not be ended. */
 const FIRST_RETRY_MS = 500;
 
 /**
- * Accepts a push: receives it into the ledger, brings as much of it as possible to an end, stores the outcomes, answers.
+ * Accepts a push: receives it into the ledger, brings as much of it as possible to an end, stores the
+ * outcomes, answers.
  *
  * Invariants
  * 1. Nothing is answered that has not been stored: the answer is what `push_complete` left in the ledger.
- * 2. Two round trips to Postgres whatever the size; more only when an owner is ahead of the read model, or when something
- *    is refused or loses.
- * 3. A mutation that could not be ended is `accepted`; the dispatcher goes on with it, here or in another replica.
+ * 2. Two round trips to Postgres whatever the size; more only when an owner is ahead of the read model, or
+ *    when something is refused or loses.
+ * 3. A mutation that could not be ended is `accepted`; the dispatcher goes on with it, here or in another
+ *    replica.
  * 4. What is read, stored and answered is bounded by `HEAD_BYTES` and `SHOWN_BYTES`, however large entities
  *    are: what has no room is `accepted`, and comes with a pull.
  */
@@ -100,7 +104,8 @@ export class AcceptPush {
    * @param receivedAtMs server time when the body was complete
    * @param suspicious see `parseJson`
    * @returns the wire text of one Outcome per mutation, in order
-   * @throws the driver's error when Postgres is away; ProblemError `rate_limited` when the device has too much unfinished work
+   * @throws the driver's error when Postgres is away; ProblemError `rate_limited` when the device has too
+   * much unfinished work
    */
   async execute(
     author: Author,
@@ -190,7 +195,10 @@ export class AcceptPush {
     if (refused.length > 0) await this.#ledger.noteRefused(author, refused);
   }
 
-  /** What was refused here shows the entity as well, and never as it was before what the device is told in this answer or was told before. */
+  /**
+   * What was refused here shows the entity as well, and never as it was before what the device is told in
+   * this answer or was told before.
+   */
   async #checkRefusals(
     author: Author,
     distinct: readonly Prepared[],
@@ -290,7 +298,10 @@ export class AcceptPush {
   }
 }
 
-/** The status of mutations that are not worked on in this push, for those that depend on them. Few do: looked up when asked for. */
+/**
+ * The status of mutations that are not worked on in this push, for those that depend on them. Few do: looked
+ * up when asked for.
+ */
 function statusesOf(
   distinct: readonly Prepared[],
   sorted: readonly Sorted[],

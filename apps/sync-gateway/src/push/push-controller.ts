@@ -51,7 +51,10 @@ export class PushController {
     await answerText(reply, `{"serverTime":"${serverTime}","outcomes":[${outcomes.join(',')}]}`);
   }
 
-  /** At debug level: a push is the most frequent thing that happens here. Its outcomes are in the ledger and in the sync events. */
+  /**
+   * At debug level: a push is the most frequent thing that happens here. Its outcomes are in the ledger and
+   * in the sync events.
+   */
   private logPush(request: FastifyRequest, mutations: readonly { readonly mutationId: string }[]): void {
     if (!this.logger.isLevelEnabled('debug')) return;
     const { tenantId, userId, deviceId } = callerOf(request);

@@ -20,8 +20,9 @@ interface Line {
 }
 
 /**
- * Back-pressure of pushes. One push per device at a time, because the next one is usually a repetition of it and then finds its
- * outcomes; a few may wait in line, more are refused at once. Too many devices at once are refused before any work is done for them.
+ * Back-pressure of pushes. One push per device at a time, because the next one is usually a repetition of it
+ * and then finds its outcomes; a few may wait in line, more are refused at once. Too many devices at once are
+ * refused before any work is done for them.
  */
 export class PushGate {
   readonly #limits: GateLimits;
@@ -46,7 +47,8 @@ export class PushGate {
     this.#lines.set(device, line);
     const before = line.tail;
     const { promise: end, resolve } = Promise.withResolvers<undefined>();
-    // Who gives up waiting keeps its place until its turn comes: nobody behind it may overtake the one before it.
+    // Who gives up waiting keeps its place until its turn comes: nobody behind it may overtake the one before
+    // it.
     line.tail = Promise.all([before, end]);
     line.length += 1;
     try {

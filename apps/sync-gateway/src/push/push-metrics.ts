@@ -1,6 +1,9 @@
 import type { Metrics } from '@sync/service-kit';
 
-/** What operators see of pushes and of the background work they leave. Labels are bounded by registrations and constants. */
+/**
+ * What operators see of pushes and of the background work they leave. Labels are bounded by registrations and
+ * constants.
+ */
 export class PushMetrics {
   readonly outcomes;
   readonly ownerSeconds;

@@ -137,7 +137,10 @@ function subjectFaults(registration: EntityTypeRegistration, service: string): S
   });
 }
 
-/** A registration must not make the gateway send entity data to sync-service's own subjects, or to another owner's. */
+/**
+ * A registration must not make the gateway send entity data to sync-service's own subjects, or to another
+ * owner's.
+ */
 function isReserved(subject: string, service: string, entityType: string): boolean {
   const own = [subjects.push, subjects.snapshot, subjects.upcast].map((build) => build(service, entityType));
   if (own.includes(subject)) return false;

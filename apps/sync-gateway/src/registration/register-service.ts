@@ -20,8 +20,8 @@ export type RegistrationChanged = () => Promise<void>;
 const checkRegistration = validator(SyncRegistration);
 
 /**
- * Registers entity types of a service, or changes them. Types that the service registered before and does not name now stay:
- * replicas of an older version must not lose what a newer one added.
+ * Registers entity types of a service, or changes them. Types that the service registered before and does not
+ * name now stay: replicas of an older version must not lose what a newer one added.
  */
 export class RegisterService {
   readonly #database: Database;
@@ -76,7 +76,10 @@ function refuseForeign(
   if (errors.length > 0) throw problemOf('entity_type_taken', errors);
 }
 
-/** What devices and heads were written under must stay readable: versions only rise, and a policy changes only with one. */
+/**
+ * What devices and heads were written under must stay readable: versions only rise, and a policy changes only
+ * with one.
+ */
 function refuseRegress({ entityTypes }: SyncRegistration, known: readonly RegistrationEntity[]): void {
   const errors = entityTypes.flatMap(({ entityType, schemaVersion, policy }, index): SchemaFault[] => {
     const row = known.find((candidate) => candidate.entityType === entityType);

@@ -2,7 +2,8 @@ import type { EntityTypeRegistration } from '@sync/protocol';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /**
- * One registered entity type. Registrations belong to services, not to tenants: no tenant column, no row level security.
+ * One registered entity type. Registrations belong to services, not to tenants: no tenant column, no row
+ * level security.
  *
  * `spec` is the EntityTypeRegistration as it was sent; the columns beside it are what is asked for by itself.
  */

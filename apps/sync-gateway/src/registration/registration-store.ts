@@ -11,8 +11,8 @@ export async function loadRegistrations(database: Database): Promise<Registratio
 }
 
 /**
- * The rows of these entity types, locked until the end of the transaction. The table is locked against other registrations first: rows that
- * are not there yet cannot be, and services register rarely.
+ * The rows of these entity types, locked until the end of the transaction. The table is locked against other
+ * registrations first: rows that are not there yet cannot be, and services register rarely.
  */
 export async function lockRegistrations(
   manager: EntityManager,

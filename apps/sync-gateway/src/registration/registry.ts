@@ -15,7 +15,8 @@ const REFRESH_MS = 30_000;
 const MIN_REFRESH_GAP_MS = 1_000;
 
 /**
- * This replica's copy of the registrations: read at start, whenever a replica gives notice of a change, and every 30 s in case a notice was lost.
+ * This replica's copy of the registrations: read at start, whenever a replica gives notice of a change, and
+ * every 30 s in case a notice was lost.
  */
 export class Registry implements RegisteredTypes {
   readonly #database: Database;
@@ -58,7 +59,10 @@ export class Registry implements RegisteredTypes {
     if (Date.now() - this.#loadedAtMs >= MIN_REFRESH_GAP_MS) await this.reload();
   }
 
-  /** Reads what is there now: a read that is already under way may have begun too early, so it is waited for and not shared. */
+  /**
+   * Reads what is there now: a read that is already under way may have begun too early, so it is waited for
+   * and not shared.
+   */
   async reload(): Promise<void> {
     await this.#loading?.catch(() => undefined);
     this.#loading ??= this.#load().finally(() => (this.#loading = undefined));

@@ -21,8 +21,9 @@ export interface AskedSuggestion {
 }
 
 /**
- * A user asks for a suggestion how to merge one of its conflicts. The resolver knows the conflict, the gateway what the entity is now and whether
- * the user still holds its scope: the resolver is asked first, which refuses what is to be refused, and again with the entity's state.
+ * A user asks for a suggestion how to merge one of its conflicts. The resolver knows the conflict, the
+ * gateway what the entity is now and whether the user still holds its scope: the resolver is asked first,
+ * which refuses what is to be refused, and again with the entity's state.
  */
 export class RequestSuggestion {
   readonly #apps: AskApp;
@@ -33,7 +34,10 @@ export class RequestSuggestion {
     this.#heads = heads;
   }
 
-  /** @throws ProblemError `not_found`, `conflict_already_resolved`, `suggestions_disabled`, `rate_limited` or `unavailable` */
+  /**
+   * @throws ProblemError `not_found`, `conflict_already_resolved`, `suggestions_disabled`, `rate_limited` or
+   * `unavailable`
+   */
   async ask(caller: Caller, sentId: string): Promise<AskedSuggestion> {
     const conflictId = sentId.toLowerCase();
     // What can be no conflict is none of this user's either.
@@ -67,7 +71,8 @@ export class RequestSuggestion {
     { scope, entityType, entityId }: Extract<SuggestionReply, { kind: 'needs_present' }>,
   ): Promise<NonNullable<SuggestionRequest['present']>> {
     const [head] = await this.#heads.read(caller, [{ scope, entityType, entityId }]);
-    // Taken away from the user since: what the entity is now is not theirs to be shown, not even through a model.
+    // Taken away from the user since: what the entity is now is not theirs to be shown, not even through a
+    // model.
     if (!head) throw unknownConflict(conflictId);
     const { clock, data } = stateOfHead(head);
     return { clock, data };

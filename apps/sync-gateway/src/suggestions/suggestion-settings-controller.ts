@@ -9,7 +9,10 @@ import { decodeBody } from '../edge/decode-body.ts';
 const checkSettings = validator(SuggestionSettings);
 const checkReply = validator(SuggestionSettingsReply);
 
-/** `/admin/v1/suggestions`: whether the administrator's tenant has suggestions, their budgets, and what never leaves. */
+/**
+ * `/admin/v1/suggestions`: whether the administrator's tenant has suggestions, their budgets, and what never
+ * leaves.
+ */
 @Controller('admin/v1/suggestions')
 export class SuggestionSettingsController {
   readonly #apps: AskApp;

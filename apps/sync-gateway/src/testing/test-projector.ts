@@ -20,8 +20,8 @@ interface ScopeState {
 }
 
 /**
- * Writes DELTAS as the projector does (sequences without gaps, digests, epochs) and applies them to a gateway's database through the
- * same SQL function as the consumer.
+ * Writes DELTAS as the projector does (sequences without gaps, digests, epochs) and applies them to a
+ * gateway's database through the same SQL function as the consumer.
  */
 export class TestProjector {
   readonly #scopes = new Map<string, ScopeState>();

@@ -14,8 +14,8 @@ export interface HeldConflict {
 }
 
 /**
- * Lets a device of the user change the text of a note that the service changed meanwhile: it is held for a person. The entity's clock is
- * `{"s:learning": 2}` then.
+ * Lets a device of the user change the text of a note that the service changed meanwhile: it is held for a
+ * person. The entity's clock is `{"s:learning": 2}` then.
  * @returns the device, which finds the record
  */
 export async function holdConflict(held: HeldConflict): Promise<DeviceCredentials> {

@@ -3,7 +3,8 @@ import type { NatsConnection } from '@nats-io/transport-node';
 const LIMIT_MS = 15_000;
 
 /**
- * The first batch of a stream that holds the element looked for, cut down to that element: other changes may travel in the same message.
+ * The first batch of a stream that holds the element looked for, cut down to that element: other changes may
+ * travel in the same message.
  *
  * @param cause what makes the provider publish it; runs when the subscription stands
  */

@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { type DeviceCredentials, signRequest } from '@sync/e2e-device';
 
 /**
- * Stands between Pact's verifier and the gateway, and signs each request as a device does: a contract cannot hold a signature, because
- * it covers the time and a token that lives an hour. Everything else passes through as it is.
+ * Stands between Pact's verifier and the gateway, and signs each request as a device does: a contract cannot
+ * hold a signature, because it covers the time and a token that lives an hour. Everything else passes through
+ * as it is.
  */
 export class SigningProxy {
   /** Who signs; a state handler says it. */

@@ -21,7 +21,10 @@ export interface Verification {
   readonly states?: Readonly<Record<string, () => Promise<StateValues | undefined>>>;
   /** Names that only the provider gives, in place of those in the contract; filled by states. */
   readonly standIns?: ReadonlyMap<string, string>;
-  /** Makes the provider publish what it publishes, by description without the subject; answers what was published. */
+  /**
+   * Makes the provider publish what it publishes, by description without the subject; answers what was
+   * published.
+   */
   readonly publish?: (what: string) => Promise<unknown>;
   /** Of a provider that answers HTTP. */
   readonly baseUrl?: string;

@@ -6,7 +6,10 @@ interface Field {
   readonly theirs: unknown;
 }
 
-/** A model that joins both texts of every field, behind the API that the platform is configured for (`AI_BASE_URL`). */
+/**
+ * A model that joins both texts of every field, behind the API that the platform is configured for
+ * (`AI_BASE_URL`).
+ */
 export class AIEndpoint {
   /** Bodies of all requests: what left the platform. */
   readonly seen: string[] = [];

@@ -12,7 +12,10 @@ export interface SeededRandom {
   uuid(): string;
 }
 
-/** Mulberry32 (Tommy Ettinger, 2017): 32 bits of state, fast, good enough for test data and for nothing secret. */
+/**
+ * Mulberry32 (Tommy Ettinger, 2017): 32 bits of state, fast, good enough for test data and for nothing
+ * secret.
+ */
 export function seededRandom(seed: number): SeededRandom {
   const { next } = new Mulberry32(seed);
   const between = (min: number, max: number): number => min + Math.floor(next() * (max - min + 1));

@@ -8,7 +8,9 @@ export interface EntityToPut {
   readonly data: EntityData;
 }
 
-/** Changes on the server side: what an editor's or an administrator's screen would do in a company's service. */
+/**
+ * Changes on the server side: what an editor's or an administrator's screen would do in a company's service.
+ */
 export class ChangeEntities {
   private readonly database: Database;
   private readonly owner: Owner;
@@ -23,7 +25,8 @@ export class ChangeEntities {
   /**
    * Creates or replaces entities, all or none.
    * @returns revisions in the order of `puts`; ids are distinct
-   * @throws ProblemError `schema_invalid` naming entity and field, `not_found` for an entity type of another service
+   * @throws ProblemError `schema_invalid` naming entity and field, `not_found` for an entity type of another
+   * service
    */
   async put(tenantId: string, entityType: string, puts: readonly EntityToPut[]): Promise<number[]> {
     const entity = this.entityOf(entityType);

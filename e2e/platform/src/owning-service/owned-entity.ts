@@ -8,7 +8,10 @@ export type Prepared =
   | { readonly ok: true; readonly data: EntityData; readonly also?: readonly ServerChange[] }
   | { readonly ok: false; readonly faults: readonly SchemaFault[] };
 
-/** One entity type of a platform service: its definition for the SDK, and the rule for changes through `/dev/…/entities`. */
+/**
+ * One entity type of a platform service: its definition for the SDK, and the rule for changes through
+ * `/dev/…/entities`.
+ */
 export interface OwnedEntity {
   readonly definition: EntityDefinition;
   /**
@@ -36,8 +39,8 @@ export function faultsOf(schema: TSchema): (data: EntityData) => readonly Schema
 }
 
 /**
- * The fields that may be missing and take no null. A form that was cleared sends null there: refused, everything else
- * that was written in it would be refused with it.
+ * The fields that may be missing and take no null. A form that was cleared sends null there: refused,
+ * everything else that was written in it would be refused with it.
  */
 export function optionalFieldsOf(schema: TObject): string[] {
   const required = new Set(schema.required);

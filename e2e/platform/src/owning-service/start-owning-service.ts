@@ -23,7 +23,10 @@ function requireRegistration(owner: Owner): Promise<void> {
   return Promise.reject(new Error('no gateway has accepted the registration yet'));
 }
 
-/** Runs a service that owns entity types: the SDK for devices, `/dev/…/entities` for changes on the server side. */
+/**
+ * Runs a service that owns entity types: the SDK for devices, `/dev/…/entities` for changes on the server
+ * side.
+ */
 export async function startOwningService(
   name: string,
   config: PlatformConfig,

@@ -17,21 +17,26 @@ export interface AdmissionLimits {
   /** ClientIDs of a whole document. */
   readonly documentClients: number;
   /**
-   * Shared types inside shared types that one update may add: Yjs deletes them by recursion, and 15,000 in one another overflow the stack
-   * of everybody who does. 0: a document that is one text.
+   * Shared types inside shared types that one update may add: Yjs deletes them by recursion, and 15,000 in
+   * one another overflow the stack of everybody who does. 0: a document that is one text.
    */
   readonly nestedTypes: number;
-  /** How deep shared types may be nested in a whole document; seen when updates are merged, because an update does not say where in the document it is. */
+  /**
+   * How deep shared types may be nested in a whole document; seen when updates are merged, because an update
+   * does not say where in the document it is.
+   */
   readonly documentDepth: number;
 }
 
 /**
- * - 384 KiB is what the `update` of a mutation holds, as base64 (`LIMITS.updateLength` of the protocol). Measured at that size: 100 ms to admit
- *   the worst (10,000 clientIDs, or structs that all refer to others), 1 s to merge it in a thread (100,000 deleted ranges).
+ * - 384 KiB is what the `update` of a mutation holds, as base64 (`LIMITS.updateLength` of the protocol).
+ *   Measured at that size: 100 ms to admit the worst (10,000 clientIDs, or structs that all refer to others),
+ *   1 s to merge it in a thread (100,000 deleted ranges).
  * - A million clocks is a million characters typed, or typed and deleted again, since the last push.
  * - 2^31 clocks stay within 32-bit arithmetic, which encoders use.
  * - 500 nested types are a long paste of rich text.
- * - 500 deep is what one such update may be, too: step by step a document must not get deeper than Yjs, which deletes by recursion, comes back up from.
+ * - 500 deep is what one such update may be, too: step by step a document must not get deeper than Yjs, which
+ *   deletes by recursion, comes back up from.
  */
 export const ADMISSION_LIMITS: AdmissionLimits = {
   bytes: 384 * 1024,
@@ -46,7 +51,10 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
 export interface ClientOwner {
   /** The userId of a device; else who wrote for the service. */
   readonly id: string;
-  /** The deviceId. Null: no device, or nobody knows which, and the next device of the user that writes under it takes it. */
+  /**
+   * The deviceId. Null: no device, or nobody knows which, and the next device of the user that writes under
+   * it takes it.
+   */
   readonly device: string | null;
   /** Two histories were written under it, of which the document has one: nobody writes on. */
   readonly closed: boolean;
@@ -83,12 +91,13 @@ export interface Admission {
 }
 
 /**
- * Decides whether an update may enter a document, by its bytes and the document's head: no document is loaded and nothing is
- * applied, because applying a bad update can throw after it has changed the document.
+ * Decides whether an update may enter a document, by its bytes and the document's head: no document is loaded
+ * and nothing is applied, because applying a bad update can throw after it has changed the document.
  *
- * Admitted means: it is V1 and complete; applying it to the document leaves nothing pending and does not throw; it adds content
- * only under clientIDs of its author; what it deletes exists. What it repeats is what the document has, and is cut off: two versions of one
- * struct would make replicas diverge, with equal state vectors.
+ * Admitted means: it is V1 and complete; applying it to the document leaves nothing pending and does not
+ * throw; it adds content only under clientIDs of its author; what it deletes exists. What it repeats is what
+ * the document has, and is cut off: two versions of one struct would make replicas diverge, with equal state
+ * vectors.
  */
 export function admitUpdate(
   update: Uint8Array,
@@ -205,7 +214,8 @@ function assertOwnClient(client: number, known: number, head: DocumentHead, auth
   const { from, to } = CLIENT_ID_RANGES[author.kind];
   if (client < from || client >= to) throw foreign(`${client} is reserved`);
   const owner = head.clientOwners.get(client);
-  // Content without a recorded owner was there before owners were recorded: it is somebody's, and nobody can prove whose.
+  // Content without a recorded owner was there before owners were recorded: it is somebody's, and nobody can
+  // prove whose.
   if (owner === undefined && known === 0) return true;
   if (owner?.id !== author.id) throw foreign(`${client} belongs to another`);
   if (owner.device !== null && owner.device !== author.device)

@@ -14,8 +14,9 @@ export interface TextSpan {
 }
 
 /**
- * Reads lib0's encoding without building what it describes: every loop consumes at least one byte per turn and nothing is allocated by
- * a number that the bytes claim, so that time and memory are bounded by the size of the update.
+ * Reads lib0's encoding without building what it describes: every loop consumes at least one byte per turn
+ * and nothing is allocated by a number that the bytes claim, so that time and memory are bounded by the size
+ * of the update.
  *
  * Every method throws RefusedUpdateError at the first byte that Yjs could not have written.
  */
@@ -67,7 +68,10 @@ export class ByteReader {
     this.skip(this.varUint());
   }
 
-  /** Well-formed UTF-8 by RFC 3629 (no overlong forms, no surrogates), which is what a fatal TextDecoder takes. */
+  /**
+   * Well-formed UTF-8 by RFC 3629 (no overlong forms, no surrogates), which is what a fatal TextDecoder
+   * takes.
+   */
   text(): TextSpan {
     const byteCount = this.varUint();
     const from = this.position;
@@ -105,7 +109,10 @@ export class ByteReader {
     return size;
   }
 
-  /** A key of a map, an attribute or a format. `__proto__` is refused: Yjs puts keys into plain objects when it renders. */
+  /**
+   * A key of a map, an attribute or a format. `__proto__` is refused: Yjs puts keys into plain objects when
+   * it renders.
+   */
   skipKey(): void {
     const { from, to } = this.text();
     if (to - from === 9 && this.decode(from, to) === '__proto__') throw notAllowed('a key is __proto__');

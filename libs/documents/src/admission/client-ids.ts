@@ -2,8 +2,9 @@
 export type AuthorKind = 'device' | 'server' | 'suggestion';
 
 /**
- * ClientIDs by who writes under them. Yjs draws a device's at random below 2^32; the other two ranges lie beyond, where no device's
- * lands by chance, so that a document shows for ever which words a server or an accepted suggestion wrote. Beyond 2^34 nobody writes.
+ * ClientIDs by who writes under them. Yjs draws a device's at random below 2^32; the other two ranges lie
+ * beyond, where no device's lands by chance, so that a document shows for ever which words a server or an
+ * accepted suggestion wrote. Beyond 2^34 nobody writes.
  */
 export const CLIENT_ID_RANGES: Readonly<Record<AuthorKind, { readonly from: number; readonly to: number }>> =
   {
@@ -24,8 +25,8 @@ export function authorKindOf(clientId: number): AuthorKind | null {
 }
 
 /**
- * A fresh clientID of the server or of an accepted suggestion. A clientID is used by one writer once: two that share one diverge with
- * equal state vectors.
+ * A fresh clientID of the server or of an accepted suggestion. A clientID is used by one writer once: two
+ * that share one diverge with equal state vectors.
  * @param random of [0, 1), such as Math.random
  */
 export function drawClientId(kind: AuthorKind, random: () => number): number {

@@ -15,15 +15,17 @@ interface ClockRange {
 /**
  * What an update says again of clocks that the document has:
  * - `same`: nothing else than the document.
- * - `other`: something else, or the same elsewhere, under `client`. Two writers, or two lives of one, share a clientID.
+ * - `other`: something else, or the same elsewhere, under `client`. Two writers, or two lives of one, share a
+ *   clientID.
  * - `gone`: it was deleted and is not there to be compared with, and the update does not delete it as well.
  */
 export type Repeated =
   { readonly kind: 'same' | 'gone' } | { readonly kind: 'other'; readonly client: number };
 
 /**
- * Compares what an update repeats with what was written, clock by clock, however either is cut into structs: the content, and what it
- * stands behind and before. Nothing is compared where one side has only the length of something that was deleted.
+ * Compares what an update repeats with what was written, clock by clock, however either is cut into structs:
+ * the content, and what it stands behind and before. Nothing is compared where one side has only the length
+ * of something that was deleted.
  *
  * @param known how far the document reaches
  * @param written the document; then, for what is gone from it, what its log still has
@@ -99,7 +101,9 @@ function compareStructs(
   return hasSameContent(mine, theirs, from, to) ? 'same' : 'other';
 }
 
-/** Whether both stand behind the same, before the same, or else in the same, seen from one of their clocks. */
+/**
+ * Whether both stand behind the same, before the same, or else in the same, seen from one of their clocks.
+ */
 function standsAlike(mine: Y.Item, theirs: Y.Item, clock: number): boolean {
   const [behind, otherBehind] = [originAt(mine, clock), originAt(theirs, clock)];
   if (!isSameId(behind, otherBehind) || !isSameId(mine.rightOrigin, theirs.rightOrigin)) return false;

@@ -23,8 +23,8 @@ export interface UpdateOutline {
   /** Highest clientID first, each once, which is the order that merging two updates relies on. */
   readonly runs: readonly StructRun[];
   /**
-   * What structs of one clientID need of another: four numbers each, [index in `runs`, clock of the struct, clientID, clock]. Flat, because
-   * an update has up to three per struct.
+   * What structs of one clientID need of another: four numbers each, [index in `runs`, clock of the struct,
+   * clientID, clock]. Flat, because an update has up to three per struct.
    */
   readonly references: readonly number[];
   /** Shared types inside shared types: two numbers each, [index in `runs`, clock]. */
@@ -45,9 +45,9 @@ const LAST_TYPE = 6;
 const invalid = (detail: string): RefusedUpdateError => new RefusedUpdateError('update_invalid', detail);
 
 /**
- * Reads an update (V1) by its bytes alone. Stricter than Yjs, which takes what no Yjs writes: structs of length 0, a clientID twice,
- * clientIDs in any order, bytes behind the end. `Y.decodeUpdate` was the alternative; it builds every value, follows nesting until the
- * stack ends, and does not see the last byte.
+ * Reads an update (V1) by its bytes alone. Stricter than Yjs, which takes what no Yjs writes: structs of
+ * length 0, a clientID twice, clientIDs in any order, bytes behind the end. `Y.decodeUpdate` was the
+ * alternative; it builds every value, follows nesting until the stack ends, and does not see the last byte.
  *
  * @throws RefusedUpdateError
  */

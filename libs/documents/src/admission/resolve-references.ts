@@ -16,10 +16,12 @@ const incomplete = (detail: string): RefusedUpdateError =>
   new RefusedUpdateError('update_incomplete', detail);
 
 /**
- * Every reference must lead to something that the document or the update has, and structs that wait for each other across
- * clientIDs must not wait in a circle: Yjs would hold such structs back for ever, while state vectors say that they are there.
+ * Every reference must lead to something that the document or the update has, and structs that wait for each
+ * other across clientIDs must not wait in a circle: Yjs would hold such structs back for ever, while state
+ * vectors say that they are there.
  *
- * The time is linear in the number of references (but for a binary search), however many clientIDs an update has.
+ * The time is linear in the number of references (but for a binary search), however many clientIDs an update
+ * has.
  * @throws RefusedUpdateError `update_incomplete`
  */
 export function assertResolvable({ runs, references }: UpdateOutline, stateVector: StateVector): void {
@@ -42,7 +44,10 @@ export function assertResolvable({ runs, references }: UpdateOutline, stateVecto
   assertNoCircle(waits);
 }
 
-/** Every deletion must be of something that the document or the update has. @throws RefusedUpdateError `update_incomplete` */
+/**
+ * Every deletion must be of something that the document or the update has. @throws RefusedUpdateError
+ * `update_incomplete`
+ */
 export function assertDeletesExist({ runs, deletes }: UpdateOutline, stateVector: StateVector): void {
   const written = new Map(runs.map((run): [number, ClientRun] => [run.client, run]));
   for (let at = 0; at < deletes.length; at += 3) {
@@ -54,8 +59,8 @@ export function assertDeletesExist({ runs, deletes }: UpdateOutline, stateVector
 }
 
 /**
- * Depth first: a clientID passes its waits in their order, and first lets the one that it waits for pass as many as it needs. One that
- * is needed by somebody whom it needs itself stands in a circle.
+ * Depth first: a clientID passes its waits in their order, and first lets the one that it waits for pass as
+ * many as it needs. One that is needed by somebody whom it needs itself stands in a circle.
  * @param waits by index in `runs`, in the order of their clocks
  */
 function assertNoCircle(waits: ReadonlyMap<number, readonly Wait[]>): void {

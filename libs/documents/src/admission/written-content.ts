@@ -2,7 +2,10 @@ import * as Y from 'yjs';
 import { appendVarUint } from '../state/state-vector.ts';
 import { readUpdate, type StructRun } from './read-update.ts';
 
-/** A struct as Yjs reads it from bytes: its parent is a root's name or an id, or nothing where its origins tell. */
+/**
+ * A struct as Yjs reads it from bytes: its parent is a root's name or an id, or nothing where its origins
+ * tell.
+ */
 export type WrittenStruct = Y.Item | Y.GC;
 
 interface WrittenRun extends StructRun {
@@ -10,8 +13,9 @@ interface WrittenRun extends StructRun {
 }
 
 /**
- * The content of updates of which each adds to what the others have, such as a document's state and what was admitted since, by clientID and
- * clock. Only structs that are asked for are built; the bytes are looked through once, when somebody asks first.
+ * The content of updates of which each adds to what the others have, such as a document's state and what was
+ * admitted since, by clientID and clock. Only structs that are asked for are built; the bytes are looked
+ * through once, when somebody asks first.
  */
 export class WrittenContent {
   private readonly waiting: Uint8Array[];
@@ -25,7 +29,10 @@ export class WrittenContent {
     this.waiting.push(update);
   }
 
-  /** The structs that have clocks of `from` (inclusive) to `to` (exclusive), in their order; there may be gaps. */
+  /**
+   * The structs that have clocks of `from` (inclusive) to `to` (exclusive), in their order; there may be
+   * gaps.
+   */
   structsOf(client: number, from: number, to: number): WrittenStruct[] {
     if (this.waiting.length > 0) this.index();
     const runs = this.runs.get(client) ?? [];

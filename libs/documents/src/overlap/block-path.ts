@@ -2,8 +2,8 @@ import * as Y from 'yjs';
 import { parentOf } from './merged-document.ts';
 
 /**
- * Where a shared type stands: `body`, `page/2/0`, `fields/address`. An index counts visible siblings in the merged document, so that
- * an editor can find it.
+ * Where a shared type stands: `body`, `page/2/0`, `fields/address`. An index counts visible siblings in the
+ * merged document, so that an editor can find it.
  */
 export function pathOf(type: Y.AbstractType<unknown>): string {
   const parts: string[] = [];

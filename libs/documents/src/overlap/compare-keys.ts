@@ -11,7 +11,8 @@ export interface KeyTexts {
 }
 
 /**
- * One key of a map, or one attribute, that both sides changed. Yjs keeps one value and drops the other without a trace.
+ * One key of a map, or one attribute, that both sides changed. Yjs keeps one value and drops the other
+ * without a trace.
  * @returns null when both have the same value now
  */
 export function compareKey(
@@ -27,7 +28,8 @@ export function compareKey(
     merged: textOf(items.merged),
   };
   const { ours, theirs } = texts;
-  // Two shared types are two even where they look alike: whatever is written into the one that lost is lost with it.
+  // Two shared types are two even where they look alike: whatever is written into the one that lost is lost
+  // with it.
   if (ours === theirs && (items.ours === items.theirs || !isShared(items.ours))) return null;
   const kind =
     ours === null || theirs === null

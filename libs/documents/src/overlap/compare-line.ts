@@ -20,10 +20,16 @@ const MINOR_BLOCK: Finding = { kind: 'same_block', grade: 'minor' };
 
 /** A word or a number; `0.5`, `12:30`, `2026-11-22`, `5mg` and `well-known` are one each. */
 const TOKEN = new RegExp(String.raw`[\p{L}\p{M}\p{N}_]+(?:[.,:/'’-][\p{L}\p{M}\p{N}_]+)*|${OBJECT}`, 'gu');
-/** Neither blank nor what ends a sentence: `5.` at the end of one has no unit, and `1.` before an item counts nothing. */
+/**
+ * Neither blank nor what ends a sentence: `5.` at the end of one has no unit, and `1.` before an item counts
+ * nothing.
+ */
 const CLOSED = String.raw`(?:\S*[^\s.,;:!?)\]])?`;
 const BLANK = String.raw`[^\S\n]`;
-/** A number with its comparison or sign, the groups of its digits, and the word behind it: `> 5 mg`, `1 000 ml`, `-5 °C`, `5 pills`. */
+/**
+ * A number with its comparison or sign, the groups of its digits, and the word behind it: `> 5 mg`, `1 000
+ * ml`, `-5 °C`, `5 pills`.
+ */
 const QUANTITY = new RegExp(
   String.raw`(?<![\p{L}\p{M}\p{N}_])(?:[<>≤≥]${BLANK}*|[~≈±+−-])?\p{N}${CLOSED}(?:${BLANK}\p{N}${CLOSED})*` +
     String.raw`(?:${BLANK}+[^\s(]${CLOSED})?`,
@@ -34,11 +40,13 @@ const SPACE = /^\s$/u;
 const WORD_CHAR = /^[\p{L}\p{M}\p{N}_]$/u;
 
 /**
- * The worst that happened to a line that both sides changed, null when they did the same. Symmetric in its sides.
+ * The worst that happened to a line that both sides changed, null when they did the same. Symmetric in its
+ * sides.
  *
- * Four looks: each token of the base (did both change it?), each token of the merge (is it put together from both sides' work?), each number with
- * what it counts, of the base and of the merge ("5 mg" changed to 10 mg and to 5 g is 10 g), and each piece that one side wrote (is what stood around
- * it deleted by the other?). What is left is two changes at different places of one line.
+ * Four looks: each token of the base (did both change it?), each token of the merge (is it put together from
+ * both sides' work?), each number with what it counts, of the base and of the merge ("5 mg" changed to 10 mg
+ * and to 5 g is 10 g), and each piece that one side wrote (is what stood around it deleted by the other?).
+ * What is left is two changes at different places of one line.
  */
 export function compareLine(line: Line): Finding | null {
   if (line.isRun) return compareRun(line);
@@ -182,7 +190,10 @@ function compareQuantity(units: readonly Unit[], span: Span): Finding | null {
   return merged === ours || merged === theirs ? null : SEVERE_NUMBER;
 }
 
-/** Something that `side` wrote into words that the other side deleted on both ends: it stands alone, or in the other's new text. */
+/**
+ * Something that `side` wrote into words that the other side deleted on both ends: it stands alone, or in the
+ * other's new text.
+ */
 function orphan(units: readonly Unit[], side: Side): Finding | null {
   const before = lostNeighbours(units, side);
   const after = lostNeighbours(units.toReversed(), side).reverse();
@@ -197,7 +208,10 @@ function orphan(units: readonly Unit[], side: Side): Finding | null {
   return isOrphan ? SEVERE_DELETED : null;
 }
 
-/** For each unit whether the last character of the base before it was deleted by the other side alone; undefined where there is none. */
+/**
+ * For each unit whether the last character of the base before it was deleted by the other side alone;
+ * undefined where there is none.
+ */
 function lostNeighbours(units: readonly Unit[], side: Side): (boolean | undefined)[] {
   const other: Side = side === 'ours' ? 'theirs' : 'ours';
   let lost: boolean | undefined;
@@ -208,8 +222,8 @@ function lostNeighbours(units: readonly Unit[], side: Side): (boolean | undefine
 }
 
 /**
- * An element of a list is replaced by deleting it and inserting another beside it; when both sides do, both new ones stand there, and when the other
- * only deleted it, what it wanted to be gone has come back.
+ * An element of a list is replaced by deleting it and inserting another beside it; when both sides do, both
+ * new ones stand there, and when the other only deleted it, what it wanted to be gone has come back.
  */
 function compareElement({ units }: Line): Finding | null {
   const replaced = units.some(({ goneInOurs, goneInTheirs }) => goneInOurs && goneInTheirs);

@@ -28,11 +28,13 @@ interface Touch {
 type Touches = ReadonlyMap<SharedType, Touch>;
 
 /**
- * What both sides changed since their common base. Yjs merges everything; this tells where the result may be what nobody meant: a number or
- * word that neither wrote, a value that was dropped, an edit inside of what the other side deleted.
+ * What both sides changed since their common base. Yjs merges everything; this tells where the result may be
+ * what nobody meant: a number or word that neither wrote, a value that was dropped, an edit inside of what
+ * the other side deleted.
  *
- * Symmetric: with `ours` and `theirs` exchanged it reports the same blocks, with these two exchanged. Blocks that only one side changed are never
- * reported. Cost: one load of the document plus the shared types that both sides changed.
+ * Symmetric: with `ours` and `theirs` exchanged it reports the same blocks, with these two exchanged. Blocks
+ * that only one side changed are never reported. Cost: one load of the document plus the shared types that
+ * both sides changed.
  *
  * @param base updates that make up the common base, in order, with the content that was visible then
  * @param ours what the server has since then: updates, or a state
@@ -196,7 +198,10 @@ function excerpt(text: string | null, from = 0): string | null {
   return storable(`${from > 0 ? '…' : ''}${cut}${from + cut.length < text.length ? '…' : ''}`);
 }
 
-/** An excerpt is shown to people and stored as JSON, which cannot hold a NUL or half a surrogate pair; the document keeps them. */
+/**
+ * An excerpt is shown to people and stored as JSON, which cannot hold a NUL or half a surrogate pair; the
+ * document keeps them.
+ */
 function storable(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\ufffd');
 }

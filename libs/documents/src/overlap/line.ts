@@ -13,7 +13,10 @@ export interface Unit {
   readonly goneInTheirs: boolean;
 }
 
-/** A line of a text in the base, with everything that either side put into it; in a list without text, an element of the base. */
+/**
+ * A line of a text in the base, with everything that either side put into it; in a list without text, an
+ * element of the base.
+ */
 export interface Line {
   /** Counted from 1. */
   readonly number: number;
@@ -28,8 +31,9 @@ type Provenance = Omit<Unit, 'char'>;
 const UNTOUCHED: Provenance = { from: 'base', goneInOurs: false, goneInTheirs: false };
 
 /**
- * The lines of a list that both sides changed. A line ends where one ended in the base; what a side inserts or deletes, line breaks included,
- * belongs to the line where it stands. Lines that were joined come once more as a run, behind its lines: each may look harmless alone.
+ * The lines of a list that both sides changed. A line ends where one ended in the base; what a side inserts
+ * or deletes, line breaks included, belongs to the line where it stands. Lines that were joined come once
+ * more as a run, behind its lines: each may look harmless alone.
  */
 export function linesChangedByBoth(merged: MergedDocument, type: Y.AbstractType<unknown>): Line[] {
   const reader = new LineReader(isText(type));
@@ -64,7 +68,10 @@ function segmentsOf({ ours, theirs }: MergedDocument, item: Y.Item): [from: numb
   return points.slice(0, -1).map((point, index) => [point - clock, (points[index + 1] ?? end) - clock]);
 }
 
-/** Null for what neither the base nor the merge shows: deleted in the base, or by the side that had inserted it. */
+/**
+ * Null for what neither the base nor the merge shows: deleted in the base, or by the side that had inserted
+ * it.
+ */
 function provenanceOf({ ours, theirs }: MergedDocument, item: Y.Item, offset: number): Provenance | null {
   const { client } = item.id;
   const clock = item.id.clock + offset;
@@ -80,7 +87,9 @@ function provenanceOf({ ours, theirs }: MergedDocument, item: Y.Item, offset: nu
   return { from, goneInOurs, goneInTheirs };
 }
 
-/** A run of units with one provenance. Most lines are dropped, and only the others are taken apart into units. */
+/**
+ * A run of units with one provenance. Most lines are dropped, and only the others are taken apart into units.
+ */
 interface Piece {
   /** One unit each for text; one element each for others. */
   readonly chars: string | readonly string[];
@@ -133,8 +142,8 @@ class LineReader {
     const char = typeof value === 'number' || typeof value === 'string' ? String(value) : OBJECT;
     this.note(provenance, true);
     this.pieces.push({ chars: [this.isText ? OBJECT : char], provenance });
-    // In a list each element is a block: two that are edited side by side have nothing to do with each other. One that both deleted
-    // ends none: what replaces it stands before or behind it, as it was put.
+    // In a list each element is a block: two that are edited side by side have nothing to do with each other.
+    // One that both deleted ends none: what replaces it stands before or behind it, as it was put.
     const isGone = provenance.goneInOurs && provenance.goneInTheirs;
     if (!this.isText && provenance.from === 'base' && !isGone) this.endLine();
   }

@@ -9,13 +9,15 @@ export type Side = 'ours' | 'theirs';
 /** What one side did since the base, and the other side did not do as well. */
 export interface SideChanges {
   readonly inserted: IdRanges;
-  /** Content of the base, or of both sides, that this side deleted; the other side may have deleted it too. */
+  /**
+   * Content of the base, or of both sides, that this side deleted; the other side may have deleted it too.
+   */
   readonly deleted: IdRanges;
 }
 
 /**
- * Base and both sides in one document that still has deleted content, and who did what by id. One document and not four: loading is what costs
- * (8 ms for 20,000 edits), and ids tell the versions apart.
+ * Base and both sides in one document that still has deleted content, and who did what by id. One document
+ * and not four: loading is what costs (8 ms for 20,000 edits), and ids tell the versions apart.
  */
 export interface MergedDocument {
   readonly doc: Y.Doc;

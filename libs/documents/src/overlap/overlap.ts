@@ -1,10 +1,13 @@
-/** How bad it is that both sides changed something. `severe`: a person should look; the merge holds what nobody wrote, or lacks what somebody did. */
+/**
+ * How bad it is that both sides changed something. `severe`: a person should look; the merge holds what
+ * nobody wrote, or lacks what somebody did.
+ */
 export type OverlapGrade = 'none' | 'minor' | 'severe';
 
 /**
  * What both sides did to one block since their common base:
- * - `same_number`: changed one number, or a number and what it counts, and the merge is what neither wrote ("5 mg" to 10 and to 20 becomes
- *   "1020 mg", to 10 mg and to 5 g becomes "10 g").
+ * - `same_number`: changed one number, or a number and what it counts, and the merge is what neither wrote
+ *   ("5 mg" to 10 and to 20 becomes "1020 mg", to 10 mg and to 5 g becomes "10 g").
  * - `edit_deleted`: one side deleted what the other wrote into or set.
  * - `same_key`: set one key of a map, or one attribute, to different values; one of them is lost.
  * - `same_token`: changed one word or one element of a list; `severe` when the merge is neither side's.
@@ -22,7 +25,10 @@ export interface Block {
   readonly key: string | null;
 }
 
-/** The worst that happened to one block. Texts are excerpts of at most {@link EXCERPT_LENGTH}; null where a side has nothing. */
+/**
+ * The worst that happened to one block. Texts are excerpts of at most {@link EXCERPT_LENGTH}; null where a
+ * side has nothing.
+ */
 export interface Overlap {
   readonly block: Block;
   readonly kind: OverlapKind;

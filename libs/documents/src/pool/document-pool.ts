@@ -25,13 +25,15 @@ const PROGRAM = new URL(
 );
 
 /**
- * Runs what loads documents in threads, so that no document, however large or hostile, holds up the event loop or takes the process's
- * memory. A job that exceeds its time or heap is ended together with its thread, and the next job gets a new thread (30 ms).
+ * Runs what loads documents in threads, so that no document, however large or hostile, holds up the event
+ * loop or takes the process's memory. A job that exceeds its time or heap is ended together with its thread,
+ * and the next job gets a new thread (30 ms).
  *
- * **Invariants**: at most `size` threads; at most `size` jobs run and `queueLimit` wait; every job settles exactly once.
+ * **Invariants**: at most `size` threads; at most `size` jobs run and `queueLimit` wait; every job settles
+ * exactly once.
  *
- * Heap is what V8 counts. Bytes of typed arrays are outside of it; they are bounded by the size of the input, because no job
- * allocates by a number that it reads.
+ * Heap is what V8 counts. Bytes of typed arrays are outside of it; they are bounded by the size of the input,
+ * because no job allocates by a number that it reads.
  */
 export class DocumentPool<
   Jobs extends Readonly<Record<keyof Jobs, (input: never) => unknown>> = DocumentJobs,
@@ -62,7 +64,8 @@ export class DocumentPool<
   }
 
   /**
-   * @throws PoolBusyError, PoolClosedError, WorkerStartError, JobTimeoutError, JobCrashedError, JobFailedError
+   * @throws PoolBusyError, PoolClosedError, WorkerStartError, JobTimeoutError, JobCrashedError,
+   * JobFailedError
    */
   run<Kind extends keyof Jobs & string>(
     kind: Kind,
@@ -110,7 +113,10 @@ export class DocumentPool<
   }
 }
 
-/** A structured clone takes the whole buffer behind a view: one row of a driver's 64 KiB chunk would carry all of it along. */
+/**
+ * A structured clone takes the whole buffer behind a view: one row of a driver's 64 KiB chunk would carry all
+ * of it along.
+ */
 function compact(input: unknown): unknown {
   if (input instanceof Uint8Array) {
     return input.byteLength === input.buffer.byteLength ? input : new Uint8Array(input);

@@ -12,13 +12,18 @@ import { READY, type JobAnswer, type JobRequest } from './serve-jobs.ts';
 export interface JobLimits {
   /** Of the job alone. */
   readonly timeoutMs: number;
-  /** Until a new thread takes jobs: it loads its program first, which takes seconds where too much else runs. */
+  /**
+   * Until a new thread takes jobs: it loads its program first, which takes seconds where too much else runs.
+   */
   readonly startTimeoutMs: number;
   /** Of the worker's JavaScript heap. */
   readonly heapMb: number;
 }
 
-/** One thread; `run` one job after the other. After a timeout or a crash it is dead and another has to take its place. */
+/**
+ * One thread; `run` one job after the other. After a timeout or a crash it is dead and another has to take
+ * its place.
+ */
 export class PoolWorker {
   private readonly worker: Worker;
   private readonly limits: JobLimits;

@@ -15,8 +15,8 @@ export type JobAnswer =
   | { readonly ok: false; readonly name: string; readonly message: string };
 
 /**
- * The whole of a worker: runs the job that it is sent and answers. Jobs are synchronous; one that never ends is ended by the pool, together
- * with the worker.
+ * The whole of a worker: runs the job that it is sent and answers. Jobs are synchronous; one that never ends
+ * is ended by the pool, together with the worker.
  */
 export function serveJobs(jobs: Readonly<Record<string, (input: never) => unknown>>): void {
   const port = parentPort;

@@ -13,14 +13,16 @@ export class IncompleteStateError extends Error {
 }
 
 /**
- * Everything of a document as one update (V1): `base` (an earlier result, or null) with `updates` on top, in the order in which
- * they were admitted. Deleted content is dropped; its clocks remain.
+ * Everything of a document as one update (V1): `base` (an earlier result, or null) with `updates` on top, in
+ * the order in which they were admitted. Deleted content is dropped; its clocks remain.
  *
- * All updates are applied to an empty document in one transaction. `Y.mergeUpdates` was the alternative: for 20,000 updates it takes 9.5 s
- * flat, 180 ms in batches of 500, and leaves every keystroke a struct of its own; this takes 60 to 130 ms and the result is up to a
- * third smaller, because neighbours that were typed in one go become one struct.
+ * All updates are applied to an empty document in one transaction. `Y.mergeUpdates` was the alternative: for
+ * 20,000 updates it takes 9.5 s flat, 180 ms in batches of 500, and leaves every keystroke a struct of its
+ * own; this takes 60 to 130 ms and the result is up to a third smaller, because neighbours that were typed in
+ * one go become one struct.
  *
- * @param maxDepth how deep shared types may be nested in each other; a base that is deeper already may stay so
+ * @param maxDepth how deep shared types may be nested in each other; a base that is deeper already may stay
+ * so
  * @throws IncompleteStateError when something is missing in between; TooDeepError
  */
 export function squash(
@@ -50,7 +52,10 @@ export function loadDocument(updates: readonly Uint8Array[], gc: boolean): Y.Doc
   return doc;
 }
 
-/** What a device with this state vector lacks, deletions in full; for one that has nothing, the state. No document is loaded. */
+/**
+ * What a device with this state vector lacks, deletions in full; for one that has nothing, the state. No
+ * document is loaded.
+ */
 export function diffFor(state: Uint8Array, stateVector: StateVector): Uint8Array {
   if (stateVector.size === 0) return state;
   return Y.diffUpdate(state, encodeStateVector(stateVector));
@@ -65,8 +70,9 @@ export function stateVectorOf(state: Uint8Array): Map<number, number> {
 }
 
 /**
- * SHA-256, hex, over the state vector and the deleted ranges: equal for two replicas that hold the same changes, however these are cut into
- * structs and in whatever order they came. Content needs no hashing: admission makes a clock of a clientID mean one thing for ever.
+ * SHA-256, hex, over the state vector and the deleted ranges: equal for two replicas that hold the same
+ * changes, however these are cut into structs and in whatever order they came. Content needs no hashing:
+ * admission makes a clock of a clientID mean one thing for ever.
  */
 export function stateHash(state: Uint8Array): string {
   const outline = readUpdate(state);

@@ -8,7 +8,10 @@ export class TooDeepError extends Error {
   }
 }
 
-/** How deep shared types are nested in shared types, of what is not deleted; 0: only the document's own types hold content. */
+/**
+ * How deep shared types are nested in shared types, of what is not deleted; 0: only the document's own types
+ * hold content.
+ */
 export function nestingDepth(doc: Y.Doc): number {
   const depths = new Map<Y.Item, number>();
   let deepest = 0;

@@ -4,11 +4,12 @@ import { loadDocument } from './document-state.ts';
 const SINCE = Symbol('changes since the point to restore');
 
 /**
- * A forward change that gives a document the content that it had: everything written since is deleted, everything deleted since is
- * written again under `clientId`. History stays; other devices get the result like any edit, and what they write meanwhile merges with it.
+ * A forward change that gives a document the content that it had: everything written since is deleted,
+ * everything deleted since is written again under `clientId`. History stays; other devices get the result
+ * like any edit, and what they write meanwhile merges with it.
  *
- * It is what `Y.UndoManager` makes of all later changes taken as one step. Writing the old content over the new one was the alternative: it would
- * take away the place of everything that devices have not sent yet.
+ * It is what `Y.UndoManager` makes of all later changes taken as one step. Writing the old content over the
+ * new one was the alternative: it would take away the place of everything that devices have not sent yet.
  *
  * @param stateThen the document at that point, with the content that was visible then
  * @param updatesSince every update after it, in their order

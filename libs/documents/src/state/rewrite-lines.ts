@@ -11,15 +11,19 @@ export interface LineEdit {
   readonly text: string;
 }
 
-/** The change, null when everything stands there already; or the edit whose words are not there, or there more than once. */
+/**
+ * The change, null when everything stands there already; or the edit whose words are not there, or there more
+ * than once.
+ */
 export type Rewritten =
   { readonly ok: true; readonly update: Uint8Array | null } | { readonly ok: false; readonly edit: number };
 
 /**
- * Rewrites lines of a document under a clientID of its own. Whether `was` still stands there is the check that the words were proposed for
- * this document: all edits are carried out, or none.
+ * Rewrites lines of a document under a clientID of its own. Whether `was` still stands there is the check
+ * that the words were proposed for this document: all edits are carried out, or none.
  *
- * Only words that differ are written, so that what others do to the rest of a line meanwhile stays where it is.
+ * Only words that differ are written, so that what others do to the rest of a line meanwhile stays where it
+ * is.
  *
  * @param clientId a fresh one of the range of whoever answers for the words, see `drawClientId`
  * @throws IncompleteStateError
@@ -45,8 +49,8 @@ interface Place {
 }
 
 /**
- * Where each edit belongs, in the document as it is, before anything is written: found one after the other, the words of one edit
- * could be taken for the line that another was made for.
+ * Where each edit belongs, in the document as it is, before anything is written: found one after the other,
+ * the words of one edit could be taken for the line that another was made for.
  */
 function placesOf(doc: Y.Doc, edits: readonly LineEdit[]): Place[] | (Rewritten & { ok: false }) {
   const places: Place[] = [];
@@ -74,8 +78,8 @@ function rewriteLine(type: Y.Text, at: number, { was, text }: LineEdit): void {
 }
 
 /**
- * The text with one character for each thing that is none, so that places in it are places in the type. `toDelta` was the alternative: it leaves out
- * values of a list, which a device can put into a text.
+ * The text with one character for each thing that is none, so that places in it are places in the type.
+ * `toDelta` was the alternative: it leaves out values of a list, which a device can put into a text.
  */
 function contentOf(type: Y.Text): string {
   let content = '';
@@ -86,7 +90,10 @@ function contentOf(type: Y.Text): string {
   return content;
 }
 
-/** Where these lines stand, from line break to line break; null when nowhere or in more than one place, as an empty line does. */
+/**
+ * Where these lines stand, from line break to line break; null when nowhere or in more than one place, as an
+ * empty line does.
+ */
 function onlyPlaceOf(content: string, lines: string): number | null {
   let found: number | null = null;
   if (lines === '') return null;
@@ -101,8 +108,9 @@ function onlyPlaceOf(content: string, lines: string): number | null {
 }
 
 /**
- * Whole words that are the same at the begin and at the end, in UTF-16 units. Words, because one that is half a person's and half a model's
- * is nobody's; and so that something is written even where something only has to go: a deletion shows no author.
+ * Whole words that are the same at the begin and at the end, in UTF-16 units. Words, because one that is half
+ * a person's and half a model's is nobody's; and so that something is written even where something only has
+ * to go: a deletion shows no author.
  */
 function differenceOf(was: string, text: string): { readonly start: number; readonly end: number } {
   const shorter = Math.min(was.length, text.length);

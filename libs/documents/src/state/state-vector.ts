@@ -2,8 +2,8 @@ import { ByteReader } from '../admission/byte-reader.ts';
 import { RefusedUpdateError } from '../admission/refusal.ts';
 
 /**
- * How much of each clientID's history a document has: clientID → number of clocks, absent = 0. It says nothing about
- * deletions, which every difference carries in full.
+ * How much of each clientID's history a document has: clientID → number of clocks, absent = 0. It says
+ * nothing about deletions, which every difference carries in full.
  */
 export type StateVector = ReadonlyMap<number, number>;
 

@@ -19,9 +19,10 @@ export class HarmError extends Error {
 const CASES_PER_WORLD = 2_000;
 
 /**
- * Sends `cases` hostile updates, one after the other, each to an unharmed document: refused with a code, or harmless.
- * Harmless: applying it does not throw, nothing stays pending, the document has what admission said, everybody else's content is what it was
- * except for what the update deletes, and squashing it into the document's state gives the same document.
+ * Sends `cases` hostile updates, one after the other, each to an unharmed document: refused with a code, or
+ * harmless. Harmless: applying it does not throw, nothing stays pending, the document has what admission
+ * said, everybody else's content is what it was except for what the update deletes, and squashing it into the
+ * document's state gives the same document.
  *
  * @throws HarmError
  */
@@ -106,10 +107,16 @@ function documentOf(updates: readonly Uint8Array[]): Y.Doc {
   return doc;
 }
 
-/** Who writes into the middle of an emoji destroys it: Yjs puts U+FFFD there, as if it had been deleted and written again. */
+/**
+ * Who writes into the middle of an emoji destroys it: Yjs puts U+FFFD there, as if it had been deleted and
+ * written again.
+ */
 const HALF_PAIR = /[\uD800-\uDFFF]/;
 
-/** One entry per clock of a clientID: `+` or `-` (deleted) and what stands there. Independent of how structs are split. */
+/**
+ * One entry per clock of a clientID: `+` or `-` (deleted) and what stands there. Independent of how structs
+ * are split.
+ */
 function contentOf(doc: Y.Doc, client: number): string[] {
   return (doc.store.clients.get(client) ?? []).flatMap((struct) => {
     const sign = struct.deleted ? '-' : '+';

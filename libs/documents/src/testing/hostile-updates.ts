@@ -6,7 +6,10 @@ import { ALICE_CLIENT, BOB_CLIENT, type HostileWorld, MALLORY_CLIENT } from './h
 export const HOSTILE_KINDS: Readonly<
   Record<string, (world: HostileWorld, random: SeededRandom) => Uint8Array>
 > = {
-  /** One GC struct of absurd length for somebody's clientID: 13 bytes that hide everything the victim writes later. */
+  /**
+   * One GC struct of absurd length for somebody's clientID: 13 bytes that hide everything the victim writes
+   * later.
+   */
   'gc-of-any-length': (world, random) => {
     const client = random.pick([ALICE_CLIENT, BOB_CLIENT, MALLORY_CLIENT, random.below(2 ** 32)]);
     const clock = random.next() < 0.7 ? (world.head.stateVector.get(client) ?? 0) : random.below(1_000);
@@ -67,8 +70,8 @@ export function hostileUpdate(
 }
 
 /**
- * 27 bytes (up to 2^34 structs) that keep `Y.mergeUpdatesV2` busy for days: V2 stores repetitions as counts, so one GC struct and two counts announce
- * as many structs as one likes.
+ * 27 bytes (up to 2^34 structs) that keep `Y.mergeUpdatesV2` busy for days: V2 stores repetitions as counts,
+ * so one GC struct and two counts announce as many structs as one likes.
  */
 export function endlessV2Update(structs = 2 ** 34): Uint8Array {
   const count = varUint(structs);

@@ -2,7 +2,10 @@ import * as Y from 'yjs';
 import { DOCUMENT_JOBS } from '../pool/document-jobs.ts';
 import { serveJobs } from '../pool/serve-jobs.ts';
 
-/** What a worker must survive, as jobs: the V2 decoder that admission keeps away, endless work, and memory without bound. */
+/**
+ * What a worker must survive, as jobs: the V2 decoder that admission keeps away, endless work, and memory
+ * without bound.
+ */
 export const HOSTILE_JOBS = {
   ...DOCUMENT_JOBS,
   mergeV2: (updates: readonly Uint8Array[]): Uint8Array => Y.mergeUpdatesV2([...updates]),

@@ -1,6 +1,8 @@
 import type { ConflictPolicy, MutationOp } from '../entity.ts';
 
-/** Why a policy refuses an op. `append_only_violation` is the one the protocol names for append_only types. */
+/**
+ * Why a policy refuses an op. `append_only_violation` is the one the protocol names for append_only types.
+ */
 export type OpRefusal = 'append_only_violation' | 'op_not_allowed';
 
 // Total in its types: a new policy does not compile until it says what it accepts.

@@ -7,16 +7,16 @@ export interface LaneItem {
 }
 
 /**
- * Why a mutation of the batch cannot be planned: `dependency_cycle` when it (or its place in its lane) waits for
- * itself, `dependency_failed` when it depends on one that cannot be planned.
+ * Why a mutation of the batch cannot be planned: `dependency_cycle` when it (or its place in its lane) waits
+ * for itself, `dependency_failed` when it depends on one that cannot be planned.
  */
 export type BlockedCode = 'dependency_cycle' | 'dependency_failed';
 
 /** The plan of a push batch; every number is an index into it. */
 export interface LanePlan {
   /**
-   * Waves run one after the other; inside a wave all lanes (entities) run in parallel, the mutations of one lane in
-   * the given order. Each mutation is in exactly one wave or in `blocked`.
+   * Waves run one after the other; inside a wave all lanes (entities) run in parallel, the mutations of one
+   * lane in the given order. Each mutation is in exactly one wave or in `blocked`.
    */
   readonly waves: readonly (readonly number[])[];
   readonly blocked: ReadonlyMap<number, BlockedCode>;
@@ -35,21 +35,21 @@ interface Edges {
 }
 
 /**
- * Plans a push batch: order is kept per entity and along `dependsOn`, everything else runs at once, so that one bad or
- * slow mutation never holds back other entities.
+ * Plans a push batch: order is kept per entity and along `dependsOn`, everything else runs at once, so that
+ * one bad or slow mutation never holds back other entities.
  *
- * A mutation of the same lane shares its predecessor's wave, because the owning service applies a batch in order; a
- * dependency on another entity's mutation forces a later wave, and takes the rest of its lane along. Dependencies may
- * point forward in the batch. Time and memory are linear in mutations plus dependencies; the result depends on
- * nothing but the input.
+ * A mutation of the same lane shares its predecessor's wave, because the owning service applies a batch in
+ * order; a dependency on another entity's mutation forces a later wave, and takes the rest of its lane along.
+ * Dependencies may point forward in the batch. Time and memory are linear in mutations plus dependencies; the
+ * result depends on nothing but the input.
  */
 export function planLanes(mutations: readonly LaneItem[]): LanePlan {
   const edges = readEdges(mutations);
   const { order, cyclic } = orderByDependency(edges);
   const blocked = new Map<number, BlockedCode>([...cyclic].map((index) => [index, 'dependency_cycle']));
   const waveOf = new Array<number>(mutations.length).fill(0);
-  // The nearest planned predecessor in the lane: a blocked mutation does not hold its lane back, but the one after it
-  // still comes after the one before it.
+  // The nearest planned predecessor in the lane: a blocked mutation does not hold its lane back, but the one
+  // after it still comes after the one before it.
   const planned = [...edges.before];
   for (const index of order) {
     let before = planned[index] as number;
@@ -107,9 +107,9 @@ function collectWaves(waveOf: readonly number[], blocked: ReadonlyMap<number, Bl
 }
 
 /**
- * The mutations in an order in which each comes after what it waits for (its lane predecessor and its dependencies),
- * and those on a cycle. Tarjan's strongly connected components (1972), which come out in just that order; with an
- * explicit stack, because a lane of 500 with dependencies is a deep recursion.
+ * The mutations in an order in which each comes after what it waits for (its lane predecessor and its
+ * dependencies), and those on a cycle. Tarjan's strongly connected components (1972), which come out in just
+ * that order; with an explicit stack, because a lane of 500 with dependencies is a deep recursion.
  */
 function orderByDependency(edges: Edges): { order: number[]; cyclic: Set<number> } {
   const count = edges.before.length;

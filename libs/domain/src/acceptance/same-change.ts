@@ -1,12 +1,15 @@
-/** Digits of a change's identity that say everything but its data and the version of that; then come eight of the version, then the data's. */
+/**
+ * Digits of a change's identity that say everything but its data and the version of that; then come eight of
+ * the version, then the data's.
+ */
 const BEFORE_VERSION = 32;
 const BEFORE_DATA = 40;
 
 /**
  * Whether two mutations under one mutationId are the same change.
  *
- * An app that was updated lifts what waits in its outbox, so its data differs. Under another schemaVersion only what no migration touches
- * is compared: user, entity, op, scope, moment and update.
+ * An app that was updated lifts what waits in its outbox, so its data differs. Under another schemaVersion
+ * only what no migration touches is compared: user, entity, op, scope, moment and update.
  * @param known identity of the first one, 72 hexadecimal digits; see `changeIdentity` of the gateway
  */
 export function sameChange(known: string, sent: string): boolean {

@@ -1,4 +1,7 @@
-/** A class of 300 shares an entity for a year of rounds: nothing unseen is overwritten unrecorded, and nothing seen is taken for a conflict. */
+/**
+ * A class of 300 shares an entity for a year of rounds: nothing unseen is overwritten unrecorded, and nothing
+ * seen is taken for a conflict.
+ */
 import { describe, expect, it } from '@jest/globals';
 import { FOLDED_REPLICA, counterOf } from '@sync/vector-clock';
 import type { ConflictPolicy, MutationOp } from '../entity.ts';

@@ -6,11 +6,11 @@ import { detectConflict } from './detect-conflict.ts';
 import { draftRecord, submitAsSent, withoutDeleted } from './submission.ts';
 
 /**
- * Document updates (`merge`) always go to the owner, whose document merges them in any order; put, patch and delete
- * touch the plain fields beside the document and follow last writer wins.
+ * Document updates (`merge`) always go to the owner, whose document merges them in any order; put, patch and
+ * delete touch the plain fields beside the document and follow last writer wins.
  *
- * The one update that does not go through is one that a later deletion, unseen by the device, has overtaken, whether or not the document was made
- * anew since: it is superseded, and its bytes are kept in the record.
+ * The one update that does not go through is one that a later deletion, unseen by the device, has overtaken,
+ * whether or not the document was made anew since: it is superseded, and its bytes are kept in the record.
  */
 export function decideCrdtYjs(input: DecisionInput): Decision {
   const { mutation, current } = input;

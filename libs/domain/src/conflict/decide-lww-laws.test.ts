@@ -89,9 +89,10 @@ describe('deletes', () => {
 });
 
 /**
- * Whether a deletion of the history could beat one edit and be made void by another, both unseen by its device. Where the first arrives while the
- * deletion stands it is superseded, and nobody remembers its values when the second brings the entity back: they stay in the record. (The server
- * keeps one value a field. To end the same in all orders it would have to keep the values of every edit that lost to a deletion.)
+ * Whether a deletion of the history could beat one edit and be made void by another, both unseen by its
+ * device. Where the first arrives while the deletion stands it is superseded, and nobody remembers its values
+ * when the second brings the entity back: they stay in the record. (The server keeps one value a field. To
+ * end the same in all orders it would have to keep the values of every edit that lost to a deletion.)
  */
 function isRevivedBehindALoser(mutations: readonly MutationInput[]): boolean {
   return mutations.some((deletion) => {
@@ -220,7 +221,8 @@ describe('nothing is lost', () => {
     );
   });
 
-  // Not with deletes: an edit that lost to a deletion would be decided anew once somebody has brought the entity back.
+  // Not with deletes: an edit that lost to a deletion would be decided anew once somebody has brought the
+  // entity back.
   it('nor does pushing it again at any time, unless somebody deleted', () => {
     fc.assert(
       fc.property(history({ ...options, ops: ['patch', 'put'] }), fc.nat(), (mutations, pick) => {

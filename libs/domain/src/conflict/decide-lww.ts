@@ -19,12 +19,12 @@ import { draftRecord, fieldConflict, submit, submitAsSent, withoutDeleted } from
 /**
  * Last writer wins, per top-level field (see `mergeFields`). Every value that loses is in the record.
  *
- * A delete competes as one write of the whole entity: an edit that the deleting device had not seen and that is later
- * survives it; else the delete stands and the record keeps what it took. The same rule decides when the delete
- * arrived first: a later edit brings the entity back (`EntityState.deletedData`), an earlier one is superseded.
- * Neither whether the entity exists nor its data depends on the order of arrival, but for this: an edit that
- * was superseded by a deletion stays in its record even if a third device's edit later brings the entity
- * back.
+ * A delete competes as one write of the whole entity: an edit that the deleting device had not seen and that
+ * is later survives it; else the delete stands and the record keeps what it took. The same rule decides when
+ * the delete arrived first: a later edit brings the entity back (`EntityState.deletedData`), an earlier one
+ * is superseded. Neither whether the entity exists nor its data depends on the order of arrival, but for
+ * this: an edit that was superseded by a deletion stays in its record even if a third device's edit later
+ * brings the entity back.
  *
  * A document's text does not come back with its fields, so under crdt_yjs no patch brings an entity back.
  */
@@ -110,7 +110,8 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
     };
   }
   const other = deletion?.removedBy;
-  // Of two deletions its device may have seen the one that counts less: that one stands, whatever becomes of the other.
+  // Of two deletions its device may have seen the one that counts less: that one stands, whatever becomes of
+  // the other.
   const stands = other && sawWrite(mutation, other) ? other : (deletion?.deletion ?? null);
   const { writes: fieldWrites, data } = leftBehind(stands, current.fieldWrites, deleted ?? {});
   const merge = mergeFields(input, { ...current, fieldWrites }, data);

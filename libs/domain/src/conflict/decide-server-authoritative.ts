@@ -4,8 +4,8 @@ import { recordRefused } from './record-refused.ts';
 import { submitAsSent } from './submission.ts';
 
 /**
- * The server's value always wins: a mutation made without having seen it is rejected (`server_changed`) and recorded.
- * Review is not asked for: there is nothing for a person to decide.
+ * The server's value always wins: a mutation made without having seen it is rejected (`server_changed`) and
+ * recorded. Review is not asked for: there is nothing for a person to decide.
  */
 export function decideServerAuthoritative(input: DecisionInput): Decision {
   const { mutation, current } = input;

@@ -288,7 +288,8 @@ describe('every policy', () => {
       kind: 'submit',
       status: 'applied',
       data: { status: 'mine' },
-      // No entity's that exists: an inbox that does not know the mutation must not apply it over somebody else's change.
+      // No entity's that exists: an inbox that does not know the mutation must not apply it over somebody
+      // else's change.
       expectedRevision: 0,
     });
   });

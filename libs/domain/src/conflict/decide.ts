@@ -20,8 +20,8 @@ const DECIDE: Readonly<Record<ConflictPolicy, (input: DecisionInput) => Decision
 };
 
 /**
- * Decides what becomes of a mutation, by the policy of its entity type. Pure: the same input gives the same decision,
- * so that it may be taken again after a crash. Never throws for a valid `DecisionInput`.
+ * Decides what becomes of a mutation, by the policy of its entity type. Pure: the same input gives the same
+ * decision, so that it may be taken again after a crash. Never throws for a valid `DecisionInput`.
  */
 export function decide(input: DecisionInput): Decision {
   const { mutation, current, policy } = input;
@@ -33,14 +33,18 @@ export function decide(input: DecisionInput): Decision {
     return { kind: 'reject', code: 'clock_limit_exceeded', record };
   }
   if (input.mayBeApplied && current !== null && mayHold(current.clock, mutation)) {
-    // Revision 0 is no entity's that exists: only an inbox that knows the mutation answers this. One that does not is met by a dot that
-    // another change has used, and says `conflict`; as sent it would silently overwrite that change.
+    // Revision 0 is no entity's that exists: only an inbox that knows the mutation answers this. One that
+    // does not is met by a dot that another change has used, and says `conflict`; as sent it would silently
+    // overwrite that change.
     return { ...submitAsSent(input, 'applied'), expectedRevision: 0 };
   }
   return DECIDE[policy](input);
 }
 
-/** Whether an entity with this clock may have the mutation: it has its dot, or devices were folded away that its device had not heard of. */
+/**
+ * Whether an entity with this clock may have the mutation: it has its dot, or devices were folded away that
+ * its device had not heard of.
+ */
 export function mayHold(
   clock: VectorClock,
   mutation: Pick<MutationInput, 'baseClock' | 'deviceId' | 'counter'>,

@@ -1,11 +1,17 @@
-/** What each policy does with each op in each state of the entity. Total in its types: a missing op or state does not compile. */
+/**
+ * What each policy does with each op in each state of the entity. Total in its types: a missing op or state
+ * does not compile.
+ */
 import { describe, expect, it } from '@jest/globals';
 import type { ConflictPolicy, EntityState, FieldWrites, MutationInput, MutationOp } from '../entity.ts';
 import { BASE, CLOCK, DELETED, LIVE, OTHER, REMADE, SERVER, from, stateOf } from '../testing/missed-write.ts';
 import { decide } from './decide.ts';
 import type { Decision, ReviewMode } from './decision.ts';
 
-/** The entity as the mutation meets it; `missed` is a write of another device that the mutation's device had not seen. */
+/**
+ * The entity as the mutation meets it; `missed` is a write of another device that the mutation's device had
+ * not seen.
+ */
 type State =
   | 'absent'
   | 'seen'
@@ -113,7 +119,10 @@ const DELETE: Row = {
   'deleted earlier, missed': 'merged',
   'deleted later, missed': 'merged',
 };
-/** Under review, what would be decided by time is decided by a person; what collides with nothing goes through. */
+/**
+ * Under review, what would be decided by time is decided by a person; what collides with nothing goes
+ * through.
+ */
 const reviewed = (row: Row): Row => ({
   ...row,
   ...Object.fromEntries(

@@ -8,22 +8,25 @@ export type ReviewMode = 'none' | 'collisions';
 /** All that a decision may depend on. */
 export interface DecisionInput {
   readonly mutation: MutationInput;
-  /** The server's present state; `null` when it has no such entity (a deleted one is a state with `deleted`). */
+  /**
+   * The server's present state; `null` when it has no such entity (a deleted one is a state with `deleted`).
+   */
   readonly current: EntityState | null;
   readonly policy: ConflictPolicy;
   readonly review: ReviewMode;
   readonly serverNowMs: number;
   /**
-   * Set when the mutation was submitted before and the owner's answer was lost. If `current` then contains the
-   * mutation's dot, it is submitted again as sent and the owner's inbox answers; without it a server_authoritative
-   * mutation would be rejected as concurrent with itself. Leave it out once the owner has answered `conflict`.
+   * Set when the mutation was submitted before and the owner's answer was lost. If `current` then contains
+   * the mutation's dot, it is submitted again as sent and the owner's inbox answers; without it a
+   * server_authoritative mutation would be rejected as concurrent with itself. Leave it out once the owner
+   * has answered `conflict`.
    */
   readonly mayBeApplied?: boolean;
 }
 
 /**
- * One field that both sides wrote. A side that has no value there (removed, deleted, or a Yjs document whose text is
- * not data) has no property; field `''` is the whole entity. `open` means that a person has to
+ * One field that both sides wrote. A side that has no value there (removed, deleted, or a Yjs document whose
+ * text is not data) has no property; field `''` is the whole entity. `open` means that a person has to
  * choose, `merged` that a document holds both.
  */
 export interface FieldConflict {
@@ -35,7 +38,10 @@ export interface FieldConflict {
   readonly winner: 'ours' | 'theirs' | 'open' | 'merged';
 }
 
-/** A block of a document that both sides changed; the texts of both sides and of the base are in the record under its name. */
+/**
+ * A block of a document that both sides changed; the texts of both sides and of the base are in the record
+ * under its name.
+ */
 export interface DocumentBlock {
   readonly name: string;
   /** Shared types from the root down. */
@@ -49,23 +55,37 @@ export interface DocumentBlock {
   readonly merged: string | null;
 }
 
-/** A ConflictRecord before it is stored: everything but its id, tenant and times. Holds every value that lost. */
+/**
+ * A ConflictRecord before it is stored: everything but its id, tenant and times. Holds every value that lost.
+ */
 export interface ConflictDraft {
   readonly policy: ConflictPolicy;
   readonly entityType: string;
   readonly entityId: string;
   readonly mutationId: string;
-  /** The mutation's op, without which nobody could carry it out later. Added by the gateway, which has the mutation; decisions leave it out. */
+  /**
+   * The mutation's op, without which nobody could carry it out later. Added by the gateway, which has the
+   * mutation; decisions leave it out.
+   */
   readonly op?: MutationOp;
-  /** What both sides started from, as far as it is known (`knownBase`); `null` when there was nothing, or nothing is known. */
+  /**
+   * What both sides started from, as far as it is known (`knownBase`); `null` when there was nothing, or
+   * nothing is known.
+   */
   readonly base: JsonObject | null;
-  /** Fields that may have had a value in the base which nobody knows any more; `''`: the whole entity. Missing in drafts from before it was told. */
+  /**
+   * Fields that may have had a value in the base which nobody knows any more; `''`: the whole entity. Missing
+   * in drafts from before it was told.
+   */
   readonly baseUnknown?: readonly string[];
   /** The server's data when the conflict was detected; `null` when the entity was deleted. */
   readonly ours: JsonObject | null;
   /** The mutation's data as sent; `null` for a delete. */
   readonly theirs: JsonObject | null;
-  /** `theirs` under the registered schemaVersion, where the device wrote under an older one: what was decided on. */
+  /**
+   * `theirs` under the registered schemaVersion, where the device wrote under an older one: what was decided
+   * on.
+   */
   readonly theirsLifted?: JsonObject;
   /** The mutation's Yjs update as sent, base64. */
   readonly theirsUpdate: string | null;

@@ -5,8 +5,8 @@ import type { VectorClock } from '@sync/vector-clock';
 export type Concurrency = 'clean' | 'concurrent';
 
 /**
- * The protocol's detection rule: a push is clean when the entity's present clock is equal to or before `baseClock`, or
- * when the server has no such entity (`null`); else the two are concurrent.
+ * The protocol's detection rule: a push is clean when the entity's present clock is equal to or before
+ * `baseClock`, or when the server has no such entity (`null`); else the two are concurrent.
  */
 export function detectConflict(currentClock: VectorClock | null, baseClock: VectorClock): Concurrency {
   return currentClock === null || containsClock(baseClock, currentClock) ? 'clean' : 'concurrent';

@@ -6,8 +6,8 @@ import { deepEqualJson, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 
 /**
- * The last-writer-wins order of two writes: by time, then replica id by code point, then counter. Total, and the same
- * for everybody who looks: `compareWrites(a, b) === 0` only for one and the same write.
+ * The last-writer-wins order of two writes: by time, then replica id by code point, then counter. Total, and
+ * the same for everybody who looks: `compareWrites(a, b) === 0` only for one and the same write.
  */
 export function compareWrites(a: Write, b: Write): number {
   return a.atMs - b.atMs || compareCodePoints(a.by, b.by) || a.counter - b.counter;
@@ -19,8 +19,8 @@ export function readFieldWrite(writes: FieldWrites, field: string): FieldWrite |
 }
 
 /**
- * The last write of a field: its entry, or else the deletion that the entity came back from, which had removed every field. `undefined` when
- * nothing is known of it.
+ * The last write of a field: its entry, or else the deletion that the entity came back from, which had
+ * removed every field. `undefined` when nothing is known of it.
  */
 export function lastWriteOf(writes: FieldWrites, field: string): FieldWrite | undefined {
   return readFieldWrite(writes, field) ?? readFieldWrite(writes, EXISTENCE_FIELD)?.deletion ?? undefined;
@@ -45,7 +45,10 @@ export function writeIn(clock: VectorClock, { atMs, by, counter }: Write): Write
   return { atMs, by, counter, ...(folds > 0 && { folds }) };
 }
 
-/** What a deletion leaves of an entity: the fields that were written later, and those of which nobody knows who wrote them. */
+/**
+ * What a deletion leaves of an entity: the fields that were written later, and those of which nobody knows
+ * who wrote them.
+ */
 export function leftBehind(
   deletion: Write | null | undefined,
   writes: FieldWrites,
@@ -62,9 +65,9 @@ export function leftBehind(
 }
 
 /**
- * `write` as recorded over `previous`: at least a millisecond later. A device whose clock went back between two
- * writes would otherwise write over what it has seen with an earlier time, and then a third device's write in between
- * would win or lose depending on who arrived first.
+ * `write` as recorded over `previous`: at least a millisecond later. A device whose clock went back between
+ * two writes would otherwise write over what it has seen with an earlier time, and then a third device's
+ * write in between would win or lose depending on who arrived first.
  */
 export function writeOver(previous: Write | undefined, write: Write): Write {
   if (!previous || compareWrites(previous, write) <= 0) return nameOf(write);
@@ -93,9 +96,9 @@ export interface RecordOptions {
   /** The entity was deleted before the change; `before` is then its `deletedData`. */
   readonly wasDeleted?: boolean;
   /**
-   * The entries of the decision that led to the change (`SubmitDecision.fieldWrites`). The difference of the data
-   * cannot show a write that repeated the present value, and such a write counts: without it, "1 at 10:00, 1 at
-   * 10:05, 2 at 10:02" would end as 1 or 2 depending on the order of arrival.
+   * The entries of the decision that led to the change (`SubmitDecision.fieldWrites`). The difference of the
+   * data cannot show a write that repeated the present value, and such a write counts: without it, "1 at
+   * 10:00, 1 at 10:05, 2 at 10:02" would end as 1 or 2 depending on the order of arrival.
    */
   readonly decided?: FieldWrites;
 }
@@ -104,12 +107,12 @@ export interface RecordOptions {
  * What is known of every field's last write after one change. Used by the projector for every event.
  *
  * - a field whose value changed gets the new write;
- * - a removed field keeps its entry, with `removedBy`: a write that had not seen the removal still competes with the
- *   value that was removed;
+ * - a removed field keeps its entry, with `removedBy`: a write that had not seen the removal still competes
+ *   with the value that was removed;
  * - creation (`before` null), deletion (`after` null) and return write the key `''`; deletion keeps the other
  *   entries, and a second deletion counts only if it is later than the first;
- * - a deleted entity that is made anew begins without entries: `FieldWrite.deletion` stands for all that was before. Only where the decision
- *   says that the deletion is void does everything come back as it was.
+ * - a deleted entity that is made anew begins without entries: `FieldWrite.deletion` stands for all that was
+ *   before. Only where the decision says that the deletion is void does everything come back as it was.
  */
 export function recordFieldWrites(
   previous: FieldWrites,
@@ -141,7 +144,9 @@ export function recordFieldWrites(
   return Object.fromEntries(writes);
 }
 
-/** The later of two deletions, beside the other one: whoever makes the entity anew may have seen only that. */
+/**
+ * The later of two deletions, beside the other one: whoever makes the entity anew may have seen only that.
+ */
 function bothDeletions(known: FieldWrite | undefined, write: Write): FieldWrite {
   if (!known || compareWrites(known, write) === 0) return known ?? write;
   return compareWrites(known, write) > 0
@@ -184,7 +189,9 @@ export function removalOf(previous: FieldWrite | undefined, write: Write): Field
   return { ...nameOf(previous ?? write), removedBy: write };
 }
 
-/** What a put or patch writes when it is applied as sent, over a state that need not be known: what it names. */
+/**
+ * What a put or patch writes when it is applied as sent, over a state that need not be known: what it names.
+ */
 export function namedWrites({ op, data }: Pick<MutationInput, 'op' | 'data'>, write: Write): FieldWrites {
   if (op !== 'put' && op !== 'patch') return {};
   const named = Object.keys(data ?? {});
@@ -193,10 +200,10 @@ export function namedWrites({ op, data }: Pick<MutationInput, 'op' | 'data'>, wr
 }
 
 /**
- * The entries of a decision that `recordFieldWrites` cannot find in the difference of the data, because the write repeated
- * the value that was there. Only these need to travel with a change: usually none.
- * @param before the entity's data before the change; null when it was deleted: who compares with what was deleted is not known
- *   here, so all entries travel
+ * The entries of a decision that `recordFieldWrites` cannot find in the difference of the data, because the
+ * write repeated the value that was there. Only these need to travel with a change: usually none.
+ * @param before the entity's data before the change; null when it was deleted: who compares with what was
+ *   deleted is not known here, so all entries travel
  */
 export function repeatingWrites(
   decided: FieldWrites,

@@ -16,8 +16,9 @@ export const UNKNOWN_BASE: KnownBase = { base: null, baseUnknown: [EXISTENCE_FIE
 /**
  * The base of a mutation, from the present state: the server keeps no earlier ones.
  *
- * A field whose last write the device had seen has not changed since, so its value now is its value then. A field that was written behind the
- * device's back had a value that is gone: it is named in `baseUnknown`, and so is one whose writer nobody knows. A field in neither was not there.
+ * A field whose last write the device had seen has not changed since, so its value now is its value then. A
+ * field that was written behind the device's back had a value that is gone: it is named in `baseUnknown`, and
+ * so is one whose writer nobody knows. A field in neither was not there.
  *
  * @param current as the device may see it; null: there is none, or the device may not know
  */

@@ -30,16 +30,18 @@ export interface FieldMerge {
 }
 
 /**
- * Merges a put or patch into `data`, whose field writes are `current.fieldWrites` (last writer wins, per field):
+ * Merges a put or patch into `data`, whose field writes are `current.fieldWrites` (last writer wins, per
+ * field):
  *
- * - the device had seen the field's write, or nothing is known to have written it: the mutation's value stands;
+ * - the device had seen the field's write, or nothing is known to have written it: the mutation's value
+ *   stands;
  * - it had not, and the values differ: a collision, which goes to the later write (`compareWrites`);
  * - equal values are no collision; the later of the two writes counts from now on;
- * - a field that a put leaves out is removed only when the device had seen its write, whatever the times: nobody can
- *   want to remove what he never saw.
+ * - a field that a put leaves out is removed only when the device had seen its write, whatever the times:
+ *   nobody can want to remove what he never saw.
  *
- * As long as times grow along causality (`writeOver` sees to it), the rules amount to "the greatest write of each
- * field stands", so concurrent mutations end in the same data in whatever order they arrive.
+ * As long as times grow along causality (`writeOver` sees to it), the rules amount to "the greatest write of
+ * each field stands", so concurrent mutations end in the same data in whatever order they arrive.
  */
 export function mergeFields(input: DecisionInput, current: EntityState, data: JsonObject): FieldMerge {
   const { mutation } = input;
@@ -99,8 +101,8 @@ function decideField(contest: FieldContest): 'same' | 'unopposed' | 'ours' | 'th
   if (!previous) return ours === undefined ? 'unopposed' : 'theirs';
   if (hasSeen(seer, previous)) return 'unopposed';
   const order = compareWrites(write, previous);
-  // Equal means the very same write: the mutation comes again and meets its own effect, which the owner may have
-  // normalised since, or which somebody who had seen it may have removed.
+  // Equal means the very same write: the mutation comes again and meets its own effect, which the owner may
+  // have normalised since, or which somebody who had seen it may have removed.
   if (order === 0) return previous.removedBy ? 'ours' : 'unopposed';
   return order > 0 ? 'theirs' : 'ours';
 }

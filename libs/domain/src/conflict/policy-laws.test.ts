@@ -1,4 +1,7 @@
-/** What holds for every policy: the same answer for the same question, no double effect, no value lost without a record. */
+/**
+ * What holds for every policy: the same answer for the same question, no double effect, no value lost without
+ * a record.
+ */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { allowedOps } from '../acceptance/check-op.ts';
@@ -145,7 +148,8 @@ describe('any decision', () => {
         for (const [name, value] of Object.entries(current.data)) {
           const known = current.fieldWrites[name];
           const seen = known && isSeen(mutation, known);
-          // The very same write, come again: what stands is its own effect, as its owner may have normalised it.
+          // The very same write, come again: what stands is its own effect, as its owner may have normalised
+          // it.
           const own = known && compareWrites(known, mutationWrite(mutation)) === 0;
           if (seen || own || deepEqualJson(readField(after, name), value)) continue;
           const kept = decision.record?.fields.find((conflict) => conflict.field === name);

@@ -6,8 +6,10 @@ import type { ConflictDraft, DecisionInput, FieldConflict } from './decision.ts'
 import { draftRecord, fieldConflict, withoutDeleted } from './submission.ts';
 
 /**
- * The record of a mutation that lost as a whole: the server's state stands, whatever it is, and the mutation's values are kept.
- * @param current the server's present state as its device may see it; null: there is none, or the device may not know
+ * The record of a mutation that lost as a whole: the server's state stands, whatever it is, and the
+ * mutation's values are kept.
+ * @param current the server's present state as its device may see it; null: there is none, or the device may
+ * not know
  */
 export function recordRefused(
   input: Pick<DecisionInput, 'mutation' | 'policy'>,
@@ -17,7 +19,10 @@ export function recordRefused(
   return draftRecord(input, present, 'auto', fieldsLost(input.mutation, present?.data ?? null));
 }
 
-/** The fields that would have another value; of a deleted or invisible entity, or for a deletion, also the entity itself. */
+/**
+ * The fields that would have another value; of a deleted or invisible entity, or for a deletion, also the
+ * entity itself.
+ */
 function fieldsLost({ op, data }: MutationInput, present: JsonObject | null): FieldConflict[] {
   const whole = present === null || op === 'delete' || op === 'merge';
   const entity: FieldConflict[] = whole ? [{ field: EXISTENCE_FIELD, winner: 'ours' }] : [];

@@ -28,8 +28,9 @@ export function submit(
 }
 
 /**
- * The entity's clock with the mutation's dot, as whoever counts will have it unless it is folded then. Of the other entries of `baseClock` none: a device knows
- * no change that the entity has not, and may name entries that were folded away.
+ * The entity's clock with the mutation's dot, as whoever counts will have it unless it is folded then. Of the
+ * other entries of `baseClock` none: a device knows no change that the entity has not, and may name entries
+ * that were folded away.
  */
 function plannedClock({ mutation, current }: DecisionInput): VectorClock {
   const before = current?.clock ?? EMPTY_CLOCK;
@@ -62,7 +63,10 @@ function writesAsSent({ mutation, current }: DecisionInput): FieldWrites {
   return Object.fromEntries(writes);
 }
 
-/** A record of a conflict with the present state. @param current as the mutation's device may see it; null: there is none for it */
+/**
+ * A record of a conflict with the present state. @param current as the mutation's device may see it; null:
+ * there is none for it
+ */
 export function draftRecord(
   { mutation, policy }: Pick<DecisionInput, 'mutation' | 'policy'>,
   current: EntityState | null,

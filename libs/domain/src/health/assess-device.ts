@@ -35,7 +35,10 @@ export interface HealthThresholds {
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** Defaults: retention of a device's unsent work is what "at risk" protects, a week offline is a normal journey. */
+/**
+ * Defaults: retention of a device's unsent work is what "at risk" protects, a week offline is a normal
+ * journey.
+ */
 export const DEFAULT_HEALTH_THRESHOLDS: HealthThresholds = {
   offlineAfterMs: 5 * MINUTE_MS,
   staleAfterMs: 7 * DAY_MS,

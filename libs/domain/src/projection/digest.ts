@@ -8,16 +8,16 @@ const HASH = /^[0-9a-f]{64}$/;
 export const EMPTY_DIGEST = '0'.repeat(64);
 
 /**
- * The text whose SHA-256 (over UTF-8) an entity adds to its scope's digest: `entityType NUL entityId NUL canonical
- * clock JSON`. Hashing is the caller's: Node, browsers and React Native each have their own.
+ * The text whose SHA-256 (over UTF-8) an entity adds to its scope's digest: `entityType NUL entityId NUL
+ * canonical clock JSON`. Hashing is the caller's: Node, browsers and React Native each have their own.
  */
 export function entityDigestInput(entityType: string, entityId: string, clock: VectorClock): string {
   return `${entityType}\u0000${entityId}\u0000${canonicalClockJson(clock)}`;
 }
 
 /**
- * Adds one entity's hash to a scope's digest: a sum modulo 2^256, so it does not depend on order and one change costs
- * one subtraction and one addition. Both are 64 lower-case hex digits.
+ * Adds one entity's hash to a scope's digest: a sum modulo 2^256, so it does not depend on order and one
+ * change costs one subtraction and one addition. Both are 64 lower-case hex digits.
  * @throws RangeError when one of them is not
  */
 export function addToDigest(sumHex: string, hashHex: string): string {

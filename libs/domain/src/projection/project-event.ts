@@ -55,14 +55,15 @@ interface View {
 /**
  * What one event of an owning service does to its entity: the new head, deltas per scope, scope grants.
  *
- * By revision, not by order: an event at or below the head's revision is stale, however late it comes. The one
- * exception is the head's own revision under a newer schema version: then the entity is projected anew (backfill
- * after a registration changed) and keeps its clock, because nobody changed it.
+ * By revision, not by order: an event at or below the head's revision is stale, however late it comes. The
+ * one exception is the head's own revision under a newer schema version: then the entity is projected anew
+ * (backfill after a registration changed) and keeps its clock, because nobody changed it.
  *
  * A document's increment continues the head or is `incomplete`: then the whole document has to be asked for.
  *
- * Clock: the head's merged with the owner's if it keeps one, and the owner's alone once it has folded it; else the causing mutation's dot is counted,
- * if it brings one, or one more change of the service: no two changes share a clock. Grants follow the data; deletion takes all away.
+ * Clock: the head's merged with the owner's if it keeps one, and the owner's alone once it has folded it;
+ * else the causing mutation's dot is counted, if it brings one, or one more change of the service: no two
+ * changes share a clock. Grants follow the data; deletion takes all away.
  */
 export function projectEvent(
   head: EntityHead | null,
@@ -92,7 +93,10 @@ function isIncrement(event: DomainChange, { docUpdateField }: ProjectionRule): b
   return docUpdateField !== null && event.op !== 'delete' && event.isIncrement === true;
 }
 
-/** Whether everybody who gets the increment has the document as it was before: no change lies in between, and no scope is new. */
+/**
+ * Whether everybody who gets the increment has the document as it was before: no change lies in between, and
+ * no scope is new.
+ */
 function continues(head: EntityHead | null, { revision }: DomainChange, { scopes }: View): boolean {
   if (head === null || head.deleted || revision !== head.revision + 1) return false;
   return scopes.every((scope) => head.scopes.includes(scope));
@@ -209,14 +213,20 @@ function nextClock(before: VectorClock, event: DomainChange): VectorClock {
 
 const foldsOf = (clock: VectorClock): number => counterOf(clock, FOLDED_REPLICA);
 
-/** What a mutation's clock tells of the entity besides its own dot. Once devices were folded away, it may name entries that are not there any more. */
+/**
+ * What a mutation's clock tells of the entity besides its own dot. Once devices were folded away, it may name
+ * entries that are not there any more.
+ */
 function knownOf(before: VectorClock, cause: VectorClock): VectorClock {
   if (foldsOf(before) === 0) return mergeClocks(before, cause);
   const services = Object.entries(cause).filter(([replica]) => !replica.startsWith('d:'));
   return mergeClocks(before, Object.fromEntries(services));
 }
 
-/** Whether the causing mutation counts on: a resolution does not, nor does a device that counts wrong (ADR 0018). */
+/**
+ * Whether the causing mutation counts on: a resolution does not, nor does a device that counts wrong (ADR
+ * 0018).
+ */
 function bringsDot(
   before: VectorClock,
   { mutationClock: cause, mutationDeviceId: deviceId }: DomainChange,
@@ -243,7 +253,10 @@ function readDeltas(before: readonly string[], view: View): DeltaDraft[] {
   return [...present, ...left].sort((a, b) => compareCodePoints(a.scope, b.scope));
 }
 
-/** The change as a write: the causing mutation's dot, else the service's own. @param before the clock of the head that it changes */
+/**
+ * The change as a write: the causing mutation's dot, else the service's own. @param before the clock of the
+ * head that it changes
+ */
 function eventWrite(event: DomainChange, before: VectorClock, clock: VectorClock): Write {
   const { clock: kept, mutationClock: cause, mutationDeviceId, occurredAtMs: atMs } = event;
   if (mutationDeviceId === null || (kept === null && !bringsDot(before, event))) {
@@ -273,7 +286,10 @@ function nextWrites(
   return { ...writes, [docField]: writeOver(readFieldWrite(writes, docField), write) };
 }
 
-/** Under a new schema the same change may show other fields; those count as written by the service, from here on. */
+/**
+ * Under a new schema the same change may show other fields; those count as written by the service, from here
+ * on.
+ */
 function keepWrites(head: EntityHead, view: View, clock: VectorClock, event: DomainChange): FieldWrites {
   const service = serviceReplica(event.service);
   const write = { atMs: event.occurredAtMs, by: service, counter: counterOf(clock, service) };

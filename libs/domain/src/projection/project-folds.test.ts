@@ -1,4 +1,7 @@
-/** The clock of an entity that was changed by more devices than it has entries for: `countChange` has the rule. */
+/**
+ * The clock of an entity that was changed by more devices than it has entries for: `countChange` has the
+ * rule.
+ */
 import { describe, expect, it } from '@jest/globals';
 import type { VectorClock } from '@sync/vector-clock';
 import { RULE, U1, changed, eventOf, headAfter } from '../testing/domain-changes.ts';

@@ -24,8 +24,8 @@ export interface DomainChange {
   /** The document is shown as what this change added to it, and not as a whole. Default false. */
   readonly isIncrement?: boolean;
   /**
-   * `SubmitDecision.fieldWrites` of the decision that caused the change, when the owner passes it on. Without it,
-   * writers are inferred from what changed in the data (see `recordFieldWrites`).
+   * `SubmitDecision.fieldWrites` of the decision that caused the change, when the owner passes it on. Without
+   * it, writers are inferred from what changed in the data (see `recordFieldWrites`).
    */
   readonly decidedWrites?: FieldWrites | null;
 }
@@ -50,8 +50,8 @@ export interface ProjectionRule {
   readonly scopes: readonly string[];
   readonly grants: readonly GrantRule[];
   /**
-   * The data field that holds a document's update, for owners that send it there: it is taken out of the data and
-   * becomes the delta's `update`.
+   * The data field that holds a document's update, for owners that send it there: it is taken out of the data
+   * and becomes the delta's `update`.
    */
   readonly docUpdateField: string | null;
 }
@@ -68,7 +68,8 @@ export interface EntityHead extends EntityState {
   /** Sorted by code point, without repetition. */
   readonly scopes: readonly string[];
   /**
-   * Of a deleted entity: the scopes that it was deleted in, like `scopes`. Whoever deletes it once more is told so there.
+   * Of a deleted entity: the scopes that it was deleted in, like `scopes`. Whoever deletes it once more is
+   * told so there.
    */
   readonly leftScopes: readonly string[];
   /** Sorted by scope, then user, without repetition. */
@@ -96,7 +97,10 @@ export type PoisonCode =
 export type ProjectionResult =
   /** The head is already there or further. */
   | { readonly kind: 'stale' }
-  /** An increment, and somebody who is to get it has not got all of the document before: only the whole one will do. */
+  /**
+   * An increment, and somebody who is to get it has not got all of the document before: only the whole one
+   * will do.
+   */
   | { readonly kind: 'incomplete' }
   | {
       readonly kind: 'changed';
@@ -108,5 +112,7 @@ export type ProjectionResult =
       readonly granted: readonly ScopeGrant[];
       readonly revoked: readonly ScopeGrant[];
     }
-  /** For the dead letters; `path` is a JSON Pointer into the event or the rule (`/data`, `/rule/scopes/0`). */
+  /**
+   * For the dead letters; `path` is a JSON Pointer into the event or the rule (`/data`, `/rule/scopes/0`).
+   */
   | { readonly kind: 'poison'; readonly code: PoisonCode; readonly path: string };

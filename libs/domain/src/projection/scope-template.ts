@@ -85,7 +85,8 @@ function render({ texts, fields }: Template, data: JsonObject, ids: TemplateIds)
 }
 
 function fieldOrId(path: readonly string[], data: JsonObject, ids: TemplateIds): JsonValue | undefined {
-  // The ids win over data fields of these names: an entity must not be able to rename itself into another scope.
+  // The ids win over data fields of these names: an entity must not be able to rename itself into another
+  // scope.
   if (path.length === 1 && path[0] === 'entityId') return ids.entityId;
   if (path.length === 1 && path[0] === 'entityType') return ids.entityType;
   return readPath(data, path);

@@ -1,4 +1,7 @@
-/** Many devices that change one entity for a long time, each after its own fashion; and what each of them really had seen. */
+/**
+ * Many devices that change one entity for a long time, each after its own fashion; and what each of them
+ * really had seen.
+ */
 import { counterOf, deviceReplica, mergeClocks } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
 import type { MutationInput, MutationOp } from '../entity.ts';
@@ -10,7 +13,10 @@ export interface Waiting {
   readonly pulled: number;
 }
 
-/** One device. Two habits of clients differ: whether they carry old clocks along, and whether they remember their own counter. */
+/**
+ * One device. Two habits of clients differ: whether they carry old clocks along, and whether they remember
+ * their own counter.
+ */
 export class ClassDevice {
   readonly deviceId: string;
   readonly outbox: Waiting[] = [];

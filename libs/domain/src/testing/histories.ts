@@ -25,8 +25,9 @@ export interface HistoryOptions {
 }
 
 /**
- * Mutations in an order that respects causality. A device has seen its own earlier mutations, whatever else the draw
- * says it has seen, and everything that those had seen; times grow along causality unless they are `wildTimes`.
+ * Mutations in an order that respects causality. A device has seen its own earlier mutations, whatever else
+ * the draw says it has seen, and everything that those had seen; times grow along causality unless they are
+ * `wildTimes`.
  */
 export function history(options: HistoryOptions): fc.Arbitrary<MutationInput[]> {
   const field = fc.constantFrom('f', 'g', 'x');
@@ -106,8 +107,8 @@ export function latestOf(mutations: readonly MutationInput[]): MutationInput | u
 }
 
 /**
- * How a history without deletes ends, by definition and without looking at an order: each field has the value of its
- * greatest write, unless a put that had seen that write left the field out.
+ * How a history without deletes ends, by definition and without looking at an order: each field has the value
+ * of its greatest write, unless a put that had seen that write left the field out.
  */
 export function expectedData(mutations: readonly MutationInput[]): JsonObject {
   const fields = new Set([

@@ -1,4 +1,6 @@
-/** Where the values of a history are at its end: standing, overwritten by who had seen them, or in a record. */
+/**
+ * Where the values of a history are at its end: standing, overwritten by who had seen them, or in a record.
+ */
 import type { ConflictDraft } from '../conflict/decision.ts';
 import type { MutationInput } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';

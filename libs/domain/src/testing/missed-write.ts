@@ -1,4 +1,6 @@
-/** One entity in the two states that last writer wins distinguishes, and a device that missed one write of it. */
+/**
+ * One entity in the two states that last writer wins distinguishes, and a device that missed one write of it.
+ */
 import { decide } from '../conflict/decide.ts';
 import type { Decision, ReviewMode } from '../conflict/decision.ts';
 import type { EntityState, FieldWrites, MutationInput, Write } from '../entity.ts';

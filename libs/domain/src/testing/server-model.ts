@@ -78,7 +78,10 @@ export class ServerModel {
     return counts === 'owner' ? countChange(this.head?.clock ?? {}, by, counter) : decision.clock;
   }
 
-  /** What travels of the decision, as gateway and owner do it: of a clean mutation nothing but itself, and then only repetitions. */
+  /**
+   * What travels of the decision, as gateway and owner do it: of a clean mutation nothing but itself, and
+   * then only repetitions.
+   */
   #carried(mutation: MutationInput, decision: SubmitDecision, after: JsonObject | null): FieldWrites {
     if (this.head === null) return {};
     const asSent = decision.status === 'applied';

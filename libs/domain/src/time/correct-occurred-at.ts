@@ -8,9 +8,10 @@ export interface OccurredAtInput {
 }
 
 /**
- * The time of a mutation in server time: `occurredAt + (serverNow − sentAt)`, never later than now and never before
- * 1970. The device's own offset cancels out, so a clock ten years off gives the same result as a right one; what
- * remains is the network delay, which can only make the time later.
+ * The time of a mutation in server time: `occurredAt + (serverNow − sentAt)`, never later than now and never
+ * before
+ * 1970. The device's own offset cancels out, so a clock ten years off gives the same result as a right one;
+ * what remains is the network delay, which can only make the time later.
  */
 export function correctOccurredAtMs({ occurredAtMs, sentAtMs, serverNowMs }: OccurredAtInput): number {
   const offsetMs = sentAtMs === null ? 0 : serverNowMs - sentAtMs;

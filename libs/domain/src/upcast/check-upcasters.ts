@@ -9,8 +9,8 @@ export interface UpcastFault {
 }
 
 /**
- * What is wrong with a chain: two upcasters of one version, one of a version that needs none, a gap below the registered
- * version, steps that undo or do nothing. The oldest version that can be lifted is free to choose.
+ * What is wrong with a chain: two upcasters of one version, one of a version that needs none, a gap below the
+ * registered version, steps that undo or do nothing. The oldest version that can be lifted is free to choose.
  * @param schemaVersion the registered version, which the last upcaster must reach
  */
 export function checkUpcasters(upcasters: readonly Upcaster[], schemaVersion: number): UpcastFault[] {

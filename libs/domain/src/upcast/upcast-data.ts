@@ -5,8 +5,8 @@ import { readPath } from '../projection/scope-template.ts';
 import type { UpcastStep } from './upcaster.ts';
 
 /**
- * Applies the steps of one upcaster to a mutation's data, one after the other. Total: any object and any steps give an object,
- * and the same ones the same. Changes nothing it is given.
+ * Applies the steps of one upcaster to a mutation's data, one after the other. Total: any object and any
+ * steps give an object, and the same ones the same. Changes nothing it is given.
  * @param op whose data it is: a patch names some fields, and gets no defaults for the others
  */
 export function upcastData(data: JsonObject, op: MutationOp, steps: readonly UpcastStep[]): JsonObject {
@@ -34,7 +34,8 @@ function apply(data: JsonObject, op: MutationOp, step: UpcastStep): JsonObject {
   }
 }
 
-// Built from entries: assigning would call the setter of `__proto__`, and a spread keeps it an own field only by luck.
+// Built from entries: assigning would call the setter of `__proto__`, and a spread keeps it an own field only
+// by luck.
 function withField(data: JsonObject, field: string, value: JsonValue): JsonObject {
   const others = Object.entries(data).filter(([name]) => name !== field);
   return Object.fromEntries([...others, [field, value]]);

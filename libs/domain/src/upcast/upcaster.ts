@@ -1,20 +1,27 @@
 import type { JsonValue } from '../json.ts';
 
 /**
- * One declarative change of an entity's data from a version to the next; `to` and `field` name top-level fields, unless said
- * otherwise. A step whose field is not there does nothing.
+ * One declarative change of an entity's data from a version to the next; `to` and `field` name top-level
+ * fields, unless said otherwise. A step whose field is not there does nothing.
  *
- * Every target is a top-level field: a `patch` sets whole top-level fields, so putting a value into a nested object
- * would need the rest of that object, which only the owner has. Such a version needs an upcaster of the owner's.
+ * Every target is a top-level field: a `patch` sets whole top-level fields, so putting a value into a nested
+ * object would need the rest of that object, which only the owner has. Such a version needs an upcaster of
+ * the owner's.
  */
 export type UpcastStep =
-  /** Under its new name; a value that stands there already gives way, because the older version knows no such field. */
+  /**
+   * Under its new name; a value that stands there already gives way, because the older version knows no such
+   * field.
+   */
   | { readonly kind: 'rename'; readonly field: string; readonly to: string }
   /** Out of a nested object; `field` is a path, dots between names. */
   | { readonly kind: 'move'; readonly field: string; readonly to: string }
   /** `field` is a path. */
   | { readonly kind: 'remove'; readonly field: string }
-  /** Where a whole entity (`put`, `append`) lacks the field; never in a patch, which would overwrite what it does not name. */
+  /**
+   * Where a whole entity (`put`, `append`) lacks the field; never in a patch, which would overwrite what it
+   * does not name.
+   */
   | { readonly kind: 'default'; readonly field: string; readonly value: JsonValue }
   /** Values that are called otherwise now; any other value stays. */
   | {
@@ -24,8 +31,8 @@ export type UpcastStep =
     };
 
 /**
- * Lifts mutations of version `from` to `from + 1`: by steps, or by asking the owning service on `subject`. Part of a
- * SyncRegistration.
+ * Lifts mutations of version `from` to `from + 1`: by steps, or by asking the owning service on `subject`.
+ * Part of a SyncRegistration.
  */
 export type Upcaster =
   | { readonly from: number; readonly steps: readonly UpcastStep[] }

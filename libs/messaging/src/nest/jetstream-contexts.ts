@@ -4,7 +4,10 @@ import type { Batch } from '../consumer-context.ts';
 import type { Lease } from '../lease.ts';
 import type { RequestContext } from '../request-reply.ts';
 
-/** `@Ctx()` of an `@EventPattern` handler: the transaction that commits with the watermark, and the lease it runs under. */
+/**
+ * `@Ctx()` of an `@EventPattern` handler: the transaction that commits with the watermark, and the lease it
+ * runs under.
+ */
 export class BatchContext extends BaseRpcContext<[Tx, Batch, Lease]> {
   get tx(): Tx {
     return this.getArgByIndex(0) as Tx;

@@ -39,14 +39,16 @@ const PRUNED = '.pruned';
 /**
  * Nest's microservice transport over the hop.
  *
- * - `@EventPattern('DOMAIN_EVENTS', { plain: true })`, a stream's name: batches of that stream as `@Payload()`, exactly once by
- *   the transaction in `@Ctx() context: BatchContext`; acknowledged after its commit, repeated when the handler throws.
+ * - `@EventPattern('DOMAIN_EVENTS', { plain: true })`, a stream's name: batches of that stream as
+ *   `@Payload()`, exactly once by the transaction in `@Ctx() context: BatchContext`; acknowledged after its
+ *   commit, repeated when the handler throws.
  * - `@EventPattern('DOMAIN_EVENTS.pruned')`: required beside it, see {@link Pruned}.
- * - `@MessagePattern('sync.push.v1.learning.*')`: request and reply on core NATS in a queue group; throw a `RemoteError` (with
- *   {@link RemoteErrorFilter}) or `new RpcException({ code, message })` to answer with a code.
+ * - `@MessagePattern('sync.push.v1.learning.*')`: request and reply on core NATS in a queue group; throw a
+ *   `RemoteError` (with {@link RemoteErrorFilter}) or `new RpcException({ code, message })` to answer with a
+ *   code.
  *
- * Not Nest's NATS transport, which has no acknowledgement and no bound, and not one that terminates a message whose handler
- * threw, which loses it.
+ * Not Nest's NATS transport, which has no acknowledgement and no bound, and not one that terminates a message
+ * whose handler threw, which loses it.
  */
 export class JetStreamStrategy extends Server implements CustomTransportStrategy {
   override readonly transportId = JETSTREAM;
@@ -61,7 +63,10 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
     this.#options = options;
   }
 
-  /** @param callback gets an error for a pattern that is no stream, and for a stream without its `.pruned` handler */
+  /**
+   * @param callback gets an error for a pattern that is no stream, and for a stream without its `.pruned`
+   * handler
+   */
   listen(callback: (error?: unknown) => void): void {
     try {
       for (const [pattern, handler] of this.messageHandlers) this.#bind(pattern, handler);

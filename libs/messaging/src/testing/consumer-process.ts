@@ -1,6 +1,6 @@
 /**
- * A process that consumes and writes effects until it is killed: `node --conditions=source consumer-process.ts JSON`. Tests kill and
- * freeze it, which no code inside one process can imitate.
+ * A process that consumes and writes effects until it is killed: `node --conditions=source
+ * consumer-process.ts JSON`. Tests kill and freeze it, which no code inside one process can imitate.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Database } from '@sync/postgres';

@@ -55,7 +55,9 @@ interface RigOptions {
   readonly partitions?: number;
 }
 
-/** A producer and a consumer database, a NATS server and a stream of its own, and everything started on them. */
+/**
+ * A producer and a consumer database, a NATS server and a stream of its own, and everything started on them.
+ */
 export class HopRig {
   readonly nats: RunningNats;
   readonly postgres: RunningPostgres;

@@ -1,7 +1,7 @@
 /**
- * Jest's globalSetup of projects with `*.nats.test.ts`: one NATS server and one Postgres for all test files of a run, handed to them
- * through `TEST_NATS_URL` and `TEST_DATABASE_URL`. JavaScript, because Jest itself imports it, without our transform
- * and without the export condition that finds sources; hence the hook.
+ * Jest's globalSetup of projects with `*.nats.test.ts`: one NATS server and one Postgres for all test files
+ * of a run, handed to them through `TEST_NATS_URL` and `TEST_DATABASE_URL`. JavaScript, because Jest itself
+ * imports it, without our transform and without the export condition that finds sources; hence the hook.
  */
 import { registerHooks } from 'node:module';
 

@@ -45,15 +45,18 @@ export interface RunningNats {
   stop(): Promise<void>;
 }
 
-/** It takes a second; but it greets only when it has read its streams, and killing it then would only make it begin again. */
+/**
+ * It takes a second; but it greets only when it has read its streams, and killing it then would only make it
+ * begin again.
+ */
 const START_TIMEOUT_MS = 150_000;
 const STOP_TIMEOUT_MS = 10_000;
 const START_ATTEMPTS = 5;
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 
 /**
- * A real nats-server with JetStream on disk: the one in `TEST_NATS_URL` or `NATS_URL`, else one of our own on 127.0.0.1
- * that ends with this process, whatever ends it. Messages up to 8 MB.
+ * A real nats-server with JetStream on disk: the one in `TEST_NATS_URL` or `NATS_URL`, else one of our own on
+ * 127.0.0.1 that ends with this process, whatever ends it. Messages up to 8 MB.
  *
  * @throws NatsServerMissingError when there is no program to start
  * @throws Error with the end of the server's log when it does not answer within 150 s
@@ -112,7 +115,9 @@ class OwnServer implements RunningNats {
     return this.#process?.pid;
   }
 
-  /** The port is chosen here and not by the server (`-p -1`), so that it is one that a restart can have again. */
+  /**
+   * The port is chosen here and not by the server (`-p -1`), so that it is one that a restart can have again.
+   */
   async start(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const port = this.#port ?? (await freePort());
@@ -165,7 +170,8 @@ class OwnServer implements RunningNats {
     server.unref();
     const ended = exitOf(server);
     this.#process = server;
-    // From now on and not only when it is ready: one that reads its streams for minutes must not outlive us either.
+    // From now on and not only when it is ready: one that reads its streams for minutes must not outlive us
+    // either.
     this.#watchdog = server.pid === undefined ? undefined : watchOver(server.pid, 'TERM', this.#workDir);
     let ready = false;
     void ended.then((how) => {
@@ -188,7 +194,9 @@ class OwnServer implements RunningNats {
   }
 }
 
-/** JSON strings are valid in the server's configuration language, so no path needs quoting rules of its own. */
+/**
+ * JSON strings are valid in the server's configuration language, so no path needs quoting rules of its own.
+ */
 function configuration(name: string, port: number, storeDir: string, lines: readonly string[]): string {
   return [
     `server_name: ${name}`,
@@ -213,8 +221,8 @@ async function untilReady(ended: Promise<string>, port: number, name: string): P
 }
 
 /**
- * A server that accepts clients speaks first, `INFO {…}`, and only after JetStream has recovered its streams. The name
- * in it tells our server from another one that already had the port.
+ * A server that accepts clients speaks first, `INFO {…}`, and only after JetStream has recovered its streams.
+ * The name in it tells our server from another one that already had the port.
  */
 function greets(port: number, name: string): Promise<boolean> {
   return new Promise((resolve) => {

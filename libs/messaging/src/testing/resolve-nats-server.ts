@@ -28,8 +28,9 @@ export interface ResolveNatsServerOptions {
 }
 
 /**
- * Path of a nats-server: `NATS_SERVER_BIN`, else the one on PATH, else the one in the cache folder, which is filled from
- * the Debian or Ubuntu package on first use. The package is only unpacked, never installed, so no root is needed.
+ * Path of a nats-server: `NATS_SERVER_BIN`, else the one on PATH, else the one in the cache folder, which is
+ * filled from the Debian or Ubuntu package on first use. The package is only unpacked, never installed, so no
+ * root is needed.
  *
  * @throws NatsServerMissingError
  */
@@ -85,7 +86,8 @@ async function fetchFromPackage(
     const archive = (await readdir(folder)).find((file) => file.endsWith('.deb'));
     if (archive === undefined) throw new Error('apt-get download left no package');
     await run('dpkg-deb', ['-x', archive, 'unpacked'], inFolder);
-    // Copied next to the target and renamed: nobody ever starts half a program, and the folders may be on two disks.
+    // Copied next to the target and renamed: nobody ever starts half a program, and the folders may be on two
+    // disks.
     const unfinished = `${target}.${randomUUID()}`;
     await run('cp', [join(folder, 'unpacked/usr/sbin/nats-server'), unfinished]).catch(() =>
       run('cp', [join(folder, 'unpacked/usr/bin/nats-server'), unfinished]),

@@ -9,8 +9,9 @@ import { exitOf } from '@sync/postgres/testing';
 const run = promisify(execFile);
 
 /**
- * A file system of a few megabytes that can be filled to its last byte: for what servers do when their disk is full. A mount in a namespace of its own,
- * which no right of root is needed for; only what is started through {@link SmallDisk.through} sees it. Linux.
+ * A file system of a few megabytes that can be filled to its last byte: for what servers do when their disk
+ * is full. A mount in a namespace of its own, which no right of root is needed for; only what is started
+ * through {@link SmallDisk.through} sees it. Linux.
  */
 export class SmallDisk {
   readonly folder: string;

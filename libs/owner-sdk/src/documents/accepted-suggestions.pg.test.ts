@@ -93,7 +93,9 @@ function replace(from: string, to: string): (doc: Y.Doc) => void {
   };
 }
 
-/** Sends one change of the page as it is now; `dot` is the device's counter, none for what a resolver sends. */
+/**
+ * Sends one change of the page as it is now; `dot` is the device's counter, none for what a resolver sends.
+ */
 async function push(
   entityId: string,
   change: Pick<PushedMutation, 'update' | 'suggestion'>,

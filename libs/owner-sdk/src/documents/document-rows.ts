@@ -113,7 +113,10 @@ export async function closeClients(tx: Tx, key: DocumentKey, clients: readonly n
   );
 }
 
-/** The first change that the device `own` with this clock has not seen (see `hasSeenDot`); null when it has seen all. */
+/**
+ * The first change that the device `own` with this clock has not seen (see `hasSeenDot`); null when it has
+ * seen all.
+ */
 export async function firstUnseen(
   tx: Tx,
   key: DocumentKey,
@@ -138,7 +141,10 @@ export async function firstUnseen(
   return sequence === null ? null : Number(sequence);
 }
 
-/** The youngest kept state at or before a sequence, and every change after it; null when the log does not reach back so far. */
+/**
+ * The youngest kept state at or before a sequence, and every change after it; null when the log does not
+ * reach back so far.
+ */
 export async function readHistory(
   tx: Tx,
   key: DocumentKey,
@@ -179,8 +185,8 @@ export async function readHistory(
 }
 
 /**
- * What was written to a document, as far back as the log has it, with what was deleted since; the newest first to be kept where it
- * is more than `maxBytes`.
+ * What was written to a document, as far back as the log has it, with what was deleted since; the newest
+ * first to be kept where it is more than `maxBytes`.
  */
 export async function readWritten(
   tx: Tx,
@@ -273,9 +279,10 @@ export async function writeDocument(tx: Tx, write: DocumentWrite): Promise<void>
 }
 
 /**
- * Forgets what nobody can go back to any more: changes and bases before the youngest base that is older than `retentionDays`, and pointers of
- * that age. Of each replica the newest forgotten change stays, without its bytes: it tells who has not seen everything that was forgotten, and whose
- * edits therefore cannot be compared. Called when a base is kept, so that it costs nothing per push.
+ * Forgets what nobody can go back to any more: changes and bases before the youngest base that is older than
+ * `retentionDays`, and pointers of that age. Of each replica the newest forgotten change stays, without its
+ * bytes: it tells who has not seen everything that was forgotten, and whose edits therefore cannot be
+ * compared. Called when a base is kept, so that it costs nothing per push.
  */
 export async function pruneHistory(tx: Tx, key: DocumentKey, retentionDays: number): Promise<void> {
   await tx.call(

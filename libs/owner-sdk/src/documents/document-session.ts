@@ -46,7 +46,10 @@ export interface DocumentSettings extends DocumentLimits {
   readonly logger: OwnerLogger;
 }
 
-/** A base is kept when the log since the last one weighs this many times as much: so much at most do bases add to the log. */
+/**
+ * A base is kept when the log since the last one weighs this many times as much: so much at most do bases add
+ * to the log.
+ */
 const LOG_PER_BASE = 10;
 /** What a row of the log takes beside its update, roughly. */
 const LOG_ROW_BYTES = 120;
@@ -87,7 +90,8 @@ export class YjsSession implements DocumentSession {
       ok: true,
       shown: { data: this.#withDocument(data, document, update), isIncrement: !isNew },
     });
-    // Taken as what makes the document, it would make an empty one: what it says belongs to a document that was to be there.
+    // Taken as what makes the document, it would make an empty one: what it says belongs to a document that
+    // was to be there.
     if (isNew && mutation.op === 'merge')
       return { ok: false, refusal: reject('document_unknown', 'there is no such document: put it first') };
     if (isNew) {
@@ -269,7 +273,10 @@ export class YjsSession implements DocumentSession {
     if (keepBase) await pruneHistory(tx, key, this.#settings.retentionDays);
   }
 
-  /** A deleted entity keeps its row, so that one created again under its id begins a new epoch; and its log, to go back to. */
+  /**
+   * A deleted entity keeps its row, so that one created again under its id begins a new epoch; and its log,
+   * to go back to.
+   */
   async #squash(document: OpenDocument, isGone: boolean): Promise<SquashedState> {
     if (isGone) return { state: EMPTY_STATE, hash: GONE };
     const updates = document.logged.map(({ update }) => update);
@@ -279,7 +286,8 @@ export class YjsSession implements DocumentSession {
       if (!(error instanceof JobFailedError) || error.reason !== TooDeepError.name) throw error;
       throw new RefusedDocumentError(reject('content_not_allowed', `/update: ${error.message}`));
     });
-    // A few bytes that delete every second letter make a document many times as large. One that is too large already may shrink.
+    // A few bytes that delete every second letter make a document many times as large. One that is too large
+    // already may shrink.
     const before = document.before?.state.length ?? 0;
     if (!document.beganNow && squashed.state.length > Math.max(maxStateBytes, before))
       throw new RefusedDocumentError(tooLarge(maxStateBytes));

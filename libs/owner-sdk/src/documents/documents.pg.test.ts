@@ -110,7 +110,8 @@ describe('a kept document', () => {
       expect(result?.status).not.toBe('conflict');
     }
     const after = await rig.pageNow(entityId);
-    // What the hostile device writes in its own name may stand between the two, by the order of clientIDs; it takes nothing away.
+    // What the hostile device writes in its own name may stand between the two, by the order of clientIDs; it
+    // takes nothing away.
     expect(after.text).toMatch(/Mine: .*nobody may touch this/s);
   });
 

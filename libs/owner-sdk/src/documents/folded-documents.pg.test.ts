@@ -1,4 +1,7 @@
-/** A document that more devices have written than a clock has entries: what was folded away is still known to who had seen it. */
+/**
+ * A document that more devices have written than a clock has entries: what was folded away is still known to
+ * who had seen it.
+ */
 import { randomUUID } from 'node:crypto';
 import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { counterOf } from '@sync/vector-clock';

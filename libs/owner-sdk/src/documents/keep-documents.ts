@@ -12,7 +12,10 @@ import { OpenDocument } from './open-document.ts';
 export interface KeepDocumentsOptions {
   /** Field of `data` with the document, base64; the registration's `docUpdateField`. */
   readonly field: string;
-  /** Field of `data` with the epoch; list it among the projection's fields, so that devices see it. Default `epoch`. */
+  /**
+   * Field of `data` with the epoch; list it among the projection's fields, so that devices see it. Default
+   * `epoch`.
+   */
   readonly epochField?: string;
   readonly logger: OwnerLogger;
   /** Of one document as an update; default 512 KiB, which fits into an event as base64. */
@@ -24,7 +27,10 @@ export interface KeepDocumentsOptions {
   readonly admission?: Partial<AdmissionLimits>;
 }
 
-/** A point in a document's history: a row of `sync_document_backup`, or any sequence that the log still reaches. */
+/**
+ * A point in a document's history: a row of `sync_document_backup`, or any sequence that the log still
+ * reaches.
+ */
 export interface DocumentPoint {
   readonly epoch: number;
   readonly sequence: number;
@@ -38,9 +44,10 @@ export class DocumentHistoryError extends Error {
 }
 
 /**
- * Keeps the documents of one `crdt_yjs` entity type: admits updates by their bytes, logs them, merges in threads, compares concurrent edits, and
- * can go back. The service's own `load`, `store` and `handle` see the plain fields; what the definition made by {@link KeptDocuments.define} loads
- * has the document as well. Needs the tables of `documentMigrations`.
+ * Keeps the documents of one `crdt_yjs` entity type: admits updates by their bytes, logs them, merges in
+ * threads, compares concurrent edits, and can go back. The service's own `load`, `store` and `handle` see the
+ * plain fields; what the definition made by {@link KeptDocuments.define} loads has the document as well.
+ * Needs the tables of `documentMigrations`.
  */
 export class KeptDocuments {
   readonly #settings: DocumentSettings;
@@ -88,8 +95,9 @@ export class KeptDocuments {
   }
 
   /**
-   * The change that brings a document back to what it was: give it to `owner.change` as the document's field, in the same transaction. What was written
-   * since is not lost: it stays in the log, and the restore can be restored.
+   * The change that brings a document back to what it was: give it to `owner.change` as the document's field,
+   * in the same transaction. What was written since is not lost: it stays in the log, and the restore can be
+   * restored.
    *
    * @param tx a transaction of the tenant in which the entity is locked (`owner.lock`)
    * @returns base64; null when the document has that content already

@@ -56,7 +56,10 @@ export class OpenDocument {
   readonly before: DocumentRow | null;
   readonly logged: LoggedUpdate[] = [];
   readonly claims = new Map<number, ClientOwner>();
-  /** ClientIDs under which nobody writes on: one of their authors was found to write another history than the document has. */
+  /**
+   * ClientIDs under which nobody writes on: one of their authors was found to write another history than the
+   * document has.
+   */
   readonly closed = new Set<number>();
   readonly uncertain: UncertainUpdate[] = [];
   /** The first change of this batch by a device, whose clock says what its side had seen. */
@@ -151,7 +154,10 @@ export class OpenDocument {
     this.claims.set(client, owner);
   }
 
-  /** Only whoever writes under it may end it: anybody could send something else under a clientID of somebody else. */
+  /**
+   * Only whoever writes under it may end it: anybody could send something else under a clientID of somebody
+   * else.
+   */
   private close(client: number, { id, device }: UpdateAuthor): void {
     const owner = this.owners.get(client);
     if (owner?.id !== id || (owner.device !== null && owner.device !== device)) return;

@@ -4,8 +4,9 @@ import { GONE, type DocumentRow } from './document-rows.ts';
 import { runJob } from './run-job.ts';
 
 /**
- * Works out what accepted suggestions change in the documents as they are now. Each gets a clientID of its own from the range that no device
- * may write under: what a model wrote is told from everything else for as long as the document lives.
+ * Works out what accepted suggestions change in the documents as they are now. Each gets a clientID of its
+ * own from the range that no device may write under: what a model wrote is told from everything else for as
+ * long as the document lives.
  *
  * @returns by mutationId; nothing for a document that is not there
  * @throws what {@link runJob} throws

@@ -2,7 +2,9 @@ import { DiscoveryService } from '@nestjs/core';
 import type { EntityDefinition, PushHandlerFunction } from '../entity-definition.ts';
 import type { EntityStore } from '../entity-store.ts';
 
-/** What {@link SyncEntity} takes: the definition without its functions, and a ready-made store if it has one. */
+/**
+ * What {@link SyncEntity} takes: the definition without its functions, and a ready-made store if it has one.
+ */
 export interface SyncEntityOptions extends Omit<EntityDefinition, 'handle' | 'load' | 'store'> {
   /** Instead of {@link LoadEntities} and {@link StoreEntities}: `jsonEntityStore('note')`. */
   readonly store?: EntityStore;

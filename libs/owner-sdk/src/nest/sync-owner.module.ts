@@ -2,7 +2,10 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { OWNER_OPTIONS, SyncOwner, type SyncOwnerOptions } from './sync-owner.ts';
 
-/** `imports: [SyncOwnerModule.register({ service, database, nats, logger })]`; inject {@link SyncOwner} for own changes. */
+/**
+ * `imports: [SyncOwnerModule.register({ service, database, nats, logger })]`; inject {@link SyncOwner} for
+ * own changes.
+ */
 @Module({})
 export class SyncOwnerModule {
   static register(options: SyncOwnerOptions): DynamicModule {

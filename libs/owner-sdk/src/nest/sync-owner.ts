@@ -15,8 +15,8 @@ export type SyncOwnerOptions = Omit<OwnerOptions, 'entities'>;
 export const OWNER_OPTIONS = Symbol('OWNER_OPTIONS');
 
 /**
- * The owner of every `@SyncEntity` provider of the application: starts when the application has started, and stops after the
- * last HTTP request.
+ * The owner of every `@SyncEntity` provider of the application: starts when the application has started, and
+ * stops after the last HTTP request.
  */
 @Injectable()
 export class SyncOwner implements Omit<Owner, 'stop'>, OnApplicationBootstrap, OnApplicationShutdown {
@@ -32,7 +32,9 @@ export class SyncOwner implements Omit<Owner, 'stop'>, OnApplicationBootstrap, O
     this.discovery = discovery;
   }
 
-  /** @throws TypeError for a `@SyncEntity` without its functions, RegistrationFaultError for an invalid one */
+  /**
+   * @throws TypeError for a `@SyncEntity` without its functions, RegistrationFaultError for an invalid one
+   */
   onApplicationBootstrap(): void {
     const entities = this.discovery.getProviders({ metadataKey: SyncEntity.KEY }).map((wrapper) => {
       const options = this.discovery.getMetadataByDecorator(SyncEntity, wrapper);

@@ -22,23 +22,29 @@ export interface PushContext extends OwnerContext {
 }
 
 const MAX_RACES = 5;
-/** After that no further entity of a batch is begun that was taken apart: what is done has to be answered while somebody waits for it. */
+/**
+ * After that no further entity of a batch is begun that was taken apart: what is done has to be answered
+ * while somebody waits for it.
+ */
 const APART_MS = 6_000;
 
 /**
- * Answers one batch of mutations of one entity type in one transaction: lock versions → inbox → load → decide → versions and
- * answers → store → outbox. Eight round trips whatever the size of the batch, BEGIN and COMMIT included; five when all
- * entities are new, see {@link decideAllNew}.
+ * Answers one batch of mutations of one entity type in one transaction: lock versions → inbox → load → decide
+ * → versions and answers → store → outbox. Eight round trips whatever the size of the batch, BEGIN and COMMIT
+ * included; five when all entities are new, see {@link decideAllNew}.
  *
- * The inbox is read after the lock: a repetition that runs beside the first attempt waits there, and then finds the answer.
+ * The inbox is read after the lock: a repetition that runs beside the first attempt waits there, and then
+ * finds the answer.
  *
- * When the service's own `load` or `store` fails, the batch is taken apart and each entity gets its own transaction, so
- * that one bad row does not hold back the others. So it is when a statement took too long ({@link LOCKING_LIMITS}): an entity that costs so
- * much alone is one at which its owner fails.
+ * When the service's own `load` or `store` fails, the batch is taken apart and each entity gets its own
+ * transaction, so that one bad row does not hold back the others. So it is when a statement took too long
+ * ({@link LOCKING_LIMITS}): an entity that costs so much alone is one at which its owner fails.
  *
  * @returns the answers given; a mutation without one is to be sent again
- * @throws the driver's error when Postgres is away; nothing was committed, or the outcome is unknown and a repetition finds it
- * @throws RemoteError `overloaded` when everybody was too busy for any of it: unanswered, it would count as failed by its owner
+ * @throws the driver's error when Postgres is away; nothing was committed, or the outcome is unknown and a
+ * repetition finds it
+ * @throws RemoteError `overloaded` when everybody was too busy for any of it: unanswered, it would count as
+ * failed by its owner
  */
 export async function answerPush(
   context: PushContext,
@@ -70,7 +76,10 @@ export async function answerPush(
   }
 }
 
-/** One after the other, as far as it goes: `overloaded` says that nothing at all was done, so it ends the row once something was. */
+/**
+ * One after the other, as far as it goes: `overloaded` says that nothing at all was done, so it ends the row
+ * once something was.
+ */
 async function answerInTurn<T>(
   parts: readonly T[],
   answer: (part: T) => Promise<OwnerPushResult[]>,
@@ -207,8 +216,9 @@ interface Batch {
 }
 
 /**
- * Decides a batch that creates all its entities without looking for them, as nearly every batch of appends is: writing its versions and answers says
- * whether any of them was there ({@link PushRaceError}), and then it starts over and looks.
+ * Decides a batch that creates all its entities without looking for them, as nearly every batch of appends
+ * is: writing its versions and answers says whether any of them was there ({@link PushRaceError}), and then
+ * it starts over and looks.
  * @returns null unless every mutation is applied: only what is written is checked
  */
 function decideAllNew(

@@ -70,8 +70,8 @@ export interface PushDecision {
   /** In the order of the request, without the unanswered. */
   readonly results: readonly OwnerPushResult[];
   /**
-   * The new final answers, to be kept for ever, without the data of changed ones: until they are asked for again it may have changed
-   * once more. Conflicts are not final: the gateway decides anew and comes again.
+   * The new final answers, to be kept for ever, without the data of changed ones: until they are asked for
+   * again it may have changed once more. Conflicts are not final: the gateway decides anew and comes again.
    */
   readonly final: readonly FinalAnswer[];
   readonly changed: ReadonlyMap<string, ChangedEntity>;
@@ -103,9 +103,10 @@ const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: 
 /**
  * Decides a batch: pure, `(state, mutations) → what to answer and what to write`.
  *
- * 1. What the inbox knows keeps its answer. Another change under the id of an applied one is rejected; a rejection had no effect and gives way.
- * 2. `expectedRevision` must be the entity's revision, counted with what this batch did to it; else `conflict`. append_only
- *    has no revisions to expect: the id exists or not.
+ * 1. What the inbox knows keeps its answer. Another change under the id of an applied one is rejected; a
+ *    rejection had no effect and gives way.
+ * 2. `expectedRevision` must be the entity's revision, counted with what this batch did to it; else
+ *    `conflict`. append_only has no revisions to expect: the id exists or not.
  * 3. The handler decides; accepted data must be storable and within bounds.
  * 4. The mutation is counted in the entity's clock.
  */
@@ -131,8 +132,9 @@ class PushDecider {
   /** Entity → why its lane stopped: what follows a failed mutation expects its effect. */
   readonly #stopped = new Map<string, unknown>();
   /**
-   * Entities of which a mutation of this batch was answered with `conflict`: those behind it are, too. Their expected revisions were
-   * counted on its success, and an owner that is ahead by just that much would let the second overwrite what the first ran into.
+   * Entities of which a mutation of this batch was answered with `conflict`: those behind it are, too. Their
+   * expected revisions were counted on its success, and an owner that is ahead by just that much would let
+   * the second overwrite what the first ran into.
    */
   readonly #conflicted = new Set<string>();
 
@@ -200,7 +202,10 @@ class PushDecider {
       : this.#settle(mutation, now, answer);
   }
 
-  /** An append never conflicts: the id is new, or this is the stored entity again, or it is another under a used id. */
+  /**
+   * An append never conflicts: the id is new, or this is the stored entity again, or it is another under a
+   * used id.
+   */
   #append(mutation: PushedMutation, now: EntityNow): OwnerPushResult {
     const { mutationId, op } = mutation;
     if (op !== 'append') {
@@ -223,7 +228,10 @@ class PushDecider {
     return this.#definition.handle(mutation, current, { tenantId, userId, deviceId, nowIso });
   }
 
-  /** The document's part comes last: what the handler refuses must not reach the document. Null where there is none. */
+  /**
+   * The document's part comes last: what the handler refuses must not reach the document. Null where there is
+   * none.
+   */
   #takeDocument(
     mutation: PushedMutation,
     now: EntityNow,
@@ -245,11 +253,12 @@ class PushDecider {
   }
 
   /**
-   * The entity's clock with the mutation. Every change has a dot of its own, or two states of the entity would have one clock and no digest would
-   * tell them apart. A resolution brings none, and neither does a device that counts wrong: that is then a change of the service.
+   * The entity's clock with the mutation. Every change has a dot of its own, or two states of the entity
+   * would have one clock and no digest would tell them apart. A resolution brings none, and neither does a
+   * device that counts wrong: that is then a change of the service.
    *
-   * Of the mutation's clock nothing else counts: a device learns of other replicas only through the owner, so what goes beyond is invented, or was
-   * folded away since.
+   * Of the mutation's clock nothing else counts: a device learns of other replicas only through the owner, so
+   * what goes beyond is invented, or was folded away since.
    */
   #count(mutation: PushedMutation, now: EntityNow): CountedChange | Rejected {
     const device = deviceReplica(mutation.deviceId);
@@ -337,7 +346,10 @@ class PushDecider {
   }
 }
 
-/** Says how the entity stands where that is not as sent; of a document only that: what devices see of it, the projection knows. */
+/**
+ * Says how the entity stands where that is not as sent; of a document only that: what devices see of it, the
+ * projection knows.
+ */
 function applied(
   mutation: PushedMutation,
   { revision, clock, data }: Pick<EntityNow, 'revision' | 'clock' | 'data'>,
@@ -360,8 +372,9 @@ export function withoutData(result: OwnerPushResult): OwnerPushResult {
 const MAX_WRITES_LENGTH = 32_768;
 
 /**
- * What the mutation wrote without changing it, for the event; see `mutationwrites` of DomainEvent. Computed here because only here both
- * are known, what was decided and what the data was: so nearly every event goes without it.
+ * What the mutation wrote without changing it, for the event; see `mutationwrites` of DomainEvent. Computed
+ * here because only here both are known, what was decided and what the data was: so nearly every event goes
+ * without it.
  */
 function repeatedWritesText(
   mutation: PushedMutation,

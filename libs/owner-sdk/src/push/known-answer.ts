@@ -1,7 +1,10 @@
 import { sameChange } from '@sync/domain';
 import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
 
-/** A final answer of the inbox, with the identity of the mutation that it was given to; null where none came with it. */
+/**
+ * A final answer of the inbox, with the identity of the mutation that it was given to; null where none came
+ * with it.
+ */
 export interface KnownAnswer {
   readonly result: OwnerPushResult;
   readonly identity: string | null;
@@ -14,8 +17,9 @@ export interface FinalAnswer extends KnownAnswer {
 }
 
 /**
- * What the inbox says to a mutation whose id it has: the first answer, to the same change. Two devices may send one id at the same moment, and their
- * gateways do not know of each other then; and a stranger may have sent it before, in vain.
+ * What the inbox says to a mutation whose id it has: the first answer, to the same change. Two devices may
+ * send one id at the same moment, and their gateways do not know of each other then; and a stranger may have
+ * sent it before, in vain.
  * @returns null: the first answer was to another change and had no effect, so this one is decided anew
  */
 export function answerAgain(

@@ -10,13 +10,17 @@ const checkRequest = validator(OwnerPushRequest);
 
 /** Below the responder's own bound, so that too large a reply becomes a shorter one and not an error. */
 const MAX_RESULTS_BYTES = 960_000;
-/** Of the data of changed entities in one reply. The gateway can do without it: it then waits for the projection. */
+/**
+ * Of the data of changed entities in one reply. The gateway can do without it: it then waits for the
+ * projection.
+ */
 const MAX_CHANGED_BYTES = 256 * 1024;
 
 /**
- * The edge of `sync.push.v1.<service>.<entityType>`: decodes, calls {@link answerPush}, kicks the relay, encodes.
- * @throws RemoteError `schema_invalid` for a request that is not an OwnerPushRequest of this entity type, `unavailable`
- *   while Postgres is away
+ * The edge of `sync.push.v1.<service>.<entityType>`: decodes, calls {@link answerPush}, kicks the relay,
+ * encodes.
+ * @throws RemoteError `schema_invalid` for a request that is not an OwnerPushRequest of this entity type,
+ *   `unavailable` while Postgres is away
  */
 export async function respondToPush(
   context: PushContext & { readonly metrics: OwnerMetrics; readonly kick: () => void },
@@ -61,8 +65,8 @@ export function boundChanged(results: readonly OwnerPushResult[]): OwnerPushResu
 }
 
 /**
- * Results that do not fit one message are left out: their mutations come again and are answered from the inbox. The
- * first always fits, so that every repetition gets further.
+ * Results that do not fit one message are left out: their mutations come again and are answered from the
+ * inbox. The first always fits, so that every repetition gets further.
  */
 export function cutToBytes(results: readonly OwnerPushResult[]): OwnerPushResult[] {
   let bytes = 0;

@@ -19,19 +19,21 @@ export async function findAnswers(
 }
 
 /**
- * Somebody else created one of the entities, or answered one of the mutations, after this transaction looked. It must
- * roll back; the next attempt sees what the other did.
+ * Somebody else created one of the entities, or answered one of the mutations, after this transaction looked.
+ * It must roll back; the next attempt sees what the other did.
  */
 export class PushRaceError extends Error {
   override readonly name = 'PushRaceError';
 }
 
 /**
- * Columns are arrays, JSON is one line each: as JSON objects they were parsed twice, which took 0.7 ms of 100 entities.
+ * Columns are arrays, JSON is one line each: as JSON objects they were parsed twice, which took 0.7 ms of 100
+ * entities.
  *
- * Changed rows are upserted although they exist and are locked: an upsert looks each row up by its key, whatever the planner
- * believes. `UPDATE … FROM changed` is a join, and with the tenant named twice (by us and by the policy) the planner expects one
- * row of it and read all rows of the tenant for each of the batch: 460 ms at 5,000 entities, against 8 ms.
+ * Changed rows are upserted although they exist and are locked: an upsert looks each row up by its key,
+ * whatever the planner believes. `UPDATE … FROM changed` is a join, and with the tenant named twice (by us
+ * and by the policy) the planner expects one row of it and read all rows of the tenant for each of the batch:
+ * 460 ms at 5,000 entities, against 8 ms.
  */
 const WRITE_PUSH = `
 WITH changed AS (
@@ -66,8 +68,8 @@ SELECT (SELECT count(*) FROM updated)::int4 + (SELECT count(*) FROM created)::in
        (SELECT count(*) FROM answered)::int4 AS answers`;
 
 /**
- * Writes versions and answers of a batch in one statement. Creating is a plain insert: under read committed it waits for a
- * concurrent creator of the same id and then does nothing, which the count shows.
+ * Writes versions and answers of a batch in one statement. Creating is a plain insert: under read committed
+ * it waits for a concurrent creator of the same id and then does nothing, which the count shows.
  *
  * @throws PushRaceError
  */

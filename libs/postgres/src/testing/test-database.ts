@@ -31,8 +31,9 @@ export interface TestDatabase {
 const LOCK = 'sync-test-database';
 
 /**
- * A database of its own for one test file. The first caller migrates a template whose name carries a hash of all
- * migrations and scripts; everybody after that gets a copy of it, which takes about 50 ms however long the schema grew.
+ * A database of its own for one test file. The first caller migrates a template whose name carries a hash of
+ * all migrations and scripts; everybody after that gets a copy of it, which takes about 50 ms however long
+ * the schema grew.
  */
 export async function createTestDatabase(options: TestDatabaseOptions): Promise<TestDatabase> {
   const { adminUrl } = options.postgres;
@@ -66,7 +67,10 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
   return { database, ownerUrl: urlFor(roles.owner), appUrl: urlFor(roles.app), drop };
 }
 
-/** The code of the migrations belongs to the hash: on a server that lives longer than a run, an edit must not find an old template. */
+/**
+ * The code of the migrations belongs to the hash: on a server that lives longer than a run, an edit must not
+ * find an old template.
+ */
 function hashOf({ migrations = [], functions = [], appRights = [] }: TestDatabaseOptions): string {
   const hash = createHash('sha256');
   for (const migration of migrations) hash.update(migration.toString());
@@ -75,7 +79,9 @@ function hashOf({ migrations = [], functions = [], appRights = [] }: TestDatabas
   return hash.digest('hex').slice(0, 12);
 }
 
-/** Only a template marked as such is complete: a run that was killed while migrating leaves an unmarked one. */
+/**
+ * Only a template marked as such is complete: a run that was killed while migrating leaves an unmarked one.
+ */
 async function isReady(admin: Client, template: string): Promise<boolean> {
   const found = await admin.query<{ datistemplate: boolean }>(
     'SELECT datistemplate FROM pg_database WHERE datname = $1',

@@ -7,9 +7,10 @@ export interface Watchdog {
 }
 
 /**
- * Ends a process and removes its folder when this process dies in any way, SIGKILL included: a few kilobytes of `sh`
- * wait for the end of a pipe that only this process holds open. The other process cannot see its parent die, and a
- * detached one (so that Ctrl-C reaches us first and we stop things in order) would outlive it.
+ * Ends a process and removes its folder when this process dies in any way, SIGKILL included: a few kilobytes
+ * of `sh` wait for the end of a pipe that only this process holds open. The other process cannot see its
+ * parent die, and a detached one (so that Ctrl-C reaches us first and we stop things in order) would outlive
+ * it.
  *
  * Without `sh` (Windows) nothing is watched.
  *

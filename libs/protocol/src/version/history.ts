@@ -1,6 +1,7 @@
 /**
- * What changed in the frozen wire (F07), oldest first. Within v1 every entry is additive: an old device keeps working against a new server and a
- * new device against an old one. freeze/wire-schemas.test.ts asks for an entry whenever a schema changes.
+ * What changed in the frozen wire (F07), oldest first. Within v1 every entry is additive: an old device keeps
+ * working against a new server and a new device against an old one. freeze/wire-schemas.test.ts asks for an
+ * entry whenever a schema changes.
  */
 export interface VersionEntry {
   /** `1.<n>.0`, counted up by one. */
@@ -20,21 +21,24 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-22',
     schemas: [],
     change:
-      'Pull, push, ack, tickets and live; conflicts, their resolution and suggestions; what owning services answer; domain events and sync events.',
+      'Pull, push, ack, tickets and live; conflicts, their resolution and suggestions; what owning ' +
+      'services answer; domain events and sync events.',
   },
   {
     version: '1.1.0',
     date: '2026-11-22',
     schemas: ['RegisterQuestion'],
     change:
-      'pushChains: owners that promise to answer conflict behind a conflict get several changes of an entity at once, others one by one.',
+      'pushChains: owners that promise to answer conflict behind a conflict get several changes of an ' +
+      'entity at once, others one by one.',
   },
   {
     version: '1.2.0',
     date: '2026-11-29',
     schemas: [],
     change:
-      'LIVE-5: a replica that stops closes sockets with 1012 instead of 1001, and says after how long to connect again. PULL-20.',
+      'LIVE-5: a replica that stops closes sockets with 1012 instead of 1001, and says after how long to ' +
+      'connect again. PULL-20.',
   },
   {
     version: '1.3.0',
@@ -42,21 +46,25 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     schemas: [],
     change:
       'PUSH-2, PUSH-3: the same mutationId is the same mutation by what it changes, not by how it is written, and its outcome is for each device of its ' +
-      'user. PUSH-16: a refusal without effect uses up nobody’s id. PUSH-17: what a withdrawn scope refuses is kept in a record.',
+      'user. PUSH-16: a refusal without effect uses up nobody’s id. PUSH-17: what a withdrawn scope ' +
+      'refuses is kept in a record.',
   },
   {
     version: '1.4.0',
     date: '2026-11-29',
     schemas: ['PushAnswer'],
     change:
-      'changed and data: owners say that a sent value does not stand as sent; the outcome is merged with current, where it was applied. The same append again under a fresh mutationId is answered with what stands (the SDK compares what was sent).',
+      'changed and data: owners say that a sent value does not stand as sent; the outcome is merged with ' +
+      'current, where it was applied. The same append again under a fresh mutationId is answered with what ' +
+      'stands (the SDK compares what was sent).',
   },
   {
     version: '1.5.0',
     date: '2026-11-29',
     schemas: ['PushQuestion'],
     change:
-      'POLICY-13: an entity that was deleted and made anew takes nothing from before its deletion. fieldWrites say which deletion that is.',
+      'POLICY-13: an entity that was deleted and made anew takes nothing from before its deletion. ' +
+      'fieldWrites say which deletion that is.',
   },
   {
     version: '1.6.0',
@@ -79,14 +87,16 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: [],
     change:
-      'PUSH-19: owners leave out an optional field in which null was sent, instead of refusing all that came with it.',
+      'PUSH-19: owners leave out an optional field in which null was sent, instead of refusing all that ' +
+      'came with it.',
   },
   {
     version: '1.9.0',
     date: '2026-11-29',
     schemas: ['PushQuestion'],
     change:
-      'identity: owners can tell a repetition from another change under the same mutationId, and refuse that. OWNER-3.',
+      'identity: owners can tell a repetition from another change under the same mutationId, and refuse ' +
+      'that. OWNER-3.',
   },
   {
     version: '1.10.0',
@@ -101,14 +111,16 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: ['PushQuestion'],
     change:
-      'CLOCK-3, CLOCK-4: the clock of an entity that more devices have changed than it has entries is folded, and s:folded stands for them. folds in fieldWrites.',
+      'CLOCK-3, CLOCK-4: the clock of an entity that more devices have changed than it has entries is ' +
+      'folded, and s:folded stands for them. folds in fieldWrites.',
   },
   {
     version: '1.12.0',
     date: '2026-11-29',
     schemas: [],
     change:
-      'PUSH-8: a mutation waits for one that it builds on and that has not come, a quarter of an hour, where it was refused at once.',
+      'PUSH-8: a mutation waits for one that it builds on and that has not come, a quarter of an hour, ' +
+      'where it was refused at once.',
   },
   {
     version: '1.13.0',
@@ -141,7 +153,8 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     schemas: [],
     change:
       'POLICY-13: under lww an edit that is later than a deletion which it had not seen brings the entity back, also where the deletion came first; it was ' +
-      'superseded there. CONFLICT-10: unavailable where the entity could only be shown as it was before a change of which the device was told.',
+      'superseded there. CONFLICT-10: unavailable where the entity could only be shown as it was before a ' +
+      'change of which the device was told.',
   },
   {
     version: '1.17.0',

@@ -88,7 +88,10 @@ export class SuggestionRig {
     };
   }
 
-  /** Between tests: the model answers again, what was seen is forgotten, and no question of an earlier test is asked any more. */
+  /**
+   * Between tests: the model answers again, what was seen is forgotten, and no question of an earlier test is
+   * asked any more.
+   */
   async reset(): Promise<void> {
     await this.#running.stop();
     await this.test.database.call('test_forget_jobs', 'DELETE FROM suggestion_job', []);

@@ -6,7 +6,10 @@ import type { Logger } from '@sync/service-kit';
 import { AskDeleted, type DeletedDataMissing } from './ask-deleted.ts';
 
 const TIMEOUT_MS = 2_000;
-/** An answer is two and a half times as long, both sides travel in the record, once whole and once by field; of many small fields far longer. */
+/**
+ * An answer is two and a half times as long, both sides travel in the record, once whole and once by field;
+ * of many small fields far longer.
+ */
 const MAX_REQUEST_BYTES = 256 * 1024;
 const MAX_SINGLE_BYTES = 300_000;
 

@@ -7,8 +7,8 @@ import { inputOf } from './mutation-input.ts';
 export type WithConflict = Pick<Settled, 'conflict'>;
 
 /**
- * The record of a decision, if it has one, with the mutation's op, without which nobody could carry it out later. A person is shown what the
- * device sent, whatever version it was lifted to.
+ * The record of a decision, if it has one, with the mutation's op, without which nobody could carry it out
+ * later. A person is shown what the device sent, whatever version it was lifted to.
  */
 export function conflictOf(work: Work, draft: ConflictDraft | null): WithConflict {
   if (draft === null) return {};
@@ -22,7 +22,8 @@ export function conflictOf(work: Work, draft: ConflictDraft | null): WithConflic
 }
 
 /**
- * The record of a mutation that is refused although nobody found anything wrong with it by itself: without one, what it wrote would be gone.
+ * The record of a mutation that is refused although nobody found anything wrong with it by itself: without
+ * one, what it wrote would be gone.
  * @param current as its device may see it; records are shown to users
  */
 export function refusedConflict(work: Work, deviceId: string, current: EntityState | null): WithConflict {
@@ -34,14 +35,18 @@ export function refusedConflict(work: Work, deviceId: string, current: EntitySta
   return conflictOf(work, draft);
 }
 
-/** The record of a refused mutation that has content; what has none loses nothing. @param current as its device may see it */
+/**
+ * The record of a refused mutation that has content; what has none loses nothing. @param current as its
+ * device may see it
+ */
 export function lostContent(work: Work, deviceId: string, current: EntityState | null): WithConflict {
   return work.mutation.op === 'delete' ? {} : refusedConflict(work, deviceId, current);
 }
 
 /**
- * The record of a mutation that nobody decided about: open, so that a person can still carry it out. Not where it could not be lifted: an owner
- * gets data of the registered schemaVersion only, so there the record just keeps what was written.
+ * The record of a mutation that nobody decided about: open, so that a person can still carry it out. Not
+ * where it could not be lifted: an owner gets data of the registered schemaVersion only, so there the record
+ * just keeps what was written.
  * @param current as its device may see it
  */
 export function heldConflict(work: Work, deviceId: string, current: EntityState | null): WithConflict {

@@ -96,7 +96,8 @@ describe('concurrent changes', () => {
       clock: { 's:learning': 2, [`d:${author.deviceId}`]: 1 },
       current: { op: 'put', data: { userId, percent: 40, score: 5 }, clock: { 's:learning': 2 } },
     });
-    // What the decision says of writers goes to the owner; of a clean mutation it says nothing that is not in it.
+    // What the decision says of writers goes to the owner; of a clean mutation it says nothing that is not in
+    // it.
     const by = `d:${author.deviceId}`;
     const sent = rig.owner.requests.flat().map(({ fieldWrites }) => fieldWrites);
     expect(sent).toEqual([{ percent: { atMs: expect.any(Number), by, counter: 1 } }]);

@@ -1,18 +1,22 @@
 import type { Work } from '../outcome/settlement.ts';
 
-/** A quarter of an hour: the order of two requests is lost for seconds, or until a device has its network again. */
+/**
+ * A quarter of an hour: the order of two requests is lost for seconds, or until a device has its network
+ * again.
+ */
 const PATIENCE_MS = 15 * 60_000;
 
 /**
- * Whether a mutation still waits for one that it builds on (by `baseClock` or `dependsOn`) and that has not come: the request that has it may have been
- * overtaken, or lost and will be sent again.
+ * Whether a mutation still waits for one that it builds on (by `baseClock` or `dependsOn`) and that has not
+ * come: the request that has it may have been overtaken, or lost and will be sent again.
  */
 export function isPatient({ receivedAtMs }: Pick<Work, 'receivedAtMs'>, nowMs: number): boolean {
   return nowMs - receivedAtMs < PATIENCE_MS;
 }
 
 /**
- * Changes the order of a lane where what comes next counts more changes of its device than there are: then the one that counts the fewest goes first.
+ * Changes the order of a lane where what comes next counts more changes of its device than there are: then
+ * the one that counts the fewest goes first.
  * @param waiting the lane, changed in its place
  * @param from where the lane goes on
  * @param stands how many changes of the device there are
@@ -36,8 +40,9 @@ interface LaneMate {
 }
 
 /**
- * Mutations in their order of arrival, but for those that arrived before a mutation of the same entity that they depend on: these come behind it. In one push such a
- * place is a circle; over two it is an order that was lost.
+ * Mutations in their order of arrival, but for those that arrived before a mutation of the same entity that
+ * they depend on: these come behind it. In one push such a place is a circle; over two it is an order that
+ * was lost.
  */
 export function afterWhatTheyNeed<T extends LaneMate>(mutations: readonly T[]): T[] {
   const ordered: T[] = [];

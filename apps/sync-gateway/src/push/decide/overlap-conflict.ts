@@ -7,8 +7,9 @@ import { conflictOf, type WithConflict } from './conflict-of.ts';
 type Overlap = DocumentOverlaps['overlaps'][number];
 
 /**
- * The record of a merge that met edits of the same blocks. Everything is merged already; the record holds both sides of every block, so that
- * a person can see what became of them: open for severe ones where the registration asks for review, else resolved by the policy.
+ * The record of a merge that met edits of the same blocks. Everything is merged already; the record holds
+ * both sides of every block, so that a person can see what became of them: open for severe ones where the
+ * registration asks for review, else resolved by the policy.
  *
  * @param clockOurs the document's clock before the merge
  */

@@ -4,7 +4,9 @@ import type { ConflictSeen, LocalMutation, Outcome } from '@sync/protocol';
 import type { Author } from '../outcome/settlement.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../testing/push-rig.ts';
 
-/** A device and its own changes of one entity: those it leaves out of `baseClock`, and those it has forgotten. */
+/**
+ * A device and its own changes of one entity: those it leaves out of `baseClock`, and those it has forgotten.
+ */
 let rig: PushRig;
 beforeAll(async () => {
   rig = await startPushRig();

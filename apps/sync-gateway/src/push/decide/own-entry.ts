@@ -9,17 +9,22 @@ export interface OwnChanges {
   readonly answered: number | null;
   /** The last of them came in the same run, from the device as it is now. */
   readonly isRecent: boolean;
-  /** The device may have forgotten some of them, because it was restored from a backup; null while nobody has asked the ledger. */
+  /**
+   * The device may have forgotten some of them, because it was restored from a backup; null while nobody has
+   * asked the ledger.
+   */
   readonly forgotten: boolean | null;
 }
 
 /**
- * The mutation with its device's own entry as it has to be; `ask` when the ledger has to be asked first, `missing` when it builds on a change of
- * its device that has not come: the order of two requests was lost, or the first of them.
+ * The mutation with its device's own entry as it has to be; `ask` when the ledger has to be asked first,
+ * `missing` when it builds on a change of its device that has not come: the order of two requests was lost,
+ * or the first of them.
  *
- * A device knows its own changes, whether it says so or not: where `baseClock` leaves them out, they are added. Unless the device was restored
- * from a backup, or counts fewer of them than there are: it has forgotten those that came later. Then they stay unseen, so that
- * whatever it would overwrite of them is decided and recorded, and the mutation gets a number that no other change has.
+ * A device knows its own changes, whether it says so or not: where `baseClock` leaves them out, they are
+ * added. Unless the device was restored from a backup, or counts fewer of them than there are: it has
+ * forgotten those that came later. Then they stay unseen, so that whatever it would overwrite of them is
+ * decided and recorded, and the mutation gets a number that no other change has.
  */
 export function withOwnEntry(
   mutation: PreparedMutation,

@@ -39,7 +39,9 @@ export interface ReadAnswer {
   readonly standing: Standing | null;
   /** What was planned on top of the change still holds. */
   readonly holds: boolean;
-  /** Where the change led, where not to what was planned: to a clock of the owner's, or to values of its own. */
+  /**
+   * Where the change led, where not to what was planned: to a clock of the owner's, or to values of its own.
+   */
   readonly actual: Standing | null;
   /** Only the read model can show what it came to. */
   readonly awaited: AwaitedRevision | null;
@@ -63,10 +65,12 @@ export function readAnswer(
   const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
   const asExpected = !otherClock && result.revision === submission.after.revision;
   const lookedUp = isLookedUp(submission);
-  // Of what it makes now an owner tells a higher revision: the ledger has forgotten the mutation, its inbox has not.
+  // Of what it makes now an owner tells a higher revision: the ledger has forgotten the mutation, its inbox
+  // has not.
   const remembered = change.expectedRevision > 0 && revision <= change.expectedRevision;
   const repeated = remembered || lookedUp || (otherClock && work.mayBeSent);
-  // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this is what was expected now.
+  // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this
+  // is what was expected now.
   const mayBeEarlier = work.mayBeSent && (lookedUp || !asExpected);
   const kept = change.record === null && mayBeEarlier ? work.kept : null;
   const decidedAsSent =
@@ -104,7 +108,10 @@ export function readAnswer(
   };
 }
 
-/** Whether the entity's clock after a change says that it went as sent: but for its device's entry it is what the device had seen. */
+/**
+ * Whether the entity's clock after a change says that it went as sent: but for its device's entry it is what
+ * the device had seen.
+ */
 function isOwnStep(clock: VectorClock, { mutation }: Work, { deviceId }: Scene): boolean {
   const others = (seen: VectorClock): string => canonicalClockJson({ ...seen, [deviceReplica(deviceId)]: 0 });
   return others(clock) === others(mutation.baseClock);
@@ -124,9 +131,9 @@ function readRefusal(
 }
 
 /**
- * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged into a state that its device had
- * not seen, or the entity takes nothing more. Of an update always: nobody can type again what an app made of a person's words, and what was
- * written after it builds on it.
+ * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged
+ * into a state that its device had not seen, or the entity takes nothing more. Of an update always: nobody
+ * can type again what an app made of a person's words, and what was written after it builds on it.
  */
 function lostTo({ work, change, before }: Submission, code: string, { deviceId }: Scene): WithConflict {
   const byItself = change.status === 'applied' && !REFUSED_BY_STATE.has(code);
@@ -151,7 +158,9 @@ export function endOf(
   };
 }
 
-/** The end of a mutation of an entity that does not exist, and whose creation, which it counts, never came. */
+/**
+ * The end of a mutation of an entity that does not exist, and whose creation, which it counts, never came.
+ */
 export function endOfOrphan(work: Work, before: Standing, scene: Scene): Settled {
   return {
     ...{ kind: 'settled', status: 'rejected', code: 'dependency_failed' },
@@ -162,8 +171,8 @@ export function endOfOrphan(work: Work, before: Standing, scene: Scene): Settled
 }
 
 /**
- * An append whose id is taken, of an owner that does not say itself whether it is the same record: it is where all that
- * it names stands, in sight of its user. Another one never can be applied.
+ * An append whose id is taken, of an owner that does not say itself whether it is the same record: it is
+ * where all that it names stands, in sight of its user. Another one never can be applied.
  */
 export function endOfTakenId(
   {
@@ -182,7 +191,8 @@ export function endOfTakenId(
   if (decision.kind === 'submit' && isShownIn(data, work) !== false) {
     return { kind: 'settled', status: 'applied', clock, revision };
   }
-  // The decision's own record would hold the owner's data, which this user may never have been allowed to see.
+  // The decision's own record would hold the owner's data, which this user may never have been allowed to
+  // see.
   const visible = standingOfVisible(owner, work.registration, work.mutation, before.seen) ?? before;
   const end = endOf(work, { kind: 'reject', code: 'append_only_violation', record: null }, visible, scene);
   const lost = refusedConflict(work, scene.deviceId, visible.state() ?? null);

@@ -16,11 +16,11 @@ import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 import { inputOf } from './mutation-input.ts';
 
 /**
- * Where an entity stands while its lane is worked off: first as the read model shows it, then one own change after the other, or as the owner
- * says when it knows better.
+ * Where an entity stands while its lane is worked off: first as the read model shows it, then one own change
+ * after the other, or as the owner says when it knows better.
  *
- * `seen` is what the device may be shown of it. It never comes from an owner's answer: owners answer `conflict` with the
- * entity whoever asks, and a claimed base clock is no permission to read.
+ * `seen` is what the device may be shown of it. It never comes from an owner's answer: owners answer
+ * `conflict` with the entity whoever asks, and a claimed base clock is no permission to read.
  */
 export interface Standing {
   readonly revision: number;
@@ -32,7 +32,10 @@ export interface Standing {
   readonly seen: Seen;
 }
 
-/** What the device may be shown: a head of the read model as it is (null: no such entity), with own changes on top or without. */
+/**
+ * What the device may be shown: a head of the read model as it is (null: no such entity), with own changes on
+ * top or without.
+ */
 export interface Seen {
   readonly head: EntityHead | null;
   readonly changed: boolean;
@@ -66,10 +69,12 @@ export function standingOfOwner(owner: OwnerState, seen: Seen): Standing {
 }
 
 /**
- * After the owner's `conflict`, where its answer may be shown: the entity as it projects into the mutation's own scope, which its user
- * holds. Only for decisions that need no more than clock and data; who wrote which field, only the projection knows.
+ * After the owner's `conflict`, where its answer may be shown: the entity as it projects into the mutation's
+ * own scope, which its user holds. Only for decisions that need no more than clock and data; who wrote which
+ * field, only the projection knows.
  *
- * @returns null where the gateway cannot tell: another scope, a projector that has to be asked, an owner without clocks
+ * @returns null where the gateway cannot tell: another scope, a projector that has to be asked, an owner
+ * without clocks
  */
 export function standingOfVisible(
   owner: OwnerState,
@@ -89,7 +94,10 @@ export function standingOfVisible(
   return { revision, clock, deleted, state: () => state, seen: { head: seen.head, changed: true } };
 }
 
-/** Whether an entity with this data is shown in the mutation's own scope, which its user holds; null where only a projector knows. */
+/**
+ * Whether an entity with this data is shown in the mutation's own scope, which its user holds; null where
+ * only a projector knows.
+ */
 export function isShownIn(
   data: JsonObject | null,
   {
@@ -110,8 +118,8 @@ export function isShownIn(
 }
 
 /**
- * Where the entity stands once the owner was ahead of the read model. What is decided by fields waits for the projection; where the server's
- * value wins anyway, the owner's word is enough.
+ * Where the entity stands once the owner was ahead of the read model. What is decided by fields waits for the
+ * projection; where the server's value wins anyway, the owner's word is enough.
  */
 export function standingAhead(
   { registration, mutation }: Pick<Work, 'registration' | 'mutation'>,
@@ -215,8 +223,9 @@ function dataAfter(previous: JsonObject | null, { op, data }: SubmitDecision): J
 /**
  * The entity as JSON text of a RemoteDelta, for an outcome's `current`.
  *
- * Without own changes it is the stored text byte for byte. With some, it is built from the state, unless only the projection can know how
- * devices see it (a document, a remote projector): then it is the last state that the device could have pulled.
+ * Without own changes it is the stored text byte for byte. With some, it is built from the state, unless only
+ * the projection can know how devices see it (a document, a remote projector): then it is the last state that
+ * the device could have pulled.
  */
 export function currentText(
   standing: Standing,

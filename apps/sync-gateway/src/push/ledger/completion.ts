@@ -158,7 +158,10 @@ function envelope({ tenantId, userId, deviceId }: Author, type: SyncEventType, n
   };
 }
 
-/** Open conflicts are detected, the others are detected and resolved at once: one event each, with the draft of the record. */
+/**
+ * Open conflicts are detected, the others are detected and resolved at once: one event each, with the draft
+ * of the record.
+ */
 function conflictEvent(
   author: Author,
   { mutationId, address, settlement }: Completed,

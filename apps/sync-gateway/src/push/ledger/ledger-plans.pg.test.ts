@@ -6,8 +6,8 @@ import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 
 /**
- * A cached plan was made when the tables were empty; it must not read more when they have grown. Counted are rows read, within the
- * transaction: the same on every machine.
+ * A cached plan was made when the tables were empty; it must not read more when they have grown. Counted are
+ * rows read, within the transaction: the same on every machine.
  */
 let test: TestDatabase;
 const BATCH = 20;
@@ -92,7 +92,10 @@ async function spread(tx: Tx): Promise<void> {
   await tx.query(`SELECT push_spread('t', 'new')`);
 }
 
-/** Rows of the ledger and the read model that `work` reads. What the session counted and has not reported yet is in both readings. */
+/**
+ * Rows of the ledger and the read model that `work` reads. What the session counted and has not reported yet
+ * is in both readings.
+ */
 async function rowsRead(work: (tx: Tx) => Promise<void>): Promise<number> {
   return test.database.transaction(async (tx) => {
     const before = await countedRows(tx);

@@ -60,7 +60,8 @@ export class LedgerStore {
   readonly #limits: { readonly visibleMs: number; readonly maxOpen: number };
 
   /**
-   * @param limits visibleMs: how long nobody else takes over what was received; maxOpen: mutations of one device without an outcome
+   * @param limits visibleMs: how long nobody else takes over what was received; maxOpen: mutations of one
+   * device without an outcome
    */
   constructor(database: Database, limits: { readonly visibleMs: number; readonly maxOpen: number }) {
     this.#database = database;

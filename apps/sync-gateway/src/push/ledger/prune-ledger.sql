@@ -1,5 +1,6 @@
--- Forgets outcomes that are older than p_days, one small batch of some tenants (comma-separated): a mutation that comes again after that is a new
--- one for the gateway, and only its owner's inbox still knows it. What has no outcome yet stays. Answers how many rows went.
+-- Forgets outcomes that are older than p_days, one small batch of some tenants (comma-separated): a mutation
+-- that comes again after that is a new one for the gateway, and only its owner's inbox still knows it. What
+-- has no outcome yet stays. Answers how many rows went.
 CREATE OR REPLACE FUNCTION prune_ledger(p_tenants text, p_days integer, p_limit integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -13,7 +14,8 @@ BEGIN
   GET DIAGNOSTICS v_removed = ROW_COUNT;
   DELETE FROM outcome_asker a
     WHERE a.asked_at < v_before
-      AND NOT EXISTS (SELECT FROM mutation m WHERE m.tenant_id = a.tenant_id AND m.mutation_id = a.mutation_id);
+      AND NOT EXISTS (SELECT FROM mutation m WHERE m.tenant_id = a.tenant_id
+        AND m.mutation_id = a.mutation_id);
   IF v_removed < p_limit THEN
     -- No outcome that shows one of these is left.
     DELETE FROM shown_entity s WHERE s.ctid = ANY (ARRAY(

@@ -7,7 +7,10 @@ const BATCH_ROWS = 2_000;
 /** Row level security takes a list of tenants: one pass over the old pages serves many of them. */
 const TENANTS_AT_ONCE = 200;
 
-/** Retention of the ledger, in every replica: batches are small and idempotent, so two at once only find less to do. */
+/**
+ * Retention of the ledger, in every replica: batches are small and idempotent, so two at once only find less
+ * to do.
+ */
 export class PruneLedger {
   readonly #database: Pick<Database, 'call'>;
   readonly #days: number;

@@ -1,24 +1,28 @@
--- Last round trip of a push (and of the dispatcher): stores outcomes where none is stored yet, and writes the sync events of exactly what it
--- stored in the same transaction.
+-- Last round trip of a push (and of the dispatcher): stores outcomes where none is stored yet, and writes the
+-- sync events of exactly what it stored in the same transaction.
 --
--- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses, p_kinds (key into p_events of the sync event that lists it, or null).
--- p_outcomes and p_entries have one line each: the wire text of its outcome (nothing while it has none), and its element in the list of its event.
--- p_more, where there is more to say: [{place (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before), mayBeSent?, error?,
--- conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries it,
--- counter?: which change of its device it would have been, shows?: its entity is in p_shown,
--- refusal?: why it is refused as soon as its entity can be shown}].
--- p_shown: [{scope, type, id, clock, wire}], large entities that outcomes show (database/shown-entities.ts).
--- p_revisions: the entity's revision after what was applied or merged; see read-known.sql. p_events: {kind: head of the CloudEvent up to its list}.
+-- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses, p_kinds (key into p_events
+-- of the sync event that lists it, or null). p_outcomes and p_entries have one line each: the wire text of
+-- its outcome (nothing while it has none), and its element in the list of its event. p_more, where there is
+-- more to say: [{place (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before),
+-- mayBeSent?, error?, conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries
+-- it, counter?: which change of its device it would have been, shows?: its entity is in p_shown, refusal?:
+-- why it is refused as soon as its entity can be shown}]. p_shown: [{scope, type, id, clock, wire}], large
+-- entities that outcomes show (database/shown-entities.ts). p_revisions: the entity's revision after what was
+-- applied or merged; see read-known.sql. p_events: {kind: head of the CloudEvent up to its list}.
 --
--- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its rows are updated.
+-- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its
+-- rows are updated.
 --
 -- Plans (see push-receive.sql): the ledger is read by a list of keys, and joined with the arrays by hash.
 --
--- Answers what somebody else had stored of it before (first wins), with a null outcome for what is still open; nothing for what it stored, nor for refusals
--- without effect under an id that another change has taken meanwhile: they are answered as they are, and kept nowhere. Anything else under such an id, and
--- nothing is stored at all (SY002).
+-- Answers what somebody else had stored of it before (first wins), with a null outcome for what is still
+-- open; nothing for what it stored, nor for refusals without effect under an id that another change has taken
+-- meanwhile: they are answered as they are, and kept nowhere. Anything else under such an id, and nothing is
+-- stored at all (SY002).
 CREATE OR REPLACE FUNCTION push_complete(
-  p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_kinds text[], p_more json,
+  p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[],
+  p_kinds text[], p_more json,
   p_outcomes text, p_entries text, p_events json, p_partition integer,
   -- Releases before do not send them.
   p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL, p_shown json DEFAULT NULL
@@ -38,8 +42,9 @@ BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
   IF NOT FOUND THEN
-    -- Another completion has taken the device out of the queue while this one waited for it; without its lock the device would lose the place that a push
-    -- takes in between, and what stays open of that nobody would dispatch.
+    -- Another completion has taken the device out of the queue while this one waited for it; without its lock
+    -- the device would lose the place that a push takes in between, and what stays open of that nobody would
+    -- dispatch.
     INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_now)
       ON CONFLICT (tenant_id, device_id) DO UPDATE SET next_attempt_at = q.next_attempt_at;
   END IF;
@@ -50,7 +55,8 @@ BEGIN
       UPDATE mutation m SET
         status = i.status,
         outcome = nullif(i.outcome, ''),
-        -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a tenth of the old one.
+        -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a
+        -- tenth of the old one.
         payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
         shows = o.shows,
         decision = CASE WHEN i.outcome <> '' THEN NULL ELSE coalesce(o.refusal, m.decision) END,
@@ -62,7 +68,8 @@ BEGIN
         last_error = coalesce(o.error, m.last_error),
         -- Only what the owner answered in vain counts; that it was away does not.
         failures = m.failures + CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END,
-        failing_since = CASE WHEN o.error = 'owner_failed' THEN coalesce(m.failing_since, v_now) ELSE m.failing_since END
+        failing_since = CASE WHEN o.error = 'owner_failed' THEN coalesce(m.failing_since, v_now)
+          ELSE m.failing_since END
       FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses, p_revisions), string_to_table(p_outcomes, E'\n'))
         WITH ORDINALITY AS i (id, attempt, status, revision, outcome, place)
       LEFT JOIN json_to_recordset(p_more)
@@ -71,7 +78,8 @@ BEGIN
         ON o.place = i.place
       WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
         AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
-        -- Whoever is late may find somebody else under the id. Without an attempt it only says that it was accepted, which another device of the user may.
+        -- Whoever is late may find somebody else under the id. Without an attempt it only says that it was
+        -- accepted, which another device of the user may.
         AND m.user_id = coalesce(p_user, m.user_id) AND (m.device_id = p_device OR i.attempt IS NULL)
       RETURNING m.mutation_id, m.terminal_at
     ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
@@ -91,7 +99,8 @@ BEGIN
         shown_at = excluded.shown_at;
   END IF;
 
-  IF v_received AND p_more IS NULL AND p_kinds[1] = ALL (p_kinds) AND cardinality(v_stored) = cardinality(p_ids) THEN
+  IF v_received AND p_more IS NULL AND p_kinds[1] = ALL (p_kinds)
+    AND cardinality(v_stored) = cardinality(p_ids) THEN
     -- All in one list, in their order: nothing has to be put together.
     v_payload := '[' || (p_events ->> p_kinds[1]) || replace(p_entries, E'\n', ',') || ']}}]';
     PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, v_payload);
@@ -101,7 +110,8 @@ BEGIN
         SELECT i.*, o.conflict, o.chunk
         FROM ROWS FROM (unnest(p_ids, p_kinds), string_to_table(p_entries, E'\n'))
           WITH ORDINALITY AS i (id, kind, entry, place)
-        LEFT JOIN json_to_recordset(p_more) AS o (place bigint, conflict text, chunk integer) ON o.place = i.place
+        LEFT JOIN json_to_recordset(p_more) AS o (place bigint, conflict text,
+          chunk integer) ON o.place = i.place
         WHERE i.id = ANY (v_stored)
       ), event AS (
         SELECT 0 AS chunk, 0 AS rank, (p_events ->> i.kind) || string_agg(i.entry, ',') || ']}}' AS body
@@ -109,7 +119,8 @@ BEGIN
         UNION ALL
         SELECT i.chunk, 1, i.conflict FROM item i WHERE i.conflict IS NOT NULL
       )
-      SELECT '[' || string_agg(e.body, ',' ORDER BY e.rank) || ']' FROM event e GROUP BY e.chunk ORDER BY e.chunk
+      SELECT '[' || string_agg(e.body, ',' ORDER BY e.rank) || ']'
+        FROM event e GROUP BY e.chunk ORDER BY e.chunk
     LOOP
       PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, v_payload);
     END LOOP;
@@ -118,7 +129,8 @@ BEGIN
   IF NOT v_received THEN
     -- What waited for one of these may go on at once. Beside a received push the device has nothing open.
     UPDATE mutation m SET next_attempt_at = v_now
-      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL AND (m.depends_on && v_terminal
+      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+        AND (m.depends_on && v_terminal
         OR m.last_error = 'earlier_missing' AND m.mutation_id <> ALL (p_ids) AND EXISTS (
           SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = ANY (v_stored)
             AND k.entity_type = m.entity_type AND k.entity_id = m.entity_id));
@@ -130,12 +142,14 @@ BEGIN
        WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
        ORDER BY m.entity_type, m.entity_id, m.arrival)
       UNION ALL
-      SELECT r.next_attempt_at FROM received_push r WHERE r.tenant_id = p_tenant AND r.device_id = p_device) lane;
+      SELECT r.next_attempt_at FROM received_push r WHERE r.tenant_id = p_tenant
+        AND r.device_id = p_device) lane;
   END IF;
   IF v_next IS NULL THEN
     DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   ELSE
-    UPDATE dispatch_queue q SET next_attempt_at = v_next WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
+    UPDATE dispatch_queue q SET next_attempt_at = v_next WHERE q.tenant_id = p_tenant
+      AND q.device_id = p_device;
   END IF;
 
   IF NOT v_received AND cardinality(v_stored) < cardinality(p_ids) THEN
@@ -146,16 +160,19 @@ BEGIN
       LEFT JOIN LATERAL (
         SELECT k.mutation_id AS id, k.outcome FROM mutation k
         WHERE k.tenant_id = p_tenant AND k.mutation_id = i.id
-          AND k.user_id = coalesce(p_user, k.user_id) AND (k.device_id = p_device OR i.attempt IS NULL) LIMIT 1) m ON true
+          AND k.user_id = coalesce(p_user, k.user_id) AND (k.device_id = p_device OR i.attempt IS NULL)
+            LIMIT 1) m ON true
       WHERE i.id <> ALL (v_stored) AND (m.id IS NOT NULL OR NOT is_without_effect(i.status, i.outcome));
   END IF;
 END $$;
 
--- Enters a received push into the ledger with its outcomes; null when these mutations are not a received push (any more). Parameters as above.
--- Open mutations get the payload and whatever was kept of them; what an applied one carried is its owner's now.
--- Answers which are in the ledger now: all but refusals without effect whose ids others have taken since.
+-- Enters a received push into the ledger with its outcomes; null when these mutations are not a received push
+-- (any more). Parameters as above. Open mutations get the payload and whatever was kept of them; what an
+-- applied one carried is its owner's now. Answers which are in the ledger now: all but refusals without
+-- effect whose ids others have taken since.
 CREATE OR REPLACE FUNCTION push_enter(
-  p_tenant text, p_device text, p_ids uuid[], p_statuses text[], p_more json, p_outcomes text, p_revisions bigint[],
+  p_tenant text, p_device text, p_ids uuid[], p_statuses text[], p_more json, p_outcomes text,
+  p_revisions bigint[],
   p_now timestamptz
 ) RETURNS uuid[]
 LANGUAGE plpgsql
@@ -176,21 +193,27 @@ BEGIN
   -- The second time only when an id was taken before: what was refused there without effect makes room.
   FOR attempt IN 1 .. 2 LOOP
     WITH added AS (
-      INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
+      INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope,
+        entity_type, entity_id, op,
         payload, payload_hash, depends_on, occurred_at, received_at, status, outcome, terminal_at,
         next_attempt_at, may_be_sent, last_error, failures, failing_since, revision, counter, shows, decision)
       SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
         CASE WHEN i.status NOT IN ('applied', 'merged') THEN nullif(i.payload, '') END,
-        decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), to_timestamp(i.at_ms / 1000), r.received_at,
+        decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text),
+        to_timestamp(i.at_ms / 1000), r.received_at,
         i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
-        coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at), coalesce(o."mayBeSent", true), o.error,
-        CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE WHEN o.error = 'owner_failed' THEN p_now END,
+        coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at),
+        coalesce(o."mayBeSent", true), o.error,
+        CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE
+          WHEN o.error = 'owner_failed' THEN p_now END,
         i.revision, o.counter, o.shows, o.refusal
       FROM ROWS FROM (
-        unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms, p_statuses,
+        unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops,
+        r.occurred_at_ms, p_statuses,
           p_revisions),
         string_to_table(r.payloads, E'\n'), string_to_table(p_outcomes, E'\n')
-      ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, revision, payload, outcome, place)
+      ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, revision,
+        payload, outcome, place)
       LEFT JOIN json_to_recordset(p_more)
         AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint, shows boolean,
           refusal text) ON o.place = i.place
@@ -203,7 +226,8 @@ BEGIN
     PERFORM free_ids(p_tenant, ARRAY(SELECT unnest(p_ids) EXCEPT SELECT unnest(v_entered)));
   END LOOP;
   IF EXISTS (
-    SELECT FROM ROWS FROM (unnest(p_ids, p_statuses), string_to_table(p_outcomes, E'\n')) AS i (id, status, outcome)
+    SELECT FROM ROWS FROM (unnest(p_ids, p_statuses),
+      string_to_table(p_outcomes, E'\n')) AS i (id, status, outcome)
     WHERE i.id <> ALL (v_entered) AND NOT is_without_effect(i.status, i.outcome))
   THEN
     PERFORM sent_twice();

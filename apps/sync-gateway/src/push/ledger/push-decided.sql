@@ -1,10 +1,12 @@
--- Keeps what was decided about mutations before their owner is asked: p_decisions has one line per id, {status, record} as JSON text. A crash between
--- the owner's commit and push_complete leaves a change that nobody decides again (the owner's inbox just answers), and the ConflictRecord of what it
--- overwrote would be lost. Waits for the disk: what the owner is about to commit must not outlive it.
+-- Keeps what was decided about mutations before their owner is asked: p_decisions has one line per id,
+-- {status, record} as JSON text. A crash between the owner's commit and push_complete leaves a change that
+-- nobody decides again (the owner's inbox just answers), and the ConflictRecord of what it overwrote would be
+-- lost. Waits for the disk: what the owner is about to commit must not outlive it.
 --
--- Mutations of a received push are kept with it. When somebody spreads it at this moment, the first statement waits for that and finds it gone, and the
--- second finds its mutations.
-CREATE OR REPLACE FUNCTION push_decided(p_tenant text, p_device text, p_ids uuid[], p_decisions text) RETURNS void
+-- Mutations of a received push are kept with it. When somebody spreads it at this moment, the first statement
+-- waits for that and finds it gone, and the second finds its mutations.
+CREATE OR REPLACE FUNCTION push_decided(p_tenant text, p_device text, p_ids uuid[],
+  p_decisions text) RETURNS void
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off -- as in push-complete.sql
 AS $$
@@ -17,6 +19,7 @@ BEGIN
   IF FOUND THEN RETURN; END IF;
   UPDATE mutation m SET decision = i.decision
     FROM ROWS FROM (unnest(p_ids), string_to_table(p_decisions, E'\n')) AS i (id, decision)
-    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id AND m.device_id = p_device
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
+      AND m.device_id = p_device
       AND m.outcome IS NULL;
 END $$;

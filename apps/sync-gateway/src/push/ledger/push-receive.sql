@@ -1,31 +1,39 @@
 -- First round trip of a push: stores what is new and says about each mutation what has to be known to go on.
 --
--- Arrays have one element per mutation (ids distinct), p_payloads one line: its payload as JSON text, or nothing. p_hashes are identities (hexadecimal). What
--- matches no schema has an id and that, the rest is null. p_depends_on: {id: [ids]} where there are any. p_looked_up: whether to look up the entity.
--- Arrays and lines, because as objects 100 mutations took 1.5 ms longer to parse, and their payloads another 1.5.
+-- Arrays have one element per mutation (ids distinct), p_payloads one line: its payload as JSON text, or
+-- nothing. p_hashes are identities (hexadecimal). What matches no schema has an id and that, the rest is
+-- null. p_depends_on: {id: [ids]} where there are any. p_looked_up: whether to look up the entity. Arrays and
+-- lines, because as objects 100 mutations took 1.5 ms longer to parse, and their payloads another 1.5.
 --
--- verdict: 'new'; for the same change of the same user, from whichever device, 'answered' (with its outcome), 'accepted' (answered so, still open) or
--- 'pending' (being handled by somebody else, or left by a crash); 'reused' for another change or user. A refusal without effect is answered to its own
--- session alone (user and device); for anybody else, and for another change, the id is free.
--- waiting: an earlier mutation of the same device and entity is still open, and does not itself wait for this one. dependencies: {id: status} of those that are in the ledger.
--- From new mutations device_sequence learns how far the device has counted; see database/know-answers.ts.
--- p_head_bytes: how much of looked-up entities is read, null for all. Each is then answered once, with the
--- first mutation that looks it up; of one that has no room (the first always has) only its revision.
--- Nothing is answered for a mutation that is new, in a scope that the user holds, and of which nothing else is to be said.
+-- verdict: 'new'; for the same change of the same user, from whichever device, 'answered' (with its outcome),
+-- 'accepted' (answered so, still open) or 'pending' (being handled by somebody else, or left by a crash);
+-- 'reused' for another change or user. A refusal without effect is answered to its own session alone (user
+-- and device); for anybody else, and for another change, the id is free. waiting: an earlier mutation of the
+-- same device and entity is still open, and does not itself wait for this one. dependencies: {id: status} of
+-- those that are in the ledger. From new mutations device_sequence learns how far the device has counted; see
+-- database/know-answers.ts. p_head_bytes: how much of looked-up entities is read, null for all. Each is then
+-- answered once, with the first mutation that looks it up; of one that has no room (the first always has)
+-- only its revision. Nothing is answered for a mutation that is new, in a scope that the user holds, and of
+-- which nothing else is to be said.
 --
--- The usual push, of a device without open mutations and with new ones only, is kept as one row: its mutations come into the ledger once, with
--- their outcomes (see database/received-push.ts).
+-- The usual push, of a device without open mutations and with new ones only, is kept as one row: its
+-- mutations come into the ledger once, with their outcomes (see database/received-push.ts).
 --
--- Its commit does not wait for the disk: nothing is answered before push_complete, whose commit writes out everything before it. Losing
--- these rows in a crash of Postgres means that the device got no answer and sends them again.
+-- Its commit does not wait for the disk: nothing is answered before push_complete, whose commit writes out
+-- everything before it. Losing these rows in a crash of Postgres means that the device got no answer and
+-- sends them again.
 --
--- Plans: without statistics (a fresh database, before the first analyze) and with them (forced row level security names the tenant twice) the planner
--- takes a tenant or a scope for nearly empty, reads all its rows to join them, and a cached plan goes on doing so while they grow: 990 ms at
--- 300,000 rows. So every look-up here is written such that only its own index can serve it: LATERAL with LIMIT for the ledger's key; and
--- for scope_delta its primary key, because the other index that begins alike is partial (see database/order-index.ts).
+-- Plans: without statistics (a fresh database, before the first analyze) and with them (forced row level
+-- security names the tenant twice) the planner takes a tenant or a scope for nearly empty, reads all its rows
+-- to join them, and a cached plan goes on doing so while they grow: 990 ms at 300,000 rows. So every look-up
+-- here is written such that only its own index can serve it: LATERAL with LIMIT for the ledger's key; and for
+-- scope_delta its primary key, because the other index that begins alike is partial (see
+-- database/order-index.ts).
 CREATE OR REPLACE FUNCTION push_receive(
-  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[], p_scopes text[],
-  p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[], p_depends_on jsonb, p_looked_up boolean[],
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[],
+  p_sequences bigint[], p_scopes text[],
+  p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[], p_depends_on jsonb,
+  p_looked_up boolean[],
   p_payloads text, p_visible_ms integer, p_max_open integer, p_head_bytes integer DEFAULT NULL
 ) RETURNS TABLE (
   place integer, verdict text, outcome text, held boolean, waiting boolean, dependencies json,
@@ -42,10 +50,12 @@ DECLARE
   v_known boolean;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
-  INSERT INTO known_tenant (id) SELECT p_tenant WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = p_tenant)
+  INSERT INTO known_tenant (id) SELECT p_tenant
+    WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = p_tenant)
     ON CONFLICT DO NOTHING;
   -- The device's lock: receiving and completing in two replicas at once must see each other's rows.
-  INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_visible)
+  INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant,
+    p_device, v_visible)
     ON CONFLICT (tenant_id, device_id)
     DO UPDATE SET next_attempt_at = least(q.next_attempt_at, excluded.next_attempt_at);
   IF EXISTS (SELECT FROM received_push r WHERE r.tenant_id = p_tenant AND r.device_id = p_device) THEN
@@ -63,16 +73,19 @@ BEGIN
 
   v_known := EXISTS (
     SELECT FROM unnest(p_ids) AS u (id)
-    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = u.id LIMIT 1) m);
+    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant
+      AND k.mutation_id = u.id LIMIT 1) m);
   IF v_known THEN
     v_known := push_take_ids(p_tenant, p_user, p_device, p_ids, p_hashes, p_payloads);
   END IF;
   IF v_open = 0 AND NOT v_known THEN
-    INSERT INTO received_push (tenant_id, device_id, user_id, mutation_ids, hashes, sequences, scopes, entity_types, entity_ids,
+    INSERT INTO received_push (tenant_id, device_id, user_id, mutation_ids, hashes, sequences, scopes,
+      entity_types, entity_ids,
         ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
       VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities,
         p_ops, p_at_ms, p_depends_on, p_payloads, v_visible);
-    PERFORM note_sequences(p_tenant, p_device, min(u.sequence), max(u.sequence)) FROM unnest(p_sequences) AS u (sequence);
+    PERFORM note_sequences(p_tenant, p_device, min(u.sequence), max(u.sequence))
+      FROM unnest(p_sequences) AS u (sequence);
     RETURN QUERY
     SELECT h.place, 'new', NULL::text, h.held, false,
       CASE WHEN p_depends_on IS NOT NULL
@@ -109,7 +122,8 @@ BEGIN
       string_to_table(p_payloads, E'\n')
     ) WITH ORDINALITY AS i (id, hex, seq, scope, type, eid, op, at_ms, looked_up, payload, ordinality)
   ), added AS (
-    INSERT INTO mutation AS m (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
+    INSERT INTO mutation AS m (tenant_id, mutation_id, user_id, device_id, sequence, scope,
+      entity_type, entity_id, op,
       payload, payload_hash, depends_on, occurred_at, next_attempt_at)
     SELECT p_tenant, i.id, p_user, p_device, i.seq, i.scope, i.type, i.eid, i.op,
       nullif(i.payload, ''), i.hash, i.deps, to_timestamp(i.at_ms / 1000), v_visible
@@ -174,8 +188,9 @@ END $$;
 CREATE OR REPLACE FUNCTION has_room(p_size integer, p_sum bigint, p_bytes integer) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$ SELECT p_bytes IS NULL OR p_sum = p_size OR p_sum <= p_bytes $$;
 
--- Of mutations that the ledger has something under: makes room for those that may take their ids, and notes whose outcomes this device wants as well
--- (see database/outcome-askers.ts). Answers whether the ledger still has any of them.
+-- Of mutations that the ledger has something under: makes room for those that may take their ids, and notes
+-- whose outcomes this device wants as well (see database/outcome-askers.ts). Answers whether the ledger still
+-- has any of them.
 CREATE OR REPLACE FUNCTION push_take_ids(
   p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_payloads text
 ) RETURNS boolean
@@ -207,17 +222,22 @@ BEGIN
   RETURN v_known > coalesce(cardinality(v_free), 0);
 END $$;
 
--- Whether an open mutation waits for one that comes now: it depends on it, or counts more changes of their device.
+-- Whether an open mutation waits for one that comes now: it depends on it, or counts more changes of their
+-- device.
 CREATE OR REPLACE FUNCTION waits_for(o mutation, p_id uuid, p_payload text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT (p_id = ANY (o.depends_on)) IS TRUE OR (o.last_error = 'earlier_missing'
-    AND o.counter > coalesce((nullif(p_payload, '')::json #>> ARRAY['baseClock', 'd:' || o.device_id])::bigint, 0) + 1) IS TRUE
+    AND o.counter > coalesce((nullif(p_payload, '')::json #>> ARRAY['baseClock',
+      'd:' || o.device_id])::bigint, 0) + 1) IS TRUE
 $$;
 
--- Notes how far a device has counted its mutations, and when it began to count from lower again. p_lowest is null where nothing is new.
-CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_lowest bigint, p_highest bigint) RETURNS void
+-- Notes how far a device has counted its mutations, and when it began to count from lower again. p_lowest is
+-- null where nothing is new.
+CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_lowest bigint,
+  p_highest bigint) RETURNS void
 LANGUAGE sql AS $$
-  INSERT INTO device_sequence AS s (tenant_id, device_id, highest) SELECT p_tenant, p_device, p_highest WHERE p_lowest IS NOT NULL
+  INSERT INTO device_sequence AS s (tenant_id, device_id, highest) SELECT p_tenant, p_device, p_highest
+    WHERE p_lowest IS NOT NULL
     ON CONFLICT (tenant_id, device_id) DO UPDATE SET
       highest = excluded.highest,
       repeated_at = CASE WHEN p_lowest <= s.highest THEN clock_timestamp() ELSE s.repeated_at END

@@ -1,5 +1,6 @@
--- Turns the device's received push, if there is one, into open mutations of the ledger; see database/received-push.ts. Its caller holds the device's lock.
--- Which of them a crash of the gateway has left nobody knows: they are `pending`, may have been sent, and come to the dispatcher in their time.
+-- Turns the device's received push, if there is one, into open mutations of the ledger; see
+-- database/received-push.ts. Its caller holds the device's lock. Which of them a crash of the gateway has
+-- left nobody knows: they are `pending`, may have been sent, and come to the dispatcher in their time.
 CREATE OR REPLACE FUNCTION push_spread(p_tenant text, p_device text) RETURNS void
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off -- as in push-complete.sql
@@ -10,37 +11,44 @@ BEGIN
   DELETE FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device RETURNING g.* INTO r;
   IF NOT FOUND THEN RETURN; END IF;
   PERFORM free_ids(p_tenant, r.mutation_ids);
-  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type, entity_id, op,
+  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope,
+    entity_type, entity_id, op,
     payload, payload_hash, depends_on, decision, occurred_at, received_at, next_attempt_at)
   SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
     nullif(i.payload, ''), decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), d.decision,
     to_timestamp(i.at_ms / 1000), r.received_at, r.next_attempt_at
   FROM ROWS FROM (
-    unnest(r.mutation_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops, r.occurred_at_ms),
+    unnest(r.mutation_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops,
+    r.occurred_at_ms),
     string_to_table(r.payloads, E'\n')
   ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, payload, place)
   LEFT JOIN (
     -- Decided again after a conflict: the last word counts.
     SELECT DISTINCT ON (k.id) k.id, k.decision
-    FROM ROWS FROM (unnest(r.decided_ids), string_to_table(r.decisions, E'\n')) WITH ORDINALITY AS k (id, decision, place)
+    FROM ROWS FROM (unnest(r.decided_ids), string_to_table(r.decisions,
+      E'\n')) WITH ORDINALITY AS k (id, decision, place)
     ORDER BY k.id, k.place DESC
   ) d ON d.id = i.id
   ORDER BY i.place
   ON CONFLICT (tenant_id, mutation_id) DO NOTHING;
 END $$;
 
--- Whether a mutation is the one that the ledger has under its id, for the same user. p_known is its payload_hash, p_sent what came: identities of 36
--- bytes, see sameChange of @sync/domain. Rows of releases before identities have the SHA-256 of their canonical payload, 32 bytes, for the 30 days that they
--- stay; and while such a release runs beside this one, it sends that, which says nothing about an identity: an id of the user is believed then.
+-- Whether a mutation is the one that the ledger has under its id, for the same user. p_known is its
+-- payload_hash, p_sent what came: identities of 36 bytes, see sameChange of @sync/domain. Rows of releases
+-- before identities have the SHA-256 of their canonical payload, 32 bytes, for the 30 days that they stay;
+-- and while such a release runs beside this one, it sends that, which says nothing about an identity: an id
+-- of the user is believed then.
 CREATE OR REPLACE FUNCTION same_change(p_known bytea, p_sent bytea, p_payload text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
   SELECT p_known = p_sent OR CASE
     WHEN octet_length(p_known) = 32 THEN p_known = sha256(convert_to(p_payload, 'UTF8'))
     WHEN octet_length(p_sent) = 32 THEN true
-    ELSE substring(p_known, 1, 16) = substring(p_sent, 1, 16) AND substring(p_known, 17, 4) <> substring(p_sent, 17, 4) END
+    ELSE substring(p_known, 1, 16) = substring(p_sent, 1, 16)
+      AND substring(p_known, 17, 4) <> substring(p_sent, 17, 4) END
 $$;
 
--- A refusal that left nothing behind, no change and no ConflictRecord: it uses up nobody's id. Looked for in front of `current`, which holds what users write.
+-- A refusal that left nothing behind, no change and no ConflictRecord: it uses up nobody's id. Looked for in
+-- front of `current`, which holds what users write.
 CREATE OR REPLACE FUNCTION is_without_effect(p_status text, p_outcome text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
   SELECT p_status = 'rejected' AND split_part(p_outcome, ',"current":', 1) NOT LIKE '%,"conflictId":"%'
@@ -66,7 +74,8 @@ CREATE OR REPLACE FUNCTION push_refused(
 LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
-  PERFORM note_refused(p_tenant, array_fill(p_device, ARRAY[cardinality(p_types)]), p_types, p_entities, p_counters);
+  PERFORM note_refused(p_tenant, array_fill(p_device, ARRAY[cardinality(p_types)]), p_types,
+    p_entities, p_counters);
 END $$;
 
 -- Forgets refusals without effect, of whomever, so that their ids can be taken.
@@ -85,7 +94,8 @@ BEGIN
     array_agg(g.counter)) FROM unnest(v_gone) AS g WHERE g.entity_id IS NOT NULL;
 END $$;
 
--- Two devices or users are at one mutationId at this moment: whoever comes second comes again, and finds what the first one came to.
+-- Two devices or users are at one mutationId at this moment: whoever comes second comes again, and finds what
+-- the first one came to.
 CREATE OR REPLACE FUNCTION sent_twice() RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -98,7 +108,8 @@ LANGUAGE sql IMMUTABLE STRICT
 AS $$ SELECT array_agg(k::uuid) FROM jsonb_array_elements_text(p_ids) k $$;
 
 -- {id: status} of those that the ledger has, or that another device of the user has sent just now.
-CREATE OR REPLACE FUNCTION dependency_statuses(p_tenant text, p_user text, p_device text, p_ids uuid[]) RETURNS json
+CREATE OR REPLACE FUNCTION dependency_statuses(p_tenant text, p_user text, p_device text,
+  p_ids uuid[]) RETURNS json
 LANGUAGE sql STABLE
 AS $$
   SELECT json_object_agg(d.id, d.status) FROM (
@@ -106,6 +117,7 @@ AS $$
     WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.user_id = p_user
     UNION ALL
     SELECT k, 'pending' FROM received_push r CROSS JOIN unnest(p_ids) k
-    WHERE r.tenant_id = p_tenant AND r.user_id = p_user AND r.device_id <> p_device AND k = ANY (r.mutation_ids)
+    WHERE r.tenant_id = p_tenant AND r.user_id = p_user AND r.device_id <> p_device
+      AND k = ANY (r.mutation_ids)
   ) d
 $$;

@@ -22,8 +22,8 @@ export interface Told {
 const PROJECTION_WAIT_MS = 500;
 
 /**
- * Never shows an entity as it was before a change of which a device was told: one that takes what it is shown would throw away what was just applied. One
- * round trip; more only while the read model is behind.
+ * Never shows an entity as it was before a change of which a device was told: one that takes what it is shown
+ * would throw away what was just applied. One round trip; more only while the read model is behind.
  * @returns per entity what may be shown; null: not yet, the read model is still behind
  */
 export async function checkCurrents(

@@ -3,8 +3,9 @@ import type { RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 
 /**
- * An entity as the read model shows it in the scope of a mutation. `wire` is its RemoteDelta as devices get it and `fieldWrites` JSON text;
- * both stay unparsed until somebody needs them, which in a clean push nobody does.
+ * An entity as the read model shows it in the scope of a mutation. `wire` is its RemoteDelta as devices get
+ * it and `fieldWrites` JSON text; both stay unparsed until somebody needs them, which in a clean push nobody
+ * does.
  */
 export interface EntityHead {
   readonly revision: number;
@@ -14,7 +15,9 @@ export interface EntityHead {
   readonly wire: string;
 }
 
-/** What is known of an entity: as devices see it, and what the ledger knows beyond that; see read-known.sql. */
+/**
+ * What is known of an entity: as devices see it, and what the ledger knows beyond that; see read-known.sql.
+ */
 export interface KnownEntity {
   /** null when the scope does not have it, or it was not read. */
   readonly head: EntityHead | null;
@@ -28,7 +31,10 @@ export interface KnownEntity {
   } | null;
   /** Up to which of the asking device's own changes there are answers. */
   readonly counted: number;
-  /** The asking device was restored from a backup since its last change of the entity, which it may have forgotten. */
+  /**
+   * The asking device was restored from a backup since its last change of the entity, which it may have
+   * forgotten.
+   */
   readonly restored: boolean;
 }
 

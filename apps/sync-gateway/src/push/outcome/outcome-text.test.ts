@@ -4,7 +4,10 @@ import fc from 'fast-check';
 import { type Prepared, prepareMutation } from '../prepare/prepare-mutation.ts';
 import { outcomeText } from './outcome-text.ts';
 
-/** Names that JSON.parse reads and strict readers do not, long ones with a character at every place where one may be cut. */
+/**
+ * Names that JSON.parse reads and strict readers do not, long ones with a character at every place where one
+ * may be cut.
+ */
 const names = fc
   .oneof(
     fc.array(fc.constantFrom('\0', '\ud800', '\udfff', '😀', 'a'), { minLength: 1, maxLength: 6 }),

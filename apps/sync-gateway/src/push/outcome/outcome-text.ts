@@ -20,7 +20,8 @@ export function outcomeText(
 
 /**
  * Durably held; its outcome follows in a pull.
- * @param retryAfterMs until it is tried next, where that is known: asking for the outcome earlier is pointless
+ * @param retryAfterMs until it is tried next, where that is known: asking for the outcome earlier is
+ * pointless
  */
 export function acceptedText(mutationId: string, retryAfterMs?: number): string {
   const known = retryAfterMs === undefined ? '' : `,"retryAfterMs":${retryAfterMs}`;

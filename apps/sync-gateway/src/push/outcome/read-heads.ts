@@ -35,7 +35,10 @@ export class ReadHeads {
     this.#database = database;
   }
 
-  /** One round trip. @returns per address what its scope has now; null also for a scope that the user does not hold */
+  /**
+   * One round trip. @returns per address what its scope has now; null also for a scope that the user does not
+   * hold
+   */
   async read(author: Author, addresses: readonly EntityAddress[]): Promise<(EntityHead | null)[]> {
     return (await this.know(author, addresses)).map(({ head }) => head);
   }
@@ -61,7 +64,8 @@ export class ReadHeads {
   }
 
   /**
-   * Reads until all have the wanted revision or the time is up: the projection is usually some milliseconds behind its owner.
+   * Reads until all have the wanted revision or the time is up: the projection is usually some milliseconds
+   * behind its owner.
    * @returns only heads that have it
    */
   async waitFor<T extends { readonly mutation: EntityAddress }>(

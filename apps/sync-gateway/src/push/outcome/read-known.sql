@@ -1,18 +1,21 @@
--- What is known of entities: as devices see them, and what the ledger knows beyond that. p_items: [{place, scope, type, eid}]; nothing is
--- answered for a scope that the user does not hold. p_bytes: how much of the entities is read, null for all;
--- of one that has no room (the first always has) head_wire is null, and head_revision is not.
+-- What is known of entities: as devices see them, and what the ledger knows beyond that. p_items: [{place,
+-- scope, type, eid}]; nothing is answered for a scope that the user does not hold. p_bytes: how much of the
+-- entities is read, null for all; of one that has no room (the first always has) head_wire is null, and
+-- head_revision is not.
 --
--- head_*: the entity in the scope, null when the scope does not have it.
--- told_*: the newest change made through the scope of which a device of the user was told within a day; a read model with a lower revision is behind it. After a day the
--- read model counts alone: the tombstone of what was deleted is forgotten in time, and what cannot be projected is a dead letter.
--- counted: up to which of the device's own changes of the entity there are answers, whatever they were.
--- restored: the device has counted from anew since its last change of the entity, and may have forgotten it.
+-- head_*: the entity in the scope, null when the scope does not have it. told_*: the newest change made
+-- through the scope of which a device of the user was told within a day; a read model with a lower revision
+-- is behind it. After a day the read model counts alone: the tombstone of what was deleted is forgotten in
+-- time, and what cannot be projected is a dead letter. counted: up to which of the device's own changes of
+-- the entity there are answers, whatever they were. restored: the device has counted from anew since its last
+-- change of the entity, and may have forgotten it.
 --
 -- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
 CREATE OR REPLACE FUNCTION read_known(
   p_tenant text, p_user text, p_device text, p_items json, p_bytes integer DEFAULT NULL
 ) RETURNS TABLE (
-  place integer, head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text,
+  place integer, head_revision bigint, head_deleted boolean, head_clock jsonb,
+  head_writes text, head_wire text,
   told_revision bigint, told_deleted boolean, told_clock text, counted bigint, restored boolean
 )
 LANGUAGE plpgsql
@@ -41,10 +44,12 @@ BEGIN
     WHERE holds_scope(p_tenant, p_user, k.scope)
   ) e ON e.place = i.place
   CROSS JOIN LATERAL (
-    -- The newest revision has the highest counters; those before it are looked at because it may be another device's.
+    -- The newest revision has the highest counters; those before it are looked at because it may be another
+    -- device's.
     SELECT array_agg(m) AS newest FROM (
       SELECT k.mutation_id, k.revision, k.device_id, k.terminal_at FROM mutation k
-      WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
+      WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant
+        AND k.revision IS NOT NULL
       ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) m) l
   LEFT JOIN LATERAL (
     SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
@@ -67,8 +72,9 @@ BEGIN
   WHERE holds_scope(p_tenant, p_user, i.scope);
 END $$;
 
--- The newest change of an entity, made through the scope, of which a device of the user was told within a day.
--- The newest revision has the highest counters; those before it are looked at because it may be another scope's.
+-- The newest change of an entity, made through the scope, of which a device of the user was told within a
+-- day. The newest revision has the highest counters; those before it are looked at because it may be another
+-- scope's.
 CREATE OR REPLACE FUNCTION newest_told(p_tenant text, p_user text, p_scope text, p_type text, p_id text)
 RETURNS TABLE (id uuid, revision bigint, op text)
 LANGUAGE sql STABLE AS $$

@@ -25,15 +25,23 @@ export interface Work {
   readonly payloadBytes: number;
   /** When it came first; epoch milliseconds. */
   readonly receivedAtMs: number;
-  /** The entity in the mutation's scope as the read model has it; null when it has none (or nobody looked: append_only). */
+  /**
+   * The entity in the mutation's scope as the read model has it; null when it has none (or nobody looked:
+   * append_only).
+   */
   readonly head: EntityHead | null;
   /** An earlier attempt may have reached the owner without our having its answer. */
   readonly mayBeSent: boolean;
   /** What an earlier attempt decided before it sent it; null when it went as sent, or never. */
   readonly kept: KeptDecision | null;
-  /** Known before anything is decided: it has to wait, and with it what follows in its lane, or it has its end. */
+  /**
+   * Known before anything is decided: it has to wait, and with it what follows in its lane, or it has its
+   * end.
+   */
   readonly hold: Settlement | null;
-  /** The data as the device sent it, where `mutation` has been lifted to the registered schemaVersion since. */
+  /**
+   * The data as the device sent it, where `mutation` has been lifted to the registered schemaVersion since.
+   */
   readonly sentData?: JsonObject | null;
 }
 
@@ -123,7 +131,10 @@ export function refused(refusal: Refusal, current: string): Settled {
   return { kind: 'settled', status: 'rejected', code: refusal.code, message: refusal.message, current };
 }
 
-/** A refusal with the entity as the device may see it; without one when the mutation does not even name an entity. */
+/**
+ * A refusal with the entity as the device may see it; without one when the mutation does not even name an
+ * entity.
+ */
 export function refusedHere(
   refusal: Refusal,
   address: EntityAddress | null,

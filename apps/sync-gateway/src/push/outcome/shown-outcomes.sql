@@ -1,11 +1,10 @@
 -- Outcomes with the entities that they show, each as it may be shown now: see entity_to_show. In the order of
--- p_ids; as many as p_bytes have room for, and always the first. Those whose entity cannot be shown yet are left
--- out.
+-- p_ids; as many as p_bytes have room for, and always the first. Those whose entity cannot be shown yet are
+-- left out.
 --
--- outcome: without its entity.
--- holder: the first of them that shows the same entity; null where there is none.
--- wire: the entity, with its holder; with others, too, where it is small, or while all copies of large ones have no
---       more than 256 KiB.
+-- outcome: without its entity. holder: the first of them that shows the same entity; null where there is
+-- none. wire: the entity, with its holder; with others, too, where it is small, or while all copies of large
+-- ones have no more than 256 KiB.
 --
 -- Nothing is built before it is known to have room: octet_length reads no value that is stored beside its
 -- row. Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
@@ -44,9 +43,9 @@ BEGIN
   ORDER BY s.place;
 END $$;
 
--- What an outcome shows of its entity now. An entity is stored as it was when the outcome was (in it, or beside it
--- where it is large: database/shown-entities.ts). Where a device of the user was told of a later change since, in
--- an answer that came earlier than this one, the read model shows the entity instead.
+-- What an outcome shows of its entity now. An entity is stored as it was when the outcome was (in it, or
+-- beside it where it is large: database/shown-entities.ts). Where a device of the user was told of a later
+-- change since, in an answer that came earlier than this one, the read model shows the entity instead.
 --
 -- wire: null for outcomes that show none.
 -- behind: the read model has not come to that change yet. After a day nobody waits for it any more (PUSH-7).

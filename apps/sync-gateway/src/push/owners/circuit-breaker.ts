@@ -7,8 +7,8 @@ export interface BreakerLimits {
 }
 
 /**
- * Keeps requests from an owner that does not answer: while it is open nobody waits for a time-out, mutations are `accepted` at once, and the
- * owner is not hit by everybody at the moment it comes back.
+ * Keeps requests from an owner that does not answer: while it is open nobody waits for a time-out, mutations
+ * are `accepted` at once, and the owner is not hit by everybody at the moment it comes back.
  *
  * closed → (`failures` in a row) → open → (`openMs`) → half-open: one probe → closed, or open again.
  */

@@ -2,7 +2,9 @@ import { heldConflict } from '../decide/conflict-of.ts';
 import { stateOfHead } from '../outcome/entity-head.ts';
 import { refusedHere, type Settled, type Work } from '../outcome/settlement.ts';
 
-/** How often an owner answered and had no answer for a mutation that it was sent alone; see push-complete.sql. */
+/**
+ * How often an owner answered and had no answer for a mutation that it was sent alone; see push-complete.sql.
+ */
 export interface Failing {
   /** The present attempt included. */
   readonly failures: number;
@@ -10,15 +12,21 @@ export interface Failing {
   readonly sinceMs: number | null;
 }
 
-/** So many answers without one for the mutation: a release that was bad for an hour is not held against it. */
+/**
+ * So many answers without one for the mutation: a release that was bad for an hour is not held against it.
+ */
 export const FAILURES_BEFORE_GIVING_UP = 20;
-/** While its owner answers no mutation of the type at all, it is probably its release that is broken and not the mutation. */
+/**
+ * While its owner answers no mutation of the type at all, it is probably its release that is broken and not
+ * the mutation.
+ */
 const PATIENCE_WITH_ALL = 7;
 
 /**
- * Whether a mutation's owner has had its chance. Only answers of the owner count, never that it was away, so an outage of any length
- * gives nothing up.
- * @param othersAnsweredMs epoch milliseconds at which the owner last decided about a mutation of the type, as far as this process knows
+ * Whether a mutation's owner has had its chance. Only answers of the owner count, never that it was away, so
+ * an outage of any length gives nothing up.
+ * @param othersAnsweredMs epoch milliseconds at which the owner last decided about a mutation of the type, as
+ * far as this process knows
  */
 export function isHopeless(
   { failures, sinceMs }: Failing,
@@ -32,8 +40,9 @@ export function isHopeless(
 }
 
 /**
- * The end of a mutation that breaks its owner's push handler: refused, so that its lane goes on and what depends on it is refused too, and kept in a
- * ConflictRecord with which it can be carried out once its owner is repaired.
+ * The end of a mutation that breaks its owner's push handler: refused, so that its lane goes on and what
+ * depends on it is refused too, and kept in a ConflictRecord with which it can be carried out once its owner
+ * is repaired.
  * @param work as it was sent, lifted if it was
  */
 export function givenUp(work: Work, deviceId: string, nowIso: string): Settled {

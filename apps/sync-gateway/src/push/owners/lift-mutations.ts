@@ -27,8 +27,9 @@ interface Lifting {
 }
 
 /**
- * Lifts mutations that were written under an older schema version to the registered one, before anything is decided about them: decisions,
- * handlers and other devices only know the registered version. What the device sent stays beside it, for records.
+ * Lifts mutations that were written under an older schema version to the registered one, before anything is
+ * decided about them: decisions, handlers and other devices only know the registered version. What the device
+ * sent stays beside it, for records.
  *
  * An owner that is asked for a version and does not answer postpones its mutations and nothing else.
  */

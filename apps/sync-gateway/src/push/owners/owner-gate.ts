@@ -4,9 +4,9 @@ import { FIRST_PACE, type Pace, quicken, slowDown } from './owner-pace.ts';
 const MAX_WAITING = 1_000;
 
 /**
- * Keeps an owner from having more of this gateway in hand than it can do: a request counts until it is answered, however
- * long its sender waited for that. Without it every time-out brought one more request to an owner that still worked on
- * the first.
+ * Keeps an owner from having more of this gateway in hand than it can do: a request counts until it is
+ * answered, however long its sender waited for that. Without it every time-out brought one more request to an
+ * owner that still worked on the first.
  */
 export class OwnerGate {
   #pace: Pace = FIRST_PACE;

@@ -21,14 +21,17 @@ export function quicken({ limit, shrunkAtMs }: Pace): Pace {
 }
 
 /**
- * After an answer that was late, or never came: half as many. What was sent before that was learnt says the same once
- * more, and changes nothing.
+ * After an answer that was late, or never came: half as many. What was sent before that was learnt says the
+ * same once more, and changes nothing.
  */
 export function slowDown(pace: Pace, sentAtMs: number, nowMs: number): Pace {
   return sentAtMs < pace.shrunkAtMs ? pace : { limit: Math.max(1, pace.limit / 2), shrunkAtMs: nowMs };
 }
 
-/** How many mutations of a type go in one request: after one of `sent` that was answered, one more; in time, twice as many. */
+/**
+ * How many mutations of a type go in one request: after one of `sent` that was answered, one more; in time,
+ * twice as many.
+ */
 export function growBatch(most: number, sent: number, inTime: boolean): number {
   if (sent < most) return most;
   return Math.min(LIMITS.mutationsPerPush, inTime ? most * 2 : most + 1);

@@ -42,7 +42,10 @@ export interface Sent {
 export interface SendLimits {
   /** Epoch milliseconds after which nothing new is sent. */
   readonly deadlineMs: number;
-  /** Nobody waits for the answer: a slow owner is given as long as it may need, which is less work for it than being asked again. */
+  /**
+   * Nobody waits for the answer: a slow owner is given as long as it may need, which is less work for it than
+   * being asked again.
+   */
   readonly patient: boolean;
   /** With how many others a mutation may go at most, by mutationId; absent: with as many as fit. */
   readonly together?: ReadonlyMap<string, number>;
@@ -68,8 +71,8 @@ const MAX_REQUEST_BYTES = 512 * 1024;
 const MAX_FIELD_WRITES = 300;
 const BREAKER = { failures: 5, openMs: 2_000 };
 /**
- * How long a request is waited for in the background, in time-outs of a push; a dispatcher's run has to end before its
- * devices are taken by another one.
+ * How long a request is waited for in the background, in time-outs of a push; a dispatcher's run has to end
+ * before its devices are taken by another one.
  */
 const PATIENCE = 4;
 const MAX_PATIENCE_MS = 12_000;
@@ -85,8 +88,8 @@ function readReply(value: unknown): OwnerPushReply {
 /**
  * Sends changes to the push handlers of owning services over NATS.
  *
- * An owner that is slow is not asked more often for it: what it has not answered yet counts as in hand, whether its
- * sender still waits or not, and how much that may be follows its answers ({@link OwnerGate}).
+ * An owner that is slow is not asked more often for it: what it has not answered yet counts as in hand,
+ * whether its sender still waits or not, and how much that may be follows its answers ({@link OwnerGate}).
  */
 export class SendToOwner {
   readonly #nats: NatsConnection;
@@ -109,8 +112,8 @@ export class SendToOwner {
   }
 
   /**
-   * Sends changes of one entity type, in their order; never throws.
-   * A batch that is too large for one message goes in several, one after the other: the order of a lane must hold.
+   * Sends changes of one entity type, in their order; never throws. A batch that is too large for one message
+   * goes in several, one after the other: the order of a lane must hold.
    * @param submissions of one registration; not empty
    */
   async send(author: Author, submissions: readonly Submission[], limits: SendLimits): Promise<Sent> {
@@ -215,7 +218,10 @@ export class SendToOwner {
     }
   }
 
-  /** When the owner last applied or refused a mutation of the type, as far as this process knows; epoch milliseconds, 0: never. */
+  /**
+   * When the owner last applied or refused a mutation of the type, as far as this process knows; epoch
+   * milliseconds, 0: never.
+   */
   lastDecidedMs(registration: RegisteredEntityType): number {
     return this.#decided.get(typeKey(registration)) ?? 0;
   }
@@ -264,8 +270,9 @@ function answered(error: unknown): boolean {
 }
 
 /**
- * An owner that is away, silent, or says that it cannot now, has not failed; one that answers with an error, or with
- * something that is no answer, has. Which of several mutations it failed at shows when each is sent alone.
+ * An owner that is away, silent, or says that it cannot now, has not failed; one that answers with an error,
+ * or with something that is no answer, has. Which of several mutations it failed at shows when each is sent
+ * alone.
  */
 function unansweredBecause(error: unknown, alone: boolean): Postponed {
   const mayBeSent = !wasUntouched(error);
@@ -310,8 +317,9 @@ function writesToSend({ fieldWrites }: Submission['change']): NonNullable<Pushed
 }
 
 /**
- * Without what follows a change, of its entity, that was not applied: its expected revision was counted on that, and an owner that is ahead by
- * just that much would let it overwrite what nobody has seen. In one request the owner sees to it itself (`pushChains`).
+ * Without what follows a change, of its entity, that was not applied: its expected revision was counted on
+ * that, and an owner that is ahead by just that much would let it overwrite what nobody has seen. In one
+ * request the owner sees to it itself (`pushChains`).
  */
 function withoutBroken(
   left: readonly Submission[],
@@ -324,7 +332,10 @@ function withoutBroken(
   return left.filter(({ work }) => !entityIds.has(work.mutation.entityId));
 }
 
-/** The first of them that go in one request: at most so many, about half a MiB, and only those that may go together. */
+/**
+ * The first of them that go in one request: at most so many, about half a MiB, and only those that may go
+ * together.
+ */
 function firstPart(
   submissions: readonly Submission[],
   most: number,
@@ -342,7 +353,10 @@ function firstPart(
   return end < 0 ? submissions : submissions.slice(0, end);
 }
 
-/** As sent, it is the stored payload, which was measured when it came; the rest is what the request adds to it. */
+/**
+ * As sent, it is the stored payload, which was measured when it came; the rest is what the request adds to
+ * it.
+ */
 function roughBytes({ work, change }: Submission): number {
   const content = change.status === 'applied' ? work.payloadBytes : Buffer.byteLength(JSON.stringify(change));
   return content + 700;

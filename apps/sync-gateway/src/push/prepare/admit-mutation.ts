@@ -19,7 +19,8 @@ export function admitMutation(
   if (!held) return { code: 'scope_not_held', message: `/scope: the user does not hold "${scope}"` };
   const refusal = checkOp(registration.policy, op);
   if (refusal) return { code: refusal, message: `/op: ${registration.policy} does not know ${op}` };
-  // A mutation that names no version was written against whatever its app knew; the owner's own checks decide.
+  // A mutation that names no version was written against whatever its app knew; the owner's own checks
+  // decide.
   if (schemaVersion === undefined || isReadable(registration, schemaVersion)) return null;
   const message = `/schemaVersion: ${entityType} cannot be read in version ${schemaVersion}; wanted is ${registration.schemaVersion}`;
   return { code: 'schema_version_unknown', message };

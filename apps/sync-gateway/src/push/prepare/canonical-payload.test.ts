@@ -3,7 +3,10 @@ import { canonicalJson, type JsonObject } from '@sync/domain';
 import fc from 'fast-check';
 import { canonicalPayload } from './canonical-payload.ts';
 
-/** Names without the two that JavaScript itself treats differently: integers are moved to the front, `__proto__` is refused earlier. */
+/**
+ * Names without the two that JavaScript itself treats differently: integers are moved to the front,
+ * `__proto__` is refused earlier.
+ */
 const names = fc.string({ maxLength: 6 }).filter((name) => !/^\d+$/.test(name) && name !== '__proto__');
 const values = fc.letrec((tie) => ({
   value: fc.oneof(

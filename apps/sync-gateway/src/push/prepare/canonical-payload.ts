@@ -24,8 +24,8 @@ export interface CanonicalPayload {
 }
 
 /**
- * The canonical JSON of the fields of a LocalMutation that protocol v1 knows: a device that sends a mutation again may have written
- * its keys in another order, or have been updated to a version that adds a field.
+ * The canonical JSON of the fields of a LocalMutation that protocol v1 knows: a device that sends a mutation
+ * again may have written its keys in another order, or have been updated to a version that adds a field.
  *
  * The depth of a body is bounded before it gets here.
  */

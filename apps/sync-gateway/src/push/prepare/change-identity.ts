@@ -2,8 +2,9 @@ import { hash } from 'node:crypto';
 import type { LocalMutation } from '@sync/protocol';
 
 /**
- * Which change a mutation is, for `sameChange`: who wrote what to which entity, through which scope, and when. Not how that was written down, nor what
- * the device knew then (`baseClock`, `dependsOn`), which an app that was installed anew builds again.
+ * Which change a mutation is, for `sameChange`: who wrote what to which entity, through which scope, and
+ * when. Not how that was written down, nor what the device knew then (`baseClock`, `dependsOn`), which an app
+ * that was installed anew builds again.
  *
  * 128 bits of each hash: a row of the ledger carries them for a month.
  * @param data canonical JSON of the mutation's `data`

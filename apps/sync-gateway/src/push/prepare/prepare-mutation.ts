@@ -8,7 +8,9 @@ import { changeIdentity, textIdentity } from './change-identity.ts';
 /** A LocalMutation with everything that can be known without asking anybody. */
 export interface PreparedMutation extends LocalMutation {
   readonly baseClock: VectorClock;
-  /** Which change of its device it is: one more than `baseClock` counts, unless it was given another number. */
+  /**
+   * Which change of its device it is: one more than `baseClock` counts, unless it was given another number.
+   */
   readonly counter: number;
   /** `baseClock` with the device's entry at `counter`, where there is room for it. */
   readonly clock: VectorClock;
@@ -35,7 +37,10 @@ export type Prepared = {
   readonly identity: string;
   /** null when not even that can be read. */
   readonly address: EntityAddress | null;
-  /** Which change of its device it is or would have been: later ones count it, refused or not. Null when that cannot be read. */
+  /**
+   * Which change of its device it is or would have been: later ones count it, refused or not. Null when that
+   * cannot be read.
+   */
   readonly counter: number | null;
 } & (
   | { readonly mutation: PreparedMutation; readonly payload: string; readonly refusal: null }
@@ -87,7 +92,10 @@ export function prepareMutation(sent: SentElement, moment: PushMoment, suspiciou
 
 const CAPITAL = /[A-F]/;
 
-/** From here on two spellings of one UUID are one id: for the hash, the ledger, lanes and dependencies. Ids of entities are opaque and stay as they are. */
+/**
+ * From here on two spellings of one UUID are one id: for the hash, the ledger, lanes and dependencies. Ids of
+ * entities are opaque and stay as they are.
+ */
 function withLowerCaseIds(sent: SentElement): SentElement {
   const { mutationId, dependsOn } = sent;
   const list = Array.isArray(dependsOn) ? (dependsOn as readonly unknown[]) : [];

@@ -4,7 +4,10 @@ import type { Prepared, Refusal } from './prepare-mutation.ts';
 /** The elements of a push without repetitions. */
 export interface PushBatch {
   readonly distinct: readonly Prepared[];
-  /** Per element of the push the index into `distinct` whose outcome it gets; null: same mutationId, another change. */
+  /**
+   * Per element of the push the index into `distinct` whose outcome it gets; null: same mutationId, another
+   * change.
+   */
   readonly answeredBy: readonly (number | null)[];
 }
 

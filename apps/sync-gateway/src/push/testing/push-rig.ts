@@ -70,9 +70,14 @@ export interface PushRig {
   pushTexts(author: Author, mutations: readonly object[]): Promise<string[]>;
   /** Makes all open work of the device due, and works on it once. @returns how many mutations were ended */
   dispatch(author: Author): Promise<number>;
-  /** As if the time until then had passed; not while a push or a dispatcher has some of it in its hands, which would take it from them. */
+  /**
+   * As if the time until then had passed; not while a push or a dispatcher has some of it in its hands, which
+   * would take it from them.
+   */
   makeDue(author: Author): Promise<void>;
-  /** Works once on what of the devices is due by itself, side by side. @returns how many mutations were ended */
+  /**
+   * Works once on what of the devices is due by itself, side by side. @returns how many mutations were ended
+   */
   dispatchDue(...authors: readonly Author[]): Promise<number>;
   /** Terminal outcomes that wait for the device's next pull. */
   waiting(author: Author): Promise<Outcome[]>;

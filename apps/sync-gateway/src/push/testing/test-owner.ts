@@ -21,18 +21,24 @@ interface Entity {
 }
 
 /**
- * A small owning service: entities in memory, an inbox, compare-and-set on the revision. It projects its own changes into the
- * gateway's read model, at once or when told to, so that tests decide how far the projection is behind.
+ * A small owning service: entities in memory, an inbox, compare-and-set on the revision. It projects its own
+ * changes into the gateway's read model, at once or when told to, so that tests decide how far the projection
+ * is behind.
  */
 export class TestOwner {
   /** answers; `silent` does the work but never says so; `deaf` neither works nor answers. */
   mode: 'answers' | 'silent' | 'deaf' = 'answers';
   projectsAtOnce = true;
-  /** What it does with a mutation of the text `poison`: an SDK answers without it, others with an error for the whole request, or never. */
+  /**
+   * What it does with a mutation of the text `poison`: an SDK answers without it, others with an error for
+   * the whole request, or never.
+   */
   poison: 'left out' | 'error' | 'no answer' = 'left out';
   /** What `pushChains` of a registration promises; without it each expectedRevision is compared by itself. */
   comparesChains = true;
-  /** What it makes of `text`: keeps it, trims it and says what stands, or trims it and says only that it did. */
+  /**
+   * What it makes of `text`: keeps it, trims it and says what stands, or trims it and says only that it did.
+   */
   trims: 'no' | 'shown' | 'unshown' = 'no';
   /** How it says that an append's id is taken: an SDK refuses it for good, others may show what is there. */
   takenAppends: 'rejected' | 'conflict' = 'rejected';
@@ -63,7 +69,8 @@ export class TestOwner {
 
   start(): void {
     this.#subscription = this.#nats.subscribe(subjects.push('learning', '*'), {
-      // One after the other, as transactions that lock the same rows: a repetition beside the first finds its answer.
+      // One after the other, as transactions that lock the same rows: a repetition beside the first finds its
+      // answer.
       callback: (_error, message) => {
         this.inHand += 1;
         this.mostInHand = Math.max(this.mostInHand, this.inHand);

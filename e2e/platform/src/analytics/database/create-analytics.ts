@@ -1,7 +1,10 @@
 import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** The firehose as rows, and the tenants that have any: row level security hides them from a job that visits all. */
+/**
+ * The firehose as rows, and the tenants that have any: row level security hides them from a job that visits
+ * all.
+ */
 export class CreateAnalytics1764000000000 implements MigrationInterface {
   readonly name = 'CreateAnalytics1764000000000';
 

@@ -9,7 +9,10 @@ import { keepEvents } from './event-store.ts';
 const LINGER_MS = 500;
 const TENANT_ID = new RegExp(TENANT_ID_PATTERN);
 
-/** Stores the firehose. What was pruned before it was read is missed, and logged: analytics is not the truth of anything. */
+/**
+ * Stores the firehose. What was pruned before it was read is missed, and logged: analytics is not the truth
+ * of anything.
+ */
 export function consumeSyncEvents(options: {
   readonly database: Database;
   readonly nats: NatsConnection;

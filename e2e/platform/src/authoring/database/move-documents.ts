@@ -1,7 +1,10 @@
 import { stateHash, stateVectorOf, encodeStateVector } from '@sync/documents';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Texts move from the service's own column to the tables of the SDK, which log every change. Their clientIDs belong to nobody from then on. */
+/**
+ * Texts move from the service's own column to the tables of the SDK, which log every change. Their clientIDs
+ * belong to nobody from then on.
+ */
 export class MoveDocuments1764000000100 implements MigrationInterface {
   readonly name = 'MoveDocuments1764000000100';
 

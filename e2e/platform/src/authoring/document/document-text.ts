@@ -5,8 +5,8 @@ import * as Y from 'yjs';
 const TEXT = 'body';
 
 /**
- * A document's first text, as the server's words. Once in a document's life (the SDK begins a document once): seeding twice would double the
- * text.
+ * A document's first text, as the server's words. Once in a document's life (the SDK begins a document once):
+ * seeding twice would double the text.
  * @returns a Yjs update (v1), base64
  */
 export function seedDocument(text: string): string {

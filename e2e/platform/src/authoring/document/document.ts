@@ -20,7 +20,10 @@ const checkServerSide = faultsOf(
   }),
 );
 
-/** A course text that several people write at once, offline too. The SDK keeps the text; here are the fields beside it, and the rules. */
+/**
+ * A course text that several people write at once, offline too. The SDK keeps the text; here are the fields
+ * beside it, and the rules.
+ */
 export function documentEntity(logger: OwnerLogger): {
   readonly entity: OwnedEntity;
   readonly kept: KeptDocuments;
@@ -47,7 +50,8 @@ export function documentEntity(logger: OwnerLogger): {
 
 function handle(mutation: PushedMutation, current: EntityData | null): HandlerAnswer {
   const document = current === null ? null : documentOf(current);
-  // The gateway has checked that the user holds the mutation's scope; a document of another course is another scope.
+  // The gateway has checked that the user holds the mutation's scope; a document of another course is another
+  // scope.
   if (document && `course:${document.courseId}` !== mutation.scope) {
     return reject('forbidden', 'the document belongs to another course than the scope');
   }
@@ -76,8 +80,9 @@ function putFields(mutation: PushedMutation, document: DocumentData | null): Han
 }
 
 /**
- * `{courseId, title, text?, replace?}`: the text is seeded when the document is new, and edited when it is there; `replace` begins a new
- * document instead, into which nothing that was written to the old one is merged any more.
+ * `{courseId, title, text?, replace?}`: the text is seeded when the document is new, and edited when it is
+ * there; `replace` begins a new document instead, into which nothing that was written to the old one is
+ * merged any more.
  */
 const prepare: OwnedEntity['prepare'] = (_entityId, data, current) => {
   const faults = checkServerSide(data);

@@ -2,8 +2,9 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `signing_key`: one key pair for ever, so that a restart keeps tokens valid. `device`: bound devices with their HMAC keys. `device_tenant`
- * finds a device's tenant for the one request that does not name it; it holds nothing else and has no policy.
+ * `signing_key`: one key pair for ever, so that a restart keeps tokens valid. `device`: bound devices with
+ * their HMAC keys. `device_tenant` finds a device's tenant for the one request that does not name it; it
+ * holds nothing else and has no policy.
  */
 export class CreateIdentity1764000000000 implements MigrationInterface {
   readonly name = 'CreateIdentity1764000000000';

@@ -42,7 +42,10 @@ export class DeviceBindings {
     return device;
   }
 
-  /** Answers `identity.device-binding.v1.verify`; a device of another user is as unknown as one that never was. */
+  /**
+   * Answers `identity.device-binding.v1.verify`; a device of another user is as unknown as one that never
+   * was.
+   */
   async verify(request: DeviceBindingRequest): Promise<DeviceBindingReply> {
     const { tenantId, userId, deviceId } = request;
     const [device] = await this.database.inTenant(tenantId, (tx) =>
@@ -58,10 +61,11 @@ export class DeviceBindings {
   }
 
   /**
-   * Revokes for good and tells every gateway. Idempotent: a repetition tells again, so a caller who got an error just
-   * repeats.
+   * Revokes for good and tells every gateway. Idempotent: a repetition tells again, so a caller who got an
+   * error just repeats.
    *
-   * @throws ProblemError `not_found` for a device that never was, `unavailable` when the notice could not be sent
+   * @throws ProblemError `not_found` for a device that never was, `unavailable` when the notice could not be
+   * sent
    */
   async revoke(deviceId: string): Promise<void> {
     const [found] = await this.database.call<{ tenant_id: string }>(

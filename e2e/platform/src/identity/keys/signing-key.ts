@@ -19,8 +19,8 @@ export interface SigningKey {
 const ALGORITHM = 'ES256';
 
 /**
- * Reads the key pair from the database, or makes one. Replicas that start together agree: the first insert wins, and everybody
- * reads what is there.
+ * Reads the key pair from the database, or makes one. Replicas that start together agree: the first insert
+ * wins, and everybody reads what is there.
  */
 export async function loadSigningKey(database: Database): Promise<SigningKey> {
   const { privateKey: candidate } = await generateKeyPair(ALGORITHM, { extractable: true });

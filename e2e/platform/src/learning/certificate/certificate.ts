@@ -21,7 +21,8 @@ export const certificate: OwnedEntity = {
 };
 
 /**
- * The certificate for a completed course. One per user and course, whoever completes it again: the id is made of both.
+ * The certificate for a completed course. One per user and course, whoever completes it again: the id is made
+ * of both.
  * @param progress a progress that passed its check
  */
 export function issueCertificate(progress: EntityData, nowIso: string): ServerChange {

@@ -18,8 +18,8 @@ const check = faultsOf(
 );
 
 /**
- * Who takes which course. The service enrols; a learner may only withdraw. While it is active or completed its user
- * holds `course:<courseId>`, and with it the course's bundle and documents.
+ * Who takes which course. The service enrols; a learner may only withdraw. While it is active or completed
+ * its user holds `course:<courseId>`, and with it the course's bundle and documents.
  */
 export const enrollment: OwnedEntity = {
   definition: defineEntity({

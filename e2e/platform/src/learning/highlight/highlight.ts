@@ -39,7 +39,9 @@ function splitPages({ pages, ...others }: EntityData & { readonly pages?: unknow
   return accept({ ...others, firstPage: Number(first), lastPage: Number(last ?? first) });
 }
 
-/** A passage that a learner marked. Its third version: old apps still write `color` (1) and `pages` (1 and 2). */
+/**
+ * A passage that a learner marked. Its third version: old apps still write `color` (1) and `pages` (1 and 2).
+ */
 export const highlight: OwnedEntity = {
   definition: defineEntity({
     entityType: 'highlight',

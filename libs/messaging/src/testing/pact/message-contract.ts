@@ -31,8 +31,8 @@ export interface ContractedMessage extends Expectation {
 }
 
 /**
- * Starts the contract of a pair anew: Pact adds to the file that is there, so what is no longer expected would stay for ever. Each pair is
- * therefore written by one test file only.
+ * Starts the contract of a pair anew: Pact adds to the file that is there, so what is no longer expected
+ * would stay for ever. Each pair is therefore written by one test file only.
  */
 export function startContract(consumer: string, provider: string): PactV4 {
   rmSync(join(PACT_FOLDER, `${consumer}-${provider}.json`), { force: true });

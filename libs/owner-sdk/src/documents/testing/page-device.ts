@@ -5,7 +5,10 @@ import * as Y from 'yjs';
 import type { KeepDocumentsOptions } from '../index.ts';
 import type { PageRig } from './page-rig.ts';
 
-/** A device with a copy of one page; what `text` is changed by waits as mutations until `push` sends them in one batch. */
+/**
+ * A device with a copy of one page; what `text` is changed by waits as mutations until `push` sends them in
+ * one batch.
+ */
 export class PageDevice {
   readonly doc = new Y.Doc();
   readonly deviceId: string;

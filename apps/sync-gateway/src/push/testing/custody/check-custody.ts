@@ -20,7 +20,10 @@ export function checkCustody(history: History): Violation[] {
   ];
 }
 
-/** It has one end, told the same however often; the owner did what it says; its ConflictRecord is there, and only one. */
+/**
+ * It has one end, told the same however often; the owner did what it says; its ConflictRecord is there, and
+ * only one.
+ */
 function checkMutation(history: History, { name, mutation }: Written): Violation[] {
   const { outcomes, answers, applied, records } = history;
   const { mutationId, entityId } = mutation;

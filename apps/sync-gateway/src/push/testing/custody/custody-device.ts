@@ -7,7 +7,10 @@ import type { Write } from './scenario.ts';
 
 const LONG_AGO = '2020-01-01T00:00:00Z';
 
-/** A device that has pulled once, before it went offline: of the server it has seen the first change of each entity and nothing since. */
+/**
+ * A device that has pulled once, before it went offline: of the server it has seen the first change of each
+ * entity and nothing since.
+ */
 export class CustodyDevice {
   readonly author: Author;
   readonly outbox: Written[] = [];

@@ -21,8 +21,9 @@ export interface Overwrite {
 }
 
 /**
- * What must have happened to an entity by its revisions and the ConflictRecords: a mutation writes its fields, except where its record says that the value
- * there won, which only an unseen one can (whose dot is not in the baseClock).
+ * What must have happened to an entity by its revisions and the ConflictRecords: a mutation writes its
+ * fields, except where its record says that the value there won, which only an unseen one can (whose dot is
+ * not in the baseClock).
  *
  * @returns the fields in the end, and every unseen value that was written over
  */

@@ -2,7 +2,10 @@ import type { ConflictDraft, JsonObject, JsonValue } from '@sync/domain';
 import type { ConflictSeen, LocalMutation, Outcome, PushedMutation } from '@sync/protocol';
 import type { Round } from './scenario.ts';
 
-/** A mutation that a device wrote. Its one field has the name as its value, so that every value says who wrote it. */
+/**
+ * A mutation that a device wrote. Its one field has the name as its value, so that every value says who wrote
+ * it.
+ */
 export interface Written {
   /** The device's letter and a number: `a3`. */
   readonly name: string;
@@ -66,7 +69,10 @@ export type Revision =
   | { readonly change: ServerChange; readonly written: null }
   | { readonly change: null; readonly written: Written };
 
-/** An entity's revisions, the first first. Those that its owner did not make by itself are the mutations that it applied, in its order. */
+/**
+ * An entity's revisions, the first first. Those that its owner did not make by itself are the mutations that
+ * it applied, in its order.
+ */
 export function revisionsOf({ applied, written }: History, { entityId, changes }: EntityHistory): Revision[] {
   const own = [...new Set(applied)]
     .flatMap((mutationId) => written.get(mutationId) ?? [])

@@ -8,7 +8,10 @@ import type { History, PlayedRound, Pushed, ServerChange, Written } from './hist
 import { DEVICES, type DeviceRound, ENTITIES, NO_STEPS, QUIET, type Round } from './scenario.ts';
 
 const TYPE = 'progress';
-/** How often the dispatcher works on what is left; with the pauses much longer than a circuit breaker stays open. */
+/**
+ * How often the dispatcher works on what is left; with the pauses much longer than a circuit breaker stays
+ * open.
+ */
 const LAST_PASSES = 200;
 const PAUSE_MS = 50;
 

@@ -11,7 +11,10 @@ export interface Write {
 
 export interface DeviceRound {
   readonly writes: readonly Write[];
-  /** How many of the mutations that have their outcome it sends once more, the latest; a device that loses its answers does. */
+  /**
+   * How many of the mutations that have their outcome it sends once more, the latest; a device that loses its
+   * answers does.
+   */
   readonly again: number;
   /** How often it sends its push at the same time. */
   readonly copies: number;

@@ -12,8 +12,9 @@ import {
 const MAX_VIOLATIONS = 5;
 
 /**
- * What a failing run has to say: its seed, what it broke, and of the first the steps that led there: the rounds until its mutation was last sent to the
- * owner, as far as they touch its entity, and the entity's revisions until then.
+ * What a failing run has to say: its seed, what it broke, and of the first the steps that led there: the
+ * rounds until its mutation was last sent to the owner, as far as they touch its entity, and the entity's
+ * revisions until then.
  *
  * @returns nothing when every promise was kept
  */
