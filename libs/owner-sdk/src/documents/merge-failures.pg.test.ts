@@ -49,7 +49,7 @@ afterAll(async () => {
   await test.drop();
 });
 
-function defineTree(threads: DocumentPool): EntityDefinition {
+function defineTree(threads: DocumentPool, table = jsonEntityStore('tree')): EntityDefinition {
   const options = { field: 'body', logger, pool: threads, admission: { documentDepth: DEPTH } };
   return new KeptDocuments(options).define(
     defineEntity({
@@ -57,7 +57,7 @@ function defineTree(threads: DocumentPool): EntityDefinition {
       schemaVersion: 1,
       policy: 'crdt_yjs',
       projection: { kind: 'declarative', fields: ['title'], scopes: ['user:u1'], docUpdateField: 'body' },
-      ...jsonEntityStore('tree'),
+      ...table,
       handle: (mutation, current) => accept({ ...current, ...mutation.data }),
     }),
   );
@@ -131,6 +131,32 @@ describe('shared types nested step by step', () => {
       'rejected',
       'applied',
     ]);
+  });
+});
+
+describe('a service whose load fails when a refused step is tried again', () => {
+  it('leaves that step unanswered, and its batch goes on', async () => {
+    const [nester, other] = [new Nester(), new Nester()];
+    const create = nester.create();
+    await push([create, other.create()]);
+    await push(Array.from({ length: DEPTH }, () => nester.step()));
+    let loads = 0;
+    const table = jsonEntityStore('tree');
+    const failing = defineTree(pool, {
+      ...table,
+      load(tx, tenantId, entityIds) {
+        // Once with its batch, once alone; then with its refusal.
+        if (entityIds.includes(create.entityId) && (loads += 1) === 3) throw new Error('load is broken');
+        return table.load(tx, tenantId, entityIds);
+      },
+    });
+    const [tooDeep, step] = [nester.step(), other.step()];
+    const refused = { status: 'rejected', code: 'content_not_allowed' };
+    expect(await push([tooDeep, step], failing)).toMatchObject([
+      { mutationId: step.mutationId, status: 'applied' },
+    ]);
+    expect(loads).toBe(3);
+    expect(await push([tooDeep], failing)).toMatchObject([refused]);
   });
 });
 

@@ -1,5 +1,13 @@
 import { appendToOutbox, faultPoint, RemoteError } from '@sync/messaging';
-import { isPassing, isTooSlow, isUnavailable, retryConflicts, type Database, type Tx } from '@sync/postgres';
+import {
+  isPassing,
+  isTooSlow,
+  isUnavailable,
+  retryConflicts,
+  type Database,
+  type StatementLimits,
+  type Tx,
+} from '@sync/postgres';
 import type { OwnerPushRequest, OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { changeEntities, storedRow, type OwnerContext } from '../change-entities.ts';
 import { packEvents } from '../domain-event-outbox.ts';
@@ -27,6 +35,16 @@ const MAX_RACES = 5;
  * while somebody waits for it.
  */
 const APART_MS = 6_000;
+/**
+ * Of the entities of such a batch, one after the other: the batch may have waited for a lock already, and each
+ * that is still locked takes its time from those that come after it.
+ */
+const APART_LIMITS: StatementLimits = { ...LOCKING_LIMITS, lockMs: 250 };
+
+/** With how long its statements may take and wait. */
+interface BoundedContext extends PushContext {
+  readonly limits: StatementLimits;
+}
 
 /**
  * Answers one batch of mutations of one entity type in one transaction: lock versions → inbox → load → decide
@@ -38,7 +56,8 @@ const APART_MS = 6_000;
  *
  * When the service's own `load` or `store` fails, the batch is taken apart and each entity gets its own
  * transaction, so that one bad row does not hold back the others. So it is when a statement took too long
- * ({@link LOCKING_LIMITS}): an entity that costs so much alone is one at which its owner fails.
+ * ({@link LOCKING_LIMITS}): an entity that costs so much alone is one at which its owner fails. And so it is
+ * when somebody else keeps one of the entities locked: the others are answered without it.
  *
  * @returns the answers given; a mutation without one is to be sent again
  * @throws the driver's error when Postgres is away; nothing was committed, or the outcome is unknown and a
@@ -55,10 +74,10 @@ export async function answerPush(
   const startedMs = performance.now();
   const [first] = mutations;
   if (first && mutations.every(({ entityId }) => entityId === first.entityId)) {
-    return answerLane(context, definition, tenantId, mutations);
+    return answerLane({ ...context, limits: LOCKING_LIMITS }, definition, tenantId, mutations);
   }
   try {
-    return await answerTogether(context, definition, tenantId, mutations);
+    return await answerTogether({ ...context, limits: LOCKING_LIMITS }, definition, tenantId, mutations);
   } catch (error) {
     if (isUnavailable(error)) throw error;
     const lanes = [...Map.groupBy(mutations, (mutation) => mutation.entityId).values()];
@@ -70,44 +89,51 @@ export async function answerPush(
       error,
       'a batch failed and is taken apart by entity',
     );
+    const apart = { ...context, limits: APART_LIMITS };
     return answerInTurn(lanes, async (lane) =>
-      performance.now() > endMs ? [] : answerLane(context, definition, tenantId, lane),
+      performance.now() > endMs ? [] : answerLane(apart, definition, tenantId, lane),
     );
   }
 }
 
 /**
- * One after the other, as far as it goes: `overloaded` says that nothing at all was done, so it ends the row
- * once something was.
+ * One after the other. A part that was too busy is left out, to be sent again: `overloaded` says that nothing
+ * at all was done, so it is thrown only when nothing was.
  */
 async function answerInTurn<T>(
   parts: readonly T[],
   answer: (part: T) => Promise<OwnerPushResult[]>,
 ): Promise<OwnerPushResult[]> {
   const results: OwnerPushResult[] = [];
+  let busy: RemoteError | null = null;
   for (const part of parts) {
     try {
       results.push(...(await answer(part)));
     } catch (error) {
-      if (!(error instanceof RemoteError) || results.length === 0) throw error;
-      break;
+      if (!(error instanceof RemoteError)) throw error;
+      busy ??= error;
     }
   }
+  if (busy && results.length === 0) throw busy;
   return results;
 }
 
+/** @param refusal of its document, for a lane of one mutation that is answered with it */
 async function answerLane(
-  context: PushContext,
+  context: BoundedContext,
   definition: EntityDefinition,
   tenantId: string,
   lane: readonly PushedMutation[],
+  refusal: Rejected | null = null,
 ): Promise<OwnerPushResult[]> {
   try {
-    return await answerTogether(context, definition, tenantId, lane);
+    return await answerTogether(context, definition, tenantId, lane, refusal);
   } catch (error) {
     if (isUnavailable(error)) throw error;
-    if (error instanceof RefusedDocumentError) {
-      return answerOneByOne(context, definition, tenantId, lane, error.refusal);
+    if (error instanceof RefusedDocumentError && refusal === null) {
+      return lane.length === 1
+        ? answerLane(context, definition, tenantId, lane, error.refusal)
+        : answerOneByOne(context, definition, tenantId, lane);
     }
     const isBusy = isPassing(error) && !isTooSlow(error);
     if (error instanceof BusyDocumentsError || error instanceof PushRaceError || isBusy) {
@@ -118,25 +144,25 @@ async function answerLane(
   }
 }
 
-/** Whatever cannot be merged is found, and refused for good, alone. */
-async function answerOneByOne(
-  context: PushContext,
+/** Whatever cannot be merged is found, and refused for good, alone. What builds on an unanswered one waits. */
+function answerOneByOne(
+  context: BoundedContext,
   definition: EntityDefinition,
   tenantId: string,
   lane: readonly PushedMutation[],
-  refusal: Rejected,
 ): Promise<OwnerPushResult[]> {
-  if (lane.length === 1) return answerTogether(context, definition, tenantId, lane, refusal);
   let stopped = false;
   return answerInTurn(lane, async (mutation) => {
-    const answer = stopped ? [] : await answerLane(context, definition, tenantId, [mutation]);
-    stopped ||= answer.length === 0;
+    if (stopped) return [];
+    stopped = true;
+    const answer = await answerLane(context, definition, tenantId, [mutation]);
+    stopped = answer.length === 0;
     return answer;
   });
 }
 
 async function answerTogether(
-  context: PushContext,
+  context: BoundedContext,
   definition: EntityDefinition,
   tenantId: string,
   mutations: readonly PushedMutation[],
@@ -151,7 +177,7 @@ async function answerTogether(
             const batch = { tenantId, mutations, maybeNew: race === 1 && refusal === null };
             return transact(tx, context, definition, batch, refusal);
           },
-          LOCKING_LIMITS,
+          context.limits,
         ),
       );
       for (const { mutation, error } of decision.unanswered) {

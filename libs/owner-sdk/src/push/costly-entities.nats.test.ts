@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mutationOf, startOwnerRig, type OwnerRig } from '../testing/owner-rig.ts';
 import { answerPush } from './answer-push.ts';
 
@@ -8,6 +9,32 @@ beforeAll(async () => {
 afterAll(() => rig.stop());
 
 const noteOf = (text: string): ReturnType<typeof mutationOf> => mutationOf({ data: { userId: 'u1', text } });
+
+const LOCK = 'SELECT FROM sync_entity WHERE entity_id = ANY ($1::text[]) FOR UPDATE';
+/** Whoever is first in the queue for a locked row has this, and those behind wait for it. */
+const PLACES = `SELECT FROM pg_locks WHERE locktype = 'tuple' AND relation = 'sync_entity'::regclass
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND granted = $1`;
+
+async function placeInQueue(granted: boolean): Promise<void> {
+  while ((await rig.test.database.call('test_places', PLACES, [granted])).length === 0) await sleep(20);
+}
+
+/** Locks an entity as soon as nobody else has it. */
+function holdEntity(entityId: string): { locked: Promise<void>; release(): Promise<void> } {
+  const [locked, released] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  const held = rig.test.database.inTenant('alpha', async (tx) => {
+    await tx.query(LOCK, [[entityId]]);
+    locked.resolve(undefined);
+    await released.promise;
+  });
+  return {
+    locked: Promise.race([locked.promise, held]),
+    async release() {
+      released.resolve(undefined);
+      await held;
+    },
+  };
+}
 
 describe('an entity that takes its database too long', () => {
   it('is left unanswered, in time, and the others of its batch are answered', async () => {
@@ -35,6 +62,36 @@ describe('an entity that takes its database too long', () => {
       const next = mutationOf({ entityId: held.entityId, expectedRevision: 1 });
       await expect(rig.push('alpha', [next])).rejects.toMatchObject({ code: 'overloaded' });
     });
+  });
+
+  it('which others queue for is none either: behind the queue it is waited for twice', async () => {
+    const held = noteOf('held');
+    await rig.push('alpha', [held]);
+    const first = holdEntity(held.entityId);
+    await first.locked;
+    const next = holdEntity(held.entityId);
+    await placeInQueue(true);
+    const change = mutationOf({ entityId: held.entityId, expectedRevision: 1 });
+    const pushed = rig.push('alpha', [change]).catch((error: unknown) => error);
+    await placeInQueue(false);
+    // Neither wait is too long for itself; both are longer than a statement may take.
+    await sleep(2_000);
+    await first.release();
+    const answer = await pushed;
+    await next.release();
+    expect(answer).toMatchObject({ code: 'overloaded' });
+  });
+
+  it('which somebody else keeps locked is left out of its batch, and the others are answered', async () => {
+    const held = [noteOf('held'), noteOf('held, too')];
+    await rig.push('alpha', held);
+    const changes = held.map(({ entityId }) => mutationOf({ entityId, expectedRevision: 1 }));
+    const others = [noteOf('other'), noteOf('last')];
+    const results = await rig.test.database.inTenant('alpha', async (tx) => {
+      await tx.query(LOCK, [held.map(({ entityId }) => entityId)]);
+      return rig.push('alpha', [...changes, ...others]);
+    });
+    expect(results).toMatchObject(others.map(({ mutationId }) => ({ mutationId, status: 'applied' })));
   });
 
   it('is not read again for a repetition', async () => {
