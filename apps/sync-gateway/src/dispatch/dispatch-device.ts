@@ -123,8 +123,12 @@ export class DispatchDevice {
     const together = togetherOf(rows);
     const limits = { deadlineMs: nowMs + BUDGET_MS, apart, patient: true, together, giveUp };
     const settlements = await this.#settler.settle(author, works, statusesOf(opened), limits);
+    const refusals = await this.#showRefusals(author, opened);
     const ends = await Promise.all(
-      opened.map(async (one) => ({ one, settlement: await this.#endOf(author, one, settlements, nowIso) })),
+      opened.map(async (one) => {
+        const settlement = refusals.get(one) ?? (await this.#endOf(author, one, settlements, nowIso));
+        return { one, settlement };
+      }),
     );
     const freed = new Set(
       ends.flatMap(({ one, settlement }) => (settlement.kind === 'settled' ? laneOf(one) : [])),
@@ -205,17 +209,32 @@ export class DispatchDevice {
     };
   }
 
+  /** What was refused here shows its entity; many may be of one large entity, and it is read once for all. */
+  async #showRefusals(author: Author, opened: readonly Opened[]): Promise<ReadonlyMap<Opened, Settlement>> {
+    const refusals = opened.flatMap((one) => {
+      const { end, address } = one;
+      if (end?.current === undefined || !address) return [];
+      return [{ one, end, shown: { address, current: end.current, told: null } }];
+    });
+    const currents = await this.#settler.checkCurrents(
+      author,
+      refusals.map(({ shown }) => shown),
+    );
+    return new Map(
+      refusals.map(({ one, end }, place): [Opened, Settlement] => {
+        const current = currents[place];
+        const { may_be_sent: mayBeSent } = one.row;
+        return [one, current ? { ...end, current } : postponed('projection_behind', mayBeSent)];
+      }),
+    );
+  }
+
   async #endOf(
     author: Author,
-    { work, end, row, address }: Opened,
+    { work, end, row }: Opened,
     settlements: ReadonlyMap<Work, Settlement>,
     nowIso: string,
   ): Promise<Settlement> {
-    if (end?.current !== undefined && address) {
-      const shown = { address, current: end.current, told: null };
-      const [current] = await this.#settler.checkCurrents(author, [shown]);
-      return current ? { ...end, current } : postponed('projection_behind', row.may_be_sent);
-    }
     if (end) return end;
     const settlement = (work && settlements.get(work)) ?? postponed('out_of_time', row.may_be_sent);
     if (!work) return settlement;

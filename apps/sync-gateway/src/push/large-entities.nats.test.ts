@@ -210,6 +210,33 @@ it('takes no more than 16 MiB of entities into one run of the dispatcher, and co
   );
 }, 120_000);
 
+it.each([
+  ['by its schema', { occurredAt: 'yesterday' }],
+  ['by its policy', { op: 'append' as const }],
+])(
+  'asks once for all changes of a run that were refused %s while the read model was behind',
+  async (_by, change) => {
+    /** @returns how often Postgres was asked in the run that ends them */
+    const roundTripsOf = async (count: number): Promise<number> => {
+      const author = newAuthor();
+      const entityId = await largeEntity(author, 'behind');
+      rig.owner.projectsAtOnce = false;
+      expect((await push(author, refusedOf(author, entityId, 1, {}))).outcomes).toMatchObject([
+        { status: 'applied' },
+      ]);
+      const { outcomes } = await push(author, refusedOf(author, entityId, count, change));
+      expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['accepted']));
+      await rig.owner.projectAll();
+      rig.owner.projectsAtOnce = true;
+      await rig.makeDue(author);
+      const before = rig.test.database.roundTrips;
+      expect(await rig.dispatchDue(author)).toBe(count);
+      return rig.test.database.roundTrips - before;
+    };
+    expect(await roundTripsOf(40)).toBe(await roundTripsOf(1));
+  },
+);
+
 it('reads no more than 16 MiB of entities for appends whose ids are taken', async () => {
   const author = newAuthor();
   const { tenantId, userId, deviceId } = author;

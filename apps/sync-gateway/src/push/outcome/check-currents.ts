@@ -31,14 +31,14 @@ export async function checkCurrents(
   author: Author,
   shown: readonly Shown[],
 ): Promise<(string | null)[]> {
-  const known = await heads.know(
+  const toldBefore = await heads.told(
     author,
     shown.map(({ address }) => address),
   );
   // Many may show one large entity: its text is read once.
   const clocks = new Map<string, VectorClock>();
   const wanted = shown.flatMap((one, place) => {
-    const told = later(one.told, known[place]?.told ?? null);
+    const told = later(one.told, toldBefore[place] ?? null);
     if (!told || containsClock(clockOf(one.current, clocks), told.clock)) return [];
     return [{ work: { mutation: one.address, one }, revision: told.revision }];
   });

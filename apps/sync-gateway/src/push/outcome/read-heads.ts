@@ -12,6 +12,15 @@ export interface AwaitedHead<T> {
   readonly revision: number;
 }
 
+/** What is asked about an entity. */
+interface AskedEntity {
+  readonly address: EntityAddress;
+  /**
+   * Its head is read only where the read model has this revision or a later one; null: whichever it has.
+   */
+  readonly fromRevision: number | null;
+}
+
 /** `int8` arrives as text. */
 interface KnownColumns extends HeadColumns {
   readonly place: number;
@@ -48,24 +57,21 @@ export class ReadHeads {
    * @returns one per address; of a scope that the user does not hold nothing is known
    */
   async know(author: Author, addresses: readonly EntityAddress[]): Promise<KnownEntity[]> {
-    if (addresses.length === 0) return [];
-    const distinct = new Map(addresses.map((address) => [shownKey(address), address]));
-    const items = [...distinct.values()].map(({ scope, entityType, entityId }, place) => {
-      return { place, scope, type: entityType, eid: entityId };
-    });
-    const rows = await this.#database.call<KnownColumns>(
-      'read_known',
-      'SELECT * FROM read_known($1, $2, $3, $4, $5)',
-      [author.tenantId, author.userId, author.deviceId, JSON.stringify(items), HEAD_BYTES],
+    return this.#ask(
+      author,
+      addresses.map((address) => ({ address, fromRevision: null })),
     );
-    const byPlace = new Map(rows.map((row) => [row.place, knownOf(row)]));
-    const known = new Map([...distinct.keys()].map((key, place) => [key, byPlace.get(place)]));
-    return addresses.map((address) => known.get(shownKey(address)) ?? NOTHING_KNOWN);
+  }
+
+  /** As `know`, but reads no entity: only what the ledger knows of each. */
+  async told(author: Author, addresses: readonly EntityAddress[]): Promise<KnownEntity['told'][]> {
+    const asked = addresses.map((address) => ({ address, fromRevision: Number.MAX_SAFE_INTEGER }));
+    return (await this.#ask(author, asked)).map(({ told }) => told);
   }
 
   /**
-   * Reads until all have the wanted revision or the time is up: the projection is usually some milliseconds
-   * behind its owner.
+   * Asks until all have the wanted revision or the time is up: the projection is usually some milliseconds
+   * behind its owner. Until it has it, an entity is not read.
    * @returns only heads that have it
    */
   async waitFor<T extends { readonly mutation: EntityAddress }>(
@@ -77,12 +83,12 @@ export class ReadHeads {
     let missing = wanted;
     const untilMs = Date.now() + limitMs;
     for (;;) {
-      const heads = await this.read(
+      const known = await this.#ask(
         author,
-        missing.map(({ work }) => work.mutation),
+        missing.map(({ work, revision }) => ({ address: work.mutation, fromRevision: revision })),
       );
       missing = missing.filter(({ work, revision }, place) => {
-        const head = heads[place];
+        const head = known[place]?.head;
         if (!head || head.revision < revision) return true;
         found.set(work, head);
         return false;
@@ -90,6 +96,25 @@ export class ReadHeads {
       if (missing.length === 0 || Date.now() + STEP_MS > untilMs) return found;
       await sleep(STEP_MS);
     }
+  }
+
+  async #ask(author: Author, asked: readonly AskedEntity[]): Promise<KnownEntity[]> {
+    if (asked.length === 0) return [];
+    const distinct = Map.groupBy(asked, ({ address }) => shownKey(address));
+    const items = [...distinct.values()].map((same, place) => {
+      const { scope, entityType: type, entityId: eid } = (same[0] as AskedEntity).address;
+      // Of several revisions of one entity the lowest comes first.
+      const revisions = same.map(({ fromRevision }) => fromRevision ?? 0);
+      return { place, scope, type, eid, from_revision: Math.min(...revisions) };
+    });
+    const rows = await this.#database.call<KnownColumns>(
+      'read_known',
+      'SELECT * FROM read_known($1, $2, $3, $4, $5)',
+      [author.tenantId, author.userId, author.deviceId, JSON.stringify(items), HEAD_BYTES],
+    );
+    const byPlace = new Map(rows.map((row) => [row.place, knownOf(row)]));
+    const known = new Map([...distinct.keys()].map((key, place) => [key, byPlace.get(place)]));
+    return asked.map(({ address }) => known.get(shownKey(address)) ?? NOTHING_KNOWN);
   }
 }
 

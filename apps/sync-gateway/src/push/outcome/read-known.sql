@@ -1,7 +1,8 @@
 -- What is known of entities: as devices see them, and what the ledger knows beyond that. p_items: [{place,
--- scope, type, eid}]; nothing is answered for a scope that the user does not hold. p_bytes: how much of the
--- entities is read, null for all; of one that has no room (the first always has) head_wire is null, and
--- head_revision is not.
+-- scope, type, eid, from_revision}]; nothing is answered for a scope that the user does not hold.
+-- from_revision, which may be absent: the entity is read only where the read model has this revision or a
+-- later one. p_bytes: how much of the entities is read, null for all; the first that is read always has room.
+-- Of one that is not read head_wire and head_writes are null, and head_revision is not.
 --
 -- head_*: the entity in the scope, null when the scope does not have it. told_*: the newest change made
 -- through the scope of which a device of the user was told within a day; a read model with a lower revision
@@ -27,18 +28,21 @@ DECLARE
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   RETURN QUERY
-  SELECT i.place, e.revision, e.deleted, e.clock, CASE WHEN e.has_room THEN e.field_writes::text END,
-    CASE WHEN e.has_room THEN e.wire END,
+  SELECT i.place, e.revision, e.deleted, e.clock, CASE WHEN e.is_read THEN e.field_writes::text END,
+    CASE WHEN e.is_read THEN e.wire END,
     t.revision, t.op = 'delete', t.clock::text,
     greatest(own.counter, refused.counter, r.counter, 0),
     s.repeated_at IS NOT NULL AND s.repeated_at > coalesce(own.at, '-infinity')
   FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
   LEFT JOIN (
     SELECT k.place, d.*,
-      has_room(octet_length(d.wire), sum(octet_length(d.wire)) OVER (ORDER BY k.place), p_bytes) AS has_room
-    FROM json_to_recordset(p_items) AS k (place integer, scope text, type text, eid text)
+      d.size IS NOT NULL AND has_room(d.size, sum(d.size) OVER (ORDER BY k.place), p_bytes) AS is_read
+    FROM json_to_recordset(p_items)
+      AS k (place integer, scope text, type text, eid text, from_revision bigint)
     CROSS JOIN LATERAL (
-      SELECT s.* FROM scope_delta s
+      SELECT s.*,
+        CASE WHEN s.revision >= coalesce(k.from_revision, 0) THEN octet_length(s.wire) END AS size
+      FROM scope_delta s
       WHERE s.tenant_id = p_tenant AND s.scope = k.scope AND s.entity_type = k.type
         AND s.entity_id = k.eid LIMIT 1) d
     WHERE holds_scope(p_tenant, p_user, k.scope)
