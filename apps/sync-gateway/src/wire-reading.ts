@@ -75,7 +75,8 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     },
     drain: async () => {
       hints.stop();
-      for (const part of [consume, prune, compact, sweep, deviceSeen]) await part.stop();
+      // Side by side: one that waits for a silent Postgres must not keep the others going.
+      await Promise.all([consume, prune, compact, sweep, deviceSeen].map((part) => part.stop()));
       await Promise.all([pools.compacting.close(), pools.comparing.close()]);
     },
   };

@@ -2,7 +2,7 @@ import { tenantPolicySql } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Large entities that outcomes show, once for each device and not once for each outcome: 100 refused changes
+ * Large entities that outcomes show, once for each user and device and not once for each outcome: 100 refused changes
  * of a note of 720 KB were 72 MB of ledger, and as much in each answer.
  *
  * `mutation.shows` is true where `outcome` lacks its `current` for that reason. What a row shows is the
@@ -16,6 +16,7 @@ export class ShownEntities1764000000990 implements MigrationInterface {
       ALTER TABLE mutation ADD COLUMN shows boolean;
       CREATE TABLE shown_entity (
         tenant_id text NOT NULL,
+        user_id text NOT NULL,
         device_id text NOT NULL,
         scope text NOT NULL,
         entity_type text NOT NULL,
@@ -23,7 +24,7 @@ export class ShownEntities1764000000990 implements MigrationInterface {
         clock jsonb NOT NULL,
         wire text NOT NULL,
         shown_at timestamptz NOT NULL,
-        PRIMARY KEY (tenant_id, device_id, scope, entity_type, entity_id)
+        PRIMARY KEY (tenant_id, user_id, device_id, scope, entity_type, entity_id)
       );
       CREATE INDEX shown_entity_age ON shown_entity (shown_at);`);
     await runner.query(tenantPolicySql('shown_entity'));

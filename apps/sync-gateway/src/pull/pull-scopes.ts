@@ -13,6 +13,9 @@ import type { PullMetrics } from './pull-metrics.ts';
 import { type AskedScope, type PageRow, type PullRow, readPull } from './pull-store.ts';
 import type { NoRoom, WaitingPulls } from './waiting-pulls.ts';
 
+/** How `device_fingerprint` (pull.sql) ends while outcomes wait for their device. */
+const OUTCOMES_WAIT = ' t';
+
 export interface PullScopesOptions {
   readonly database: Pick<Database, 'call'>;
   readonly memory: GatewayMemory;
@@ -162,7 +165,8 @@ export class PullScopes {
       const scope = { tenantId: caller.tenantId, scope: row.scope };
       memory.rememberHead(scope, { origin, epoch, sequence, count, hash }, turn, readAtMs);
     }
-    if (isNews || fingerprint === null) return;
+    // Outcomes that wait, and are no news: they cannot be shown yet, and only the database knows when they can.
+    if (isNews || fingerprint === null || fingerprint.endsWith(OUTCOMES_WAIT)) return;
     const { tenantId, userId, deviceId } = caller;
     const device = { tenantId, userId, deviceId };
     memory.rememberDevice(

@@ -158,11 +158,11 @@ export class AcceptPush {
       const text = one?.kind === 'answered' ? one.text : (texts.get(mutationId) ?? acceptedText(mutationId));
       const bare = withoutCurrent(text);
       if (!address || bare === null) return { mutationId, text, isKept: true, shown: null };
-      const key = shownKey(address);
       // What was stored before may have been overtaken since, so it is read again.
       const isFresh = one?.kind !== 'answered' && bare !== text;
       if (isFresh) return { mutationId, text, isKept: true, shown: null };
-      return { mutationId, text: bare, isKept: true, shown: { key, wire: shown.get(key) ?? null } };
+      const wire = shown.get(shownKey(address)) ?? null;
+      return { mutationId, text: bare, isKept: true, shown: { wire } };
     });
     return this.#readShown(author, tellings);
   }
@@ -173,17 +173,13 @@ export class AcceptPush {
     if (missing.length === 0) return [...tellings];
     const ids = missing.map(({ mutationId }) => mutationId);
     const rows = new Map((await this.#ledger.readShown(author, ids)).map((row) => [row.mutation_id, row]));
-    const wires = new Map<string, string>();
-    for (const { mutationId, shown } of missing) {
-      const wire = rows.get(mutationId)?.wire;
-      if (shown && typeof wire === 'string') wires.set(shown.key, wire);
-    }
     return tellings.map((telling) => {
-      const { mutationId, shown } = telling;
-      if (shown?.wire !== null) return telling;
+      if (telling.shown?.wire !== null) return telling;
+      const row = rows.get(telling.mutationId);
       // Of what names no entity there is nothing to show.
-      const showsNothing = rows.has(mutationId) && rows.get(mutationId)?.holder === null;
-      return { ...telling, shown: showsNothing ? null : { ...shown, wire: wires.get(shown.key) ?? null } };
+      if (row?.holder === null) return { ...telling, shown: null };
+      const wire = row?.wire ?? rows.get(row?.holder ?? '')?.wire ?? null;
+      return { ...telling, shown: { wire } };
     });
   }
 
@@ -343,7 +339,7 @@ function tellingOf(mutationId: string, address: EntityAddress | null, settled: S
   const isLarge = address !== null && current !== undefined && current.length > INLINE_LENGTH;
   if (!isLarge) return { mutationId, text: outcomeText(mutationId, settled), shown: null, isKept: false };
   const text = outcomeText(mutationId, settled, null);
-  return { mutationId, text, shown: { key: shownKey(address), wire: current }, isKept: false };
+  return { mutationId, text, shown: { wire: current }, isKept: false };
 }
 
 /** The newest change of an entity that a push itself tells of. */

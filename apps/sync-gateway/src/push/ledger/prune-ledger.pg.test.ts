@@ -35,7 +35,7 @@ it('forgets old outcomes of all tenants and keeps young ones and what has none y
 it('forgets what old outcomes showed, and keeps what young ones do', async () => {
   await test.database.inTenant('a', (tx) =>
     tx.query(`INSERT INTO shown_entity
-      SELECT 'a', 'd', 'user:u', 'note', r.name, '{}', '{}', now() - r.age
+      SELECT 'a', 'u', 'd', 'user:u', 'note', r.name, '{}', '{}', now() - r.age
       FROM (VALUES ('old', interval '40 days'), ('young', interval '1 day')) AS r (name, age)`),
   );
   await new PruneLedger(test.database, silent, 31).prune();

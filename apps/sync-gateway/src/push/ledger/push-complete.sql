@@ -89,11 +89,11 @@ BEGIN
 
   IF p_shown IS NOT NULL THEN
     -- Where two complete at once, the later may have read earlier.
-    INSERT INTO shown_entity AS k (tenant_id, device_id, scope, entity_type, entity_id, clock, wire, shown_at)
-      SELECT p_tenant, p_device, s.scope, s.type, s.id, s.clock, s.wire, v_now
+    INSERT INTO shown_entity AS k (tenant_id, user_id, device_id, scope, entity_type, entity_id, clock, wire, shown_at)
+      SELECT p_tenant, p_user, p_device, s.scope, s.type, s.id, s.clock, s.wire, v_now
       FROM json_to_recordset(p_shown) AS s (scope text, type text, id text, clock jsonb, wire text)
       ORDER BY s.scope, s.type, s.id
-      ON CONFLICT (tenant_id, device_id, scope, entity_type, entity_id) DO UPDATE SET
+      ON CONFLICT (tenant_id, user_id, device_id, scope, entity_type, entity_id) DO UPDATE SET
         clock = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.clock ELSE excluded.clock END,
         wire = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.wire ELSE excluded.wire END,
         shown_at = excluded.shown_at;

@@ -2,9 +2,9 @@
 -- p_ids; as many as p_bytes have room for, and always the first. Those whose entity cannot be shown yet are
 -- left out.
 --
--- outcome: without its entity. holder: the first of them that shows the same entity; null where there is
--- none. wire: the entity, with its holder; with others, too, where it is small, or while all copies of large
--- ones have no more than 256 KiB.
+-- outcome: without its entity. holder: itself; for large entities that are kept beside the outcomes the first of
+-- those that show it; null where there is nothing to show. wire: the entity, with its holder; with others, too,
+-- while all these copies have no more than 256 KiB.
 --
 -- Nothing is built before it is known to have room: octet_length reads no value that is stored beside its
 -- row. Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
@@ -20,24 +20,28 @@ BEGIN
     SELECT i.place, m.mutation_id, s.wire, octet_length(s.wire) AS size,
       CASE WHEN m.outcome LIKE '%,"current":%'
         THEN split_part(m.outcome, ',"current":', 1) || '}' ELSE m.outcome END AS outcome,
-      CASE WHEN s.wire IS NOT NULL THEN first_value(m.mutation_id) OVER (
-        PARTITION BY m.device_id, m.scope, m.entity_type, m.entity_id, s.wire IS NULL ORDER BY i.place
-      ) END AS holder
+      -- Only these show the same text: each of the others was stored with an entity of its own.
+      CASE WHEN s.wire IS NULL THEN NULL WHEN NOT m.shows THEN m.mutation_id
+        ELSE first_value(m.mutation_id) OVER (
+          PARTITION BY m.user_id, m.device_id, m.scope, m.entity_type, m.entity_id, m.shows ORDER BY i.place
+        ) END AS holder
     FROM unnest(p_ids) WITH ORDINALITY AS i (id, place)
     CROSS JOIN LATERAL (
-      SELECT k.* FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) m
-    CROSS JOIN LATERAL entity_to_show(m) s
+      SELECT k.* FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) r
+    CROSS JOIN LATERAL entity_to_show(r) s
+    CROSS JOIN LATERAL (SELECT r.mutation_id, r.user_id, r.device_id, r.scope, r.entity_type, r.entity_id,
+      r.outcome, r.shows IS TRUE AS shows) m
     WHERE NOT s.behind
   ), measured AS (
     SELECT a.*, row_number() OVER w AS rank,
       sum(octet_length(a.outcome)
-        + CASE WHEN a.holder = a.mutation_id OR a.size <= 4096 THEN a.size ELSE 0 END) OVER w AS bytes,
-      sum(CASE WHEN a.holder <> a.mutation_id AND a.size > 4096 THEN a.size ELSE 0 END) OVER w AS copied
+        + CASE WHEN a.holder = a.mutation_id THEN a.size ELSE 0 END) OVER w AS bytes,
+      sum(CASE WHEN a.holder <> a.mutation_id THEN a.size ELSE 0 END) OVER w AS copied
     FROM asked a
     WINDOW w AS (ORDER BY a.place)
   )
   SELECT s.mutation_id, s.outcome, s.holder,
-    CASE WHEN s.holder = s.mutation_id OR s.size <= 4096 OR s.copied <= 262144 THEN s.wire END
+    CASE WHEN s.holder = s.mutation_id OR s.copied <= 262144 THEN s.wire END
   FROM measured s
   WHERE s.rank = 1 OR s.bytes <= p_bytes
   ORDER BY s.place;
@@ -48,12 +52,14 @@ END $$;
 -- change since, in an answer that came earlier than this one, the read model shows the entity instead.
 --
 -- wire: null for outcomes that show none.
--- behind: the read model has not come to that change yet. After a day nobody waits for it any more (PUSH-7).
+-- behind: the read model has not come to that change yet. After a day nobody waits for it any more (PUSH-7), and
+-- nobody waits for the outcome's own change: that it is shown without it was decided when it was stored.
 CREATE OR REPLACE FUNCTION entity_to_show(m mutation, OUT wire text, OUT behind boolean)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   v_clock jsonb;
+  v_told uuid;
   v_told_revision bigint;
   v_told_clock jsonb;
   v_revision bigint;
@@ -63,14 +69,14 @@ BEGIN
   IF m.status = 'applied' THEN RETURN; END IF;
   IF m.shows THEN
     SELECT s.wire, s.clock INTO wire, v_clock FROM shown_entity s
-      WHERE s.tenant_id = m.tenant_id AND s.device_id = m.device_id AND s.scope = m.scope
-        AND s.entity_type = m.entity_type AND s.entity_id = m.entity_id LIMIT 1;
+      WHERE s.tenant_id = m.tenant_id AND s.user_id = m.user_id AND s.device_id = m.device_id
+        AND s.scope = m.scope AND s.entity_type = m.entity_type AND s.entity_id = m.entity_id LIMIT 1;
   ELSIF m.outcome LIKE '%,"current":%' THEN
     wire := left(substr(m.outcome, strpos(m.outcome, ',"current":') + 11), -1);
     v_clock := wire::json -> 'clock';
   END IF;
   IF wire IS NULL THEN RETURN; END IF;
-  SELECT t.revision, clock_told(m.tenant_id, t.id) INTO v_told_revision, v_told_clock
+  SELECT t.id, t.revision, clock_told(m.tenant_id, t.id) INTO v_told, v_told_revision, v_told_clock
     FROM newest_told(m.tenant_id, m.user_id, m.scope, m.entity_type, m.entity_id) t;
   IF v_told_clock IS NULL OR counts_all(v_clock, v_told_clock)
     OR NOT holds_scope(m.tenant_id, m.user_id, m.scope) THEN RETURN; END IF;
@@ -80,7 +86,7 @@ BEGIN
   IF v_revision >= v_told_revision THEN
     wire := v_now;
   ELSE
-    behind := true;
+    behind := v_told <> m.mutation_id AND m.terminal_at > clock_timestamp() - interval '1 day';
   END IF;
 END $$;
 

@@ -8,7 +8,7 @@ const KIB = 1024;
 function refusal(mutationId: string, name: string | null, kib: number, isKept = true): Telling {
   const text = `{"mutationId":"${mutationId}","status":"rejected"}`;
   const wire = `{"entityId":"${name}","data":"${'x'.repeat(kib * KIB)}"}`;
-  return { mutationId, text, shown: name === null ? null : { key: name, wire }, isKept };
+  return { mutationId, text, shown: name === null ? null : { wire }, isKept };
 }
 
 const toldOf = (tellings: readonly Telling[], maxBytes?: number): Partial<Outcome>[] =>

@@ -12,8 +12,6 @@ export interface Telling {
 
 /** An entity that outcomes show. */
 export interface ShownEntity {
-  /** Equal for outcomes that show the same entity; see `shownKey`. */
-  readonly key: string;
   /** JSON text of a RemoteDelta; null: there was no room to read it. */
   readonly wire: string | null;
 }
@@ -41,26 +39,25 @@ export function shownKey(address: {
  * @param maxBytes of all entities together; the first always has room
  */
 export function tellOutcomes(tellings: readonly Telling[], maxBytes = SHOWN_BYTES): string[] {
+  // By the text of the entity: one that was stored earlier may show it as it was then.
   const carriers = new Map<string, string>();
   let bytesLeft = maxBytes;
   let copiesLeft = COPIES_BYTES;
+  let isFirst = true;
   return tellings.map(({ mutationId, text, shown, isKept }) => {
     if (shown === null) return text;
-    const { key, wire } = shown;
-    const carrier = carriers.get(key);
+    const { wire } = shown;
+    const carrier = wire === null ? undefined : carriers.get(wire);
     const bytes = wire === null ? 0 : Buffer.byteLength(wire);
-    if (carrier === undefined) {
-      const hasRoom = bytes <= bytesLeft || carriers.size === 0;
-      if (wire === null || !hasRoom) return isKept ? acceptedText(mutationId) : text;
-      bytesLeft -= bytes;
-      carriers.set(key, mutationId);
-      return withMember(text, 'current', wire);
-    }
-    if (wire === null) return withMember(text, 'currentOf', `"${carrier}"`);
-    if (bytes > INLINE_LENGTH) {
+    if (wire !== null && carrier !== undefined) {
       if (bytes > copiesLeft) return withMember(text, 'currentOf', `"${carrier}"`);
       copiesLeft -= bytes;
+      return withMember(text, 'current', wire);
     }
+    if (wire === null || (bytes > bytesLeft && !isFirst)) return isKept ? acceptedText(mutationId) : text;
+    isFirst = false;
+    bytesLeft -= bytes;
+    if (bytes > INLINE_LENGTH) carriers.set(wire, mutationId);
     return withMember(text, 'current', wire);
   });
 }
