@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { RemoteError, Responder } from '@sync/messaging';
 import {
   type ConflictRecord,
@@ -11,6 +11,7 @@ import {
 } from '@sync/protocol';
 import { silent } from '../push/testing/push-rig.ts';
 import { GatewayRig } from '../testing/gateway-rig.ts';
+import { piecesRead } from '../testing/pieces-read.ts';
 import type { Answer } from '../testing/signed-call.ts';
 import type { TestDevice } from '../testing/test-identity.ts';
 
@@ -25,6 +26,8 @@ const NOTES: SyncRegistration = {
     },
   ],
 };
+
+const SESSIONS = 4;
 
 /** What the gateway adds to a resolver's answers, with a resolver that says what the test wants. */
 describe('conflicts at the gateway', () => {
@@ -73,7 +76,7 @@ describe('conflicts at the gateway', () => {
     });
 
   beforeAll(async () => {
-    rig = await GatewayRig.start();
+    rig = await GatewayRig.start({ DATABASE_POOL_SIZE: String(SESSIONS) });
     const token = await rig.identity.token('t1', 'admin', { roles: ['sync-admin'] });
     await fetch(new URL('/admin/v1/registrations/learning', rig.url), {
       method: 'PUT',
@@ -170,6 +173,21 @@ describe('conflicts at the gateway', () => {
     expect(await resolve({ expectedClock: { 's:learning': 2 } })).toMatchObject({
       body: { code: 'conflict_moved', current: { data: { text: 'newer' } } },
     });
+  });
+
+  it('read a large entity a few times at most while they wait for it to move', async () => {
+    await put({ text: randomBytes(100_000).toString('hex') });
+    const pieces = (work: () => Promise<unknown>): Promise<number> => {
+      return piecesRead(rig.gateway.foundation.database, SESSIONS, work);
+    };
+    answer = () => ({ kind: 'busy' });
+    const once = await pieces(() => resolve());
+    expect(once).toBeGreaterThan(0);
+    answer = () => ({ kind: 'moved' });
+    const waiting = await pieces(async () => {
+      expect(await resolve()).toMatchObject({ body: { code: 'conflict_moved' } });
+    });
+    expect(waiting).toBeLessThan(once * 5);
   });
 
   it('are not answered with the entity as it was before a change of which the device was told', async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ConflictRecord,
   type ConflictResolveReply,
@@ -20,7 +19,6 @@ import type { AskConflicts } from './ask-conflicts.ts';
 
 /** How long the answer `conflict_moved` waits for the projection to show what the entity moved to. */
 const PROJECTION_WAIT_MS = 500;
-const PROJECTION_STEP_MS = 20;
 /** Seconds; another resolution ends within its owner's time-out. */
 const RETRY_AFTER = '2';
 
@@ -80,23 +78,30 @@ export class ResolveConflict {
     { expectedClock }: ResolveConflictRequest,
     type: RegisteredEntityType | null,
   ): Promise<RemoteDelta> {
-    const expected = canonicalClockJson(expectedClock);
-    const untilMs = Date.now() + PROJECTION_WAIT_MS;
-    for (;;) {
-      const [head = null] = await this.#heads.read(author, [conflict]);
-      const moved = canonicalClockJson(head?.clock ?? {}) !== expected;
-      if (moved || Date.now() + PROJECTION_STEP_MS > untilMs) {
-        const text = head?.wire ?? absentText(conflict, type?.schemaVersion ?? 1, new Date().toISOString());
-        const [current] = await checkCurrents(this.#heads, author, [
-          { address: conflict, current: text, told: null },
-        ]);
-        if (current) return JSON.parse(current) as RemoteDelta;
-        throw new ProblemError('unavailable', 'What it moved to cannot be shown yet', {
-          headers: { 'retry-after': RETRY_AFTER },
-        });
-      }
-      await sleep(PROJECTION_STEP_MS);
-    }
+    const [seen = null] = await this.#heads.read(author, [conflict]);
+    const hasMoved = canonicalClockJson(seen?.clock ?? {}) !== canonicalClockJson(expectedClock);
+    const head = hasMoved ? seen : await this.#laterHead(author, conflict, seen);
+    const text = head?.wire ?? absentText(conflict, type?.schemaVersion ?? 1, new Date().toISOString());
+    const shown = { address: conflict, current: text, told: null };
+    const [current] = await checkCurrents(this.#heads, author, [shown]);
+    if (current) return JSON.parse(current) as RemoteDelta;
+    throw new ProblemError('unavailable', 'What it moved to cannot be shown yet', {
+      headers: { 'retry-after': RETRY_AFTER },
+    });
+  }
+
+  /** Waits for a later revision. @returns without one what there is now: it may have left the scope */
+  async #laterHead(
+    author: Author,
+    conflict: ConflictRecord,
+    seen: EntityHead | null,
+  ): Promise<EntityHead | null> {
+    const work = { mutation: conflict };
+    const wanted = [{ work, revision: (seen?.revision ?? 0) + 1 }];
+    const later = (await this.#heads.waitFor(author, wanted, PROJECTION_WAIT_MS)).get(work);
+    if (later) return later;
+    const [now = null] = await this.#heads.read(author, [conflict]);
+    return now;
   }
 }
 

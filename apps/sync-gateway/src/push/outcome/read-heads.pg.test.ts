@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../../testing/gateway-rig.ts';
+import { piecesRead } from '../../testing/pieces-read.ts';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
 import { checkCurrents } from './check-currents.ts';
 import { type AwaitedHead, ReadHeads } from './read-heads.ts';
@@ -15,7 +16,6 @@ const MIB = 1024 * 1024;
 const LIMIT_MS = 150;
 
 beforeAll(async () => {
-  // One session, which reports what it read whenever it is asked to.
   test = await gatewayDatabase(1);
   heads = new ReadHeads(test.database);
 });
@@ -46,31 +46,15 @@ const awaited = (mutation: EntityAddress, revision: number): AwaitedHead<{ mutat
   revision,
 });
 
-/** The pieces of large entities that Postgres reads for `work`: the same number on every machine. */
-async function piecesRead(work: () => Promise<unknown>): Promise<number> {
-  const before = await countedPieces();
-  await work();
-  return (await countedPieces()) - before;
-}
-
-async function countedPieces(): Promise<number> {
-  await test.database.transaction((tx) => tx.query('SELECT pg_stat_force_next_flush()'));
-  const rows = await test.database.transaction((tx) =>
-    tx.query<{ read: number }>(
-      `SELECT s.idx_tup_fetch::int4 AS read FROM pg_class c JOIN pg_stat_all_tables s ON s.relid = c.reltoastrelid
-       WHERE c.oid = 'scope_delta'::regclass`,
-    ),
-  );
-  return rows[0]?.read ?? -1;
-}
+const pieces = (work: () => Promise<unknown>): Promise<number> => piecesRead(test.database, 1, work);
 
 it('reads of awaited entities only those that have the revision, each once', async () => {
   const behind = await projected(1);
   const there = await projected(2);
-  const one = await piecesRead(() => heads.read(AUTHOR, [there]));
+  const one = await pieces(() => heads.read(AUTHOR, [there]));
   expect(one).toBeGreaterThan(LARGE / 4_000);
   const wanted = [awaited(behind, 2), awaited(there, 2), awaited(there, 1)];
-  const read = await piecesRead(async () => {
+  const read = await pieces(async () => {
     const found = await heads.waitFor(AUTHOR, wanted, LIMIT_MS);
     expect([...found.keys()]).toEqual(wanted.slice(1).map(({ work }) => work));
     expect([...found.values()].map(({ wire }) => wire.length)).toEqual([LARGE, LARGE]);
@@ -97,7 +81,7 @@ it('keeps the room for entities that have the revision', async () => {
 it('reads no entity to learn that it may be shown', async () => {
   const address = await projected(1);
   const shown = { address, current: '{"clock":{}}', told: null };
-  const read = await piecesRead(async () => {
+  const read = await pieces(async () => {
     expect(await checkCurrents(heads, AUTHOR, [shown])).toEqual([shown.current]);
   });
   expect(read).toBe(0);
