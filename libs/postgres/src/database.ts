@@ -3,7 +3,7 @@ import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm'
 import { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
 import { countingClient } from './counting-client.ts';
-import { isUnavailable, NoAnswerError, sqlStateOf } from './sql-errors.ts';
+import { isUnavailable, NoAnswerError, NoFunctionsError, sqlStateOf } from './sql-errors.ts';
 import { beginForTenants, type StatementLimits } from './tenants.ts';
 
 /** The part of a pino logger that is used: lost idle connections are reported, nothing else. */
@@ -97,9 +97,10 @@ export class Database {
   }
 
   /**
-   * Opens the pool and proves it with one connection.
+   * Opens the pool, and proves it with one connection and the functions of this build.
    *
    * @throws the driver's error when the server does not answer or refuses; {@link isUnavailable} tells which
+   * @throws NoFunctionsError when `functionSchema` is not there: nobody has migrated the database to this build
    */
   static async connect(options: DatabaseOptions): Promise<Database> {
     const {
@@ -134,6 +135,12 @@ export class Database {
       },
     });
     await dataSource.initialize();
+    try {
+      if (functionSchema !== null) await requireSchema(dataSource, functionSchema);
+    } catch (error) {
+      await dataSource.destroy();
+      throw error;
+    }
     messages.sent = 0;
     return new Database(dataSource, messages);
   }
@@ -272,6 +279,12 @@ async function cutAfter<T>(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** @throws NoFunctionsError */
+async function requireSchema(dataSource: DataSource, schema: string): Promise<void> {
+  const rows = await dataSource.query<unknown[]>('SELECT 1 WHERE to_regnamespace($1) IS NOT NULL', [schema]);
+  if (rows.length === 0) throw new NoFunctionsError();
 }
 
 function driverOf({ driver }: DataSource): PostgresDriver {

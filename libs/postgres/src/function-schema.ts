@@ -8,11 +8,16 @@ export interface FunctionScript {
   readonly sql: string;
 }
 
-/** The builds that a database remembers, and when a process of each started last. */
+/** The builds that a database remembers, and when a process of each migrated it last. */
 export const FUNCTION_SCHEMA_TABLE = 'function_schema';
 
 /** A rolling update needs two; the others are for whoever goes back by some releases. */
 const KEPT_BUILDS = 10;
+/**
+ * Younger builds are kept as well: where only one process migrates, the starts of the others are not counted,
+ * and their functions are in use.
+ */
+const KEPT_DAYS = 30;
 
 /**
  * The Postgres schema in which the functions of a build are. Its name is made from their texts, so that two
@@ -29,7 +34,7 @@ export function functionSchemaOf(scripts: readonly FunctionScript[]): string | n
 
 /**
  * Creates the functions of a build where they are not there yet, for the app role to call, and drops those of
- * builds that were not started for long. Functions of other builds stay as they are: their processes go on
+ * old builds: neither among the ten that started last, nor started within the last 30 days. Functions of other builds stay as they are: their processes go on
  * calling them.
  *
  * @returns the names of the scripts that were run
@@ -85,7 +90,7 @@ async function dropOldest(owner: Client): Promise<void> {
   const { rows } = await owner.query<{ name: string }>(
     `DELETE FROM ${FUNCTION_SCHEMA_TABLE} WHERE name IN (
        SELECT name FROM ${FUNCTION_SCHEMA_TABLE} ORDER BY started_at DESC OFFSET ${KEPT_BUILDS}
-     ) RETURNING name`,
+     ) AND started_at < now() - interval '${KEPT_DAYS} days' RETURNING name`,
   );
   for (const { name } of rows) {
     await owner.query(`DROP SCHEMA IF EXISTS ${escapeIdentifier(name)} CASCADE`);

@@ -12,6 +12,7 @@ export {
   isTooSlow,
   isUnavailable,
   NoAnswerError,
+  NoFunctionsError,
   retryConflicts,
   sqlStateOf,
 } from './sql-errors.ts';

@@ -5,6 +5,7 @@ import { Database } from './database.ts';
 import { type FunctionScript, functionSchemaOf } from './function-schema.ts';
 import { migrate } from './migrate.ts';
 import { provision, type ProvisionedDatabase } from './provision.ts';
+import { isUnavailable } from './sql-errors.ts';
 import { createTestDatabase, startPostgres, type RunningPostgres } from './testing/index.ts';
 
 class CreateFirst1764000000001 implements MigrationInterface {
@@ -97,16 +98,38 @@ describe('migrate', () => {
     expect(await call(1)).toEqual([{ n: 1 }]);
   });
 
-  it('drops the functions of the build that started longest ago, when there are more than ten', async () => {
+  it.each([
+    { days: 31, kept: [1, 3, 11], dropped: [2] },
+    { days: 29, kept: [1, 2, 3, 11], dropped: [] },
+  ])(
+    'of more than ten builds, the last of which started $days days ago, drops those of $dropped',
+    async ({ days, kept, dropped }) => {
+      const { ownerUrl, appUrl } = await freshDatabase();
+      const start = (n: number): Promise<unknown> =>
+        migrate({ ownerUrl, migrations: [], functions: [answer(n)] });
+      for (let n = 1; n <= 10; n += 1) await start(n);
+      await start(1);
+      const owner = await Database.connect({ url: ownerUrl, applicationName: 'owner', poolSize: 1 });
+      const age = `UPDATE function_schema SET started_at = started_at - make_interval(days => $1)`;
+      await owner.call('age', age, [days]);
+      await owner.close();
+      await start(11);
+      const call = (n: number): Promise<unknown> => asApp(appUrl, 'SELECT answer() AS n', [answer(n)]);
+      for (const n of kept) expect(await call(n)).toEqual([{ n }]);
+      for (const n of dropped) await expect(call(n)).rejects.toThrow('functions of this build are not in');
+    },
+  );
+
+  it('lets no process work without the functions of its build, nor with those of another one', async () => {
     const { ownerUrl, appUrl } = await freshDatabase();
-    const start = (n: number): Promise<unknown> =>
-      migrate({ ownerUrl, migrations: [], functions: [answer(n)] });
-    for (let n = 1; n <= 10; n += 1) await start(n);
-    await start(1);
-    await start(11);
-    const call = (n: number): Promise<unknown> => asApp(appUrl, 'SELECT answer() AS n', [answer(n)]);
-    await expect(call(2)).rejects.toThrow('function answer() does not exist');
-    for (const n of [1, 3, 11]) expect(await call(n)).toEqual([{ n }]);
+    await migrate({ ownerUrl, migrations: [], functions: [answer(1)] });
+    const early = asApp(appUrl, 'SELECT 1 AS n', [answer(2)]);
+    await expect(early).rejects.toThrow(
+      'the functions of this build are not in the database yet: start one process with DATABASE_OWNER_URL',
+    );
+    expect(isUnavailable(await early.catch((error: unknown) => error))).toBe(true);
+    await migrate({ ownerUrl, migrations: [], functions: [answer(2)] });
+    expect(await asApp(appUrl, 'SELECT answer() AS n', [answer(2)])).toEqual([{ n: 2 }]);
   });
 
   it('gives the app fewer rights on the tables that are named, however often it runs', async () => {

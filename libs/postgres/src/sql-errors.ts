@@ -39,6 +39,17 @@ export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
 }
 
+/**
+ * The database is there, and the functions of this build are not: somebody else migrates it, and has not done
+ * so yet. Postgres ignores a schema that is missing, so without this error the process would find no
+ * functions, or older ones.
+ */
+export class NoFunctionsError extends Error {
+  override readonly name = 'NoFunctionsError';
+  override readonly message =
+    'the functions of this build are not in the database yet: start one process with DATABASE_OWNER_URL';
+}
+
 /** What may be read from a thrown value; TypeORM wraps the driver's error in `driverError`. */
 interface ErrorLike {
   readonly code?: unknown;
@@ -63,13 +74,13 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 /**
- * True when Postgres is away, does not answer, refuses connections or has just lost this one: answer 503 or
- * try later, the request itself is not wrong. This is the only list of such errors: whoever has to know asks
+ * True when Postgres is away, does not answer, refuses connections or has just lost this one, or lacks what a
+ * migration is to bring: answer 503 or try later, the request itself is not wrong. This is the only list of such errors: whoever has to know asks
  * here. After an error in COMMIT, or a {@link NoAnswerError}, the outcome is unknown; only an idempotent
  * transaction may be repeated.
  */
 export function isUnavailable(error: unknown): boolean {
-  if (error instanceof NoAnswerError) return true;
+  if (error instanceof NoAnswerError || error instanceof NoFunctionsError) return true;
   const state = sqlStateOf(error);
   if (state !== undefined) return UNAVAILABLE_STATES.test(state);
   const { code, message } = unwrap(error) ?? {};

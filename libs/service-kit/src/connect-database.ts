@@ -20,7 +20,8 @@ export type DatabaseSchema = Omit<MigrateOptions, 'ownerUrl'> & Pick<DatabaseOpt
 
 /**
  * Brings the database of a process to its schema, when it was told the owner's URL, and connects. A Postgres
- * that is not there, or does not answer, is waited for ({@link untilAvailable}).
+ * that is not there, does not answer, or has not yet been migrated to this build by another process, is waited
+ * for ({@link untilAvailable}).
  * @param name of the process, for `pg_stat_activity`
  * @throws when Postgres refuses, or a migration fails
  */

@@ -44,8 +44,8 @@ export async function waitForPart<T>(
 }
 
 /**
- * Repeats `work` until Postgres is there, and says so ({@link waitForPart}): services and databases are
- * started together, in any order.
+ * Repeats `work` until Postgres is there, with the functions of this build, and says so ({@link waitForPart}):
+ * services and databases are started together, in any order.
  * @throws whatever has another cause
  */
 export function untilAvailable<T>(address: StartAddress, logger: Logger, work: () => Promise<T>): Promise<T> {
@@ -59,7 +59,7 @@ async function repeat<T>(logger: Logger, work: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (!isUnavailable(error) && !isUnavailable(causeOf(error))) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      logger.warn({ event: 'waiting', part: 'postgres', reason, pauseMs }, 'Postgres does not answer yet');
+      logger.warn({ event: 'waiting', part: 'postgres', reason, pauseMs }, 'Postgres is not ready yet');
       await sleep(pauseMs);
     }
   }
