@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
@@ -29,6 +29,7 @@ describe('a service that is asked to stop', () => {
   async function start(
     drainReadinessMs: number,
     onDrainStart: readonly (() => void | Promise<void>)[] = [],
+    onDrain: readonly (() => void | Promise<void>)[] = [],
   ): Promise<RunningService> {
     service = await runService({
       name: 'probe',
@@ -38,6 +39,7 @@ describe('a service that is asked to stop', () => {
       metrics: new Metrics('probe'),
       readiness: [],
       onDrainStart,
+      onDrain,
     });
     return service;
   }
@@ -89,5 +91,25 @@ describe('a service that is asked to stop', () => {
     await stop();
     expect(logged.join('')).not.toContain('drain_limit');
     expect(silent.destroyed || (await once(silent, 'close'))).toBeTruthy();
+  });
+
+  it('is done before it is killed, although none of its twelve parts ends', async () => {
+    const { promise: reached, resolve: reach } = Promise.withResolvers<null>();
+    const part = (): Promise<void> => {
+      reach(null);
+      return new Promise(() => undefined);
+    };
+    const parts = Array.from({ length: 12 }, () => part);
+    const { stop } = await start(0, [], parts);
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'setInterval'] });
+    try {
+      const stopped = stop();
+      await reached;
+      await jest.advanceTimersByTimeAsync(19_000);
+      expect(logged.join('')).toContain('"event":"stopped"');
+      await stopped;
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });

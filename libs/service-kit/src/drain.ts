@@ -18,13 +18,13 @@ export interface DrainOptions {
 }
 
 /**
- * Counted from the moment at which the service stops to work as usual. With the half second that every late
- * step gets it is over before deployments kill, which is 20 s after that moment at the earliest
- * (docs/guides/run-it.md).
+ * Counted from the moment at which the service stops to work as usual. Where nothing ends, the first part is
+ * given up at the last limit and each one after it half a second later: also with the twelve of the resolver
+ * it is over before deployments kill, which is 20 s after that moment at the earliest (docs/guides/run-it.md).
  */
 const ENDINGS_LIMIT_MS = 3_000;
 const REQUESTS_LIMIT_MS = 10_000;
-const PARTS_LIMIT_MS = 15_000;
+const PARTS_LIMIT_MS = 13_000;
 const SWEEP_MS = 50;
 
 /**
