@@ -48,6 +48,8 @@ const Group = Type.Refine(
   () => 'must have members, or exactly one of mbox, mbox_sha1sum, openid and account',
 );
 
+const AgentOrGroup = Type.Union([Agent, Group]);
+
 const Verb = only({ id: Iri, display: Type.Optional(LanguageMap) });
 
 const Components = Type.Refine(
@@ -128,7 +130,7 @@ const ContextActivities = Type.Optional(Type.Union([Type.Array(Activity), Activi
 
 const CONTEXT = {
   registration: Type.Optional(SentUuid),
-  instructor: Type.Optional(Type.Union([Agent, Group])),
+  instructor: Type.Optional(AgentOrGroup),
   team: Type.Optional(Group),
   contextActivities: Type.Optional(
     only({
@@ -145,15 +147,25 @@ const CONTEXT = {
 /** These two belong to activities alone. */
 const ABOUT_ACTIVITIES = { revision: Type.Optional(Type.String()), platform: Type.Optional(Type.String()) };
 
-/** What is said about a file. This record store keeps no files: `fileUrl` says where one is. */
+/** The signature of a statement, which comes as a part beside it (section 2.6). */
+const SIGNATURE = 'http://adlnet.gov/expapi/attachments/signature';
+
+/**
+ * What is said about a file. This record store takes no files: `fileUrl` says where one is, and a signature,
+ * which cannot be elsewhere, is refused.
+ */
 const Attachment = only({
-  usageType: Iri,
+  usageType: Type.Refine(
+    Iri,
+    (usage) => usage !== SIGNATURE,
+    () => 'must be no signature: this record store takes no parts beside a statement',
+  ),
   display: LanguageMap,
   description: Type.Optional(LanguageMap),
   contentType: MediaType,
   length: Type.Integer({ minimum: 0 }),
   sha2: Sha2,
-  fileUrl: Type.Optional(Iri),
+  fileUrl: Iri,
 });
 
 /** The verb of a statement that declares another one void (section 2.3.2). */
@@ -161,18 +173,18 @@ export const VOIDED = 'http://adlnet.gov/expapi/verbs/voided';
 
 /**
  * An xAPI 1.0.3 statement (Part Two, section 2.4) as a learner's device makes it: the object is an activity.
- * The actor and the authority are not asked for, because the server stamps them.
+ * The actor and the authority are not asked for, because the server stamps them; sent, they are checked.
  */
 export const Statement = only({
   id: SentUuid,
-  actor: Type.Optional(Agent),
+  actor: Type.Optional(AgentOrGroup),
   verb: Verb,
   object: Activity,
   result: Type.Optional(Result),
   context: Type.Optional(only({ ...CONTEXT, ...ABOUT_ACTIVITIES })),
   timestamp: Type.Optional(Timestamp),
   stored: Type.Optional(Timestamp),
-  authority: Type.Optional(Agent),
+  authority: Type.Optional(AgentOrGroup),
   version: Type.Optional(Type.String({ pattern: '^1\\.0\\.\\d+(-[0-9A-Za-z-]+)?$' })),
   attachments: Type.Optional(Type.Array(Attachment, { maxItems: 100 })),
 });

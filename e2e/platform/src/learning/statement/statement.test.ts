@@ -1,28 +1,14 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import type { EntityData, HandlerAnswer } from '@sync/owner-sdk';
-import { mutationOf } from '../../testing/platform-rig.ts';
-import { statement } from './statement.ts';
-
-const ENTITY_ID = '6690e6c9-3ef0-4ed3-8b37-7f3964730bee';
-const OTHER_ID = '6690e6c9-3ef0-4ed3-8b37-7f3964730bef';
-const NOW = '2026-05-01T10:00:00.000Z';
-const VERB = { id: 'http://adlnet.gov/expapi/verbs/experienced' };
-const OBJECT = { id: 'https://example.org/courses/c1' };
-const ADA = { objectType: 'Agent', account: { homePage: 'https://identity.sync.local', name: 'ada' } };
-
-function append(given: EntityData, entityId = ENTITY_ID): HandlerAnswer {
-  const data = { verb: VERB, object: OBJECT, ...given };
-  const mutation = mutationOf({ entityType: 'statement', op: 'append', entityId, data });
-  const { userId, deviceId } = mutation;
-  return statement.definition.handle(mutation, null, { tenantId: 'acme', userId, deviceId, nowIso: NOW });
-}
-
-const storedOf = (answer: HandlerAnswer): EntityData | null =>
-  answer.kind === 'accepted' ? answer.data : null;
-/** Where the statement is wrong; empty when it was taken. */
-const pathOf = (answer: HandlerAnswer): string =>
-  answer.kind === 'rejected' ? answer.message.slice(0, answer.message.indexOf(':')) : '';
+import type { EntityData } from '@sync/owner-sdk';
+import {
+  appendStatement as append,
+  OBJECT,
+  OTHER_ID,
+  pathOf,
+  storedOf,
+  VERB,
+} from '../../testing/append-statement.ts';
 
 /** A kind of value, where it stands in a statement, and what is taken and refused there. */
 function table(
@@ -192,6 +178,7 @@ const attachment = {
   contentType: 'text/plain',
   length: 4,
   sha2: createHash('sha256').update('text').digest('hex'),
+  fileUrl: 'https://files.example.org/essay',
 };
 const attached = (given: object): EntityData => ({ attachments: [{ ...attachment, ...given }] });
 table('/attachments/0/contentType', (contentType) => attached({ contentType }), {
@@ -205,8 +192,15 @@ table('/attachments/0/sha2', (sha2) => attached({ sha2 }), {
   }),
   refused: ['', createHash('sha1').update('text').digest('hex'), 'g'.repeat(64)],
 });
-table('/attachments/0/usageType', (usageType) => attached({ usageType }), iris);
+table('/attachments/0/usageType', (usageType) => attached({ usageType }), {
+  ...iris,
+  refused: [...iris.refused, 'http://adlnet.gov/expapi/attachments/signature'],
+});
 table('/attachments/0/fileUrl', (fileUrl) => attached({ fileUrl }), iris);
+it('refuses an attachment that says of no file where it is: the file cannot come with it', () => {
+  const { fileUrl: _left, ...nowhere } = attachment;
+  expect(pathOf(append({ attachments: [nowhere] }))).toBe('/attachments/0/fileUrl');
+});
 
 const instructor = (given: object): EntityData => ({ context: { instructor: given } });
 describe('who is named', () => {
@@ -370,19 +364,4 @@ it.each([
   ['/attachments/0/text', attached({ text: 'four' })],
 ] as const)('refuses what xAPI does not name: %s', (path, data) => {
   expect(pathOf(append(data))).toBe(path);
-});
-
-describe('the id', () => {
-  it('is the entityId in either case, and stays as it was sent', () => {
-    expect(storedOf(append({ id: ENTITY_ID.toUpperCase() }))).toMatchObject({ id: ENTITY_ID.toUpperCase() });
-    expect(storedOf(append({ id: ENTITY_ID }, ENTITY_ID.toUpperCase()))).toMatchObject({ id: ENTITY_ID });
-    expect(storedOf(append({}, ENTITY_ID.toUpperCase()))).toMatchObject({ id: ENTITY_ID.toUpperCase() });
-    expect(pathOf(append({ id: OTHER_ID }))).toBe('/id');
-    expect(pathOf(append({}, 'statement-1'))).toBe('/id');
-  });
-});
-
-it('answers for a statement with who sent it, whoever it names', () => {
-  const mallory = { account: { homePage: 'https://example.org', name: 'teacher' } };
-  expect(storedOf(append({ authority: mallory }))).toMatchObject({ actor: ADA, authority: ADA });
 });

@@ -71,8 +71,8 @@ function namedUser(data: EntityData): string | undefined {
 }
 
 /**
- * Checks the statement and adds what the record store is responsible for: id, actor, authority, times and
- * version.
+ * Checks the statement as it was sent, and adds what the record store is responsible for: id, actor,
+ * authority, times and version.
  */
 function stamp(
   entityId: string,
@@ -81,21 +81,14 @@ function stamp(
   { timestamp, stored, authority }: Record<'timestamp' | 'stored', string> & { readonly authority: object },
 ): Prepared {
   const { userId: _beside, ...sent } = given;
-  const actor = agent(HOME_PAGE, userId);
-  const statement = {
-    timestamp,
-    version: '1.0.0',
-    ...sent,
-    id: sent['id'] ?? entityId,
-    actor,
-    stored,
-    authority,
-  };
+  const statement = { timestamp, version: '1.0.0', ...sent, id: sent['id'] ?? entityId };
   const faults = [...check(statement)];
   if (!isSameUuid(statement.id, entityId)) {
     faults.push({ path: '/id', message: 'must be the entityId' });
   }
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, data: { ...withLists(statement), userId } };
+  if (faults.length > 0) return { ok: false, faults };
+  const actor = agent(HOME_PAGE, userId);
+  return { ok: true, data: { ...withLists(statement), actor, stored, authority, userId } };
 }
 
 /** A UUID in capitals is the same one (RFC 9562), so the id stays as it was sent. */
