@@ -302,6 +302,34 @@ describe('device-health', () => {
     expect(scopes).toEqual(cursors.map(({ scope }) => scope));
   });
 
+  it('judges a device by a scope that is old, however many purges it owes', async () => {
+    const owed = Array.from({ length: 100 }, (_, place) => `course:owed${place}`);
+    const cursors = [...owed, 'course:old'].map((scope) => ({ scope, epoch: 'e1', sequence: '1' }));
+    const longAgo = { time: agoIso(96 * HOUR_MS) };
+    const projected = { epoch: 'e1', fromSequence: '2', toSequence: '2', deltas: 1, lagMs: 5 };
+    await publish(
+      event('sync.device.seen.v1', { devices: [seenData('owing')] }, { tenantid: 't4' }),
+      event(
+        'sync.cursor.advanced.v1',
+        { cursors, purged: [] },
+        { tenantid: 't4', deviceid: 'owing', userid: 'u1', ...longAgo },
+      ),
+      event(
+        'sync.delta.projected.v1',
+        { scope: 'course:old', ...projected },
+        { tenantid: 't4', time: agoIso(72 * HOUR_MS) },
+      ),
+      ...owed.map((scope) => event('sync.scope.revoked.v1', { scope }, { tenantid: 't4', userid: 'u1' })),
+    );
+    const { status, reasons } = await waitFor(
+      'owing',
+      (device) => device.reasons.join().includes('purge_owed'),
+      't4',
+    );
+    expect(status).toBe('stale');
+    expect(reasons.join()).toMatch(/scope_stale.*course:old/);
+  });
+
   it('refuses a malformed question with the path', async () => {
     await expect(list({ limit: 0 })).rejects.toMatchObject({
       code: 'schema_invalid',

@@ -16,8 +16,11 @@ const EPOCH_MS = (column: string): string => `(extract(epoch from ${column}) * 1
 /** For rows that were written before changes had their times. */
 const MINUTE_END = `least(s.minute + interval '1 minute', now())`;
 
-/** Scopes that a device is judged by, the worst of them: it may hold thousands. */
-const SCOPES_JUDGED = 100;
+/**
+ * Scopes that a device is judged by, for it may hold thousands: so many of those whose purge it owes, and so
+ * many of the others, of which those that are longest behind. Neither kind hides the other.
+ */
+const JUDGED_OF_A_KIND = 50;
 
 // A cursor is behind since a change of the first minute that ended past it, or whose epoch is another one:
 // since that minute's first change where the cursor has not even that, else since its last one, which is late
@@ -37,10 +40,13 @@ const SCOPE = `
       AND (s.sequence > c.sequence OR s.epoch <> c.epoch) AND s.minute >= date_trunc('minute', c.acked_at)
     ORDER BY s.minute LIMIT 1) behind ON true`;
 
+const worstWhere = (kind: string): string => `
+  ${SCOPE} WHERE c.tenant_id = d.tenant_id AND c.device_id = d.device_id AND ${kind}
+  ORDER BY behind.since, c.scope LIMIT ${JUDGED_OF_A_KIND}`;
+
 const WORST_SCOPES = `
   SELECT coalesce(jsonb_agg(to_jsonb(w)), '[]') FROM (
-    ${SCOPE} WHERE c.tenant_id = d.tenant_id AND c.device_id = d.device_id
-    ORDER BY c.purge_owed DESC, behind.since, c.scope LIMIT ${SCOPES_JUDGED}) w`;
+    (${worstWhere('c.purge_owed')}) UNION ALL (${worstWhere('NOT c.purge_owed')})) w`;
 
 const SCOPE_PAGE = `
   SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM (

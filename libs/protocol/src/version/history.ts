@@ -189,6 +189,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'of which the device was told meanwhile; it showed it as it had been. PUSH-8: no change waits for one ' +
       'that was refused because its id was used.',
   },
+  {
+    version: '1.21.0',
+    date: '2026-11-29',
+    schemas: [],
+    change:
+      'ADMIN-8: purges that a device owes, however many, hide no scope in which it is far behind. It is judged ' +
+      'by 50 scopes of each kind; it was by 100 scopes, owed purges first.',
+  },
 ];
 
 /** The version of the newest entry. */
