@@ -84,3 +84,19 @@ it('show a user nothing newer of a scope that was withdrawn, also where another 
   expect(JSON.stringify(await rig.push(gone, [refused]))).not.toContain('secret');
   expect(JSON.stringify(await pulled(gone))).not.toContain('secret');
 });
+
+it('answer a refusal out of sight the same, also where its scope is held again and the read model is late', async () => {
+  const author = newAuthor();
+  const { entityId } = mutationOf(author);
+  const data = { userId: author.userId, percent: 1 };
+  const scope = 'course:c2';
+  const refused = mutationOf(author, { scope, entityId, op: 'patch', data });
+  const first = await rig.push(author, [refused]);
+  expect(first).toMatchObject([{ code: 'scope_not_held', current: { op: 'delete', clock: {} } }]);
+  await grant(author, scope, true);
+  rig.owner.projectsAtOnce = false;
+  const put = mutationOf(author, { scope, entityId, data });
+  expect(await rig.push(author, [put])).toMatchObject([{ status: 'applied' }]);
+  expect(await rig.push(author, [refused])).toEqual(first);
+  rig.owner.projectsAtOnce = true;
+});

@@ -52,8 +52,8 @@ END $$;
 -- change since, in an answer that came earlier than this one, the read model shows the entity instead.
 --
 -- wire: null for outcomes that show none.
--- behind: the read model has not come to that change yet. After a day nobody waits for it any more (PUSH-7), and
--- nobody waits for the outcome's own change: that it is shown without it was decided when it was stored.
+-- behind: the read model has not come to that change yet. After a day nobody waits for it any more, and for the
+-- outcome's own change after a quarter of an hour (PUSH-7).
 CREATE OR REPLACE FUNCTION entity_to_show(m mutation, OUT wire text, OUT behind boolean)
 LANGUAGE plpgsql STABLE
 AS $$
@@ -75,7 +75,9 @@ BEGIN
     wire := left(substr(m.outcome, strpos(m.outcome, ',"current":') + 11), -1);
     v_clock := wire::json -> 'clock';
   END IF;
-  IF wire IS NULL THEN RETURN; END IF;
+  -- What its user could not see was shown as absent, and stays so.
+  IF wire IS NULL OR v_clock = '{}' AND split_part(m.outcome, ',"message":', 1)
+    ~ ',"code":"(scope_not_held|forbidden)"$' THEN RETURN; END IF;
   SELECT t.id, t.revision, clock_told(m.tenant_id, t.id) INTO v_told, v_told_revision, v_told_clock
     FROM newest_told(m.tenant_id, m.user_id, m.scope, m.entity_type, m.entity_id) t;
   IF v_told_clock IS NULL OR counts_all(v_clock, v_told_clock)
@@ -86,7 +88,8 @@ BEGIN
   IF v_revision >= v_told_revision THEN
     wire := v_now;
   ELSE
-    behind := v_told <> m.mutation_id AND m.terminal_at > clock_timestamp() - interval '1 day';
+    behind := m.terminal_at > clock_timestamp()
+      - CASE WHEN v_told = m.mutation_id THEN interval '15 minutes' ELSE interval '1 day' END;
   END IF;
 END $$;
 
