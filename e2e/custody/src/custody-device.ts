@@ -65,6 +65,8 @@ export class CustodyDevice {
   readonly #log: RunLog;
   #memory: DeviceMemory = emptyMemory();
   #backup: DeviceMemory | null = null;
+  /** Entities that were shown as they were before; right where their scope had been withdrawn by then. */
+  #suspects: { readonly scope: string; readonly text: string }[] = [];
   /** By deviceId and entity: clocks of outcomes that said that the change stands. Nobody takes them back. */
   readonly #promised = new Map<string, VectorClock[]>();
 
@@ -175,6 +177,10 @@ export class CustodyDevice {
       });
       more = fresh.length > 0 || (known?.scopes.some(({ hasMore }) => hasMore) ?? false);
     }
+    for (const { scope, text } of this.#suspects) {
+      if (this.#memory.scopes.has(scope)) this.#log.faults.push(text);
+    }
+    this.#suspects = [];
     this.#log.note(`${this.name} synced`);
   }
 
@@ -334,9 +340,10 @@ export class CustodyDevice {
     const behind = promised.find((clock) => !containsClock(current.clock, clock));
     if (behind) {
       const [now, before] = [current.clock, behind].map((clock) => JSON.stringify(clock));
-      this.#log.faults.push(
-        `${keyOf(mutation)}: current ${now} is behind what was answered before, ${before}`,
-      );
+      this.#suspects.push({
+        scope: mutation.scope,
+        text: `${keyOf(mutation)}: current ${now} of ${mutation.mutationId.slice(0, 8)} is behind what was answered before, ${before}`,
+      });
     }
     const entities = this.#memory.scopes.get(mutation.scope)?.entities;
     const held = entities?.get(keyOf(mutation));
@@ -355,8 +362,9 @@ function sawOf(name: string, values: ReadonlySet<string>, key: string): [string,
   return name.startsWith(`${key} `) ? [[name.slice(key.length + 1), new Set(values)]] : [];
 }
 
-function shownOf(delta: RemoteDelta | undefined) {
-  return delta && { clock: delta.clock, data: delta.data };
+/** Copied as JSON: Jest gives what a backup has brought back other prototypes, which are not deeply equal. */
+function shownOf(delta: RemoteDelta | undefined): unknown {
+  return delta && JSON.parse(JSON.stringify({ clock: delta.clock, data: delta.data }));
 }
 
 function emptyMemory(): DeviceMemory {
