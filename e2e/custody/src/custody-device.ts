@@ -339,10 +339,11 @@ export class CustodyDevice {
   #believe(mutation: LocalMutation, current: RemoteDelta, promised: readonly VectorClock[]): void {
     const behind = promised.find((clock) => !containsClock(current.clock, clock));
     if (behind) {
+      const id = mutation.mutationId.slice(0, 8);
       const [now, before] = [current.clock, behind].map((clock) => JSON.stringify(clock));
       this.#suspects.push({
         scope: mutation.scope,
-        text: `${keyOf(mutation)}: current ${now} of ${mutation.mutationId.slice(0, 8)} is behind what was answered before, ${before}`,
+        text: `${keyOf(mutation)}: current ${now} of ${id} is behind what was answered before, ${before}`,
       });
     }
     const entities = this.#memory.scopes.get(mutation.scope)?.entities;

@@ -6,7 +6,7 @@ import { runSeries } from './run-series.ts';
 const SEEDS = [3, 7, 11];
 
 describe('deletions, re-creations, documents, restored devices, shared tablets, withdrawn courses', () => {
-  it('lose no value that a person wrote: it is there, was overwritten by somebody who saw it, or is recorded', async () => {
+  it('lose no written value: it is there, was overwritten by somebody who saw it, or is recorded', async () => {
     const stack = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
     const results = await runSeries(stack, SEEDS, 1, () => undefined);
     expect(results.flatMap(({ violations, report }) => (violations.length > 0 ? [report] : []))).toEqual([]);

@@ -34,8 +34,8 @@ export function functionSchemaOf(scripts: readonly FunctionScript[]): string | n
 
 /**
  * Creates the functions of a build where they are not there yet, for the app role to call, and drops those of
- * old builds: neither among the ten that started last, nor started within the last 30 days. Functions of other builds stay as they are: their processes go on
- * calling them.
+ * old builds: neither among the ten that started last, nor started within the last 30 days. Functions of other
+ * builds stay as they are: their processes go on calling them.
  *
  * @returns the names of the scripts that were run
  * @throws Error that names the script which failed; nothing of the build is left then

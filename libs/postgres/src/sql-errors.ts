@@ -75,9 +75,9 @@ export function sqlStateOf(error: unknown): string | undefined {
 
 /**
  * True when Postgres is away, does not answer, refuses connections or has just lost this one, or lacks what a
- * migration is to bring: answer 503 or try later, the request itself is not wrong. This is the only list of such errors: whoever has to know asks
- * here. After an error in COMMIT, or a {@link NoAnswerError}, the outcome is unknown; only an idempotent
- * transaction may be repeated.
+ * migration is to bring: answer 503 or try later, the request itself is not wrong. This is the only list of such
+ * errors: whoever has to know asks here. After an error in COMMIT, or a {@link NoAnswerError}, the outcome is
+ * unknown; only an idempotent transaction may be repeated.
  */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof NoAnswerError || error instanceof NoFunctionsError) return true;

@@ -62,7 +62,8 @@ describe('a transaction with limits of its own', () => {
 
   it('leaves none of them to the next', async () => {
     await Promise.all([1, 2].map(() => test.database.inTenant('t1', (tx) => tx.query('SELECT 1'), LIMITS)));
-    const settings = `SELECT current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock`;
+    const settings = `SELECT current_setting('statement_timeout') AS statement,
+      current_setting('lock_timeout') AS lock`;
     const rows = await test.database.inTenant('t1', (tx) => tx.query(settings));
     expect(rows).toEqual([{ statement: '30s', lock: '0' }]);
   });

@@ -29,7 +29,8 @@ BEGIN
     WHERE k.tenant_id = p_tenant AND k.conflict_id = id.conflict_id LIMIT 1) head ON true
   CROSS JOIN LATERAL (
     SELECT count(*) AS entries, coalesce((array_agg(h.hash ORDER BY h.position DESC))[1], '') AS hash,
-           count(*) FILTER (WHERE CASE WHEN h.entry IS JSON THEN h.entry::json ->> 'what' END = 'resolved') AS resolutions
+           count(*) FILTER (
+              WHERE CASE WHEN h.entry IS JSON THEN h.entry::json ->> 'what' END = 'resolved') AS resolutions
     FROM (SELECT c.position, c.entry, c.hash FROM conflict_history c
           WHERE c.tenant_id = p_tenant AND c.conflict_id >= id.conflict_id AND c.conflict_id <= id.conflict_id
           ORDER BY c.conflict_id, c.position) h) there

@@ -31,7 +31,8 @@ export async function insertConflicts(
   const rows = await tx.query<{ conflict_id: string }>(
     `WITH record AS (
        SELECT * FROM json_to_recordset($2::json) AS r ("conflictId" uuid, status text, policy text, "entityType" text,
-         "entityId" text, scope text, "userId" text, "deviceId" text, "mutationId" uuid, draft json, "detectedAt" timestamptz)
+         "entityId" text, scope text, "userId" text, "deviceId" text, "mutationId" uuid,
+         draft json, "detectedAt" timestamptz)
      ), added AS (
        INSERT INTO conflict_record (tenant_id, conflict_id, status, policy, entity_type, entity_id, scope, user_id,
          device_id, mutation_id, fields, draft, detected_at, resolved_at, resolution, decision, decider)

@@ -224,7 +224,7 @@ export class SettleMutations {
     });
   }
 
-  /** What ends without a change of its own shows the entity; while the read model is behind what a device was told, it has to wait. */
+  /** What ends without a change shows the entity, and waits while that is older than what a device was told. */
   async #checkEnds(author: Author, run: SettleRun): Promise<void> {
     const ends = [...run.settlements].flatMap(([work, settled]) => {
       if (settled.kind === 'postponed' || !UNCHECKED.has(settled.status)) return [];
@@ -281,7 +281,7 @@ const NOTHING_SENT: Sent = {
   unasked: postponed('owner_unavailable'),
 };
 
-/** The lanes that have something left; last those that their owner did not answer before: they may keep it from the rest. */
+/** Lanes that are not done; last those that their owner did not answer: they may keep it from the rest. */
 function suspectsLast(lanes: readonly Lane[], { together }: SettleLimits): Lane[] {
   const active = lanes.filter((lane) => !lane.done);
   const isSuspect = (lane: Lane): boolean =>

@@ -54,7 +54,8 @@ export async function readDocuments(
     bytes_since_base: string;
   }>(
     'sync_read_documents',
-    `SELECT entity_id, epoch, epoch_replica, epoch_counter, epoch_folds, sequence, state, state_vector, state_hash, bytes_since_base
+    `SELECT entity_id, epoch, epoch_replica, epoch_counter, epoch_folds, sequence, state, state_vector,
+       state_hash, bytes_since_base
      FROM sync_document WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = ANY ($3::text[])`,
     [tenantId, entityType, entityIds],
   );
@@ -232,8 +233,8 @@ WITH document AS (
   INSERT INTO sync_document VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $16)
   ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
     epoch = excluded.epoch, epoch_replica = excluded.epoch_replica, epoch_counter = excluded.epoch_counter,
-    epoch_folds = excluded.epoch_folds, sequence = excluded.sequence, state = excluded.state, state_vector = excluded.state_vector,
-    state_hash = excluded.state_hash, bytes_since_base = excluded.bytes_since_base
+    epoch_folds = excluded.epoch_folds, sequence = excluded.sequence, state = excluded.state,
+    state_vector = excluded.state_vector, state_hash = excluded.state_hash, bytes_since_base = excluded.bytes_since_base
 ), logged AS (
   INSERT INTO sync_document_update
     (tenant_id, entity_type, entity_id, epoch, sequence, doc_update, replica, counter, folds, mutation_id)

@@ -45,9 +45,9 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: [],
     change:
-      'PUSH-2, PUSH-3: the same mutationId is the same mutation by what it changes, not by how it is written, and its outcome is for each device of its ' +
-      'user. PUSH-16: a refusal without effect uses up nobody’s id. PUSH-17: what a withdrawn scope ' +
-      'refuses is kept in a record.',
+      'PUSH-2, PUSH-3: the same mutationId is the same mutation by what it changes, not by how it is ' +
+      'written, and its outcome is for each device of its user. PUSH-16: a refusal without effect uses up ' +
+      'nobody’s id. PUSH-17: what a withdrawn scope refuses is kept in a record.',
   },
   {
     version: '1.4.0',
@@ -71,16 +71,17 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: ['DecideItem', 'DecideRequest'],
     change:
-      'PUSH-4: where a device leaves its own entry out of baseClock, it is added. PUSH-18: what a restored device has forgotten counts as unseen. ' +
-      'A question to the resolver may name the mutation’s counter.',
+      'PUSH-4: where a device leaves its own entry out of baseClock, it is added. PUSH-18: what a restored ' +
+      'device has forgotten counts as unseen. A question to the resolver may name the mutation’s counter.',
   },
   {
     version: '1.7.0',
     date: '2026-11-29',
     schemas: [],
     change:
-      'POLICY-8, POLICY-10: every refused update of a document is kept in a record. An `update` has 524,288 characters instead of 262,144, as many clientIDs as its ' +
-      'document may have, and a longer one is update_too_large instead of mutation_invalid.',
+      'POLICY-8, POLICY-10: every refused update of a document is kept in a record. An `update` has ' +
+      '524,288 characters instead of 262,144, as many clientIDs as its document may have, and a longer one ' +
+      'is update_too_large instead of mutation_invalid.',
   },
   {
     version: '1.8.0',
@@ -103,8 +104,8 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: [],
     change:
-      'POLICY-14: a clientID belongs to the device that wrote under it first, no more to its user; other content under clocks that the document has is ' +
-      'client_id_foreign instead of being cut off.',
+      'POLICY-14: a clientID belongs to the device that wrote under it first, no more to its user; other ' +
+      'content under clocks that the document has is client_id_foreign instead of being cut off.',
   },
   {
     version: '1.11.0',
@@ -127,8 +128,9 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: [],
     change:
-      'PULL-21: several pulls of a device wait side by side; a newer one ended the older before. LIVE-4: eight sockets instead of four, and none is put ' +
-      'out in its first five seconds. ACCESS-12: verified devices go on for 24 hours while identity is away. COMMON-10: every 429 and 503 has Retry-After. ' +
+      'PULL-21: several pulls of a device wait side by side; a newer one ended the older before. LIVE-4: ' +
+      'eight sockets instead of four, and none is put out in its first five seconds. ACCESS-12: verified ' +
+      'devices go on for 24 hours while identity is away. COMMON-10: every 429 and 503 has Retry-After. ' +
       'COMMON-20: every request is answered in bounded time.',
   },
   {
@@ -144,25 +146,26 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: [],
     change:
-      'COMMON-21: what becomes of a number was said nowhere. PUSH-14: a mutation whose statement takes its owner on the SDK more than four seconds counts as ' +
-      'one at which it fails, where it was taken for busy.',
+      'COMMON-21: what becomes of a number was said nowhere. PUSH-14: a mutation whose statement takes its ' +
+      'owner on the SDK more than four seconds counts as one at which it fails, where it was taken for ' +
+      'busy.',
   },
   {
     version: '1.16.0',
     date: '2026-11-29',
     schemas: [],
     change:
-      'POLICY-13: under lww an edit that is later than a deletion which it had not seen brings the entity back, also where the deletion came first; it was ' +
-      'superseded there. CONFLICT-10: unavailable where the entity could only be shown as it was before a ' +
-      'change of which the device was told.',
+      'POLICY-13: under lww an edit that is later than a deletion which it had not seen brings the entity ' +
+      'back, also where the deletion came first; it was superseded there. CONFLICT-10: unavailable where ' +
+      'the entity could only be shown as it was before a change of which the device was told.',
   },
   {
     version: '1.17.0',
     date: '2026-11-29',
     schemas: [],
     change:
-      'PUSH-7: where only the read model can show what a merged mutation came to, it is accepted until then; ' +
-      'it was merged with the entity as it had been, or as the device had sent it.',
+      'PUSH-7: where only the read model can show what a merged mutation came to, it is accepted until ' +
+      'then; it was merged with the entity as it had been, or as the device had sent it.',
   },
   {
     version: '1.18.0',
@@ -185,17 +188,17 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-29',
     schemas: [],
     change:
-      'PUSH-7: an outcome that comes again, or comes late with a pull, shows its entity with each later change ' +
-      'of which the device was told meanwhile; it showed it as it had been. PUSH-8: no change waits for one ' +
-      'that was refused because its id was used.',
+      'PUSH-7: an outcome that comes again, or comes late with a pull, shows its entity with each later ' +
+      'change of which the device was told meanwhile; it showed it as it had been. PUSH-8: no change waits ' +
+      'for one that was refused because its id was used.',
   },
   {
     version: '1.21.0',
     date: '2026-11-29',
     schemas: [],
     change:
-      'ADMIN-8: purges that a device owes, however many, hide no scope in which it is far behind. It is judged ' +
-      'by 50 scopes of each kind; it was by 100 scopes, owed purges first.',
+      'ADMIN-8: purges that a device owes, however many, hide no scope in which it is far behind. It is ' +
+      'judged by 50 scopes of each kind; it was by 100 scopes, owed purges first.',
   },
 ];
 

@@ -273,7 +273,7 @@ export class Lane {
     return mayBeSent || containsDot(this.#knownClock, replica, counterOf(baseClock, replica) + 1);
   }
 
-  /** @returns what to decide about, or its end; `ask` for the ledger, `missing` when it has to wait for an earlier change of its device */
+  /** @returns what to decide about, or its end; `ask` for the ledger, `missing` to wait for an earlier change */
   #withOwnEntry(work: Work): { readonly work: Work } | { readonly end: Settled } | 'ask' | 'missing' {
     const standing = this.#planned();
     if (work.registration.policy === 'append_only') return { work };
@@ -302,7 +302,7 @@ export class Lane {
     return { work: made };
   }
 
-  /** Up to which of the device's changes there are answers; null when the ledger may know of more, and more are counted. */
+  /** How many of the device's changes have answers; null when more are counted and the ledger may know them. */
   #answeredUpTo(counted: number): number | null {
     const planned = this.#steps.map(
       (step) => ('submission' in step ? step.submission : step).work.mutation.counter,

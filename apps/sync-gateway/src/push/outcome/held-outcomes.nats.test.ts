@@ -68,7 +68,7 @@ it.each(['pulled', 'answered again'])(
   },
 );
 
-it('show a user nothing newer of a scope that was withdrawn, also where another user of the device holds it', async () => {
+it('show nothing newer of a withdrawn scope, also where another user of the device holds it', async () => {
   const gone = newAuthor();
   const stays = { ...gone, userId: `${gone.userId}-2` };
   const scope = 'course:c1';
@@ -85,7 +85,7 @@ it('show a user nothing newer of a scope that was withdrawn, also where another 
   expect(JSON.stringify(await pulled(gone))).not.toContain('secret');
 });
 
-it('answer a refusal out of sight the same, also where its scope is held again and the read model is late', async () => {
+it('answer a refusal out of sight the same when its scope is held again and the read model late', async () => {
   const author = newAuthor();
   const { entityId } = mutationOf(author);
   const data = { userId: author.userId, percent: 1 };
