@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION push_complete(
   p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[],
   p_kinds text[], p_more json,
   p_outcomes text, p_entries text, p_events json, p_partition integer,
-  -- Releases before do not send them.
+  -- Left out by whoever only plans the device's next turn in the queue (dispatch-store.ts).
   p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL, p_shown json DEFAULT NULL
 ) RETURNS TABLE (mutation_id uuid, outcome text)
 LANGUAGE plpgsql
