@@ -62,6 +62,7 @@ const SCRIPTS = [
   'live/tickets.sql',
   'push/ledger/push-spread.sql',
   'push/ledger/push-receive.sql',
+  'push/ledger/push-receive-together.sql',
   'push/ledger/push-decided.sql',
   'push/ledger/push-complete.sql',
   'push/outcome/read-known.sql',

@@ -3,13 +3,8 @@ import { retryConflicts, sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import { type Completed, completionOf } from './ledger/completion.ts';
-import {
-  BACKLOG_FULL,
-  type Incoming,
-  type LedgerStore,
-  type Received,
-  SENT_TWICE,
-} from './ledger/ledger-store.ts';
+import { type LedgerStore, SENT_TWICE } from './ledger/ledger-store.ts';
+import { BACKLOG_FULL, type Incoming, type Received } from './ledger/receive-pushes.ts';
 import type { Told } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
 import {

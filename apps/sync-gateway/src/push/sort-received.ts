@@ -1,5 +1,5 @@
 import type { RegisteredEntityType } from '@sync/protocol';
-import type { Received } from './ledger/ledger-store.ts';
+import type { Received } from './ledger/receive-pushes.ts';
 import { acceptedText } from './outcome/outcome-text.ts';
 import {
   type Postponed,

@@ -1,34 +1,11 @@
 import { partitionOf } from '@sync/messaging';
 import { arrayText, type Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
-import { type EntityHead, type HeadColumns, headOf, isUnread } from '../outcome/entity-head.ts';
-import { HEAD_BYTES } from '../outcome/read-heads.ts';
 import type { Author } from '../outcome/settlement.ts';
-import { SHOWN_BYTES, shownKey } from '../outcome/tell-outcomes.ts';
-import type { EntityAddress, Prepared } from '../prepare/prepare-mutation.ts';
+import { SHOWN_BYTES } from '../outcome/tell-outcomes.ts';
+import type { EntityAddress } from '../prepare/prepare-mutation.ts';
 import type { Completion } from './completion.ts';
-
-/** What the ledger says of one mutation when it comes. */
-export interface Received extends Omit<ReceivedRow, keyof HeadColumns> {
-  /**
-   * The entity in the mutation's scope, the same object for all its mutations; null when it has none, or
-   * nobody looked.
-   */
-  readonly head: EntityHead | null;
-  /** It is there, but was not read: the entities before it are as much as one push may read. */
-  readonly unread: boolean;
-}
-
-/** See push-receive.sql. */
-interface ReceivedRow extends HeadColumns {
-  readonly place: number;
-  readonly verdict: 'new' | 'answered' | 'accepted' | 'pending' | 'reused';
-  readonly outcome: string | null;
-  readonly held: boolean;
-  readonly waiting: boolean;
-  /** Statuses of the asked-for dependencies that the ledger has. */
-  readonly dependencies: Readonly<Record<string, string>> | null;
-}
+import { type Incoming, type Received, type ReceiveLimits, ReceivePushes } from './receive-pushes.ts';
 
 /** An entity that outcomes show. */
 export interface StoredShown {
@@ -38,17 +15,6 @@ export interface StoredShown {
   readonly wire: string | null;
 }
 
-/** A mutation to be received. */
-export interface Incoming {
-  readonly prepared: Prepared;
-  /** Dependencies to look up. */
-  readonly dependencies: readonly string[];
-  readonly needsHead: boolean;
-}
-
-/** SQLSTATE of push_receive: the device has too many mutations without an outcome. */
-export const BACKLOG_FULL = 'SY001';
-
 /** SQLSTATE of both functions: two devices or users of a tenant have sent one mutationId at the same time. */
 export const SENT_TWICE = 'SY002';
 
@@ -57,33 +23,23 @@ export const SENT_TWICE = 'SY002';
  */
 export class LedgerStore {
   readonly #database: Database;
-  readonly #limits: { readonly visibleMs: number; readonly maxOpen: number };
+  readonly #receiving: ReceivePushes;
 
   /**
    * @param limits visibleMs: how long nobody else takes over what was received; maxOpen: mutations of one
    * device without an outcome
    */
-  constructor(database: Database, limits: { readonly visibleMs: number; readonly maxOpen: number }) {
+  constructor(database: Database, limits: ReceiveLimits) {
     this.#database = database;
-    this.#limits = limits;
+    this.#receiving = new ReceivePushes(database, limits);
   }
 
   /**
    * Stores what is new. One answer per item, in order.
    * @throws the driver's error; `BACKLOG_FULL` as its SQLSTATE
    */
-  async receive(author: Author, incoming: readonly Incoming[]): Promise<Received[]> {
-    const { tenantId, userId, deviceId } = author;
-    const { visibleMs, maxOpen } = this.#limits;
-    const told = await this.#database.call<ReceivedRow>('push_receive', RECEIVE, [
-      ...[tenantId, userId, deviceId],
-      ...columnsOf(incoming),
-      incoming.map(({ prepared }) => prepared.payload ?? '').join('\n'),
-      ...[visibleMs, maxOpen, HEAD_BYTES],
-    ]);
-    const rows = incoming.map((_, place): ReceivedRow => ({ ...NOTHING_TO_SAY, place }));
-    for (const row of told) rows[row.place] = row;
-    return withHeads(incoming, rows);
+  receive(author: Author, incoming: readonly Incoming[]): Promise<Received[]> {
+    return this.#receiving.receive(author, incoming);
   }
 
   /** The entities of outcomes that have them beside them, as many as one answer may show. One round trip. */
@@ -151,60 +107,4 @@ export class LedgerStore {
   }
 }
 
-const RECEIVE =
-  'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)';
 const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)';
-
-/** push_receive answers an entity with the first mutation that looks it up. */
-function withHeads(incoming: readonly Incoming[], rows: readonly ReceivedRow[]): Received[] {
-  const keyOf = (place: number): string | null => {
-    const { needsHead, prepared } = incoming[place] as Incoming;
-    return needsHead && prepared.address ? shownKey(prepared.address) : null;
-  };
-  const heads = new Map<string, { readonly head: EntityHead | null; readonly unread: boolean }>();
-  for (const row of rows) {
-    const key = keyOf(row.place);
-    if (key !== null && row.head_revision !== null)
-      heads.set(key, { head: headOf(row), unread: isUnread(row) });
-  }
-  return rows.map((row): Received => {
-    const { place, verdict, outcome, held, waiting, dependencies } = row;
-    const key = keyOf(place);
-    const found = (key === null ? null : heads.get(key)) ?? { head: null, unread: false };
-    return { place, verdict, outcome, held, waiting, dependencies, ...found };
-  });
-}
-
-/** What push_receive means by saying nothing. */
-const NOTHING_TO_SAY: Omit<ReceivedRow, 'place'> = {
-  verdict: 'new',
-  outcome: null,
-  held: true,
-  waiting: false,
-  dependencies: null,
-  head_revision: null,
-  head_deleted: null,
-  head_clock: null,
-  head_writes: null,
-  head_wire: null,
-};
-
-/** p_ids to p_looked_up of push_receive. */
-function columnsOf(incoming: readonly Incoming[]): (string | null)[] {
-  const prepared = incoming.map((one) => one.prepared);
-  const dependsOn = incoming.flatMap((one) =>
-    one.dependencies.length === 0 ? [] : [[one.prepared.mutationId, one.dependencies] as const],
-  );
-  return [
-    arrayText(prepared.map(({ mutationId }) => mutationId)),
-    arrayText(prepared.map(({ identity }) => identity)),
-    arrayText(prepared.map(({ mutation }) => mutation?.sequence ?? null)),
-    arrayText(prepared.map(({ address }) => address?.scope ?? null)),
-    arrayText(prepared.map(({ address }) => address?.entityType ?? null)),
-    arrayText(prepared.map(({ address }) => address?.entityId ?? null)),
-    arrayText(prepared.map(({ mutation }) => mutation?.op ?? null)),
-    arrayText(prepared.map(({ mutation }) => mutation?.occurredAtMs ?? null)),
-    dependsOn.length === 0 ? null : JSON.stringify(Object.fromEntries(dependsOn)),
-    arrayText(incoming.map(({ needsHead }) => String(needsHead))),
-  ];
-}

@@ -6,7 +6,8 @@ import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 import { type Author, postponed, type Settlement } from '../outcome/settlement.ts';
 import { type Prepared, prepareMutation } from '../prepare/prepare-mutation.ts';
 import { type Completed, completionOf } from './completion.ts';
-import { type Incoming, LedgerStore, type Received, SENT_TWICE } from './ledger-store.ts';
+import { LedgerStore, SENT_TWICE } from './ledger-store.ts';
+import type { Incoming, Received } from './receive-pushes.ts';
 
 /** What becomes of a push between its first and its last round trip, see database/received-push.ts. */
 let test: TestDatabase;

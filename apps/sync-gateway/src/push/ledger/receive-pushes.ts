@@ -1,0 +1,216 @@
+import { AGAIN, SharedCalls } from '@sync/messaging';
+import { arrayText, type Database, isUnavailable } from '@sync/postgres';
+import { type EntityHead, type HeadColumns, headOf, isUnread } from '../outcome/entity-head.ts';
+import { HEAD_BYTES } from '../outcome/read-heads.ts';
+import type { Author } from '../outcome/settlement.ts';
+import { shownKey } from '../outcome/tell-outcomes.ts';
+import type { Prepared } from '../prepare/prepare-mutation.ts';
+
+/** What the ledger says of one mutation when it comes. */
+export interface Received extends Omit<ReceivedRow, keyof HeadColumns> {
+  /**
+   * The entity in the mutation's scope, the same object for all its mutations; null when it has none, or
+   * nobody looked.
+   */
+  readonly head: EntityHead | null;
+  /** It is there, but was not read: the entities before it are as much as one push may read. */
+  readonly unread: boolean;
+}
+
+/** See push-receive.sql. */
+interface ReceivedRow extends HeadColumns {
+  readonly place: number;
+  readonly verdict: 'new' | 'answered' | 'accepted' | 'pending' | 'reused';
+  readonly outcome: string | null;
+  readonly held: boolean;
+  readonly waiting: boolean;
+  /** Statuses of the asked-for dependencies that the ledger has. */
+  readonly dependencies: Readonly<Record<string, string>> | null;
+}
+
+/** A mutation to be received. */
+export interface Incoming {
+  readonly prepared: Prepared;
+  /** Dependencies to look up. */
+  readonly dependencies: readonly string[];
+  readonly needsHead: boolean;
+}
+
+/** SQLSTATE of push_receive: the device has too many mutations without an outcome. */
+export const BACKLOG_FULL = 'SY001';
+
+/** Bounds of {@link ReceivePushes}. */
+export interface ReceiveLimits {
+  /** How long nobody else takes over what was received. */
+  readonly visibleMs: number;
+  /** Mutations of one device without an outcome. */
+  readonly maxOpen: number;
+}
+
+/** One push on its way into the ledger. */
+interface Push {
+  readonly author: Author;
+  readonly incoming: readonly Incoming[];
+}
+
+/** What goes through one call of `push_receive_together`. */
+const TOGETHER = { pushes: 32, mutations: 200, length: 512 * 1024 } as const;
+/** A usual call takes two or three; on a slow disk or behind a lock the others go without it. */
+const MAX_WAIT_MS = 10;
+
+/**
+ * First round trip of pushes: `push_receive`, for pushes that come at the same time once for all of them.
+ */
+export class ReceivePushes {
+  readonly #database: Pick<Database, 'call'>;
+  readonly #limits: ReceiveLimits;
+  readonly #calls: SharedCalls<Push, Received[]>;
+
+  constructor(database: Pick<Database, 'call'>, limits: ReceiveLimits) {
+    this.#database = database;
+    this.#limits = limits;
+    this.#calls = new SharedCalls({
+      together: (pushes) => this.#receiveTogether(pushes),
+      alone: (push) => this.#receiveAlone(push),
+      fits,
+      maxWaitMs: MAX_WAIT_MS,
+    });
+  }
+
+  /**
+   * Stores what is new. One answer per item, in order.
+   * @throws the driver's error; `BACKLOG_FULL` as its SQLSTATE
+   */
+  receive(author: Author, incoming: readonly Incoming[]): Promise<Received[]> {
+    return this.#calls.do({ author, incoming });
+  }
+
+  async #receiveAlone({ author, incoming }: Push): Promise<Received[]> {
+    const { tenantId, userId, deviceId } = author;
+    const [ids, hashes, sequences, scopes, types, entities, ops, atMs, lookedUp] = columnsOf(incoming);
+    const rows = await this.#database.call<ReceivedRow>('push_receive', ALONE, [
+      ...[tenantId, userId, deviceId, ids, hashes, sequences, scopes, types, entities, ops, atMs],
+      ...[dependenciesOf(incoming), lookedUp, payloadsOf(incoming), ...this.#bounds()],
+    ]);
+    return receivedOf(incoming, rows);
+  }
+
+  async #receiveTogether(pushes: readonly Push[]): Promise<(Received[] | typeof AGAIN)[]> {
+    let until = 0;
+    const rows = await this.#database
+      .call<SharedRow>('push_receive_together', TOGETHER_TEXT, [
+        ...(['tenantId', 'userId', 'deviceId'] as const).map((key) =>
+          pushes.map(({ author }) => author[key]),
+        ),
+        pushes.map(({ incoming }) => dependenciesOf(incoming)),
+        pushes.map(({ incoming }) => (until += incoming.length)),
+        ...columnsOf(pushes.flatMap(({ incoming }) => incoming)),
+        pushes.map(({ incoming }) => payloadsOf(incoming)).join(SEPARATOR),
+        ...this.#bounds(),
+      ])
+      .catch((error: unknown) => {
+        // Where Postgres is away, the pushes alone would only wait for it once more.
+        if (isUnavailable(error)) throw error;
+        return null;
+      });
+    if (rows === null) return pushes.map(() => AGAIN);
+    const byPush = Map.groupBy(rows, ({ push }) => push);
+    return pushes.map(({ incoming }, at) => {
+      const told = byPush.get(at) ?? [];
+      return told.some(({ failed }) => failed) ? AGAIN : receivedOf(incoming, told);
+    });
+  }
+
+  #bounds(): number[] {
+    return [this.#limits.visibleMs, this.#limits.maxOpen, HEAD_BYTES];
+  }
+}
+
+/** See push-receive-together.sql. */
+interface SharedRow extends ReceivedRow {
+  readonly push: number;
+  readonly failed: boolean;
+}
+
+const ALONE =
+  'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)';
+const TOGETHER_TEXT =
+  'SELECT * FROM push_receive_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, ' +
+  '$17, $18)';
+/** Between the payloads of two pushes: the record separator of RFC 7464, which no JSON text contains. */
+const SEPARATOR = '\x1e';
+
+function fits(before: readonly Push[], { incoming }: Push): boolean {
+  if (before.length >= TOGETHER.pushes) return false;
+  const all = [...before.flatMap((push) => push.incoming), ...incoming];
+  const length = all.reduce((sum, { prepared }) => sum + (prepared.payload?.length ?? 0), 0);
+  return all.length <= TOGETHER.mutations && length <= TOGETHER.length;
+}
+
+function receivedOf(incoming: readonly Incoming[], told: readonly ReceivedRow[]): Received[] {
+  const rows = incoming.map((_, place): ReceivedRow => ({ ...NOTHING_TO_SAY, place }));
+  for (const row of told) rows[row.place] = row;
+  return withHeads(incoming, rows);
+}
+
+/** push_receive answers an entity with the first mutation that looks it up. */
+function withHeads(incoming: readonly Incoming[], rows: readonly ReceivedRow[]): Received[] {
+  const keyOf = (place: number): string | null => {
+    const { needsHead, prepared } = incoming[place] as Incoming;
+    return needsHead && prepared.address ? shownKey(prepared.address) : null;
+  };
+  const heads = new Map<string, { readonly head: EntityHead | null; readonly unread: boolean }>();
+  for (const row of rows) {
+    const key = keyOf(row.place);
+    if (key !== null && row.head_revision !== null)
+      heads.set(key, { head: headOf(row), unread: isUnread(row) });
+  }
+  return rows.map((row): Received => {
+    const { place, verdict, outcome, held, waiting, dependencies } = row;
+    const key = keyOf(place);
+    const found = (key === null ? null : heads.get(key)) ?? { head: null, unread: false };
+    return { place, verdict, outcome, held, waiting, dependencies, ...found };
+  });
+}
+
+/** What push_receive means by saying nothing. */
+const NOTHING_TO_SAY: Omit<ReceivedRow, 'place'> = {
+  verdict: 'new',
+  outcome: null,
+  held: true,
+  waiting: false,
+  dependencies: null,
+  head_revision: null,
+  head_deleted: null,
+  head_clock: null,
+  head_writes: null,
+  head_wire: null,
+};
+
+function payloadsOf(incoming: readonly Incoming[]): string {
+  return incoming.map(({ prepared }) => prepared.payload ?? '').join('\n');
+}
+
+/** p_depends_on of push_receive. */
+function dependenciesOf(incoming: readonly Incoming[]): string | null {
+  const dependsOn = incoming.flatMap((one) =>
+    one.dependencies.length === 0 ? [] : [[one.prepared.mutationId, one.dependencies] as const],
+  );
+  return dependsOn.length === 0 ? null : JSON.stringify(Object.fromEntries(dependsOn));
+}
+
+/** One array per column of the mutations: ids, hashes, and so on, as push_receive_together has them. */
+function columnsOf(incoming: readonly Incoming[]): string[] {
+  const prepared = incoming.map((one) => one.prepared);
+  return [
+    arrayText(prepared.map(({ mutationId }) => mutationId)),
+    arrayText(prepared.map(({ identity }) => identity)),
+    arrayText(prepared.map(({ mutation }) => mutation?.sequence ?? null)),
+    arrayText(prepared.map(({ address }) => address?.scope ?? null)),
+    arrayText(prepared.map(({ address }) => address?.entityType ?? null)),
+    arrayText(prepared.map(({ address }) => address?.entityId ?? null)),
+    arrayText(prepared.map(({ mutation }) => mutation?.op ?? null)),
+    arrayText(prepared.map(({ mutation }) => mutation?.occurredAtMs ?? null)),
+    arrayText(incoming.map(({ needsHead }) => String(needsHead))),
+  ];
+}

@@ -1,0 +1,110 @@
+/** How calls go together; see {@link SharedCalls}. */
+export interface ShareOptions<T, R> {
+  /**
+   * Does all of them at once.
+   * @returns one answer per call, in their order; `again` for one that has to be done alone, because
+   * something was wrong with it or with a call beside it
+   * @throws what every call shall throw
+   */
+  readonly together: (calls: readonly T[]) => Promise<readonly (R | typeof AGAIN)[]>;
+  /** Does one call by itself. */
+  readonly alone: (call: T) => Promise<R>;
+  /** Whether a call may go with those before it; asked for every call but the first. */
+  readonly fits: (before: readonly T[], next: T) => boolean;
+  /** The longest that a call waits for the calls under way, in milliseconds. */
+  readonly maxWaitMs: number;
+}
+
+/** Of a call that has to be done alone. */
+export const AGAIN = Symbol('again');
+
+interface Waiting<T, R> {
+  readonly call: T;
+  readonly resolve: (answer: R) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Calls that share what a round trip costs, as a database shares its commits ("group commit", DeWitt et al.,
+ * Implementation Techniques for Main Memory Database Systems, 1984).
+ *
+ * | calls under way          | a new call                                                       |
+ * | ------------------------ | ---------------------------------------------------------------- |
+ * | none                     | begins in this turn of the event loop, with what else comes in it |
+ * | some                     | begins when they have ended, with all that came meanwhile        |
+ * | some, for `maxWaitMs`    | begins beside them: what is slow must not slow down what is not  |
+ *
+ * So nobody waits while there is nothing to share, and the more there is to do the more goes together.
+ */
+export class SharedCalls<T, R> {
+  readonly #options: ShareOptions<T, R>;
+  readonly #waiting: Waiting<T, R>[] = [];
+  #underWay = 0;
+  #isPlanned = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ShareOptions<T, R>) {
+    this.#options = options;
+  }
+
+  /** @throws what `together` or `alone` throw */
+  async do(call: T): Promise<R> {
+    const { promise, resolve, reject } = Promise.withResolvers<R>();
+    this.#waiting.push({ call, resolve, reject });
+    this.#plan();
+    return promise;
+  }
+
+  #plan(): void {
+    if (this.#waiting.length === 0 || this.#isPlanned) return;
+    if (this.#underWay > 0) {
+      this.#timer ??= setTimeout(() => this.#begin(), this.#options.maxWaitMs);
+      return;
+    }
+    this.#isPlanned = true;
+    setImmediate(() => this.#begin());
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isPlanned = false;
+    while (this.#waiting.length > 0) void this.#run(this.#takeBatch());
+  }
+
+  #takeBatch(): Waiting<T, R>[] {
+    const calls: T[] = [];
+    for (const { call } of this.#waiting) {
+      if (calls.length > 0 && !this.#options.fits(calls, call)) break;
+      calls.push(call);
+    }
+    return this.#waiting.splice(0, calls.length);
+  }
+
+  /** Never throws: every call of the batch has its answer or its error. */
+  async #run(batch: readonly Waiting<T, R>[]): Promise<void> {
+    this.#underWay += 1;
+    const [first] = batch;
+    if (first && batch.length === 1) await this.#runAlone(first);
+    else await this.#runTogether(batch);
+    this.#underWay -= 1;
+    this.#plan();
+  }
+
+  async #runTogether(batch: readonly Waiting<T, R>[]): Promise<void> {
+    try {
+      const answers = await this.#options.together(batch.map(({ call }) => call));
+      for (const [at, waiting] of batch.entries()) {
+        const answer = answers[at] as R | typeof AGAIN;
+        if (answer === AGAIN) void this.#runAlone(waiting);
+        else waiting.resolve(answer);
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  async #runAlone({ call, resolve, reject }: Waiting<T, R>): Promise<void> {
+    await this.#options.alone(call).then(resolve, reject);
+  }
+}
