@@ -33,4 +33,4 @@ export type { Storing } from './store-probe.ts';
 export { setTenants } from './set-tenants.ts';
 export { ensureStreams, StreamMismatchError } from './streams.ts';
 export { faultPoint, startFaultInjection } from './fault-injection.ts';
-export { AGAIN, SharedCalls } from './shared-calls.ts';
+export { AGAIN, GroupedCalls } from './grouped-calls.ts';

@@ -47,7 +47,12 @@ export class RemoteError extends Error {
 }
 
 /** Answers that say that the responder has not touched what it was asked to do. */
-const UNTOUCHED: ReadonlySet<string> = new Set(['overloaded', 'schema_invalid', 'malformed']);
+const UNTOUCHED: ReadonlySet<string> = new Set([
+  'overloaded',
+  'schema_invalid',
+  'malformed',
+  'shared_failed',
+]);
 
 /**
  * Whether a failed {@link request} was certainly not carried out: nobody got it, or whoever did refused it as

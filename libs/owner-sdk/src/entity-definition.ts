@@ -57,7 +57,7 @@ export interface EntityDefinition
   extends
     Omit<
       EntityTypeRegistration,
-      'eventSubjects' | 'pushSubject' | 'pushChains' | 'snapshotSubject' | 'upcasters'
+      'eventSubjects' | 'pushSubject' | 'pushChains' | 'pushShares' | 'snapshotSubject' | 'upcasters'
     >,
     EntityStore {
   readonly handle: PushHandlerFunction;

@@ -17,6 +17,8 @@ export function registrationOf(service: string, entities: readonly EntityDefinit
         policy,
         projection,
         pushChains: true,
+        // Merging documents may take its time, and nobody should wait for another one’s.
+        pushShares: !definition.documents,
         ...(review && { review }),
         ...(grants && { grants }),
         ...(upcasters && {

@@ -109,6 +109,12 @@ export const OwnerPushRequest = Type.Object(
   {
     tenantId: TenantId,
     mutations: Type.Array(PushedMutation, { minItems: 1, maxItems: LIMITS.mutationsPerPush }),
+    shared: Type.Optional(
+      Type.Boolean({
+        description:
+          'The mutations are of several pushes (`pushShares`). Whoever cannot do all of them in one transaction within about a second answers the error `shared_failed` and has done none; then each push comes in a request of its own.',
+      }),
+    ),
   },
   { $id: 'OwnerPushRequest' },
 );

@@ -107,6 +107,12 @@ export const EntityTypeRegistration = Type.Object(
           'The push handler answers a mutation with `conflict` when an earlier one of the entity in the same request got that. Only then several mutations of one entity are sent at once, else one after the other. The SDK does.',
       }),
     ),
+    pushShares: Type.Optional(
+      Type.Boolean({
+        description:
+          'The push handler takes changes of several devices in one request (`shared`), and answers `shared_failed` when it cannot do all of them soon. Only then they are sent so. The SDK does.',
+      }),
+    ),
     snapshotSubject: Type.Optional(Subject),
   },
   { $id: 'EntityTypeRegistration' },

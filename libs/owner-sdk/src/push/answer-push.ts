@@ -41,6 +41,12 @@ const APART_MS = 6_000;
  */
 const APART_LIMITS: StatementLimits = { ...LOCKING_LIMITS, lockMs: 250 };
 
+/**
+ * Of a batch of several devices: none of them shall wait for long because something is wrong with what
+ * another one sent.
+ */
+const SHARED_LIMITS: StatementLimits = { statementMs: 1_000, lockMs: 250 };
+
 /** With how long its statements may take and wait. */
 interface BoundedContext extends PushContext {
   readonly limits: StatementLimits;
@@ -63,7 +69,7 @@ interface BoundedContext extends PushContext {
  * @throws the driver's error when Postgres is away; nothing was committed, or the outcome is unknown and a
  * repetition finds it
  * @throws RemoteError `overloaded` when everybody was too busy for any of it: unanswered, it would count as
- * failed by its owner
+ * failed by its owner; `shared_failed` when a batch of several devices cannot be done together
  */
 export async function answerPush(
   context: PushContext,
@@ -71,6 +77,7 @@ export async function answerPush(
   request: OwnerPushRequest,
 ): Promise<OwnerPushResult[]> {
   const { tenantId, mutations } = request;
+  if (request.shared) return answerShared(context, definition, request);
   const startedMs = performance.now();
   const [first] = mutations;
   if (first && mutations.every(({ entityId }) => entityId === first.entityId)) {
@@ -93,6 +100,26 @@ export async function answerPush(
     return answerInTurn(lanes, async (lane) =>
       performance.now() > endMs ? [] : answerLane(apart, definition, tenantId, lane),
     );
+  }
+}
+
+async function answerShared(
+  context: PushContext,
+  definition: EntityDefinition,
+  { tenantId, mutations }: OwnerPushRequest,
+): Promise<OwnerPushResult[]> {
+  try {
+    return await answerTogether({ ...context, limits: SHARED_LIMITS }, definition, tenantId, mutations);
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    logUnanswered(
+      context,
+      definition,
+      mutations.slice(0, 1),
+      error,
+      'pushes failed together, each comes alone',
+    );
+    throw new RemoteError('shared_failed', 'Something is wrong with one of the pushes: send each alone');
   }
 }
 

@@ -54,6 +54,15 @@ describe('an entity that takes its database too long', () => {
     expect(await rig.push('alpha', [noteOf('takes a minute')])).toEqual([]);
   });
 
+  it('stops no push of another device: what they sent together is refused whole, and done alone', async () => {
+    const [good, slow, alsoGood] = [noteOf('good'), noteOf('takes a minute'), noteOf('also good')];
+    const together = rig.push('alpha', [good, slow, alsoGood], { shared: true });
+    await expect(together).rejects.toMatchObject({ code: 'shared_failed' });
+    for (const mutation of [good, alsoGood]) {
+      expect(await rig.push('alpha', [mutation])).toMatchObject([{ status: 'applied', revision: 1 }]);
+    }
+  });
+
   it('which somebody else keeps locked is none: then the owner is busy', async () => {
     const held = noteOf('held');
     await rig.push('alpha', [held]);

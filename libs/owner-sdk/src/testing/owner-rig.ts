@@ -9,6 +9,7 @@ import {
   subjects,
   type DomainEvent,
   type OwnerPushReply,
+  type OwnerPushRequest,
   type OwnerPushResult,
   type PushedMutation,
 } from '@sync/protocol';
@@ -119,7 +120,11 @@ export interface OwnerRig {
   owner(): Owner;
   /** Stops the owner and starts another on the same database, as a restart of the process does. */
   restart(): Promise<void>;
-  push(tenantId: string, mutations: readonly PushedMutation[]): Promise<OwnerPushResult[]>;
+  push(
+    tenantId: string,
+    mutations: readonly PushedMutation[],
+    more?: Pick<OwnerPushRequest, 'shared'>,
+  ): Promise<OwnerPushResult[]>;
   /** Events in the outbox, in writing order, as they were sent. */
   events(): Promise<DomainEvent[]>;
   stop(): Promise<void>;
@@ -147,9 +152,9 @@ export async function startOwnerRig(): Promise<OwnerRig> {
       await owner.stop();
       owner = start();
     },
-    async push(tenantId, mutations) {
+    async push(tenantId, mutations, more = {}) {
       const entityType = mutations[0]?.entityType ?? '';
-      const body = { tenantId, mutations };
+      const body = { tenantId, mutations, ...more };
       const reply = await request<OwnerPushReply>(nats, subjects.push(service, entityType), body, {
         timeoutMs: 10_000,
       });

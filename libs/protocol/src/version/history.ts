@@ -200,6 +200,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'ADMIN-8: purges that a device owes, however many, hide no scope in which it is far behind. It is ' +
       'judged by 50 scopes of each kind; it was by 100 scopes, owed purges first.',
   },
+  {
+    version: '1.22.0',
+    date: '2026-11-30',
+    schemas: ['PushQuestion', 'RegisterQuestion'],
+    change:
+      'OWNER-12: owners that say pushShares get changes of several devices in one request (shared), and ' +
+      'answer shared_failed where they cannot do all of them soon.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -1,4 +1,4 @@
-import { AGAIN, SharedCalls } from '@sync/messaging';
+import { AGAIN, GroupedCalls } from '@sync/messaging';
 import { arrayText, type Database, isUnavailable } from '@sync/postgres';
 import { type EntityHead, type HeadColumns, headOf, isUnread } from '../outcome/entity-head.ts';
 import { HEAD_BYTES } from '../outcome/read-heads.ts';
@@ -64,12 +64,12 @@ const MAX_WAIT_MS = 10;
 export class ReceivePushes {
   readonly #database: Pick<Database, 'call'>;
   readonly #limits: ReceiveLimits;
-  readonly #calls: SharedCalls<Push, Received[]>;
+  readonly #calls: GroupedCalls<Push, Received[]>;
 
   constructor(database: Pick<Database, 'call'>, limits: ReceiveLimits) {
     this.#database = database;
     this.#limits = limits;
-    this.#calls = new SharedCalls({
+    this.#calls = new GroupedCalls({
       together: (pushes) => this.#receiveTogether(pushes),
       alone: (push) => this.#receiveAlone(push),
       fits,

@@ -1,28 +1,18 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { storableJson } from '@sync/domain';
 import {
   MalformedReplyError,
   MessageTooLargeError,
   NoRespondersError,
   RemoteError,
-  request,
   RequestTimeoutError,
   wasUntouched,
 } from '@sync/messaging';
-import {
-  LIMITS,
-  OwnerPushReply,
-  type OwnerPushResult,
-  type PushedMutation,
-  type RegisteredEntityType,
-  subjects,
-  decoder,
-  findUnstorable,
-} from '@sync/protocol';
+import { LIMITS, type OwnerPushResult, type PushedMutation, type RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { Submission } from '../decide/submission.ts';
 import { type Author, type Postponed, postponed } from '../outcome/settlement.ts';
 import type { PushMetrics } from '../push-metrics.ts';
+import { AskOwner, MAX_REQUEST_BYTES } from './ask-owner.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { OwnerGate } from './owner-gate.ts';
 import { growBatch, shrinkBatch } from './owner-pace.ts';
@@ -65,8 +55,6 @@ interface OwnerLine {
   readonly batches: Map<string, number>;
 }
 
-/** One request's worth of text, well below NATS's bound of 1 MiB; a single mutation may be larger. */
-const MAX_REQUEST_BYTES = 512 * 1024;
 /** About 32 KiB. */
 const MAX_FIELD_WRITES = 300;
 const BREAKER = { failures: 5, openMs: 2_000 };
@@ -77,14 +65,6 @@ const BREAKER = { failures: 5, openMs: 2_000 };
 const PATIENCE = 4;
 const MAX_PATIENCE_MS = 12_000;
 
-const decodeReply = decoder(OwnerPushReply, 'an OwnerPushReply');
-
-/** Owners may send anything: what an answer or a record cannot carry is replaced before it goes on. */
-function readReply(value: unknown): OwnerPushReply {
-  const reply = decodeReply(value);
-  return findUnstorable(reply) ? (JSON.parse(storableJson(reply)) as OwnerPushReply) : reply;
-}
-
 /**
  * Sends changes to the push handlers of owning services over NATS.
  *
@@ -92,11 +72,10 @@ function readReply(value: unknown): OwnerPushReply {
  * whether its sender still waits or not, and how much that may be follows its answers ({@link OwnerGate}).
  */
 export class SendToOwner {
-  readonly #nats: NatsConnection;
+  readonly #owners: AskOwner;
   readonly #logger: Logger;
   readonly #metrics: PushMetrics;
   readonly #timeoutMs: number;
-  readonly #patienceMs: number;
   /** By service; bounded by the number of registered ones. */
   readonly #lines = new Map<string, OwnerLine>();
   /** By service and entity type: epoch milliseconds of the last decision. */
@@ -104,11 +83,10 @@ export class SendToOwner {
 
   /** @param timeoutMs how long a push waits for an answer */
   constructor(nats: NatsConnection, logger: Logger, metrics: PushMetrics, timeoutMs: number) {
-    this.#nats = nats;
     this.#logger = logger;
     this.#metrics = metrics;
     this.#timeoutMs = timeoutMs;
-    this.#patienceMs = Math.max(timeoutMs, Math.min(PATIENCE * timeoutMs, MAX_PATIENCE_MS));
+    this.#owners = new AskOwner(nats, Math.max(timeoutMs, Math.min(PATIENCE * timeoutMs, MAX_PATIENCE_MS)));
   }
 
   /**
@@ -163,7 +141,7 @@ export class SendToOwner {
       return postponed('owner_unavailable');
     }
     const call = { sentAtMs: Date.now(), wasLate: false };
-    const answer = this.#ask(author, registration, part, call);
+    const answer = this.#ask(author, part, call, !patient);
     const waited = patient ? await answer : await within(answer, this.#timeoutMs);
     if (waited) return waited;
     call.wasLate = true;
@@ -175,30 +153,32 @@ export class SendToOwner {
   /** Asks, and learns of the answer whoever still waits for it; never throws. */
   async #ask(
     author: Author,
-    registration: RegisteredEntityType,
     part: readonly Submission[],
     call: { readonly sentAtMs: number; readonly wasLate: boolean },
+    mayShare: boolean,
   ): Promise<PartSent> {
+    const { registration } = (part[0] as Submission).work;
     const { service, entityType } = registration;
     const { breaker, gate, batches } = this.#lineOf(service);
-    const subject = registration.pushSubject ?? subjects.push(service, entityType);
     let speed: 'in time' | 'late' | 'none' = 'none';
     try {
-      const mutations = part.map((submission) => pushedOf(author, submission));
-      const body = { tenantId: author.tenantId, mutations };
-      const reply = await request(this.#nats, subject, body, {
-        timeoutMs: this.#patienceMs,
-        decode: readReply,
+      const { results: answers, wasShared } = await this.#owners.ask({
+        tenantId: author.tenantId,
+        registration,
+        mutations: part.map((submission) => pushedOf(author, submission)),
+        bytes: part.reduce((sum, submission) => sum + roughBytes(submission), 0),
+        batchLimit: this.#batchOf(part),
+        mayShare,
       });
       breaker.succeed();
       speed = Date.now() - call.sentAtMs <= this.#timeoutMs ? 'in time' : 'late';
       batches.set(entityType, growBatch(this.#batchOf(part), part.length, speed === 'in time'));
       this.#report(service, 'answered', call.sentAtMs);
-      const results = new Map(reply.results.map((result) => [result.mutationId, result]));
-      if (reply.results.some(({ status }) => status !== 'conflict'))
+      const results = answersTo(part, answers);
+      if ([...results.values()].some(({ status }) => status !== 'conflict'))
         this.#decided.set(typeKey(registration), Date.now());
       // A reply that is cut to its size has at least the first answer.
-      const failed = part.length === 1 && !results.has(part[0]?.work.mutation.mutationId ?? '');
+      const failed = part.length === 1 && !wasShared && results.size === 0;
       return { results, unanswered: postponed(failed ? 'owner_failed' : 'owner_unanswered', true) };
     } catch (error) {
       if (answered(error)) breaker.succeed();
@@ -246,6 +226,19 @@ export class SendToOwner {
     const { service, entityType } = first.work.registration;
     return this.#lineOf(service).batches.get(entityType) ?? LIMITS.mutationsPerPush;
   }
+}
+
+/** Of a request that was shared, the answers to one push. */
+function answersTo(
+  part: readonly Submission[],
+  answers: ReadonlyMap<string, OwnerPushResult>,
+): ReadonlyMap<string, OwnerPushResult> {
+  return new Map(
+    part.flatMap(({ work: { mutation } }): [string, OwnerPushResult][] => {
+      const answer = answers.get(mutation.mutationId);
+      return answer ? [[mutation.mutationId, answer]] : [];
+    }),
+  );
 }
 
 const NO_RESULTS: ReadonlyMap<string, OwnerPushResult> = new Map();

@@ -41,7 +41,16 @@ function typeOf(
   more: Partial<EntityTypeRegistration> = {},
 ): RegisteredEntityType {
   const projection = { kind: 'declarative' as const, fields: '*' as const, scopes };
-  return { service: 'learning', entityType, schemaVersion: 1, policy, projection, pushChains: true, ...more };
+  return {
+    service: 'learning',
+    entityType,
+    schemaVersion: 1,
+    policy,
+    projection,
+    pushChains: true,
+    pushShares: true,
+    ...more,
+  };
 }
 
 export const TYPES: readonly RegisteredEntityType[] = [

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { AGAIN, SharedCalls, type ShareOptions } from './shared-calls.ts';
+import { AGAIN, GroupedCalls, type ShareOptions } from './grouped-calls.ts';
 
 type Answer = string | typeof AGAIN;
 
 /** Calls whose batches end when the test says so. */
 function startCalls(options: Partial<ShareOptions<string, string>> = {}): {
-  readonly calls: SharedCalls<string, string>;
+  readonly calls: GroupedCalls<string, string>;
   readonly begun: (readonly string[])[];
   readonly end: (at: number, answers?: readonly Answer[]) => Promise<void>;
   readonly fail: (at: number, error: Error) => Promise<void>;
@@ -19,7 +19,7 @@ function startCalls(options: Partial<ShareOptions<string, string>> = {}): {
     open.push(end);
     return end.promise;
   };
-  const calls = new SharedCalls<string, string>({
+  const calls = new GroupedCalls<string, string>({
     together: begin,
     alone: async (call) => (await begin([call]))[0] as string,
     fits: () => true,
@@ -42,7 +42,7 @@ function startCalls(options: Partial<ShareOptions<string, string>> = {}): {
   };
 }
 
-describe('SharedCalls', () => {
+describe('GroupedCalls', () => {
   it('begins at once, and lets what comes meanwhile go together', async () => {
     const { calls, begun, end } = startCalls();
     const first = calls.do('a');
@@ -77,14 +77,16 @@ describe('SharedCalls', () => {
     expect(await slow).toBe('slow!');
   });
 
-  it('cuts batches where no more fits', async () => {
-    const { calls, begun, end } = startCalls({ fits: (before) => before.length < 2 });
-    const all = ['a', 'b', 'c'].map((call) => calls.do(call));
+  it('leaves what does not fit to the next batch, beside the first', async () => {
+    const { calls, begun, end } = startCalls({ fits: ([first], next) => first?.[0] === next[0] });
+    const all = ['a1', 'b1', 'a2'].map((call) => calls.do(call));
     await nextTurn();
-    expect(begun).toEqual([['a', 'b'], ['c']]);
+    expect(begun).toEqual([['a1', 'a2'], ['b1']]);
     await end(0);
+    expect(calls.isIdle).toBe(false);
     await end(1);
-    expect(await Promise.all(all)).toEqual(['a!', 'b!', 'c!']);
+    expect(await Promise.all(all)).toEqual(['a1!', 'b1!', 'a2!']);
+    expect(calls.isIdle).toBe(true);
   });
 
   it('does alone what cannot go with others, and answers the others meanwhile', async () => {

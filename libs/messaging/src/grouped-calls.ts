@@ -1,4 +1,4 @@
-/** How calls go together; see {@link SharedCalls}. */
+/** How calls go together; see {@link GroupedCalls}. */
 export interface ShareOptions<T, R> {
   /**
    * Does all of them at once.
@@ -9,7 +9,10 @@ export interface ShareOptions<T, R> {
   readonly together: (calls: readonly T[]) => Promise<readonly (R | typeof AGAIN)[]>;
   /** Does one call by itself. */
   readonly alone: (call: T) => Promise<R>;
-  /** Whether a call may go with those before it; asked for every call but the first. */
+  /**
+   * Whether a call may go with those before it; asked for every call but the first. One that may not goes
+   * with a later batch, and those behind it may go before it.
+   */
   readonly fits: (before: readonly T[], next: T) => boolean;
   /** The longest that a call waits for the calls under way, in milliseconds. */
   readonly maxWaitMs: number;
@@ -36,15 +39,20 @@ interface Waiting<T, R> {
  *
  * So nobody waits while there is nothing to share, and the more there is to do the more goes together.
  */
-export class SharedCalls<T, R> {
+export class GroupedCalls<T, R> {
   readonly #options: ShareOptions<T, R>;
-  readonly #waiting: Waiting<T, R>[] = [];
+  #waiting: Waiting<T, R>[] = [];
   #underWay = 0;
   #isPlanned = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ShareOptions<T, R>) {
     this.#options = options;
+  }
+
+  /** Nothing is under way, and nothing waits. */
+  get isIdle(): boolean {
+    return this.#underWay === 0 && this.#waiting.length === 0;
   }
 
   /** @throws what `together` or `alone` throw */
@@ -73,12 +81,16 @@ export class SharedCalls<T, R> {
   }
 
   #takeBatch(): Waiting<T, R>[] {
+    const batch: Waiting<T, R>[] = [];
     const calls: T[] = [];
-    for (const { call } of this.#waiting) {
-      if (calls.length > 0 && !this.#options.fits(calls, call)) break;
-      calls.push(call);
+    const left: Waiting<T, R>[] = [];
+    for (const waiting of this.#waiting) {
+      const fits = calls.length === 0 || this.#options.fits(calls, waiting.call);
+      if (fits) calls.push(waiting.call);
+      (fits ? batch : left).push(waiting);
     }
-    return this.#waiting.splice(0, calls.length);
+    this.#waiting = left;
+    return batch;
   }
 
   /** Never throws: every call of the batch has its answer or its error. */
