@@ -104,6 +104,12 @@ const OPTIONS = {
     max: 3650,
     desc: 'days an outcome is kept for devices that push the same mutation again',
   },
+  mutationEvents: {
+    env: 'MUTATION_EVENTS',
+    type: 'bool',
+    default: false,
+    desc: 'sends sync.mutation.applied.v1, rejected and accepted as well, which list every mutation',
+  },
   maxPushesInFlight: {
     env: 'MAX_PUSHES_IN_FLIGHT',
     type: 'int',

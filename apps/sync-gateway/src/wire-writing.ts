@@ -51,10 +51,7 @@ export function wireWriting(
   const answers = new AnswerRegistry(nats, registerService, registry, logger);
 
   const pushMetrics = new PushMetrics(metrics);
-  const ledger = new LedgerStore(requestDatabase, {
-    visibleMs: config.pushTakeoverMs,
-    maxOpen: MAX_OPEN_PER_DEVICE,
-  });
+  const ledger = ledgerOf(foundation);
   const heads = new ReadHeads(requestDatabase);
   const owners = new SendToOwner(nats, logger, pushMetrics, config.ownerTimeoutMs);
   const lifter = new LiftMutations(new AskUpcaster(nats, logger));
@@ -107,4 +104,12 @@ export function wireWriting(
       await Promise.all([answers.stop(), dispatcher.stop(), prune.stop()]);
     },
   };
+}
+
+function ledgerOf({ config, requestDatabase }: Foundation): LedgerStore {
+  return new LedgerStore(requestDatabase, {
+    visibleMs: config.pushTakeoverMs,
+    maxOpen: MAX_OPEN_PER_DEVICE,
+    listsMutations: config.mutationEvents,
+  });
 }

@@ -4,7 +4,7 @@ import { MatchersV3, type PactV4 } from '@pact-foundation/pact';
 import { DriverDevice, bindDevice, changeOnServer } from '@sync/e2e-device';
 import { connectNats } from '@sync/messaging';
 import { startContract } from '@sync/messaging/testing/pact';
-import { type LocalMutation, type MutationsSeen, type PullResponse, subjects } from '@sync/protocol';
+import { type LocalMutation, type PullResponse, type PushSeen, subjects } from '@sync/protocol';
 import { PROBLEM_TYPE, SIGNED, TIME, problemOf } from './testing/http-shapes.ts';
 import { holdConflict } from './testing/held-conflict.ts';
 import { platform } from './testing/platform.ts';
@@ -346,25 +346,25 @@ describe('the gateway keeps to the contracts', () => {
     );
   };
 
-  /** Pushes a mutation of this id and answers the event that says that it was applied. */
+  /** Has a mutation of this id refused, beside one that is applied, and answers the event that says so. */
   const publishedOf = async (mutationId: string): Promise<unknown> => {
     const device = await deviceWithNote();
-    const mutation = mutationOf(21, { mutationId, entityId: 'pact-firehose' });
-    const isApplied = (element: unknown): boolean => {
-      const { type, data } = element as { type: string; data: MutationsSeen };
+    const mutations = [
+      mutationOf(20, {}),
+      mutationOf(21, { mutationId, entityId: 'pact-firehose', op: 'append' }),
+    ];
+    const tells = (element: unknown): boolean => {
+      const { type, data } = element as { type: string; data: PushSeen };
       return (
-        type === 'sync.mutation.applied.v1' && data.mutations.some((seen) => seen.mutationId === mutationId)
+        type === 'sync.push.completed.v1' && data.mutations.some((seen) => seen.mutationId === mutationId)
       );
     };
     return publishedBatch(
       nats,
       subjects.streamMessage('SYNC_EVENTS', '*', 'sync-gateway'),
-      isApplied,
+      tells,
       async () => {
-        await device.call<PullResponse>('/sync/v1/push', {
-          sentAt: new Date().toISOString(),
-          mutations: [mutation],
-        });
+        await device.call<PullResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations });
       },
     );
   };

@@ -92,6 +92,7 @@ export {
   SuggestionSeen,
   DeviceSeen,
   MutationsSeen,
+  PushSeen,
   SYNC_EVENT_DATA,
   SyncEventEnvelope,
 } from './sync-events.ts';

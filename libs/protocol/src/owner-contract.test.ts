@@ -135,6 +135,12 @@ describe('sync events', () => {
     const mutations = [{ mutationId: UUID, entityType: 'note', entityId: 'n1', status: 'applied' }];
     expect(fits(SYNC_EVENT_DATA['sync.mutation.applied.v1'], { mutations })).toBe(true);
     expect(fits(SYNC_EVENT_DATA['sync.mutation.applied.v1'], { scope: 'user:u1' })).toBe(false);
+    const counted = {
+      counts: { applied: 2, rejected: 1 },
+      mutations: [{ mutationId: UUID, status: 'rejected' }],
+    };
+    expect(fits(SYNC_EVENT_DATA['sync.push.completed.v1'], counted)).toBe(true);
+    expect(fits(SYNC_EVENT_DATA['sync.push.completed.v1'], { mutations })).toBe(false);
     expect(fits(SYNC_EVENT_DATA['sync.device.stale.v1'], { reasons: ['unseen'] })).toBe(true);
   });
 

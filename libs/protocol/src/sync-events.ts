@@ -37,6 +37,41 @@ export const MutationsSeen = Type.Object(
 );
 export type MutationsSeen = ReadOnly<Static<typeof MutationsSeen>>;
 
+export const PushSeen = Type.Object(
+  {
+    counts: Type.Partial(
+      Type.Object({
+        applied: Count,
+        merged: Count,
+        superseded: Count,
+        rejected: Count,
+        conflict: Count,
+        accepted: Count,
+      }),
+      { description: 'How many mutations came to each status; a status that none came to is left out.' },
+    ),
+    mutations: Type.Array(
+      Type.Object({
+        mutationId: MutationId,
+        entityType: Type.Optional(EntityType),
+        entityId: Type.Optional(EntityId),
+        status: Type.Unsafe<string>(OutcomeStatus),
+        code: Type.Optional(Type.String()),
+      }),
+      {
+        description:
+          'Those that were not simply applied. Without an entity: it matches no schema, and names none.',
+      },
+    ),
+  },
+  {
+    $id: 'PushSeen',
+    description:
+      'What a push came to, and later what became of mutations that were `accepted` there: these are counted once more, under the status in which they ended.',
+  },
+);
+export type PushSeen = ReadOnly<Static<typeof PushSeen>>;
+
 export const ConflictSeen = Type.Object(
   {
     conflictId: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
@@ -142,6 +177,7 @@ const ScopeNamed = Type.Object({ scope: Scope });
 
 /** `data` per event type. One event covers everything of its kind that one transaction did. */
 export const SYNC_EVENT_DATA = {
+  // These three list every mutation; gateways send them only when told to (ADR 0030).
   'sync.mutation.accepted.v1': MutationsSeen,
   'sync.mutation.applied.v1': MutationsSeen,
   'sync.mutation.rejected.v1': MutationsSeen,
@@ -163,6 +199,7 @@ export const SYNC_EVENT_DATA = {
   'sync.scope.granted.v1': ScopeNamed,
   'sync.scope.revoked.v1': ScopeNamed,
   'sync.registration.changed.v1': Type.Object({ service: ServiceName, entityTypes: Type.Array(EntityType) }),
+  'sync.push.completed.v1': PushSeen,
 } as const;
 
 export type SyncEventType = keyof typeof SYNC_EVENT_DATA;

@@ -64,6 +64,7 @@ const SCRIPTS = [
   'push/ledger/push-receive.sql',
   'push/ledger/push-receive-together.sql',
   'push/ledger/push-decided.sql',
+  'push/ledger/completion-events.sql',
   'push/ledger/push-complete.sql',
   'push/outcome/read-known.sql',
   'push/ledger/prune-ledger.sql',

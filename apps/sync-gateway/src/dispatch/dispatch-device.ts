@@ -141,7 +141,7 @@ export class DispatchDevice {
         freed.has(laneOf(one)) && settlement.kind === 'postponed' && settlement.reason === 'lane_waits';
       return completedOf(one, settlement, isFreed ? 0 : delayOf(one, settlement, random));
     });
-    await this.#ledger.complete(author, completionOf(author, completed, nowIso));
+    await this.#ledger.complete(author, completionOf(completed), nowIso);
     const ended = completed.filter(({ settlement }) => settlement.kind === 'settled').length;
     if (ended > 0) this.#outcomesStored(author);
     return ended;

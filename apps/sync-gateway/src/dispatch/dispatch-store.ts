@@ -81,7 +81,7 @@ export class DispatchStore {
   async release({ tenantId, deviceId }: DueDevice): Promise<void> {
     await this.#database.call(
       'dispatch_release',
-      `SELECT push_complete($1, $2, '{}', '{}', '{}', '{}', NULL, '', '', '{}', 0)`,
+      `SELECT push_complete($1, $2, '{}', '{}', '{}', NULL, '', NULL, NULL, 0)`,
       [tenantId, deviceId],
     );
   }

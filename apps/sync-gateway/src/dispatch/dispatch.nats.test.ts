@@ -147,10 +147,9 @@ describe('after a crash', () => {
       tx.query(`UPDATE mutation SET next_attempt_at = now() WHERE mutation_id = $1`, [mutation.mutationId]),
     );
     expect(await rig.store.load(author)).toMatchObject([{ attempts: 1 }]);
-    const item = { id: mutation.mutationId, attempt: 0, status: 'rejected', chunk: 0 };
-    const stale = { items: [item], outcomes: ['{}'], entries: [''], shown: [] };
-    const events = { applied: '', rejected: '', accepted: '' };
-    const answer = [...(await rig.ledger.complete(author, { ...stale, events }))];
+    const item = { id: mutation.mutationId, attempt: 0, status: 'rejected' };
+    const stale = { completed: [], items: [item], outcomes: ['{}'], shown: [] };
+    const answer = [...(await rig.ledger.complete(author, stale, new Date().toISOString()))];
     expect(answer).toEqual([[mutation.mutationId, null]]);
     expect(await rig.waiting(author)).toEqual([]);
   });

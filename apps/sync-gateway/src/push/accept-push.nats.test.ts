@@ -68,45 +68,6 @@ describe('a clean push', () => {
       rig.owner.requests.map((request) => request.map(({ expectedRevision }) => expectedRevision)),
     ).toEqual([Array.from({ length: 20 }, (_, index) => index)]);
   });
-
-  it('writes one event per kind that lists what was stored', async () => {
-    const author = newAuthor();
-    const [good, bad] = [mutationOf(author), mutationOf(author, { op: 'append' })];
-    await rig.push(author, [good, bad]);
-    const events = (await rig.syncEvents()).filter((event) => event.deviceid === author.deviceId);
-    expect(events.map(({ type, data }) => ({ type, data }))).toEqual(
-      expect.arrayContaining([
-        {
-          type: 'sync.mutation.applied.v1',
-          data: {
-            mutations: [
-              {
-                mutationId: good.mutationId,
-                entityType: 'progress',
-                entityId: good.entityId,
-                status: 'applied',
-              },
-            ],
-          },
-        },
-        {
-          type: 'sync.mutation.rejected.v1',
-          data: {
-            mutations: [
-              {
-                mutationId: bad.mutationId,
-                entityType: 'progress',
-                entityId: bad.entityId,
-                status: 'rejected',
-                code: 'op_not_allowed',
-              },
-            ],
-          },
-        },
-      ]),
-    );
-    expect(events).toHaveLength(2);
-  });
 });
 
 describe('repetition', () => {

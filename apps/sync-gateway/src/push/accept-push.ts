@@ -227,8 +227,8 @@ export class AcceptPush {
   ): Promise<{ readonly texts: Map<string, string>; readonly shown: Map<string, string> }> {
     const texts = new Map<string, string>();
     if (completed.length === 0) return { texts, shown: new Map() };
-    const completion = completionOf(author, completed, nowIso);
-    const stored = await retryConflicts(() => this.#ledger.complete(author, completion));
+    const completion = completionOf(completed);
+    const stored = await retryConflicts(() => this.#ledger.complete(author, completion, nowIso));
     for (const [place, { id, status, delayMs }] of completion.items.entries()) {
       const text = stored.has(id) ? stored.get(id) : completion.outcomes[place];
       texts.set(id, text || acceptedText(id, delayMs));

@@ -6,7 +6,7 @@ import { STREAMS, subjects } from '@sync/protocol';
 import { type ServiceRig, startServiceRig } from '../testing/platform-rig.ts';
 import { startAnalytics } from './start-analytics.ts';
 
-const { like, regex, timestamp } = MatchersV3;
+const { integer, like, regex, timestamp } = MatchersV3;
 const ignore = (): void => undefined;
 const MUTATION = '00000000-0000-4000-8000-000000000021';
 
@@ -40,28 +40,30 @@ describe('analytics expects of the gateway', () => {
     }
   };
 
-  it('an event for every mutation that was applied', async () => {
+  it('an event for every push: how much was applied, and what was not', async () => {
     const events = await new MessageContract('analytics', 'sync-gateway').message(
       {
         subject: subjects.streamMessage('SYNC_EVENTS', '{partition}', 'sync-gateway'),
-        what: `mutation ${MUTATION} was applied`,
+        what: `mutation ${MUTATION} was refused, beside one that was applied`,
         contents: [
           {
             specversion: '1.0',
             id: like('event-1'),
             source: like('sync-gateway'),
-            type: 'sync.mutation.applied.v1',
+            type: 'sync.push.completed.v1',
             time: timestamp("yyyy-MM-dd'T'HH:mm:ss.SSSX", '2026-01-01T00:00:00.000Z'),
             tenantid: regex('pact-[a-z0-9]+', 'pact-firehose'),
             userid: like('pact-user'),
             deviceid: like('pact-device'),
             data: {
+              counts: { applied: integer(1), rejected: integer(1) },
               mutations: [
                 {
                   mutationId: MUTATION,
                   entityType: 'note',
                   entityId: 'pact-firehose',
-                  status: regex('^(applied|merged)$', 'applied'),
+                  status: 'rejected',
+                  code: regex('^[a-z][a-z0-9_]*$', 'op_not_allowed'),
                 },
               ],
             },
@@ -76,7 +78,7 @@ describe('analytics expects of the gateway', () => {
       },
     );
     expect(events).toMatchObject([
-      { type: 'sync.mutation.applied.v1', data: { mutations: [{ mutationId: MUTATION }] } },
+      { type: 'sync.push.completed.v1', data: { mutations: [{ mutationId: MUTATION }] } },
     ]);
   });
 });

@@ -208,6 +208,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'OWNER-12: owners that say pushShares get changes of several devices in one request (shared), and ' +
       'answer shared_failed where they cannot do all of them soon.',
   },
+  {
+    version: '1.23.0',
+    date: '2026-11-30',
+    schemas: ['SyncEventBatch'],
+    change:
+      'sync.push.completed.v1 counts what a push came to and lists what was not simply applied. ' +
+      'sync.mutation.applied.v1, rejected and accepted, which list every mutation, are sent only where ' +
+      'MUTATION_EVENTS is set.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -72,14 +72,10 @@ async function receive(
 
 async function complete(tx: Tx, items: readonly Item[]): Promise<void> {
   const all = <T>(value: T): T[] => items.map(() => value);
-  await tx.call(
-    'push_complete',
-    'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
-    [
-      ...['t', 'new', items.map(({ id }) => id), all(0), all('applied'), all(null), null],
-      ...[all('{}').join('\n'), '', '{}', 0],
-    ],
-  );
+  await tx.call('push_complete', 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', [
+    ...['t', 'new', items.map(({ id }) => id), all(0), all('applied'), null],
+    ...[all('{}').join('\n'), null, null, 0],
+  ]);
 }
 
 /** p_items of read_known. */

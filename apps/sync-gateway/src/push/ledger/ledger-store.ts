@@ -4,6 +4,7 @@ import { STREAMS } from '@sync/protocol';
 import type { Author } from '../outcome/settlement.ts';
 import { SHOWN_BYTES } from '../outcome/tell-outcomes.ts';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
+import { completionEvents } from './completion-events.ts';
 import type { Completion } from './completion.ts';
 import { type Incoming, type Received, type ReceiveLimits, ReceivePushes } from './receive-pushes.ts';
 
@@ -18,20 +19,24 @@ export interface StoredShown {
 /** SQLSTATE of both functions: two devices or users of a tenant have sent one mutationId at the same time. */
 export const SENT_TWICE = 'SY002';
 
+/** How outcomes are told, beside the limits of what is received. */
+export interface LedgerSettings extends ReceiveLimits {
+  /** Sends the events that list every mutation, too. */
+  readonly listsMutations?: boolean;
+}
+
 /**
  * The ledger of mutations: two functions, one round trip each; a third where large entities are shown again.
  */
 export class LedgerStore {
   readonly #database: Database;
   readonly #receiving: ReceivePushes;
+  readonly #listsMutations: boolean;
 
-  /**
-   * @param limits visibleMs: how long nobody else takes over what was received; maxOpen: mutations of one
-   * device without an outcome
-   */
-  constructor(database: Database, limits: ReceiveLimits) {
+  constructor(database: Database, { listsMutations = false, ...limits }: LedgerSettings) {
     this.#database = database;
     this.#receiving = new ReceivePushes(database, limits);
+    this.#listsMutations = listsMutations;
   }
 
   /**
@@ -70,17 +75,16 @@ export class LedgerStore {
    * @returns what somebody else had stored before for the same user, by mutationId; null: still open
    * @throws the driver's error; `SENT_TWICE` as its SQLSTATE, and nothing is stored
    */
-  async complete(author: Author, completion: Completion): Promise<ReadonlyMap<string, string | null>> {
+  async complete(
+    author: Author,
+    { completed, items, outcomes, shown }: Completion,
+    nowIso: string,
+  ): Promise<ReadonlyMap<string, string | null>> {
     const { tenantId, userId, deviceId } = author;
-    const { items, outcomes, entries, events, shown } = completion;
+    const { told, conflicts } = completionEvents(author, completed, nowIso, this.#listsMutations);
     const partition = partitionOf(`${tenantId}\0${deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-    const more = items.flatMap(({ conflict, chunk, ...item }, index) => {
-      const { delayMs, mayBeSent, error, counter, shows, refusal } = item;
-      const known = {
-        ...{ delayMs, mayBeSent, error, counter, shows, refusal },
-        conflict,
-        ...(conflict === undefined ? {} : { chunk }),
-      };
+    const more = items.flatMap(({ delayMs, mayBeSent, error, counter, shows, refusal }, index) => {
+      const known = { delayMs, mayBeSent, error, counter, shows, refusal };
       const says = Object.values(known).some((value) => value !== undefined);
       return says ? [{ place: index + 1, ...known }] : [];
     });
@@ -92,11 +96,10 @@ export class LedgerStore {
         arrayText(items.map(({ id }) => id)),
         arrayText(items.map(({ attempt }) => attempt)),
         arrayText(items.map(({ status }) => status)),
-        arrayText(items.map(({ kind }) => kind ?? null)),
         more.length === 0 ? null : JSON.stringify(more),
         outcomes.join('\n'),
-        entries.join('\n'),
-        JSON.stringify(events),
+        told,
+        conflicts.length === 0 ? null : JSON.stringify(conflicts),
         partition,
         userId,
         arrayText(items.map(({ revision }) => revision ?? null)),
@@ -107,4 +110,4 @@ export class LedgerStore {
   }
 }
 
-const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)';
+const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';

@@ -1,15 +1,13 @@
 -- Last round trip of a push (and of the dispatcher): stores outcomes where none is stored yet, and writes the
 -- sync events of exactly what it stored in the same transaction.
 --
--- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses, p_kinds (key into p_events
--- of the sync event that lists it, or null). p_outcomes and p_entries have one line each: the wire text of
--- its outcome (nothing while it has none), and its element in the list of its event. p_more, where there is
--- more to say: [{place (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before),
--- mayBeSent?, error?, conflict?: a CloudEvent of its own, chunk?: number of the outbox message that carries
--- it, counter?: which change of its device it would have been, shows?: its entity is in p_shown, refusal?:
--- why it is refused as soon as its entity can be shown}]. p_shown: [{scope, type, id, clock, wire}], large
--- entities that outcomes show (database/shown-entities.ts). p_revisions: the entity's revision after what was
--- applied or merged; see read-known.sql. p_events: {kind: head of the CloudEvent up to its list}.
+-- Arrays have one element per mutation: p_attempts (null: whichever), p_statuses. p_outcomes has one line
+-- each: the wire text of its outcome (nothing while it has none). p_more, where there is more to say: [{place
+-- (of the arrays, from 1), delayMs?: until the next attempt (absent: as planned before), mayBeSent?, error?,
+-- counter?: which change of its device it would have been, shows?: its entity is in p_shown, refusal?: why it
+-- is refused as soon as its entity can be shown}]. p_told, p_conflicts: see completion-events.sql. p_shown:
+-- [{scope, type, id, clock, wire}], large entities that outcomes show (database/shown-entities.ts).
+-- p_revisions: the entity's revision after what was applied or merged; see read-known.sql.
 --
 -- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its
 -- rows are updated.
@@ -21,9 +19,8 @@
 -- meanwhile: they are answered as they are, and kept nowhere. Anything else under such an id, and nothing is
 -- stored at all (SY002).
 CREATE OR REPLACE FUNCTION push_complete(
-  p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[],
-  p_kinds text[], p_more json,
-  p_outcomes text, p_entries text, p_events json, p_partition integer,
+  p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_more json,
+  p_outcomes text, p_told text, p_conflicts json, p_partition integer,
   -- Left out by whoever only plans the device's next turn in the queue (dispatch-store.ts).
   p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL, p_shown json DEFAULT NULL
 ) RETURNS TABLE (mutation_id uuid, outcome text)
@@ -37,7 +34,6 @@ DECLARE
   v_stored uuid[];
   v_terminal uuid[];
   v_next timestamptz;
-  v_payload text;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
@@ -99,32 +95,8 @@ BEGIN
         shown_at = excluded.shown_at;
   END IF;
 
-  IF v_received AND p_more IS NULL AND p_kinds[1] = ALL (p_kinds)
-    AND cardinality(v_stored) = cardinality(p_ids) THEN
-    -- All in one list, in their order: nothing has to be put together.
-    v_payload := '[' || (p_events ->> p_kinds[1]) || replace(p_entries, E'\n', ',') || ']}}]';
-    PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, v_payload);
-  ELSE
-    FOR v_payload IN
-      WITH item AS (
-        SELECT i.*, o.conflict, o.chunk
-        FROM ROWS FROM (unnest(p_ids, p_kinds), string_to_table(p_entries, E'\n'))
-          WITH ORDINALITY AS i (id, kind, entry, place)
-        LEFT JOIN json_to_recordset(p_more) AS o (place bigint, conflict text,
-          chunk integer) ON o.place = i.place
-        WHERE i.id = ANY (v_stored)
-      ), event AS (
-        SELECT 0 AS chunk, 0 AS rank, (p_events ->> i.kind) || string_agg(i.entry, ',') || ']}}' AS body
-        FROM item i WHERE i.kind IS NOT NULL GROUP BY i.kind
-        UNION ALL
-        SELECT i.chunk, 1, i.conflict FROM item i WHERE i.conflict IS NOT NULL
-      )
-      SELECT '[' || string_agg(e.body, ',' ORDER BY e.rank) || ']'
-        FROM event e GROUP BY e.chunk ORDER BY e.chunk
-    LOOP
-      PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, v_payload);
-    END LOOP;
-  END IF;
+  PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, '[' || e.message || ']')
+    FROM completion_events(p_ids, p_statuses, v_stored, p_told, p_conflicts) AS e (message);
 
   IF NOT v_received THEN
     -- What waited for one of these may go on at once. Beside a received push the device has nothing open.

@@ -60,7 +60,7 @@ function complete(
       settlement: settlementOf(place),
     };
   });
-  return ledger.complete(author, completionOf(author, completed, new Date(0).toISOString()));
+  return ledger.complete(author, completionOf(completed), new Date(0).toISOString());
 }
 
 function decide(

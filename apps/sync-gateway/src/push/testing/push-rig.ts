@@ -97,7 +97,13 @@ export interface PushRig {
   stop(): Promise<void>;
 }
 
-export async function startPushRig(options: { readonly ownerTimeoutMs?: number } = {}): Promise<PushRig> {
+interface RigOptions {
+  readonly ownerTimeoutMs?: number;
+  /** The gateway sends the events that list every mutation, too. */
+  readonly listsMutations?: boolean;
+}
+
+export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
   const test = await createTestDatabase({
     postgres: await startPostgres(),
     name: 'push',
@@ -124,7 +130,7 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
     logger: silent,
   });
   await nats.flush();
-  const parts = wire(test, nats, options.ownerTimeoutMs ?? 3_000);
+  const parts = wire(test, nats, options);
   const dispatchDue = async (...authors: readonly Author[]): Promise<number> => {
     if (authors.length === 0) return 0;
     const devices = await parts.store.take(100);
@@ -168,7 +174,7 @@ export async function startPushRig(options: { readonly ownerTimeoutMs?: number }
 function wire(
   { database }: TestDatabase,
   nats: NatsConnection,
-  ownerTimeoutMs: number,
+  { ownerTimeoutMs = 3_000, listsMutations = false }: RigOptions,
 ): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'told' | 'types' | 'lateTypes'> & {
   readonly dispatchDevice: DispatchDevice;
 } {
@@ -183,7 +189,7 @@ function wire(
   const told: Author[] = [];
   const outcomesStored = (author: Author): void => void told.push(author);
   const metrics = new PushMetrics(new Metrics('test'));
-  const ledger = new LedgerStore(database, { visibleMs: 20_000, maxOpen: 50 });
+  const ledger = new LedgerStore(database, { visibleMs: 20_000, maxOpen: 50, listsMutations });
   const heads = new ReadHeads(database);
   const owners = new SendToOwner(nats, silent, metrics, ownerTimeoutMs);
   const lifter = new LiftMutations(new AskUpcaster(nats, silent));
