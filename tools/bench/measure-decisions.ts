@@ -1,14 +1,11 @@
-/** decide-1000: a thousand conflicts decided by the resolver, as the gateway asks for them. */
+/** decide-1000: a thousand conflicts decided. */
 import { randomUUID } from 'node:crypto';
-import type { DecisionInput } from '@sync/domain';
-import { type NatsConnection, connect } from '@nats-io/transport-node';
-import { type DecideReply, LIMITS, subjects } from '@sync/protocol';
+import { decide, type DecisionInput } from '@sync/domain';
 import { type OperationResult, result } from './result.ts';
 import { runLoad } from './run-load.ts';
-import { TENANT, type World, natsUrl } from './world.ts';
+import type { World } from './world.ts';
 
 const CONFLICTS = 1_000;
-const TIMEOUT_MS = 10_000;
 
 /**
  * Same-field collisions of notes, every second one under review, between a device that was offline and the
@@ -51,51 +48,17 @@ function conflict(place: number): DecisionInput {
   };
 }
 
-/** Asks all at once, as the gateway's replicas would; a request carries at most as many as a push. */
-export async function measureDecisions(world: World): Promise<OperationResult> {
-  const nats = await connect({ servers: natsUrl(world.stack) });
-  try {
-    const items = Array.from({ length: CONFLICTS }, (_unused, place) => conflict(place));
-    const questions: Uint8Array[] = [];
-    for (let from = 0; from < CONFLICTS; from += LIMITS.mutationsPerPush) {
-      const part = items.slice(from, from + LIMITS.mutationsPerPush);
-      questions.push(Buffer.from(JSON.stringify({ tenantId: TENANT, items: part })));
-    }
-    const replyBytes = await checkedReplyBytes(nats, questions);
-    const ask = (subjectOf: (place: number) => string) => async (): Promise<void> => {
-      await Promise.all(
-        questions.map((question, place) => nats.request(subjectOf(place), question, { timeout: TIMEOUT_MS })),
-      );
-    };
-    const floor = await runLoad(
-      1,
-      world.sizes.decisions,
-      ask((place) => `bench.floor.${replyBytes[place] ?? 0}`),
-    );
-    const samples = await runLoad(
-      1,
-      world.sizes.decisions,
-      ask(() => subjects.decide),
-    );
-    return result('decide-1000', 1, samples, floor, {
-      requestKib: questions.reduce((sum, { length }) => sum + length, 0) / 1024,
-      replyKib: replyBytes.reduce((sum, bytes) => sum + bytes, 0) / 1024,
-    });
-  } finally {
-    await nats.close();
-  }
-}
-
-/** @throws when anything but a conflict comes back: then something cheaper would be measured */
-async function checkedReplyBytes(nats: NatsConnection, questions: readonly Uint8Array[]): Promise<number[]> {
-  return Promise.all(
-    questions.map(async (question) => {
-      const reply = await nats.request(subjects.decide, question, { timeout: TIMEOUT_MS });
-      const { decisions } = reply.json<DecideReply>();
-      const recorded = decisions.filter((decision) => 'record' in decision && decision.record !== null);
-      if (recorded.length !== LIMITS.mutationsPerPush)
-        throw new Error(`${recorded.length} of ${LIMITS.mutationsPerPush} questions were conflicts`);
-      return reply.data.length;
-    }),
-  );
+/** Decides all, one after the other, as the gateway does; the floor writes the decisions, as its ledger needs them. */
+export async function measureDecisions({ sizes }: World): Promise<OperationResult> {
+  const conflicts = Array.from({ length: CONFLICTS }, (_unused, place) => conflict(place));
+  const decisions = conflicts.map(decide);
+  const recorded = decisions.filter((decision) => decision.record !== null).length;
+  // Anything else would be cheaper.
+  if (recorded !== CONFLICTS) throw new Error(`${recorded} of ${CONFLICTS} questions were conflicts`);
+  let bytes = 0;
+  const floor = await runLoad(1, sizes.decisions, async () => {
+    bytes = decisions.reduce((sum, decision) => sum + JSON.stringify(decision).length, 0);
+  });
+  const samples = await runLoad(1, sizes.decisions, async () => void conflicts.map(decide));
+  return result('decide-1000', 1, samples, floor, { decisionsKib: bytes / 1024 });
 }

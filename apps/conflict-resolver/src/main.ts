@@ -38,10 +38,6 @@ const config = readResolverConfig(process.env);
 const ai = readAIConfig(config);
 const logger = createLogger({ service: NAME, level: config.logLevel });
 const metrics = new Metrics(NAME);
-const decisions = metrics.counter('sync_decisions_total', 'Decisions on concurrent mutations.', [
-  'kind',
-  'policy',
-]);
 
 const schema = { migrations: MIGRATIONS, functions: FUNCTIONS, appRights: APP_RIGHTS };
 const database = await connectDatabase(config, NAME, schema, logger);
@@ -67,10 +63,7 @@ const resolve = new ResolveConflict(
   new ResolutionMetrics(metrics),
 );
 const heal = new HealClaims(resolve, logger);
-const responders = startResponders({
-  ...{ nats, queue: NAME, logger, database, suggestions, resolve },
-  decided: (kind, policy) => decisions.inc({ kind, policy }),
-});
+const responders = startResponders({ nats, queue: NAME, logger, database, suggestions, resolve });
 const recorded = recordMetrics(metrics, database);
 const consumer = new PartitionedConsumer({
   database,

@@ -8,7 +8,8 @@ import { FindHidden } from './dispatch/find-hidden.ts';
 import { AcceptPush, type OutcomesStored } from './push/accept-push.ts';
 import { AskUpcaster } from './push/owners/ask-upcaster.ts';
 import { LiftMutations } from './push/owners/lift-mutations.ts';
-import { AskResolver } from './push/decide/ask-resolver.ts';
+import { AskDeleted } from './push/decide/ask-deleted.ts';
+import { DecideLanes } from './push/decide/decide-lanes.ts';
 import { KeepDecisions } from './push/ledger/keep-decisions.ts';
 import { LedgerStore } from './push/ledger/ledger-store.ts';
 import { PUSH_LOGGER, PushController } from './push/push-controller.ts';
@@ -57,7 +58,7 @@ export function wireWriting(
   const lifter = new LiftMutations(new AskUpcaster(nats, logger));
   const settler = new SettleMutations(
     owners,
-    new AskResolver(nats, logger),
+    new DecideLanes(heads, new AskDeleted(nats, logger)),
     heads,
     lifter,
     new KeepDecisions(requestDatabase),

@@ -9,8 +9,7 @@ export interface CrashTarget {
 /** Every place between a mutation's arrival and its last effect, in the order in which a push comes by. */
 export const CRASH_TARGETS: readonly CrashTarget[] = [
   { service: 'sync-gateway', place: 'push.received' },
-  { service: 'conflict-resolver', place: 'decide.requested' },
-  { service: 'conflict-resolver', place: 'decide.decided' },
+  { service: 'sync-gateway', place: 'push.decided' },
   { service: 'learning', place: 'push.requested' },
   { service: 'learning', place: 'push.written' },
   { service: 'learning', place: 'push.committed' },

@@ -2,22 +2,56 @@ import { randomUUID } from 'node:crypto';
 import { DriverDevice, type StackLine, bindDevice } from '@sync/e2e-device';
 import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
 
+const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
+const tenantId = `t-${randomUUID().slice(0, 8)}`;
+
+async function user(): Promise<{ device: DriverDevice; scope: string; userId: string }> {
+  const userId = `u-${randomUUID().slice(0, 8)}`;
+  return {
+    device: new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId)),
+    scope: `user:${userId}`,
+    userId,
+  };
+}
+
+/** Polls as a device does until what is looked for is there. */
+async function syncUntil(device: DriverDevice, isThere: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 300 && !isThere(); attempt += 1) {
+    await device.sync().catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(isThere()).toBe(true);
+}
+
+/** Before any process is killed: the line of JSON names only the first process ids. */
+describe('a conflict-resolver that does not answer', () => {
+  it('keeps no conflict from its end, and has the record once it answers again', async () => {
+    const { device, scope, userId } = await user();
+    const other = new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId));
+    const progress = { scope, entityType: 'progress', entityId: randomUUID() } as const;
+    const data = { userId, courseId: 'c', percent: 10, status: 'in_progress' };
+    device.write({ ...progress, op: 'put', data });
+    await device.push();
+    await syncUntil(other, () => other.replica(scope).entities.has(`progress/${progress.entityId}`));
+    process.kill(urls.pids['resolver'] ?? 0, 'SIGSTOP');
+    try {
+      device.write({ ...progress, op: 'patch', data: { percent: 20 } });
+      other.write({ ...progress, op: 'patch', data: { percent: 30 } });
+      expect(await device.push()).toMatchObject([{ status: 'applied' }]);
+      expect(await other.push()).toMatchObject([{ status: 'merged' }]);
+    } finally {
+      process.kill(urls.pids['resolver'] ?? 0, 'SIGCONT');
+    }
+    const isRecord = ({ entityType }: { readonly entityType: string }): boolean => entityType === 'conflict';
+    await syncUntil(other, () => [...other.replica(scope).entities.values()].some(isRecord));
+  });
+});
+
 /**
  * Real processes, really killed: the stack's supervisor starts them again. Each process dies once, because
  * the line of JSON names only the first process ids.
  */
 describe('kill -9', () => {
-  const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
-  const tenantId = `t-${randomUUID().slice(0, 8)}`;
-
-  async function user(): Promise<{ device: DriverDevice; scope: string }> {
-    const userId = `u-${randomUUID().slice(0, 8)}`;
-    return {
-      device: new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId)),
-      scope: `user:${userId}`,
-    };
-  }
-
   function killOnce(name: string): void {
     const pid = urls.pids[name];
     if (!pid) throw new Error(`the stack has no ${name}`);

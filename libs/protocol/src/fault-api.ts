@@ -8,6 +8,8 @@ import Type, { type Static } from 'typebox';
 export const FAULT_PLACES = [
   /** gateway: the push is in the ledger, nobody has been asked */
   'push.received',
+  /** gateway: it is decided, and kept where that matters; no owner has been asked */
+  'push.decided',
   /** gateway: owners have answered, no outcome is stored */
   'push.settled',
   /** gateway: outcomes are stored, the device has no answer */
@@ -18,10 +20,6 @@ export const FAULT_PLACES = [
   'push.written',
   /** owner: committed, the gateway has no answer */
   'push.committed',
-  /** resolver: asked, nothing is decided */
-  'decide.requested',
-  /** resolver: decided, not answered */
-  'decide.decided',
   /** consumer: effects and watermark are written, nothing is committed */
   'batch.handled',
   /** consumer: committed, the broker has no ack */

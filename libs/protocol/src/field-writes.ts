@@ -1,5 +1,5 @@
 /**
- * Who wrote each field last, as projector, gateway and resolver tell each other. Internal: devices never see
+ * Who wrote each field last, as projector, gateway and owning services tell each other. Internal: devices never see
  * it.
  */
 import Type from 'typebox';
@@ -17,7 +17,7 @@ const write = {
   ),
 };
 
-/** The types are `FieldWrites` of `libs/domain`; resolve-api.test.ts keeps both equal. */
+/** The types are `FieldWrites` of `libs/domain`; field-writes.test.ts keeps both equal. */
 export const FieldWrites = Type.Record(
   Type.String(),
   Type.Object({

@@ -86,7 +86,6 @@ export {
   SuggestionSettingsRequest,
   SuggestionUsage,
 } from './suggestion.ts';
-export { ConflictDraft, DecideItem, DecideReply, DecideRequest } from './resolve-api.ts';
 export {
   ConflictSeen,
   SuggestionSeen,

@@ -47,7 +47,6 @@ import {
   UpcastRequest,
 } from './owner-api.ts';
 import { SyncRegistration } from './registration.ts';
-import { DecideReply, DecideRequest } from './resolve-api.ts';
 import { Count, TenantId } from './scalars.ts';
 import { subjects } from './subjects.ts';
 import {
@@ -244,9 +243,6 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
     'A registration changed: read the list again.',
     Type.Object({}),
   ),
-  request('decide', subjects.decide, 'internal', DecideRequest, DecideReply, {
-    summary: 'What becomes of concurrent mutations; the answer depends on the request alone.',
-  }),
   notice(
     'gatewayHint',
     subjects.gatewayHint,

@@ -14,7 +14,6 @@ export const subjects = {
   registryList: 'sync.registry.v1.list',
   /** Core notice to everybody who keeps a copy of the registrations. */
   registryChanged: 'sync.registry.v1.changed',
-  decide: 'sync.resolve.v1.decide',
   /** A relay's announcement of its last number, once a second. */
   relayHead: (stream: string, partition: number | string, producer: string): string =>
     `sync.head.v1.${stream}.${partition}.${producer}`,

@@ -83,7 +83,7 @@ export const ConflictSeen = Type.Object(
     draft: Type.Optional(
       Type.Unknown({
         description:
-          'When the gateway tells of it: the draft of the ConflictRecord (ConflictDraft), which the resolver stores.',
+          'When the gateway tells of it: the draft of the ConflictRecord, which the resolver stores.',
       }),
     ),
     resolution: Type.Optional(ResolutionKind),

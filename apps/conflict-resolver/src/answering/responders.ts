@@ -1,9 +1,8 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { faultPoint, Responder } from '@sync/messaging';
+import { Responder } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
-import { ConflictResolveRequest, type DecideRequest, subjects } from '@sync/protocol';
+import { ConflictResolveRequest, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
-import { answerDecide } from '../decide/answer-decide.ts';
 import { answerHistory } from '../history/answer-history.ts';
 import { answerVerify } from '../history/answer-verify.ts';
 import { answerList } from '../listing/answer-list.ts';
@@ -20,28 +19,14 @@ export interface Answering {
   readonly database: Database;
   readonly suggestions: SuggestionSource;
   readonly resolve: Pick<ResolveConflict, 'execute'>;
-  /** Counts a decision. */
-  readonly decided: (kind: string, policy: string) => void;
 }
 
 const checkResolve = checked(ConflictResolveRequest);
 
 /** Answers everything that the gateway asks; replicas of one queue share the requests. */
 export function startResponders(answering: Answering): Responder[] {
-  const { nats, queue, logger, database, suggestions, resolve, decided } = answering;
+  const { nats, queue, logger, database, suggestions, resolve } = answering;
   const handlers: readonly (readonly [string, (body: unknown) => Promise<unknown>])[] = [
-    [
-      subjects.decide,
-      (body) => {
-        faultPoint('decide.requested');
-        const reply = answerDecide(body);
-        // Answered, so the body is a DecideRequest: one decision per item.
-        const { items } = body as DecideRequest;
-        reply.decisions.forEach(({ kind }, place) => decided(kind, items[place]?.policy ?? 'unknown'));
-        faultPoint('decide.decided');
-        return Promise.resolve(reply);
-      },
-    ],
     [subjects.conflicts, (body) => answerList(database, body)],
     [subjects.conflictShow, (body) => answerShow(database, suggestions, body)],
     [subjects.conflictHistory, (body) => answerHistory(database, body)],

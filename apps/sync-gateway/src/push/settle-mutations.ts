@@ -1,12 +1,13 @@
 import { planLanes } from '@sync/domain';
-import type { AskResolver } from './decide/ask-resolver.ts';
+import { faultPoint } from '@sync/messaging';
 import { lostContent, refusedConflict } from './decide/conflict-of.ts';
+import type { DecideLanes } from './decide/decide-lanes.ts';
 import { isPatient } from './decide/earlier-changes.ts';
 import { Lane, type LaneContext } from './decide/lane.ts';
 import type { KeepDecisions } from './ledger/keep-decisions.ts';
 import { checkCurrents, type Shown } from './outcome/check-currents.ts';
-import { absentText, type KnownEntity, stateOfHead } from './outcome/entity-head.ts';
-import type { ReadHeads } from './outcome/read-heads.ts';
+import { absentText, stateOfHead } from './outcome/entity-head.ts';
+import { PROJECTION_WAIT_MS, type ReadHeads } from './outcome/read-heads.ts';
 import {
   type Author,
   type Postponed,
@@ -32,18 +33,15 @@ export interface SettleLimits extends SendLimits {
 /** The status of mutations that others may depend on: `undefined` is not known here. */
 export type StatusOf = (mutationId: string) => Settlement['kind'] | Settled['status'] | undefined;
 
-/** How long a push waits for the projection to show what its owner has. */
-const PROJECTION_WAIT_MS = 500;
-
 /**
  * Brings mutations of one device to their end as far as possible now: decides, sends, compares, decides again.
  *
  * Waves (along `dependsOn`) run one after the other, lanes (entities) within a wave side by side; a lane's mutations go in one request. Never
- * throws for what an owner or the resolver does: what cannot be ended is postponed.
+ * throws for what an owner does: what cannot be ended is postponed.
  */
 export class SettleMutations {
   readonly #owners: SendToOwner;
-  readonly #resolver: AskResolver;
+  readonly #deciding: DecideLanes;
   readonly #heads: ReadHeads;
   readonly #lifter: LiftMutations;
   readonly #decisions: KeepDecisions;
@@ -51,14 +49,14 @@ export class SettleMutations {
 
   constructor(
     owners: SendToOwner,
-    resolver: AskResolver,
+    deciding: DecideLanes,
     heads: ReadHeads,
     lifter: LiftMutations,
     decisions: KeepDecisions,
     metrics: PushMetrics,
   ) {
     this.#owners = owners;
-    this.#resolver = resolver;
+    this.#deciding = deciding;
     this.#heads = heads;
     this.#lifter = lifter;
     this.#decisions = decisions;
@@ -125,56 +123,8 @@ export class SettleMutations {
         for (const lane of active) lane.postpone(postponed('out_of_time', lane.first?.mayBeSent));
         return;
       }
-      await this.#plan(author, active);
-      await this.#learnKnown(author, active);
-      await this.#learnHeads(author, active);
+      await this.#deciding.execute(author, active);
       await this.#send(author, active, limits);
-    }
-  }
-
-  /** Plans all lanes as far as they go; each pass asks the resolver once for all of them. */
-  async #plan(author: Author, lanes: readonly Lane[]): Promise<void> {
-    for (let asking = [...lanes]; asking.length > 0;) {
-      const asked = asking.flatMap((lane) => {
-        const question = lane.plan();
-        return question ? [{ lane, question }] : [];
-      });
-      if (asked.length === 0) return;
-      const decisions = await this.#resolver.decide(
-        author.tenantId,
-        asked.map(({ question }) => question),
-      );
-      asking = asked.flatMap(({ lane }, index) => {
-        const decision = decisions[index] ?? 'resolver_unavailable';
-        if (typeof decision !== 'string') lane.answer(decision);
-        else if (lane.submissions.length === 0) lane.postpone(postponed(decision));
-        return typeof decision === 'string' ? [] : [lane];
-      });
-    }
-  }
-
-  async #learnKnown(author: Author, lanes: readonly Lane[]): Promise<void> {
-    const asking = lanes.flatMap((lane) =>
-      lane.asksLedger && lane.first ? [{ lane, work: lane.first }] : [],
-    );
-    const known = await this.#heads.know(
-      author,
-      asking.map(({ work }) => work.mutation),
-    );
-    asking.forEach(({ lane }, place) => lane.learnKnown(known[place] as KnownEntity));
-  }
-
-  async #learnHeads(author: Author, lanes: readonly Lane[]): Promise<void> {
-    const waiting = lanes.filter((lane) => lane.awaitedRevision !== null);
-    if (waiting.length === 0) return;
-    const wanted = waiting.flatMap(({ first, awaitedRevision }) => {
-      return first && awaitedRevision !== null ? [{ work: first, revision: awaitedRevision }] : [];
-    });
-    const heads = await this.#heads.waitFor(author, wanted, PROJECTION_WAIT_MS);
-    for (const lane of waiting) {
-      const head = lane.first && heads.get(lane.first);
-      if (head) lane.learnHead(head);
-      else lane.postpone(postponed('projection_behind'));
     }
   }
 
@@ -183,6 +133,7 @@ export class SettleMutations {
       author,
       lanes.flatMap((lane) => (lane.done ? [] : lane.submissions)),
     );
+    faultPoint('push.decided');
     const groups = Map.groupBy(suspectsLast(lanes, limits), (lane) =>
       limits.apart ? lane : (lane.first?.registration.entityType ?? ''),
     );

@@ -1,10 +1,22 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type DecisionInput, wantsDeletedData } from '@sync/domain';
+import type { JsonObject } from '@sync/domain';
 import { request } from '@sync/messaging';
 import { decoder, DeletedDataReply, type DeletedDataRequest, subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 
-/** Why a question cannot be answered now. */
+/** A deleted entity, as the read model has it at this revision. */
+export interface DeletedEntity {
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly revision: number;
+}
+
+/** What an entity was before it was deleted; null: nobody knows it any more. */
+export interface DeletedData {
+  readonly data: JsonObject | null;
+}
+
+/** Why that cannot be said now. */
 export type DeletedDataMissing = 'projector_unavailable' | 'projection_behind';
 
 type Deleted = DeletedDataReply['entities'][number];
@@ -15,7 +27,7 @@ const MAX_ENTITIES = 16;
 const decodeReply = decoder(DeletedDataReply, 'a DeletedDataReply');
 
 /**
- * Completes questions about edits that bring a deleted entity back: the read model has no data of what was
+ * Asks what deleted entities were, for edits that bring them back: the read model has no data of what was
  * deleted, the delta-projector has it until its tombstone goes. Without it, such an edit would be superseded
  * where the deletion came first, and stand where it came first itself.
  *
@@ -30,30 +42,24 @@ export class AskDeleted {
     this.#logger = logger;
   }
 
-  /**
-   * @returns one per question in the same order: as it was where nothing has to be asked for; never throws
-   */
-  async complete(
+  /** @returns one per entity in the same order; never throws */
+  async ask(
     tenantId: string,
-    questions: readonly DecisionInput[],
-  ): Promise<(DecisionInput | DeletedDataMissing)[]> {
-    const asking = questions.filter((one) => wantsDeletedData(one) && one.current?.deletedData === null);
-    if (asking.length === 0) return [...questions];
-    const found = new Map<DecisionInput, Deleted>();
-    for (let left = asking; left.length > 0; left = asking.slice(found.size)) {
-      const part = left.slice(0, MAX_ENTITIES);
-      const deleted = await this.#ask(tenantId, part);
+    entities: readonly DeletedEntity[],
+  ): Promise<(DeletedData | DeletedDataMissing)[]> {
+    const found: Deleted[] = [];
+    while (found.length < entities.length) {
+      const part = entities.slice(found.length, found.length + MAX_ENTITIES);
+      const deleted = await this.#askPart(tenantId, part);
       if (!deleted) break;
-      for (const [place, one] of deleted.slice(0, part.length).entries())
-        found.set(part[place] as DecisionInput, one);
+      found.push(...deleted.slice(0, part.length));
     }
-    const asked = new Set(asking);
-    return questions.map((one) => (asked.has(one) ? completed(one, found.get(one)) : one));
+    return entities.map((entity, place) => answerOf(entity, found[place]));
   }
 
   /** @returns of the first ones, at least of one; null: no answer */
-  async #ask(tenantId: string, questions: readonly DecisionInput[]): Promise<readonly Deleted[] | null> {
-    const entities = questions.map(({ mutation: { entityType, entityId } }) => ({ entityType, entityId }));
+  async #askPart(tenantId: string, part: readonly DeletedEntity[]): Promise<readonly Deleted[] | null> {
+    const entities = part.map(({ entityType, entityId }) => ({ entityType, entityId }));
     const body: DeletedDataRequest = { tenantId, entities };
     try {
       const reply = await request(this.#nats, subjects.deletedData, body, {
@@ -69,13 +75,12 @@ export class AskDeleted {
   }
 }
 
-function completed(
-  question: DecisionInput,
+function answerOf(
+  { revision }: DeletedEntity,
   deleted: Deleted | undefined,
-): DecisionInput | DeletedDataMissing {
-  const { current } = question;
-  if (!deleted || !current) return 'projector_unavailable';
+): DeletedData | DeletedDataMissing {
+  if (!deleted) return 'projector_unavailable';
   // It changed once more since: the read model will show it.
-  if (deleted.revision !== null && deleted.revision > current.revision) return 'projection_behind';
-  return { ...question, current: { ...current, deletedData: deleted.data } };
+  if (deleted.revision !== null && deleted.revision > revision) return 'projection_behind';
+  return { data: deleted.data };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { applied, planned, absorb, headOf, workOf } from '../testing/lane-rig.ts';
+import { applied, plan, planned, absorb, headOf, workOf } from '../testing/lane-rig.ts';
 import { afterWhatTheyNeed } from './earlier-changes.ts';
 
 describe('mutations that arrived before what they depend on', () => {
@@ -33,9 +33,9 @@ describe('a lane whose order was lost', () => {
   it('waits for a change that has not come, once the ledger says that it has not', () => {
     const work = workOf({ baseClock: { 'd:d1': 1 } });
     const lane = planned([work]);
-    expect(lane.asksLedger).toBe(true);
+    expect(lane.need).toEqual({ what: 'ledger' });
     lane.learnKnown({ head: null, told: null, counted: 0, restored: false });
-    expect(lane.plan()).toBeNull();
+    plan(lane);
     expect(lane.settlements.get(work)).toMatchObject({ reason: 'earlier_missing' });
   });
 
@@ -44,7 +44,7 @@ describe('a lane whose order was lost', () => {
     const lane = planned([work]);
     const told = { revision: 4, clock: { 'd:d1': 1 }, deleted: false };
     lane.learnKnown({ head: null, told, counted: 1, restored: false });
-    lane.plan();
+    plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ status: 'applied', expectedRevision: 4 });
     absorb(lane, applied(work, 5));
     expect(lane.settlements.get(work)).toMatchObject({ status: 'applied', clock: { 'd:d1': 2 } });
@@ -54,7 +54,7 @@ describe('a lane whose order was lost', () => {
     const work = workOf({ baseClock: { 'd:d1': 3 } });
     const lane = planned([work], headOf(2, { 'd:d1': 1 }, { text: 'x' }));
     lane.learnKnown({ head: null, told: null, counted: 3, restored: false });
-    lane.plan();
+    plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 2, clock: { 'd:d1': 4 } });
   });
 });

@@ -9,6 +9,7 @@ import {
   conflict,
   headOf,
   lww,
+  NOW_ISO,
   plan,
   planned,
   unanswered,
@@ -73,10 +74,28 @@ describe('answers that differ from the plan', () => {
     const lane = planned([work]);
     absorb(lane, conflict(work, 4, { 's:learning': 4 }, { text: 'secret' }));
     plan(lane);
-    expect([lane.awaitedRevision, lane.submissions]).toEqual([4, []]);
+    expect([lane.need, lane.submissions]).toEqual([{ what: 'head', revision: 4 }, []]);
     lane.learnHead(headOf(4, { 's:learning': 4 }, { text: 'shown', colour: 'red' }));
     plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ status: 'merged', expectedRevision: 4 });
+  });
+
+  it('ask once what was deleted, where a later edit brings it back', () => {
+    const deletion = { '': { atMs: Date.parse(NOW_ISO) - 60_000, by: 'd:d2', counter: 1 } };
+    const head = headOf(3, { 's:learning': 1, 'd:d2': 1 }, null, deletion);
+    const edit = { data: { text: 'new' }, baseClock: { 's:learning': 1 } };
+    const bringingBack = (): Lane => planned([workOf(edit)], head);
+    const known = bringingBack();
+    expect([known.need, known.submissions]).toEqual([{ what: 'deleted', revision: 3 }, []]);
+    known.learnDeleted({ text: 'old', colour: 'red' });
+    plan(known);
+    const change = { op: 'put', data: { text: 'new', colour: 'red' } };
+    expect([known.need, known.submissions]).toMatchObject([null, [{ change }]]);
+    const forgotten = bringingBack();
+    forgotten.learnDeleted(null);
+    plan(forgotten);
+    absorb(forgotten);
+    expect([...forgotten.settlements.values()]).toMatchObject([{ status: 'superseded' }]);
   });
 
   it('end a mutation whose entity has left its scope, without a word of the entity', () => {
@@ -146,7 +165,7 @@ describe('a repeated attempt', () => {
     const first = workOf({ baseClock: { 's:learning': 1 } });
     const second = workOf({ baseClock: { 's:learning': 1, 'd:d1': 3 } });
     const lane = planned([first, second], headOf(7, { 's:learning': 1, 'd:d1': 2 }, { text: 'x' }));
-    expect(lane.asksLedger).toBe(true);
+    expect(lane.need).toEqual({ what: 'ledger' });
     lane.learnKnown({ head: null, told: null, counted: 2, restored: false });
     plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 7, clock: { 'd:d1': 3 } });

@@ -1,4 +1,12 @@
-import { type Decision, type DecisionInput, decide, detectConflict, mayHold } from '@sync/domain';
+import {
+  type Decision,
+  type DecisionInput,
+  decide,
+  detectConflict,
+  type JsonObject,
+  mayHold,
+  wantsDeletedData,
+} from '@sync/domain';
 import type { OwnerPushResult } from '@sync/protocol';
 import { containsDot, counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { EntityHead, KnownEntity } from '../outcome/entity-head.ts';
@@ -13,6 +21,7 @@ import {
 import { refusedConflict } from './conflict-of.ts';
 import { bringForward, isPatient } from './earlier-changes.ts';
 import { LaneEnds } from './lane-ends.ts';
+import type { LaneNeed } from './lane-need.ts';
 import { inputOf } from './mutation-input.ts';
 import { ownCount, withOwnEntry } from './own-entry.ts';
 import { type Ahead, endOf, endOfOrphan, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
@@ -23,6 +32,7 @@ import {
   standingOfHead,
   standingAhead,
   standingOfOwner,
+  standingWithDeleted,
 } from './standing.ts';
 import { isLookedUp, type Submission, submissionOf } from './submission.ts';
 
@@ -45,21 +55,26 @@ const MAX_CONFLICTS = 3;
 /**
  * The mutations of one entity in one push, in their order.
  *
- * It plans optimistically: a change is taken to succeed, the next one is decided on what the entity will be then and expects the next revision,
- * so that twenty edits of one note are one request to its owner. Not where the owner compares each revision by itself: when the first of them met a
- * change of the server, its revision is the one that the second expects. `absorb` compares the answers with the plan; where they differ, what
- * was planned on top is void and planned again on what the owner says.
+ * It plans optimistically: a change is taken to succeed, the next one is decided on what the entity will be
+ * then and expects the next revision, so that twenty edits of one note are one request to its owner. Not where
+ * the owner compares each revision by itself: when the first of them met a change of the server, its revision
+ * is the one that the second expects. `absorb` compares the answers with the plan; where they differ, what was
+ * planned on top is void and planned again on what the owner says.
  *
- * 1. `plan` goes on until it needs a decision (it returns the question; `answer` continues), a head (`awaitedRevision`), or has planned all.
- * 2. `submissions` are sent, `absorb` takes the results. 3. Again, until `done`.
+ * ```
+ *             ┌──── learn… ◀── need ───┐         what is read for it, for all lanes together
+ *             ▼                        │
+ *  extend ▶ waiting ── planNext ───────┼──▶ planned ── submissions, absorb ──▶ settled
+ *             ▲                        │                  │   │
+ *             │                        └──▶ postponed ◀───┘   │       the dispatcher goes on with it
+ *             └── conflict, or what stood on another answer ◀─┘
+ * ```
  */
 export class Lane {
   readonly settlements: Map<Work, Settlement> = new LaneEnds();
   readonly awaitedCurrents: AwaitedCurrent[] = [];
-  /** The owner said `conflict` at this revision and the mutation is concurrent to it: its head must be read before planning. */
-  awaitedRevision: number | null = null;
-  /** What the ledger knows of the entity must be read before planning. */
-  asksLedger = false;
+  /** What has to be read before the lane's first mutation can be planned; null: nothing. */
+  need: LaneNeed | null = null;
   readonly #context: LaneContext;
   readonly #waiting: Work[] = [];
   #steps: Step[] = [];
@@ -81,6 +96,8 @@ export class Lane {
   #answered = 0;
   /** A mutation of this run has shown that the device has forgotten changes of its own. */
   #forgets = false;
+  /** The standing for which it has been asked what was deleted. */
+  #asked: Standing | null = null;
   #stopped = false;
 
   /** @param head the entity as the read model has it */
@@ -109,58 +126,26 @@ export class Lane {
     return this.#steps.flatMap((step) => ('submission' in step ? [step.submission] : []));
   }
 
-  /** @returns the question on which the plan waits, or null when it can be carried out as far as it goes */
-  plan(): DecisionInput | null {
-    for (;;) {
-      const stands = ownCount(this.#planned().clock, this.#context.deviceId);
-      bringForward(this.#waiting, this.#steps.length, stands);
-      const work = this.#next();
-      if (!work) return null;
-      const chains = work.registration.pushChains && !this.#context.apart;
-      if (!chains && this.#steps.some((step) => 'submission' in step)) return null;
-      const gated = work.hold ?? this.#context.gate(work);
-      if (gated?.kind === 'postponed') {
-        if (this.#steps.length === 0) this.postpone(gated);
-        return null;
-      }
-      if (gated) {
-        this.#steps.push({ work, end: () => gated });
-        continue;
-      }
-      const made = this.#withOwnEntry(work);
-      if (made === 'ask') {
-        this.asksLedger = this.#steps.length === 0;
-        return null;
-      }
-      if (made === 'missing') {
-        if (this.#steps.length === 0) this.postpone(postponed('earlier_missing'));
-        return null;
-      }
-      if ('end' in made) {
-        this.#steps.push({ work, end: () => made.end });
-        continue;
-      }
-      const decided = this.#decideHere(made.work);
-      if ('question' in decided) {
-        if (decided.question === null && this.#steps.length === 0)
-          this.awaitedRevision = this.#standing.revision;
-        return decided.question;
-      }
-      this.#take(made.work, decided.decision);
-    }
-  }
-
-  /** Continues after the resolver's answer to what `plan` returned. */
-  answer(decision: Decision): void {
+  /** Plans one mutation more. @returns false when the plan goes no further before something is read or sent */
+  planNext(): boolean {
+    bringForward(this.#waiting, this.#steps.length, ownCount(this.#planned().clock, this.#context.deviceId));
     const work = this.#next();
-    const made = work && this.#withOwnEntry(work);
-    if (typeof made === 'object' && 'work' in made) this.#take(made.work, decision);
+    if (!work) return false;
+    const chains = work.registration.pushChains && !this.#context.apart;
+    if (!chains && this.submissions.length > 0) return false;
+    const gated = work.hold ?? this.#context.gate(work);
+    if (gated) return gated.kind === 'postponed' ? this.#stopAt(gated) : this.#endWith(work, () => gated);
+    const made = this.#withOwnEntry(work);
+    if ('end' in made) return this.#endWith(work, () => made.end);
+    if (!('work' in made)) return this.#stopAt(made);
+    const decision = this.#decide(made.work);
+    return 'what' in decision ? this.#stopAt(decision) : this.#take(made.work, decision);
   }
 
   /** The read model has caught up. @param ownerDeleted what the owner said of the entity */
   learnHead(head: EntityHead): void {
     const alive = !this.#standing.deleted && this.#standing.revision === head.revision;
-    this.awaitedRevision = null;
+    this.need = null;
     const { first } = this;
     if (!first) return;
     if (head.deleted && alive) {
@@ -175,10 +160,17 @@ export class Lane {
   learnKnown(known: KnownEntity): void {
     const { head, told } = known;
     this.#known = known;
-    this.asksLedger = false;
+    this.need = null;
     if (head && head.revision > this.#standing.revision) this.#standing = standingOfHead(head);
     if (told && told.revision > this.#standing.revision)
       this.#standing = standingOfOwner({ ...told, data: null }, this.#standing.seen);
+  }
+
+  /** Continues after the delta-projector has said what was deleted. @param data null: nobody knows it any more */
+  learnDeleted(data: JsonObject | null): void {
+    this.need = null;
+    this.#standing = standingWithDeleted(this.#standing, data);
+    this.#asked = this.#standing;
   }
 
   /** Ends the first mutation without asking the owner again. */
@@ -202,7 +194,7 @@ export class Lane {
     });
     this.#waiting.length = 0;
     this.#steps = [];
-    this.awaitedRevision = null;
+    this.need = null;
   }
 
   /**
@@ -273,8 +265,8 @@ export class Lane {
     return mayBeSent || containsDot(this.#knownClock, replica, counterOf(baseClock, replica) + 1);
   }
 
-  /** @returns what to decide about, or its end; `ask` for the ledger, `missing` to wait for an earlier change */
-  #withOwnEntry(work: Work): { readonly work: Work } | { readonly end: Settled } | 'ask' | 'missing' {
+  /** @returns what to decide about, or its end; or what to read or to wait for before */
+  #withOwnEntry(work: Work): { readonly work: Work } | { readonly end: Settled } | LaneNeed | Postponed {
     const standing = this.#planned();
     if (work.registration.policy === 'append_only') return { work };
     if (standing.clock === null && standing.revision > 0) return { work };
@@ -287,10 +279,10 @@ export class Lane {
       isRecent: stands === this.#lastOwnEntry() && !this.#forgets,
       forgotten: this.#forgets || (this.#known?.restored ?? null),
     });
-    if (mutation === 'ask') return mutation;
+    if (mutation === 'ask') return { what: 'ledger' };
     if (mutation === 'missing') {
       if (work.mayBeSent) return { work };
-      if (isPatient(work, serverNowMs)) return mutation;
+      if (isPatient(work, serverNowMs)) return postponed('earlier_missing');
       return standing.revision > 0 || work.mutation.op === 'put'
         ? { work }
         : { end: endOfOrphan(work, standing, this.#context) };
@@ -321,34 +313,45 @@ export class Lane {
     return this.#cameAs.get(work) ?? work;
   }
 
-  /** Decides what needs no policy; else the question for the resolver, or null when it needs a head. */
-  #decideHere(work: Work): { readonly decision: Decision } | { readonly question: DecisionInput | null } {
+  #decide(work: Work): Decision | LaneNeed {
     const standing = this.#planned();
+    const { revision } = standing;
     const input = this.#inputOf(work);
-    const { mutation, policy } = input;
-    if (policy === 'append_only') return { decision: decide({ ...input, current: null }) };
-    if (standing.revision > 0 && standing.clock === null) return { question: null };
-    if (detectConflict(standing.clock, mutation.baseClock) === 'clean') {
+    if (input.policy === 'append_only') return decide({ ...input, current: null });
+    if (revision > 0 && standing.clock === null) return { what: 'head', revision };
+    if (detectConflict(standing.clock, input.mutation.baseClock) === 'clean') {
       // Clean means as sent, whatever the data: the state need not be built.
-      return { decision: decide({ ...input, current: bareState(standing) }) };
+      return decide({ ...input, current: bareState(standing) });
     }
     const came = this.#asItCame(work);
-    if (this.#mayBeRepeated(came, standing)) {
-      return {
-        decision: decide({ ...this.#inputOf(came), mayBeApplied: true, current: bareState(standing) }),
-      };
-    }
+    if (this.#mayBeRepeated(came, standing))
+      return decide({ ...this.#inputOf(came), mayBeApplied: true, current: bareState(standing) });
     const current = standing.state();
-    return { question: current === undefined ? null : { ...input, current } };
+    if (current === undefined) return { what: 'head', revision };
+    const isUnasked = current?.deletedData === null && this.#asked !== standing;
+    if (isUnasked && wantsDeletedData({ ...input, current })) return { what: 'deleted', revision };
+    return decide({ ...input, current });
   }
 
-  #take(work: Work, decision: Decision): void {
+  #take(work: Work, decision: Decision): true {
     const before = this.#planned();
-    if (decision.kind === 'submit') {
-      this.#steps.push({ submission: submissionOf(work, decision, before, this.#context.deviceId) });
-      return;
-    }
-    this.#steps.push({ work, end: () => endOf(work, decision, before, this.#context) });
+    if (decision.kind !== 'submit')
+      return this.#endWith(work, () => endOf(work, decision, before, this.#context));
+    this.#steps.push({ submission: submissionOf(work, decision, before, this.#context.deviceId) });
+    return true;
+  }
+
+  #endWith(work: Work, end: () => Settled): true {
+    this.#steps.push({ work, end });
+    return true;
+  }
+
+  /** What is planned is carried out first; of the mutation that is first then it matters why the plan stops. */
+  #stopAt(why: LaneNeed | Postponed): false {
+    if (this.#steps.length > 0) return false;
+    if ('what' in why) this.need = why;
+    else this.postpone(why);
+    return false;
   }
 
   /** @returns whether the plan's assumptions still hold after it */

@@ -17,7 +17,7 @@ describe('the own entry of baseClock', () => {
   it('is added where it is left out: a device knows its own changes', () => {
     const works = [workOf({ baseClock: seen }), workOf({ baseClock: seen }), workOf({ baseClock: seen })];
     const lane = planned(works, head);
-    expect([lane.asksLedger, lane.submissions]).toEqual([true, []]);
+    expect([lane.need, lane.submissions]).toEqual([{ what: 'ledger' }, []]);
     lane.learnKnown(known);
     plan(lane);
     expect(lane.submissions.map(({ change }) => [change.status, change.clock])).toEqual(

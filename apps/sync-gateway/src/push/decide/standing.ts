@@ -160,6 +160,17 @@ export function standingUnderClock(standing: Standing, clock: VectorClock): Stan
 }
 
 /**
+ * The same entity, which is deleted. @param deletedData what it was before, where somebody knows
+ */
+export function standingWithDeleted(standing: Standing, deletedData: JsonObject | null): Standing {
+  const state = once(() => {
+    const known = standing.state();
+    return known && { ...known, deletedData };
+  });
+  return { ...standing, state };
+}
+
+/**
  * The same entity, with what its owner made of the mutation's values.
  * @param data as the owner has it, null when it is deleted; undefined where it does not say
  * @returns null where only the projection can tell how devices see it

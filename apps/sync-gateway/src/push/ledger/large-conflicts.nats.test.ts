@@ -70,7 +70,7 @@ describe('the event of a conflict that would not fit one message', () => {
 });
 
 it.each(['enrollment', 'progress'])(
-  'a question about %s whose answer fits no message is decided all the same, and so is what was asked with it',
+  'a conflict about %s that fits no message is decided all the same, and so is what came with it',
   async (entityType) => {
     const author = newAuthor();
     const { tenantId, userId, deviceId } = author;

@@ -8,7 +8,8 @@ import type { Outcome } from '@sync/protocol';
 import { Metrics } from '@sync/service-kit';
 import { MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
 import { AcceptPush } from '../accept-push.ts';
-import { AskResolver } from '../decide/ask-resolver.ts';
+import { AskDeleted } from '../decide/ask-deleted.ts';
+import { DecideLanes } from '../decide/decide-lanes.ts';
 import { ReadHeads } from '../outcome/read-heads.ts';
 import { AskUpcaster } from '../owners/ask-upcaster.ts';
 import { LiftMutations } from '../owners/lift-mutations.ts';
@@ -38,7 +39,7 @@ beforeAll(async () => {
   const heads = new ReadHeads(test.database);
   const settler = new SettleMutations(
     new SendToOwner(nats, silent, metrics, 3_000),
-    new AskResolver(nats, silent),
+    new DecideLanes(heads, new AskDeleted(nats, silent)),
     heads,
     new LiftMutations(new AskUpcaster(nats, silent)),
     new KeepDecisions(test.database),

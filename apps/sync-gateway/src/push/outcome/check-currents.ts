@@ -1,6 +1,6 @@
 import { containsClock, type VectorClock } from '@sync/vector-clock';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
-import type { ReadHeads } from './read-heads.ts';
+import { PROJECTION_WAIT_MS, type ReadHeads } from './read-heads.ts';
 import type { Author } from './settlement.ts';
 
 /** An entity as an outcome is about to show it. */
@@ -17,9 +17,6 @@ export interface Told {
   readonly revision: number;
   readonly clock: VectorClock;
 }
-
-/** How long a push waits for the projection to show what a device has been told of. */
-const PROJECTION_WAIT_MS = 500;
 
 /**
  * Never shows an entity as it was before a change of which a device was told: one that takes what it is shown

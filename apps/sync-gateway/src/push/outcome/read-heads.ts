@@ -33,6 +33,8 @@ interface KnownColumns extends HeadColumns {
 
 const NOTHING_KNOWN: KnownEntity = { head: null, told: null, counted: 0, restored: false };
 const STEP_MS = 20;
+/** How long somebody waits for the projection to show what its owner has, or what a device was told of. */
+export const PROJECTION_WAIT_MS = 500;
 /** Of entities that are read at once: for one push, or one run of the dispatcher. */
 export const HEAD_BYTES = 16 * 1024 * 1024;
 

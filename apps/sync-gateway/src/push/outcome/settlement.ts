@@ -89,7 +89,6 @@ export type PostponeReason =
   | 'owner_busy'
   /** The owner answered, and had no answer for it although it was sent alone: its handler threw. */
   | 'owner_failed'
-  | 'resolver_unavailable'
   /** It brings back what was deleted, and nobody says what that was. */
   | 'projector_unavailable'
   | 'projection_behind'

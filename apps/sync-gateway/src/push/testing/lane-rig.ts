@@ -1,4 +1,4 @@
-import { decide, type FieldWrites, mutationClock, mutationCounter } from '@sync/domain';
+import { type FieldWrites, mutationClock, mutationCounter } from '@sync/domain';
 import type { OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import { Lane, type LaneContext } from '../decide/lane.ts';
@@ -102,7 +102,7 @@ export const conflict = (
   current: { revision, clock, data, deleted: data === null },
 });
 
-/** A lane with these works, planned with the domain's own decisions in the place of the resolver. */
+/** A lane with these works, planned as far as it goes. */
 export function planned(works: readonly Work[], head: EntityHead | null = null): Lane {
   const lane = new Lane(head, context);
   lane.extend(works);
@@ -111,7 +111,7 @@ export function planned(works: readonly Work[], head: EntityHead | null = null):
 }
 
 export function plan(lane: Lane): void {
-  for (let question = lane.plan(); question; question = lane.plan()) lane.answer(decide(question));
+  while (lane.planNext());
 }
 
 export function absorb(lane: Lane, ...results: readonly OwnerPushResult[]): void {

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { decide } from '@sync/domain';
 import { connectNats, Responder } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import {
-  type DecideRequest,
   type DeletedDataRequest,
   type EntityTypeRegistration,
   type LocalMutation,
@@ -21,7 +19,8 @@ import { DispatchStore } from '../../dispatch/dispatch-store.ts';
 import { FindHidden } from '../../dispatch/find-hidden.ts';
 import { RegistrationEntity } from '../../registration/registration-entity.ts';
 import { AcceptPush } from '../accept-push.ts';
-import { AskResolver } from '../decide/ask-resolver.ts';
+import { AskDeleted } from '../decide/ask-deleted.ts';
+import { DecideLanes } from '../decide/decide-lanes.ts';
 import { KeepDecisions } from '../ledger/keep-decisions.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
 import { ReadHeads } from '../outcome/read-heads.ts';
@@ -62,7 +61,7 @@ export const TYPES: readonly RegisteredEntityType[] = [
 
 export const silent = createLogger({ service: 'test', level: 'silent' });
 
-/** A gateway's write side on real Postgres and NATS, with one owning service and a resolver. */
+/** A gateway's write side on real Postgres and NATS, with one owning service and what a projector answers. */
 export interface PushRig {
   readonly test: TestDatabase;
   readonly nats: NatsConnection;
@@ -91,7 +90,6 @@ export interface PushRig {
   /** Terminal outcomes that wait for the device's next pull. */
   waiting(author: Author): Promise<Outcome[]>;
   syncEvents(): Promise<SyncEvent[]>;
-  stopResolver(): Promise<void>;
   /** Nobody says any more what was deleted. */
   stopProjector(): Promise<void>;
   stop(): Promise<void>;
@@ -113,13 +111,6 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
   });
   const server: RunningNats = await startNats({ own: true });
   const nats = await connectNats({ url: server.url, name: 'push-rig', logger: silent });
-  const resolver = new Responder({
-    nats,
-    subject: subjects.decide,
-    queue: 'resolver',
-    handle: async (body) => ({ decisions: (body as DecideRequest).items.map((item) => decide(item)) }),
-    logger: silent,
-  });
   const owner = new TestOwner(nats, test.database, TYPES);
   owner.start();
   const projector = new Responder({
@@ -160,10 +151,9 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
     dispatchDue,
     waiting: (author) => waitingOutcomes(test, author),
     syncEvents: () => readSyncEvents(test),
-    stopResolver: () => resolver.stop(),
     stopProjector: () => projector.stop(),
     stop: async () => {
-      await Promise.all([resolver.stop(), projector.stop()]);
+      await projector.stop();
       await nats.close();
       await server.stop();
       await test.drop();
@@ -195,7 +185,7 @@ function wire(
   const lifter = new LiftMutations(new AskUpcaster(nats, silent));
   const settler = new SettleMutations(
     owners,
-    new AskResolver(nats, silent),
+    new DecideLanes(heads, new AskDeleted(nats, silent)),
     heads,
     lifter,
     new KeepDecisions(database),
