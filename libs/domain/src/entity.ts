@@ -2,9 +2,6 @@ import { MAX_CLOCK_ENTRIES, clockSize, counterOf, deviceReplica, mergeClocks } f
 import type { ReplicaId, VectorClock } from '@sync/vector-clock';
 import type { JsonObject } from './json.ts';
 
-/** How concurrent changes of an entity type are decided; part of its SyncRegistration. */
-export type ConflictPolicy = 'append_only' | 'crdt_yjs' | 'lww' | 'server_authoritative';
-
 /**
  * What a LocalMutation does. `patch` sets the given top-level fields; only `put` removes fields, by omission.
  */

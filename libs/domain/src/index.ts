@@ -1,11 +1,10 @@
 /** The pure decisions of sync: acceptance, time, conflict, projection, digest, device health. */
-export { allowedOps, checkOp } from './acceptance/check-op.ts';
+export { checkOp } from './acceptance/check-op.ts';
 export type { OpRefusal } from './acceptance/check-op.ts';
 export { planLanes } from './acceptance/plan-lanes.ts';
 export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts';
 export { sameChange } from './acceptance/same-change.ts';
-export { decide, mayHold } from './conflict/decide.ts';
-export { wantsDeletedData } from './conflict/decide-lww.ts';
+export { decide, mayHold, wantsDeletedData } from './conflict/decide.ts';
 export type {
   ConflictDraft,
   DocumentBlock,
@@ -26,17 +25,11 @@ export {
   writeIn,
 } from './conflict/field-writes.ts';
 export type { RecordOptions } from './conflict/field-writes.ts';
+export { POLICIES } from './conflict/policies.ts';
+export type { ConflictPolicy } from './conflict/policies.ts';
 export { recordRefused } from './conflict/record-refused.ts';
 export { EXISTENCE_FIELD, claimedClock, mutationClock, mutationCounter, mutationWrite } from './entity.ts';
-export type {
-  ConflictPolicy,
-  EntityState,
-  FieldWrite,
-  FieldWrites,
-  MutationInput,
-  MutationOp,
-  Write,
-} from './entity.ts';
+export type { EntityState, FieldWrite, FieldWrites, MutationInput, MutationOp, Write } from './entity.ts';
 export { DEFAULT_HEALTH_THRESHOLDS, assessDevice } from './health/assess-device.ts';
 export type {
   DeviceAssessment,

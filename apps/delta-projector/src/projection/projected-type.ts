@@ -1,4 +1,4 @@
-import type { JsonValue, ProjectionRule } from '@sync/domain';
+import { type JsonValue, POLICIES, type ProjectionRule } from '@sync/domain';
 import type { RegisteredEntityType } from '@sync/protocol';
 
 /** An entity type as the projector works with it. */
@@ -34,6 +34,6 @@ export function projectedType(registration: RegisteredEntityType): ProjectedType
       })),
     },
     remoteSubject: projection.kind === 'remote' ? projection.subject : null,
-    comparesFields: policy === 'lww' || policy === 'crdt_yjs',
+    comparesFields: POLICIES[policy].comparesFields,
   };
 }

@@ -1,3 +1,4 @@
+import { POLICIES } from '@sync/domain';
 import { faultPoint } from '@sync/messaging';
 import { retryConflicts, sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
@@ -259,12 +260,13 @@ export class AcceptPush {
   }
 
   #incomingOf(distinct: readonly Prepared[]): Incoming[] {
-    return distinct.map((prepared) => ({
-      prepared,
-      dependencies: prepared.mutation?.dependsOn ?? [],
+    return distinct.map((prepared) => {
+      const { mutation } = prepared;
+      const type = this.#typeOf(prepared);
       // An append is decided without looking; only what may have to be shown is looked up.
-      needsHead: prepared.mutation?.op !== 'append' || this.#typeOf(prepared)?.policy !== 'append_only',
-    }));
+      const needsHead = mutation?.op !== 'append' || !type || !POLICIES[type.policy].isWrittenOnce;
+      return { prepared, dependencies: mutation?.dependsOn ?? [], needsHead };
+    });
   }
 
   /** Answers the elements of the push as they came: repetitions get their first one's outcome. */

@@ -1,4 +1,4 @@
-import { planLanes } from '@sync/domain';
+import { planLanes, POLICIES } from '@sync/domain';
 import { faultPoint } from '@sync/messaging';
 import { lostContent, refusedConflict } from './decide/conflict-of.ts';
 import type { DecideLanes } from './decide/decide-lanes.ts';
@@ -203,7 +203,7 @@ export class SettleMutations {
   /** Appends are decided without looking at the entity; a refused one has to show it after all. */
   async #showRefusedAppends(author: Author, run: SettleRun): Promise<void> {
     const refusals = [...run.settlements].flatMap(([work, settlement]) => {
-      const unseen = work.registration.policy === 'append_only' && work.head === null;
+      const unseen = POLICIES[work.registration.policy].isWrittenOnce && work.head === null;
       return unseen && settlement.kind === 'settled' && settlement.status === 'rejected'
         ? [{ work, settlement }]
         : [];

@@ -1,4 +1,4 @@
-import { checkUpcasters, parseScopeTemplate, parseUserTemplate } from '@sync/domain';
+import { checkUpcasters, parseScopeTemplate, parseUserTemplate, POLICIES } from '@sync/domain';
 import type { EntityTypeRegistration, SchemaFault, SyncRegistration } from '@sync/protocol';
 import { findUnstorable, subjects } from '@sync/protocol';
 import { FOLDED_REPLICA, serviceReplica } from '@sync/vector-clock';
@@ -63,17 +63,18 @@ function upcasterFaults({ upcasters = [], schemaVersion }: EntityTypeRegistratio
 
 function policyFaults({ policy, review, projection }: EntityTypeRegistration): SchemaFault[] {
   const faults: SchemaFault[] = [];
-  if (review === 'collisions' && (policy === 'append_only' || policy === 'server_authoritative')) {
+  const { isReviewable, hasDocument } = POLICIES[policy];
+  if (review === 'collisions' && !isReviewable) {
     faults.push({ path: '/review', message: `${policy} leaves a person nothing to decide` });
   }
   const docUpdateField = projection.kind === 'declarative' ? projection.docUpdateField : undefined;
-  if (policy === 'crdt_yjs' && projection.kind === 'declarative' && docUpdateField === undefined) {
+  if (hasDocument && projection.kind === 'declarative' && docUpdateField === undefined) {
     faults.push({
       path: '/projection/docUpdateField',
-      message: 'crdt_yjs needs the field that holds the document',
+      message: `${policy} needs the field that holds the document`,
     });
   }
-  if (policy !== 'crdt_yjs' && docUpdateField !== undefined) {
+  if (!hasDocument && docUpdateField !== undefined) {
     faults.push({ path: '/projection/docUpdateField', message: `${policy} has no document` });
   }
   return faults;

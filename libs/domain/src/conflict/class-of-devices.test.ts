@@ -4,11 +4,12 @@
  */
 import { describe, expect, it } from '@jest/globals';
 import { FOLDED_REPLICA, counterOf } from '@sync/vector-clock';
-import type { ConflictPolicy, MutationOp } from '../entity.ts';
+import type { MutationOp } from '../entity.ts';
 import { ClassDevice, randomOf } from '../testing/class-of-devices.ts';
 import type { Waiting } from '../testing/class-of-devices.ts';
 import { ServerModel } from '../testing/server-model.ts';
 import type { Decision } from './decision.ts';
+import type { ConflictPolicy } from './policies.ts';
 
 const OPS = { lww: 'patch', server_authoritative: 'patch', crdt_yjs: 'merge' } as const satisfies Partial<
   Record<ConflictPolicy, MutationOp>

@@ -7,14 +7,15 @@ import { draftRecord, submitAsSent, withoutDeleted } from './submission.ts';
 
 /**
  * Document updates (`merge`) always go to the owner, whose document merges them in any order; put, patch and
- * delete touch the plain fields beside the document and follow last writer wins.
+ * delete touch the plain fields beside the document and follow last writer wins. Where the entity is deleted, no
+ * patch brings it back: the text would not come back with its fields.
  *
  * The one update that does not go through is one that a later deletion, unseen by the device, has overtaken,
  * whether or not the document was made anew since: it is superseded, and its bytes are kept in the record.
  */
 export function decideCrdtYjs(input: DecisionInput): Decision {
   const { mutation, current } = input;
-  if (mutation.op !== 'merge') return decideLww(input);
+  if (mutation.op !== 'merge') return decideLww({ ...input, current: current && withoutDeleted(current) });
   if (current === null || detectConflict(current.clock, mutation.baseClock) === 'clean') {
     return submitAsSent(input, 'applied');
   }

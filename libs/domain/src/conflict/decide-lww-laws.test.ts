@@ -13,7 +13,7 @@ import {
   linearExtensions,
 } from '../testing/histories.ts';
 import { lostValues } from '../testing/kept-values.ts';
-import { wantsDeletedData } from './decide-lww.ts';
+import { wantsDeletedData } from './decide.ts';
 import type { DecisionInput } from './decision.ts';
 import { compareWrites } from './field-writes.ts';
 import { ServerModel, mutationOf, seenClock } from '../testing/server-model.ts';

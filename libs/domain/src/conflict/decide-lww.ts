@@ -25,8 +25,6 @@ import { draftRecord, fieldConflict, submit, submitAsSent, withoutDeleted } from
  * is superseded. Neither whether the entity exists nor its data depends on the order of arrival, but for
  * this: an edit that was superseded by a deletion stays in its record even if a third device's edit later
  * brings the entity back.
- *
- * A document's text does not come back with its fields, so under crdt_yjs no patch brings an entity back.
  */
 export function decideLww(input: DecisionInput): Decision {
   const { mutation, current } = input;
@@ -101,7 +99,7 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
   if (input.review === 'collisions') {
     return { kind: 'hold', record: draftRecord(input, withoutDeleted(current), 'open', allLost(mutation)) };
   }
-  const deleted = input.policy === 'lww' ? current.deletedData : null;
+  const deleted = current.deletedData;
   const survives = isLater(mutation, deletion) && (mutation.op === 'put' || deleted !== null);
   if (!survives) {
     return {
@@ -125,19 +123,13 @@ function decideOnDeleted(input: DecisionInput, current: EntityState): Decision {
   return submit(input, { op: 'put', data: merge.data, status: 'merged', record, fieldWrites: decided });
 }
 
-/**
- * Whether the decision wants `EntityState.deletedData`: the mutation brings a deleted entity back, as far as
- * it is known what that was. Whoever keeps the data apart from the rest of the state need not look for it
- * otherwise.
- */
-export function wantsDeletedData({
+/** See `wantsDeletedData`. */
+export function editWantsDeletedData({
   mutation,
   current,
-  policy,
   review,
-}: Pick<DecisionInput, 'mutation' | 'current' | 'policy' | 'review'>): boolean {
-  if (policy !== 'lww' || review === 'collisions' || !current?.deleted || mutation.op === 'delete')
-    return false;
+}: Pick<DecisionInput, 'mutation' | 'current' | 'review'>): boolean {
+  if (review === 'collisions' || !current?.deleted || mutation.op === 'delete') return false;
   if (detectConflict(current.clock, mutation.baseClock) === 'clean') return false;
   const deletion = readFieldWrite(current.fieldWrites, EXISTENCE_FIELD);
   return !(deletion && sawWrite(mutation, deletion)) && isLater(mutation, deletion);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ConflictPolicy, EntityState, MutationInput } from '../entity.ts';
+import type { EntityState, MutationInput } from '../entity.ts';
 import { mutationOf } from '../testing/server-model.ts';
 import { decide } from './decide.ts';
 import type { Decision, DecisionInput } from './decision.ts';
+import type { ConflictPolicy } from './policies.ts';
 
 const CURRENT: EntityState = {
   revision: 4,

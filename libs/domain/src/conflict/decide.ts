@@ -2,22 +2,12 @@ import { FOLDED_REPLICA, containsDot, counterOf, deviceReplica } from '@sync/vec
 import type { VectorClock } from '@sync/vector-clock';
 import { checkOp } from '../acceptance/check-op.ts';
 import { mutationCounter } from '../entity.ts';
-import type { ConflictPolicy, MutationInput } from '../entity.ts';
-import { decideAppendOnly } from './decide-append-only.ts';
-import { decideCrdtYjs } from './decide-crdt-yjs.ts';
-import { decideLww } from './decide-lww.ts';
-import { decideServerAuthoritative } from './decide-server-authoritative.ts';
+import type { MutationInput } from '../entity.ts';
+import { editWantsDeletedData } from './decide-lww.ts';
 import type { Decision, DecisionInput } from './decision.ts';
+import { POLICIES } from './policies.ts';
 import { recordRefused } from './record-refused.ts';
 import { submitAsSent } from './submission.ts';
-
-// Total in its types: a new policy does not compile until somebody decides for it.
-const DECIDE: Readonly<Record<ConflictPolicy, (input: DecisionInput) => Decision>> = {
-  append_only: decideAppendOnly,
-  crdt_yjs: decideCrdtYjs,
-  lww: decideLww,
-  server_authoritative: decideServerAuthoritative,
-};
 
 /**
  * Decides what becomes of a mutation, by the policy of its entity type. Pure: the same input gives the same
@@ -38,7 +28,7 @@ export function decide(input: DecisionInput): Decision {
     // overwrite that change.
     return { ...submitAsSent(input, 'applied'), expectedRevision: 0 };
   }
-  return DECIDE[policy](input);
+  return POLICIES[policy].decide(input);
 }
 
 /**
@@ -52,4 +42,15 @@ export function mayHold(
   const folds = counterOf(clock, FOLDED_REPLICA);
   if (folds > counterOf(mutation.baseClock, FOLDED_REPLICA)) return true;
   return containsDot(clock, deviceReplica(mutation.deviceId), mutationCounter(mutation));
+}
+
+/**
+ * Whether the decision wants `EntityState.deletedData`: the mutation brings a deleted entity back, as far as
+ * it is known what that was. Whoever keeps the data apart from the rest of the state need not look for it
+ * otherwise.
+ */
+export function wantsDeletedData(
+  question: Pick<DecisionInput, 'mutation' | 'current' | 'policy' | 'review'>,
+): boolean {
+  return POLICIES[question.policy].bringsBack && editWantsDeletedData(question);
 }

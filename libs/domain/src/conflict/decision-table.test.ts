@@ -3,10 +3,11 @@
  * does not compile.
  */
 import { describe, expect, it } from '@jest/globals';
-import type { ConflictPolicy, EntityState, FieldWrites, MutationInput, MutationOp } from '../entity.ts';
+import type { EntityState, FieldWrites, MutationInput, MutationOp } from '../entity.ts';
 import { BASE, CLOCK, DELETED, LIVE, OTHER, REMADE, SERVER, from, stateOf } from '../testing/missed-write.ts';
 import { decide } from './decide.ts';
 import type { Decision, ReviewMode } from './decision.ts';
+import type { ConflictPolicy } from './policies.ts';
 
 /**
  * The entity as the mutation meets it; `missed` is a write of another device that the mutation's device had

@@ -1,6 +1,7 @@
 import type { VectorClock } from '@sync/vector-clock';
-import type { ConflictPolicy, EntityState, FieldWrites, MutationInput, MutationOp } from '../entity.ts';
+import type { EntityState, FieldWrites, MutationInput, MutationOp } from '../entity.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
+import type { ConflictPolicy } from './policies.ts';
 
 /** `collisions`: a person decides when both sides wrote the same field; part of the SyncRegistration. */
 export type ReviewMode = 'none' | 'collisions';

@@ -4,25 +4,19 @@
  */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { allowedOps } from '../acceptance/check-op.ts';
 import { mutationWrite } from '../entity.ts';
-import type { ConflictPolicy, EntityState, FieldWrites, MutationInput, Write } from '../entity.ts';
+import type { EntityState, FieldWrites, MutationInput, Write } from '../entity.ts';
 import { deepEqualJson, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import { INITIAL, history, linearExtensions } from '../testing/histories.ts';
 import { lostValues } from '../testing/kept-values.ts';
 import { ServerModel, mutationOf } from '../testing/server-model.ts';
-import { decide } from './decide.ts';
+import { decide, wantsDeletedData } from './decide.ts';
 import type { DecisionInput } from './decision.ts';
-import { wantsDeletedData } from './decide-lww.ts';
 import { compareWrites } from './field-writes.ts';
+import { POLICIES } from './policies.ts';
+import type { ConflictPolicy } from './policies.ts';
 
-const POLICIES: Readonly<Record<ConflictPolicy, true>> = {
-  append_only: true,
-  crdt_yjs: true,
-  lww: true,
-  server_authoritative: true,
-};
 const policies = Object.keys(POLICIES) as ConflictPolicy[];
 
 const RUNS = 2_000;
@@ -77,7 +71,7 @@ const input: fc.Arbitrary<DecisionInput> = fc
     mayBeApplied: fc.boolean(),
   })
   .map(({ policy, review, pick, data: sent, baseClock, atMs, current, mayBeApplied }) => {
-    const ops = allowedOps(policy);
+    const { ops } = POLICIES[policy];
     const op = ops[pick % ops.length] ?? 'put';
     const carries = op !== 'delete' && op !== 'merge';
     const mutation = mutationOf({

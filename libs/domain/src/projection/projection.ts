@@ -1,5 +1,6 @@
 import type { VectorClock } from '@sync/vector-clock';
-import type { ConflictPolicy, EntityState, FieldWrites } from '../entity.ts';
+import type { EntityState, FieldWrites } from '../entity.ts';
+import type { ConflictPolicy } from '../conflict/policies.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 
 /** A change of an entity that its owning service published (a domain event, or a row of its snapshot). */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   namedWrites,
+  POLICIES,
   repeatingWrites,
   shorten,
   storableText,
@@ -30,7 +31,7 @@ import {
   type ServerChange,
 } from '../handler-answer.ts';
 import { answerAgain, type FinalAnswer, type KnownAnswer } from './known-answer.ts';
-import { comparesFields, refuseData } from './refuse-data.ts';
+import { refuseData } from './refuse-data.ts';
 import { isSentAgain, sentRecordOf, standsAsSent, type SentRecord } from './sent-record.ts';
 
 /** An entity as a batch finds it, and as its mutations change it. Revision 0: it never existed. */
@@ -122,7 +123,6 @@ class PushDecider {
   readonly #definition: EntityDefinition;
   readonly #state: PushState;
   readonly #serviceReplica: string;
-  readonly #comparesFields: boolean;
   readonly #results = new Map<string, OwnerPushResult>();
   readonly #final: FinalAnswer[] = [];
   readonly #changed = new Map<string, ChangedEntity>();
@@ -142,7 +142,6 @@ class PushDecider {
     this.#definition = definition;
     this.#state = state;
     this.#serviceReplica = serviceReplica(state.service);
-    this.#comparesFields = comparesFields(definition.policy);
   }
 
   decide(mutations: readonly PushedMutation[]): PushDecision {
@@ -173,8 +172,8 @@ class PushDecider {
     }
     const now = this.#changed.get(entityId) ?? this.#state.entities.get(entityId) ?? NOT_EXISTING;
     try {
-      const result =
-        this.#definition.policy === 'append_only' ? this.#append(mutation, now) : this.#change(mutation, now);
+      const { isWrittenOnce } = POLICIES[this.#definition.policy];
+      const result = isWrittenOnce ? this.#append(mutation, now) : this.#change(mutation, now);
       this.#results.set(mutationId, result);
       if (result.status === 'conflict') this.#conflicted.add(entityId);
       else this.#keep(mutation, result);
@@ -316,7 +315,8 @@ class PushDecider {
       sent: mutation.op === 'append' ? sentRecordOf(mutation) : null,
     });
     const entityClock = canonicalClockJson(clock);
-    const writes = this.#comparesFields ? repeatedWritesText(mutation, now, answer.data) : undefined;
+    const { comparesFields } = POLICIES[this.#definition.policy];
+    const writes = comparesFields ? repeatedWritesText(mutation, now, answer.data) : undefined;
     const ownClock = now.revision === 0 ? entityClock : canonicalClockJson(mutation.clock);
     this.#events.push({
       tenantId: this.#state.tenantId,

@@ -1,14 +1,9 @@
-import { isStorableJson } from '@sync/domain';
+import { isStorableJson, POLICIES } from '@sync/domain';
 import { findUnstorable } from '@sync/protocol';
 import { MAX_ENTITY_BYTES } from '../domain-event-outbox.ts';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { EntityData } from '../entity-store.ts';
 import { reject, type Rejected } from '../handler-answer.ts';
-
-/** Whether who wrote which field counts, so that it is told with the entity. */
-export function comparesFields(policy: EntityDefinition['policy']): boolean {
-  return policy === 'lww' || policy === 'crdt_yjs';
-}
 
 /** A delta has 940,000 bytes; the rest is for two clocks and names. */
 const MAX_BYTES_WITH_WRITES = 880_000;
@@ -44,7 +39,7 @@ export function refuseData(
   if (json.length * 3 > maxBytes && Buffer.byteLength(json) > maxBytes) {
     return reject('data_too_large', `An entity has at most ${maxBytes} bytes as JSON`);
   }
-  if (comparesFields(policy) && bytesWithWrites(data, json) > MAX_BYTES_WITH_WRITES) {
+  if (POLICIES[policy].comparesFields && bytesWithWrites(data, json) > MAX_BYTES_WITH_WRITES) {
     return reject('data_too_large', 'An entity with so many fields fits no message: group them into objects');
   }
   if (isStorableJson(json)) return null;

@@ -5,6 +5,7 @@ import {
   detectConflict,
   type JsonObject,
   mayHold,
+  POLICIES,
   wantsDeletedData,
 } from '@sync/domain';
 import type { OwnerPushResult } from '@sync/protocol';
@@ -268,7 +269,7 @@ export class Lane {
   /** @returns what to decide about, or its end; or what to read or to wait for before */
   #withOwnEntry(work: Work): { readonly work: Work } | { readonly end: Settled } | LaneNeed | Postponed {
     const standing = this.#planned();
-    if (work.registration.policy === 'append_only') return { work };
+    if (POLICIES[work.registration.policy].isWrittenOnce) return { work };
     if (standing.clock === null && standing.revision > 0) return { work };
     if (work.mayBeSent && this.#mayBeRepeated(work, standing)) return { work };
     const { deviceId, serverNowMs } = this.#context;
@@ -317,7 +318,7 @@ export class Lane {
     const standing = this.#planned();
     const { revision } = standing;
     const input = this.#inputOf(work);
-    if (input.policy === 'append_only') return decide({ ...input, current: null });
+    if (POLICIES[input.policy].isWrittenOnce) return decide({ ...input, current: null });
     if (revision > 0 && standing.clock === null) return { what: 'head', revision };
     if (detectConflict(standing.clock, input.mutation.baseClock) === 'clean') {
       // Clean means as sent, whatever the data: the state need not be built.
@@ -373,7 +374,7 @@ export class Lane {
 
   #learnConflict(submission: Submission, result: Ahead, explained: boolean): void {
     const { work, before } = submission;
-    if (work.registration.policy === 'append_only') {
+    if (POLICIES[work.registration.policy].isWrittenOnce) {
       const input = this.#inputOf(work);
       this.#settle(work, endOfTakenId({ work, before, input }, result.current, this.#context));
       return;

@@ -3,6 +3,7 @@ import {
   writeIn,
   mutationWrite,
   parseScopeTemplate,
+  POLICIES,
   renderScope,
   type EntityState,
   type JsonObject,
@@ -126,10 +127,8 @@ export function standingAhead(
   owner: OwnerState,
   seen: Seen,
 ): Standing {
-  const visible =
-    registration.policy === 'server_authoritative'
-      ? standingOfVisible(owner, registration, mutation, seen)
-      : null;
+  const { comparesFields } = POLICIES[registration.policy];
+  const visible = comparesFields ? null : standingOfVisible(owner, registration, mutation, seen);
   return visible ?? standingOfOwner(owner, seen);
 }
 
@@ -252,7 +251,7 @@ export function currentText(
 
 /** Whether the gateway can tell how devices will see an entity of this type from its data alone. */
 export function canProject({ policy, projection }: RegisteredEntityType): boolean {
-  return policy !== 'crdt_yjs' && projection.kind === 'declarative';
+  return !POLICIES[policy].hasDocument && projection.kind === 'declarative';
 }
 
 function deltaOf(

@@ -1,4 +1,4 @@
-import type { SubmitDecision } from '@sync/domain';
+import { POLICIES, type SubmitDecision } from '@sync/domain';
 import type { Work } from '../outcome/settlement.ts';
 import { type Standing, standingAfter } from './standing.ts';
 
@@ -29,5 +29,6 @@ export function submissionOf(
  * `conflict` of another is no contention.
  */
 export function isLookedUp({ work, change, before }: Omit<Submission, 'after'>): boolean {
-  return work.registration.policy !== 'append_only' && change.expectedRevision === 0 && before.revision > 0;
+  const { isWrittenOnce } = POLICIES[work.registration.policy];
+  return !isWrittenOnce && change.expectedRevision === 0 && before.revision > 0;
 }
