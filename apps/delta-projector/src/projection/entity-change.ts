@@ -28,6 +28,8 @@ export interface EntityChange {
   readonly left: readonly string[];
   /** Whether the entity had a head before the batch. */
   readonly isKnown: boolean;
+  /** Whether the scopes of `after` have to hear of it: not where an event came too late to change anything. */
+  readonly isNews: boolean;
   /** Whether `after` is the head that the batch leaves behind. */
   readonly isLast: boolean;
   /** The document's update, of entity types with a document. */

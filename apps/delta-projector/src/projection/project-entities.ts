@@ -3,6 +3,7 @@ import {
   type DomainChange,
   type EntityHead,
   type PoisonCode,
+  type ProjectionResult,
   type ProjectionRule,
 } from '@sync/domain';
 import type { EntityChange, EventResult } from './entity-change.ts';
@@ -138,8 +139,14 @@ function projectEntity(
       results.push({ place, result: heldBack() });
       continue;
     }
-    const projected = projectOne(head, event);
-    if (projected.kind === 'changed') {
+    const projected = projectOne(head, event, mode);
+    if (projected.kind === 'overtaken') {
+      const change = overtakenChange(event, head, before !== null, projected);
+      changes = [...changes.map(notLast), { place, change }];
+      head = projected.head;
+      for (const scope of projected.left) passed.add(scope);
+      results.push({ place, result: CHANGED });
+    } else if (projected.kind === 'changed') {
       const document = documentOf(event);
       // A whole document, or an entity without one, says all that the events before it said.
       const kept = document === 'increment' ? changes : [];
@@ -173,13 +180,19 @@ interface ProjectedHead {
   readonly update: string | null;
 }
 
+type Overtaken = Extract<ProjectionResult, { readonly kind: 'overtaken' }>;
+
 function projectOne(
   head: EntityHead | null,
   event: ProjectableEvent,
-): ProjectedHead | Exclude<EventResult, { readonly kind: 'changed' }> {
+  mode: ProjectionMode,
+): ProjectedHead | Overtaken | Exclude<EventResult, { readonly kind: 'changed' }> {
   try {
     const projected = projectEvent(head, event.change, event.rule);
     switch (projected.kind) {
+      case 'overtaken':
+        // A page of a snapshot is older than the events that came meanwhile, which have told of all this.
+        return mode === 'snapshot' ? STALE : projected;
       case 'stale':
         return STALE;
       case 'incomplete':
@@ -236,12 +249,28 @@ function changeOf(
     after: withoutElsewhere(head, known.last, left),
     left,
     isKnown: known.isKnown,
+    isNews: true,
     isLast: true,
     update,
     document,
     comparesFields,
     committedAtMs,
   };
+}
+
+/** Tells scopes that an entity which they are about to wait for is not there any more. */
+function overtakenChange(
+  event: ProjectableEvent,
+  before: EntityHead | null,
+  isKnown: boolean,
+  { head, left }: Overtaken,
+): EntityChange {
+  const { tenantId, change, comparesFields, committedAtMs } = event;
+  const { entityType, entityId } = change;
+  const document = event.rule.docUpdateField === null ? null : 'whole';
+  const names = { tenantId, entityType, entityId };
+  const said = { isKnown, isNews: false, isLast: true, update: null, document, comparesFields } as const;
+  return { ...names, before, after: head, left, ...said, committedAtMs };
 }
 
 /** The result of an event whose entity is quarantined. */

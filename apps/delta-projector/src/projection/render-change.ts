@@ -19,7 +19,7 @@ export interface RenderedChange {
   readonly change: EntityChange;
   /** The row of the entity's head, an object for `save_projection`. */
   readonly headJson: string;
-  /** For scopes that hold the entity now; null when none does. */
+  /** For scopes that hold the entity now; null when none does, or nothing is new to them. */
   readonly present: DeltaText | null;
   /** For scopes that it has left (or that it was deleted in); null when there is none. */
   readonly absent: DeltaText | null;
@@ -57,7 +57,7 @@ function render(change: EntityChange): RenderedChange | OversizedChange {
   const clockJson = canonicalClockJson(after.clock);
   const deltaOf = (deleted: boolean): DeltaText =>
     deltaText(change, deleted, { dataJson, writesJson, clockJson });
-  const present = after.scopes.length > 0 ? deltaOf(false) : null;
+  const present = after.scopes.length > 0 && change.isNews ? deltaOf(false) : null;
   const absent = left.length > 0 ? deltaOf(true) : null;
   const bytes = Math.max(bytesOf(present), bytesOf(absent));
   if (bytes > MAX_DELTA_BYTES) {

@@ -99,10 +99,33 @@ describe('order', () => {
   const present = (): EntityHead => headAfter(RULE, U1, U1);
 
   it('is by revision: what is not newer than the head is stale', () => {
-    expect(projectEvent(present(), eventOf(1, U2), RULE)).toEqual({ kind: 'stale' });
+    expect(projectEvent(present(), eventOf(1, U1), RULE)).toEqual({ kind: 'stale' });
     expect(projectEvent(present(), eventOf(2, U2), RULE)).toEqual({ kind: 'stale' });
+    expect(projectEvent(present(), eventOf(1, null), RULE)).toEqual({ kind: 'stale' });
     expect(projectEvent(present(), eventOf(3, U1), RULE).kind).toBe('changed');
     expect(projectEvent(present(), eventOf(9, U1), RULE).kind).toBe('changed');
+  });
+
+  it('does not keep from a scope that the entity is gone, where the later event came first', () => {
+    const moved = present();
+    expect(projectEvent(moved, eventOf(1, U2), RULE)).toEqual({
+      kind: 'overtaken',
+      head: moved,
+      left: ['user:u2'],
+    });
+    const deleted = changed(projectEvent(null, eventOf(3, null), RULE)).head;
+    const known = { ...deleted, leftScopes: ['user:u2'], deletedData: U2 };
+    expect(projectEvent(deleted, eventOf(2, U2), RULE)).toEqual({
+      kind: 'overtaken',
+      head: known,
+      left: ['user:u2'],
+    });
+    expect(projectEvent(known, eventOf(2, U2), RULE)).toEqual({ kind: 'stale' });
+    // What it was right before the deletion is not known, or was seen by others.
+    const older = { ...deleted, leftScopes: ['user:u1'], deletedData: null };
+    expect(projectEvent(deleted, eventOf(1, U1), RULE)).toMatchObject({ head: older });
+    const others = { ...known, leftScopes: ['user:u1', 'user:u2'] };
+    expect(projectEvent(known, eventOf(1, U1), RULE)).toMatchObject({ head: others, left: ['user:u1'] });
   });
 
   it('is checked before content: an old event cannot poison', () => {

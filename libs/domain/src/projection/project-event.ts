@@ -55,8 +55,8 @@ interface View {
 /**
  * What one event of an owning service does to its entity: the new head, deltas per scope, scope grants.
  *
- * By revision, not by order: an event at or below the head's revision is stale, however late it comes. The
- * one exception is the head's own revision under a newer schema version: then the entity is projected anew
+ * By revision, not by order: an event at or below the head's revision is stale, however late it comes; what
+ * it says of scopes is not lost (`overtaken`). The one exception is the head's own revision under a newer schema version: then the entity is projected anew
  * (backfill after a registration changed) and keeps its clock, because nobody changed it.
  *
  * A document's increment continues the head or is `incomplete`: then the whole document has to be asked for.
@@ -74,7 +74,7 @@ export function projectEvent(
     if (!Number.isSafeInteger(event.revision) || event.revision < 0) {
       throw new Poison('revision_invalid', '/revision');
     }
-    if (head !== null && isStale(head, event, rule)) return { kind: 'stale' };
+    if (head !== null && isStale(head, event, rule)) return overtaken(head, event, readStale(event, rule));
     const view = readView(event, rule);
     if (isIncrement(event, rule) && !continues(head, event, view)) return { kind: 'incomplete' };
     return change(head, event, rule, view);
@@ -87,6 +87,36 @@ export function projectEvent(
 function isStale(head: EntityHead, event: DomainChange, rule: ProjectionRule): boolean {
   if (event.revision !== head.revision) return event.revision < head.revision;
   return rule.schemaVersion <= head.schemaVersion;
+}
+
+/**
+ * What is left to do about a stale event. Events of one entity go different ways where its scope changes or is
+ * not known (a deletion by the service itself), so the later one may come first; it is projected then without
+ * the scopes that the earlier one alone shows.
+ *
+ * Of what was deleted, the data comes from the event right before the deletion, if nothing else is known of
+ * it: then the scopes of that event are all that hear of the deletion, and they had seen it.
+ */
+function overtaken(head: EntityHead, event: DomainChange, view: View | null): ProjectionResult {
+  if (view === null || event.revision === head.revision) return { kind: 'stale' };
+  const known = new Set([...head.scopes, ...head.leftScopes]);
+  const left = view.scopes.filter((scope) => !known.has(scope));
+  if (left.length === 0) return { kind: 'stale' };
+  if (!head.deleted) return { kind: 'overtaken', head, left };
+  const isLast = event.revision === head.revision - 1 && head.leftScopes.length === 0;
+  const deletedData = isLast ? (head.deletedData ?? view.data) : head.deletedData;
+  const leftScopes = [...head.leftScopes, ...left].sort(compareCodePoints);
+  return { kind: 'overtaken', head: { ...head, leftScopes, deletedData }, left };
+}
+
+/** What a stale event shows; null for one that cannot be read: an old event cannot poison. */
+function readStale(event: DomainChange, rule: ProjectionRule): View | null {
+  try {
+    return readView(event, rule);
+  } catch (error) {
+    if (error instanceof Poison) return null;
+    throw error;
+  }
 }
 
 function isIncrement(event: DomainChange, { docUpdateField }: ProjectionRule): boolean {

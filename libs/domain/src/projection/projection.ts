@@ -99,6 +99,12 @@ export type ProjectionResult =
   /** The head is already there or further. */
   | { readonly kind: 'stale' }
   /**
+   * The head is further, and the event shows scopes of which the head does not know that the entity was there:
+   * a later event came first. Whoever was answered for the older change waits in these scopes to hear what
+   * became of the entity. Nothing else changes; `head` has them in `leftScopes` where it is deleted.
+   */
+  | { readonly kind: 'overtaken'; readonly head: EntityHead; readonly left: readonly string[] }
+  /**
    * An increment, and somebody who is to get it has not got all of the document before: only the whole one
    * will do.
    */
