@@ -102,8 +102,7 @@ function isCovered(run: PlayedRun, write: WriteFact, field: string, token: strin
   return [...log.writes.values()].some((other) => {
     if (keyOf(other.mutation) !== key || other === write) return false;
     if (!(other.saw.get(field)?.has(token) ?? false)) return false;
-    const status = log.endOf(other.mutation.mutationId)?.status;
-    if (status !== 'applied' && status !== 'merged') return false;
+    if (!log.stands(other.mutation.mutationId)) return false;
     if (other.tokens.has(field)) return true;
     if (other.removes === 'all') return true;
     return other.removes === 'left out' ? !other.tokens.has(field) : other.removes.has(token);

@@ -62,6 +62,12 @@ export class RunLog {
     }
   }
 
+  /** Whether it was applied for anybody: also in the name of a stranger, in whose session it was pushed. */
+  stands(mutationId: string): boolean {
+    const answers = this.answers.get(mutationId) ?? [];
+    return answers.some(({ outcome: { status } }) => status === 'applied' || status === 'merged');
+  }
+
   /** The terminal outcome that the mutation's own user was given, if there is one. */
   endOf(mutationId: string): Outcome | undefined {
     const owner = this.writes.get(mutationId)?.userId;

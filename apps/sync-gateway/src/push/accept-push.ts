@@ -6,7 +6,7 @@ import { ProblemError } from '@sync/service-kit';
 import { type Completed, completionOf } from './ledger/completion.ts';
 import { type LedgerStore, SENT_TWICE } from './ledger/ledger-store.ts';
 import { BACKLOG_FULL, type Incoming, type Received } from './ledger/receive-pushes.ts';
-import type { Told } from './outcome/check-currents.ts';
+import { toldIn } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
 import {
   INLINE_LENGTH,
@@ -202,7 +202,7 @@ export class AcceptPush {
       if ((one.kind !== 'refused' && one.kind !== 'reused') || !address) return [];
       const { settled } = one;
       if (settled.kind === 'postponed' || !settled.current) return [];
-      const shown = { address, current: settled.current, told: toldOf(address, settlements) };
+      const shown = { address, current: settled.current, told: toldIn(settlements, address) };
       return [{ one, settled, shown, refusal: distinct[place]?.refusal ?? null }];
     });
     const currents = await this.#settler.checkCurrents(
@@ -337,20 +337,6 @@ function tellingOf(mutationId: string, address: EntityAddress | null, settled: S
   if (!isLarge) return { mutationId, text: outcomeText(mutationId, settled), shown: null, isKept: false };
   const text = outcomeText(mutationId, settled, null);
   return { mutationId, text, shown: { wire: current }, isKept: false };
-}
-
-/** The newest change of an entity that a push itself tells of. */
-function toldOf(
-  { scope, entityType, entityId }: EntityAddress,
-  settlements: ReadonlyMap<Work, Settlement>,
-): Told | null {
-  const told = [...settlements].flatMap(([{ mutation }, settlement]) => {
-    if (settlement.kind === 'postponed') return [];
-    const { revision, clock } = settlement;
-    const same = mutation.entityType === entityType && mutation.entityId === entityId;
-    return same && mutation.scope === scope && revision && clock ? [{ revision, clock }] : [];
-  });
-  return told.reduce<Told | null>((a, b) => (a && a.revision > b.revision ? a : b), null);
 }
 
 /**

@@ -5,7 +5,7 @@ import type { DecideLanes } from './decide/decide-lanes.ts';
 import { isPatient } from './decide/earlier-changes.ts';
 import { Lane, type LaneContext } from './decide/lane.ts';
 import type { KeepDecisions } from './ledger/keep-decisions.ts';
-import { checkCurrents, type Shown } from './outcome/check-currents.ts';
+import { checkCurrents, type Shown, toldIn } from './outcome/check-currents.ts';
 import { absentText, stateOfHead } from './outcome/entity-head.ts';
 import { PROJECTION_WAIT_MS, type ReadHeads } from './outcome/read-heads.ts';
 import {
@@ -166,7 +166,8 @@ export class SettleMutations {
     const currents = await this.checkCurrents(
       author,
       late.map(({ work, settled }) => {
-        return { address: work.mutation, current: settled.current ?? '{"clock":{}}', told: null };
+        const told = toldIn(run.settlements, work.mutation, work);
+        return { address: work.mutation, current: settled.current ?? '{"clock":{}}', told };
       }),
     );
     late.forEach(({ work, settled }, place) => {
@@ -180,9 +181,9 @@ export class SettleMutations {
     const ends = [...run.settlements].flatMap(([work, settled]) => {
       if (settled.kind === 'postponed' || !UNCHECKED.has(settled.status)) return [];
       const { current } = settled;
-      return current === undefined
-        ? []
-        : [{ work, settled, shown: { address: work.mutation, current, told: null } }];
+      if (current === undefined) return [];
+      const told = toldIn(run.settlements, work.mutation, work);
+      return [{ work, settled, shown: { address: work.mutation, current, told } }];
     });
     const currents = await this.checkCurrents(
       author,

@@ -217,6 +217,16 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'sync.mutation.applied.v1, rejected and accepted, which list every mutation, are sent only where ' +
       'MUTATION_EVENTS is set.',
   },
+  {
+    version: '1.24.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'PUSH-7: an outcome that comes again, or late, shows its entity as it is now also where the owning ' +
+      'service itself changed it; it did so only for changes that were answered to a device. No current is ' +
+      'older than a change of which the same answer tells before it. OWNER-5: a scope hears of a deletion ' +
+      'that was projected before the creation.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { Outcome } from '@sync/protocol';
 import { readPull } from '../../pull/pull-store.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../testing/push-rig.ts';
+import { FOREIGN_UPDATE } from '../testing/test-owner.ts';
 import type { Author } from './settlement.ts';
 
 /** `current` is never older than what the device was told. */
@@ -117,4 +118,51 @@ describe('an outcome that comes later than one of a later change', () => {
     await rig.owner.projectAll();
     expect(await later()).toMatchObject({ status: 'merged', current });
   });
+});
+
+describe('right after a merge was applied in the same push', () => {
+  it('does not show a refused one the document as it was before', async () => {
+    const author = newAuthor();
+    const { tenantId, userId } = author;
+    const entityId = `doc-${author.deviceId}`;
+    await rig.owner.change(tenantId, 'document', entityId, { userId, title: 'Dosage' });
+    await rig.owner.projectAll();
+    const mergeOf = (update: string, own: number): object =>
+      mutationOf(author, {
+        ...{ entityType: 'document', entityId, op: 'merge', update, data: null },
+        baseClock: { 's:learning': 1, ...(own > 0 && { [`d:${author.deviceId}`]: own }) },
+      });
+    const [first, second] = await rig.push(author, [mergeOf('AAAA', 0), mergeOf(FOREIGN_UPDATE, 1)]);
+    expect([first?.status, second?.status]).toEqual(['applied', 'accepted']);
+    await rig.owner.projectAll();
+    await rig.dispatch(author);
+    expect((await rig.waiting(author))[1]).toMatchObject({
+      ...{ status: 'rejected', code: 'client_id_foreign' },
+      current: { clock: { 's:learning': 1, [`d:${author.deviceId}`]: 1 } },
+    });
+  });
+});
+
+describe('an outcome that comes again after the service has changed the entity itself', () => {
+  it.each([['pulled'], ['answered again']])(
+    'shows it as it is now, gone when it is gone: %s',
+    async (how) => {
+      rig.owner.projectsAtOnce = true;
+      const author = newAuthor();
+      const { tenantId, userId } = author;
+      const put = mutationOf(author);
+      const { entityId } = put;
+      await rig.push(author, [put]);
+      const refused = mutationOf(author, { entityId, op: 'append' });
+      expect(await rig.push(author, [refused])).toMatchObject([{ current: { op: 'put' } }]);
+      const again = async (): Promise<Outcome | undefined> => {
+        const outcomes = how === 'pulled' ? await pulledOutcomes(author) : await rig.push(author, [refused]);
+        return outcomes.find(({ mutationId }) => mutationId === refused.mutationId);
+      };
+      await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 77 });
+      expect(await again()).toMatchObject({ status: 'rejected', current: { data: { percent: 77 } } });
+      await rig.owner.change(tenantId, 'progress', entityId, null);
+      expect(await again()).toMatchObject({ status: 'rejected', current: { op: 'delete', data: null } });
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { containsClock, type VectorClock } from '@sync/vector-clock';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
 import { PROJECTION_WAIT_MS, type ReadHeads } from './read-heads.ts';
-import type { Author } from './settlement.ts';
+import type { Author, Settlement, Work } from './settlement.ts';
 
 /** An entity as an outcome is about to show it. */
 export interface Shown {
@@ -43,6 +43,27 @@ export async function checkCurrents(
   const found = await heads.waitFor(author, wanted, PROJECTION_WAIT_MS);
   const behind = new Map(wanted.map(({ work }) => [work.one, found.get(work)?.wire ?? null]));
   return shown.map((one) => (behind.has(one) ? (behind.get(one) ?? null) : one.current));
+}
+
+/**
+ * The newest change of an entity that a push itself tells of.
+ * @param until only what comes before this work counts: what follows it, its device hears of after it
+ */
+export function toldIn(
+  settlements: ReadonlyMap<Work, Settlement>,
+  { scope, entityType, entityId }: EntityAddress,
+  until: Work | null = null,
+): Told | null {
+  let newest: Told | null = null;
+  for (const [work, settlement] of settlements) {
+    if (work === until) break;
+    const { mutation } = work;
+    const same = mutation.entityType === entityType && mutation.entityId === entityId;
+    if (!same || mutation.scope !== scope || settlement.kind === 'postponed') continue;
+    const { revision, clock } = settlement;
+    if (revision && clock) newest = later(newest, { revision, clock });
+  }
+  return newest;
 }
 
 function later(a: Told | null, b: Told | null): Told | null {

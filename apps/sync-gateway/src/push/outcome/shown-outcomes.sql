@@ -48,8 +48,10 @@ BEGIN
 END $$;
 
 -- What an outcome shows of its entity now. An entity is stored as it was when the outcome was (in it, or
--- beside it where it is large: database/shown-entities.ts). Where a device of the user was told of a later
--- change since, in an answer that came earlier than this one, the read model shows the entity instead.
+-- beside it where it is large: database/shown-entities.ts). Where the read model has a later state of it, that
+-- is shown: the device may have pulled it, and a device that has pulled a deletion has nothing left with which
+-- it could see that an entity is older than that. And where a device of the user was told of a later change
+-- since, in an answer that came earlier than this one, the outcome waits for the read model.
 --
 -- wire: null for outcomes that show none.
 -- behind: the read model has not come to that change yet. After a day nobody waits for it any more, and for the
@@ -63,6 +65,7 @@ DECLARE
   v_told_revision bigint;
   v_told_clock jsonb;
   v_revision bigint;
+  v_now_clock jsonb;
   v_now text;
 BEGIN
   behind := false;
@@ -78,14 +81,17 @@ BEGIN
   -- What its user could not see was shown as absent, and stays so.
   IF wire IS NULL OR v_clock = '{}' AND split_part(m.outcome, ',"message":', 1)
     ~ ',"code":"(scope_not_held|forbidden)"$' THEN RETURN; END IF;
-  SELECT t.id, t.revision, clock_told(m.tenant_id, t.id) INTO v_told, v_told_revision, v_told_clock
-    FROM newest_told(m.tenant_id, m.user_id, m.scope, m.entity_type, m.entity_id) t;
-  IF v_told_clock IS NULL OR counts_all(v_clock, v_told_clock)
-    OR NOT holds_scope(m.tenant_id, m.user_id, m.scope) THEN RETURN; END IF;
-  SELECT d.revision, d.wire INTO v_revision, v_now FROM scope_delta d
+  IF NOT holds_scope(m.tenant_id, m.user_id, m.scope) THEN RETURN; END IF;
+  SELECT d.revision, d.clock, d.wire INTO v_revision, v_now_clock, v_now FROM scope_delta d
     WHERE d.tenant_id = m.tenant_id AND d.scope = m.scope AND d.entity_type = m.entity_type
       AND d.entity_id = m.entity_id LIMIT 1;
-  IF v_revision >= v_told_revision THEN
+  SELECT t.id, t.revision, clock_told(m.tenant_id, t.id) INTO v_told, v_told_revision, v_told_clock
+    FROM newest_told(m.tenant_id, m.user_id, m.scope, m.entity_type, m.entity_id) t;
+  IF v_told_clock IS NULL OR counts_all(v_clock, v_told_clock) THEN
+    IF v_now IS NOT NULL AND counts_all(v_now_clock, v_clock) AND NOT counts_all(v_clock, v_now_clock) THEN
+      wire := v_now;
+    END IF;
+  ELSIF v_revision >= v_told_revision THEN
     wire := v_now;
   ELSE
     behind := m.terminal_at > clock_timestamp()

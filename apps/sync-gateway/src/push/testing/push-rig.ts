@@ -57,6 +57,7 @@ export const TYPES: readonly RegisteredEntityType[] = [
   typeOf('progress', 'lww'),
   typeOf('note', 'lww', { review: 'collisions' }),
   typeOf('enrollment', 'server_authoritative'),
+  typeOf('document', 'crdt_yjs'),
 ];
 
 export const silent = createLogger({ service: 'test', level: 'silent' });

@@ -14,6 +14,9 @@ import {
 } from '@sync/protocol';
 import { counterOf, deviceReplica, mergeClocks, type VectorClock } from '@sync/vector-clock';
 
+/** What it refuses to merge; any other update of a document it takes, and keeps none. */
+export const FOREIGN_UPDATE = Buffer.from('foreign').toString('base64');
+
 interface Entity {
   readonly revision: number;
   readonly clock: VectorClock;
@@ -147,6 +150,8 @@ export class TestOwner {
     const data = (mutation.data ?? null) as JsonObject | null;
     if (data?.['text'] === 'forbidden')
       return { mutationId, status: 'rejected', code: 'forbidden', message: 'not yours' };
+    if (mutation.update === FOREIGN_UPDATE)
+      return { mutationId, status: 'rejected', code: 'client_id_foreign' };
     const isTaken = op === 'append' && now !== undefined;
     if (isTaken && this.takenAppends === 'rejected') {
       return { mutationId, status: 'rejected', code: 'entity_exists' };
@@ -160,7 +165,8 @@ export class TestOwner {
       };
       return { mutationId, status: 'conflict', current };
     }
-    const asSent = op === 'delete' ? null : op === 'patch' ? { ...now?.data, ...data } : data;
+    const asSent =
+      op === 'delete' ? null : op === 'patch' || op === 'merge' ? { ...now?.data, ...data } : data;
     const next = this.trims === 'no' ? asSent : trimmed(asSent);
     const clock = mergeClocks(now?.clock ?? {}, mutation.clock);
     this.applied.push(mutationId);
