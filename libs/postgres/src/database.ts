@@ -1,10 +1,9 @@
-import { Client, type Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg';
-import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
-import { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
-import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner.js';
+import { Client, type Pool, type PoolClient, type QueryConfig } from 'pg';
+import { DataSource, type DataSourceOptions } from 'typeorm';
 import { countingClient } from './counting-client.ts';
 import { isUnavailable, NoAnswerError, NoFunctionsError, sqlStateOf } from './sql-errors.ts';
-import { beginForTenants, type StatementLimits } from './tenants.ts';
+import { BEGIN, beginForTenants, type StatementLimits } from './tenants.ts';
+import { driverOf, namedQuery, OpenTransaction, rowsOf, type Tx } from './transaction.ts';
 
 /** The part of a pino logger that is used: lost idle connections are reported, nothing else. */
 export interface DatabaseLogger {
@@ -41,22 +40,6 @@ function sessionOptions(functionSchema: string | null): string {
   return functionSchema === null ? check : `${check} -c search_path=${functionSchema},public`;
 }
 
-/** One open transaction. It ends with the function it was given to; using it later throws. */
-export interface Tx {
-  /** One round trip. `int8` and `numeric` arrive as strings, see {@link Database}. */
-  query<T>(text: string, values?: readonly unknown[]): Promise<T[]>;
-  /** Like `query`, as a prepared statement: for texts that every batch repeats. */
-  call<T>(name: string, text: string, values: readonly unknown[]): Promise<T[]>;
-  /** TypeORM inside this transaction; its own `transaction()` becomes a savepoint. */
-  readonly manager: EntityManager;
-}
-
-/** Thrown when a transaction function returned normally although one of its statements had failed. */
-export class TransactionAbortedError extends Error {
-  override readonly name = 'TransactionAbortedError';
-}
-
-const MAX_STATEMENT_NAME_LENGTH = 63;
 const CONNECTION_WAIT_MS = 10_000;
 const ROLLBACK_TIMEOUT_MS = 5_000;
 /** A transaction whose process hangs between two statements must not hold its locks for longer. */
@@ -157,8 +140,8 @@ export class Database {
   }
 
   /**
-   * Messages sent to Postgres since `connect`, `BEGIN` and `COMMIT` included: each costs a network round
-   * trip.
+   * How often somebody waited for Postgres since `connect`: each single statement, each group of statements
+   * that went together, and each COMMIT is one network round trip.
    */
   get roundTrips(): number {
     return this.#messages.sent;
@@ -179,9 +162,9 @@ export class Database {
     const client = await this.#connect();
     try {
       const query = namedQuery(name, text, values);
-      const rows = await cutAfter(client, this.#limits?.answerMs, () => send<T>(client, query));
+      const result = await cutAfter(client, this.#limits?.answerMs, () => client.query(query));
       client.release();
-      return rows;
+      return rowsOf(result);
     } catch (error) {
       // Not `pool.query`: it throws away the connection after any error, and a rejected row is no broken
       // connection.
@@ -192,7 +175,7 @@ export class Database {
 
   /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#transact('BEGIN', work);
+    return this.#transact([BEGIN], work);
   }
 
   /**
@@ -209,30 +192,25 @@ export class Database {
     return this.#transact(beginForTenants(tenantIds, limits), work);
   }
 
-  async #transact<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  async #transact<T>(begin: readonly QueryConfig[], work: (tx: Tx) => Promise<T>): Promise<T> {
     const client = await this.#connect();
-    const tx = new OpenTransaction(this.dataSource, client);
+    const tx = new OpenTransaction(this.dataSource, client, begin);
     try {
       const result = await cutAfter(client, this.#limits?.answerMs, async () => {
-        await client.query(begin);
         const worked = await work(tx);
-        const { command } = await client.query('COMMIT');
-        // Postgres answers COMMIT of a failed transaction with a polite ROLLBACK; taken for success it loses
-        // the data.
-        if (command !== 'COMMIT') {
-          throw new TransactionAbortedError('A statement failed and its error was swallowed: rolled back');
-        }
+        await tx.commit();
         return worked;
       });
-      client.release();
+      tx.end();
+      client.release(isOutdated(tx.failure));
       return result;
     } catch (error) {
-      // On a connection that does not answer, a ROLLBACK would only be waited for; closing it rolls back.
-      if (isUnavailable(error) || isOutdated(error)) client.release(true);
-      else await rollBackAndRelease(client);
-      throw error;
-    } finally {
       tx.end();
+      // On a connection that does not answer, a ROLLBACK would only be waited for; closing it rolls back.
+      if (isUnavailable(error) || isOutdated(error) || isOutdated(tx.failure)) client.release(true);
+      else if (tx.hasBegun) await rollBackAndRelease(client);
+      else client.release();
+      throw error;
     }
   }
 
@@ -287,11 +265,6 @@ async function requireSchema(dataSource: DataSource, schema: string): Promise<vo
   if (rows.length === 0) throw new NoFunctionsError();
 }
 
-function driverOf({ driver }: DataSource): PostgresDriver {
-  if (!(driver instanceof PostgresDriver)) throw new TypeError('Not a Postgres data source');
-  return driver;
-}
-
 /** A connection with an unknown state is used by nobody again: what cannot roll back is closed. */
 async function rollBackAndRelease(client: PoolClient): Promise<void> {
   try {
@@ -327,71 +300,4 @@ function isHealthy(error: unknown): boolean {
  */
 function isOutdated(error: unknown): boolean {
   return sqlStateOf(error) === '0A000';
-}
-
-function namedQuery(name: string, text: string, values: readonly unknown[]): QueryConfig {
-  if (name.length > MAX_STATEMENT_NAME_LENGTH) {
-    throw new RangeError(`Statement name ${name} is longer than ${MAX_STATEMENT_NAME_LENGTH} characters`);
-  }
-  return { name, text, values: [...values] };
-}
-
-async function send<T>(client: PoolClient, query: QueryConfig): Promise<T[]> {
-  // Several statements in one text (no values) give one result each: the last one answers.
-  const result = (await client.query(query)) as QueryResult | QueryResult[];
-  const last = Array.isArray(result) ? result.at(-1) : result;
-  return (last?.rows ?? []) as T[];
-}
-
-class OpenTransaction implements Tx {
-  readonly #dataSource: DataSource;
-  #client: PoolClient | undefined;
-  #runner: OpenTransactionRunner | undefined;
-
-  constructor(dataSource: DataSource, client: PoolClient) {
-    this.#dataSource = dataSource;
-    this.#client = client;
-  }
-
-  async query<T>(text: string, values?: readonly unknown[]): Promise<T[]> {
-    return send<T>(this.#open(), values === undefined ? { text } : { text, values: [...values] });
-  }
-
-  async call<T>(name: string, text: string, values: readonly unknown[]): Promise<T[]> {
-    return send<T>(this.#open(), namedQuery(name, text, values));
-  }
-
-  get manager(): EntityManager {
-    this.#runner ??= new OpenTransactionRunner(this.#dataSource, this.#open());
-    return this.#runner.manager;
-  }
-
-  /**
-   * After this the connection belongs to somebody else: a forgotten `await` must fail and not write there.
-   */
-  end(): void {
-    this.#client = undefined;
-    void this.#runner?.release();
-  }
-
-  #open(): PoolClient {
-    if (this.#client === undefined) throw new Error('The transaction has already ended');
-    return this.#client;
-  }
-}
-
-/**
- * TypeORM's query runner on a connection whose transaction we have opened. TypeORM's own `startTransaction`
- * costs a round trip more (it cannot send BEGIN and the tenants together); depth 1 makes nested ones
- * savepoints.
- */
-class OpenTransactionRunner extends PostgresQueryRunner {
-  constructor(dataSource: DataSource, client: PoolClient) {
-    super(driverOf(dataSource), 'master');
-    this.databaseConnection = client;
-    this.databaseConnectionPromise = Promise.resolve(client);
-    this.isTransactionActive = true;
-    this.transactionDepth = 1;
-    this.manager = dataSource.createEntityManager(this);
-  }
 }

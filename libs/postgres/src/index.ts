@@ -1,6 +1,6 @@
 export { arrayText } from './array-text.ts';
-export { Database, TransactionAbortedError } from './database.ts';
-export type { AnswerLimits, DatabaseLogger, DatabaseOptions, Tx } from './database.ts';
+export { Database } from './database.ts';
+export type { AnswerLimits, DatabaseLogger, DatabaseOptions } from './database.ts';
 export { functionSchemaOf } from './function-schema.ts';
 export type { FunctionScript } from './function-schema.ts';
 export { migrate } from './migrate.ts';
@@ -19,3 +19,5 @@ export {
 export type { RetryOptions } from './sql-errors.ts';
 export { InvalidTenantError, tenantPolicySql } from './tenants.ts';
 export type { StatementLimits } from './tenants.ts';
+export { inOrder, TransactionAbortedError } from './transaction.ts';
+export type { Tx } from './transaction.ts';

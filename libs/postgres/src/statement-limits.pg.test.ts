@@ -24,6 +24,17 @@ class KeepText1764000000100 implements MigrationInterface {
   }
 }
 
+class OtherIds1764000000200 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP POLICY tenant_isolation ON thing');
+    await runner.query('ALTER TABLE thing ALTER COLUMN tenant_id TYPE varchar(64)');
+    await runner.query(tenantPolicySql('thing'));
+  }
+  async down(): Promise<void> {
+    // Forward only.
+  }
+}
+
 const LIMITS = { statementMs: 100, lockMs: 50 };
 let test: TestDatabase;
 beforeAll(async () => {
@@ -86,5 +97,23 @@ describe('what was prepared before a migration changed its columns', () => {
       [],
       [],
     ]);
+  });
+
+  it('fails so too where somebody goes on without it, behind a savepoint', async () => {
+    const read = (): Promise<unknown> =>
+      test.database.inTenant('t1', async (tx) => {
+        await tx.query('SAVEPOINT before');
+        const [failed, rows] = await tx.call('read_ids', 'SELECT tenant_id FROM thing', []).then(
+          (found) => [false, found],
+          () => [true, []],
+        );
+        await tx.query('ROLLBACK TO SAVEPOINT before');
+        return failed ? 'failed' : rows;
+      });
+    await Promise.all([read(), read()]);
+    const migrations = [CreateThings1764000000000, KeepText1764000000100, OtherIds1764000000200];
+    await migrate({ ownerUrl: test.ownerUrl, migrations });
+    expect(await Promise.all([read(), read()])).toEqual(['failed', 'failed']);
+    expect(await Promise.all([read(), read()])).toEqual([[{ tenant_id: 't1' }], [{ tenant_id: 't1' }]]);
   });
 });

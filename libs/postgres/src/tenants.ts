@@ -1,4 +1,4 @@
-import { escapeIdentifier, escapeLiteral } from 'pg';
+import { escapeIdentifier, type QueryConfig } from 'pg';
 
 /**
  * What a tenant id may look like. The alphabet has no comma and no quote, so that a list of ids in
@@ -21,8 +21,10 @@ export interface StatementLimits {
   readonly lockMs: number;
 }
 
+export const BEGIN: QueryConfig = { name: 'sync_begin', text: 'BEGIN' };
+
 /**
- * `BEGIN` and the tenants of the transaction as one simple-query message: one round trip instead of two.
+ * What a transaction of these tenants begins with; it goes along with its first statement.
  *
  * `set_config(…, true)` is `SET LOCAL` with a value; the setting ends with the transaction, so a pooled
  * connection never carries it into the next request.
@@ -30,7 +32,10 @@ export interface StatementLimits {
  * @param limits instead of those of the connection
  * @throws InvalidTenantError
  */
-export function beginForTenants(tenantIds: string | readonly string[], limits?: StatementLimits): string {
+export function beginForTenants(
+  tenantIds: string | readonly string[],
+  limits?: StatementLimits,
+): readonly QueryConfig[] {
   const ids = typeof tenantIds === 'string' ? [tenantIds] : tenantIds;
   if (ids.length === 0) throw new InvalidTenantError('A tenant transaction needs at least one tenant id');
   for (const id of ids) {
@@ -38,15 +43,12 @@ export function beginForTenants(tenantIds: string | readonly string[], limits?: 
       throw new InvalidTenantError(`Tenant id ${JSON.stringify(id)} does not match ${String(TENANT_ID)}`);
     }
   }
-  const settings = [
-    ['app.tenant', ids.join(',')],
-    ...(limits ? [['statement_timeout', `${limits.statementMs}ms`]] : []),
-    ...(limits ? [['lock_timeout', `${limits.lockMs}ms`]] : []),
-  ];
-  const set = settings.map(
-    ([name = '', value = '']) => `set_config('${name}', ${escapeLiteral(value)}, true)`,
-  );
-  return `BEGIN; SELECT ${set.join(', ')}`;
+  const tenants = ids.join(',');
+  const set = `SELECT set_config('app.tenant', $1, true)`;
+  if (!limits) return [BEGIN, { name: 'sync_begin_tenants', text: set, values: [tenants] }];
+  const text = `${set}, set_config('statement_timeout', $2, true), set_config('lock_timeout', $3, true)`;
+  const values = [tenants, `${limits.statementMs}ms`, `${limits.lockMs}ms`];
+  return [BEGIN, { name: 'sync_begin_limits', text, values }];
 }
 
 /**

@@ -54,8 +54,8 @@ interface BoundedContext extends PushContext {
 
 /**
  * Answers one batch of mutations of one entity type in one transaction: lock versions → inbox → load → decide
- * → versions and answers → store → outbox. Eight round trips whatever the size of the batch, BEGIN and COMMIT
- * included; five when all entities are new, see {@link decideAllNew}.
+ * → versions and answers → store → outbox. Seven round trips whatever the size of the batch, COMMIT
+ * included; four when all entities are new, see {@link decideAllNew}.
  *
  * The inbox is read after the lock: a repetition that runs beside the first attempt waits there, and then
  * finds the answer.

@@ -323,7 +323,7 @@ describe('own changes by a handler', () => {
 });
 
 describe('bounds', () => {
-  it('costs at most 8 round trips for 100 mutations', async () => {
+  it('costs at most 7 round trips for 100 mutations', async () => {
     const created = Array.from({ length: 100 }, () => mutationOf());
     const measure = async (batch: readonly PushedMutation[]): Promise<number> => {
       await rig.owner().stop(); // its relay polls the same pool
@@ -343,9 +343,9 @@ describe('bounds', () => {
       expect(results.filter(({ status }) => status === 'applied')).toHaveLength(batch.length);
       return rig.test.database.roundTrips - before;
     };
-    expect(await measure(created)).toBe(5);
+    expect(await measure(created)).toBe(4);
     const changed = created.map(({ entityId }) => mutationOf({ entityId, expectedRevision: 1 }));
-    expect(await measure(changed)).toBe(8);
+    expect(await measure(changed)).toBe(7);
     await rig.restart();
   });
 
