@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --json FILE] [--quick] [--only NAME]`: every operation beside its floor of the same run;
- * `--only yjs` needs no platform.
+ * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile]`: every operation beside its floor of the
+ * same run; `--only yjs` needs no platform.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
@@ -11,12 +11,16 @@ import { measureBackups } from './measure-backups.ts';
 import { measureAutoResolution } from './measure-auto-resolution.ts';
 import { measureDocuments } from './measure-documents.ts';
 import { measureDecisions } from './measure-decisions.ts';
-import { measureFirstSync, measureProjection, measureVisible } from './measure-flow.ts';
-import { measureAck, measureEmptyPull, measurePull, measurePush } from './measure-requests.ts';
+import { measureFirstSync, measureProjection } from './measure-flow.ts';
+import { measureIdle } from './measure-idle.ts';
+import { measurePush } from './measure-push.ts';
+import { measureAck, measureEmptyPull, measurePull } from './measure-requests.ts';
 import { measureSockets } from './measure-sockets.ts';
-import { residentKib } from './process-memory.ts';
+import { measureSmallEvents, measureVisible } from './measure-visible.ts';
+import { residentKib } from './proc-files.ts';
 import type { OperationResult } from './result.ts';
-import { HEAD, rowOf } from './table.ts';
+import { profileLines } from './statement-profile.ts';
+import { HEAD, cpuTable, rowOf } from './table.ts';
 import { FULL_SIZES, QUICK_SIZES, type World, startWorld } from './world.ts';
 
 const { values: options } = parseArgs({
@@ -24,16 +28,22 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
+    profile: { type: 'boolean', default: false },
   },
 });
 
 /**
- * Name → measurement, in the order of the report; memory of sockets last, because it leaves the heap grown.
+ * Name → measurement, in the order of the report: idle before anything is remembered of users and devices,
+ * memory of sockets last, because it leaves the heap grown.
  */
 function plan(world: World): [string, () => Promise<OperationResult>][] {
   return [
-    ['push-100', () => measurePush(world, 1)],
-    ['push-100', () => measurePush(world, 16)],
+    ['idle', () => measureIdle(world)],
+    ['push-1', () => measurePush(world, 1, 1)],
+    ['push-1', () => measurePush(world, 1, 16)],
+    ['push-1', () => measurePush(world, 1, 64)],
+    ['push-100', () => measurePush(world, 100, 1)],
+    ['push-100', () => measurePush(world, 100, 16)],
     ['push-100-conflicts', () => measureConflicts(world)],
     ['pull-500', () => measurePull(world, 1)],
     ['pull-500', () => measurePull(world, 16)],
@@ -43,6 +53,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
     ['pull-empty', () => measureEmptyPull(world, 16)],
     ['decide-1000', () => measureDecisions(world)],
     ['auto-resolution', () => measureAutoResolution(world)],
+    ['small-events', () => measureSmallEvents(world)],
     ['write-visible', () => measureVisible(world)],
     ['projection', () => measureProjection(world)],
     ['first-sync-50k', () => measureFirstSync(world)],
@@ -71,11 +82,13 @@ let processes: { name: string; rssMiB: number }[] = [];
 function report(measured: OperationResult): void {
   operations.push(measured);
   out(rowOf(measured));
+  if (measured.statements)
+    for (const line of profileLines(measured.statements, measured.operations)) out(line);
 }
 
 /** Everything that needs the whole platform; it starts only when one of its operations is wanted. */
 async function measureStack(): Promise<void> {
-  const world = await startWorld(options.quick ? QUICK_SIZES : FULL_SIZES, out);
+  const world = await startWorld(options.quick ? QUICK_SIZES : FULL_SIZES, options.profile, out);
   try {
     out(HEAD);
     for (const [name, measure] of plan(world)) {
@@ -91,6 +104,7 @@ async function measureStack(): Promise<void> {
 if (options.only?.some((name) => name !== 'yjs') ?? true) await measureStack();
 else out(HEAD);
 if (options.only?.includes('yjs') ?? true) for (const measured of await measureDocuments()) report(measured);
+for (const line of cpuTable(operations)) out(line);
 out('\nresident memory (MiB): ' + processes.map(({ name, rssMiB }) => `${name} ${rssMiB}`).join(', '));
 out('\ngoals');
 for (const { text, measured, met } of checkGoals(operations))

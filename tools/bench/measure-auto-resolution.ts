@@ -210,13 +210,17 @@ function isConflict({ status, code }: Outcome): boolean {
   );
 }
 
-/** Latencies: pushes that met a conflict, beside the clean pushes of the same run. */
+/**
+ * Latencies: pushes that met a conflict, beside the clean pushes of the same run. CPU: of a push of either
+ * sort, with the pulls that follow it.
+ */
 export async function measureAutoResolution(world: World): Promise<OperationResult> {
   const { learners: count, rounds } = world.sizes;
   const learners = Array.from({ length: count }, (_unused, place) => {
     return new Learner(world, new SeededRandom(SEED + place).next);
   });
   const outcomes: Outcome[] = [];
+  const endOfCost = await world.meters.platform.begin();
   const startedMs = performance.now();
   const waiting = [...learners];
   const work = async (): Promise<void> => {
@@ -228,12 +232,15 @@ export async function measureAutoResolution(world: World): Promise<OperationResu
   };
   await Promise.all(Array.from({ length: USERS_AT_ONCE }, work));
   const tookMs = performance.now() - startedMs;
+  const cost = await endOfCost();
   const samplesOf = (kind: 'clean' | 'concurrent'): { latenciesMs: number[]; tookMs: number } => {
     return { latenciesMs: learners.flatMap(({ latenciesMs }) => latenciesMs[kind]), tookMs };
   };
+  const [clean, concurrent] = [samplesOf('clean'), samplesOf('concurrent')];
+  const operations = clean.latenciesMs.length + concurrent.latenciesMs.length;
   const conflicts = outcomes.filter(isConflict).length;
   const people = outcomes.filter(({ status }) => status === 'conflict').length;
-  return result('auto-resolution', USERS_AT_ONCE, samplesOf('concurrent'), samplesOf('clean'), {
+  return result('auto-resolution', USERS_AT_ONCE, { ...concurrent, cost, operations }, clean, {
     mutations: outcomes.length,
     conflicts,
     leftToPeople: people,

@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto';
 import { SeededRandom } from '@sync/documents/testing';
 import type { Outcome, PullResponse, PushResponse } from '@sync/protocol';
 import { type VectorClock, mergeClocks } from '@sync/vector-clock';
-import { Client } from 'pg';
 import * as Y from 'yjs';
 import type { KeepAliveClient } from './keep-alive-client.ts';
 import { typeEdits } from './measure-documents.ts';
@@ -34,6 +33,7 @@ export async function measureBackups(world: World): Promise<OperationResult> {
   const random = new SeededRandom(20_261_123);
   const latenciesMs: number[] = [];
   const floorMs: number[] = [];
+  const endOfCost = await world.meters.platform.begin();
   const beganMs = performance.now();
   for (let round = 0; round < world.sizes.backupRounds; round += 1) {
     const written = writers.map(({ doc }) => typeEdits(doc, EDITS_PER_PUSH, random));
@@ -44,7 +44,8 @@ export async function measureBackups(world: World): Promise<OperationResult> {
     }
     exchange(writers, written.flat());
   }
-  const samples = { latenciesMs, tookMs: performance.now() - beganMs };
+  const tookMs = performance.now() - beganMs;
+  const samples = { latenciesMs, tookMs, cost: await endOfCost() };
   const floor = { latenciesMs: floorMs, tookMs: 0 };
   for (const { device } of writers) device.http.close();
   const after = await sizesOf(world);
@@ -72,20 +73,13 @@ const TABLES = [
  * Bytes of each table with its indexes and its TOAST. All but the first only ever grow here, so nothing needs
  * to be vacuumed before.
  */
-async function sizesOf(world: World): Promise<number[]> {
-  const url = new URL(world.stack.urls['postgres'] ?? '');
-  url.pathname = '/authoring';
-  const client = new Client({ connectionString: url.href });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ bytes: string }>(
-      `SELECT pg_total_relation_size(name::regclass) AS bytes FROM unnest($1::text[]) WITH ORDINALITY AS t (name, n) ORDER BY n`,
-      [TABLES],
-    );
-    return rows.map(({ bytes }) => Number(bytes));
-  } finally {
-    await client.end();
-  }
+async function sizesOf({ observer }: World): Promise<number[]> {
+  const rows = await observer.query<{ bytes: string }>(
+    'authoring',
+    `SELECT pg_total_relation_size(name::regclass) AS bytes FROM unnest($1::text[]) WITH ORDINALITY AS t (name, n) ORDER BY n`,
+    [TABLES],
+  );
+  return rows.map(({ bytes }) => Number(bytes));
 }
 
 async function sharedDocument(world: World): Promise<[string, string, BenchDevice[]]> {

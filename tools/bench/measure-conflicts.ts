@@ -13,13 +13,13 @@ const PAGE = 1_000;
 
 /** One client. The floor is the same push without conflicts, by the same device. */
 export async function measureConflicts(world: World): Promise<OperationResult> {
-  const total = world.sizes.conflictPushes;
-  const runs = total + warmUpRuns(1, total);
+  const load = { clients: 1, total: world.sizes.conflictPushes, meter: world.meters.platform };
+  const runs = load.total + warmUpRuns(load);
   const [device] = await bindBenchDevices(world, 1);
   if (!device) throw new Error('no device');
   const entityIds = await competeWith(world, device, runs * CONFLICTS);
   const clean = Array.from({ length: runs }, () => device.prepare('/sync/v1/push', pushBody(device, 100)));
-  const floor = await runLoad(1, total, async (_lane, run) => {
+  const floor = await runLoad(load, async (_lane, run) => {
     const request = clean[run];
     if (request) assertApplied((await device.send(request)).body);
   });
@@ -28,7 +28,7 @@ export async function measureConflicts(world: World): Promise<OperationResult> {
     return device.prepare('/sync/v1/push', conflictBody(device, ids));
   });
   await waitForEntities(device, runs * (100 + CONFLICTS));
-  const samples = await runLoad(1, total, async (_lane, run) => {
+  const samples = await runLoad(load, async (_lane, run) => {
     const request = prepared[run];
     if (request) assertMerged((await device.send(request)).body);
   });

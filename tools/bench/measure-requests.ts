@@ -1,64 +1,11 @@
-/** push-100, pull-500, ack and pull-empty: one request each, with 1 and 16 clients. */
+/** pull-500, ack and pull-empty: one request each, with 1 and 16 clients. */
 import type { PullResponse } from '@sync/protocol';
 import { KeepAliveClient } from './keep-alive-client.ts';
-import type { Samples } from './percentiles.ts';
 import { type OperationResult, result } from './result.ts';
-import { runLoad, warmUpRuns } from './run-load.ts';
+import { laneOf, perLaneOf, runFloor } from './request-load.ts';
+import { runLoad } from './run-load.ts';
 import { type BenchDevice, type World, bindBenchDevices, floorRequest } from './world.ts';
 import { assertApplied, pullPage, pullToHead, pushBody, waitForEntities } from './workload.ts';
-
-/** Requests to prepare per lane. Lanes do not take turns exactly; a faster lane needs more than its share. */
-function perLaneOf(clients: number, total: number): number {
-  return Math.ceil(((total + warmUpRuns(clients, total)) * 1.5) / clients) + 20;
-}
-
-/** Runs the floor's part with the same number of connections. */
-async function runFloor(
-  clients: number,
-  total: number,
-  send: (http: KeepAliveClient, lane: number, run: number) => Promise<unknown>,
-): Promise<Samples> {
-  const connections = Array.from({ length: clients }, () => new KeepAliveClient());
-  const samples = await runLoad(clients, total, async (lane, run) => {
-    const http = connections[lane];
-    if (http) await send(http, lane, run);
-  });
-  for (const connection of connections) connection.close();
-  return samples;
-}
-
-function laneOf<T>(devices: readonly T[], lane: number): T {
-  const device = devices[lane];
-  if (device === undefined) throw new RangeError(`no lane ${lane}`);
-  return device;
-}
-
-export async function measurePush(world: World, clients: number): Promise<OperationResult> {
-  const total = clients === 1 ? world.sizes.pushes : world.sizes.pushes * 2;
-  const devices = await bindBenchDevices(world, clients);
-  const floorBodies = devices.map((device) =>
-    Array.from({ length: perLaneOf(clients, total) }, () => JSON.stringify(pushBody(device, 100))),
-  );
-  const floor = await runFloor(clients, total, (http, lane) =>
-    http.send(floorRequest(world, '/push', laneOf(floorBodies, lane).pop() ?? '{}')),
-  );
-  const prepared = devices.map((device) =>
-    Array.from({ length: perLaneOf(clients, total) }, () =>
-      device.prepare('/sync/v1/push', pushBody(device, 100)),
-    ),
-  );
-  const pushed = new Array<number>(clients).fill(0);
-  const samples = await runLoad(clients, total, async (lane) => {
-    const device = laneOf(devices, lane);
-    const request = laneOf(prepared, lane).pop() ?? device.prepare('/sync/v1/push', pushBody(device, 100));
-    assertApplied((await device.send(request)).body);
-    pushed[lane] = (pushed[lane] ?? 0) + 100;
-  });
-  const catchUpMs = await Promise.all(
-    devices.map((device, lane) => waitForEntities(device, pushed[lane] ?? 0)),
-  );
-  return result('push-100', clients, samples, floor, { projectionCatchUpMs: Math.max(...catchUpMs) });
-}
 
 /** Devices whose own scope holds at least 1,000 entities. */
 async function filledDevices(world: World, clients: number): Promise<BenchDevice[]> {
@@ -73,6 +20,7 @@ async function filledDevices(world: World, clients: number): Promise<BenchDevice
 }
 
 export async function measurePull(world: World, clients: number): Promise<OperationResult> {
+  const load = { clients, total: world.sizes.pulls, meter: world.meters.platform };
   const devices = await filledDevices(world, clients);
   // The floor has deltas only: the outcomes of 500 mutations in each answer would be a sixth more bytes.
   await Promise.all(devices.map(ackOutcomes));
@@ -83,11 +31,11 @@ export async function measurePull(world: World, clients: number): Promise<Operat
       limit: 500,
     }),
   );
-  const samples = await runLoad(clients, world.sizes.pulls, async (lane) => {
+  const samples = await runLoad(load, async (lane) => {
     await laneOf(devices, lane).send(laneOf(requests, lane));
   });
   await fillFloorPages(world, devices, requests);
-  const floor = await runFloor(clients, world.sizes.pulls, (http, lane) =>
+  const floor = await runFloor(world, load, (http, lane) =>
     http.send(floorRequest(world, `/pull?scope=${laneOf(devices, lane).scope}&after=0&limit=500`)),
   );
   return result('pull-500', clients, samples, floor);
@@ -111,17 +59,19 @@ async function fillFloorPages(
 }
 
 export async function measureAck(world: World, clients: number): Promise<OperationResult> {
-  const perLane = perLaneOf(clients, world.sizes.acks);
+  const load = { clients, total: world.sizes.acks, meter: world.meters.platform };
   const devices = await filledDevices(world, clients);
-  const requests = await Promise.all(devices.map((device) => ackRequests(device, Math.min(perLane, 1_000))));
-  const samples = await runLoad(clients, world.sizes.acks, async (lane) => {
+  const requests = await Promise.all(
+    devices.map((device) => ackRequests(device, Math.min(perLaneOf(load), 1_000))),
+  );
+  const samples = await runLoad(load, async (lane) => {
     const device = laneOf(devices, lane);
     // Each ack advances the cursor by one: an ack that changes nothing would be cheaper than a real one.
     const queue = laneOf(requests, lane);
     const request = queue.length > 1 ? queue.shift() : queue[0];
     if (request) await device.send(request);
   });
-  const floor = await runFloor(clients, world.sizes.acks, (http, lane, run) =>
+  const floor = await runFloor(world, load, (http, lane, run) =>
     http.send(
       floorRequest(world, '/ack', JSON.stringify({ device: `d${lane}`, scope: 'user:u', sequence: run })),
     ),
@@ -147,6 +97,7 @@ async function ackRequests(
 }
 
 export async function measureEmptyPull(world: World, clients: number): Promise<OperationResult> {
+  const load = { clients, total: world.sizes.emptyPulls, meter: world.meters.platform };
   const devices = await filledDevices(world, clients);
   const requests = await Promise.all(
     devices.map(async (device) => {
@@ -155,10 +106,10 @@ export async function measureEmptyPull(world: World, clients: number): Promise<O
       return device.prepare('/sync/v1/pull', { scopes: [{ scope: device.scope, cursor }], limit: 500 });
     }),
   );
-  const samples = await runLoad(clients, world.sizes.emptyPulls, async (lane) => {
+  const samples = await runLoad(load, async (lane) => {
     await laneOf(devices, lane).send(laneOf(requests, lane));
   });
-  const floor = await runFloor(clients, world.sizes.emptyPulls, (http, lane) =>
+  const floor = await runFloor(world, load, (http, lane) =>
     http.send({ ...laneOf(requests, lane), url: `${world.frameworkUrl}/framework` }),
   );
   return result('pull-empty', clients, samples, floor);

@@ -6,7 +6,7 @@ import type { TicketResponse } from '@sync/protocol';
 import type { Samples } from './percentiles.ts';
 import { type SettledMemory, settledMemory } from './process-memory.ts';
 import { type OperationResult, result } from './result.ts';
-import { runLoad, warmUpRuns } from './run-load.ts';
+import { type Load, runLoad, warmUpRuns } from './run-load.ts';
 import { type BenchDevice, type World, bindBenchDevices } from './world.ts';
 
 const CLIENTS = 8;
@@ -35,7 +35,7 @@ async function closeAll(sockets: readonly WebSocket[]): Promise<void> {
 export async function measureSockets(world: World, count: number): Promise<OperationResult> {
   // One that has served other load has grown, and what is free in it would hide what sockets need.
   await world.stack.restart('gateway');
-  const sockets = warmUpRuns(CLIENTS, count) + count + WARM_UP_SOCKETS;
+  const sockets = warmUpRuns({ clients: CLIENTS, total: count }) + count + WARM_UP_SOCKETS;
   // One socket each, as it is outside: what the gateway remembers of a connected device and its user is part
   // of the figure.
   const devices = await bindBenchDevices(world, sockets);
@@ -47,14 +47,20 @@ export async function measureSockets(world: World, count: number): Promise<Opera
     return ticket;
   };
   const gateway = { pid: world.stack.pids['gateway'] ?? 0, inspectorPort: world.inspectorPorts.gateway };
-  const own = await openMany(count, gateway, async (run) => {
-    const url = new URL('/sync/v1/live', world.urls.gateway);
-    url.protocol = 'ws:';
-    url.searchParams.set('ticket', await ticketOf(run));
-    return open(url.href);
-  });
+  const own = await openMany(
+    { clients: CLIENTS, total: count, meter: world.meters.platform },
+    gateway,
+    async (run) => {
+      const url = new URL('/sync/v1/live', world.urls.gateway);
+      url.protocol = 'ws:';
+      url.searchParams.set('ticket', await ticketOf(run));
+      return open(url.href);
+    },
+  );
   const bare = { pid: world.floorPid, inspectorPort: world.inspectorPorts.floor };
-  const floor = await openMany(count, bare, () => open(`${world.floorUrl.replace('http', 'ws')}/live`));
+  const floor = await openMany({ clients: CLIENTS, total: count, meter: world.meters.floor }, bare, () =>
+    open(`${world.floorUrl.replace('http', 'ws')}/live`),
+  );
   return result(`idle-sockets-${count}`, count, own.samples, floor.samples, {
     kibPerSocket: own.liveKib,
     floorKibPerSocket: floor.liveKib,
@@ -65,7 +71,7 @@ export async function measureSockets(world: World, count: number): Promise<Opera
 
 /** @returns latencies of opening, and per socket what came to stay */
 async function openMany(
-  count: number,
+  load: Load,
   server: { readonly pid: number; readonly inspectorPort: number },
   openOne: (run: number) => Promise<WebSocket>,
 ): Promise<SettledMemory & { readonly samples: Samples }> {
@@ -76,7 +82,7 @@ async function openMany(
   await closeAll(warmUp);
   const sockets: WebSocket[] = [];
   const before = await memory();
-  const samples = await runLoad(CLIENTS, count, async (_lane, run) => {
+  const samples = await runLoad(load, async (_lane, run) => {
     sockets.push(await openOne(WARM_UP_SOCKETS + run));
   });
   const after = await memory();

@@ -1,7 +1,13 @@
+import type { Cost } from './cost-meter.ts';
+
 /** Latencies of one operation, milliseconds, and how long all of it took. */
 export interface Samples {
   readonly latenciesMs: readonly number[];
   readonly tookMs: number;
+  /** Of all operations together; not of what runs in this process alone. */
+  readonly cost?: Cost;
+  /** How often it was done, where that is not the number of latencies. */
+  readonly operations?: number;
 }
 
 export interface Summary {

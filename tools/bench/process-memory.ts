@@ -1,16 +1,6 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { WebSocket } from 'ws';
-
-/** Resident memory of a process in KiB (`VmRSS`), null where the kernel does not say. */
-export async function residentKib(pid: number): Promise<number | null> {
-  try {
-    const status = await readFile(`/proc/${pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) || null;
-  } catch {
-    return null;
-  }
-}
+import { residentKib } from './proc-files.ts';
 
 /** What a process needs after a full garbage collection, in KiB. */
 export interface SettledMemory {

@@ -11,6 +11,8 @@ export interface Floor {
   /** A bare route of the framework that the gateway runs on. */
   readonly frameworkUrl: string;
   readonly process: ChildProcess;
+  /** Its name; nobody else uses it. */
+  readonly database: string;
 }
 
 /**
@@ -26,13 +28,13 @@ export async function startFloor(
   natsUrl: string,
   env: Readonly<Record<string, string>>,
 ): Promise<Floor> {
-  const name = `floor_${randomUUID().slice(0, 8)}`;
+  const database = `floor_${randomUUID().slice(0, 8)}`;
   const admin = new Client({ connectionString: adminUrl });
   await admin.connect();
-  await admin.query(`CREATE DATABASE ${name}`);
+  await admin.query(`CREATE DATABASE ${database}`);
   await admin.end();
   const databaseUrl = new URL(adminUrl);
-  databaseUrl.pathname = `/${name}`;
+  databaseUrl.pathname = `/${database}`;
   const child = spawn(process.execPath, [resolve(import.meta.dirname, 'floor-server.ts')], {
     env: { ...process.env, ...env, FLOOR_DATABASE_URL: databaseUrl.href, FLOOR_NATS_URL: natsUrl },
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -49,5 +51,6 @@ export async function startFloor(
     url: `http://127.0.0.1:${port}`,
     frameworkUrl: `http://127.0.0.1:${frameworkPort}`,
     process: child,
+    database,
   };
 }

@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { type DeviceCredentials, type PlatformUrls, bindDevice, signRequest } from '@sync/e2e-device';
 import { freePort } from '@sync/postgres/testing';
+import { SERVICES } from '../stack/services.ts';
 import { type Stack, startStack } from '../stack/start-stack.ts';
+import { CostMeter, FLOOR } from './cost-meter.ts';
 import { KeepAliveClient, type RawAnswer, type RawRequest } from './keep-alive-client.ts';
-import { startFloor } from './start-floor.ts';
+import { OBSERVER, Observer } from './observer.ts';
+import type { CpuSources } from './process-cpu.ts';
+import { type Floor, startFloor } from './start-floor.ts';
+import { PROFILE_SETTINGS, StatementProfile } from './statement-profile.ts';
 
 export const TENANT = 'bench';
 
@@ -15,6 +20,9 @@ export interface World {
   /** A bare route of the framework that the gateway runs on. */
   readonly frameworkUrl: string;
   readonly floorPid: number;
+  readonly observer: Observer;
+  /** `underLoad` is the platform while it has other work, too: it waits for nothing. */
+  readonly meters: Readonly<Record<'platform' | 'underLoad' | 'floor', CostMeter>>;
   /** Where the inspector of a process listens once it gets SIGUSR1. */
   readonly inspectorPorts: { readonly gateway: number; readonly floor: number };
   readonly sizes: Sizes;
@@ -24,6 +32,10 @@ export interface World {
 /** How much is measured; `--quick` keeps the whole run under two minutes. */
 export interface Sizes {
   readonly pushes: number;
+  /** Pushes of one mutation are cheap: more of them, or chance and the kernel's clock blur what one costs. */
+  readonly pushesOfOne: number;
+  readonly idleMs: number;
+  readonly smallEventsMs: number;
   readonly conflictPushes: number;
   readonly pulls: number;
   readonly acks: number;
@@ -41,6 +53,9 @@ export interface Sizes {
 
 export const FULL_SIZES: Sizes = {
   pushes: 300,
+  pushesOfOne: 600,
+  idleMs: 20_000,
+  smallEventsMs: 10_000,
   conflictPushes: 100,
   pulls: 600,
   acks: 1_500,
@@ -60,6 +75,9 @@ export const FULL_SIZES: Sizes = {
  */
 export const QUICK_SIZES: Sizes = {
   pushes: 60,
+  pushesOfOne: 150,
+  idleMs: 5_000,
+  smallEventsMs: 4_000,
   conflictPushes: 30,
   pulls: 150,
   acks: 300,
@@ -74,9 +92,13 @@ export const QUICK_SIZES: Sizes = {
   sockets: [1_000],
 };
 
-/** Starts the platform, durable and quiet, and the floor server on a database of the same Postgres. */
+/**
+ * Starts the platform, durable and quiet, and the floor server on a database of the same Postgres.
+ * @param profiled Postgres counts what each statement costs
+ */
 export async function startWorld(
   sizes: Sizes,
+  profiled: boolean,
   out: (line: string) => void,
 ): Promise<World & { stop(): Promise<void> }> {
   const inspectorPorts = { gateway: await freePort(), floor: await freePort() };
@@ -84,6 +106,7 @@ export async function startWorld(
     logLevel: 'warn',
     progress: (message) => out(`  ${message}`),
     env: inspectable(inspectorPorts.gateway),
+    postgresSettings: profiled ? PROFILE_SETTINGS : {},
   });
   try {
     const floor = await startFloor(
@@ -91,10 +114,18 @@ export async function startWorld(
       natsUrl(stack),
       inspectable(inspectorPorts.floor),
     );
-    const urls = platformUrls(stack);
+    const observer = await Observer.open(stack.urls['postgres'] ?? '', Object.keys(stack.databases));
+    const profile = profiled ? await StatementProfile.open(observer) : null;
+    const costs = { observer, profile, cpu: () => cpuSourcesOf(stack, floor) };
     return {
       stack,
-      urls,
+      urls: platformUrls(stack),
+      observer,
+      meters: {
+        platform: new CostMeter(costs, 'platform'),
+        underLoad: new CostMeter(costs, 'underLoad'),
+        floor: new CostMeter(costs, 'floor'),
+      },
       floorUrl: floor.url,
       frameworkUrl: floor.frameworkUrl,
       floorPid: floor.process.pid ?? 0,
@@ -103,6 +134,7 @@ export async function startWorld(
       out,
       stop: async () => {
         floor.process.kill('SIGTERM');
+        await observer.close();
         await stack.stop();
       },
     };
@@ -117,6 +149,21 @@ export async function startWorld(
  */
 function inspectable(port: number): Record<string, string> {
   return { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --inspect-port=127.0.0.1:${port}`.trim() };
+}
+
+/** All processes of the platform and its floor; null where some are not ours to read. */
+function cpuSourcesOf({ pids }: Stack, floor: Floor): CpuSources | null {
+  const { postgres: postmaster, ...processes } = pids;
+  if (postmaster === undefined || pids['nats'] === undefined || process.platform !== 'linux') return null;
+  return {
+    processes: { ...processes, [FLOOR]: floor.process.pid ?? 0 },
+    postmaster,
+    databases: {
+      ...Object.fromEntries(SERVICES.map(({ name, database }) => [database, name])),
+      [floor.database]: FLOOR,
+    },
+    observer: OBSERVER,
+  };
 }
 
 /** Where the platform's NATS is. */

@@ -28,6 +28,8 @@ export interface BackingOptions {
   /** Told when a server of ours died and when it is back. */
   readonly report: (message: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Of a Postgres of ours, beside those it always has. */
+  readonly postgresSettings: Readonly<Record<string, string>> | undefined;
 }
 
 const FIRST_PAUSE_MS = 500;
@@ -86,12 +88,13 @@ function givenDatabases({ databases, env }: BackingOptions): Map<string, Provisi
 }
 
 async function launchPostgres(options: BackingOptions, unwanted: AbortSignal): Promise<RunningPostgres> {
-  const { dataDir, logDir, env } = options;
+  const { dataDir, logDir, env, postgresSettings = {} } = options;
   const revive = reviver('Postgres', options, () => postgres, unwanted);
   const postgres = await startPostgres({
     own: isUnset(env['DATABASE_ADMIN_URL']),
     ...(dataDir === undefined ? {} : { dataDir: join(dataDir, 'postgres') }),
     logFile: join(logDir, 'postgres.log'),
+    settings: postgresSettings,
     onUnexpectedExit: revive,
   });
   options.progress(`Postgres on ${new URL(postgres.adminUrl).host}`);

@@ -33,6 +33,8 @@ export interface StackOptions {
   readonly startLimitMs?: number;
   /** Environment of every process, beside what the stack sets. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Settings of Postgres beside those it always has, when it is ours. */
+  readonly postgresSettings?: Readonly<Record<string, string>>;
   /** One line per finished step of the start. */
   readonly progress?: (message: string) => void;
   /** One line whenever something ends unasked or comes back later. */
@@ -105,6 +107,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     progress,
     report,
     env: process.env,
+    postgresSettings: options.postgresSettings,
   });
   const stack = new RunningStack({ ...options, services, report }, backing, workDir);
   try {

@@ -24,6 +24,8 @@ export interface StartPostgresOptions {
   readonly own?: boolean;
   /** An ephemeral port when not given. */
   readonly port?: number;
+  /** Settings beside those it always has. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Where the server writes its log; inside its data folder when not given. */
   readonly logFile?: string;
   /**
@@ -196,17 +198,13 @@ class OwnServer implements RunningPostgres {
   async #startOn(port: number): Promise<void> {
     const logFile = this.#options.logFile ?? join(this.#dataDir, 'server.log');
     const log = openSync(logFile, 'a');
-    const server = spawn(
-      this.#binaries.postgres,
-      serverFlags(this.#dataDir, port, this.#options.durable ?? true),
-      {
-        ...this.#binaries.user,
-        cwd: this.#dataDir,
-        detached: true,
-        stdio: ['ignore', log, log],
-        env: { ...process.env, LC_ALL: 'C' },
-      },
-    );
+    const server = spawn(this.#binaries.postgres, serverFlags(this.#dataDir, port, this.#options), {
+      ...this.#binaries.user,
+      cwd: this.#dataDir,
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, LC_ALL: 'C' },
+    });
     closeSync(log);
     server.unref();
     const ended = exitOf(server);
@@ -247,7 +245,11 @@ function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function serverFlags(dataDir: string, port: number, durable: boolean): string[] {
+function serverFlags(
+  dataDir: string,
+  port: number,
+  { durable = true, settings: further = {} }: StartPostgresOptions,
+): string[] {
   const settings = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
@@ -259,6 +261,7 @@ function serverFlags(dataDir: string, port: number, durable: boolean): string[] 
     // somebody else's page first.
     'shared_buffers=256MB',
     ...(durable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
+    ...Object.entries(further).map(([name, value]) => `${name}=${value}`),
   ];
   return ['-D', dataDir, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
 }
