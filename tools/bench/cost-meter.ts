@@ -6,7 +6,7 @@ import type { StatementCost, StatementProfile } from './statement-profile.ts';
 
 /** What was used between a beginning and its end. */
 export interface Cost {
-  /** null where it cannot be read of all processes: another system than Linux, or servers that are not ours. */
+  /** null where it cannot be read of all processes: not on Linux, or with servers that are not ours. */
   readonly cpu: CpuByProcess | null;
   readonly walBytes: number;
   readonly tookMs: number;

@@ -6,7 +6,7 @@ import type { Observer } from './observer.ts';
 const POLL_MS = 20;
 const LIMIT_MS = 120_000;
 
-/** The sides of the hop that one database holds: what was numbered for others, and what was seen of theirs. */
+/** What one database knows of the hop: what was numbered for others, and what was seen of theirs. */
 interface Hop {
   readonly unnumbered: number;
   readonly heads: readonly Position[];

@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile]`: every operation beside its floor of the
- * same run; `--only yjs` needs no platform.
+ * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile]`: every operation beside its floor of
+ * the same run; `--only yjs` needs no platform.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';

@@ -50,7 +50,8 @@ export class StatementProfile {
          SELECT d.datname AS database, s.toplevel AS "topLevel", s.calls::float8 AS calls,
            s.total_exec_time + s.total_plan_time AS "tookMs", s.wal_bytes::float8 AS "walBytes",
            trim(regexp_replace(s.query, '\\s+', ' ', 'g')) AS text,
-           row_number() OVER (PARTITION BY s.dbid ORDER BY s.total_exec_time + s.total_plan_time DESC) AS place
+           row_number() OVER (
+             PARTITION BY s.dbid ORDER BY s.total_exec_time + s.total_plan_time DESC) AS place
          FROM pg_stat_statements s
          JOIN pg_database d ON d.oid = s.dbid
          JOIN pg_roles r ON r.oid = s.userid
