@@ -1,8 +1,8 @@
 /**
  * The floor: the least that a server on this machine can do for the same work, in a process of its own. Bare
  * node:http and bare pg, one connection pool, no framework, no signature, no validation; for the empty pull,
- * a bare route of the framework that the gateway runs on; for decisions, a bare NATS reply of the same size.
- * Prints its port as one JSON line.
+ * a bare route of the framework that the gateway runs on; for idling, connections to Postgres and NATS that
+ * stay open. Prints its ports as one JSON line.
  */
 import 'reflect-metadata';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
@@ -17,7 +17,11 @@ import { WebSocketServer } from 'ws';
 // Our starter holds the other end, and whatever ends it closes that.
 process.stdin.resume().on('end', () => process.exit());
 
-const pool = new Pool({ connectionString: process.env['FLOOR_DATABASE_URL'], max: 20 });
+const pool = new Pool({
+  connectionString: process.env['FLOOR_DATABASE_URL'],
+  max: 20,
+  idleTimeoutMillis: 0,
+});
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS floor_push (id text PRIMARY KEY, body json NOT NULL, at timestamptz NOT NULL DEFAULT now());
@@ -121,20 +125,8 @@ async function startFramework(): Promise<number> {
   return Number(new URL(await app.getUrl()).port);
 }
 
-/** Answers `bench.floor.<bytes>` with that many bytes, whatever was asked. */
-async function startNatsFloor(): Promise<void> {
-  const nats = await connect({ servers: process.env['FLOOR_NATS_URL'] ?? '' });
-  const bytes = new Uint8Array(1_000_000).fill(0x20);
-  nats.subscribe('bench.floor.*', {
-    callback: (_error, message) => {
-      message.respond(bytes.subarray(0, Number(message.subject.split('.')[2])));
-    },
-  });
-  await nats.flush();
-}
-
 await pool.query(TABLES);
-await startNatsFloor();
+await connect({ servers: process.env['FLOOR_NATS_URL'] ?? '' });
 const server = createServer((request, response) => {
   answer(request, response).catch((error: unknown) => {
     response.writeHead(500);
