@@ -23,6 +23,7 @@ function startCalls(options: Partial<ShareOptions<string, string>> = {}): {
     together: begin,
     alone: async (call) => (await begin([call]))[0] as string,
     fits: () => true,
+    concernsAll: (error) => String(error) === 'Error: away',
     maxWaitMs: 60_000,
     ...options,
   });
@@ -111,5 +112,16 @@ describe('GroupedCalls', () => {
     expect(begun).toHaveLength(2);
     await end(1);
     expect(await next).toBe('c!');
+  });
+
+  it('does each alone when something else went wrong with all of them', async () => {
+    const { calls, begun, end, fail } = startCalls();
+    const [good, bad] = ['good', 'bad'].map((call) => calls.do(call).catch(String));
+    await nextTurn();
+    await fail(0, new Error('one of them'));
+    expect(begun).toEqual([['good', 'bad'], ['good'], ['bad']]);
+    await end(1);
+    await fail(2, new Error('bad'));
+    expect(await Promise.all([good, bad])).toEqual(['good!', 'Error: bad']);
   });
 });

@@ -4,9 +4,11 @@ export interface ShareOptions<T, R> {
    * Does all of them at once.
    * @returns one answer per call, in their order; `again` for one that has to be done alone, because
    * something was wrong with it or with a call beside it
-   * @throws what every call shall throw
+   * @throws what `concernsAll` is asked about
    */
   readonly together: (calls: readonly T[]) => Promise<readonly (R | typeof AGAIN)[]>;
+  /** Of an error of `together`: every call throws it (true), or each is done alone (false). */
+  readonly concernsAll: (error: unknown) => boolean;
   /** Does one call by itself. */
   readonly alone: (call: T) => Promise<R>;
   /**
@@ -104,15 +106,21 @@ export class GroupedCalls<T, R> {
   }
 
   async #runTogether(batch: readonly Waiting<T, R>[]): Promise<void> {
+    const { together, concernsAll } = this.#options;
+    let answers: readonly (R | typeof AGAIN)[] = [];
     try {
-      const answers = await this.#options.together(batch.map(({ call }) => call));
-      for (const [at, waiting] of batch.entries()) {
-        const answer = answers[at] as R | typeof AGAIN;
-        if (answer === AGAIN) void this.#runAlone(waiting);
-        else waiting.resolve(answer);
-      }
+      answers = await together(batch.map(({ call }) => call));
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      if (concernsAll(error)) {
+        for (const { reject } of batch) reject(error);
+        return;
+      }
+      answers = batch.map(() => AGAIN);
+    }
+    for (const [at, waiting] of batch.entries()) {
+      const answer = answers[at] as R | typeof AGAIN;
+      if (answer === AGAIN) void this.#runAlone(waiting);
+      else waiting.resolve(answer);
     }
   }
 

@@ -66,6 +66,7 @@ const SCRIPTS = [
   'push/ledger/push-decided.sql',
   'push/ledger/completion-events.sql',
   'push/ledger/push-complete.sql',
+  'push/ledger/push-complete-together.sql',
   'push/outcome/read-known.sql',
   'push/ledger/prune-ledger.sql',
   'dispatch/dispatch-take.sql',

@@ -1,9 +1,8 @@
-import { partitionOf } from '@sync/messaging';
-import { arrayText, type Database } from '@sync/postgres';
-import { STREAMS } from '@sync/protocol';
+import type { Database } from '@sync/postgres';
 import type { Author } from '../outcome/settlement.ts';
 import { SHOWN_BYTES } from '../outcome/tell-outcomes.ts';
 import type { EntityAddress } from '../prepare/prepare-mutation.ts';
+import { CompletePushes } from './complete-pushes.ts';
 import { completionEvents } from './completion-events.ts';
 import type { Completion } from './completion.ts';
 import { type Incoming, type Received, type ReceiveLimits, ReceivePushes } from './receive-pushes.ts';
@@ -31,11 +30,13 @@ export interface LedgerSettings extends ReceiveLimits {
 export class LedgerStore {
   readonly #database: Database;
   readonly #receiving: ReceivePushes;
+  readonly #completing: CompletePushes;
   readonly #listsMutations: boolean;
 
   constructor(database: Database, { listsMutations = false, ...limits }: LedgerSettings) {
     this.#database = database;
     this.#receiving = new ReceivePushes(database, limits);
+    this.#completing = new CompletePushes(database);
     this.#listsMutations = listsMutations;
   }
 
@@ -77,37 +78,10 @@ export class LedgerStore {
    */
   async complete(
     author: Author,
-    { completed, items, outcomes, shown }: Completion,
+    completion: Completion,
     nowIso: string,
   ): Promise<ReadonlyMap<string, string | null>> {
-    const { tenantId, userId, deviceId } = author;
-    const { told, conflicts } = completionEvents(author, completed, nowIso, this.#listsMutations);
-    const partition = partitionOf(`${tenantId}\0${deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-    const more = items.flatMap(({ delayMs, mayBeSent, error, counter, shows, refusal }, index) => {
-      const known = { delayMs, mayBeSent, error, counter, shows, refusal };
-      const says = Object.values(known).some((value) => value !== undefined);
-      return says ? [{ place: index + 1, ...known }] : [];
-    });
-    const rows = await this.#database.call<{ readonly mutation_id: string; readonly outcome: string | null }>(
-      'push_complete',
-      COMPLETE,
-      [
-        ...[tenantId, deviceId],
-        arrayText(items.map(({ id }) => id)),
-        arrayText(items.map(({ attempt }) => attempt)),
-        arrayText(items.map(({ status }) => status)),
-        more.length === 0 ? null : JSON.stringify(more),
-        outcomes.join('\n'),
-        told,
-        conflicts.length === 0 ? null : JSON.stringify(conflicts),
-        partition,
-        userId,
-        arrayText(items.map(({ revision }) => revision ?? null)),
-        shown.length === 0 ? null : JSON.stringify(shown),
-      ],
-    );
-    return new Map(rows.map((row) => [row.mutation_id, row.outcome]));
+    const events = completionEvents(author, completion.completed, nowIso, this.#listsMutations);
+    return this.#completing.complete(author, completion, events);
   }
 }
-
-const COMPLETE = 'SELECT * FROM push_complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';

@@ -30,7 +30,7 @@ DECLARE
 BEGIN
   FOR v_push IN
     SELECT d.place FROM unnest(p_tenants, p_devices) WITH ORDINALITY AS d (tenant, device, place)
-    ORDER BY d.tenant COLLATE "C", d.device COLLATE "C"
+    ORDER BY d.tenant COLLATE "C", d.device COLLATE "C", d.place
   LOOP
     v_from := coalesce(p_until[v_push - 1], 0) + 1;
     v_to := p_until[v_push];

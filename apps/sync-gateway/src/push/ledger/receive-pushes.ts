@@ -1,10 +1,11 @@
 import { AGAIN, GroupedCalls } from '@sync/messaging';
-import { arrayText, type Database, isUnavailable } from '@sync/postgres';
+import { arrayText, type Database } from '@sync/postgres';
 import { type EntityHead, type HeadColumns, headOf, isUnread } from '../outcome/entity-head.ts';
 import { HEAD_BYTES } from '../outcome/read-heads.ts';
 import type { Author } from '../outcome/settlement.ts';
 import { shownKey } from '../outcome/tell-outcomes.ts';
 import type { Prepared } from '../prepare/prepare-mutation.ts';
+import { GROUP, type GroupedRow, GROUPING, PUSH_SEPARATOR, rowsByPush } from './push-groups.ts';
 
 /** What the ledger says of one mutation when it comes. */
 export interface Received extends Omit<ReceivedRow, keyof HeadColumns> {
@@ -53,11 +54,6 @@ interface Push {
   readonly incoming: readonly Incoming[];
 }
 
-/** What goes through one call of `push_receive_together`. */
-const TOGETHER = { pushes: 32, mutations: 200, length: 512 * 1024 } as const;
-/** A usual call takes two or three; on a slow disk or behind a lock the others go without it. */
-const MAX_WAIT_MS = 10;
-
 /**
  * First round trip of pushes: `push_receive`, for pushes that come at the same time once for all of them.
  */
@@ -73,7 +69,7 @@ export class ReceivePushes {
       together: (pushes) => this.#receiveTogether(pushes),
       alone: (push) => this.#receiveAlone(push),
       fits,
-      maxWaitMs: MAX_WAIT_MS,
+      ...GROUPING,
     });
   }
 
@@ -97,28 +93,17 @@ export class ReceivePushes {
 
   async #receiveTogether(pushes: readonly Push[]): Promise<(Received[] | typeof AGAIN)[]> {
     let until = 0;
-    const rows = await this.#database
-      .call<SharedRow>('push_receive_together', TOGETHER_TEXT, [
-        ...(['tenantId', 'userId', 'deviceId'] as const).map((key) =>
-          pushes.map(({ author }) => author[key]),
-        ),
-        pushes.map(({ incoming }) => dependenciesOf(incoming)),
-        pushes.map(({ incoming }) => (until += incoming.length)),
-        ...columnsOf(pushes.flatMap(({ incoming }) => incoming)),
-        pushes.map(({ incoming }) => payloadsOf(incoming)).join(SEPARATOR),
-        ...this.#bounds(),
-      ])
-      .catch((error: unknown) => {
-        // Where Postgres is away, the pushes alone would only wait for it once more.
-        if (isUnavailable(error)) throw error;
-        return null;
-      });
-    if (rows === null) return pushes.map(() => AGAIN);
-    const byPush = Map.groupBy(rows, ({ push }) => push);
-    return pushes.map(({ incoming }, at) => {
-      const told = byPush.get(at) ?? [];
-      return told.some(({ failed }) => failed) ? AGAIN : receivedOf(incoming, told);
-    });
+    const rows = await this.#database.call<ReceivedRow & GroupedRow>('push_receive_together', TOGETHER, [
+      ...(['tenantId', 'userId', 'deviceId'] as const).map((key) => pushes.map(({ author }) => author[key])),
+      pushes.map(({ incoming }) => dependenciesOf(incoming)),
+      pushes.map(({ incoming }) => (until += incoming.length)),
+      ...columnsOf(pushes.flatMap(({ incoming }) => incoming)),
+      pushes.map(({ incoming }) => payloadsOf(incoming)).join(PUSH_SEPARATOR),
+      ...this.#bounds(),
+    ]);
+    return rowsByPush(rows, pushes.length).map((own, at) =>
+      own === AGAIN ? AGAIN : receivedOf(pushes[at]?.incoming ?? [], own),
+    );
   }
 
   #bounds(): number[] {
@@ -126,25 +111,18 @@ export class ReceivePushes {
   }
 }
 
-/** See push-receive-together.sql. */
-interface SharedRow extends ReceivedRow {
-  readonly push: number;
-  readonly failed: boolean;
-}
-
 const ALONE =
   'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)';
-const TOGETHER_TEXT =
+/** See push-receive-together.sql. */
+const TOGETHER =
   'SELECT * FROM push_receive_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, ' +
   '$17, $18)';
-/** Between the payloads of two pushes: the record separator of RFC 7464, which no JSON text contains. */
-const SEPARATOR = '\x1e';
 
 function fits(before: readonly Push[], { incoming }: Push): boolean {
-  if (before.length >= TOGETHER.pushes) return false;
+  if (before.length >= GROUP.pushes) return false;
   const all = [...before.flatMap((push) => push.incoming), ...incoming];
   const length = all.reduce((sum, { prepared }) => sum + (prepared.payload?.length ?? 0), 0);
-  return all.length <= TOGETHER.mutations && length <= TOGETHER.length;
+  return all.length <= GROUP.mutations && length <= GROUP.length;
 }
 
 function receivedOf(incoming: readonly Incoming[], told: readonly ReceivedRow[]): Received[] {

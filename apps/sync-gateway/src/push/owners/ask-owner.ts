@@ -1,7 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { storableJson } from '@sync/domain';
 import {
-  AGAIN,
   MalformedReplyError,
   MessageTooLargeError,
   RemoteError,
@@ -89,22 +88,15 @@ export class AskOwner {
 
   #newLine(): GroupedCalls<OwnerQuestion, OwnerAnswers> {
     return new GroupedCalls({
-      together: (questions) => this.#askTogether(questions),
+      together: async (questions) => {
+        const answers = await this.#ask(questions);
+        return questions.map(() => answers);
+      },
       alone: (question) => this.#ask([question]),
+      concernsAll: saysNothingOfPushes,
       fits,
       maxWaitMs: MAX_WAIT_MS,
     });
-  }
-
-  async #askTogether(questions: readonly OwnerQuestion[]): Promise<(OwnerAnswers | typeof AGAIN)[]> {
-    try {
-      const answers = await this.#ask(questions);
-      return questions.map(() => answers);
-    } catch (error) {
-      // Of an owner that is away, silent or busy nothing is learnt by asking it more often.
-      if (saysNothingOfPushes(error)) throw error;
-      return questions.map(() => AGAIN);
-    }
   }
 
   /** @param questions of one tenant and entity type; at least one */
@@ -122,6 +114,7 @@ export class AskOwner {
   }
 }
 
+/** Of an owner that is away, silent or busy nothing is learnt by asking it more often. */
 function saysNothingOfPushes(error: unknown): boolean {
   if (error instanceof RemoteError) return error.code === 'unavailable' || error.code === 'overloaded';
   return !(error instanceof MalformedReplyError || error instanceof MessageTooLargeError);
