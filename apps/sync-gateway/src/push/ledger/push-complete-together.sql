@@ -35,6 +35,10 @@ BEGIN
         p_conflicts[v_push]::json, p_partitions[v_push], p_users[v_push], p_revisions[v_from:v_to],
         p_shown[v_push]::json) c;
     EXCEPTION WHEN OTHERS THEN
+      IF SQLSTATE = '55P03' THEN
+        -- Waiting once is enough: those behind it wait as well.
+        PERFORM set_config('lock_timeout', '10ms', true);
+      END IF;
       RETURN QUERY SELECT v_push - 1, true, NULL::uuid, NULL::text;
     END;
   END LOOP;
