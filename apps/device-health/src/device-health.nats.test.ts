@@ -12,7 +12,7 @@ import {
   subjects,
 } from '@sync/protocol';
 import type { RunningService } from '@sync/service-kit';
-import { MIGRATIONS } from './database/schema.ts';
+import { FUNCTIONS, MIGRATIONS } from './database/schema.ts';
 import { readHealthConfig } from './config.ts';
 import { startHealthService } from './start-health-service.ts';
 
@@ -65,6 +65,7 @@ describe('device-health', () => {
       postgres: await startPostgres(),
       name: 'health',
       migrations: MIGRATIONS,
+      functions: FUNCTIONS,
     });
     service = await startHealthService(
       readHealthConfig({
@@ -328,6 +329,26 @@ describe('device-health', () => {
     );
     expect(status).toBe('stale');
     expect(reasons.join()).toMatch(/scope_stale.*course:old/);
+  });
+
+  it('keeps what it hears of several tenants at once apart', async () => {
+    const tenants = ['t5', 't6'];
+    const cursors = [{ scope: 'user:u1', epoch: 'e1', sequence: '1' }];
+    await publish(
+      ...tenants.flatMap((tenantid, pending) => [
+        event('sync.device.seen.v1', { devices: [{ ...seenData('same'), pending }] }, { tenantid }),
+        event(
+          'sync.cursor.advanced.v1',
+          { cursors, purged: [] },
+          { tenantid, deviceid: 'same', userid: 'u1' },
+        ),
+      ]),
+      event('sync.scope.revoked.v1', { scope: 'user:u1' }, { tenantid: 't6', userid: 'u1' }),
+    );
+    const owing = await waitFor('same', ({ reasons }) => reasons.length > 0, 't6');
+    const other = await waitFor('same', ({ scopes }) => scopes?.length === 1, 't5');
+    expect([owing.pending, other.pending]).toEqual([1, 0]);
+    expect([owing.reasons.length, other.reasons]).toEqual([1, []]);
   });
 
   it('refuses a malformed question with the path', async () => {

@@ -16,7 +16,7 @@ import {
 } from '@sync/service-kit';
 import { AssessEverybody } from './assessment/assess-everybody.ts';
 import type { HealthConfig } from './config.ts';
-import { MIGRATIONS } from './database/schema.ts';
+import { FUNCTIONS, MIGRATIONS } from './database/schema.ts';
 import { SyncEventsConsumer } from './events/sync-events.consumer.ts';
 import { DevicesController } from './listing/devices.controller.ts';
 import { DATABASE, LOGGER } from './tokens.ts';
@@ -38,7 +38,8 @@ export async function startHealthService(config: HealthConfig): Promise<RunningS
   const metrics = new Metrics(NAME);
   const devices = metrics.gauge('sync_devices', 'Devices by status.', ['status']);
 
-  const database = await connectDatabase(config, NAME, { migrations: MIGRATIONS }, logger);
+  const schema = { migrations: MIGRATIONS, functions: FUNCTIONS };
+  const database = await connectDatabase(config, NAME, schema, logger);
   const nats = await connectService(config, NAME, logger);
   await ensureStreams(nats, [STREAMS.SYNC_EVENTS], config.natsReplicas);
   const hopMetrics = messagingMetrics(metrics, database);

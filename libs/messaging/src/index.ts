@@ -30,7 +30,7 @@ export {
 export type { RequestContext, RequestOptions, ResponderOptions } from './request-reply.ts';
 export { NotStoringError, StoreProbe } from './store-probe.ts';
 export type { Storing } from './store-probe.ts';
-export { setTenants } from './set-tenants.ts';
+export { setTenants, tenantList } from './set-tenants.ts';
 export { ensureStreams, StreamMismatchError } from './streams.ts';
 export { faultPoint, startFaultInjection } from './fault-injection.ts';
 export { AGAIN, GroupedCalls } from './grouped-calls.ts';

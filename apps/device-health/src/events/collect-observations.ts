@@ -1,6 +1,7 @@
 import type { SyncEvent, SyncEventData } from '@sync/protocol';
 
 export interface DeviceRow {
+  readonly tenantId: string;
   readonly deviceId: string;
   readonly userId: string;
   readonly lastSeenAt: string | null;
@@ -12,6 +13,7 @@ export interface DeviceRow {
 }
 
 export interface CursorRow {
+  readonly tenantId: string;
   readonly deviceId: string;
   readonly scope: string;
   readonly epoch: string;
@@ -20,6 +22,7 @@ export interface CursorRow {
 }
 
 export interface IncidentRow {
+  readonly tenantId: string;
   readonly deviceId: string;
   readonly eventId: string;
   readonly kind: 'full_resync' | 'digest_mismatch';
@@ -28,6 +31,7 @@ export interface IncidentRow {
 
 /** How a scope moved within a minute: how far it had come by its first change there, and by its last one. */
 export interface ScopeRow {
+  readonly tenantId: string;
   readonly scope: string;
   readonly epoch: string;
   readonly sequence: string;
@@ -37,13 +41,21 @@ export interface ScopeRow {
   readonly lastAt: string;
 }
 
-/** What a batch of sync events says about one tenant, the latest word per device, cursor and scope minute. */
+export interface RevokedRow {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly scope: string;
+  readonly owed: boolean;
+}
+
+/** What sync events say, the latest word per device, cursor and scope minute. */
 export interface Observations {
+  readonly tenants: Set<string>;
   readonly devices: Map<string, DeviceRow>;
   readonly cursors: Map<string, CursorRow>;
-  readonly purged: { readonly deviceId: string; readonly scope: string }[];
+  readonly purged: { readonly tenantId: string; readonly deviceId: string; readonly scope: string }[];
   /** Scopes taken from a user: each of the user's devices that holds one owes a purge. */
-  readonly revoked: { readonly userId: string; readonly scope: string; readonly owed: boolean }[];
+  readonly revoked: RevokedRow[];
   readonly incidents: IncidentRow[];
   readonly scopes: Map<string, ScopeRow>;
 }
@@ -52,17 +64,9 @@ export interface Observations {
  * Folds events, in order, into the rows to write; pure. Event types that say nothing about devices are passed
  * over.
  */
-export function collectObservations(events: readonly SyncEvent[]): Map<string, Observations> {
-  const tenants = new Map<string, Observations>();
-  for (const event of events) {
-    const known = tenants.get(event.tenantid) ?? emptyObservations();
-    if (collect(known, event)) tenants.set(event.tenantid, known);
-  }
-  return tenants;
-}
-
-function emptyObservations(): Observations {
-  return {
+export function collectObservations(events: readonly SyncEvent[]): Observations {
+  const seen: Observations = {
+    tenants: new Set(),
     devices: new Map(),
     cursors: new Map(),
     purged: [],
@@ -70,25 +74,29 @@ function emptyObservations(): Observations {
     incidents: [],
     scopes: new Map(),
   };
+  for (const event of events) {
+    if (collect(seen, event)) seen.tenants.add(event.tenantid);
+  }
+  return seen;
 }
 
 /** @returns whether the event said anything */
 function collect(into: Observations, event: SyncEvent): boolean {
-  const { deviceid: deviceId, userid: userId, time } = event;
+  const { tenantid: tenantId, deviceid: deviceId, userid: userId, time } = event;
   switch (event.type) {
     case 'sync.device.seen.v1':
       for (const seen of (event.data as SyncEventData['sync.device.seen.v1']).devices) {
-        mergeDevice(into, { ...seen, revokedAt: null });
+        mergeDevice(into, { ...seen, tenantId, revokedAt: null });
       }
       return true;
     case 'sync.delta.projected.v1':
-      noteScope(into, event.data as SyncEventData['sync.delta.projected.v1'], time);
+      noteScope(into, tenantId, event.data as SyncEventData['sync.delta.projected.v1'], time);
       return true;
     case 'sync.scope.revoked.v1':
     case 'sync.scope.granted.v1': {
       if (!userId) return false;
       const { scope } = event.data as SyncEventData['sync.scope.revoked.v1'];
-      into.revoked.push({ userId, scope, owed: event.type === 'sync.scope.revoked.v1' });
+      into.revoked.push({ tenantId, userId, scope, owed: event.type === 'sync.scope.revoked.v1' });
       return true;
     }
     default:
@@ -97,25 +105,27 @@ function collect(into: Observations, event: SyncEvent): boolean {
 }
 
 function collectOfDevice(into: Observations, event: SyncEvent, deviceId: string, userId: string): boolean {
+  const { tenantid: tenantId } = event;
   switch (event.type) {
     case 'sync.cursor.advanced.v1': {
       const { cursors, purged } = event.data as SyncEventData['sync.cursor.advanced.v1'];
       for (const cursor of cursors) {
-        into.cursors.set(`${deviceId} ${cursor.scope}`, { ...cursor, deviceId, ackedAt: event.time });
+        const row = { ...cursor, tenantId, deviceId, ackedAt: event.time };
+        into.cursors.set(`${tenantId} ${deviceId} ${cursor.scope}`, row);
       }
-      for (const scope of purged) into.purged.push({ deviceId, scope });
-      mergeDevice(into, { ...UNKNOWN, deviceId, userId, lastSeenAt: event.time });
+      for (const scope of purged) into.purged.push({ tenantId, deviceId, scope });
+      mergeDevice(into, { ...UNKNOWN, tenantId, deviceId, userId, lastSeenAt: event.time });
       return true;
     }
     case 'sync.resync.required.v1': {
       const { reason } = event.data as SyncEventData['sync.resync.required.v1'];
       const kind = reason === 'digest_mismatch' ? 'digest_mismatch' : 'full_resync';
-      into.incidents.push({ deviceId, eventId: event.id, kind, at: event.time });
+      into.incidents.push({ tenantId, deviceId, eventId: event.id, kind, at: event.time });
       return true;
     }
     case 'sync.device.revoked.v1': {
       const { revokedAt } = event.data as SyncEventData['sync.device.revoked.v1'];
-      mergeDevice(into, { ...UNKNOWN, deviceId, userId, revokedAt, connected: false });
+      mergeDevice(into, { ...UNKNOWN, tenantId, deviceId, userId, revokedAt, connected: false });
       return true;
     }
     default:
@@ -137,11 +147,13 @@ const UNKNOWN = {
  * its oldest belong together.
  */
 function mergeDevice(into: Observations, given: DeviceRow): void {
-  const known = into.devices.get(given.deviceId);
+  const key = `${given.tenantId} ${given.deviceId}`;
+  const known = into.devices.get(key);
   // RFC 3339 in UTC sorts as text.
   const late = (known?.lastSeenAt ?? '') > (given.lastSeenAt ?? '~');
   const [row, before] = late && known ? [known, given] : [given, known];
-  into.devices.set(row.deviceId, {
+  into.devices.set(key, {
+    tenantId: row.tenantId,
     deviceId: row.deviceId,
     userId: row.userId,
     lastSeenAt: row.lastSeenAt ?? before?.lastSeenAt ?? null,
@@ -153,14 +165,19 @@ function mergeDevice(into: Observations, given: DeviceRow): void {
   });
 }
 
-function noteScope(into: Observations, data: SyncEventData['sync.delta.projected.v1'], time: string): void {
+function noteScope(
+  into: Observations,
+  tenantId: string,
+  data: SyncEventData['sync.delta.projected.v1'],
+  time: string,
+): void {
   const minute = `${time.slice(0, 16)}:00.000Z`;
   const { scope, epoch, toSequence: sequence } = data;
-  const key = `${scope} ${minute}`;
+  const key = `${tenantId} ${scope} ${minute}`;
   const known = into.scopes.get(key);
   const first =
     known?.epoch === epoch
       ? { firstSequence: known.firstSequence, firstAt: known.firstAt }
       : { firstSequence: sequence, firstAt: time };
-  into.scopes.set(key, { scope, epoch, sequence, minute, ...first, lastAt: time });
+  into.scopes.set(key, { tenantId, scope, epoch, sequence, minute, ...first, lastAt: time });
 }

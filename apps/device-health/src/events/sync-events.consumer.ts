@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
-import { type Batch, type Pruned, setTenants } from '@sync/messaging';
+import type { Batch, Pruned } from '@sync/messaging';
 import { BatchContext } from '@sync/messaging/nest';
 import type { SyncEvent } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
@@ -26,10 +26,8 @@ export class SyncEventsConsumer {
       throw new TypeError('SYNC_EVENTS is consumed by the JetStreamStrategy only');
     const { tx } = context;
     const events = batch.messages.flatMap((message) => JSON.parse(message.payload) as SyncEvent[]);
-    const tenants = collectObservations(events);
-    if (tenants.size === 0) return;
-    await setTenants(tx, tenants.keys());
-    for (const [tenantId, seen] of tenants) await saveObservations(tx, tenantId, seen);
+    const seen = collectObservations(events);
+    if (seen.tenants.size > 0) await saveObservations(tx, seen);
   }
 
   /** Observations that were missed come again with the device's next request: nothing to rebuild. */
