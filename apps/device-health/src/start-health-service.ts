@@ -23,7 +23,7 @@ import { DATABASE, LOGGER } from './tokens.ts';
 
 const NAME = 'device-health';
 /** Statuses are assessed every few seconds: observations may come in larger batches, which cost less. */
-const LINGER_MS = 250;
+const LINGER_MS = 1_000;
 const STATUSES = ['healthy', 'lagging', 'offline', 'stale', 'at_risk', 'revoked'];
 
 @Module({})

@@ -6,7 +6,7 @@ import type { Logger } from '@sync/service-kit';
 import { keepEvents } from './event-store.ts';
 
 /** Nobody waits for analytics: larger batches cost less. */
-const LINGER_MS = 500;
+const LINGER_MS = 1_000;
 const TENANT_ID = new RegExp(TENANT_ID_PATTERN);
 
 /**
