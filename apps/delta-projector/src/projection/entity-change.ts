@@ -29,7 +29,7 @@ export interface EntityChange {
   /** Whether the entity had a head before the batch. */
   readonly isKnown: boolean;
   /** Whether the scopes of `after` have to hear of it: not where an event came too late to change anything. */
-  readonly isNews: boolean;
+  readonly concernsItsScopes: boolean;
   /** Whether `after` is the head that the batch leaves behind. */
   readonly isLast: boolean;
   /** The document's update, of entity types with a document. */

@@ -249,7 +249,7 @@ function changeOf(
     after: withoutElsewhere(head, known.last, left),
     left,
     isKnown: known.isKnown,
-    isNews: true,
+    concernsItsScopes: true,
     isLast: true,
     update,
     document,
@@ -269,7 +269,14 @@ function overtakenChange(
   const { entityType, entityId } = change;
   const document = event.rule.docUpdateField === null ? null : 'whole';
   const names = { tenantId, entityType, entityId };
-  const said = { isKnown, isNews: false, isLast: true, update: null, document, comparesFields } as const;
+  const said = {
+    isKnown,
+    concernsItsScopes: false,
+    isLast: true,
+    update: null,
+    document,
+    comparesFields,
+  } as const;
   return { ...names, before, after: head, left, ...said, committedAtMs };
 }
 

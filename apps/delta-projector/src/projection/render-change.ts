@@ -57,7 +57,7 @@ function render(change: EntityChange): RenderedChange | OversizedChange {
   const clockJson = canonicalClockJson(after.clock);
   const deltaOf = (deleted: boolean): DeltaText =>
     deltaText(change, deleted, { dataJson, writesJson, clockJson });
-  const present = after.scopes.length > 0 && change.isNews ? deltaOf(false) : null;
+  const present = after.scopes.length > 0 && change.concernsItsScopes ? deltaOf(false) : null;
   const absent = left.length > 0 ? deltaOf(true) : null;
   const bytes = Math.max(bytesOf(present), bytesOf(absent));
   if (bytes > MAX_DELTA_BYTES) {

@@ -51,7 +51,7 @@ BEGIN
         revision = excluded.revision, schema_version = excluded.schema_version, deleted = excluded.deleted,
         clock = excluded.clock, last_data = excluded.last_data, scopes = excluded.scopes,
         left_scopes = excluded.left_scopes, grants = excluded.grants, field_writes = excluded.field_writes,
-        committed_at = excluded.committed_at, projected_at = excluded.projected_at;
+        committed_at = greatest(h.committed_at, excluded.committed_at), projected_at = excluded.projected_at;
   END IF;
 
   IF p_scopes IS NULL THEN RETURN; END IF;

@@ -163,10 +163,11 @@ export class SettleMutations {
       if (head) run.settlements.set(work, { ...settled, current: head.wire });
       return !head && !isElsewhere && isPatient(work, nowMs) ? [{ work, settled }] : [];
     });
+    const settlements = run.inOrder();
     const currents = await this.checkCurrents(
       author,
       late.map(({ work, settled }) => {
-        const told = toldIn(run.settlements, work.mutation, work);
+        const told = toldIn(settlements, work.mutation, work);
         return { address: work.mutation, current: settled.current ?? '{"clock":{}}', told };
       }),
     );
@@ -178,11 +179,12 @@ export class SettleMutations {
 
   /** What ends without a change shows the entity, and waits while that is older than what a device was told. */
   async #checkEnds(author: Author, run: SettleRun): Promise<void> {
-    const ends = [...run.settlements].flatMap(([work, settled]) => {
+    const settlements = run.inOrder();
+    const ends = settlements.flatMap(([work, settled]) => {
       if (settled.kind === 'postponed' || !UNCHECKED.has(settled.status)) return [];
       const { current } = settled;
       if (current === undefined) return [];
-      const told = toldIn(run.settlements, work.mutation, work);
+      const told = toldIn(settlements, work.mutation, work);
       return [{ work, settled, shown: { address: work.mutation, current, told } }];
     });
     const currents = await this.checkCurrents(
@@ -299,6 +301,14 @@ class SettleRun {
       this.#lanes.set(key, lane);
       lane.extend(group);
       return lane;
+    });
+  }
+
+  /** What is settled, in the order of the push: what a plan blocks was settled first. */
+  inOrder(): [Work, Settlement][] {
+    return this.#works.flatMap((work): [Work, Settlement][] => {
+      const settlement = this.settlements.get(work);
+      return settlement ? [[work, settlement]] : [];
     });
   }
 

@@ -124,7 +124,7 @@ describe('order', () => {
     // What it was right before the deletion is not known, or was seen by others.
     const older = { ...deleted, leftScopes: ['user:u1'], deletedData: null };
     expect(projectEvent(deleted, eventOf(1, U1), RULE)).toMatchObject({ head: older });
-    const others = { ...known, leftScopes: ['user:u1', 'user:u2'] };
+    const others = { ...known, leftScopes: ['user:u1', 'user:u2'], deletedData: null };
     expect(projectEvent(known, eventOf(1, U1), RULE)).toMatchObject({ head: others, left: ['user:u1'] });
   });
 

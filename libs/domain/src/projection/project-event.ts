@@ -55,8 +55,8 @@ interface View {
 /**
  * What one event of an owning service does to its entity: the new head, deltas per scope, scope grants.
  *
- * By revision, not by order: an event at or below the head's revision is stale, however late it comes; what
- * it says of scopes is not lost (`overtaken`). The one exception is the head's own revision under a newer schema version: then the entity is projected anew
+ * By revision, not by order: an event at or below the head's revision is stale, however late it comes; what it
+ * says of scopes is not lost (`overtaken`). The one exception is the head's own revision under a newer schema version: then the entity is projected anew
  * (backfill after a registration changed) and keeps its clock, because nobody changed it.
  *
  * A document's increment continues the head or is `incomplete`: then the whole document has to be asked for.
@@ -94,8 +94,9 @@ function isStale(head: EntityHead, event: DomainChange, rule: ProjectionRule): b
  * not known (a deletion by the service itself), so the later one may come first; it is projected then without
  * the scopes that the earlier one alone shows.
  *
- * Of what was deleted, the data comes from the event right before the deletion, if nothing else is known of
- * it: then the scopes of that event are all that hear of the deletion, and they had seen it.
+ * What was deleted is known from the event right before the deletion, where the scopes of that event are all that
+ * hear of the deletion: they had seen it. Where others hear of it too, it is forgotten: they might bring the
+ * entity back, and would see what it had become elsewhere.
  */
 function overtaken(head: EntityHead, event: DomainChange, view: View | null): ProjectionResult {
   if (view === null || event.revision === head.revision) return { kind: 'stale' };
@@ -104,7 +105,7 @@ function overtaken(head: EntityHead, event: DomainChange, view: View | null): Pr
   if (left.length === 0) return { kind: 'stale' };
   if (!head.deleted) return { kind: 'overtaken', head, left };
   const isLast = event.revision === head.revision - 1 && head.leftScopes.length === 0;
-  const deletedData = isLast ? (head.deletedData ?? view.data) : head.deletedData;
+  const deletedData = isLast ? (head.deletedData ?? view.data) : null;
   const leftScopes = [...head.leftScopes, ...left].sort(compareCodePoints);
   return { kind: 'overtaken', head: { ...head, leftScopes, deletedData }, left };
 }

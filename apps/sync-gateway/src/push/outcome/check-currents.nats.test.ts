@@ -50,6 +50,18 @@ describe('right after a put was applied', () => {
     ]);
   });
 
+  it('does so in the same push to what no plan has room for', async () => {
+    const author = newAuthor();
+    const put = mutationOf(author);
+    soon();
+    const circle = mutationOf(author, { entityId: put.entityId, op: 'patch' });
+    const other = mutationOf(author, { dependsOn: [circle.mutationId] });
+    const blocked = { ...circle, dependsOn: [other.mutationId] };
+    const [applied, refused] = await rig.push(author, [put, blocked, other]);
+    expect(applied).toMatchObject({ status: 'applied' });
+    expect(refused).toMatchObject({ code: 'dependency_cycle', current: { op: 'put', data: put.data } });
+  });
+
   it('shows it under a mutationId that is used, and asks to come again before that', async () => {
     const author = newAuthor();
     const put = mutationOf(author);

@@ -47,10 +47,11 @@ export async function checkCurrents(
 
 /**
  * The newest change of an entity that a push itself tells of.
+ * @param settlements in the order of the push
  * @param until only what comes before this work counts: what follows it, its device hears of after it
  */
 export function toldIn(
-  settlements: ReadonlyMap<Work, Settlement>,
+  settlements: Iterable<readonly [Work, Settlement]>,
   { scope, entityType, entityId }: EntityAddress,
   until: Work | null = null,
 ): Told | null {
