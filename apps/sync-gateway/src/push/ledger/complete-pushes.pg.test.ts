@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { sqlStateOf } from '@sync/postgres';
-import type { SyncEvent } from '@sync/protocol';
+import { STREAMS, type SyncEvent } from '@sync/protocol';
 import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 import type { Author, Settlement } from '../outcome/settlement.ts';
@@ -75,6 +75,15 @@ async function toldOf({ author: { deviceId } }: Sent): Promise<unknown[]> {
   return events.filter((event) => event.deviceid === deviceId).map(({ data }) => data);
 }
 
+async function messages(): Promise<number> {
+  const [row] = await test.database.call<{ count: number }>(
+    'messages',
+    'SELECT count(*)::int4 AS count FROM sync_outbox',
+    [],
+  );
+  return row?.count ?? 0;
+}
+
 const outcomesOf = ({ mutations }: Sent): [string, string][] =>
   mutations.map(({ mutationId }) => [
     mutationId,
@@ -93,6 +102,15 @@ describe('pushes that end together', () => {
       expect(await storedOf(sent)).toEqual(outcomesOf(sent));
       expect(await toldOf(sent)).toEqual([{ counts: { applied: at + 1 }, mutations: [] }]);
     }
+  });
+
+  it('are told of in one message for each partition', async () => {
+    const all = Array.from({ length: 12 }, () => sentBy(newAuthor(), 1));
+    for (const sent of all) await receive(sent);
+    const before = await messages();
+    await Promise.all(all.map(complete));
+    expect((await messages()) - before).toBeLessThanOrEqual(STREAMS.SYNC_EVENTS.partitions);
+    for (const sent of all) expect(await toldOf(sent)).toEqual([{ counts: { applied: 1 }, mutations: [] }]);
   });
 
   it('are stored although one of them cannot be, whose error is its own', async () => {

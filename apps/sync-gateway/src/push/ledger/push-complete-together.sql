@@ -5,6 +5,9 @@
 -- those of another: p_ids, p_attempts, p_statuses, p_revisions. p_outcomes are the lines of push after push,
 -- U+001E between two of them.
 --
+-- What there is to tell of all of them is written once for each partition: every message costs its relay, the
+-- broker and three consumers the same, however little it says.
+--
 -- A push at which anything goes wrong is answered with `failed`, as in push-receive-together.sql. A push of
 -- which there is nothing to say has no row.
 CREATE OR REPLACE FUNCTION push_complete_together(
@@ -21,6 +24,8 @@ DECLARE
   v_push integer;
   v_from integer;
   v_to integer;
+  v_told text[] := array_fill(NULL::text, ARRAY[cardinality(p_tenants)]);
+  r record;
 BEGIN
   FOR v_push IN
     SELECT d.place FROM unnest(p_tenants, p_devices) WITH ORDINALITY AS d (tenant, device, place)
@@ -29,11 +34,18 @@ BEGIN
     v_from := coalesce(p_until[v_push - 1], 0) + 1;
     v_to := p_until[v_push];
     BEGIN
-      RETURN QUERY SELECT v_push - 1, false, c.* FROM push_complete(
+      FOR r IN SELECT c.* FROM push_complete(
         p_tenants[v_push], p_devices[v_push], p_ids[v_from:v_to], p_attempts[v_from:v_to],
         p_statuses[v_from:v_to], p_more[v_push]::json, v_outcomes[v_push], p_told[v_push],
         p_conflicts[v_push]::json, p_partitions[v_push], p_users[v_push], p_revisions[v_from:v_to],
-        p_shown[v_push]::json) c;
+        p_shown[v_push]::json, true) c
+      LOOP
+        IF r.mutation_id IS NULL THEN
+          v_told[v_push] := r.outcome;
+        ELSE
+          RETURN QUERY SELECT v_push - 1, false, r.mutation_id, r.outcome;
+        END IF;
+      END LOOP;
     EXCEPTION WHEN OTHERS THEN
       IF SQLSTATE = '55P03' THEN
         -- Waiting once is enough: those behind it wait as well.
@@ -42,4 +54,7 @@ BEGIN
       RETURN QUERY SELECT v_push - 1, true, NULL::uuid, NULL::text;
     END;
   END LOOP;
+  PERFORM sync_append_outbox('SYNC_EVENTS', t.partition, '[' || string_agg(t.told, ',' ORDER BY t.place) || ']')
+    FROM unnest(p_partitions, v_told) WITH ORDINALITY AS t (partition, told, place)
+    WHERE t.told IS NOT NULL GROUP BY t.partition;
 END $$;

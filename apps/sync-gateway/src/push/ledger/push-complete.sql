@@ -7,7 +7,8 @@
 -- counter?: which change of its device it would have been, shows?: its entity is in p_shown, refusal?: why it
 -- is refused as soon as its entity can be shown}]. p_told, p_conflicts: see completion-events.sql. p_shown:
 -- [{scope, type, id, clock, wire}], large entities that outcomes show (database/shown-entities.ts).
--- p_revisions: the entity's revision after what was applied or merged; see read-known.sql.
+-- p_revisions: the entity's revision after what was applied or merged; see read-known.sql. p_gathers: what
+-- there is to tell is answered, in a row without a mutation, and written by the caller.
 --
 -- A push that is still as it was received comes into the ledger here, every row written once. Otherwise its
 -- rows are updated.
@@ -22,7 +23,8 @@ CREATE OR REPLACE FUNCTION push_complete(
   p_tenant text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[], p_more json,
   p_outcomes text, p_told text, p_conflicts json, p_partition integer,
   -- Left out by whoever only plans the device's next turn in the queue (dispatch-store.ts).
-  p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL, p_shown json DEFAULT NULL
+  p_user text DEFAULT NULL, p_revisions bigint[] DEFAULT NULL, p_shown json DEFAULT NULL,
+  p_gathers boolean DEFAULT false
 ) RETURNS TABLE (mutation_id uuid, outcome text)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_nestloop = off SET jit = off SET plan_cache_mode = force_generic_plan
@@ -95,8 +97,16 @@ BEGIN
         shown_at = excluded.shown_at;
   END IF;
 
-  PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, '[' || e.message || ']')
-    FROM completion_events(p_ids, p_statuses, v_stored, p_told, p_conflicts) AS e (message);
+  p_told := told_of_stored(p_ids, p_statuses, v_stored, p_told);
+  IF p_gathers THEN
+    RETURN QUERY SELECT NULL::uuid, p_told;
+  ELSIF p_told IS NOT NULL THEN
+    PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, '[' || p_told || ']');
+  END IF;
+  IF p_conflicts IS NOT NULL THEN
+    PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, c.message)
+      FROM conflict_messages(v_stored, p_conflicts) AS c (message);
+  END IF;
 
   IF NOT v_received THEN
     -- What waited for one of these may go on at once. Beside a received push the device has nothing open.
