@@ -24,9 +24,15 @@ import type { PushMetrics } from './push-metrics.ts';
 
 /** How far one run may go; after its deadline somebody else may take the work over soon. */
 export interface SettleLimits extends SendLimits {
-  /** One request per mutation instead of one per entity type: one that breaks its owner must not take others with it. */
+  /**
+   * One request per mutation instead of one per entity type: one that breaks its owner must not take others
+   * with it.
+   */
   readonly apart: boolean;
-  /** What has been tried in vain, by mutationId, and after how long that is enough; absent: nothing is given up. */
+  /**
+   * What has been tried in vain, by mutationId, and after how long that is enough; absent: nothing is given
+   * up.
+   */
   readonly giveUp?: { readonly failing: ReadonlyMap<string, Failing>; readonly afterMs: number };
 }
 
@@ -34,10 +40,11 @@ export interface SettleLimits extends SendLimits {
 export type StatusOf = (mutationId: string) => Settlement['kind'] | Settled['status'] | undefined;
 
 /**
- * Brings mutations of one device to their end as far as possible now: decides, sends, compares, decides again.
+ * Brings mutations of one device to their end as far as possible now: decides, sends, compares, decides
+ * again.
  *
- * Waves (along `dependsOn`) run one after the other, lanes (entities) within a wave side by side; a lane's mutations go in one request. Never
- * throws for what an owner does: what cannot be ended is postponed.
+ * Waves (along `dependsOn`) run one after the other, lanes (entities) within a wave side by side; a lane's
+ * mutations go in one request. Never throws for what an owner does: what cannot be ended is postponed.
  */
 export class SettleMutations {
   readonly #owners: SendToOwner;
@@ -106,7 +113,10 @@ export class SettleMutations {
     }
   }
 
-  /** Counted where both a push and the dispatcher come by; an outcome that somebody else stored first is counted twice. */
+  /**
+   * Counted where both a push and the dispatcher come by; an outcome that somebody else stored first is
+   * counted twice.
+   */
   #count(settlements: ReadonlyMap<Work, Settlement>): void {
     for (const [{ registration }, settlement] of settlements) {
       if (settlement.kind === 'postponed') continue;
@@ -177,7 +187,9 @@ export class SettleMutations {
     });
   }
 
-  /** What ends without a change shows the entity, and waits while that is older than what a device was told. */
+  /**
+   * What ends without a change shows the entity, and waits while that is older than what a device was told.
+   */
   async #checkEnds(author: Author, run: SettleRun): Promise<void> {
     const settlements = run.inOrder();
     const ends = settlements.flatMap(([work, settled]) => {

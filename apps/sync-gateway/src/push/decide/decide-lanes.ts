@@ -15,8 +15,8 @@ export interface Planning {
 }
 
 /**
- * A decision takes some microseconds, one about an entity of 20,000 fields 50 ms, and a push may have 500 of
- * them. What is planned for longer than a push has time would never be sent.
+ * A decision takes some microseconds, one about an entity of 20,000 fields 50 ms, and a push may have 500
+ * of them. What is planned for longer than a push has time would never be sent.
  */
 const PLANNING: Planning = { sliceMs: 10, forMs: 1_000 };
 

@@ -42,6 +42,19 @@ describe('planning', () => {
     lane.extend([workOf()]);
     expect(lane.done).toBe(true);
   });
+
+  it('goes one by one where the owner compares each revision by itself', () => {
+    const registration = { ...lww, pushChains: false };
+    const works = [workOf({}, { registration }), workOf({ baseClock: { 'd:d1': 1 } }, { registration })];
+    const lane = planned(works);
+    expect(lane.submissions.map(({ work }) => work)).toEqual([works[0]]);
+  });
+
+  it('counts what ends before it in the same push', () => {
+    const end = { kind: 'settled', status: 'rejected', code: 'no', current: '{}' } as const;
+    const lane = planned([workOf({}, { hold: end }), workOf({ baseClock: { 'd:d1': 1 } })]);
+    expect([lane.need, lane.submissions.length]).toEqual([null, 1]);
+  });
 });
 
 describe('answers that differ from the plan', () => {
@@ -67,6 +80,21 @@ describe('answers that differ from the plan', () => {
       plan(lane);
     }
     expect(lane.settlements.get(work)).toEqual(postponed('contended'));
+  });
+
+  it('are no contention where an earlier answer of the lane explains them', () => {
+    const works = [0, 1, 2, 3, 4, 5].map((own) => workOf({ baseClock: { 's:learning': 99, 'd:d1': own } }));
+    const lane = planned(works);
+    for (let round = 0; round < 5; round += 1) {
+      const [made, behind] = works.slice(round) as [Work, Work];
+      const clock = { 's:learning': round + 1, 'd:d1': round + 1 };
+      absorb(lane, applied(made, 10 * (round + 1), clock), conflict(behind, 10 * (round + 1), clock, {}));
+      plan(lane);
+    }
+    expect(works.map((work) => lane.settlements.get(work)?.kind)).toEqual([
+      ...Array.from({ length: 5 }, () => 'settled'),
+      undefined,
+    ]);
   });
 
   it('wait for a head when the owner’s change is concurrent or it keeps no clock', () => {
@@ -174,6 +202,16 @@ describe('a repeated attempt', () => {
     expect(lane.settlements.get(first)).toMatchObject({ status: 'applied', clock: { 'd:d1': 1 } });
     plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 7 });
+  });
+
+  it('that only the inbox remembers is not shown again by what is refused behind it', () => {
+    const [first, second] = [workOf({ data: { text: 'old' } }), workOf({ baseClock: { 'd:d1': 1 } })];
+    const lane = planned([first, second], headOf(7, { 's:learning': 2 }, { text: 'later' }));
+    const refused = { mutationId: second.mutation.mutationId, status: 'rejected', code: 'no' } as const;
+    absorb(lane, applied(first, 3, { 's:learning': 1, 'd:d1': 1 }), refused);
+    const settled = lane.settlements.get(second);
+    expect(settled).toMatchObject({ status: 'rejected' });
+    expect(settled?.kind === 'settled' && settled.current).toContain('"data":{"text":"later"}');
   });
 });
 

@@ -4,12 +4,10 @@ import {
   decide,
   detectConflict,
   type JsonObject,
-  mayHold,
   POLICIES,
   wantsDeletedData,
 } from '@sync/domain';
 import type { OwnerPushResult } from '@sync/protocol';
-import { containsDot, counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { EntityHead, KnownEntity } from '../outcome/entity-head.ts';
 import {
   type AwaitedCurrent,
@@ -19,16 +17,24 @@ import {
   type Settlement,
   type Work,
 } from '../outcome/settlement.ts';
-import { refusedConflict } from './conflict-of.ts';
-import { bringForward, isPatient } from './earlier-changes.ts';
+import { DeviceChanges } from './device-changes.ts';
+import { bringForward } from './earlier-changes.ts';
 import { LaneEnds } from './lane-ends.ts';
 import type { LaneNeed } from './lane-need.ts';
 import { inputOf } from './mutation-input.ts';
-import { ownCount, withOwnEntry } from './own-entry.ts';
-import { type Ahead, endOf, endOfOrphan, endOfTakenId, readAnswer, type Scene } from './read-answer.ts';
+import { ownCount } from './own-entry.ts';
+import { Plan } from './plan.ts';
+import {
+  type Ahead,
+  endOf,
+  endOfHidden,
+  endOfOrphan,
+  endOfTakenId,
+  readAnswer,
+  type Scene,
+} from './read-answer.ts';
 import {
   bareState,
-  currentText,
   type Standing,
   standingOfHead,
   standingAhead,
@@ -36,9 +42,6 @@ import {
   standingWithDeleted,
 } from './standing.ts';
 import { isLookedUp, type Submission, submissionOf } from './submission.ts';
-
-/** What is planned for the lane's next mutations: a change to send, or an end that holds if all changes before it were taken. */
-type Step = { readonly submission: Submission } | { readonly work: Work; readonly end: () => Settled };
 
 /** How the rest of the process answers a lane's questions. */
 export interface LaneContext extends Scene {
@@ -57,10 +60,10 @@ const MAX_CONFLICTS = 3;
  * The mutations of one entity in one push, in their order.
  *
  * It plans optimistically: a change is taken to succeed, the next one is decided on what the entity will be
- * then and expects the next revision, so that twenty edits of one note are one request to its owner. Not where
- * the owner compares each revision by itself: when the first of them met a change of the server, its revision
- * is the one that the second expects. `absorb` compares the answers with the plan; where they differ, what was
- * planned on top is void and planned again on what the owner says.
+ * then and expects the next revision, so that twenty edits of one note are one request to its owner. Not
+ * where the owner compares each revision by itself: when the first of them met a change of the server, its
+ * revision is the one that the second expects. `absorb` compares the answers with the plan; where they
+ * differ, what was planned on top is void and planned again on what the owner says.
  *
  * ```
  *             ┌──── learn… ◀── need ───┐         what is read for it, for all lanes together
@@ -78,25 +81,16 @@ export class Lane {
   need: LaneNeed | null = null;
   readonly #context: LaneContext;
   readonly #waiting: Work[] = [];
-  #steps: Step[] = [];
+  #plan = new Plan();
+  /** Where the entity stands before anything of the plan. */
   #standing: Standing;
-  /** The last planned standing that came about with a clock of the owner's own making, and what it is with that clock. */
+  /**
+   * The last planned standing that came about otherwise (counted, or with values of its owner's), and what
+   * it is.
+   */
   #reached: { readonly planned: Standing; readonly actual: Standing } | null = null;
-  /** Of the entity before anything of this run was sent. */
-  readonly #knownClock: VectorClock;
+  readonly #device: DeviceChanges;
   #conflicts = 0;
-  /** By mutationId, what the owner has answered `conflict`: its inbox does not know it. Of the lane's other mutations that says nothing. */
-  readonly #unknown = new Set<string>();
-  /** Works that went on with another own entry than they came with. */
-  readonly #cameAs = new Map<Work, Work>();
-  /** What the ledger knows beyond the read model; null while it has not been asked. */
-  #known: KnownEntity | null = null;
-  /** The device's entry of the entity after the last change that was made in this run. */
-  #ownEntry = 0;
-  /** The highest counter of a mutation that ended in this run. */
-  #answered = 0;
-  /** A mutation of this run has shown that the device has forgotten changes of its own. */
-  #forgets = false;
   /** The standing for which it has been asked what was deleted. */
   #asked: Standing | null = null;
   #stopped = false;
@@ -105,7 +99,7 @@ export class Lane {
   constructor(head: EntityHead | null, context: LaneContext) {
     this.#context = context;
     this.#standing = standingOfHead(head);
-    this.#knownClock = head?.clock ?? {};
+    this.#device = new DeviceChanges(context.deviceId, head?.clock ?? {});
   }
 
   /** Appends the lane's mutations of the next wave. */
@@ -124,77 +118,77 @@ export class Lane {
   }
 
   get submissions(): Submission[] {
-    return this.#steps.flatMap((step) => ('submission' in step ? [step.submission] : []));
+    return this.#plan.submissions;
   }
 
-  /** Plans one mutation more. @returns false when the plan goes no further before something is read or sent */
+  /**
+   * Plans one mutation more.
+   * @returns false when the plan goes no further before something is read or sent
+   */
   planNext(): boolean {
-    bringForward(this.#waiting, this.#steps.length, ownCount(this.#planned().clock, this.#context.deviceId));
-    const work = this.#next();
+    const { length } = this.#plan.steps;
+    bringForward(this.#waiting, length, ownCount(this.#planned().clock, this.#context.deviceId));
+    const work = this.#waiting[length];
     if (!work) return false;
     const chains = work.registration.pushChains && !this.#context.apart;
-    if (!chains && this.submissions.length > 0) return false;
+    if (!chains && this.#plan.lastChange) return false;
     const gated = work.hold ?? this.#context.gate(work);
     if (gated) return gated.kind === 'postponed' ? this.#stopAt(gated) : this.#endWith(work, () => gated);
-    const made = this.#withOwnEntry(work);
-    if ('end' in made) return this.#endWith(work, () => made.end);
-    if (!('work' in made)) return this.#stopAt(made);
-    const decision = this.#decide(made.work);
-    return 'what' in decision ? this.#stopAt(decision) : this.#take(made.work, decision);
+    const counted = this.#counted(work);
+    if (counted === 'orphan') {
+      const end = endOfOrphan(work, this.#planned(), this.#context);
+      return this.#endWith(work, () => end);
+    }
+    if (!('mutation' in counted)) return this.#stopAt(counted);
+    const decision = this.#decide(counted);
+    return 'what' in decision ? this.#stopAt(decision) : this.#take(counted, decision);
   }
 
-  /** The read model has caught up. @param ownerDeleted what the owner said of the entity */
+  /** Continues after the read model has caught up. */
   learnHead(head: EntityHead): void {
     const alive = !this.#standing.deleted && this.#standing.revision === head.revision;
-    this.need = null;
     const { first } = this;
-    if (!first) return;
-    if (head.deleted && alive) {
-      // It lives on, but not in this scope any more: the device was told of its deletion here and has no say in it now.
-      const message = `/scope: ${first.mutation.scope} does not have the entity any more`;
-      this.settleFirst({ code: 'forbidden', message }, head);
-    }
+    this.need = null;
     this.#standing = standingOfHead(head);
+    if (!first || !head.deleted || !alive) return;
+    this.#waiting.shift();
+    this.settlements.set(first, endOfHidden(first, this.#standing, this.#context));
   }
 
   /** Continues after what the ledger knows has been read. */
   learnKnown(known: KnownEntity): void {
     const { head, told } = known;
-    this.#known = known;
+    this.#device.learnKnown(known);
     this.need = null;
     if (head && head.revision > this.#standing.revision) this.#standing = standingOfHead(head);
     if (told && told.revision > this.#standing.revision)
       this.#standing = standingOfOwner({ ...told, data: null }, this.#standing.seen);
   }
 
-  /** Continues after the delta-projector has said what was deleted. @param data null: nobody knows it any more */
+  /**
+   * Continues after the delta-projector has said what was deleted.
+   * @param data null: nobody knows it any more
+   */
   learnDeleted(data: JsonObject | null): void {
     this.need = null;
     this.#standing = standingWithDeleted(this.#standing, data);
     this.#asked = this.#standing;
   }
 
-  /** Ends the first mutation without asking the owner again. */
-  settleFirst(refusal: { readonly code: string; readonly message: string }, head: EntityHead | null): void {
-    const work = this.#waiting.shift();
-    if (!work) return;
-    const standing = standingOfHead(head);
-    const current = currentText(standing, work.registration, work.mutation, this.#context.nowIso);
-    const lost = refusedConflict(work, this.#context.deviceId, standing.state() ?? null);
-    this.settlements.set(work, { kind: 'settled', status: 'rejected', ...refusal, current, ...lost });
-  }
-
-  /** Nothing more can be done for the lane now. @param asked what its owner was sent: it may have got all of it, or nothing */
+  /**
+   * Nothing more can be done for the lane now. @param asked what its owner was sent: it may have got all of
+   * it, or nothing
+   */
   postpone(first: Postponed, asked: readonly Submission[] = []): void {
     this.#stopped = true;
-    const sent = new Set(first.mayBeSent ? asked.map(({ work }) => this.#asItCame(work)) : []);
+    const sent = new Set(first.mayBeSent ? asked.map(({ work }) => this.#device.asItCame(work)) : []);
     this.#waiting.forEach((work, index) => {
       const held = work.hold?.kind === 'postponed' ? work.hold : null;
       const { reason, mayBeSent } = held ?? (index === 0 ? first : LANE_WAITS);
       this.settlements.set(work, postponed(reason, mayBeSent || work.mayBeSent || sent.has(work)));
     });
     this.#waiting.length = 0;
-    this.#steps = [];
+    this.#plan = new Plan();
     this.need = null;
   }
 
@@ -204,43 +198,37 @@ export class Lane {
    * @param unanswered what to make of a missing answer
    */
   absorb(results: ReadonlyMap<string, OwnerPushResult>, unanswered: Postponed): void {
-    const steps = this.#steps;
-    const { submissions } = this;
-    this.#steps = [];
-    let asPlanned = true;
-    let explained = false;
+    const { steps, submissions } = this.#plan;
+    this.#plan = new Plan();
+    let planHolds = true;
+    let isExplained = false;
     let conflict: { readonly submission: Submission; readonly result: Ahead } | null = null;
     for (const step of steps) {
-      if (!('submission' in step)) {
-        if (asPlanned) this.#settle(step.work, step.end());
+      if ('end' in step) {
+        if (planHolds) this.#settle(step.work, step.end());
         continue;
       }
-      const { submission } = step;
-      const result = results.get(submission.work.mutation.mutationId);
+      const result = results.get(step.work.mutation.mutationId);
       if (!result) {
-        if (this.first === this.#asItCame(submission.work)) this.postpone(unanswered, submissions);
+        if (this.first === this.#device.asItCame(step.work)) this.postpone(unanswered, submissions);
         break;
       }
       if (result.status === 'conflict') {
-        this.#unknown.add(submission.work.mutation.mutationId);
-        conflict ??= { submission, result };
-        asPlanned = false;
+        this.#device.noteUnknown(step.work);
+        conflict ??= { submission: step, result };
+        planHolds = false;
         continue;
       }
-      const ordinary = this.#settleAnswered(submission, result);
-      if (!ordinary) explained = true;
-      asPlanned &&= ordinary;
+      const holds = this.#settleAnswered(step, result);
+      isExplained ||= !holds;
+      planHolds &&= holds;
     }
-    if (conflict) this.#learnConflict(conflict.submission, conflict.result, explained);
+    if (conflict) this.#learnConflict(conflict.submission, conflict.result, isExplained);
   }
 
-  #next(): Work | undefined {
-    return this.#waiting[this.#steps.length];
-  }
-
+  /** Where the entity stands after all that is planned. */
   #planned(): Standing {
-    const last = this.#steps.findLast((step) => 'submission' in step);
-    return last && 'submission' in last ? last.submission.after : this.#standing;
+    return this.#plan.lastChange?.after ?? this.#standing;
   }
 
   #inputOf({ registration, mutation }: Work): Omit<DecisionInput, 'current'> {
@@ -253,65 +241,13 @@ export class Lane {
     };
   }
 
-  /**
-   * Whether the mutation may be in the entity already, so that its owner has to be asked first: it was perhaps sent; or it is new to the ledger, which
-   * forgets in time, but the entity has as many changes of the device, which sends it again long after its answer was lost.
-   */
-  #mayBeRepeated({ mutation, mayBeSent }: Work, standing: Standing): boolean {
-    if (this.#unknown.has(mutation.mutationId)) return false;
-    const { deviceId } = this.#context;
-    const { baseClock } = mutation;
-    if (!mayHold(standing.clock ?? {}, { baseClock, deviceId })) return false;
-    const replica = deviceReplica(deviceId);
-    return mayBeSent || containsDot(this.#knownClock, replica, counterOf(baseClock, replica) + 1);
-  }
-
-  /** @returns what to decide about, or its end; or what to read or to wait for before */
-  #withOwnEntry(work: Work): { readonly work: Work } | { readonly end: Settled } | LaneNeed | Postponed {
-    const standing = this.#planned();
-    if (POLICIES[work.registration.policy].isWrittenOnce) return { work };
-    if (standing.clock === null && standing.revision > 0) return { work };
-    if (work.mayBeSent && this.#mayBeRepeated(work, standing)) return { work };
-    const { deviceId, serverNowMs } = this.#context;
-    const stands = ownCount(standing.clock, deviceId);
-    const mutation = withOwnEntry(work.mutation, deviceId, {
-      stands,
-      answered: this.#answeredUpTo(work.mutation.counter - 1),
-      isRecent: stands === this.#lastOwnEntry() && !this.#forgets,
-      forgotten: this.#forgets || (this.#known?.restored ?? null),
-    });
-    if (mutation === 'ask') return { what: 'ledger' };
-    if (mutation === 'missing') {
-      if (work.mayBeSent) return { work };
-      if (isPatient(work, serverNowMs)) return postponed('earlier_missing');
-      return standing.revision > 0 || work.mutation.op === 'put'
-        ? { work }
-        : { end: endOfOrphan(work, standing, this.#context) };
-    }
-    if (mutation === work.mutation) return { work };
-    this.#forgets ||= counterOf(mutation.baseClock, deviceReplica(deviceId)) < stands;
-    const made = { ...work, mutation };
-    this.#cameAs.set(made, work);
-    return { work: made };
-  }
-
-  /** How many of the device's changes have answers; null when more are counted and the ledger may know them. */
-  #answeredUpTo(counted: number): number | null {
-    const planned = this.#steps.map(
-      (step) => ('submission' in step ? step.submission : step).work.mutation.counter,
-    );
-    const here = Math.max(this.#answered, ...planned);
-    return this.#known ? Math.max(here, this.#known.counted) : counted > here ? null : here;
-  }
-
-  /** The own entry after the last change of this run, made or planned. */
-  #lastOwnEntry(): number {
-    const last = this.#steps.findLast((step) => 'submission' in step);
-    return last && 'submission' in last ? last.submission.work.mutation.counter : this.#ownEntry;
-  }
-
-  #asItCame(work: Work): Work {
-    return this.#cameAs.get(work) ?? work;
+  /** The work with its device's own entry; see `DeviceChanges`. */
+  #counted(work: Work): ReturnType<DeviceChanges['counted']> {
+    if (POLICIES[work.registration.policy].isWrittenOnce) return work;
+    const { highestCounter, lastChange } = this.#plan;
+    const plannedEntry = lastChange?.work.mutation.counter ?? null;
+    const place = { standing: this.#planned(), highestCounter, plannedEntry };
+    return this.#device.counted(work, place, this.#context.serverNowMs);
   }
 
   #decide(work: Work): Decision | LaneNeed {
@@ -324,8 +260,8 @@ export class Lane {
       // Clean means as sent, whatever the data: the state need not be built.
       return decide({ ...input, current: bareState(standing) });
     }
-    const came = this.#asItCame(work);
-    if (this.#mayBeRepeated(came, standing))
+    const came = this.#device.asItCame(work);
+    if (this.#device.mayBeRepeated(came, standing))
       return decide({ ...this.#inputOf(came), mayBeApplied: true, current: bareState(standing) });
     const current = standing.state();
     if (current === undefined) return { what: 'head', revision };
@@ -338,18 +274,20 @@ export class Lane {
     const before = this.#planned();
     if (decision.kind !== 'submit')
       return this.#endWith(work, () => endOf(work, decision, before, this.#context));
-    this.#steps.push({ submission: submissionOf(work, decision, before, this.#context.deviceId) });
+    this.#plan.add(submissionOf(work, decision, before, this.#context.deviceId));
     return true;
   }
 
   #endWith(work: Work, end: () => Settled): true {
-    this.#steps.push({ work, end });
+    this.#plan.add({ work, end });
     return true;
   }
 
-  /** What is planned is carried out first; of the mutation that is first then it matters why the plan stops. */
+  /**
+   * What is planned is carried out first; of the mutation that is first then it matters why the plan stops.
+   */
   #stopAt(why: LaneNeed | Postponed): false {
-    if (this.#steps.length > 0) return false;
+    if (this.#plan.steps.length > 0) return false;
     if ('what' in why) this.need = why;
     else this.postpone(why);
     return false;
@@ -362,17 +300,17 @@ export class Lane {
     const made = reached ? submissionOf(work, change, reached, this.#context.deviceId) : submission;
     const read = readAnswer(made, result, this.#context);
     const { settled, standing, awaited } = read;
-    if (settled.clock && !isLookedUp(made))
-      this.#ownEntry = counterOf(settled.clock, deviceReplica(this.#context.deviceId));
-    const actual = read.actual ?? made.after;
-    if (actual !== submission.after) this.#reached = { planned: submission.after, actual };
+    if (settled.clock && !isLookedUp(made)) this.#device.noteMade(settled.clock);
+    if (read.reached !== submission.after)
+      this.#reached = { planned: submission.after, actual: read.reached };
     if (standing) this.#standing = standing;
     this.#settle(work, settled);
-    if (awaited) this.awaitedCurrents.push({ work: this.#asItCame(work), ...awaited });
-    return read.holds;
+    if (awaited) this.awaitedCurrents.push({ work: this.#device.asItCame(work), ...awaited });
+    return read.planHolds;
   }
 
-  #learnConflict(submission: Submission, result: Ahead, explained: boolean): void {
+  /** @param isExplained what the lane sent before it has already come to something else than planned */
+  #learnConflict(submission: Submission, result: Ahead, isExplained: boolean): void {
     const { work, before } = submission;
     if (POLICIES[work.registration.policy].isWrittenOnce) {
       const input = this.#inputOf(work);
@@ -380,17 +318,17 @@ export class Lane {
       return;
     }
     const lookedUp = isLookedUp(submission);
-    if (!explained && !lookedUp) this.#conflicts += 1;
+    if (!isExplained && !lookedUp) this.#conflicts += 1;
     if (this.#conflicts > MAX_CONFLICTS) this.postpone(postponed('contended'));
     else if (!lookedUp || result.current.revision !== this.#standing.revision)
       this.#standing = standingAhead(work, result.current, before.seen);
   }
 
   #settle(work: Work, settled: Settled): void {
-    const came = this.#asItCame(work);
+    const came = this.#device.asItCame(work);
     const at = this.#waiting.indexOf(came);
     if (at >= 0) this.#waiting.splice(at, 1);
     this.settlements.set(came, settled);
-    this.#answered = Math.max(this.#answered, work.mutation.counter);
+    this.#device.noteEnded(work);
   }
 }

@@ -7,7 +7,8 @@ import {
 } from '@sync/domain';
 import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
 import { canonicalClockJson, deviceReplica, type VectorClock } from '@sync/vector-clock';
-import type { AwaitedRevision, Settled, Work } from '../outcome/settlement.ts';
+import type { AwaitedRevision, KeptDecision, Settled, Work } from '../outcome/settlement.ts';
+import { type AnswerClass, type AppliedResult, classifyAnswer, MEANINGS } from './classify-answer.ts';
 import { conflictOf, lostContent, refusedConflict, type WithConflict } from './conflict-of.ts';
 import { overlapConflict } from './overlap-conflict.ts';
 import {
@@ -15,13 +16,13 @@ import {
   currentText,
   isShownIn,
   type Standing,
-  standingAsStored,
   standingOfHead,
   standingOfOwner,
   standingOfVisible,
   standingUnderClock,
+  standingWithStored,
 } from './standing.ts';
-import { isLookedUp, type Submission } from './submission.ts';
+import type { Submission } from './submission.ts';
 
 /** Whose mutations they are, and when. */
 export interface Scene {
@@ -38,11 +39,12 @@ export interface ReadAnswer {
   /** Where the entity stands now; null: the answer does not say. */
   readonly standing: Standing | null;
   /** What was planned on top of the change still holds. */
-  readonly holds: boolean;
+  readonly planHolds: boolean;
   /**
-   * Where the change led, where not to what was planned: to a clock of the owner's, or to values of its own.
+   * What was planned as the standing after the change, as it came about: under a clock of its owner's, or
+   * with values of its own.
    */
-  readonly actual: Standing | null;
+  readonly reached: Standing;
   /** Only the read model can show what it came to. */
   readonly awaited: AwaitedRevision | null;
 }
@@ -58,59 +60,61 @@ export function readAnswer(
   result: Exclude<OwnerPushResult, Ahead>,
   scene: Scene,
 ): ReadAnswer {
-  const { work, change, before } = submission;
   if (result.status === 'rejected') return readRefusal(submission, result, scene);
-  const { revision } = result;
-  const clock = result.clock ?? change.clock;
-  const otherClock = canonicalClockJson(clock) !== canonicalClockJson(change.clock);
-  const asExpected = !otherClock && result.revision === submission.after.revision;
-  const lookedUp = isLookedUp(submission);
-  // Of what it makes now an owner tells a higher revision: the ledger has forgotten the mutation, its inbox
-  // has not.
-  const remembered = change.expectedRevision > 0 && revision <= change.expectedRevision;
-  const repeated = remembered || lookedUp || (otherClock && work.mayBeSent);
-  // The owner gave the answer of an earlier attempt, so what was decided then is what happened; unless this
-  // is what was expected now.
-  const mayBeEarlier = work.mayBeSent && (lookedUp || !asExpected);
-  const kept = change.record === null && mayBeEarlier ? work.kept : null;
-  const decidedAsSent =
-    repeated && !kept ? isOwnStep(clock, work, scene) : (kept ?? change).status === 'applied';
-  const ordinary = !repeated && result.revision === submission.after.revision;
-  // An owner may have counted the change itself: what was planned is true then, under its clock.
-  const counted = otherClock && !repeated;
-  const asBefore = lookedUp || remembered;
-  const planned = asBefore ? before : submission.after;
-  const counting = counted ? standingUnderClock(planned, clock) : planned;
-  const changed = result.changed === true;
-  const shown = changed && !asBefore ? standingAsStored(counting, result.data, work) : counting;
-  const after = shown ?? counting;
-  const owner = { revision: result.revision, clock, deleted: after.deleted, data: null };
-  const { record } = kept ?? change;
-  const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
+  const { work, change, before } = submission;
+  const answer = classifyAnswer(submission, result);
+  const { stands, planHolds, isSeen } = MEANINGS[answer.kind][answer.values];
+  const { revision, clock = change.clock } = result;
+  const led = ledTo(submission, result, answer);
+  const owner = { revision, clock, deleted: led.deleted, data: null };
   const learnt = {
-    standing: (ordinary || asBefore) && shown ? after : standingOfOwner(owner, before.seen),
-    holds: (ordinary || lookedUp) && !counted && !changed,
-    actual: counted || changed ? after : null,
+    standing: stands === 'owner' ? standingOfOwner(owner, before.seen) : led,
+    planHolds,
+    reached: led,
   };
-  if (decidedAsSent && !changed) {
-    const settled: Settled = { kind: 'settled', status: 'applied', clock, revision, ...conflict };
+  const { status, record } = carriedOut(submission, answer, clock, scene);
+  const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
+  if (status === 'applied' && answer.values === 'asSent') {
+    const settled: Settled = { kind: 'settled', status, clock, revision, ...conflict };
     return { ...learnt, settled, awaited: null };
   }
-  const current = currentOf(after, work, scene);
+  const current = currentOf(led, work, scene);
+  const settled: Settled = { kind: 'settled', status: 'merged', clock, revision, current, ...conflict };
   const isElsewhere =
     result.data !== undefined && isShownIn(result.data as JsonObject | null, work) === false;
-  const unseen =
-    repeated || kept !== null || !shown || after.state() === undefined || !canProject(work.registration);
-  return {
-    ...learnt,
-    settled: { kind: 'settled', status: 'merged', clock, revision, current, ...conflict },
-    awaited: unseen ? { revision: result.revision, isElsewhere } : null,
-  };
+  const isShown = isSeen && answer.decided !== 'kept' && canProject(work.registration);
+  const awaited = isShown && led.state() !== undefined ? null : { revision, isElsewhere };
+  return { ...learnt, settled, awaited };
+}
+
+/** Where the entity stands after a change, as far as the plan tells. */
+function ledTo(
+  { work, change, before, after }: Submission,
+  { clock = change.clock, data }: AppliedResult,
+  { kind, values }: AnswerClass,
+): Standing {
+  if (kind === 'remembered' || kind === 'lookedUp') return before;
+  // An earlier attempt was counted on another state: its clock says nothing of the values that were planned.
+  const isCounted = kind === 'counted' || kind === 'elsewhere';
+  const made = isCounted ? standingUnderClock(after, clock) : after;
+  return values === 'shown' && data !== undefined ? standingWithStored(made, data, work) : made;
+}
+
+/** The decision that was carried out. */
+function carriedOut(
+  { work, change: { status, record } }: Submission,
+  { decided }: AnswerClass,
+  clock: VectorClock,
+  scene: Scene,
+): KeptDecision {
+  if (decided === 'kept' && work.kept) return work.kept;
+  if (decided === 'byClock') return { status: isOwnStep(clock, work, scene) ? 'applied' : 'merged', record };
+  return { status, record };
 }
 
 /**
- * Whether the entity's clock after a change says that it went as sent: but for its device's entry it is what
- * the device had seen.
+ * Whether the entity's clock after a change says that it went as sent: but for its device's entry it is
+ * what the device had seen.
  */
 function isOwnStep(clock: VectorClock, { mutation }: Work, { deviceId }: Scene): boolean {
   const others = (seen: VectorClock): string => canonicalClockJson({ ...seen, [deviceReplica(deviceId)]: 0 });
@@ -127,7 +131,7 @@ function readRefusal(
   const refusal = { code, ...(message ? { message } : {}), current };
   const lost = lostTo(submission, code, scene);
   const settled: Settled = { kind: 'settled', status: 'rejected', ...refusal, ...lost };
-  return { settled, standing: null, holds: false, actual: null, awaited: null };
+  return { settled, standing: null, planHolds: false, reached: submission.after, awaited: null };
 }
 
 /**
@@ -167,6 +171,19 @@ export function endOfOrphan(work: Work, before: Standing, scene: Scene): Settled
     message: '/baseClock: it counts changes of this device that never came',
     current: currentOf(before, work, scene),
     ...lostContent(work, scene.deviceId, before.state() ?? null),
+  };
+}
+
+/**
+ * The end of a mutation whose entity lives on, but not in its scope any more: the device was told of its
+ * deletion there and has no say in it now.
+ */
+export function endOfHidden(work: Work, standing: Standing, scene: Scene): Settled {
+  return {
+    ...{ kind: 'settled', status: 'rejected', code: 'forbidden' },
+    message: `/scope: ${work.mutation.scope} does not have the entity any more`,
+    current: currentOf(standing, work, scene),
+    ...refusedConflict(work, scene.deviceId, standing.state() ?? null),
   };
 }
 

@@ -17,8 +17,8 @@ import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 import { inputOf } from './mutation-input.ts';
 
 /**
- * Where an entity stands while its lane is worked off: first as the read model shows it, then one own change
- * after the other, or as the owner says when it knows better.
+ * Where an entity stands while its lane is worked off: first as the read model shows it, then one own
+ * change after the other, or as the owner says when it knows better.
  *
  * `seen` is what the device may be shown of it. It never comes from an owner's answer: owners answer
  * `conflict` with the entity whoever asks, and a claimed base clock is no permission to read.
@@ -34,8 +34,8 @@ export interface Standing {
 }
 
 /**
- * What the device may be shown: a head of the read model as it is (null: no such entity), with own changes on
- * top or without.
+ * What the device may be shown: a head of the read model as it is (null: no such entity), with own changes
+ * on top or without.
  */
 export interface Seen {
   readonly head: EntityHead | null;
@@ -70,9 +70,9 @@ export function standingOfOwner(owner: OwnerState, seen: Seen): Standing {
 }
 
 /**
- * After the owner's `conflict`, where its answer may be shown: the entity as it projects into the mutation's
- * own scope, which its user holds. Only for decisions that need no more than clock and data; who wrote which
- * field, only the projection knows.
+ * After the owner's `conflict`, where its answer may be shown: the entity as it projects into the
+ * mutation's own scope, which its user holds. Only for decisions that need no more than clock and data; who
+ * wrote which field, only the projection knows.
  *
  * @returns null where the gateway cannot tell: another scope, a projector that has to be asked, an owner
  * without clocks
@@ -119,8 +119,8 @@ export function isShownIn(
 }
 
 /**
- * Where the entity stands once the owner was ahead of the read model. What is decided by fields waits for the
- * projection; where the server's value wins anyway, the owner's word is enough.
+ * Where the entity stands once the owner was ahead of the read model. What is decided by fields waits for
+ * the projection; where the server's value wins anyway, the owner's word is enough.
  */
 export function standingAhead(
   { registration, mutation }: Pick<Work, 'registration' | 'mutation'>,
@@ -170,21 +170,25 @@ export function standingWithDeleted(standing: Standing, deletedData: JsonObject 
 }
 
 /**
- * The same entity, with what its owner made of the mutation's values.
+ * Whether devices see what an owner made of a mutation's values as this data shows it.
  * @param data as the owner has it, null when it is deleted; undefined where it does not say
- * @returns null where only the projection can tell how devices see it
  */
-export function standingAsStored(
-  standing: Standing,
+export function canShowStored(
   data: OwnerState['data'] | undefined,
   work: Pick<Work, 'registration' | 'mutation'>,
-): Standing | null {
-  const { projection } = work.registration;
-  if (data === undefined || !canProject(work.registration) || projection.kind !== 'declarative') return null;
-  const whole = data as JsonObject | null;
-  const deleted = whole === null;
-  if (!deleted && !isShownIn(whole, work)) return null;
-  const shown = deleted ? null : chooseFields(whole, projection.fields);
+): boolean {
+  if (data === undefined || !canProject(work.registration)) return false;
+  return data === null || isShownIn(data as JsonObject, work) === true;
+}
+
+/** The same entity, with what its owner made of the mutation's values, where that can be shown. */
+export function standingWithStored(
+  standing: Standing,
+  data: OwnerState['data'],
+  { registration }: Pick<Work, 'registration'>,
+): Standing {
+  const shown = data === null ? null : chooseFields(data as JsonObject, fieldsOf(registration));
+  const deleted = data === null;
   const state = once(() => {
     const planned = standing.state();
     return planned && { ...planned, data: shown, deleted };
@@ -233,9 +237,9 @@ function dataAfter(previous: JsonObject | null, { op, data }: SubmitDecision): J
 /**
  * The entity as JSON text of a RemoteDelta, for an outcome's `current`.
  *
- * Without own changes it is the stored text byte for byte. With some, it is built from the state, unless only
- * the projection can know how devices see it (a document, a remote projector): then it is the last state that
- * the device could have pulled.
+ * Without own changes it is the stored text byte for byte. With some, it is built from the state, unless
+ * only the projection can know how devices see it (a document, a remote projector): then it is the last
+ * state that the device could have pulled.
  */
 export function currentText(
   standing: Standing,
@@ -256,20 +260,23 @@ export function canProject({ policy, projection }: RegisteredEntityType): boolea
 
 function deltaOf(
   state: EntityState,
-  { schemaVersion, projection }: RegisteredEntityType,
+  registration: RegisteredEntityType,
   { entityType, entityId }: { readonly entityType: string; readonly entityId: string },
   committedAt: string,
 ): RemoteDelta {
-  const fields = projection.kind === 'declarative' ? projection.fields : '*';
   return {
     entityType,
     entityId,
     op: state.deleted ? 'delete' : 'put',
     clock: state.clock,
-    schemaVersion,
+    schemaVersion: registration.schemaVersion,
     committedAt,
-    data: state.data === null ? null : chooseFields(state.data, fields),
+    data: state.data === null ? null : chooseFields(state.data, fieldsOf(registration)),
   };
+}
+
+function fieldsOf({ projection }: RegisteredEntityType): '*' | readonly string[] {
+  return projection.kind === 'declarative' ? projection.fields : '*';
 }
 
 function chooseFields(data: JsonObject, fields: '*' | readonly string[]): JsonObject {
