@@ -124,4 +124,12 @@ describe('GroupedCalls', () => {
     await fail(2, new Error('bad'));
     expect(await Promise.all([good, bad])).toEqual(['good!', 'Error: bad']);
   });
+
+  it.each([[1], [2]])('is idle when its callers hear of the last answer, after %i at once', async (count) => {
+    const { calls, end } = startCalls();
+    const seen = Array.from({ length: count }, () => calls.do('a').then(() => calls.isIdle));
+    await nextTurn();
+    await end(0);
+    expect(await Promise.all(seen)).toEqual(Array(count).fill(true));
+  });
 });

@@ -37,7 +37,7 @@ interface Waiting<T, R> {
  * | ------------------------ | ---------------------------------------------------------------- |
  * | none                     | begins in this turn of the event loop, with what else comes in it |
  * | some                     | begins when they have ended, with all that came meanwhile        |
- * | some, for `maxWaitMs`    | begins beside them: what is slow must not slow down what is not  |
+ * | some, and it has waited for `maxWaitMs` | begins beside them: what is slow must not slow down what is not |
  *
  * So nobody waits while there is nothing to share, and the more there is to do the more goes together.
  */
@@ -99,32 +99,39 @@ export class GroupedCalls<T, R> {
   async #run(batch: readonly Waiting<T, R>[]): Promise<void> {
     this.#underWay += 1;
     const [first] = batch;
-    if (first && batch.length === 1) await this.#runAlone(first);
-    else await this.#runTogether(batch);
+    const tell = await (first && batch.length === 1 ? this.#alone(first) : this.#together(batch));
+    // Before anybody is told: who looks at `isIdle` then finds it so.
     this.#underWay -= 1;
     this.#plan();
+    tell();
   }
 
-  async #runTogether(batch: readonly Waiting<T, R>[]): Promise<void> {
+  /** @returns what tells the callers */
+  async #together(batch: readonly Waiting<T, R>[]): Promise<() => void> {
     const { together, concernsAll } = this.#options;
     let answers: readonly (R | typeof AGAIN)[] = [];
     try {
       answers = await together(batch.map(({ call }) => call));
     } catch (error) {
-      if (concernsAll(error)) {
-        for (const { reject } of batch) reject(error);
-        return;
-      }
+      if (concernsAll(error)) return () => batch.forEach(({ reject }) => reject(error));
       answers = batch.map(() => AGAIN);
     }
-    for (const [at, waiting] of batch.entries()) {
-      const answer = answers[at] as R | typeof AGAIN;
-      if (answer === AGAIN) void this.#runAlone(waiting);
-      else waiting.resolve(answer);
-    }
+    return () => {
+      for (const [at, waiting] of batch.entries()) {
+        const answer = answers[at] as R | typeof AGAIN;
+        if (answer === AGAIN) void this.#alone(waiting).then((tell) => tell());
+        else waiting.resolve(answer);
+      }
+    };
   }
 
-  async #runAlone({ call, resolve, reject }: Waiting<T, R>): Promise<void> {
-    await this.#options.alone(call).then(resolve, reject);
+  /** @returns what tells the caller */
+  async #alone({ call, resolve, reject }: Waiting<T, R>): Promise<() => void> {
+    try {
+      const answer = await this.#options.alone(call);
+      return () => resolve(answer);
+    } catch (error) {
+      return () => reject(error);
+    }
   }
 }

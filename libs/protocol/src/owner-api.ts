@@ -112,7 +112,7 @@ export const OwnerPushRequest = Type.Object(
     shared: Type.Optional(
       Type.Boolean({
         description:
-          'The mutations are of several pushes (`pushShares`). Whoever cannot do all of them in one transaction within about a second answers the error `shared_failed` and has done none; then each push comes in a request of its own.',
+          'The mutations are of several pushes (`pushShares`), of as many entities, each under its own mutationId. Whoever cannot do all of them soon answers the error `shared_failed` and has done none; then each push comes in a request of its own.',
       }),
     ),
   },

@@ -42,14 +42,23 @@ const APART_MS = 6_000;
 const APART_LIMITS: StatementLimits = { ...LOCKING_LIMITS, lockMs: 250 };
 
 /**
- * Of a batch of several devices: none of them shall wait for long because something is wrong with what
- * another one sent.
+ * Of each statement of a batch of several devices: none of them shall wait for long because something is wrong
+ * with what another one sent.
  */
-const SHARED_LIMITS: StatementLimits = { statementMs: 1_000, lockMs: 250 };
+const SHARED_LIMITS: StatementLimits = { statementMs: 500, lockMs: 250 };
+/** After that nothing of such a batch is begun any more. */
+const SHARED_MS = 1_000;
 
 /** With how long its statements may take and wait. */
 interface BoundedContext extends PushContext {
   readonly limits: StatementLimits;
+  /** When a shared batch has taken too long, in the time of `performance.now`. */
+  readonly endMs?: number;
+}
+
+/** Pushes of several devices cannot be done together. */
+class SharedBatchError extends Error {
+  override readonly name = 'SharedBatchError';
 }
 
 /**
@@ -109,7 +118,16 @@ async function answerShared(
   { tenantId, mutations }: OwnerPushRequest,
 ): Promise<OwnerPushResult[]> {
   try {
-    return await answerTogether({ ...context, limits: SHARED_LIMITS }, definition, tenantId, mutations);
+    // Answers are told apart by it, and each change has an answer of its own.
+    const ids = new Set(mutations.map(({ mutationId }) => mutationId));
+    if (ids.size < mutations.length) throw new SharedBatchError('one mutationId comes twice');
+    const endMs = performance.now() + SHARED_MS;
+    return await answerTogether(
+      { ...context, limits: SHARED_LIMITS, endMs },
+      definition,
+      tenantId,
+      mutations,
+    );
   } catch (error) {
     if (isUnavailable(error)) throw error;
     logUnanswered(
@@ -219,13 +237,14 @@ async function answerTogether(
 
 async function transact(
   tx: Tx,
-  context: PushContext,
+  context: BoundedContext,
   definition: EntityDefinition,
   { tenantId, mutations, maybeNew }: Batch,
   refusal: Rejected | null,
 ): Promise<PushDecision> {
   const { entityType } = definition;
   const nowIso = context.now().toISOString();
+  assertInTime(context);
   const created = maybeNew ? decideAllNew(context, definition, tenantId, mutations, nowIso) : null;
   if (created) {
     await write(tx, context, definition, tenantId, created, nowIso);
@@ -251,9 +270,15 @@ async function transact(
   const state = { service: context.service, tenantId, nowIso, answered, entities, documents, refusal };
   const decided = decidePush(definition, state, mutations);
   const decision = documents ? await completeDocuments(tx, documents, decided) : decided;
+  assertInTime(context);
   await write(tx, context, definition, tenantId, decision, nowIso);
   faultPoint('push.written');
   return decision;
+}
+
+/** @throws SharedBatchError */
+function assertInTime({ endMs = Infinity }: BoundedContext): void {
+  if (performance.now() > endMs) throw new SharedBatchError('it takes too long');
 }
 
 function isKnown(answered: ReadonlyMap<string, KnownAnswer>, mutation: PushedMutation): boolean {

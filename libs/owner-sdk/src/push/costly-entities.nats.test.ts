@@ -63,6 +63,14 @@ describe('an entity that takes its database too long', () => {
     }
   });
 
+  it('nor is one of two changes under one id told the answer to the other', async () => {
+    const first = noteOf('first');
+    const second = { ...noteOf('second'), mutationId: first.mutationId };
+    await expect(rig.push('alpha', [first, second], { shared: true })).rejects.toMatchObject({
+      code: 'shared_failed',
+    });
+  });
+
   it('which somebody else keeps locked is none: then the owner is busy', async () => {
     const held = noteOf('held');
     await rig.push('alpha', [held]);

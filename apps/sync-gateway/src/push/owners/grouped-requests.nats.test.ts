@@ -58,6 +58,14 @@ describe('pushes of several devices at once', () => {
     expect(rig.owner.requests.map((request) => request.length)).toEqual(rig.owner.requests.map(() => 1));
   });
 
+  it('never go together where they have one mutationId', async () => {
+    const [first, second] = classOf(2) as [Author, Author];
+    const one = mutationOf(first);
+    const other = { ...mutationOf(second), mutationId: one.mutationId };
+    await Promise.allSettled([rig.push(first, [one]), rig.push(second, [other])]);
+    expect(rig.owner.requests.map((request) => request.length)).toEqual(rig.owner.requests.map(() => 1));
+  });
+
   it('of several tenants go in a request for each', async () => {
     const authors = [...classOf(3), ...classOf(3)];
     const outcomes = await pushAll(authors);

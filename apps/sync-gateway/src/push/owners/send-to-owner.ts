@@ -1,21 +1,10 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import {
-  MalformedReplyError,
-  MessageTooLargeError,
-  NoRespondersError,
-  RemoteError,
-  RequestTimeoutError,
-  wasUntouched,
-} from '@sync/messaging';
-import { LIMITS, type OwnerPushResult, type PushedMutation, type RegisteredEntityType } from '@sync/protocol';
+import type { OwnerPushResult, PushedMutation, RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { Submission } from '../decide/submission.ts';
 import { type Author, type Postponed, postponed } from '../outcome/settlement.ts';
 import type { PushMetrics } from '../push-metrics.ts';
 import { AskOwner, MAX_REQUEST_BYTES } from './ask-owner.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
-import { OwnerGate } from './owner-gate.ts';
-import { growBatch, shrinkBatch } from './owner-pace.ts';
 
 /** What came of sending: answers by mutationId, and what to make of those that are missing. */
 export interface Sent {
@@ -41,52 +30,16 @@ export interface SendLimits {
   readonly together?: ReadonlyMap<string, number>;
 }
 
-/** What came of one request. */
-interface PartSent {
-  readonly results: ReadonlyMap<string, OwnerPushResult>;
-  readonly unanswered: Postponed;
-}
-
-/** One owning service, as this process knows it. */
-interface OwnerLine {
-  readonly breaker: CircuitBreaker;
-  readonly gate: OwnerGate;
-  /** By entity type: mutations a request. */
-  readonly batches: Map<string, number>;
-}
-
 /** About 32 KiB. */
 const MAX_FIELD_WRITES = 300;
-const BREAKER = { failures: 5, openMs: 2_000 };
-/**
- * How long a request is waited for in the background, in time-outs of a push; a dispatcher's run has to end
- * before its devices are taken by another one.
- */
-const PATIENCE = 4;
-const MAX_PATIENCE_MS = 12_000;
 
-/**
- * Sends changes to the push handlers of owning services over NATS.
- *
- * An owner that is slow is not asked more often for it: what it has not answered yet counts as in hand,
- * whether its sender still waits or not, and how much that may be follows its answers ({@link OwnerGate}).
- */
+/** Sends the changes of one push or dispatched device to their owners, in requests that fit. */
 export class SendToOwner {
   readonly #owners: AskOwner;
-  readonly #logger: Logger;
-  readonly #metrics: PushMetrics;
-  readonly #timeoutMs: number;
-  /** By service; bounded by the number of registered ones. */
-  readonly #lines = new Map<string, OwnerLine>();
-  /** By service and entity type: epoch milliseconds of the last decision. */
-  readonly #decided = new Map<string, number>();
 
   /** @param timeoutMs how long a push waits for an answer */
   constructor(nats: NatsConnection, logger: Logger, metrics: PushMetrics, timeoutMs: number) {
-    this.#logger = logger;
-    this.#metrics = metrics;
-    this.#timeoutMs = timeoutMs;
-    this.#owners = new AskOwner(nats, Math.max(timeoutMs, Math.min(PATIENCE * timeoutMs, MAX_PATIENCE_MS)));
+    this.#owners = new AskOwner(nats, logger, metrics, timeoutMs);
   }
 
   /**
@@ -99,12 +52,19 @@ export class SendToOwner {
     const asked = new Set<string>();
     let unanswered = postponed('owner_unanswered', true);
     let unasked = postponed('owner_busy');
+    const { deadlineMs, patient } = limits;
     let left = submissions;
-    while (left.length > 0) {
+    for (;;) {
+      const registration = left[0]?.work.registration;
+      if (!registration) break;
       // Cut one by one: the answer to one part may say how large the next one should be.
-      const part = firstPart(left, this.#batchOf(left), limits.together);
+      const part = firstPart(left, this.#owners.batchOf(registration), limits.together);
       left = left.slice(part.length);
-      const sent = await this.#sendPart(author, part, limits);
+      const sent = await this.#owners.ask({
+        ...{ tenantId: author.tenantId, registration, deadlineMs, patient },
+        mutations: part.map((submission) => pushedOf(author, submission)),
+        bytes: part.reduce((sum, submission) => sum + roughBytes(submission), 0),
+      });
       if ('kind' in sent) {
         unasked = sent;
         break;
@@ -121,164 +81,10 @@ export class SendToOwner {
     return { results, asked, unanswered, unasked };
   }
 
-  /** @returns why it was not sent, or what came of it */
-  async #sendPart(
-    author: Author,
-    part: readonly Submission[],
-    { deadlineMs, patient }: SendLimits,
-  ): Promise<PartSent | Postponed> {
-    const registration = part[0]?.work.registration;
-    if (!registration) return postponed('owner_unavailable');
-    const { breaker, gate } = this.#lineOf(registration.service);
-    const nowMs = Date.now();
-    if (nowMs > deadlineMs) return postponed('out_of_time');
-    if (breaker.refuses(nowMs)) return postponed('owner_unavailable');
-    if (!patient && gate.isStuck) return postponed('owner_busy');
-    const untilMs = patient ? deadlineMs : Math.min(deadlineMs, nowMs + this.#timeoutMs);
-    if (!(await gate.enter(untilMs))) return postponed('owner_busy');
-    if (!breaker.allow(Date.now())) {
-      gate.leave(0, 'none', false);
-      return postponed('owner_unavailable');
-    }
-    const call = { sentAtMs: Date.now(), wasLate: false };
-    const answer = this.#ask(author, part, call, !patient);
-    const waited = patient ? await answer : await within(answer, this.#timeoutMs);
-    if (waited) return waited;
-    call.wasLate = true;
-    gate.late(call.sentAtMs);
-    breaker.fail(Date.now());
-    return { results: NO_RESULTS, unanswered: postponed('owner_silent', true) };
-  }
-
-  /** Asks, and learns of the answer whoever still waits for it; never throws. */
-  async #ask(
-    author: Author,
-    part: readonly Submission[],
-    call: { readonly sentAtMs: number; readonly wasLate: boolean },
-    mayShare: boolean,
-  ): Promise<PartSent> {
-    const { registration } = (part[0] as Submission).work;
-    const { service, entityType } = registration;
-    const { breaker, gate, batches } = this.#lineOf(service);
-    let speed: 'in time' | 'late' | 'none' = 'none';
-    try {
-      const { results: answers, wasShared } = await this.#owners.ask({
-        tenantId: author.tenantId,
-        registration,
-        mutations: part.map((submission) => pushedOf(author, submission)),
-        bytes: part.reduce((sum, submission) => sum + roughBytes(submission), 0),
-        batchLimit: this.#batchOf(part),
-        mayShare,
-      });
-      breaker.succeed();
-      speed = Date.now() - call.sentAtMs <= this.#timeoutMs ? 'in time' : 'late';
-      batches.set(entityType, growBatch(this.#batchOf(part), part.length, speed === 'in time'));
-      this.#report(service, 'answered', call.sentAtMs);
-      const results = answersTo(part, answers);
-      if ([...results.values()].some(({ status }) => status !== 'conflict'))
-        this.#decided.set(typeKey(registration), Date.now());
-      // A reply that is cut to its size has at least the first answer.
-      const failed = part.length === 1 && !wasShared && results.size === 0;
-      return { results, unanswered: postponed(failed ? 'owner_failed' : 'owner_unanswered', true) };
-    } catch (error) {
-      if (answered(error)) breaker.succeed();
-      else if (!call.wasLate) breaker.fail(Date.now());
-      if (tooMuch(error)) {
-        speed = 'late';
-        batches.set(entityType, shrinkBatch(this.#batchOf(part), part.length));
-      }
-      this.#report(service, 'failed', call.sentAtMs);
-      this.#logger.warn(
-        { err: error, owner: service, entityType, mutations: part.length },
-        'an owning service did not answer a push',
-      );
-      return { results: NO_RESULTS, unanswered: unansweredBecause(error, part.length === 1) };
-    } finally {
-      gate.leave(call.sentAtMs, speed, call.wasLate);
-    }
-  }
-
-  /**
-   * When the owner last applied or refused a mutation of the type, as far as this process knows; epoch
-   * milliseconds, 0: never.
-   */
+  /** See {@link AskOwner.lastDecidedMs}. */
   lastDecidedMs(registration: RegisteredEntityType): number {
-    return this.#decided.get(typeKey(registration)) ?? 0;
+    return this.#owners.lastDecidedMs(registration);
   }
-
-  #report(service: string, result: 'answered' | 'failed', sentAtMs: number): void {
-    const { breaker, gate } = this.#lineOf(service);
-    this.#metrics.ownerSeconds.observe({ owner: service, result }, (Date.now() - sentAtMs) / 1000);
-    this.#metrics.ownerOpen.set({ owner: service }, breaker.isOpen ? 1 : 0);
-    this.#metrics.ownerLimit.set({ owner: service }, gate.limit);
-  }
-
-  #lineOf(service: string): OwnerLine {
-    const known = this.#lines.get(service);
-    if (known) return known;
-    const line = { breaker: new CircuitBreaker(BREAKER), gate: new OwnerGate(), batches: new Map() };
-    this.#lines.set(service, line);
-    return line;
-  }
-
-  #batchOf([first]: readonly Submission[]): number {
-    if (!first) return 0;
-    const { service, entityType } = first.work.registration;
-    return this.#lineOf(service).batches.get(entityType) ?? LIMITS.mutationsPerPush;
-  }
-}
-
-/** Of a request that was shared, the answers to one push. */
-function answersTo(
-  part: readonly Submission[],
-  answers: ReadonlyMap<string, OwnerPushResult>,
-): ReadonlyMap<string, OwnerPushResult> {
-  return new Map(
-    part.flatMap(({ work: { mutation } }): [string, OwnerPushResult][] => {
-      const answer = answers.get(mutation.mutationId);
-      return answer ? [[mutation.mutationId, answer]] : [];
-    }),
-  );
-}
-
-const NO_RESULTS: ReadonlyMap<string, OwnerPushResult> = new Map();
-
-/** @returns null when it took longer than that */
-async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | null> {
-  const { promise: late, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(resolve, limitMs, null);
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** The owner was given more than it can do now. */
-function tooMuch(error: unknown): boolean {
-  if (error instanceof RemoteError) return error.code === 'overloaded';
-  return error instanceof RequestTimeoutError;
-}
-
-/** The owner is there, or was not asked: refusing one batch says nothing about the next. */
-function answered(error: unknown): boolean {
-  if (error instanceof MessageTooLargeError) return true;
-  return error instanceof RemoteError && error.code !== 'unavailable' && error.code !== 'overloaded';
-}
-
-/**
- * An owner that is away, silent, or says that it cannot now, has not failed; one that answers with an error,
- * or with something that is no answer, has. Which of several mutations it failed at shows when each is sent
- * alone.
- */
-function unansweredBecause(error: unknown, alone: boolean): Postponed {
-  const mayBeSent = !wasUntouched(error);
-  const isAway = (error instanceof RemoteError || error instanceof NoRespondersError) && !answered(error);
-  if (isAway) return postponed('owner_unavailable', mayBeSent);
-  const hasAnswered = answered(error) || error instanceof MalformedReplyError;
-  if (!hasAnswered) return postponed('owner_silent', mayBeSent);
-  return postponed(alone ? 'owner_failed' : 'owner_unanswered', mayBeSent);
-}
-
-/** NUL occurs in neither part. */
-function typeKey({ service, entityType }: RegisteredEntityType): string {
-  return `${service}\0${entityType}`;
 }
 
 function pushedOf(author: Author, { work, change }: Submission): PushedMutation {
@@ -317,7 +123,7 @@ function writesToSend({ fieldWrites }: Submission['change']): NonNullable<Pushed
 function withoutBroken(
   left: readonly Submission[],
   part: readonly Submission[],
-  results: PartSent['results'],
+  results: Sent['results'],
 ): readonly Submission[] {
   const broken = part.filter(({ work }) => results.get(work.mutation.mutationId)?.status !== 'applied');
   if (broken.length === 0) return left;
