@@ -74,8 +74,8 @@ const consumer = new PartitionedConsumer({
   lingerMs: 100,
   logger,
   metrics: hopMetrics,
-  handle: async (tx, batch) => {
-    const added = await recordConflicts(tx, batch, owner, suggestions);
+  handle: (tx, batches) => recordConflicts(tx, batches, owner, suggestions),
+  afterCommit: (added) => {
     recorded(added);
     if (added.length > 0) owner.kick();
   },

@@ -1,11 +1,11 @@
 import { PartitionedConsumer } from '@sync/messaging';
-import { PLAIN_PARTITION, STREAMS, subjects } from '@sync/protocol';
+import { STREAMS, subjects } from '@sync/protocol';
 import { untilAvailable } from '@sync/service-kit';
 import { requestRun } from './backfill/backfill-store.ts';
 import { BackfillType } from './backfill/backfill-type.ts';
 import { BackfillWorker } from './backfill/backfill-worker.ts';
 import { logRefusals } from './dead-letters/log-refusals.ts';
-import { ConsumeDomainEvents } from './projection/consume-domain-events.ts';
+import { ConsumeDomainEvents, type Consumed } from './projection/consume-domain-events.ts';
 import { ForeignSubjects } from './projection/foreign-subjects.ts';
 import { ProjectEvents } from './projection/project-events.ts';
 import { ProjectionMetrics } from './projection/projection-metrics.ts';
@@ -20,7 +20,7 @@ export interface Projector {
   readonly projection: ProjectEvents;
   readonly projectionMetrics: ProjectionMetrics;
   readonly backfillWorker: BackfillWorker;
-  readonly consumer: PartitionedConsumer;
+  readonly consumer: PartitionedConsumer<Consumed>;
   start(): Promise<void>;
   /** Finishes what is in hand and gives all leases back. */
   stop(): Promise<void>;
@@ -54,9 +54,10 @@ export function wireProjector(foundation: Foundation): Projector {
   });
   const reconcileMs = config.reconcileIntervalS * 1000;
   const backfillWorker = new BackfillWorker({ database, backfill, types, logger, reconcileMs });
-  const onForeignCommit = (entityTypes: ReadonlySet<string>): void => {
+  const onCommitted = (consumed: Consumed): void => {
+    consume.committed(consumed);
+    backfillWorker.notePlain(consumed.plainTypes);
     relay.kick();
-    backfillWorker.notePlain(entityTypes);
   };
   const foreign = new ForeignSubjects({
     database,
@@ -64,9 +65,9 @@ export function wireProjector(foundation: Foundation): Projector {
     consume,
     logger,
     types,
-    onCommitted: onForeignCommit,
+    onCommitted,
   });
-  const consumer = consumeWith(foundation, registry, consume, backfillWorker);
+  const consumer = consumeWith(foundation, registry, consume, onCommitted, () => backfillWorker.look());
   return {
     registry,
     projection,
@@ -89,11 +90,12 @@ export function wireProjector(foundation: Foundation): Projector {
 
 /** The consumer of DOMAIN_EVENTS. */
 function consumeWith(
-  { database, nats, logger, hopMetrics, relay }: Foundation,
+  { database, nats, logger, hopMetrics }: Foundation,
   registry: Registry,
   consume: ConsumeDomainEvents,
-  backfillWorker: BackfillWorker,
-): PartitionedConsumer {
+  onCommitted: (consumed: Consumed) => void,
+  lookForRuns: () => void,
+): PartitionedConsumer<Consumed> {
   return new PartitionedConsumer({
     database,
     nats,
@@ -102,12 +104,8 @@ function consumeWith(
     plain: true,
     logger,
     metrics: hopMetrics,
-    handle: (tx, batch) => consume.handle(tx, batch),
-    afterCommit: (batch) => {
-      const entityTypes = consume.committed(batch);
-      if (batch.partition === PLAIN_PARTITION) backfillWorker.notePlain(entityTypes);
-      relay.kick();
-    },
+    handle: (tx, batches) => consume.handle(tx, batches),
+    afterCommit: onCommitted,
     // What was pruned is known to its owner alone: all it has is read again.
     onPruned: async ({ producer }) => {
       await registry.refresh();
@@ -117,7 +115,7 @@ function consumeWith(
         owned.map(({ registration }) => registration.entityType),
         'pruned',
       );
-      backfillWorker.look();
+      lookForRuns();
     },
   });
 }

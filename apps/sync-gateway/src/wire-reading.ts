@@ -140,7 +140,7 @@ function wireTelling(
   });
   hints.listen((news) => {
     memory.forget(news, performance.now());
-    if (news.ingest) sweep.noteIngest(news.ingest);
+    for (const ingest of news.ingests ?? []) sweep.noteIngest(ingest);
     waiting.notice(news);
     sockets.notice(news);
   });

@@ -1,7 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Database, Tx } from '@sync/postgres';
 import type { StreamDeclaration } from '@sync/protocol';
-import type { Lease } from './lease.ts';
 import type { MessagingLogger, MessagingMetrics, PartitionToken } from './ports.ts';
 
 /** One message as handed over: `payload` is what the producer appended to its outbox, untouched. */
@@ -15,7 +14,7 @@ export interface BatchMessage {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Waiting messages of one producer in one partition, in order: at most 64 and about 1 MiB. */
+/** Waiting messages of one producer in one partition, in order. */
 export interface Batch {
   readonly stream: string;
   readonly partition: PartitionToken;
@@ -26,12 +25,16 @@ export interface Batch {
 }
 
 /**
- * Applies a batch inside the transaction that also holds the lease check and the watermark. When it throws,
- * everything rolls back and the same batch (perhaps longer) comes again after a pause, for ever: setting
- * poison aside is its job. A plain batch may come twice (its transaction committed, its acknowledgement got
- * lost): deduplicate it by content.
+ * Applies what waits in all partitions of this process inside the transaction that also holds the checks of
+ * the leases and the watermarks: a batch for each producer and partition, together at most 64 messages and
+ * about 1 MiB. Order counts within a batch only.
+ *
+ * When it throws, everything rolls back. Several batches come again one by one, each in a transaction of its
+ * own; a batch that fails alone comes again (perhaps longer) after a pause, for ever: setting poison aside is
+ * the handler's job. A plain batch may come twice (its transaction committed, its acknowledgement got lost):
+ * deduplicate it by content.
  */
-export type BatchHandler = (tx: Tx, batch: Batch, lease: Lease) => Promise<void>;
+export type BatchHandler<Result = unknown> = (tx: Tx, batches: readonly Batch[]) => Promise<Result>;
 
 /**
  * Messages before `oldest` are gone for good: rebuild what depends on them, then consuming goes on at
@@ -45,7 +48,7 @@ export interface Pruned {
   readonly oldest: number;
 }
 
-/** What one worker of a partitioned consumer works with. */
+/** What all parts of a partitioned consumer work with. */
 export interface ConsumerContext {
   readonly database: Pick<Database, 'call' | 'transaction'>;
   readonly nats: NatsConnection;
@@ -53,12 +56,9 @@ export interface ConsumerContext {
   readonly consumer: string;
   readonly logger: MessagingLogger;
   readonly metrics: MessagingMetrics;
-  readonly handle: BatchHandler;
+  /** @returns what is to be called after the commit, before anything is acknowledged */
+  readonly handle: (tx: Tx, batches: readonly Batch[]) => Promise<() => void>;
   readonly onPruned: (pruned: Pruned) => Promise<void>;
-  /**
-   * Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw.
-   */
-  readonly afterCommit: ((batch: Batch) => void) | undefined;
   /** How long a batch that is not full waits for more messages. */
   readonly lingerMs: number;
   /** The batch's tenants as one value of `app.tenant`. */

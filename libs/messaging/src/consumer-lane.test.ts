@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { JsMsg } from '@nats-io/jetstream';
-import { BATCH, ConsumerLane, type Incoming } from './consumer-lane.ts';
+import { BATCH, BatchRoom, ConsumerLane, type Incoming } from './consumer-lane.ts';
 
 /** The lane never looks into a message. */
 const MESSAGE = Object.freeze({}) as JsMsg;
@@ -35,19 +35,19 @@ describe('order', () => {
 
 describe('nextRun', () => {
   it('stops before a hole', () => {
-    expect(numbers(laneAt(4, 5, 6, 8).nextRun())).toEqual([5, 6]);
-    expect(laneAt(4, 6).nextRun()).toEqual([]);
+    expect(numbers(laneAt(4, 5, 6, 8).nextRun(new BatchRoom()))).toEqual([5, 6]);
+    expect(laneAt(4, 6).nextRun(new BatchRoom())).toEqual([]);
   });
 
   it('takes at most one batch', () => {
     const lane = laneAt(0, ...Array.from({ length: 100 }, (_, n) => n + 1));
-    expect(lane.nextRun()).toHaveLength(BATCH.messages);
+    expect(lane.nextRun(new BatchRoom())).toHaveLength(BATCH.messages);
   });
 
   it('takes one message however large, and stops at the bound of bytes', () => {
     const lane = new ConsumerLane('learning', 'e1', 0);
     for (const number of [1, 2, 3]) lane.add(incoming(number, BATCH.bytes * 0.6));
-    expect(numbers(lane.nextRun())).toEqual([1]);
+    expect(numbers(lane.nextRun(new BatchRoom()))).toEqual([1]);
   });
 
   it('takes plain messages as they came', () => {
@@ -55,7 +55,7 @@ describe('nextRun', () => {
     lane.add(incoming(null));
     lane.add(incoming(null));
     expect(lane.takeDuplicates()).toEqual([]);
-    expect(lane.nextRun()).toHaveLength(2);
+    expect(lane.nextRun(new BatchRoom())).toHaveLength(2);
   });
 });
 
@@ -82,7 +82,7 @@ describe('announce', () => {
     waiting.announce(7);
     expect(waiting.announce(7)).toBeUndefined();
     const failing = laneAt(5);
-    failing.attempts = 1;
+    failing.failed(0);
     failing.announce(7);
     expect(failing.announce(7)).toBeUndefined();
   });

@@ -1,4 +1,5 @@
 import type { JsMsg } from '@nats-io/jetstream';
+import { backoffMs } from './pacing.ts';
 
 /** A message that waits for its turn. */
 export interface Incoming {
@@ -9,8 +10,33 @@ export interface Incoming {
   readonly receivedAt: number;
 }
 
-/** Bounds of one batch. */
+const RETRY_BACKOFF = { baseMs: 100, capMs: 10_000 } as const;
+/** Bounds of one transaction, over all its lanes. */
 export const BATCH = { messages: 64, bytes: 1_048_576 } as const;
+
+/** What one transaction still has room for; its first message may have any size. */
+export class BatchRoom {
+  #messages = 0;
+  #bytes = 0;
+  #isFull = false;
+
+  /** Something was refused. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** @returns whether a message of so many bytes still goes in */
+  take(bytes: number): boolean {
+    const fits = this.#messages === 0 || this.#bytes + bytes <= BATCH.bytes;
+    if (!fits || this.#messages >= BATCH.messages) {
+      this.#isFull = true;
+      return false;
+    }
+    this.#messages += 1;
+    this.#bytes += bytes;
+    return true;
+  }
+}
 
 /**
  * The messages of one producer and epoch in one partition. Lanes fail and wait independently of each other: a
@@ -26,8 +52,11 @@ export class ConsumerLane {
   head = 0;
   /** A number is missing, or the head is ahead without anything arriving. */
   replaying = false;
-  attempts = 0;
-  retryAt = 0;
+  /** In a transaction, or being replayed: nobody else may take it up. */
+  inHand = false;
+  #isApart = false;
+  #attempts = 0;
+  #retryAt = 0;
   readonly #waiting: Incoming[] = [];
   /** Watermark at the last announcement, if that announced another number. */
   #standing: { readonly at: number; readonly behind: boolean } | undefined;
@@ -38,22 +67,32 @@ export class ConsumerLane {
     this.watermark = watermark;
   }
 
+  get isApart(): boolean {
+    return this.#isApart;
+  }
+
+  /** Failures since it last succeeded. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
   get waiting(): readonly Incoming[] {
     return this.#waiting;
   }
 
   /**
    * When the lane has something to do: at once, after a failure's pause, or when its first message has waited
-   * for company long enough. Infinity: nothing is known to come.
+   * for company long enough. Infinity: nothing is known to come, or somebody is at it.
    *
    * @param lingerMs how long a batch that is not full may wait
    */
   readyAt(lingerMs: number): number {
-    if (this.replaying) return this.retryAt;
+    if (this.inHand) return Infinity;
+    if (this.replaying) return this.#retryAt;
     const [first] = this.#waiting;
     if (first === undefined) return Infinity;
-    if (this.#waiting.length >= BATCH.messages) return this.retryAt;
-    return Math.max(this.retryAt, first.receivedAt + lingerMs);
+    if (this.#waiting.length >= BATCH.messages) return this.#retryAt;
+    return Math.max(this.#retryAt, first.receivedAt + lingerMs);
   }
 
   /**
@@ -78,18 +117,41 @@ export class ConsumerLane {
   }
 
   /**
-   * The next messages without a hole after the watermark, at most one batch; they stay until {@link take}.
+   * The next messages without a hole after the watermark, as many as there is room for; they stay until
+   * {@link take}.
    */
-  nextRun(): Incoming[] {
-    let bytes = 0;
+  nextRun(room: BatchRoom): Incoming[] {
     const run: Incoming[] = [];
-    for (const incoming of this.#waiting.slice(0, BATCH.messages)) {
+    for (const incoming of this.#waiting) {
       if (incoming.number !== null && incoming.number !== this.watermark + run.length + 1) break;
-      bytes += incoming.bytes;
-      if (run.length > 0 && bytes > BATCH.bytes) break;
+      if (!room.take(incoming.bytes)) break;
       run.push(incoming);
     }
     return run;
+  }
+
+  /** A number is missing before everything that waits. */
+  get hasGap(): boolean {
+    const number = this.#waiting[0]?.number ?? null;
+    return number !== null && number > this.watermark + 1;
+  }
+
+  /** Shares no transaction with other lanes until it has succeeded alone. */
+  separate(): void {
+    this.#isApart = true;
+  }
+
+  /** Waits before it is tried again, alone. */
+  failed(now: number): void {
+    this.#isApart = true;
+    this.#attempts += 1;
+    this.#retryAt = now + backoffMs(this.#attempts, RETRY_BACKOFF);
+  }
+
+  /** @param wasSlow it comes alone the next time */
+  succeeded(wasSlow: boolean): void {
+    this.#isApart = wasSlow;
+    this.#attempts = 0;
   }
 
   /** Removes the first `count` messages. */
@@ -120,6 +182,6 @@ export class ConsumerLane {
   }
 
   #busy(): boolean {
-    return this.replaying || this.attempts > 0 || this.#waiting.length > 0;
+    return this.replaying || this.#attempts > 0 || this.#waiting.length > 0;
   }
 }

@@ -24,21 +24,23 @@ describe('from outbox to inbox', () => {
     expect(await rig.payloads()).toEqual(rig.expectedPayloads());
   });
 
-  it('hands over batches of one producer within their bounds', async () => {
-    const batches: Batch[] = [];
+  it('hands over batches of one producer each, together within the bounds of a transaction', async () => {
+    const transactions: (readonly Batch[])[] = [];
     const record = recordEffects('w');
     await rig.write(300);
     await rig.startRelay();
     await rig.until('all published', () => rig.counts.relayPublished === 300);
     await rig.startConsumer({
-      handle: async (tx, batch, lease) => {
-        batches.push(batch);
-        await record(tx, batch, lease);
+      handle: async (tx, given) => {
+        transactions.push(given);
+        await record(tx, given);
       },
     });
     await rig.untilEffects(300);
-    expect(batches.length).toBeLessThan(300);
-    expect(Math.max(...batches.map((batch) => batch.messages.length))).toBeLessThanOrEqual(64);
+    const sizes = transactions.map((batches) => batches.flatMap(({ messages }) => messages).length);
+    expect(sizes.length).toBeLessThan(300);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(64);
+    const batches = transactions.flat();
     expect(new Set(batches.map(({ producer }) => producer))).toEqual(new Set([rig.producer]));
   });
 
@@ -119,9 +121,9 @@ describe('a failing handler', () => {
     const record = recordEffects('w');
     await rig.startRelay();
     await rig.startConsumer({
-      handle: async (tx, batch, lease) => {
-        await record(tx, batch, lease);
-        if (batch.partition === 0 && failures > 0) {
+      handle: async (tx, batches) => {
+        await record(tx, batches);
+        if (batches.some(({ partition }) => partition === 0) && failures > 0) {
           failures -= 1;
           throw new Error('not yet');
         }
@@ -153,9 +155,9 @@ describe('a failing handler', () => {
     const record = recordEffects('w');
     let blocked = true;
     await rig.startConsumer({
-      handle: async (tx, batch, lease) => {
-        if (batch.producer === rig.producer && blocked) throw new Error('blocked');
-        await record(tx, batch, lease);
+      handle: async (tx, batches) => {
+        if (blocked && batches.some(({ producer }) => producer === rig.producer)) throw new Error('blocked');
+        await record(tx, batches);
       },
     });
     await rig.write(300); // more than a partition keeps waiting
@@ -204,7 +206,7 @@ describe('tenants', () => {
 describe('events of foreign producers', () => {
   it('are handed over without numbers, with their headers', async () => {
     const batches: Batch[] = [];
-    await rig.startConsumer({ plain: true, handle: async (_tx, batch) => void batches.push(batch) });
+    await rig.startConsumer({ plain: true, handle: async (_tx, given) => void batches.push(...given) });
     const connection = await rig.connect();
     const encoded = headers();
     encoded.set('ce-id', '1');

@@ -1,11 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Database } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
-import { beginBatch, readWatermarks, WatermarkMovedError, type Advance } from './inbox-store.ts';
+import { beginBatches, readWatermarks, WatermarkMovedError, type LaneStep } from './inbox-store.ts';
 import { LeaseLostError, type Lease } from './lease.ts';
 import { messagingMigrations } from './migration.ts';
 
 const LEASE: Lease = { name: 'consume:c:S:0', holder: 'me', token: '3' };
+const GRANT = `INSERT INTO sync_lease VALUES ($1, $2, $3, clock_timestamp() + interval '1 minute')`;
 const PLACE = { consumer: 'c', stream: 'S', producer: 'learning', partition: 0, epoch: 'e1' };
 
 let test: TestDatabase;
@@ -17,17 +18,19 @@ beforeAll(async () => {
 });
 afterAll(() => test.drop());
 beforeEach(async () => {
-  await database.call(
-    'lease',
-    `INSERT INTO sync_lease VALUES ($1, $2, $3, clock_timestamp() + interval '1 minute')`,
-    [LEASE.name, LEASE.holder, LEASE.token],
-  );
+  await database.call('lease', GRANT, [LEASE.name, LEASE.holder, LEASE.token]);
 });
 afterEach(() => database.transaction((tx) => tx.query('DELETE FROM sync_inbox; DELETE FROM sync_lease')));
 
-function advance(expected: number, number: number, lease = LEASE, place = PLACE): Promise<void> {
-  const step: Advance = { ...place, expected, number };
-  return database.transaction((tx) => beginBatch(tx, lease, step, undefined));
+function step(expected: number, number: number, lease = LEASE, place = PLACE): LaneStep {
+  return { lease, advance: { ...place, expected, number }, tenants: undefined };
+}
+
+const plain = (lease = LEASE, tenants?: string): LaneStep => ({ lease, advance: undefined, tenants });
+
+async function advance(...given: Parameters<typeof step>): Promise<void> {
+  const [refusal] = await database.transaction((tx) => beginBatches(tx, [step(...given)]));
+  if (refusal !== undefined) throw refusal;
 }
 
 async function watermarks(): Promise<string[]> {
@@ -83,13 +86,13 @@ it.each([
 it('writes 0 rows under an expired lease, with numbers or without', async () => {
   await database.call('expire', 'UPDATE sync_lease SET expires_at = clock_timestamp()', []);
   await expect(advance(0, 5)).rejects.toThrow(LeaseLostError);
-  const plain = database.transaction((tx) => beginBatch(tx, LEASE, undefined, undefined));
-  await expect(plain).rejects.toThrow(LeaseLostError);
+  const refusals = await database.transaction((tx) => beginBatches(tx, [plain()]));
+  expect(refusals).toEqual([expect.any(LeaseLostError)]);
 });
 
 it('locks the lease until the transaction ends', async () => {
   await database.transaction(async (tx) => {
-    await beginBatch(tx, LEASE, { ...PLACE, expected: 0, number: 1 }, undefined);
+    await beginBatches(tx, [step(0, 1)]);
     const free = await database.call(
       'takeover',
       'SELECT 1 FROM sync_lease WHERE name = $1 FOR UPDATE SKIP LOCKED',
@@ -99,10 +102,65 @@ it('locks the lease until the transaction ends', async () => {
   });
 });
 
+describe('a transaction of several lanes', () => {
+  const other = { ...LEASE, name: 'consume:c:S:1' };
+  beforeEach(async () => {
+    await database.call('lease', GRANT, [other.name, other.holder, other.token]);
+  });
+
+  it('advances all of them in one round trip', async () => {
+    await advance(0, 5);
+    const steps = [
+      step(5, 7),
+      step(0, 1, LEASE, { ...PLACE, producer: 'authoring' }),
+      step(0, 3, other, { ...PLACE, partition: 1 }),
+      plain(other),
+    ];
+    const before = database.roundTrips;
+    expect(await database.transaction((tx) => beginBatches(tx, steps))).toEqual(Array(4).fill(undefined));
+    expect(database.roundTrips - before).toBeLessThanOrEqual(3); // with BEGIN and COMMIT
+    expect((await watermarks()).sort()).toEqual(['authoring e1 1', 'learning e1 7']);
+    expect(await readWatermarks(database, { ...PLACE, partition: 1 })).toMatchObject([{ number: 3 }]);
+  });
+
+  it('leaves out those whose lease is lost or whose watermark has moved, and their tenants', async () => {
+    await advance(0, 5);
+    const steps = [
+      { ...step(0, 9), tenants: 'moved' },
+      { ...step(0, 3, { ...other, token: '2' }, { ...PLACE, partition: 1 }), tenants: 'stolen' },
+      { ...step(0, 4, LEASE, { ...PLACE, producer: 'authoring' }), tenants: 'beta,alpha' },
+      plain(other, 'alpha'),
+      plain({ ...other, holder: 'somebody' }, 'foreign'),
+    ];
+    const read = `SELECT current_setting('app.tenant', true) AS tenants`;
+    const [refusals, rows] = await database.transaction(async (tx) => [
+      await beginBatches(tx, steps),
+      await tx.query(read),
+    ]);
+    const isMoved: unknown = expect.any(WatermarkMovedError);
+    const isLost: unknown = expect.any(LeaseLostError);
+    expect(refusals).toEqual([isMoved, isLost, undefined, undefined, isLost]);
+    expect(rows).toEqual([{ tenants: 'alpha,beta' }]);
+    expect((await watermarks()).sort()).toEqual(['authoring e1 4', 'learning e1 5']);
+    expect(await readWatermarks(database, { ...PLACE, partition: 1 })).toEqual([]);
+  });
+});
+
+it('lets a process of an older version go on with its own statement', async () => {
+  await advance(0, 5);
+  const [row] = await database.call<{ verdict: string }>(
+    'sync_inbox_begin',
+    'SELECT sync_inbox_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS verdict',
+    [LEASE.name, LEASE.holder, LEASE.token, 'c', 'S', 'learning', 0, 'e1', 5, 6, null],
+  );
+  expect(row?.verdict).toBe('ok');
+  await advance(6, 7);
+});
+
 it('sets the tenants for this transaction only', async () => {
   const read = `SELECT coalesce(nullif(current_setting('app.tenant', true), ''), 'none') AS tenants`;
   const inside = await database.transaction(async (tx) => {
-    await beginBatch(tx, LEASE, undefined, 'alpha,beta');
+    await beginBatches(tx, [plain(LEASE, 'alpha,beta')]);
     return tx.query<{ tenants: string }>(read);
   });
   expect(inside).toEqual([{ tenants: 'alpha,beta' }]);

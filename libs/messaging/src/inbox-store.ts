@@ -21,39 +21,50 @@ export class WatermarkMovedError extends Error {
   override readonly name = 'WatermarkMovedError';
 }
 
+/** What one lane does in a transaction. */
+export interface LaneStep {
+  readonly lease: Lease;
+  /** Undefined for plain messages, which have no watermark: only the lease is checked. */
+  readonly advance: Advance | undefined;
+  /** Tenants of its batch as one value of `app.tenant`. */
+  readonly tenants: string | undefined;
+}
+
 /**
- * First statement of a batch: lease, watermark and tenants in one round trip. Without `advance` (plain
- * messages) only the lease is checked.
+ * First statement of a transaction: the leases, watermarks and tenants of all its lanes in one round trip. A
+ * lane whose lease is lost or whose watermark has moved has written nothing and does not hinder the others.
  *
- * @throws LeaseLostError | WatermarkMovedError the transaction must roll back
+ * @returns per step what forbids to handle its batch, or undefined; same order
  */
-export async function beginBatch(
+export async function beginBatches(
   tx: Pick<Tx, 'call'>,
-  lease: Lease,
-  advance: Advance | undefined,
-  tenants: string | undefined,
-): Promise<void> {
-  const [row] = await tx.call<{ readonly verdict: string }>(
-    'sync_inbox_begin',
-    'SELECT sync_inbox_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS verdict',
+  steps: readonly LaneStep[],
+): Promise<(LeaseLostError | WatermarkMovedError | undefined)[]> {
+  const column = <T>(pick: (step: LaneStep) => T | undefined): (T | null)[] =>
+    steps.map((step) => pick(step) ?? null);
+  const [row] = await tx.call<{ readonly verdicts: readonly string[] }>(
+    'sync_inbox_advance',
+    'SELECT sync_inbox_advance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS verdicts',
     [
-      lease.name,
-      lease.holder,
-      lease.token,
-      advance?.consumer ?? null,
-      advance?.stream ?? null,
-      advance?.producer ?? null,
-      advance?.partition ?? null,
-      advance?.epoch ?? null,
-      advance?.expected ?? null,
-      advance?.number ?? null,
-      tenants ?? null,
+      column(({ lease }) => lease.name),
+      column(({ lease }) => lease.holder),
+      column(({ lease }) => lease.token),
+      column(({ advance }) => advance?.consumer),
+      column(({ advance }) => advance?.stream),
+      column(({ advance }) => advance?.producer),
+      column(({ advance }) => advance?.partition),
+      column(({ advance }) => advance?.epoch),
+      column(({ advance }) => advance?.expected),
+      column(({ advance }) => advance?.number),
+      column(({ tenants }) => tenants),
     ],
   );
-  if (row?.verdict === 'lease_lost') throw new LeaseLostError(`Lease ${lease.name} is no longer held`);
-  if (row?.verdict !== 'ok') {
-    throw new WatermarkMovedError(`Watermark of ${lease.name} is no longer at ${advance?.expected}`);
-  }
+  return steps.map(({ lease, advance }, at) => {
+    const verdict = row?.verdicts[at];
+    if (verdict === 'ok') return undefined;
+    if (verdict === 'lease_lost') return new LeaseLostError(`Lease ${lease.name} is no longer held`);
+    return new WatermarkMovedError(`Watermark of ${lease.name} is no longer at ${advance?.expected}`);
+  });
 }
 
 /** All watermarks of one partition, of every producer and epoch seen so far. */

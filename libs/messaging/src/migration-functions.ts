@@ -88,11 +88,10 @@ END $$;
 `;
 
 /**
- * First statement of a consumer's transaction: lease, watermark and tenants in one round trip.
+ * What {@link INBOX_ADVANCE} replaced, with one lane in a transaction: processes of an older version call it.
  *
  * Answers \`ok\`, \`lease_lost\` (nothing was written) or \`moved\` (somebody else has advanced the
- * watermark). A null \`p_number\` is a batch without numbers: only the lease is checked. A process that hangs
- * between two statements holds its lease's row lock; Postgres ends it after 10 s instead of never.
+ * watermark). A null \`p_number\` is a batch without numbers: only the lease is checked.
  */
 const INBOX_BEGIN = `
 CREATE FUNCTION sync_inbox_begin(
@@ -120,6 +119,58 @@ BEGIN
         AND partition = p_partition AND epoch = p_epoch AND number = p_expected;
   END IF;
   RETURN CASE WHEN FOUND THEN 'ok' ELSE 'moved' END;
+END $$;
+`;
+
+/**
+ * First statement of a consumer's transaction: leases, watermarks and tenants of all its lanes in one round
+ * trip.
+ *
+ * Answers for each lane \`ok\`, \`lease_lost\` or \`moved\` (somebody else has advanced the watermark); of a
+ * lane that is not ok nothing was written, and its tenants are not set. Expected null is a batch without
+ * numbers: only the lease is checked. No two transactions ever touch the same watermark, because each of them
+ * would have to hold the lease of its partition: the order of the lanes is free. A process that hangs between
+ * two statements holds the row locks of its leases; Postgres ends it after 10 s instead of never.
+ */
+export const INBOX_ADVANCE = `
+CREATE FUNCTION sync_inbox_advance(
+  p_leases text[], p_holders text[], p_tokens bigint[],
+  p_consumers text[], p_streams text[], p_producers text[], p_partitions integer[], p_epochs text[],
+  p_expected bigint[], p_numbers bigint[], p_tenants text[]
+) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_verdicts text[];
+  v_tenants text[];
+BEGIN
+  PERFORM set_config('idle_in_transaction_session_timeout', '10000', true);
+  FOR i IN 1 .. cardinality(p_leases) LOOP
+    PERFORM FROM sync_lease l
+      WHERE l.name = p_leases[i] AND l.holder = p_holders[i] AND l.token = p_tokens[i]
+        AND l.expires_at > clock_timestamp()
+      FOR KEY SHARE;
+    IF NOT FOUND THEN
+      v_verdicts[i] := 'lease_lost';
+      CONTINUE;
+    END IF;
+    IF p_expected[i] = 0 THEN
+      INSERT INTO sync_inbox AS n (consumer, stream, producer, partition, epoch, number)
+        VALUES (p_consumers[i], p_streams[i], p_producers[i], p_partitions[i], p_epochs[i], p_numbers[i])
+        ON CONFLICT (consumer, stream, producer, partition, epoch)
+        DO UPDATE SET number = excluded.number WHERE n.number = 0;
+    ELSIF p_expected[i] > 0 THEN
+      UPDATE sync_inbox SET number = p_numbers[i]
+        WHERE consumer = p_consumers[i] AND stream = p_streams[i] AND producer = p_producers[i]
+          AND partition = p_partitions[i] AND epoch = p_epochs[i] AND number = p_expected[i];
+    END IF;
+    v_verdicts[i] := CASE WHEN FOUND THEN 'ok' ELSE 'moved' END;
+    IF FOUND AND p_tenants[i] IS NOT NULL THEN v_tenants := array_append(v_tenants, p_tenants[i]); END IF;
+  END LOOP;
+  IF v_tenants IS NOT NULL THEN
+    PERFORM set_config('app.tenant', (
+      SELECT string_agg(DISTINCT t, ',') FROM string_to_table(array_to_string(v_tenants, ','), ',') t), true);
+  END IF;
+  RETURN v_verdicts;
 END $$;
 `;
 

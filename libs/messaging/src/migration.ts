@@ -1,6 +1,6 @@
 import type { MigrationClass } from '@sync/postgres';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { MESSAGING_FUNCTIONS } from './migration-functions.ts';
+import { INBOX_ADVANCE, MESSAGING_FUNCTIONS } from './migration-functions.ts';
 
 /**
  * The tables of the hop, the same in every database. They are infrastructure: no tenant column, no row level
@@ -102,10 +102,24 @@ class OutboxStorage1700000000010 implements MigrationInterface {
   }
 }
 
+/** A consumer's transaction advances the watermarks of several partitions in one statement. */
+class InboxAdvance1700000000020 implements MigrationInterface {
+  readonly name = 'InboxAdvance1700000000020';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(INBOX_ADVANCE);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('DROP FUNCTION sync_inbox_advance');
+  }
+}
+
 /**
  * Outbox, inbox and leases: every database that sends or receives messages begins its migrations with these.
  */
 export const messagingMigrations: readonly MigrationClass[] = [
   MessagingTables1700000000000,
   OutboxStorage1700000000010,
+  InboxAdvance1700000000020,
 ];

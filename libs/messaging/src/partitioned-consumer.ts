@@ -1,23 +1,26 @@
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import { subjects } from '@sync/protocol';
-import type { Batch, ConsumerContext } from './consumer-context.ts';
+import type { Batch, BatchHandler, ConsumerContext } from './consumer-context.ts';
+import { ConsumerLoop } from './consumer-loop.ts';
+import { ConsumerPartition } from './consumer-partition.ts';
 import { LeaseKeeper, type Lease } from './lease.ts';
-import { PartitionWorker } from './partition-worker.ts';
 import { noMetrics, type MessagingMetrics, type PartitionToken } from './ports.ts';
 import { tenantList } from './set-tenants.ts';
 
-export interface ConsumerOptions extends Omit<
+export interface ConsumerOptions<Result = unknown> extends Omit<
   ConsumerContext,
-  'metrics' | 'tenantsOf' | 'afterCommit' | 'lingerMs'
+  'metrics' | 'handle' | 'tenantsOf' | 'lingerMs'
 > {
   readonly metrics?: MessagingMetrics;
+  readonly handle: BatchHandler<Result>;
   /**
-   * Called after a batch committed, before it is acknowledged; `relay.kick()` belongs here. Must not throw.
+   * Called with what `handle` has answered after its transaction committed, before anything is acknowledged;
+   * `relay.kick()` belongs here. Must not throw.
    */
-  readonly afterCommit?: (batch: Batch) => void;
+  readonly afterCommit?: (result: Result) => void;
   /**
-   * Tenants whose rows the batch touches; set in the transaction before `handle`, without a further round
-   * trip.
+   * Tenants whose rows a batch touches; those of all batches are set in the transaction before `handle`,
+   * without a further round trip.
    */
   readonly tenantsOf?: (batch: Batch) => Iterable<string>;
   /**
@@ -31,19 +34,21 @@ export interface ConsumerOptions extends Omit<
 
 /**
  * Consumes a stream exactly once per database: partitions are shared out by lease over all processes that run
- * the same consumer on the same database, and each batch commits together with its watermark.
+ * the same consumer on the same database. Whatever waits in the partitions of one process is handled in one
+ * transaction, together with the watermarks.
  *
  * Stopping or killing a process moves its partitions to the others.
  */
-export class PartitionedConsumer {
+export class PartitionedConsumer<Result = unknown> {
   readonly #context: ConsumerContext;
   readonly #keeper: LeaseKeeper;
-  readonly #partitions = new Map<string, PartitionToken>();
-  readonly #workers = new Map<string, PartitionWorker>();
+  readonly #loop: ConsumerLoop;
+  readonly #tokens = new Map<string, PartitionToken>();
+  readonly #partitions = new Map<string, ConsumerPartition>();
   #heads: Subscription | undefined;
 
-  constructor(options: ConsumerOptions) {
-    const { consumer, stream, tenantsOf, lingerMs = 0, plain = false } = options;
+  constructor(options: ConsumerOptions<Result>) {
+    const { consumer, stream, handle, afterCommit, tenantsOf, lingerMs = 0, plain = false } = options;
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(consumer))
       throw new RangeError(`Consumer name ${consumer} is not allowed`);
     const metrics = options.metrics ?? noMetrics;
@@ -51,17 +56,21 @@ export class PartitionedConsumer {
       ...options,
       metrics,
       lingerMs,
-      afterCommit: options.afterCommit,
+      handle: async (tx, batches) => {
+        const result = await handle(tx, batches);
+        return () => afterCommit?.(result);
+      },
       tenantsOf: tenantsOf === undefined ? undefined : (batch) => tenantList(tenantsOf(batch)),
     };
+    this.#loop = new ConsumerLoop(this.#context);
     for (let partition = 0; partition < stream.partitions; partition += 1) {
-      this.#partitions.set(this.#leaseName(partition), partition);
+      this.#tokens.set(this.#leaseName(partition), partition);
     }
-    if (plain) this.#partitions.set(this.#leaseName('plain'), 'plain');
+    if (plain) this.#tokens.set(this.#leaseName('plain'), 'plain');
     this.#keeper = new LeaseKeeper({
       database: options.database,
       group: `consume:${consumer}:${stream.name}`,
-      names: [...this.#partitions.keys()],
+      names: [...this.#tokens.keys()],
       logger: options.logger,
       metrics,
       onAcquired: (lease) => this.#open(lease),
@@ -79,6 +88,7 @@ export class PartitionedConsumer {
         else logger.error({ err: error, stream: stream.name }, 'head subscription failed');
       },
     });
+    this.#loop.start();
     this.#keeper.start();
   }
 
@@ -86,36 +96,40 @@ export class PartitionedConsumer {
   async stop(): Promise<void> {
     if (this.#heads?.isClosed() === false) this.#heads.unsubscribe();
     await this.#keeper.stop();
+    await this.#loop.stop();
   }
 
   /** Partitions this process holds now. */
   partitions(): PartitionToken[] {
-    return this.#keeper.held().flatMap(({ name }) => this.#partitions.get(name) ?? []);
+    return this.#keeper.held().flatMap(({ name }) => this.#tokens.get(name) ?? []);
   }
 
   async #open(lease: Lease): Promise<void> {
-    const partition = this.#partitions.get(lease.name);
-    if (partition === undefined) return;
-    const worker = new PartitionWorker(this.#context, partition, lease);
-    this.#workers.set(lease.name, worker);
-    await worker.start();
+    const token = this.#tokens.get(lease.name);
+    if (token === undefined) return;
+    const partition = new ConsumerPartition(this.#context, token, lease, () => this.#loop.wake());
+    this.#partitions.set(lease.name, partition);
+    await partition.start();
+    this.#loop.add(partition);
   }
 
   async #close(lease: Lease): Promise<void> {
-    const worker = this.#workers.get(lease.name);
-    this.#workers.delete(lease.name);
-    await worker?.stop();
+    const partition = this.#partitions.get(lease.name);
+    if (partition === undefined) return;
+    this.#partitions.delete(lease.name);
+    this.#loop.remove(partition);
+    await partition.stop();
   }
 
   /** `sync.head.v1.<stream>.<partition>.<producer>` with `{epoch, number}`; anything else is ignored. */
   #noteHead(message: Msg): void {
-    const [partition, producer] = message.subject.split('.').slice(-2);
-    const worker = this.#workers.get(this.#leaseName(Number(partition)));
-    if (worker === undefined || producer === undefined) return;
+    const [token, producer] = message.subject.split('.').slice(-2);
+    const partition = this.#partitions.get(this.#leaseName(Number(token)));
+    if (partition === undefined || producer === undefined) return;
     try {
       const { epoch, number } = message.json<{ epoch?: unknown; number?: unknown }>();
       if (typeof epoch !== 'string' || epoch === '' || !Number.isSafeInteger(number)) return;
-      worker.noteHead(producer, epoch, Number(number));
+      partition.noteHead(producer, epoch, Number(number));
     } catch (error) {
       this.#context.logger.warn({ err: error, subject: message.subject }, 'head announcement cannot be read');
     }

@@ -66,7 +66,7 @@ describe('conflict records', () => {
   let test: TestDatabase;
   let owner: Owner;
   const record = async (batch: Batch): Promise<number> =>
-    (await test.database.transaction((tx) => recordConflicts(tx, batch, owner, noSuggestions))).length;
+    (await test.database.transaction((tx) => recordConflicts(tx, [batch], owner, noSuggestions))).length;
   const list = (request: object): ReturnType<typeof answerList> =>
     answerList(test.database, { cursor: null, limit: 10, ...request });
 

@@ -9,18 +9,18 @@ import { conflictOf, type DetectedConflict, firstEntries } from './conflict-reco
 import { insertConflicts } from './conflict-store.ts';
 
 /**
- * Stores the ConflictRecords of a batch of sync events with the beginning of their histories and announces
+ * Stores the ConflictRecords of sync events with the beginning of their histories and announces
  * them as entities of their users, in the consumer's transaction: record, history, event and watermark commit
  * together or not at all.
  * @returns the records that were new
  */
 export async function recordConflicts(
   tx: Tx,
-  batch: Batch,
+  batches: readonly Batch[],
   owner: Pick<Owner, 'announce'>,
   suggestions: SuggestionSource,
 ): Promise<DetectedConflict[]> {
-  const conflicts = conflictsByTenant(batch);
+  const conflicts = conflictsByTenant(batches);
   if (conflicts.size === 0) return [];
   await setTenants(tx, conflicts.keys());
   const added: DetectedConflict[] = [];
@@ -36,9 +36,9 @@ export async function recordConflicts(
   return added;
 }
 
-function conflictsByTenant(batch: Batch): Map<string, DetectedConflict[]> {
+function conflictsByTenant(batches: readonly Batch[]): Map<string, DetectedConflict[]> {
   const byTenant = new Map<string, DetectedConflict[]>();
-  for (const message of batch.messages) {
+  for (const message of batches.flatMap(({ messages }) => messages)) {
     // Most sync events are not about conflicts; a text search is far cheaper than parsing them all.
     if (!message.payload.includes('"sync.conflict.')) continue;
     for (const event of JSON.parse(message.payload) as SyncEvent[]) {

@@ -72,7 +72,7 @@ export class ConflictRig {
   async conflict(tenantId: string, changes: Partial<DetectedConflict> = {}): Promise<string> {
     const event = conflictEvent(tenantId, changes);
     await this.test.database.transaction((tx) =>
-      recordConflicts(tx, batchOf([event]), this.owner, noSuggestions),
+      recordConflicts(tx, [batchOf([event])], this.owner, noSuggestions),
     );
     return (event.data as { readonly conflictId: string }).conflictId;
   }

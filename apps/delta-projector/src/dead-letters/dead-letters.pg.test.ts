@@ -3,7 +3,7 @@ import type { Batch } from '@sync/messaging';
 import { Database, type Tx } from '@sync/postgres';
 import { createLogger, type Logger } from '@sync/service-kit';
 import { explainEntity } from '../explain/explain-entity.ts';
-import { ConsumeDomainEvents } from '../projection/consume-domain-events.ts';
+import { ConsumeDomainEvents, type Consumed } from '../projection/consume-domain-events.ts';
 import { incomingEvents } from '../projection/incoming-event.ts';
 import { domainEvent, incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
@@ -194,9 +194,9 @@ describe('the log', () => {
     const consume = new ConsumeDomainEvents(rig.projection, rig.metrics, logger);
     const bad = domainEvent({ id: 'bad', revision: 1, data: progress('a secret name') });
     const batch = batchWith('domain.v1.0.learning', JSON.stringify([bad]), 'a secret text');
-    await rig.test.database.transaction((tx: Tx) => consume.handle(tx, batch));
+    const consumed = await rig.test.database.transaction((tx: Tx) => consume.handle(tx, [batch]));
     expect(lines).toEqual([]);
-    consume.committed(batch);
+    consume.committed(consumed);
     const from = { producer: 'learning', subject: 'domain.v1.0.learning' };
     expect(lines).toMatchObject([
       {
@@ -215,8 +215,7 @@ describe('the log', () => {
     const { lines, logger } = warnings();
     const consume = new ConsumeDomainEvents(rig.projection, rig.metrics, logger);
     const batch = batchWith('', ...Array.from({ length: 30 }, (_, n) => `{${n}`));
-    await rig.test.database.transaction((tx: Tx) => consume.handle(tx, batch));
-    consume.committed(batch);
+    consume.committed(await rig.test.database.transaction((tx: Tx) => consume.handle(tx, [batch])));
     expect(lines).toHaveLength(21);
     expect(lines.at(-1)).toEqual({ more: 10 });
   });
@@ -238,21 +237,48 @@ describe('what Postgres refuses', () => {
       domainEvent({ id: 'odd', revision: 2_000_001, data: progress('u1') }),
       domainEvent({ id: 'fine', revision: 1, data: progress('u1') }),
     );
-    const handle = (): Promise<void> => rig.test.database.transaction((tx: Tx) => consume.handle(tx, batch));
+    const handle = (): Promise<Consumed> =>
+      rig.test.database.transaction((tx: Tx) => consume.handle(tx, [batch]));
     await expect(handle()).rejects.toMatchObject({ code: '23514' });
-    await handle();
+    const consumed = await handle();
     expect((await rig.deadLetters()).map(({ code }) => code)).toEqual([
       'storage_refused',
       'entity_quarantined',
     ]);
     expect((await live()).sort()).toEqual(['progress fine', 'progress good']);
-    consume.committed(batch);
+    consume.committed(consumed);
     // What Postgres says may quote the data.
     expect(lines).toMatchObject([
       { code: 'storage_refused', cause: 'see the letter' },
       { code: 'entity_quarantined' },
     ]);
   });
+});
+
+it('shares a transaction with batches that are fine only once', async () => {
+  const { logger } = warnings();
+  const consume = new ConsumeDomainEvents(rig.projection, rig.metrics, logger);
+  const owner = await ownerOf(rig);
+  await owner.query('ALTER TABLE entity_head ADD CHECK (revision < 1000000)');
+  await owner.close();
+  const batchOf = (partition: number, ...events: readonly unknown[]): Batch => ({
+    ...batchWith('', JSON.stringify(events)),
+    partition,
+  });
+  const fine = batchOf(0, domainEvent({ id: 'fine', revision: 1, data: progress('u1') }));
+  const odd = batchOf(
+    1,
+    domainEvent({ id: 'odd', revision: 2_000_000, data: progress('u1') }),
+    domainEvent({ id: 'good', revision: 1, data: progress('u1') }),
+  );
+  const handle = (...batches: readonly Batch[]): Promise<Consumed> =>
+    rig.test.database.transaction((tx: Tx) => consume.handle(tx, batches));
+  await expect(handle(odd, fine)).rejects.toMatchObject({ code: '23514' });
+  await handle(fine);
+  await expect(handle(odd)).rejects.toMatchObject({ code: '23514' });
+  await handle(odd);
+  expect((await live()).sort()).toEqual(['progress fine', 'progress good']);
+  expect((await rig.deadLetters()).map(({ code }) => code)).toEqual(['storage_refused']);
 });
 
 async function ownerOf(projector: ProjectorRig) {

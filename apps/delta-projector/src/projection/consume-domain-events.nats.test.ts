@@ -166,6 +166,8 @@ describe('plain CloudEvents', () => {
     running.answerList();
     await running.startWorker();
     await publishPlain(bundle('b1', 1));
+    // Of several in one batch only the last becomes a delta.
+    await running.until('projected', async () => (await countOf(1)) === 1);
     await publishPlain([bundle('b1', 1), bundle('b1', 2), bundle('b2', 1)]);
     await running.until('projected', async () => {
       return JSON.stringify(await running.revisions('bundle')) === JSON.stringify({ b1: 2, b2: 1 });
@@ -194,7 +196,7 @@ describe('plain CloudEvents', () => {
     // A resolution goes to the owner with the clock that the person saw: its event brings nothing that is not
     // known.
     const events = [plain(1), plain(2, byDevice), plain(3, byDevice), plain(4)];
-    // One by one: of several in one batch only the last becomes a delta.
+    // One by one, as above.
     for (const [index, event] of events.entries()) {
       await publishPlain(event);
       await running.until('projected', async () => (await countOf(index + 1)) === 1);

@@ -1,5 +1,6 @@
 import { setTenants, type Batch } from '@sync/messaging';
 import { sqlStateOf, type Tx } from '@sync/postgres';
+import { PLAIN_PARTITION } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { recordRefusals, refusalsOf } from '../dead-letters/dead-letter-store.ts';
 import { logRefusals } from '../dead-letters/log-refusals.ts';
@@ -12,25 +13,28 @@ const DATA_FAULT = /^(22|23|54)/;
 /** Bounds the memory of which lanes to be careful with; forgetting one costs one more failed attempt. */
 const MAX_CAREFUL_LANES = 1_000;
 
-interface Consumed {
+/** What became of the events of a transaction. */
+export interface Consumed {
   readonly startedAtMs: number;
   readonly incoming: readonly IncomingEvent[];
   readonly outcomes: readonly EventOutcome[];
   /** Of the messages that brought them; a replayed one has none. */
   readonly subjects: ReadonlyMap<IncomingEvent, string>;
+  /** Entity types of the events that came without numbers. */
+  readonly plainTypes: ReadonlySet<string>;
 }
 
 /**
- * The consumer of DOMAIN_EVENTS: decodes a batch, projects it, keeps what was refused, all in the transaction
- * that also holds the watermark. Nothing that an event contains can stop its partition: what Postgres itself
- * refuses fails the batch once, then its events are projected one by one until the guilty one is found.
+ * The consumer of DOMAIN_EVENTS: decodes batches, projects all their events at once, keeps what was refused,
+ * all in the transaction that also holds the watermarks. Nothing that an event contains can stop its
+ * partition: what Postgres itself refuses fails its batch, first with the others and then alone, and after
+ * that its events are projected one by one until the guilty one is found.
  */
 export class ConsumeDomainEvents {
   readonly #projection: ProjectEvents;
   readonly #metrics: ProjectionMetrics;
   readonly #logger: Logger;
   readonly #careful = new Set<string>();
-  readonly #consumed = new WeakMap<Batch, Consumed>();
 
   constructor(projection: ProjectEvents, metrics: ProjectionMetrics, logger: Logger) {
     this.#projection = projection;
@@ -40,42 +44,50 @@ export class ConsumeDomainEvents {
 
   /**
    * @param concerns says of each event whether it is meant for us; all are in a stream of ours
-   * @throws whatever should make the batch come again
+   * @throws whatever should make the batches come again
    */
   async handle(
     tx: Tx,
-    batch: Batch,
+    batches: readonly Batch[],
     concerns: (event: IncomingEvent) => boolean = () => true,
-  ): Promise<void> {
+  ): Promise<Consumed> {
     const startedAtMs = Date.now();
     const incoming: IncomingEvent[] = [];
     const subjects = new Map<IncomingEvent, string>();
-    for (const { payload, headers, subject } of batch.messages) {
-      const events = incomingEvents(batch.producer, payload, headers).filter(concerns);
-      incoming.push(...events);
-      if (subject !== '') for (const event of events) subjects.set(event, subject);
+    const plainTypes = new Set<string>();
+    for (const { partition, producer, messages } of batches) {
+      for (const { payload, headers, subject } of messages) {
+        for (const event of incomingEvents(producer, payload, headers).filter(concerns)) {
+          incoming.push(event);
+          if (subject !== '') subjects.set(event, subject);
+          const { entityType } = event.identity;
+          if (partition === PLAIN_PARTITION && entityType !== null) plainTypes.add(entityType);
+        }
+      }
     }
-    const lane = `${batch.stream} ${batch.partition} ${batch.producer}`;
-    const outcomes = this.#careful.has(lane)
-      ? await this.#projectOneByOne(tx, incoming)
-      : await this.#projectAtOnce(tx, incoming, lane);
-    this.#careful.delete(lane);
-    this.#consumed.set(batch, { startedAtMs, incoming, outcomes, subjects });
+    const outcomes = await this.#project(tx, batches, incoming);
+    return { startedAtMs, incoming, outcomes, subjects, plainTypes };
   }
 
-  /**
-   * Counts what was committed, and logs what of it was set aside; a batch that rolled back only when it comes
-   * again.
-   * @returns the entity types whose events the batch has brought
-   */
-  committed(batch: Batch): ReadonlySet<string> {
-    const consumed = this.#consumed.get(batch);
-    if (consumed === undefined) return new Set();
-    this.#metrics.observeBatch(consumed.incoming, consumed.outcomes);
-    const { incoming, outcomes, subjects } = consumed;
+  /** Counts what was committed, and logs what of it was set aside. */
+  committed({ startedAtMs, incoming, outcomes, subjects }: Consumed): void {
+    this.#metrics.observeBatch(incoming, outcomes);
     logRefusals(this.#logger, refusalsOf(incoming, outcomes), (event) => subjects.get(event));
-    this.#metrics.batchSeconds.observe((Date.now() - consumed.startedAtMs) / 1000);
-    return new Set(consumed.incoming.flatMap(({ identity }) => identity.entityType ?? []));
+    this.#metrics.batchSeconds.observe((Date.now() - startedAtMs) / 1000);
+  }
+
+  async #project(
+    tx: Tx,
+    batches: readonly Batch[],
+    incoming: readonly IncomingEvent[],
+  ): Promise<readonly EventOutcome[]> {
+    const [only] = batches;
+    if (only === undefined || batches.length > 1) return this.#projectAndRecord(tx, incoming);
+    const lane = `${only.stream} ${only.partition} ${only.producer}`;
+    if (!this.#careful.has(lane)) return this.#projectAtOnce(tx, incoming, lane);
+    const outcomes = await this.#projectOneByOne(tx, incoming);
+    this.#careful.delete(lane);
+    return outcomes;
   }
 
   async #projectAtOnce(

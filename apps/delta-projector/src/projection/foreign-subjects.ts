@@ -14,7 +14,8 @@ import type { Batch } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import { PLAIN_PARTITION, STREAMS } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
-import type { ConsumeDomainEvents } from './consume-domain-events.ts';
+import type { ConsumeDomainEvents, Consumed } from './consume-domain-events.ts';
+import type { IncomingEvent } from './incoming-event.ts';
 import type { ProjectedType } from './projected-type.ts';
 
 export interface ForeignSubjectsOptions {
@@ -25,7 +26,7 @@ export interface ForeignSubjectsOptions {
   /** All registered entity types at this moment. */
   readonly types: () => readonly ProjectedType[];
   /** After each commit. */
-  readonly onCommitted: (entityTypes: ReadonlySet<string>) => void;
+  readonly onCommitted: (consumed: Consumed) => void;
 }
 
 const MESSAGES_PER_BATCH = 64;
@@ -147,21 +148,16 @@ export class ForeignSubjects {
   async #project(service: string, subject: string, messages: readonly JsMsg[]): Promise<void> {
     const { database, consume, onCommitted } = this.#options;
     const types = this.#typesOf(service, subject);
-    const batch = batchOf(service, messages);
-    try {
-      await database.transaction((tx) =>
-        consume.handle(
-          tx,
-          batch,
-          ({ identity }) => identity.entityType !== null && types.has(identity.entityType),
-        ),
-      );
-    } catch (error) {
+    const batches = [batchOf(service, messages)];
+    const concerns = ({ identity }: IncomingEvent): boolean =>
+      identity.entityType !== null && types.has(identity.entityType);
+    const projecting = database.transaction((tx) => consume.handle(tx, batches, concerns));
+    const consumed = await projecting.catch((error: unknown) => {
       for (const message of messages) message.nak(RETRY_MS);
       throw error;
-    }
+    });
     for (const message of messages) message.ack();
-    onCommitted(consume.committed(batch));
+    onCommitted(consumed);
   }
 
   #typesOf(service: string, subject: string): ReadonlySet<string> {

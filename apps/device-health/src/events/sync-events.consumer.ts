@@ -9,7 +9,7 @@ import { collectObservations } from './collect-observations.ts';
 import { saveObservations } from './observation-store.ts';
 
 /**
- * Sync events in, observations out; the strategy commits them together with the watermark and acks after
+ * Sync events in, observations out; the strategy commits them together with the watermarks and acks after
  * that.
  */
 @Controller()
@@ -21,12 +21,12 @@ export class SyncEventsConsumer {
   }
 
   @EventPattern('SYNC_EVENTS')
-  async observe(@Payload() batch: Batch, @Ctx() context: unknown): Promise<void> {
+  async observe(@Payload() batches: readonly Batch[], @Ctx() context: unknown): Promise<void> {
     if (!(context instanceof BatchContext))
       throw new TypeError('SYNC_EVENTS is consumed by the JetStreamStrategy only');
     const { tx } = context;
-    const events = batch.messages.flatMap((message) => JSON.parse(message.payload) as SyncEvent[]);
-    const seen = collectObservations(events);
+    const messages = batches.flatMap((batch) => batch.messages);
+    const seen = collectObservations(messages.flatMap(({ payload }) => JSON.parse(payload) as SyncEvent[]));
     if (seen.tenants.size > 0) await saveObservations(tx, seen);
   }
 

@@ -65,7 +65,7 @@ export class ExchangeHints implements GatewayNews {
 
 function* cut(news: News): Generator<News> {
   const { scopes = [], users = [], devices = [], everything = false } = news;
-  const most = Math.max(scopes.length, users.length, devices.length, everything || news.ingest ? 1 : 0);
+  const most = Math.max(scopes.length, users.length, devices.length, everything || news.ingests ? 1 : 0);
   // In parts, each of which may be lost, it is no longer known that all of it has come.
   if (most <= NAMES_PER_HINT) {
     if (most > 0) yield news;

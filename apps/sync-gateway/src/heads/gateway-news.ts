@@ -12,6 +12,13 @@ export interface UserKey {
   readonly userId: string;
 }
 
+/** One ingest transaction, as far as one partition of DELTAS goes. */
+export interface PartitionIngest {
+  readonly partition: number;
+  /** The ingests into a partition are counted. */
+  readonly number: string;
+}
+
 /** What has been committed and is worth reading again. */
 export interface News {
   readonly scopes?: readonly ScopeKey[];
@@ -21,8 +28,8 @@ export interface News {
   readonly devices?: readonly DeviceKey[];
   /** More changed than is worth listing: everything may have. */
   readonly everything?: boolean;
-  /** All of what this ingest transaction changed is listed: it need not be looked for again. */
-  readonly ingest?: { readonly partition: number; readonly number: string };
+  /** All of what this transaction changed is listed: it need not be looked for again. */
+  readonly ingests?: readonly PartitionIngest[];
 }
 
 export type NewsListener = (news: News) => void;

@@ -2,7 +2,7 @@ import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
 import type { ExchangeHints } from './exchange-hints.ts';
 import type { GatewayMemory, KnownDevice } from './gateway-memory.ts';
-import type { News, ScopeKey, UserKey } from './gateway-news.ts';
+import type { News, PartitionIngest, ScopeKey, UserKey } from './gateway-news.ts';
 
 interface ChangeRow {
   readonly kind: 'partition' | 'scope' | 'user' | 'device';
@@ -60,7 +60,7 @@ export class SweepChanges {
    * A hint listed everything of one ingest transaction. If none before it is missing, the sweep need not look
    * for it.
    */
-  noteIngest({ partition, number }: { readonly partition: number; readonly number: string }): void {
+  noteIngest({ partition, number }: PartitionIngest): void {
     const seen = this.#seen.get(partition) ?? '0';
     if (this.#looked && BigInt(seen) + 1n === BigInt(number)) this.#seen.set(partition, number);
   }

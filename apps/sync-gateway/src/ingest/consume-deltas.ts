@@ -24,6 +24,12 @@ export interface ConsumeOptions {
   readonly logger: Logger;
 }
 
+/** What a transaction brought. */
+interface Ingested {
+  readonly messages: number;
+  readonly changes: readonly IngestedChange[];
+}
+
 const REBUILD_LIMIT_MS = 60_000;
 /** Gaps of other partitions that come to light this soon were there before the rebuild. */
 const REBUILD_COVERS_MS = 60_000;
@@ -34,9 +40,7 @@ const REBUILD_COVERS_MS = 60_000;
  */
 export class ConsumeDeltas {
   readonly #options: ConsumeOptions;
-  readonly #consumer: PartitionedConsumer;
-  readonly #changes = new WeakMap<Batch, News>();
-  readonly #due = new WeakMap<Batch, readonly DocumentAddress[]>();
+  readonly #consumer: PartitionedConsumer<Ingested>;
   #rebuilding: Promise<void> | undefined;
 
   constructor(options: ConsumeOptions) {
@@ -49,8 +53,8 @@ export class ConsumeDeltas {
       consumer: 'sync-gateway',
       logger,
       metrics: options.metrics.hop,
-      handle: (tx, batch) => this.#ingest(tx, batch),
-      afterCommit: (batch) => this.#announce(batch),
+      handle: ingest,
+      afterCommit: (ingested) => this.#announce(ingested),
       onPruned: (pruned) => this.#rebuild(pruned),
     });
   }
@@ -63,21 +67,12 @@ export class ConsumeDeltas {
     await this.#consumer.stop();
   }
 
-  async #ingest(tx: Tx, batch: Batch): Promise<void> {
-    const partition = Number(batch.partition);
-    const payloads = batch.messages.map(({ payload }) => payload);
-    const rows = await ingestDeltas(tx, partition, payloads);
-    this.#changes.set(batch, newsOf(rows, partition));
-    const due = dueOf(rows);
-    if (due.length > 0) this.#due.set(batch, due);
-    const lagMs = rows.find(({ kind }) => kind === 'lag')?.name;
-    this.#options.metrics.ingested(batch.messages.length, lagMs === undefined ? null : Number(lagMs));
-  }
-
-  #announce(batch: Batch): void {
-    const changes = this.#changes.get(batch);
-    if (changes) this.#options.news.announce(changes);
-    for (const address of this.#due.get(batch) ?? []) this.#options.onDue(address);
+  #announce({ messages, changes }: Ingested): void {
+    const { metrics, news, onDue } = this.#options;
+    const lagMs = changes.find(({ kind }) => kind === 'lag')?.name;
+    metrics.ingested(messages, lagMs === undefined ? null : Number(lagMs));
+    news.announce(newsOf(changes));
+    for (const address of dueOf(changes)) onDue(address);
   }
 
   /**
@@ -108,6 +103,13 @@ export class ConsumeDeltas {
   }
 }
 
+async function ingest(tx: Tx, batches: readonly Batch[]): Promise<Ingested> {
+  const messages = batches.flatMap(({ partition, messages: waiting }) =>
+    waiting.map(({ payload }) => ({ partition: Number(partition), payload })),
+  );
+  return { messages: messages.length, changes: await ingestDeltas(tx, messages) };
+}
+
 function dueOf(rows: readonly IngestedChange[]): DocumentAddress[] {
   return rows.flatMap(({ kind, tenant_id: tenantId, name }) => {
     if (kind !== 'document' || tenantId === null) return [];
@@ -115,13 +117,15 @@ function dueOf(rows: readonly IngestedChange[]): DocumentAddress[] {
   });
 }
 
-function newsOf(rows: readonly IngestedChange[], partition: number): News {
+function newsOf(rows: readonly IngestedChange[]): News {
   const scopes = rows.flatMap(({ kind, tenant_id: tenantId, name }) =>
     kind === 'scope' && tenantId !== null ? [{ tenantId, scope: name }] : [],
   );
   const users = rows.flatMap(({ kind, tenant_id: tenantId, name }) =>
     kind === 'user' && tenantId !== null ? [{ tenantId, userId: name }] : [],
   );
-  const number = rows.find(({ kind }) => kind === 'number')?.name;
-  return number === undefined ? { scopes, users } : { scopes, users, ingest: { partition, number } };
+  const ingests = rows.flatMap(({ kind, partition, name: number }) =>
+    kind === 'number' && partition !== null ? [{ partition, number }] : [],
+  );
+  return { scopes, users, ingests };
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';
+import { type DeltaMessage, type IngestedChange, ingestDeltas } from './ingest-store.ts';
 import { TestProjector } from '../testing/test-projector.ts';
 
 let test: TestDatabase;
@@ -86,9 +87,7 @@ it('takes grants by revision and answers what changed', async () => {
   const grant = projector.grant('t1', 'u1', scope).message();
   const revocation = projector.grant('t1', 'u1', scope, false).message();
   const changes = await projector.ingest(test.database, [revocation]);
-  expect(changes.filter(({ kind }) => kind === 'user')).toEqual([
-    { kind: 'user', tenant_id: 't1', name: 'u1' },
-  ]);
+  expect(changes.filter(({ kind }) => kind === 'user')).toMatchObject([{ tenant_id: 't1', name: 'u1' }]);
   expect((await projector.ingest(test.database, [grant])).filter(({ kind }) => kind === 'user')).toEqual([]);
   const [row] = await test.database.inTenant('t1', (tx) =>
     tx.query<{ held: boolean }>(`SELECT holds_scope('t1', 'u1', $1) AS held`, [scope]),
@@ -117,6 +116,37 @@ it('counts ingests per partition, so that a sweep finds each once', async () => 
   };
   const first = await numberOf();
   expect(await numberOf()).toBe(first + 1n);
+});
+
+it('counts an ingest of several partitions in each of them', async () => {
+  const projector = new TestProjector();
+  const scopes = new Map([21, 22].map((partition) => [partition, aScope()]));
+  const messagesOf = (partition: number): DeltaMessage[] => {
+    const scope = scopes.get(partition) ?? '';
+    const payload = projector.put('t1', scope, 'a').grant('t1', 'u1', scope).message();
+    return [{ partition, payload }];
+  };
+  const ingest = (...messages: readonly DeltaMessage[]): Promise<IngestedChange[]> =>
+    test.database.transaction((tx) => ingestDeltas(tx, messages));
+  await ingest(...messagesOf(21));
+  const changes = await ingest(...messagesOf(22), ...messagesOf(21), ...messagesOf(22));
+  const numbers = changes.filter(({ kind }) => kind === 'number').map((row) => [row.partition, row.name]);
+  expect(numbers.sort()).toEqual([
+    [21, '2'],
+    [22, '1'],
+  ]);
+  for (const table of ['scope_head', 'scope_grant']) {
+    const rows = await test.database.inTenant('t1', (tx) =>
+      tx.query(
+        `SELECT scope, ingest_partition, ingest_number FROM ${table} WHERE ingest_partition IN (21, 22)
+         ORDER BY ingest_partition`,
+      ),
+    );
+    expect(rows).toEqual([
+      { scope: scopes.get(21), ingest_partition: 21, ingest_number: '2' },
+      { scope: scopes.get(22), ingest_partition: 22, ingest_number: '1' },
+    ]);
+  }
 });
 
 it('writes for all tenants of a batch, and each sees only its own', async () => {

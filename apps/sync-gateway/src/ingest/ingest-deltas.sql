@@ -1,20 +1,21 @@
--- Applies DELTAS messages of one partition to the read model; called inside the consumer's transaction, which
--- holds the lease and moves the watermark. The messages come taken apart (see DeltaBatch), each list in their
--- order: p_heads their heads, p_deltas their lists of deltas, p_wires one line per delta, which is stored
+-- Applies DELTAS messages to the read model; called inside the consumer's transaction, which holds the leases
+-- and moves the watermarks. The messages come taken apart (see DeltaBatch), each list in their order:
+-- p_partitions where they came from, p_heads their heads, p_deltas their lists of deltas, p_wires one line per delta, which is stored
 -- byte for byte as the projector wrote it and never parsed, those of two messages parted by U+001E.
 --
 -- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints,
--- by `kind`: 'scope' and 'user', 'number' with the count of this ingest, 'document' with the address of one
+-- by `kind`: 'scope' and 'user', 'number' with the count of this ingest for each partition, 'document' with the address of one
 -- that ought to be compacted, and 'lag' with the milliseconds since the newest delta was committed by its
 -- owner.
-CREATE OR REPLACE FUNCTION ingest_deltas(p_partition integer, p_heads json, p_deltas json, p_wires text)
-RETURNS TABLE (kind text, tenant_id text, name text)
+CREATE OR REPLACE FUNCTION ingest_deltas(p_partitions integer[], p_heads json, p_deltas json, p_wires text)
+RETURNS TABLE (kind text, tenant_id text, name text, partition integer)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off -- as in pull.sql
 AS $$
 #variable_conflict use_column
 DECLARE
-  v_number bigint;
+  v_partitions integer[];
+  v_numbers bigint[];  -- of this ingest, per partition of v_partitions
   v_tenants text;
   v_tenant text[];
   v_scope text[];
@@ -39,12 +40,16 @@ BEGIN
     SELECT t.id FROM unnest(string_to_array(v_tenants, ',')) AS t (id)
     WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = t.id)
     ON CONFLICT DO NOTHING;
-  INSERT INTO ingest_head AS h (partition, number) VALUES (p_partition, 1)
-    ON CONFLICT (partition) DO UPDATE SET number = h.number + 1
-    RETURNING h.number INTO v_number;
+  WITH counted AS (
+    INSERT INTO ingest_head AS h (partition, number)
+      SELECT DISTINCT p, 1 FROM unnest(p_partitions) p ORDER BY p
+      ON CONFLICT (partition) DO UPDATE SET number = h.number + 1
+      RETURNING h.partition, h.number
+  )
+  SELECT array_agg(c.partition), array_agg(c.number) INTO v_partitions, v_numbers FROM counted c;
 
   WITH head AS (
-    SELECT m.place, m.batch ->> 'origin' AS origin, s.*
+    SELECT m.place, array_position(v_partitions, p_partitions[m.place]) AS counter, m.batch ->> 'origin' AS origin, s.*
     FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
       json_to_recordset(m.batch -> 'scopes')
         AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text,
@@ -54,7 +59,8 @@ BEGIN
   ), written AS (
     INSERT INTO scope_head AS o
       (tenant_id, scope, origin, epoch, sequence, live_count, hash, ingest_partition, ingest_number)
-    SELECT l."tenantId", l.scope, l.origin, l.epoch, l.sequence, l.count, l.hash, p_partition, v_number
+    SELECT l."tenantId", l.scope, l.origin, l.epoch, l.sequence, l.count, l.hash,
+      v_partitions[l.counter], v_numbers[l.counter]
     FROM last l ORDER BY l."tenantId", l.scope
     ON CONFLICT (tenant_id, scope, origin) DO UPDATE SET
       epoch = excluded.epoch, sequence = excluded.sequence, live_count = excluded.live_count,
@@ -90,7 +96,7 @@ BEGIN
         AND NOT h.documents;
     END LOOP;
     RETURN QUERY
-      SELECT 'document', k.tenant_id, k.address FROM keep_document_parts(p_deltas,
+      SELECT 'document', k.tenant_id, k.address, NULL::integer FROM keep_document_parts(p_deltas,
         (SELECT string_agg(w, E'\n') FROM string_to_table(p_wires, E'\x1e') w WHERE w <> ''), v_tenant,
           v_scope, v_after) k;
   END IF;
@@ -125,16 +131,21 @@ BEGIN
     WHERE excluded.sequence > o.sequence;
   END LOOP;
 
-  RETURN QUERY SELECT 'number', NULL::text, v_number::text;
-  RETURN QUERY SELECT 'scope', s.tenant_id, s.scope FROM unnest(v_tenant, v_scope) AS s (tenant_id, scope);
+  RETURN QUERY SELECT 'number', NULL::text, c.number::text, c.partition
+    FROM unnest(v_partitions, v_numbers) AS c (partition, number);
+  RETURN QUERY SELECT 'scope', s.tenant_id, s.scope, NULL::integer
+    FROM unnest(v_tenant, v_scope) AS s (tenant_id, scope);
   RETURN QUERY
     WITH changed AS (
       INSERT INTO scope_grant AS o (tenant_id, user_id, scope, source_type, source_id, granted, revision,
         ingest_partition, ingest_number)
       SELECT DISTINCT ON (g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId")
         g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.granted, g.revision,
-        p_partition, v_number
-      FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
+        v_partitions[m.counter], v_numbers[m.counter]
+      FROM (
+        SELECT e.batch, e.place, array_position(v_partitions, p_partitions[e.place]) AS counter
+        FROM json_array_elements(p_heads) WITH ORDINALITY AS e (batch, place)
+      ) m,
         json_to_recordset(m.batch -> 'grants') AS g ("tenantId" text, "userId" text, scope text,
         "sourceType" text,
           "sourceId" text, granted boolean, revision bigint)
@@ -146,10 +157,10 @@ BEGIN
       WHERE excluded.revision >= o.revision
       RETURNING new.tenant_id, new.user_id
     )
-    SELECT DISTINCT 'user', c.tenant_id, c.user_id FROM changed c;
+    SELECT DISTINCT 'user', c.tenant_id, c.user_id, NULL::integer FROM changed c;
   RETURN QUERY
     SELECT 'lag', NULL::text, greatest(0, extract(epoch
-      FROM clock_timestamp() - max(d.at)) * 1000)::bigint::text
+      FROM clock_timestamp() - max(d.at)) * 1000)::bigint::text, NULL::integer
     FROM (SELECT (m ->> 'committedAt')::timestamptz AS at FROM json_array_elements(p_heads) m) d
     HAVING max(d.at) IS NOT NULL;
 END $$;

@@ -109,7 +109,8 @@ export class TestProjector {
     messages: readonly string[] = [this.message()],
     partition = 0,
   ): Promise<IngestedChange[]> {
-    return database.transaction((tx) => ingestDeltas(tx, partition, messages));
+    const given = messages.map((payload) => ({ partition, payload }));
+    return database.transaction((tx) => ingestDeltas(tx, given));
   }
 
   #add(

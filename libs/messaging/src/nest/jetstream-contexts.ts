@@ -1,24 +1,16 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import type { Tx } from '@sync/postgres';
 import type { Batch } from '../consumer-context.ts';
-import type { Lease } from '../lease.ts';
 import type { RequestContext } from '../request-reply.ts';
 
-/**
- * `@Ctx()` of an `@EventPattern` handler: the transaction that commits with the watermark, and the lease it
- * runs under.
- */
-export class BatchContext extends BaseRpcContext<[Tx, Batch, Lease]> {
+/** `@Ctx()` of an `@EventPattern` handler: the transaction that commits with the watermarks. */
+export class BatchContext extends BaseRpcContext<[Tx, readonly Batch[]]> {
   get tx(): Tx {
     return this.getArgByIndex(0) as Tx;
   }
 
-  get batch(): Batch {
-    return this.getArgByIndex(1) as Batch;
-  }
-
-  get lease(): Lease {
-    return this.getArgByIndex(2) as Lease;
+  get batches(): readonly Batch[] {
+    return this.getArgByIndex(1) as readonly Batch[];
   }
 }
 

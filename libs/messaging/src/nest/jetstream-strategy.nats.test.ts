@@ -39,10 +39,10 @@ async function startApp(controller: Type): Promise<INestMicroservice> {
 function consumerClass(fail: () => boolean): Type {
   @Controller()
   class Consumer {
-    @EventPattern<Record<string, Batch>>(rig.stream.name, { plain: true })
-    async handle(@Payload() batch: Batch, @Ctx() context: unknown): Promise<void> {
+    @EventPattern<Record<string, readonly Batch[]>>(rig.stream.name, { plain: true })
+    async handle(@Payload() batches: readonly Batch[], @Ctx() context: unknown): Promise<void> {
       if (!(context instanceof BatchContext)) throw new TypeError('Not under the JetStreamStrategy');
-      await recordEffects('app')(context.tx, batch, context.lease);
+      await recordEffects('app')(context.tx, batches);
       if (fail()) throw new Error('not yet');
     }
 

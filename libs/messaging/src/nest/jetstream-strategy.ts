@@ -29,7 +29,7 @@ export interface JetStreamStrategyOptions {
   readonly tenantsOf?: (batch: Batch) => Iterable<string>;
   /** See `ConsumerOptions`. */
   readonly lingerMs?: number;
-  readonly afterCommit?: (batch: Batch) => void;
+  readonly afterCommit?: (result: unknown) => void;
   /** Requests that one `@MessagePattern` handles at the same time. */
   readonly concurrency?: number;
 }
@@ -40,8 +40,8 @@ const PRUNED = '.pruned';
  * Nest's microservice transport over the hop.
  *
  * - `@EventPattern('DOMAIN_EVENTS', { plain: true })`, a stream's name: batches of that stream as
- *   `@Payload()`, exactly once by the transaction in `@Ctx() context: BatchContext`; acknowledged after its
- *   commit, repeated when the handler throws.
+ *   `@Payload() batches: readonly Batch[]`, exactly once by the transaction in `@Ctx() context: BatchContext`;
+ *   acknowledged after its commit, repeated when the handler throws.
  * - `@EventPattern('DOMAIN_EVENTS.pruned')`: required beside it, see {@link Pruned}.
  * - `@MessagePattern('sync.push.v1.learning.*')`: request and reply on core NATS in a queue group; throw a
  *   `RemoteError` (with {@link RemoteErrorFilter}) or `new RpcException({ code, message })` to answer with a
@@ -116,9 +116,8 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
     if (prunedHandler === null) {
       throw new Error(`@EventPattern('${pattern}') needs an @EventPattern('${pattern}${PRUNED}') beside it`);
     }
-    const handle: BatchHandler = async (tx, batch, lease) => {
-      await this.#call(handler, batch, new BatchContext([tx, batch, lease]));
-    };
+    const handle: BatchHandler = (tx, batches) =>
+      this.#call(handler, batches, new BatchContext([tx, batches]));
     const onPruned = async (pruned: Pruned): Promise<void> => {
       await this.#call(
         prunedHandler,

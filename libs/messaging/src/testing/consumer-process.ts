@@ -30,8 +30,8 @@ new PartitionedConsumer({
   stream: given.stream,
   consumer: 'test',
   logger: { debug: log, info: log, warn: log, error: log },
-  handle: async (tx, batch, lease) => {
-    await record(tx, batch, lease);
+  handle: async (tx, batches) => {
+    await record(tx, batches);
     await sleep(given.handleMs);
   },
   onPruned: () => Promise.reject(new Error('nothing is pruned in this test')),

@@ -24,7 +24,7 @@ export function consumeSyncEvents(options: {
     stream: STREAMS.SYNC_EVENTS,
     consumer: 'analytics',
     lingerMs: LINGER_MS,
-    handle: (tx, batch) => store(tx, batch, logger),
+    handle: (tx, batches) => store(tx, batches, logger),
     onPruned: async (pruned) => {
       logger.warn({ event: 'events_missed', ...pruned }, 'sync events were pruned before they were read');
     },
@@ -32,14 +32,16 @@ export function consumeSyncEvents(options: {
 }
 
 /** An event that cannot be stored must not stop the ones behind it: it is logged and left out. */
-async function store(tx: Tx, batch: Batch, logger: Logger): Promise<void> {
-  const events: SyncEvent[] = [];
-  for (const { payload, number } of batch.messages) {
-    for (const event of eventsIn(payload)) {
-      if (isStorable(event)) events.push(event);
-      else logger.warn({ producer: batch.producer, number }, 'a sync event cannot be read and is left out');
-    }
-  }
+async function store(tx: Tx, batches: readonly Batch[], logger: Logger): Promise<void> {
+  const events = batches.flatMap(({ producer, messages }) =>
+    messages.flatMap(({ payload, number }) =>
+      eventsIn(payload).filter((event): event is SyncEvent => {
+        if (isStorable(event)) return true;
+        logger.warn({ producer, number }, 'a sync event cannot be read and is left out');
+        return false;
+      }),
+    ),
+  );
   if (events.length === 0) return;
   await setTenants(tx, new Set(events.map((event) => event.tenantid)));
   await keepEvents(tx, events);
