@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { backoffMs, Wakeup } from './pacing.ts';
+import { backoffMs, IdlePause, Wakeup } from './pacing.ts';
 
 const BOUNDS = { baseMs: 100, capMs: 1_000 };
 
@@ -13,6 +13,18 @@ describe('backoffMs', () => {
   it('is random in its upper half', () => {
     expect(backoffMs(2, BOUNDS, () => 0)).toBe(100);
     expect(backoffMs(2, BOUNDS, () => 0.5)).toBe(150);
+  });
+});
+
+describe('IdlePause', () => {
+  it('doubles while nothing is found, and is short again after a find or when it is told to be', () => {
+    const pause = new IdlePause({ busyMs: 100, idleMs: 500 });
+    expect([false, false, false, false, false].map((found) => pause.after(found))).toEqual([
+      100, 200, 400, 500, 500,
+    ]);
+    expect([true, true, false].map((found) => pause.after(found))).toEqual([100, 100, 200]);
+    pause.reset();
+    expect([false, false].map((found) => pause.after(found))).toEqual([100, 200]);
   });
 });
 

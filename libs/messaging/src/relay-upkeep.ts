@@ -2,9 +2,11 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
 import { subjects } from '@sync/protocol';
 import type { ConnectionWatch } from './connection-watch.ts';
+import { IdlePause } from './pacing.ts';
 import type { MessagingLogger } from './ports.ts';
 import type { RelayPartition } from './relay-partition.ts';
 import { pruneRows } from './relay-store.ts';
+import { RepeatedWork } from './repeated-work.ts';
 
 export interface UpkeepOptions {
   readonly database: Pick<Database, 'call'>;
@@ -20,59 +22,81 @@ export interface UpkeepOptions {
 }
 
 const PRUNE_ROWS = 1_000;
+/**
+ * What has not changed is announced, and looked through for old rows, so many times less often in the end: by
+ * default every 10 s and every 10 minutes.
+ */
+const IDLE_ROUNDS = 10;
 
 /** What a relay does beside publishing: announces its heads and deletes what is past retention. */
 export class RelayUpkeep {
   readonly #options: UpkeepOptions;
-  readonly #timers: NodeJS.Timeout[];
-  #pruning: Promise<void> | undefined;
+  readonly #announcePause: IdlePause;
+  readonly #announcing: RepeatedWork;
+  readonly #pruning: RepeatedWork;
   #stopped = false;
 
   constructor(options: UpkeepOptions) {
+    const { announceMs, pruneMs } = options;
     this.#options = options;
-    this.#timers = [
-      setInterval(() => this.#announce(), options.announceMs),
-      setInterval(() => this.#prune(), options.pruneMs),
-    ];
+    this.#announcePause = new IdlePause({ busyMs: announceMs, idleMs: IDLE_ROUNDS * announceMs });
+    this.#announcing = new RepeatedWork(() => this.#announce(), announceMs);
+    const prunePause = new IdlePause({ busyMs: pruneMs, idleMs: IDLE_ROUNDS * pruneMs });
+    this.#pruning = new RepeatedWork(async () => prunePause.after(await this.#prune()), pruneMs);
+    this.#announcing.start();
+    this.#pruning.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const timer of this.#timers) clearInterval(timer);
-    await this.#pruning;
+    await Promise.all([this.#announcing.stop(), this.#pruning.stop()]);
+  }
+
+  /**
+   * Heads have moved, or their consumers may have lost something: they are announced twice within two
+   * intervals, after which a consumer that misses the end has asked for it.
+   */
+  announceSoon(): void {
+    this.#announcePause.reset();
+    this.#announcing.within(this.#options.announceMs);
   }
 
   /** Tells every consumer how far this producer is, so that a lost tail heals without new traffic. */
-  #announce(): void {
+  async #announce(): Promise<number> {
     const { nats, connection, producer, partitions } = this.#options;
-    if (!connection.connected || nats.isClosed()) return;
-    for (const { stream, partition, epoch, head } of partitions()) {
-      nats.publish(
-        subjects.relayHead(stream.name, partition, producer),
-        JSON.stringify({ epoch, number: head }),
-      );
+    if (connection.connected && !nats.isClosed()) {
+      for (const { stream, partition, epoch, head } of partitions()) {
+        nats.publish(
+          subjects.relayHead(stream.name, partition, producer),
+          JSON.stringify({ epoch, number: head }),
+        );
+      }
+    }
+    return this.#announcePause.after(false);
+  }
+
+  /** @returns whether there was something to delete */
+  async #prune(): Promise<boolean> {
+    try {
+      return await this.#pruneAll();
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'could not prune the outbox');
+      return false;
     }
   }
 
-  #prune(): void {
-    this.#pruning ??= this.#pruneAll()
-      .catch((error: unknown) => {
-        this.#options.logger.warn({ err: error }, 'could not prune the outbox');
-      })
-      .finally(() => {
-        this.#pruning = undefined;
-      });
-  }
-
-  async #pruneAll(): Promise<void> {
+  async #pruneAll(): Promise<boolean> {
     const { database, retentionMs, partitions } = this.#options;
+    let found = false;
     for (const { stream, partition } of [...partitions()]) {
       const place = { stream: stream.name, partition };
       let deleted = PRUNE_ROWS;
       // Small deletes one after the other: locks stay short and vacuum keeps up.
       while (deleted === PRUNE_ROWS && !this.#stopped) {
         deleted = await pruneRows(database, place, { retentionMs, rows: PRUNE_ROWS });
+        found ||= deleted > 0;
       }
     }
+    return found;
   }
 }

@@ -6,7 +6,7 @@ import { subjects, type StreamDeclaration } from '@sync/protocol';
 import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
 import { faultPoint } from './fault-injection.ts';
 import { LeaseKeeper, type Lease } from './lease.ts';
-import { backoffMs, Wakeup } from './pacing.ts';
+import { backoffMs, IdlePause, Wakeup } from './pacing.ts';
 import { noMetrics, type MessagingLogger, type MessagingMetrics } from './ports.ts';
 import { openVerifiedHead, type RelayPlace } from './relay-head.ts';
 import { RelayPartition } from './relay-partition.ts';
@@ -28,8 +28,8 @@ export interface RelayOptions {
   /** How long rows are kept after they were published. Default 24 h. */
   readonly retentionMs?: number;
   /**
-   * How often rows are looked for that nobody kicked for (their writer died after its commit). Default 500
-   * ms.
+   * How often rows are looked for that nobody kicked for (their writer died after its commit), after some
+   * were found; see {@link IDLE_POLLS}. Default 500 ms.
    */
   readonly pollMs?: number;
   /**
@@ -41,6 +41,11 @@ export interface RelayOptions {
   readonly pruneMs?: number;
 }
 
+/**
+ * An idle relay looks so many times less often, by default every 4 s: less than the leases of whoever died
+ * before its kick need to expire.
+ */
+const IDLE_POLLS = 8;
 const PAGE = { rows: 256, bytes: 4_194_304 } as const;
 const CONFIRM_DELAY_MS = 20;
 const NOTICE_MS = 5;
@@ -65,6 +70,7 @@ export class OutboxRelay implements Storing {
   readonly #partitions = new Map<string, RelayPartition>();
   readonly #unconfirmed = new Set<RelayPartition>();
   readonly #wakeup = new Wakeup();
+  readonly #pause: IdlePause;
   readonly #places = new Map<string, RelayPlace>();
   readonly #leases = new Map<string, Lease>();
   #confirming: Promise<void> | undefined;
@@ -84,6 +90,8 @@ export class OutboxRelay implements Storing {
     this.#metrics = options.metrics ?? noMetrics;
     this.#jetstream = jetstream(options.nats);
     this.#connection = watchConnection(options.nats);
+    const { pollMs = 500 } = options;
+    this.#pause = new IdlePause({ busyMs: pollMs, idleMs: IDLE_POLLS * pollMs });
     for (const stream of options.streams) {
       for (let partition = 0; partition < stream.partitions; partition += 1) {
         this.#places.set(`relay:${stream.name}:${partition}`, {
@@ -114,6 +122,8 @@ export class OutboxRelay implements Storing {
     this.#forgetReconnects = this.#connection.onReconnect(() => {
       for (const partition of this.#partitions.values()) partition.retryNow();
       this.#wake();
+      // The server may have come back without its store, and nobody may be about to write.
+      this.#upkeep?.announceSoon();
     });
     this.#upkeep = new RelayUpkeep({
       ...{ database, nats, producer, logger, retentionMs, announceMs, pruneMs },
@@ -215,12 +225,12 @@ export class OutboxRelay implements Storing {
   }
 
   async #run(): Promise<void> {
-    const { pollMs = 500, logger } = this.#options;
+    const { logger } = this.#options;
     let failures = 0;
     while (!this.#stopped) {
-      let pauseMs = pollMs;
+      let pauseMs: number;
       try {
-        await this.#takeAndPublish();
+        pauseMs = this.#pause.after(await this.#takeAndPublish());
         failures = 0;
       } catch (error) {
         failures += 1;
@@ -231,11 +241,13 @@ export class OutboxRelay implements Storing {
     }
   }
 
-  async #takeAndPublish(): Promise<void> {
-    if (!this.#connection.connected) return;
+  /** @returns whether there was, or is still, something to publish */
+  async #takeAndPublish(): Promise<boolean> {
+    if (!this.#connection.connected) return false;
     const now = performance.now();
-    const ready = [...this.#partitions.values()].filter((partition) => partition.isReady(now));
-    if (ready.length === 0) return;
+    const held = [...this.#partitions.values()];
+    const ready = held.filter((partition) => partition.isReady(now));
+    if (ready.length === 0) return held.length > 0;
     const requests = ready.map((partition) => partition.takeRequest());
     const rows = await takeRows(this.#options.database, requests, PAGE);
     const pages = Map.groupBy(rows, (row) => `relay:${row.stream}:${row.partition}`);
@@ -245,6 +257,7 @@ export class OutboxRelay implements Storing {
       if (page === undefined || this.#partitions.get(partition.lease.name) !== partition) continue;
       void this.#publish(partition, page);
     }
+    return held.some((partition) => partition.busy || partition.head > partition.published);
   }
 
   async #publish(partition: RelayPartition, rows: readonly NumberedRow[]): Promise<void> {
@@ -255,6 +268,7 @@ export class OutboxRelay implements Storing {
       connection: this.#connection,
       producer: this.#options.producer,
     });
+    this.#upkeep?.announceSoon();
     this.#metrics.relayPublished(stream.name, partition.partition, partition.published - before);
     this.#metrics.relayPending(stream.name, partition.partition, partition.head - partition.published);
     if (partition.published > before) {
@@ -262,8 +276,7 @@ export class OutboxRelay implements Storing {
       this.#confirmSoon(partition);
     }
     if (failure !== undefined) return this.#recover(partition, failure);
-    // Let the loop go on at once only if more is known to wait: an idle relay asks the database twice a
-    // second.
+    // Only if more is known to wait the loop goes on at once.
     const more = rows.length === PAGE.rows || partition.head > partition.published;
     if (more || partition.askedMeanwhile) this.#wakeup.wake();
   }

@@ -42,6 +42,24 @@ describe('repeated work', () => {
     expect(order).toEqual(['done', 'stopped']);
   });
 
+  it('goes on earlier when it is asked to, in a pause and in a pass', async () => {
+    let work: RepeatedWork | undefined = undefined;
+    let [passes, finish] = [0, (): void => undefined];
+    const done = new Promise<void>((resolve) => (finish = resolve));
+    work = new RepeatedWork(async () => {
+      passes += 1;
+      if (passes === 1) work?.within(1);
+      else finish();
+      return 3_600_000;
+    }, 3_600_000);
+    work.start();
+    work.within(7_200_000);
+    work.within(1);
+    await done;
+    await work.stop();
+    expect(passes).toBe(2);
+  });
+
   it('that never started is stopped at once', async () => {
     await expect(new RepeatedWork(() => Promise.resolve(0)).stop()).resolves.toBeUndefined();
   });

@@ -1,35 +1,53 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Wakeup } from './pacing.ts';
 import type { MessagingLogger } from './ports.ts';
 
 /** Work in the background that is done over and over until it is stopped, one pass after the other. */
 export class RepeatedWork {
   readonly #pass: () => Promise<number>;
-  readonly #firstPauseMs: number;
-  readonly #stopping = new AbortController();
+  readonly #wakeup = new Wakeup();
+  /** Of the next pass; infinite while one runs and nobody has asked for another. */
+  #dueAtMs = Infinity;
+  #pauseMs: number;
   #loop: Promise<void> | undefined;
+  #stopped = false;
 
   /** @param pass handles its own errors; answers for how many milliseconds to pause before the next pass */
   constructor(pass: () => Promise<number>, firstPauseMs = 0) {
     this.#pass = pass;
-    this.#firstPauseMs = firstPauseMs;
+    this.#pauseMs = firstPauseMs;
   }
 
   start(): void {
     this.#loop ??= this.#run();
   }
 
+  /** Begins the next pass within so many milliseconds, if its pause was to last longer. */
+  within(ms: number): void {
+    const dueAtMs = performance.now() + ms;
+    if (dueAtMs >= this.#dueAtMs) return;
+    this.#dueAtMs = dueAtMs;
+    this.#wakeup.wake();
+  }
+
   /** Begins no further pass and waits for the one that runs. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    this.#stopped = true;
+    this.#wakeup.wake();
     await this.#loop;
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    for (let pauseMs = this.#firstPauseMs; ; pauseMs = await this.#pass()) {
-      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
+    for (;;) {
+      this.#dueAtMs = Math.min(this.#dueAtMs, performance.now() + this.#pauseMs);
+      while (!this.#stopped && this.#leftMs > 0) await this.#wakeup.sleep(this.#leftMs);
+      if (this.#stopped) return;
+      this.#dueAtMs = Infinity;
+      this.#pauseMs = await this.#pass();
     }
+  }
+
+  get #leftMs(): number {
+    return this.#dueAtMs - performance.now();
   }
 }
 
