@@ -33,7 +33,12 @@ interface Worker {
   readonly events: string[];
 }
 
-function start(holder: string, calls: Pick<Database, 'call'> = database, ttlMs = 1_000): Worker {
+/** The database as another process has it: keepers that share one are ticked together. */
+function ofAnotherProcess(): Pick<Database, 'call'> {
+  return { call: (name, text, values) => database.call(name, text, values) };
+}
+
+function start(holder: string, calls: Pick<Database, 'call'> = ofAnotherProcess(), ttlMs = 1_000): Worker {
   const events: string[] = [];
   const keeper = new LeaseKeeper({
     database: calls,
@@ -149,6 +154,39 @@ describe('sharing out', () => {
     keeper.start();
     await until(() => attempts === 2);
     expect(keeper.held()).toHaveLength(1);
+  });
+});
+
+describe('several keepers of one process', () => {
+  it('are ticked by one statement, each for the leases of its own group', async () => {
+    let ticks = 0;
+    const calls: Pick<Database, 'call'> = {
+      call: (name, text, values) => {
+        if (name === 'sync_lease_ticks') ticks += 1;
+        return database.call(name, text, values);
+      },
+    };
+    const groups = ['relay', 'consume', 'assessment'];
+    const own = groups.map((group) => {
+      const names = [`${group}:0`, `${group}:1`];
+      const nothing = { onAcquired: () => undefined, onReleased: () => undefined };
+      const options = { database: calls, group, names, logger: QUIET, ttlMs: 2_000, renewMs: 200 };
+      const keeper = new LeaseKeeper({ ...options, ...nothing });
+      keepers.push(keeper);
+      keeper.start();
+      return keeper;
+    });
+    await until(() => own.every((keeper) => keeper.held().length === 2));
+    const namesOf = (keeper: LeaseKeeper): string[] => keeper.held().map(({ name }) => name);
+    expect(own.map((keeper) => namesOf(keeper).sort())).toEqual(
+      groups.map((group) => [`${group}:0`, `${group}:1`]),
+    );
+    ticks = 0;
+    await sleep(2_100);
+    expect(ticks).toBeLessThanOrEqual(11);
+    await keepers.splice(0, 1)[0]?.stop();
+    await sleep(2_100);
+    expect(own.map((keeper) => keeper.held().length)).toEqual([0, 2, 2]);
   });
 });
 

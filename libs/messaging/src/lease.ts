@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Database, Tx } from '@sync/postgres';
-import { Wakeup } from './pacing.ts';
+import {
+  leaseTicks,
+  type LeaseTicks,
+  type TickedGroup,
+  type TickRequest,
+  type TickRow,
+} from './lease-ticks.ts';
 import { noMetrics, type MessagingLogger, type MessagingMetrics } from './ports.ts';
 
 /** The right to be the only writer of something, valid while the row in `sync_lease` says so. */
@@ -58,22 +64,14 @@ export interface LeaseKeeperOptions {
   readonly renewMs?: number;
 }
 
-interface TickRow {
-  readonly name: string | null;
-  readonly token: string | null;
-  readonly target: number;
-  readonly next_expiry_ms: number | null;
-}
-
 /** Below its share a worker asks often: a starting worker waits for the others to hand over. */
 const EAGER_TICK_MS = 250;
-const TICK_TEXT = 'SELECT * FROM sync_lease_tick($1, $2, $3, $4)';
 
 /**
  * Holds this worker's fair share of named leases: n names over m live workers, at most one more than anybody
- * else. One statement per `renewMs` renews everything. A worker that starts gets its share as the others
- * release their surplus; one that is killed loses its leases after `ttlMs` at most, and the others take them
- * within moments of that.
+ * else. One statement per `renewMs` renews everything, also what other keepers of this process hold in the
+ * same database. A worker that starts gets its share as the others release their surplus; one that is killed
+ * loses its leases after `ttlMs` at most, and the others take them within moments of that.
  */
 export class LeaseKeeper {
   readonly holder: string;
@@ -83,11 +81,15 @@ export class LeaseKeeper {
   readonly #renewMs: number;
   readonly #held = new Map<string, Lease>();
   readonly #releasing = new Map<string, Promise<void>>();
-  readonly #wakeup = new Wakeup();
-  #running: Promise<void> | undefined;
+  readonly #ticks: LeaseTicks;
+  readonly #ticked: TickedGroup = {
+    ask: () => this.#ask(),
+    hear: (rows) => this.#hear(rows),
+    fail: (error) => this.#fail(error),
+  };
   /** Leases whose end is complete, to notice that one ended while a statement was on its way. */
   #ended = 0;
-  #stopped = false;
+  #endedBefore = 0;
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
@@ -95,6 +97,7 @@ export class LeaseKeeper {
     this.#metrics = options.metrics ?? noMetrics;
     this.#ttlMs = options.ttlMs ?? 5_000;
     this.#renewMs = options.renewMs ?? 1_500;
+    this.#ticks = leaseTicks(options.database);
   }
 
   /** Leases held now, without those being given back. */
@@ -103,14 +106,12 @@ export class LeaseKeeper {
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#ticks.join(this.#ticked);
   }
 
   /** Gives everything back, so that others go on at once and not after the time to live. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#wakeup.wake();
-    await this.#running;
+    await this.#ticks.leave(this.#ticked);
     await Promise.all([...this.#held.values()].map((lease) => this.#release(lease)));
     await this.#giveBack([], true).catch((error: unknown) => {
       this.#options.logger.warn(
@@ -120,35 +121,20 @@ export class LeaseKeeper {
     });
   }
 
-  async #run(): Promise<void> {
-    while (!this.#isStopped()) {
-      let pauseMs: number;
-      try {
-        pauseMs = await this.#tick();
-      } catch (error) {
-        // Nothing to decide here: while the database is away nobody can write under these leases either.
-        this.#options.logger.warn({ err: error, group: this.#options.group }, 'could not renew leases');
-        pauseMs = EAGER_TICK_MS;
-      }
-      if (!this.#isStopped()) await this.#wakeup.sleep(pauseMs);
-    }
+  #ask(): TickRequest {
+    this.#endedBefore = this.#ended;
+    const { group, names } = this.#options;
+    return { group, names, holder: this.holder, ttlMs: this.#ttlMs };
   }
 
-  /** A method, because the compiler would take the field for unchanged after an await. */
-  #isStopped(): boolean {
-    return this.#stopped;
+  #fail(error: unknown): number {
+    // Nothing to decide here: while the database is away nobody can write under these leases either.
+    this.#options.logger.warn({ err: error, group: this.#options.group }, 'could not renew leases');
+    return EAGER_TICK_MS;
   }
 
   /** @returns milliseconds until the next tick */
-  async #tick(): Promise<number> {
-    const { database, group, names } = this.#options;
-    const endedBefore = this.#ended;
-    const rows = await database.call<TickRow>('sync_lease_tick', TICK_TEXT, [
-      group,
-      this.holder,
-      names,
-      this.#ttlMs,
-    ]);
+  #hear(rows: readonly TickRow[]): number {
     const current = new Map<string, Lease>();
     for (const { name, token } of rows) {
       if (name !== null && token !== null) current.set(name, { name, token, holder: this.holder });
@@ -160,7 +146,7 @@ export class LeaseKeeper {
     for (const lease of current.values()) {
       // The answer may still show what was given back meanwhile; the next tick follows at once and knows
       // better.
-      if (endedBefore !== this.#ended) break;
+      if (this.#endedBefore !== this.#ended) break;
       if (!this.#held.has(lease.name) && !this.#releasing.has(lease.name)) this.#win(lease);
     }
     const target = rows[0]?.target ?? 0;
@@ -212,7 +198,7 @@ export class LeaseKeeper {
         if (this.#held.get(lease.name) === lease) this.#held.delete(lease.name);
         this.#releasing.delete(lease.name);
         this.#ended += 1;
-        this.#wakeup.wake();
+        this.#ticks.soon();
       });
     this.#releasing.set(lease.name, ending);
     return ending;
