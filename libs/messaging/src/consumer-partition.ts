@@ -95,6 +95,7 @@ export class ConsumerPartition {
     const verdict = lane.announce(number);
     if (verdict === 'ahead') {
       this.#askReplay(lane, 'the producer is ahead');
+      this.#session.renew();
     } else if (verdict === 'rewound') {
       const fields = { stream: stream.name, partition: this.token, producer, epoch, number };
       // Its relay starts a new epoch when JetStream still shows it; when both were lost, an operator has to.

@@ -77,6 +77,33 @@ describe('a hole in the stream', () => {
   });
 });
 
+describe('a pull that the broker lost without a word', () => {
+  it('is made again as soon as something is missing', async () => {
+    const nats = await rig.connect('consumer');
+    const publish = nats.publish.bind(nats);
+    let losing = true;
+    nats.publish = (subject, ...rest) => {
+      if (!losing || !subject.includes('CONSUMER.MSG.NEXT')) publish(subject, ...rest);
+    };
+    await rig.startRelay({ announceMs: 100 });
+    await rig.startConsumer({ nats });
+    await rig.write(10);
+    await rig.untilEffects(10);
+    expect(rig.counts.replayed).toBe(10);
+    losing = false;
+    let written = 10;
+    await rig.until('nothing is replayed any more', async () => {
+      const replayed = rig.counts.replayed;
+      await rig.write(10);
+      written += 10;
+      await rig.untilEffects(written);
+      return rig.counts.replayed === replayed;
+    });
+    expect(await rig.payloads()).toEqual(rig.expectedPayloads());
+    expect(rig.logs.filter(({ message }) => message.startsWith('consumer is broken'))).toEqual([]);
+  });
+});
+
 describe('what is past retention', () => {
   it('is reported once, and consuming goes on after the rebuild', async () => {
     const relay = await rig.startRelay({ retentionMs: 1, pruneMs: 50 });

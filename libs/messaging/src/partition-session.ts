@@ -37,7 +37,12 @@ export const ACK_WAIT_MS = 10_000;
 const MAX_ACK_PENDING = 1_024;
 /** Messages the client may hold beyond those handed over; refilled at three quarters. */
 const PULL_MESSAGES = 64;
-const IDLE_HEARTBEAT_MS = 1_000;
+/**
+ * The broker sends one for each partition of each consumer. Two that do not come show that it has forgotten
+ * the pull without a word. Where something is missing, the announcements of its producer show that earlier;
+ * see {@link PartitionSession.renew}.
+ */
+const IDLE_HEARTBEAT_MS = 10_000;
 const PULL_EXPIRES_MS = 30_000;
 /** Only a fallback: the reconnect itself wakes the session. */
 const DISCONNECTED_MS = 5_000;
@@ -77,6 +82,11 @@ export class PartitionSession {
 
   start(): void {
     this.#running ??= this.#run();
+  }
+
+  /** Something that must have been published has not come: the broker may have lost the pull. */
+  renew(): void {
+    this.#messages?.stop();
   }
 
   /** The sink must accept or reject what is being handed over, or this never resolves. */
