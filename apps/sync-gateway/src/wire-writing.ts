@@ -82,6 +82,7 @@ export function wireWriting(
   const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs };
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, lastResorts, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
+  ledger.onOpen((dueInMs) => dispatcher.expect(dueInMs));
   const prune = new PruneLedger(database, logger, config.ledgerDays);
 
   return {

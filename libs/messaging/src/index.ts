@@ -9,6 +9,8 @@ export { firstThatFit } from './first-that-fit.ts';
 export { appendToOutbox, MAX_PAYLOAD_BYTES, PayloadTooLargeError } from './outbox.ts';
 export type { OutboxRow } from './outbox.ts';
 export { partitionOf } from './partition.ts';
+export { IdlePause } from './pacing.ts';
+export type { IdlePauses } from './pacing.ts';
 export { PartitionedConsumer } from './partitioned-consumer.ts';
 export type { ConsumerOptions } from './partitioned-consumer.ts';
 export { noMetrics } from './ports.ts';

@@ -17,6 +17,12 @@ export function backoffMs(
   return Math.round(full * (0.5 + random() / 2));
 }
 
+/** Bounds of {@link IdlePause}. */
+export interface IdlePauses {
+  readonly busyMs: number;
+  readonly idleMs: number;
+}
+
 /**
  * The pauses of work that looks for what nobody may have told it of: `busyMs` after it found something, then
  * twice as long each time that it finds nothing, up to `idleMs`. What waits for such a look has had a hint as
@@ -27,7 +33,7 @@ export class IdlePause {
   readonly #idleMs: number;
   #nextMs: number;
 
-  constructor({ busyMs, idleMs }: { readonly busyMs: number; readonly idleMs: number }) {
+  constructor({ busyMs, idleMs }: IdlePauses) {
     this.#busyMs = busyMs;
     this.#idleMs = idleMs;
     this.#nextMs = busyMs;

@@ -43,14 +43,19 @@ export class DispatchStore {
     this.#database = database;
   }
 
-  /** Takes at most `limit` devices whose work is due; nobody else gets them for 30 s. */
-  async take(limit: number): Promise<DueDevice[]> {
-    const rows = await this.#database.call<{ readonly tenant_id: string; readonly device_id: string }>(
-      'dispatch_take',
-      'SELECT * FROM dispatch_take($1, $2)',
-      [limit, VISIBLE_MS],
-    );
-    return rows.map((row) => ({ tenantId: row.tenant_id, deviceId: row.device_id }));
+  /**
+   * Takes at most `limit` devices whose work is due; nobody else gets them for 30 s.
+   * @returns them, and whether any device has work, due or not
+   */
+  async take(limit: number): Promise<{ readonly devices: readonly DueDevice[]; readonly isEmpty: boolean }> {
+    const rows = await this.#database.call<{
+      readonly tenant_id: string | null;
+      readonly device_id: string | null;
+    }>('dispatch_take', 'SELECT * FROM dispatch_take($1, $2)', [limit, VISIBLE_MS]);
+    const devices = rows.flatMap(({ tenant_id: tenantId, device_id: deviceId }) => {
+      return tenantId === null || deviceId === null ? [] : [{ tenantId, deviceId }];
+    });
+    return { devices, isEmpty: rows.length === 0 };
   }
 
   /**

@@ -1,14 +1,19 @@
 -- Devices with work that is due, each taken by one dispatcher only: taking moves the time on, so that a
--- dispatcher that dies gives its devices back by itself. Cross-tenant; reads no tenant's rows.
+-- dispatcher that dies gives its devices back by itself. Where nothing is due, a row of nulls tells that there
+-- is work for later. Cross-tenant; reads no tenant's rows.
 CREATE OR REPLACE FUNCTION dispatch_take(p_limit integer, p_visible_ms integer)
 RETURNS TABLE (tenant_id text, device_id text)
 LANGUAGE sql AS $$
-  UPDATE dispatch_queue q
-    SET next_attempt_at = clock_timestamp() + p_visible_ms * interval '1 millisecond'
-    FROM (SELECT d.tenant_id, d.device_id FROM dispatch_queue d WHERE d.next_attempt_at <= clock_timestamp()
-          ORDER BY d.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due
-    WHERE q.tenant_id = due.tenant_id AND q.device_id = due.device_id
-    RETURNING q.tenant_id, q.device_id;
+  WITH taken AS (
+    UPDATE dispatch_queue q
+      SET next_attempt_at = clock_timestamp() + p_visible_ms * interval '1 millisecond'
+      FROM (SELECT d.tenant_id, d.device_id FROM dispatch_queue d WHERE d.next_attempt_at <= clock_timestamp()
+            ORDER BY d.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due
+      WHERE q.tenant_id = due.tenant_id AND q.device_id = due.device_id
+      RETURNING q.tenant_id, q.device_id)
+  SELECT t.tenant_id, t.device_id FROM taken t
+  UNION ALL
+  SELECT NULL, NULL WHERE NOT EXISTS (SELECT FROM taken) AND EXISTS (SELECT FROM dispatch_queue);
 $$;
 
 -- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first

@@ -159,7 +159,9 @@ describe('after a crash', () => {
     await leavePending(author, mutationOf(author));
     await due(author);
     const taken = await Promise.all([rig.store.take(100), rig.store.take(100), rig.store.take(100)]);
-    const mine = taken.flat().filter(({ deviceId }) => deviceId === author.deviceId);
+    const mine = taken
+      .flatMap(({ devices }) => devices)
+      .filter(({ deviceId }) => deviceId === author.deviceId);
     expect(mine).toHaveLength(1);
   });
 });

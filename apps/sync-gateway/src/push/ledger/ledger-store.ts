@@ -32,12 +32,18 @@ export class LedgerStore {
   readonly #receiving: ReceivePushes;
   readonly #completing: CompletePushes;
   readonly #listsMutations: boolean;
+  #tellOpen: (dueInMs: number) => void = () => undefined;
 
   constructor(database: Database, { listsMutations = false, ...limits }: LedgerSettings) {
     this.#database = database;
     this.#receiving = new ReceivePushes(database, limits);
     this.#completing = new CompletePushes(database);
     this.#listsMutations = listsMutations;
+  }
+
+  /** @param tell called after mutations were stored without an outcome: when the first of them is due */
+  onOpen(tell: (dueInMs: number) => void): void {
+    this.#tellOpen = tell;
   }
 
   /**
@@ -82,6 +88,9 @@ export class LedgerStore {
     nowIso: string,
   ): Promise<ReadonlyMap<string, string | null>> {
     const events = completionEvents(author, completion.completed, nowIso, this.#listsMutations);
-    return this.#completing.complete(author, completion, events);
+    const stored = await this.#completing.complete(author, completion, events);
+    const dueInMs = Math.min(...completion.items.flatMap(({ delayMs }) => delayMs ?? []));
+    if (Number.isFinite(dueInMs)) this.#tellOpen(dueInMs);
+    return stored;
   }
 }

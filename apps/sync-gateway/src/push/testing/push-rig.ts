@@ -70,6 +70,7 @@ export interface PushRig {
   readonly acceptPush: AcceptPush;
   readonly ledger: LedgerStore;
   readonly store: DispatchStore;
+  readonly dispatchDevice: DispatchDevice;
   readonly types: Map<string, RegisteredEntityType>;
   /** Registered, but not read by this replica before it refreshes. */
   readonly lateTypes: RegisteredEntityType[];
@@ -125,7 +126,7 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
   const parts = wire(test, nats, options);
   const dispatchDue = async (...authors: readonly Author[]): Promise<number> => {
     if (authors.length === 0) return 0;
-    const devices = await parts.store.take(100);
+    const { devices } = await parts.store.take(100);
     const own = devices.filter(({ deviceId }) => authors.some((author) => author.deviceId === deviceId));
     const ended = await Promise.all(own.map((device) => parts.dispatchDevice.execute(device, silent)));
     return ended.reduce((sum, count) => sum + count, 0);
@@ -166,9 +167,7 @@ function wire(
   { database }: TestDatabase,
   nats: NatsConnection,
   { ownerTimeoutMs = 3_000, listsMutations = false }: RigOptions,
-): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'told' | 'types' | 'lateTypes'> & {
-  readonly dispatchDevice: DispatchDevice;
-} {
+): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'dispatchDevice' | 'told' | 'types' | 'lateTypes'> {
   const types = new Map(TYPES.map((type) => [type.entityType, type]));
   const lateTypes: RegisteredEntityType[] = [];
   const registered = {
