@@ -135,7 +135,7 @@ function wireTelling(
   metrics.gauge('sync_live_sockets', 'Open live sockets.', [], (gauge) => gauge.set(sockets.size));
   const sweep = new SweepChanges({
     ...{ database: requestDatabase, memory, hints, logger },
-    tenantsListenedFor: () => sockets.tenants(),
+    listeners: { tenants: () => sockets.tenants(), any: () => sockets.size > 0 || waiting.size > 0 },
     afterSweep: () => waiting.look(),
   });
   hints.listen((news) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
 import type { TestDatabase } from '@sync/postgres/testing';
 import { createLogger } from '@sync/service-kit';
@@ -26,6 +27,7 @@ interface Swept {
   readonly sweep: SweepChanges;
   readonly told: News[];
   looks: number;
+  listening: boolean;
 }
 
 /** A memory whose sweep has looked once. */
@@ -38,10 +40,10 @@ async function swept(database: Pick<Database, 'call'> = test.database): Promise<
   };
   const sweep = new SweepChanges({
     ...{ database, memory, logger, hints: { tellHere } },
-    tenantsListenedFor: () => ['t-listened'],
+    listeners: { tenants: () => ['t-listened'], any: () => result.listening },
     afterSweep: () => (result.looks += 1),
   });
-  const result: Swept = { memory, sweep, told, looks: 0 };
+  const result: Swept = { memory, sweep, told, looks: 0, listening: false };
   await sweep.sweep();
   told.length = 0;
   return result;
@@ -169,5 +171,29 @@ describe('a sweep', () => {
     await expect(result.sweep.sweep()).rejects.toThrow('away');
     expect(result.looks).toBe(before);
     expect(result.memory.findDevice(device, performance.now() + 1_600)).toBeNull();
+  });
+});
+
+describe('sweeping', () => {
+  it('rests while nothing is in memory and nobody listens, and goes on as soon as that changes', async () => {
+    const result = await swept();
+    const { memory, sweep } = result;
+    const began = async (): Promise<void> => {
+      const before = result.looks;
+      while (result.looks === before) await sleep(20);
+    };
+    await sweep.start();
+    const rested = result.looks;
+    await sleep(2_500);
+    expect(result.looks).toBe(rested);
+    result.listening = true;
+    await began();
+    result.listening = false;
+    const scope = { tenantId: 't1', scope: `course:${randomUUID()}` };
+    await projector.put('t1', scope.scope, 'n1').ingest(test.database, undefined, 14);
+    memory.rememberHead(scope, head, memory.turn, performance.now());
+    await began();
+    expect(result.told.flatMap(({ scopes = [] }) => scopes)).toEqual([scope]);
+    await sweep.stop();
   });
 });

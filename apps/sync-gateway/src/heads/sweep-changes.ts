@@ -22,8 +22,12 @@ export interface SweepOptions {
   readonly memory: GatewayMemory;
   readonly hints: Pick<ExchangeHints, 'tellHere'>;
   readonly logger: Logger;
-  /** Tenants that somebody listens for although nothing of them is in memory: those of live sockets. */
-  readonly tenantsListenedFor: () => Iterable<string>;
+  readonly listeners: {
+    /** Whether a socket is open or a pull waits. */
+    any(): boolean;
+    /** Tenants that somebody listens for although nothing of them is in memory: those of live sockets. */
+    tenants(): Iterable<string>;
+  };
   /** After each sweep that found the database: waiting pulls look at what they stand on. */
   readonly afterSweep: () => void;
 }
@@ -31,7 +35,8 @@ export interface SweepOptions {
 /**
  * Once a second, finds what changed behind this replica's back: hints between replicas may be lost, this may
  * not. One round trip, whose cost grows with what changed and with the devices in use, not with how many
- * scopes there are.
+ * scopes there are; none while nothing is in memory and nobody listens. Whoever comes then reads the database,
+ * and what changed since then is found by the next sweep, because the counters stand where they stood.
  */
 export class SweepChanges {
   readonly #options: SweepOptions;
@@ -69,10 +74,10 @@ export class SweepChanges {
    * One look. @throws when the database does not answer: then nothing is confirmed, and the memory ages out
    */
   async sweep(): Promise<void> {
-    const { database, memory, hints } = this.#options;
+    const { database, memory, hints, listeners } = this.#options;
     const beganAtMs = performance.now();
     const devices = memory.devicesInUse(beganAtMs).sort(byTenant);
-    const tenants = new Set([...memory.tenants(), ...this.#options.tenantsListenedFor()]);
+    const tenants = new Set([...memory.tenants(), ...listeners.tenants()]);
     const seen = new Map(this.#seen);
     const rows = await database.call<ChangeRow>('sweep_changes', SWEEP_TEXT, [
       [...seen.keys()],
@@ -96,8 +101,10 @@ export class SweepChanges {
 
   async #sweepAndPlan(): Promise<void> {
     try {
-      this.#running = this.sweep();
-      await this.#running;
+      if (this.#isNeeded()) {
+        this.#running = this.sweep();
+        await this.#running;
+      }
     } catch (error) {
       this.#options.logger.warn(
         { err: error },
@@ -105,6 +112,12 @@ export class SweepChanges {
       );
     }
     if (!this.#stopped) this.#timer = setTimeout(() => void this.#sweepAndPlan(), PAUSE_MS).unref();
+  }
+
+  #isNeeded(): boolean {
+    const { memory, listeners } = this.#options;
+    const { heads, devices } = memory.sizes;
+    return !this.#looked || heads > 0 || devices > 0 || listeners.any();
   }
 
   #read(rows: readonly ChangeRow[], swept: readonly KnownDevice[], beganAtMs: number): News {
