@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { IdlePause, RepeatedWork } from '@sync/messaging';
 import type { AIClient } from './ai-client.ts';
 import type { AIConfig } from './ai-config.ts';
 import { type AttemptResult, generateSuggestion } from './generate-suggestion.ts';
 import { type Claim, claimJobs } from './job-store.ts';
 import type { SuggestionContext } from './suggestion-context.ts';
 
-const POLL_MS = 2_000;
 /** What is left of a claim when the model must have answered: enough to store it. */
 const STORE_MS = 10_000;
 
@@ -22,9 +21,8 @@ export class SuggestionWorker {
   readonly #name = randomUUID();
   readonly #running = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
-  #nap = new AbortController();
-  #kicked = false;
-  #loop: Promise<void> | undefined;
+  readonly #pause = new IdlePause({ busyMs: 2_000, idleMs: 8_000 });
+  readonly #work = new RepeatedWork(() => this.#pass());
 
   /** @param ended called after each attempt */
   constructor(
@@ -40,20 +38,19 @@ export class SuggestionWorker {
   }
 
   start(): void {
-    this.#loop ??= this.#work();
+    this.#work.start();
   }
 
-  /** There is something to do now; without it the next poll finds it. */
+  /** There is something to do now; without it a later look finds it. */
   kick(): void {
-    this.#kicked = true;
-    this.#nap.abort();
+    this.#pause.reset();
+    this.#work.within(0);
   }
 
   /** Gives up calls in hand: their jobs are done again by whoever comes next. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#nap.abort();
-    await this.#loop;
+    await this.#work.stop();
     await Promise.all(this.#running);
   }
 
@@ -63,19 +60,17 @@ export class SuggestionWorker {
     return attempts * (timeoutMs + maxPauseMs) + 2 * STORE_MS;
   }
 
-  async #work(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      this.#kicked = false;
-      const claims = await this.#claim();
-      for (const claim of claims) {
-        const run = this.#run(claim).finally(() => {
-          this.#running.delete(run);
-          this.kick();
-        });
-        this.#running.add(run);
-      }
-      await this.#rest();
+  /** @returns how long to wait before the next look */
+  async #pass(): Promise<number> {
+    const claims = await this.#claim();
+    for (const claim of claims) {
+      const run = this.#run(claim).finally(() => {
+        this.#running.delete(run);
+        this.kick();
+      });
+      this.#running.add(run);
     }
+    return this.#pause.after(claims.length > 0);
   }
 
   async #claim(): Promise<Claim[]> {
@@ -87,13 +82,6 @@ export class SuggestionWorker {
       this.#context.logger.warn({ err: error }, 'the queue of suggestions cannot be read');
       return [];
     }
-  }
-
-  async #rest(): Promise<void> {
-    this.#nap = new AbortController();
-    if (this.#kicked || this.#stopping.signal.aborted) return;
-    // A kick ends the nap: that is no error.
-    await sleep(POLL_MS, undefined, { signal: this.#nap.signal }).catch(() => undefined);
   }
 
   async #run(claim: Claim): Promise<void> {

@@ -1,4 +1,4 @@
-import { LeaseKeeper, LeaseLostError, type Lease } from '@sync/messaging';
+import { IdlePause, LeaseKeeper, LeaseLostError, RepeatedWork, type Lease } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
 import type { ProjectedType } from '../projection/projected-type.ts';
@@ -13,7 +13,6 @@ export interface BackfillWorkerOptions {
   readonly types: () => readonly ProjectedType[];
   readonly logger: Logger;
   readonly reconcileMs: number;
-  readonly pollMs?: number;
 }
 
 interface HeldType {
@@ -25,7 +24,9 @@ interface HeldType {
   notBeforeMs: number;
 }
 
-const POLL_MS = 5_000;
+/** Only what another replica was asked for, or what is due by the clock, waits for a look. */
+const BUSY_MS = 5_000;
+const IDLE_MS = 20_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 
@@ -39,45 +40,28 @@ export class BackfillWorker {
   readonly #plain = new Set<string>();
   #keeper: LeaseKeeper | undefined;
   #keeperNames = '';
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
-  #lookAgain = false;
-  #stopped = false;
+  readonly #pause: IdlePause;
+  readonly #looking = new RepeatedWork(() => this.#pass());
 
   constructor(options: BackfillWorkerOptions) {
     this.#options = options;
+    const idleMs = Math.max(BUSY_MS, Math.min(IDLE_MS, options.reconcileMs));
+    this.#pause = new IdlePause({ busyMs: BUSY_MS, idleMs });
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.look(), this.#options.pollMs ?? POLL_MS).unref();
-    this.look();
+    this.#looking.start();
   }
 
   /** Ends after the pages in hand and gives the leases back. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearInterval(this.#timer);
-    await this.#looking;
+    await this.#looking.stop();
     await this.#keeper?.stop();
   }
 
   /** Looks for due backfills now: after a registration changed, a rebuild was asked for. Never throws. */
   look(): void {
-    if (this.#stopped) return;
-    if (this.#looking !== undefined) {
-      this.#lookAgain = true;
-      return;
-    }
-    this.#looking = this.#look()
-      .catch((error: unknown) =>
-        this.#options.logger.warn({ err: error }, 'could not look for due backfills'),
-      )
-      .finally(() => {
-        this.#looking = undefined;
-        if (!this.#lookAgain) return;
-        this.#lookAgain = false;
-        this.look();
-      });
+    this.#looking.within(0);
   }
 
   /**
@@ -96,14 +80,26 @@ export class BackfillWorker {
     );
   }
 
-  async #look(): Promise<void> {
+  /** @returns how long to pause before the next look */
+  async #pass(): Promise<number> {
+    try {
+      return this.#pause.after(await this.#look());
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'could not look for due backfills');
+      return BUSY_MS;
+    }
+  }
+
+  /** @returns whether there was something to do */
+  async #look(): Promise<boolean> {
     const { types, database, reconcileMs } = this.#options;
     const all = new Map(types().map((type) => [type.registration.entityType, type.registration]));
     await this.#keepLeases([...all.keys()].sort());
     const free = [...this.#held].filter(
-      ([, held]) => held.running === undefined && held.notBeforeMs <= Date.now(),
+      ([, held]) => held.running === undefined && held.notBeforeMs <= performance.now(),
     );
-    if (free.length === 0) return;
+    if (free.length === 0) return false;
+    let found = false;
     const progress = await readProgress(
       database,
       free.map(([entityType]) => entityType),
@@ -113,8 +109,10 @@ export class BackfillWorker {
       const known = progress.get(entityType);
       const due = type === undefined ? null : dueBackfill(type, known, Date.now(), reconcileMs);
       if (type === undefined || due === null) continue;
+      found = true;
       held.running = this.#run(type, known, due, held).finally(() => (held.running = undefined));
     }
+    return found;
   }
 
   async #run(
@@ -149,7 +147,9 @@ export class BackfillWorker {
     } catch (error) {
       if (error instanceof LeaseLostError) return;
       held.failures += 1;
-      held.notBeforeMs = Date.now() + Math.min(FIRST_RETRY_MS * 2 ** (held.failures - 1), LAST_RETRY_MS);
+      const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (held.failures - 1), LAST_RETRY_MS);
+      held.notBeforeMs = performance.now() + pauseMs;
+      this.#looking.within(pauseMs);
       const fields = { err: error, entityType, owner: service, failures: held.failures };
       if (held.failures === 5)
         logger.warn(fields, 'a snapshot cannot be read; start the service, or see its log');
