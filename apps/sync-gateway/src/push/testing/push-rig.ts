@@ -57,7 +57,9 @@ export const TYPES: readonly RegisteredEntityType[] = [
   typeOf('progress', 'lww'),
   typeOf('note', 'lww', { review: 'collisions' }),
   typeOf('enrollment', 'server_authoritative'),
-  typeOf('document', 'crdt_yjs'),
+  typeOf('document', 'crdt_yjs', {
+    projection: { kind: 'declarative', fields: '*', scopes, docUpdateField: 'body' },
+  }),
 ];
 
 export const silent = createLogger({ service: 'test', level: 'silent' });
