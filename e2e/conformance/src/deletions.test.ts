@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DriverDevice } from '@sync/e2e-device';
 import type { LocalMutation, Outcome } from '@sync/protocol';
@@ -179,13 +180,14 @@ describe('a deletion and later edits that had not seen it', () => {
       const [outcome] = await send(devices[step[0]], mutation);
       if (prompt) await seen(watcher, devices[step[0]], mutation, outcome);
     }
-    for (const one of all) {
-      await pullUntil(one, () => held(one)?.data?.['lastPage'] === end.lastPage);
-      await one.sync();
-    }
     const expected = Object.fromEntries(
       Object.entries({ ...whole, ...end }).filter(([, value]) => value !== undefined),
     );
+    for (const one of all) {
+      // What it does not come to is told below.
+      await pullUntil(one, () => isDeepStrictEqual(held(one)?.data, expected)).catch(() => undefined);
+      await one.sync();
+    }
     const [first, ...others] = all.map((one) => ({ data: held(one)?.data, clock: held(one)?.clock }));
     expect(first?.data).toEqual(expected);
     for (const other of others) expect(other).toEqual(first);
