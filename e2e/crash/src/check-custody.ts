@@ -11,9 +11,9 @@ const STATUSES = new Set(['applied', 'merged', 'superseded']);
  * Nothing acknowledged is lost and nothing is applied twice, whatever was killed.
  *
  * 1. Every mutation has one terminal outcome, and sending it again gives the same one.
- * 2. Both devices hold what the server holds: equal digests, every append once. Their order is promised per
- *    entity and along `dependsOn`; after an owner was killed several times in a row its mutations go to it
- *    one by one.
+ * 2. Both devices hold what the server holds: every change that stood, equal digests, every append once.
+ *    Their order is promised per entity and along `dependsOn`; after an owner was killed several times in a
+ *    row its mutations go to it one by one.
  * 3. The owner applied each mutation exactly once: its revisions count them.
  * 4. What lost to the server's change is in exactly one ConflictRecord, which the user has as data.
  *
@@ -32,8 +32,8 @@ export async function checkCustody(learner: Learner, offline: Offline): Promise<
     await device.sync();
     await other.sync();
     const [mine, others] = [device, other].map((one) => one.replica(scope));
-    const everything = mutations.every(({ entityType, entityId }) => {
-      return others?.entities.has(`${entityType}/${entityId}`);
+    const everything = mutations.every((mutation, at) => {
+      return mine?.shows(mutation, outcomes[at]) && others?.shows(mutation, outcomes[at]);
     });
     const hashes = [
       mine?.serverDigest?.hash,

@@ -13,6 +13,11 @@ export interface LocalChange {
   readonly data?: Record<string, unknown> | null;
   readonly update?: string;
   readonly dependsOn?: string[];
+  /**
+   * How long ago it was made. A device's time is corrected by what its push took: where the order of writes
+   * counts, they are made further apart than a push on a busy machine may take.
+   */
+  readonly agoMs?: number;
 }
 
 /** A gateway answer that a driver did not expect; carries the problem document. */
@@ -67,7 +72,7 @@ export class DriverDevice {
       ...(change.update === undefined ? {} : { update: change.update }),
       ...(change.dependsOn ? { dependsOn: change.dependsOn } : {}),
       baseClock,
-      occurredAt: new Date(Date.now() + this.clockOffsetMs).toISOString(),
+      occurredAt: new Date(Date.now() + this.clockOffsetMs - (change.agoMs ?? 0)).toISOString(),
       schemaVersion: 1,
     };
     this.clocks.set(key, { ...baseClock, [own]: counterOf(baseClock, own) + 1 });

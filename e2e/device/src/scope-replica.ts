@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from '@sync/domain';
-import type { Digest, PullResponse, RemoteDelta } from '@sync/protocol';
+import type { Digest, LocalMutation, Outcome, PullResponse, RemoteDelta } from '@sync/protocol';
+import { containsClock } from '@sync/vector-clock';
 import { mergeUpdates } from 'yjs';
 
 /** What a device holds of one scope: its live entities, its cursor and its own digest, kept incrementally. */
@@ -35,6 +36,17 @@ export class ScopeReplica {
       EMPTY_DIGEST,
     );
     return { count: this.entities.size, hash };
+  }
+
+  /**
+   * Whether what became of the mutation is here. Equal digests do not say so: an outcome may come before its
+   * delta, and until then device and server agree on a state in the middle.
+   */
+  shows(mutation: LocalMutation, outcome: Outcome | undefined): boolean {
+    if (outcome === undefined || outcome.status === 'accepted') return false;
+    if (outcome.status !== 'applied' && outcome.status !== 'merged') return true;
+    const held = this.entities.get(`${mutation.entityType}/${mutation.entityId}`);
+    return held ? containsClock(held.clock, outcome.clock ?? {}) : mutation.op === 'delete';
   }
 
   private apply(delta: RemoteDelta): void {

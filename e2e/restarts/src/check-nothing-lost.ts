@@ -12,8 +12,8 @@ const SETTLE = { limitMs: 120_000, pauseMs: 200, bearErrors: true };
  * Nothing that was written is lost or doubled, once everything is at rest.
  *
  * 1. Every mutation has one terminal outcome and none was refused.
- * 2. The reader holds what the server holds, by digests; each statement came once, the note has its last text
- *    and the document each word once.
+ * 2. The reader holds what the server holds: every change that stood, and equal digests; each statement came
+ *    once, the note has its last text and the document each word once.
  * 3. The owner applied each mutation exactly once: its revisions count them.
  * 4. What lost is in a ConflictRecord that the reader has.
  *
@@ -49,6 +49,7 @@ export async function checkNothingLost(
       await reader.sync();
       const held = reader.replica(scope).entities;
       return (
+        all.every((mutation) => reader.replica(mutation.scope).shows(mutation, outcomeOf(mutation))) &&
         [scope, learner.document.scope].every((one) => agrees(reader, one)) &&
         records.every((conflictId) => held.has(`conflict/${conflictId}`))
       );
