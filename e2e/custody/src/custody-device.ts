@@ -65,8 +65,6 @@ export class CustodyDevice {
   readonly #log: RunLog;
   #memory: DeviceMemory = emptyMemory();
   #backup: DeviceMemory | null = null;
-  /** Entities that were shown as they were before; right where their scope had been withdrawn by then. */
-  #suspects: { readonly scope: string; readonly text: string }[] = [];
   /** By deviceId and entity: clocks of outcomes that said that the change stands. Nobody takes them back. */
   readonly #promised = new Map<string, VectorClock[]>();
 
@@ -177,10 +175,6 @@ export class CustodyDevice {
       });
       more = fresh.length > 0 || (known?.scopes.some(({ hasMore }) => hasMore) ?? false);
     }
-    for (const { scope, text } of this.#suspects) {
-      if (this.#memory.scopes.has(scope)) this.#log.faults.push(text);
-    }
-    this.#suspects = [];
     this.#log.note(`${this.name} synced`);
   }
 
@@ -338,13 +332,14 @@ export class CustodyDevice {
 
   #believe(mutation: LocalMutation, current: RemoteDelta, promised: readonly VectorClock[]): void {
     const behind = promised.find((clock) => !containsClock(current.clock, clock));
-    if (behind) {
+    // Nothing of a withdrawn scope is shown, and that takes nothing from a device: any clock contains this one.
+    const isHidden = this.#log.withdrawn.has(mutation.scope) && Object.keys(current.clock).length === 0;
+    if (behind && !isHidden) {
       const id = mutation.mutationId.slice(0, 8);
       const [now, before] = [current.clock, behind].map((clock) => JSON.stringify(clock));
-      this.#suspects.push({
-        scope: mutation.scope,
-        text: `${keyOf(mutation)}: current ${now} of ${id} is behind what was answered before, ${before}`,
-      });
+      this.#log.faults.push(
+        `${keyOf(mutation)}: current ${now} of ${id} is behind what was answered before, ${before}`,
+      );
     }
     const entities = this.#memory.scopes.get(mutation.scope)?.entities;
     const held = entities?.get(keyOf(mutation));

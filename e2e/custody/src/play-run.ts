@@ -280,7 +280,9 @@ class Play {
     status: 'active' | 'withdrawn',
     entityId = this.#world.ids.enrollment,
   ): Promise<void> {
-    const data = { userId, courseId: this.#world.courseId, status };
+    const { courseId, log } = this.#world;
+    const data = { userId, courseId, status };
+    if (status === 'withdrawn') log.withdrawn.add(`course:${courseId}`);
     const { learning } = this.#stack;
     await this.#onServer(() => changeOnServer(learning, this.#tenantId, 'enrollment', entityId, data));
   }

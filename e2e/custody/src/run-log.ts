@@ -33,6 +33,8 @@ export class RunLog {
   readonly writes = new Map<string, WriteFact>();
   readonly answers = new Map<string, AnswerFact[]>();
   readonly serverChanges: ServerFact[] = [];
+  /** Scopes that were taken from a user, be it for a moment. */
+  readonly withdrawn = new Set<string>();
   /** When each mutation was first sent, by mutationId. */
   readonly sentAtMs = new Map<string, number>();
   /** Promises that were broken while it ran. */

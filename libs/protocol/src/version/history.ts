@@ -227,6 +227,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'older than a change of which the same answer tells before it. OWNER-5: a scope hears of a deletion ' +
       'that was projected before the creation.',
   },
+  {
+    version: '1.25.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'PUSH-7: an outcome that comes again, or late, shows no entity of a scope that was taken from its user ' +
+      'since; it showed the entity as it had been.',
+  },
 ];
 
 /** The version of the newest entry. */

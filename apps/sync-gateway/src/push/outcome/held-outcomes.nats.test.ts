@@ -34,7 +34,9 @@ async function grant({ tenantId, userId }: Author, scope: string, granted: boole
 /** Puts an entity of this size into the read model. */
 async function project({ tenantId }: Author, scope: string, revision: number, body: string): Promise<void> {
   const clock = { 's:learning': revision };
-  const wire = { entityType: 'progress', entityId: 'e', op: 'put', clock, schemaVersion: 1, data: { body } };
+  const committedAt = '2026-11-30T00:00:00.000Z';
+  const entity = { entityType: 'progress', entityId: 'e', op: 'put', clock, schemaVersion: 1, committedAt };
+  const wire = { ...entity, data: { body } };
   await rig.test.database.inTenant(tenantId, (tx) =>
     tx.query(
       `INSERT INTO scope_delta (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock,
@@ -68,7 +70,7 @@ it.each(['pulled', 'answered again'])(
   },
 );
 
-it('show nothing newer of a withdrawn scope, also where another user of the device holds it', async () => {
+it('show nothing of a withdrawn scope, also where another user of the device holds it', async () => {
   const gone = newAuthor();
   const stays = { ...gone, userId: `${gone.userId}-2` };
   const scope = 'course:c1';
@@ -81,8 +83,20 @@ it('show nothing newer of a withdrawn scope, also where another user of the devi
   const [others] = await rig.push(stays, [mutationOf(stays, { scope, entityId: 'e', op: 'append' })]);
   for (const outcome of [first, others]) expect(outcome).toMatchObject({ current: { entityId: 'e' } });
   expect(JSON.stringify(others)).toContain('secret');
-  expect(JSON.stringify(await rig.push(gone, [refused]))).not.toContain('secret');
-  expect(JSON.stringify(await pulled(gone))).not.toContain('secret');
+  for (const told of [await rig.push(gone, [refused]), await pulled(gone)]) {
+    expect(told).toMatchObject([{ status: 'rejected' }]);
+    expect(told[0]?.current).toEqual({
+      entityType: 'progress',
+      entityId: 'e',
+      op: 'delete',
+      clock: {},
+      schemaVersion: 1,
+      committedAt: expect.any(String),
+      data: null,
+    });
+  }
+  await grant(gone, scope, true);
+  expect(JSON.stringify(await rig.push(gone, [refused]))).toContain('secret');
 });
 
 it('answer a refusal out of sight the same when its scope is held again and the read model late', async () => {

@@ -51,7 +51,9 @@ END $$;
 -- beside it where it is large: database/shown-entities.ts). Where the read model has a later state of it, that
 -- is shown: the device may have pulled it, and a device that has pulled a deletion has nothing left with which
 -- it could see that an entity is older than that. And where a device of the user was told of a later change
--- since, in an answer that came earlier than this one, the outcome waits for the read model.
+-- since, in an answer that came earlier than this one, the outcome waits for the read model. Of a scope that
+-- was taken from the user since, it shows the entity as absent. To show it as it was stored would be older
+-- than what the device knows of it, and anything newer is not for this user.
 --
 -- wire: null for outcomes that show none.
 -- behind: the read model has not come to that change yet. After a day nobody waits for it any more, and for the
@@ -81,7 +83,12 @@ BEGIN
   -- What its user could not see was shown as absent, and stays so.
   IF wire IS NULL OR v_clock = '{}' AND split_part(m.outcome, ',"message":', 1)
     ~ ',"code":"(scope_not_held|forbidden)"$' THEN RETURN; END IF;
-  IF NOT holds_scope(m.tenant_id, m.user_id, m.scope) THEN RETURN; END IF;
+  IF NOT holds_scope(m.tenant_id, m.user_id, m.scope) THEN
+    wire := json_build_object('entityType', m.entity_type, 'entityId', m.entity_id, 'op', 'delete',
+      'clock', '{}'::json, 'schemaVersion', wire::json -> 'schemaVersion',
+      'committedAt', wire::json -> 'committedAt', 'data', null);
+    RETURN;
+  END IF;
   SELECT d.revision, d.clock, d.wire INTO v_revision, v_now_clock, v_now FROM scope_delta d
     WHERE d.tenant_id = m.tenant_id AND d.scope = m.scope AND d.entity_type = m.entity_type
       AND d.entity_id = m.entity_id LIMIT 1;
