@@ -235,6 +235,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-7: an outcome that comes again, or late, shows no entity of a scope that was taken from its user ' +
       'since; it showed the entity as it had been.',
   },
+  {
+    version: '1.26.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'POLICY-8: a patch of an entity that is not there is kept in a ConflictRecord, whatever its owner ' +
+      'refuses it for. So is a change that had met one that its device had not seen, where the answer was ' +
+      'lost and the refusal comes when it is sent again. Both were rejected without a record.',
+  },
 ];
 
 /** The version of the newest entry. */
