@@ -2,9 +2,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DriverDevice } from '@sync/e2e-device';
 import type { LocalMutation, Outcome } from '@sync/protocol';
-import { anotherDevice, boundUser, entityOf, fresh, pause, pullUntil, send } from './kit/platform.ts';
+import { anotherDevice, boundUser, entityOf, fresh, minutes, pullUntil, send } from './kit/platform.ts';
 
-type Write = (device: DriverDevice, op: LocalMutation['op'], data?: Record<string, unknown>) => LocalMutation;
+type Write = (
+  device: DriverDevice,
+  agoMs: number,
+  op: LocalMutation['op'],
+  data?: Record<string, unknown>,
+) => LocalMutation;
 
 interface Shared {
   readonly device: DriverDevice;
@@ -25,9 +30,9 @@ async function sharedProgress(): Promise<Shared> {
   const entityId = fresh('p');
   const whole = { userId, courseId: 'c', percent: 80, status: 'in_progress', lastPage: 40, score: 95 };
   const held = (one: DriverDevice): ReturnType<typeof entityOf> => entityOf(one, scope, 'progress', entityId);
-  const write: Write = (author, op, data) =>
-    author.write({ scope, entityType: 'progress', entityId, op, ...(data ? { data } : {}) });
-  await send(device, write(device, 'put', whole));
+  const write: Write = (author, agoMs, op, data) =>
+    author.write({ scope, entityType: 'progress', entityId, op, agoMs, ...(data ? { data } : {}) });
+  await send(device, write(device, minutes(9), 'put', whole));
   for (const one of [device, other]) await pullUntil(one, () => held(one) !== undefined);
   return {
     ...{ device, other, write, whole },
@@ -51,10 +56,9 @@ describe('an entity that was deleted and made anew', () => {
     'takes nothing of an older edit that comes %s it is made anew',
     async (when) => {
       const { device, other, write, whole, end, projected } = await sharedProgress();
-      const older = write(other, 'patch', { lastPage: 41, score: 97 });
-      await pause();
+      const older = write(other, minutes(3), 'patch', { lastPage: 41, score: 97 });
       const anew = { userId: whole['userId'], courseId: 'c', percent: 0, status: 'in_progress' };
-      const [deletion, put] = [write(device, 'delete'), write(device, 'put', anew)];
+      const [deletion, put] = [write(device, minutes(2), 'delete'), write(device, minutes(1), 'put', anew)];
       await send(device, deletion);
       await projected(deletion);
       const push = async (): Promise<void> => {
@@ -71,10 +75,9 @@ describe('an entity that was deleted and made anew', () => {
 
   it('takes nothing of an older edit either when nothing of it is projected yet', async () => {
     const { device, other, write, whole, end, projected } = await sharedProgress();
-    const older = write(other, 'patch', { lastPage: 41, score: 97 });
-    await pause();
+    const older = write(other, minutes(3), 'patch', { lastPage: 41, score: 97 });
     const anew = { userId: whole['userId'], courseId: 'c', percent: 0, status: 'in_progress' };
-    const [deletion, put] = [write(device, 'delete'), write(device, 'put', anew)];
+    const [deletion, put] = [write(device, minutes(2), 'delete'), write(device, minutes(1), 'put', anew)];
     const [, outcomes] = await Promise.all([
       send(device, deletion, put),
       sleep(1).then(() => send(other, older)),
@@ -163,15 +166,15 @@ describe('a deletion and later edits that had not seen it', () => {
     const held = (one: DriverDevice): ReturnType<typeof entityOf> =>
       entityOf(one, scope, 'progress', entityId);
     const progress = { scope, entityType: 'progress', entityId } as const;
-    await send(device, device.write({ ...progress, op: 'put', data: whole }));
+    await send(device, device.write({ ...progress, op: 'put', data: whole, agoMs: minutes(9) }));
     for (const one of all) await pullUntil(one, () => held(one) !== undefined);
     const written = new Map<Step, LocalMutation>();
-    for (const step of steps) {
+    for (const [place, step] of steps.entries()) {
       const [by, did] = step;
       const data = did === 'put' ? { userId, ...anew } : did === 'delete' ? undefined : did;
       const op = typeof did === 'string' ? did : 'patch';
-      await pause();
-      written.set(step, devices[by].write({ ...progress, op, ...(data && { data }) }));
+      const agoMs = minutes(steps.length - place);
+      written.set(step, devices[by].write({ ...progress, op, agoMs, ...(data && { data }) }));
     }
     // It pulls for all: what the others wrote, they wrote without having seen it.
     const watcher = await anotherDevice(user);

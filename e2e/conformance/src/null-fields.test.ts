@@ -1,6 +1,15 @@
 import type { DriverDevice } from '@sync/e2e-device';
 import type { LocalMutation } from '@sync/protocol';
-import { anotherDevice, boundUser, entityOf, fresh, pause, pullUntil, send } from './kit/platform.ts';
+import {
+  anotherDevice,
+  boundUser,
+  entityOf,
+  fresh,
+  minutes,
+  pullUntil,
+  pullUntilShown,
+  send,
+} from './kit/platform.ts';
 
 describe('null in a field that an entity need not have', () => {
   it('does not cost the text beside it: there the field is gone', async () => {
@@ -40,20 +49,21 @@ describe('null in a field that an entity need not have', () => {
       const { device, scope, userId } = user;
       const entityId = fresh('p');
       const data = { userId, courseId: 'c', percent: 10, status: 'in_progress', score: 1 };
-      device.write({ scope, entityType: 'progress', entityId, op: 'put', data });
+      device.write({ scope, entityType: 'progress', entityId, op: 'put', data, agoMs: minutes(9) });
       await device.push();
       await pullUntil(other, () => entityOf(other, scope, 'progress', entityId) !== undefined);
-      const patch = (author: DriverDevice, score: number | null): LocalMutation =>
-        author.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { score } });
-      const value = patch(device, 2);
-      await pause();
-      const removal = patch(other, null);
+      const patch = (author: DriverDevice, score: number | null, agoMs: number): LocalMutation =>
+        author.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { score }, agoMs });
+      const value = patch(device, 2, minutes(2));
+      const removal = patch(other, null, minutes(1));
       if (order === 'later first') await send(other, removal);
       await send(device, value);
       if (order === 'earlier first') await send(other, removal);
-      const clockOf = (author: DriverDevice): number | undefined =>
-        entityOf(device, scope, 'progress', entityId)?.clock[`d:${author.credentials.deviceId}`];
-      await pullUntil(device, () => clockOf(other) === 1);
+      const written = [
+        { author: device, mutation: value },
+        { author: other, mutation: removal },
+      ];
+      await pullUntilShown(device, written);
       return entityOf(device, scope, 'progress', entityId)?.data;
     });
     for (const end of await Promise.all(ends)) expect(end).not.toHaveProperty('score');

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverDevice, type StackLine, bindDevice } from '@sync/e2e-device';
-import type { Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
+import type { LocalMutation, Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
 
 /** The platform under test, as the setup handed it over. */
 export function platform(): StackLine {
@@ -87,10 +86,10 @@ export async function send(
 }
 
 /**
- * Between writes whose order counts: a device’s time is corrected by what its push took, so it must be more
- * than that.
+ * For `agoMs` of writes whose order counts: a device’s time is corrected by what its push took, which on a
+ * busy machine may be longer than a test can wait.
  */
-export const pause = (): Promise<void> => sleep(500);
+export const minutes = (count: number): number => count * 60_000;
 
 /** Pulls until `wanted` holds of what the device has; projection is asynchronous. */
 export async function pullUntil(
@@ -108,6 +107,21 @@ export async function pullUntil(
     await device.pullOnce({ waitMs: 200 });
     await device.sync();
   }
+}
+
+/** Pulls until every mutation has its outcome and the device shows what it came to. */
+export async function pullUntilShown(
+  device: DriverDevice,
+  written: readonly { readonly author: DriverDevice; readonly mutation: LocalMutation }[],
+): Promise<void> {
+  for (const { author, mutation } of written) {
+    await pullUntil(author, () => author.outcomes.has(mutation.mutationId));
+  }
+  await pullUntil(device, () =>
+    written.every(({ author, mutation }) =>
+      device.replica(mutation.scope).shows(mutation, author.outcomes.get(mutation.mutationId)),
+    ),
+  );
 }
 
 /** One page of one scope, nothing applied to the device's replica. */

@@ -18,8 +18,12 @@ import type { DecisionInput } from './decision.ts';
 import { compareWrites } from './field-writes.ts';
 import { ServerModel, mutationOf, seenClock } from '../testing/server-model.ts';
 
-function run(mutations: readonly MutationInput[], passesDecidedWrites = true): ServerModel {
-  const server = new ServerModel({ passesDecidedWrites });
+function run(
+  mutations: readonly MutationInput[],
+  passesDecidedWrites = true,
+  leavesOutNull = false,
+): ServerModel {
+  const server = new ServerModel({ passesDecidedWrites, leavesOutNull });
   server.changeOnServer(INITIAL, 0);
   for (const mutation of mutations) server.push(mutation);
   return server;
@@ -50,6 +54,20 @@ describe('concurrent patches and puts end the same in whatever order they arrive
         for (const order of orders(mutations)) expect(run(order).head?.data).toEqual(expected);
       }),
       { numRuns: 100 },
+    );
+  });
+
+  it.each([
+    ['never seen', false],
+    ['perhaps seen', true],
+  ])('and where null removes a field, in changes %s by each other', (_what, causal) => {
+    const nulls = history({ ...options, equalValues: true, nulls: true, causal });
+    fc.assert(
+      fc.property(nulls, (mutations) => {
+        const expected = expectedData(mutations);
+        for (const order of orders(mutations)) expect(run(order, true, true).head?.data).toEqual(expected);
+      }),
+      { numRuns: 200 },
     );
   });
 
@@ -109,11 +127,12 @@ describe('deletions and what is made anew behind them', () => {
   it.each([
     ['whatever happens', options],
     ['when devices edit what was deleted and made anew meanwhile', { ...options, remade: true }],
+    ['where null removes a field', { ...options, remade: true, nulls: true }],
   ])('end in the same data in all orders, %s', (_what, some) => {
     fc.assert(
       fc.property(history(some), (mutations) => {
         fc.pre(!isRevivedBehindALoser(mutations));
-        const [first, ...others] = orders(mutations).map((order) => run(order).head?.data);
+        const [first, ...others] = orders(mutations).map((order) => run(order, true, true).head?.data);
         for (const other of others) expect(other).toEqual(first);
       }),
       { numRuns: 200 },

@@ -227,6 +227,46 @@ describe('a field that somebody removed', () => {
   });
 });
 
+describe('a field that somebody removed by writing it', () => {
+  const removed = stateOf({
+    data: { g: 'old' },
+    fieldWrites: { '': SERVER, g: SERVER, f: { ...OTHER, removedBy: OTHER } },
+  });
+
+  it('comes back by a later write alone, whoever had seen its value', () => {
+    expect(decideOn(removed, from('patch', { f: 'a' }, 99))).toMatchObject({
+      kind: 'supersede',
+      record: { fields: [{ field: 'f', theirs: 'a', winner: 'ours' }] },
+    });
+    expect(decideOn(removed, from('patch', { f: 'a' }, 101))).toMatchObject({
+      kind: 'submit',
+      data: { f: 'a' },
+    });
+  });
+
+  it.each([
+    [99, OTHER.atMs],
+    [101, 101],
+  ])('is removed again without a conflict, and the later removal counts: at %i', (atMs, counts) => {
+    const decision = decideOn(removed, from('patch', { f: null }, atMs));
+    expect(decision).toMatchObject({ kind: 'submit', record: null, data: { f: null } });
+    expect(decision).toMatchObject({ fieldWrites: { f: { atMs: counts } } });
+  });
+
+  it('meets its own removal again as what it is', () => {
+    const replayed = { ...removed, fieldWrites: { f: { ...own(60), removedBy: own(60) } } };
+    const decision = decideOn(replayed, from('patch', { f: 'kept by nobody' }, 60));
+    expect(decision).toMatchObject({ kind: 'submit', record: null });
+  });
+
+  it('is not taken for what somebody left out', () => {
+    const left = { ...removed, fieldWrites: { f: { ...OTHER, removedBy: { ...OTHER, by: 'd:c' } } } };
+    expect(decideOn(left, from('patch', { f: null }, 101))).toMatchObject({
+      record: { fields: [{ field: 'f', theirs: null, winner: 'theirs' }] },
+    });
+  });
+});
+
 describe('concurrent puts', () => {
   it('keep fields they never saw and remove those they saw', () => {
     const state = stateOf({ data: { f: 'b', g: 'old', n: 1 }, fieldWrites: { f: OTHER, g: SERVER } });

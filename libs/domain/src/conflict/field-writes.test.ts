@@ -237,7 +237,8 @@ describe('recordFieldWrites', () => {
 
   it('takes from the decision what the data cannot show, and only what is later', () => {
     const decided = { f: b, g: write('d:b', 5), h: b };
-    expect(recordFieldWrites({ f: a, g: a }, { f: 1, g: 1 }, { f: 1, g: 1 }, b, { decided })).toEqual({
+    const data = { f: 1, g: 1, h: 1 };
+    expect(recordFieldWrites({ f: a, g: a }, data, data, b, { decided })).toEqual({
       f: b,
       g: a,
       h: b,
@@ -255,7 +256,8 @@ describe('recordFieldWrites', () => {
       i: { ...other, removedBy: other },
       j: { ...b, counter: 9 },
     };
-    expect(recordFieldWrites({}, { f: 1, g: 1 }, { f: 2, g: 1 }, counted, { decided })).toEqual({
+    const data = { f: 1, g: 1, j: 1 };
+    expect(recordFieldWrites({}, data, { ...data, f: 2 }, counted, { decided })).toEqual({
       f: counted,
       g: counted,
       h: { ...a, removedBy: counted },
@@ -273,6 +275,26 @@ describe('recordFieldWrites', () => {
     });
   });
 
+  it('takes a field that was written and is not there for removed by that write', () => {
+    const removal = { ...b, removedBy: b };
+    const decided = { f: b };
+    expect(recordFieldWrites({ f: a }, { f: 1 }, {}, b, { decided })).toEqual({ f: removal });
+    expect(recordFieldWrites({}, {}, {}, b, { decided })).toEqual({ f: removal });
+    // Another change had removed it, earlier or later.
+    const byOther = (atMs: number) => ({ f: { ...a, atMs, removedBy: write('d:c', atMs + 1) } });
+    expect(recordFieldWrites(byOther(15), {}, {}, b, { decided })).toEqual({ f: removal });
+    expect(recordFieldWrites(byOther(25), {}, {}, b, { decided })).toEqual(byOther(25));
+    // Its device's clock went back behind what it had seen.
+    const later = { ...b, atMs: 31 };
+    expect(recordFieldWrites({ f: write('d:a', 30) }, { f: 1 }, {}, b, { decided })).toEqual({
+      f: { ...later, removedBy: later },
+    });
+    // What was left out, and the deletion of all, are no writes of the field.
+    const left = { f: { ...a, removedBy: b } };
+    expect(recordFieldWrites({ f: a }, { f: 1 }, {}, b, { decided: left })).toEqual(left);
+    expect(recordFieldWrites({ f: a }, { f: 1 }, null, b, { decided })).toEqual({ '': b, f: b });
+  });
+
   it('changes nothing that it was given, and takes __proto__ for a field name', () => {
     const previous = Object.freeze({ f: a });
     const data = JSON.parse('{"__proto__":1}') as Record<string, number>;
@@ -280,6 +302,19 @@ describe('recordFieldWrites', () => {
     expect(Object.getOwnPropertyDescriptor(recorded, '__proto__')?.value).toEqual(b);
     expect(recordFieldWrites(recorded, data, {}, write('d:c', 30))).toHaveProperty('f', a);
     expect(Object.keys(recordFieldWrites({}, {}, { constructor: 1 }, a))).toEqual(['constructor']);
+  });
+});
+
+describe('repeatingWrites', () => {
+  const a = write('d:a', 10);
+  const before = { same: 1, changed: 1, off: 1, left: 1 };
+  const decided = { same: a, changed: a, off: a, never: a, left: { ...a, removedBy: a }, '': a };
+
+  it('are of fields that the difference of the data does not tell as written', () => {
+    const told = repeatingWrites(decided, before, { same: 1, changed: 2 });
+    expect(told).toEqual({ same: a, off: a, never: a, '': a });
+    expect(repeatingWrites(decided, before, null)).toEqual({});
+    expect(repeatingWrites(decided, null, before)).toEqual(decided);
   });
 });
 

@@ -109,6 +109,8 @@ export interface RecordOptions {
  * - a field whose value changed gets the new write;
  * - a removed field keeps its entry, with `removedBy`: a write that had not seen the removal still competes
  *   with the value that was removed;
+ * - a field that the decision wrote and that is not there was removed by that very write, with which others
+ *   compete (`isOwnRemoval`);
  * - creation (`before` null), deletion (`after` null) and return write the key `''`; deletion keeps the other
  *   entries, and a second deletion counts only if it is later than the first;
  * - a deleted entity that is made anew begins without entries: `FieldWrite.deletion` stands for all that was
@@ -136,7 +138,12 @@ export function recordFieldWrites(
   }
   for (const [field, entry] of Object.entries(decided)) {
     const known = writes.get(field);
-    if (!known || compareWrites(known, entry) < 0) writes.set(field, asCounted(entry, write));
+    const counted = asCounted(entry, write);
+    if (isWrittenOff(field, entry, after)) {
+      const wasThere = known?.removedBy !== undefined && compareWrites(known.removedBy, write) === 0;
+      const over = wasThere ? writeOver(known, counted) : counted;
+      if (!known || compareWrites(known, over) < 0) writes.set(field, { ...over, removedBy: over });
+    } else if (!known || compareWrites(known, entry) < 0) writes.set(field, counted);
   }
   const deletion = stood ?? (told === undefined ? existence?.deletion : told);
   const entity = writes.get(EXISTENCE_FIELD);
@@ -152,6 +159,16 @@ function bothDeletions(known: FieldWrite | undefined, write: Write): FieldWrite 
   return compareWrites(known, write) > 0
     ? { ...known, removedBy: nameOf(write) }
     : { ...nameOf(write), removedBy: nameOf(known) };
+}
+
+/** Whether a decision wrote the field, and its owner took that for: there is none. */
+function isWrittenOff(field: string, { removedBy }: FieldWrite, after: JsonObject | null): boolean {
+  return field !== EXISTENCE_FIELD && !removedBy && after !== null && !Object.hasOwn(after, field);
+}
+
+/** Whether the field was removed by a write of it, not left out by whoever had seen its value. */
+export function isOwnRemoval(write: FieldWrite): boolean {
+  return write.removedBy !== undefined && compareWrites(write, write.removedBy) === 0;
 }
 
 /** An entry of a decision, which was made before its mutation was counted. */
@@ -201,7 +218,7 @@ export function namedWrites({ op, data }: Pick<MutationInput, 'op' | 'data'>, wr
 
 /**
  * The entries of a decision that `recordFieldWrites` cannot find in the difference of the data, because the
- * write repeated the value that was there. Only these need to travel with a change: usually none.
+ * write repeated the value that was there, or the owner left out what it wrote. Only these need to travel with a change: usually none.
  * @param before the entity's data before the change; null when it was deleted: who compares with what was
  *   deleted is not known here, so all entries travel
  */
@@ -213,8 +230,10 @@ export function repeatingWrites(
   if (after === null) return {};
   if (before === null) return decided;
   return Object.fromEntries(
-    Object.entries(decided).filter(([field]) => {
-      return deepEqualJson(readField(before, field), readField(after, field));
+    Object.entries(decided).filter(([field, entry]) => {
+      return (
+        isWrittenOff(field, entry, after) || deepEqualJson(readField(before, field), readField(after, field))
+      );
     }),
   );
 }

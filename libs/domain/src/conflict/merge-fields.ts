@@ -6,6 +6,7 @@ import type { DecisionInput, FieldConflict } from './decision.ts';
 import {
   compareWrites,
   hasSeen,
+  isOwnRemoval,
   lastWriteOf,
   laterWrite,
   readFieldWrite,
@@ -36,7 +37,7 @@ export interface FieldMerge {
  * - the device had seen the field's write, or nothing is known to have written it: the mutation's value
  *   stands;
  * - it had not, and the values differ: a collision, which goes to the later write (`compareWrites`);
- * - equal values are no collision; the later of the two writes counts from now on;
+ * - equal values are no collision, nor is null where an earlier null has removed the field; the later of the two writes counts from now on;
  * - a field that a put leaves out is removed only when the device had seen its write, whatever the times:
  *   nobody can want to remove what he never saw.
  *
@@ -97,12 +98,15 @@ interface FieldContest {
 function decideField(contest: FieldContest): 'same' | 'unopposed' | 'ours' | 'theirs' {
   const { previous, ours, theirs, seer, write } = contest;
   if (ours !== undefined && deepEqualJson(ours, theirs)) return 'same';
+  // Whoever owns the field took null for: there is none.
+  const isGone = ours === undefined && previous !== undefined && isOwnRemoval(previous);
+  if (isGone && theirs === null) return 'same';
   // A value of unknown origin (projected before its writes were recorded) loses, but is kept in the record.
   if (!previous) return ours === undefined ? 'unopposed' : 'theirs';
   if (hasSeen(seer, previous)) return 'unopposed';
   const order = compareWrites(write, previous);
   // Equal means the very same write: the mutation comes again and meets its own effect, which the owner may
   // have normalised since, or which somebody who had seen it may have removed.
-  if (order === 0) return previous.removedBy ? 'ours' : 'unopposed';
+  if (order === 0) return previous.removedBy && !isGone ? 'ours' : 'unopposed';
   return order > 0 ? 'theirs' : 'ours';
 }

@@ -15,6 +15,8 @@ export interface HistoryOptions {
   readonly ops: readonly ('patch' | 'put' | 'delete')[];
   /** Whether two mutations may write the same value. */
   readonly equalValues: boolean;
+  /** Whether some write null, which removes the field (`ServerModelOptions.leavesOutNull`). */
+  readonly nulls?: boolean;
   /** Whether devices may have seen each other's mutations. */
   readonly causal: boolean;
   /** Whether a device's time may go back behind what it has seen. */
@@ -31,10 +33,14 @@ export interface HistoryOptions {
  */
 export function history(options: HistoryOptions): fc.Arbitrary<MutationInput[]> {
   const field = fc.constantFrom('f', 'g', 'x');
+  const value = fc.nat({ max: 2 });
   const step = fc.record({
     device: fc.constantFrom('a', 'b', 'c'),
     op: fc.constantFrom(...options.ops),
-    data: fc.dictionary(field, fc.nat({ max: 2 }), { minKeys: 1, noNullPrototype: true }),
+    data: fc.dictionary(field, options.nulls ? fc.option(value) : value, {
+      minKeys: 1,
+      noNullPrototype: true,
+    }),
     sees: options.causal ? fc.array(fc.nat({ max: 5 })) : fc.constant([]),
     laterMs: fc.integer({ min: options.wildTimes ? -6 : 1, max: 6 }),
   });
@@ -65,7 +71,7 @@ function buildHistory(steps: readonly Step[], { equalValues }: HistoryOptions): 
     const known = [...seen].flatMap((at) => built[at]?.mutation ?? []);
     const afterDelete = known.some((mutation) => mutation.op === 'delete');
     const values = Object.entries(data).map(([field, value]): [string, JsonValue] => {
-      return [field, equalValues ? value : `${field} by m${index}`];
+      return [field, equalValues || value === null ? value : `${field} by m${index}`];
     });
     const mutation = mutationOf({
       mutationId: `m${index}`,
@@ -108,7 +114,7 @@ export function latestOf(mutations: readonly MutationInput[]): MutationInput | u
 
 /**
  * How a history without deletes ends, by definition and without looking at an order: each field has the value
- * of its greatest write, unless a put that had seen that write left the field out.
+ * of its greatest write, unless that is null or a put that had seen that write left the field out.
  */
 export function expectedData(mutations: readonly MutationInput[]): JsonObject {
   const fields = new Set([
@@ -122,7 +128,7 @@ export function expectedData(mutations: readonly MutationInput[]): JsonObject {
     const removed = mutations.some((put) => {
       return put.op === 'put' && !Object.hasOwn(put.data ?? {}, field) && (!last || hadSeen(put, last));
     });
-    if (value !== undefined && !removed) end.push([field, value]);
+    if (value !== undefined && value !== null && !removed) end.push([field, value]);
   }
   return Object.fromEntries(end);
 }

@@ -27,6 +27,8 @@ export interface ServerModelOptions {
   readonly passesDecidedWrites: boolean;
   /** Who counts; default: the owner takes the clock that was decided. */
   readonly counts?: 'owner' | 'projector';
+  /** Whether the owner takes null for: there is no such field. */
+  readonly leavesOutNull?: boolean;
 }
 
 export class ServerModel {
@@ -60,7 +62,8 @@ export class ServerModel {
     // An append under a taken id that was let through is the stored one: owners recognise it.
     if (decision.op === 'append' && this.head !== null) return;
     const patched = { ...present, ...decision.data };
-    const data = decision.op === 'delete' ? null : decision.op === 'patch' ? patched : decision.data;
+    const sent = decision.op === 'delete' ? null : decision.op === 'patch' ? patched : decision.data;
+    const data = this.#options.leavesOutNull ? withoutNull(sent) : sent;
     this.#project({
       op: data === null ? 'delete' : 'put',
       data,
@@ -97,6 +100,10 @@ export class ServerModel {
     if (result.kind !== 'changed') throw new Error(`unexpected ${result.kind}`);
     this.head = result.head;
   }
+}
+
+function withoutNull(data: JsonObject | null): JsonObject | null {
+  return data && Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null));
 }
 
 /** A mutation of the one entity, with defaults for what a test does not care about. */

@@ -13,7 +13,7 @@ const note = defineEntity({
   handle(mutation, current) {
     if (mutation.data?.['text'] === 'no') return reject('data_invalid', '/text says no');
     if (mutation.data?.['text'] === 'throw') throw new Error('broken');
-    return accept(mutatedData(mutation, current));
+    return accept(mutatedData(mutation, current, ['colour']));
   },
 });
 
@@ -94,6 +94,8 @@ describe('decidePush', () => {
       ['nothing when all changes', { op: 'patch', data: { text: 'new' } }, undefined],
       ['a repeated field', { op: 'patch', data: { text: 'new', colour: 'red' } }, { colour: own }],
       ['the entity itself of a put', { data: { text: 'new', colour: 'blue' } }, { '': own }],
+      ['a field that is gone by null', { op: 'patch', data: { colour: null } }, { colour: own }],
+      ['nothing of a field that a put leaves out', { data: { text: 'new' } }, { '': own }],
       ['nothing of a deletion', { op: 'delete', data: null }, undefined],
       [
         'what was decided, not what stands in the data',
