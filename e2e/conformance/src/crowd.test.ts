@@ -39,7 +39,12 @@ it('an entity that more devices have changed than a clock has entries goes on, a
   expect(entityOf(author, scope, 'conflict', merged?.conflictId ?? '')?.data).toMatchObject({
     fields: [{ field: 'percent', ours: (CROWD - 1) % 100, theirs: 50, winner: 'theirs' }],
   });
-  await pullUntil(device, () => entityOf(device, scope, 'progress', entityId)?.data?.['percent'] === 50);
+  for (const one of [device, author]) {
+    await pullUntil(one, () => {
+      const isThere = entityOf(one, scope, 'conflict', merged?.conflictId ?? '') !== undefined;
+      return isThere && entityOf(one, scope, 'progress', entityId)?.data?.['percent'] === 50;
+    });
+  }
   const { digest } = device.replica(scope);
   expect(author.replica(scope).digest).toEqual(digest);
 }, 240_000);

@@ -152,7 +152,7 @@ describe('pull', () => {
     expect((await device.push()).map(({ status }) => status)).toEqual(['applied', 'applied']);
     const own = `d:${device.credentials.deviceId}`;
     const last = (): RemoteDelta | undefined => device.replica(scope).log.at(-1);
-    await pullUntil(device, () => last() !== undefined);
+    await pullUntil(device, () => last()?.op === 'delete');
     expect(last()).toMatchObject({ op: 'delete', entityId: note.entityId, clock: { [own]: 2 } });
     expect(device.replica(scope).serverDigest).toMatchObject({ count: 0 });
   });

@@ -8,6 +8,7 @@ import {
   boundUser,
   entityOf,
   fresh,
+  minutes,
   platform,
   pullUntil,
   send,
@@ -143,7 +144,8 @@ describe('push', () => {
       const other = await anotherDevice(user);
       const entityId = fresh('p');
       const data = { userId: user.userId, courseId: 'c', percent: 10, status: 'in_progress', lastPage: 'a' };
-      user.device.write({ scope: user.scope, entityType: 'progress', entityId, op: 'put', data });
+      const put = { scope: user.scope, entityType: 'progress', entityId, op: 'put', data } as const;
+      user.device.write({ ...put, agoMs: minutes(9) });
       await user.device.push();
       for (const device of [user.device, other]) {
         await pullUntil(device, () => entityOf(device, user.scope, 'progress', entityId) !== undefined);
@@ -171,9 +173,9 @@ describe('push', () => {
 
     it('gives the same field to the later time and keeps the loser in a ConflictRecord that the user pulls', async () => {
       const { device, other, scope, entityId } = await progress();
-      device.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent: 40 } });
-      await new Promise((resolve) => setTimeout(resolve, 30));
-      other.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent: 65 } });
+      const patch = { scope, entityType: 'progress', entityId, op: 'patch' } as const;
+      device.write({ ...patch, data: { percent: 40 }, agoMs: minutes(2) });
+      other.write({ ...patch, data: { percent: 65 }, agoMs: minutes(1) });
       expect(await other.push()).toMatchObject([{ status: 'applied' }]);
       const [lost] = await device.push();
       expect(lost).toMatchObject({ status: 'superseded', current: { data: { percent: 65 } } });
@@ -198,7 +200,6 @@ describe('push', () => {
       device.clockOffsetMs = 10 * 365 * 86_400_000;
       device.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent: 40 } });
       await device.push();
-      await new Promise((resolve) => setTimeout(resolve, 30));
       other.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent: 65 } });
       expect(await other.push()).toMatchObject([{ status: 'merged', current: { data: { percent: 65 } } }]);
     });

@@ -3,6 +3,8 @@ import { DriverDevice, type StackLine, bindDevice } from '@sync/e2e-device';
 import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
 
 const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
+/** Between writes: which one is later must not depend on what their pushes take. */
+const MINUTE_MS = 60_000;
 const tenantId = `t-${randomUUID().slice(0, 8)}`;
 
 async function user(): Promise<{ device: DriverDevice; scope: string; userId: string }> {
@@ -30,13 +32,13 @@ describe('a conflict-resolver that does not answer', () => {
     const other = new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId));
     const progress = { scope, entityType: 'progress', entityId: randomUUID() } as const;
     const data = { userId, courseId: 'c', percent: 10, status: 'in_progress' };
-    device.write({ ...progress, op: 'put', data });
+    device.write({ ...progress, op: 'put', data, agoMs: 3 * MINUTE_MS });
     await device.push();
     await syncUntil(other, () => other.replica(scope).entities.has(`progress/${progress.entityId}`));
     process.kill(urls.pids['resolver'] ?? 0, 'SIGSTOP');
     try {
-      device.write({ ...progress, op: 'patch', data: { percent: 20 } });
-      other.write({ ...progress, op: 'patch', data: { percent: 30 } });
+      device.write({ ...progress, op: 'patch', data: { percent: 20 }, agoMs: 2 * MINUTE_MS });
+      other.write({ ...progress, op: 'patch', data: { percent: 30 }, agoMs: MINUTE_MS });
       expect(await device.push()).toMatchObject([{ status: 'applied' }]);
       expect(await other.push()).toMatchObject([{ status: 'merged' }]);
     } finally {

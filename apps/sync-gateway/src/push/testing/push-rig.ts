@@ -139,13 +139,16 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
     owner,
     ...parts,
     push: async (author, mutations, sentAt) => {
-      const body = { sentAt: sentAt ?? new Date().toISOString(), mutations: mutations as LocalMutation[] };
-      const texts = await parts.acceptPush.execute(author, body, Date.now(), false);
+      // One moment for both: a push takes no time here, which would count as an offset of the device's clock.
+      const now = new Date();
+      const body = { sentAt: sentAt ?? now.toISOString(), mutations: mutations as LocalMutation[] };
+      const texts = await parts.acceptPush.execute(author, body, now.getTime(), false);
       return texts.map((text) => JSON.parse(text) as Outcome);
     },
     pushTexts: (author, mutations) => {
-      const body = { sentAt: new Date().toISOString(), mutations: mutations as LocalMutation[] };
-      return parts.acceptPush.execute(author, body, Date.now(), false);
+      const now = new Date();
+      const body = { sentAt: now.toISOString(), mutations: mutations as LocalMutation[] };
+      return parts.acceptPush.execute(author, body, now.getTime(), false);
     },
     dispatch: async (author) => {
       await makeDue(test, author);
