@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { PartitionedConsumer, ensureStreams, startFaultInjection } from '@sync/messaging';
+import { ensureStreams, startFaultInjection } from '@sync/messaging';
 import { startOwner } from '@sync/owner-sdk';
 import { STREAMS } from '@sync/protocol';
 import {
@@ -17,7 +17,7 @@ import { readResolverConfig } from './config.ts';
 import { APP_RIGHTS, MIGRATIONS, FUNCTIONS } from './database/schema.ts';
 import { announceConflicts } from './records/announce-conflicts.ts';
 import { conflictEntity } from './records/conflict-entity.ts';
-import { recordConflicts } from './records/record-conflicts.ts';
+import { consumeConflicts } from './records/consume-conflicts.ts';
 import { recordMetrics } from './records/record-metrics.ts';
 import { askOwner } from './resolve/ask-owner.ts';
 import { HealClaims } from './resolve/heal-claims.ts';
@@ -64,25 +64,10 @@ const resolve = new ResolveConflict(
 );
 const heal = new HealClaims(resolve, logger);
 const responders = startResponders({ nats, queue: NAME, logger, database, suggestions, resolve });
-const recorded = recordMetrics(metrics, database);
-const consumer = new PartitionedConsumer({
-  database,
-  nats,
-  stream: STREAMS.SYNC_EVENTS,
-  consumer: NAME,
-  // A user may look for the record of a conflict soon after it; most events are of no interest here.
-  lingerMs: 100,
-  logger,
-  metrics: hopMetrics,
-  handle: (tx, batches) => recordConflicts(tx, batches, owner, suggestions),
-  afterCommit: (added) => {
-    recorded(added);
-    if (added.length > 0) owner.kick();
-  },
-  onPruned: (pruned) => {
-    logger.error({ event: 'records_lost', ...pruned }, 'sync events were pruned before they were recorded');
-    return Promise.resolve();
-  },
+const consumer = consumeConflicts({
+  service: NAME,
+  ...{ database, nats, logger, metrics: hopMetrics, owner, suggestions },
+  recorded: recordMetrics(metrics, database),
 });
 consumer.start();
 heal.start();

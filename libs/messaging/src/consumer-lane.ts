@@ -8,6 +8,8 @@ export interface Incoming {
   readonly message: JsMsg;
   readonly bytes: number;
   readonly receivedAt: number;
+  /** It does not wait for company. */
+  readonly isUrgent: boolean;
 }
 
 const RETRY_BACKOFF = { baseMs: 100, capMs: 10_000 } as const;
@@ -25,6 +27,10 @@ export class BatchRoom {
     return this.#isFull;
   }
 
+  get isUsedUp(): boolean {
+    return this.#isFull || this.#messages >= BATCH.messages || this.#bytes >= BATCH.bytes;
+  }
+
   /** @returns whether a message of so many bytes still goes in */
   take(bytes: number): boolean {
     const fits = this.#messages === 0 || this.#bytes + bytes <= BATCH.bytes;
@@ -36,6 +42,18 @@ export class BatchRoom {
     this.#bytes += bytes;
     return true;
   }
+}
+
+/** Whether more messages would not make the transaction of what waits in these lanes any larger. */
+export function fillBatch(lanes: Iterable<ConsumerLane>): boolean {
+  const room = new BatchRoom();
+  for (const { waiting } of lanes) {
+    for (const { bytes } of waiting) {
+      room.take(bytes);
+      if (room.isUsedUp) return true;
+    }
+  }
+  return false;
 }
 
 /**
@@ -67,8 +85,9 @@ export class ConsumerLane {
     this.watermark = watermark;
   }
 
-  get isApart(): boolean {
-    return this.#isApart;
+  /** Shares no transaction with other lanes. */
+  get comesAlone(): boolean {
+    return this.#isApart || this.replaying;
   }
 
   /** Failures since it last succeeded. */
@@ -81,17 +100,19 @@ export class ConsumerLane {
   }
 
   /**
-   * When the lane has something to do: at once, after a failure's pause, or when its first message has waited
-   * for company long enough. Infinity: nothing is known to come, or somebody is at it.
+   * When the lane has something to do: after a failure's pause, and when its first message has waited for
+   * company long enough, a message is urgent, or the lane fills a transaction. Infinity: nothing is known to
+   * come, or somebody is at it.
    *
-   * @param lingerMs how long a batch that is not full may wait
+   * @param lingerMs how long its first message may wait for company
    */
   readyAt(lingerMs: number): number {
     if (this.inHand) return Infinity;
     if (this.replaying) return this.#retryAt;
     const [first] = this.#waiting;
     if (first === undefined) return Infinity;
-    if (this.#waiting.length >= BATCH.messages) return this.#retryAt;
+    const isDue = this.#waiting.some(({ isUrgent }) => isUrgent) || fillBatch([this]);
+    if (isDue) return this.#retryAt;
     return Math.max(this.#retryAt, first.receivedAt + lingerMs);
   }
 

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { commitBatches, type Refusal } from './commit-batches.ts';
 import type { ConsumerContext } from './consumer-context.ts';
-import { BatchRoom, type ConsumerLane } from './consumer-lane.ts';
+import { BatchRoom, type ConsumerLane, fillBatch } from './consumer-lane.ts';
 import type { ConsumerPartition, LaneWork } from './consumer-partition.ts';
 import { WatermarkMovedError } from './inbox-store.ts';
 import { LeaseLostError } from './lease.ts';
@@ -21,6 +21,8 @@ const OVERLAP_MS = 50;
 /** The lanes of a shared transaction that took longer come alone next: one of them may be to blame. */
 const SLOW_MS = 1_000;
 
+type Turn = Pick<LaneWork, 'partition' | 'lane'>;
+
 /** A transaction of several lanes that is under way. */
 interface Shared {
   readonly startedAt: number;
@@ -32,6 +34,9 @@ interface Shared {
  * Works off all partitions of a consumer in this process. Whatever waits when a transaction begins goes into
  * it together, so that under load many messages share its cost; what comes meanwhile is in the next one. A
  * second one begins beside it only when the first was full, or takes long.
+ *
+ * Of a consumer that lets messages wait for company, a transaction begins when one of them has waited long
+ * enough or is urgent, when together they fill a transaction, or when their partition takes in no more.
  *
  * Lanes never depend on each other for long. When a shared transaction fails, each of its lanes is done
  * alone, with pauses of its own, until it has succeeded alone; so is what has to be replayed. Each partition
@@ -91,7 +96,7 @@ export class ConsumerLoop {
 
   #startAlone(partition: ConsumerPartition, now: number): void {
     if (this.#occupied.has(partition)) return;
-    const lane = partition.lanes.find((one) => comesAlone(one) && this.#readyAt(one) <= now);
+    const lane = partition.lanes.find((one) => one.comesAlone && this.#readyAt(partition, one) <= now);
     if (lane === undefined) return;
     this.#occupied.add(partition);
     lane.inHand = true;
@@ -129,23 +134,28 @@ export class ConsumerLoop {
     return true;
   }
 
-  /** As soon as one lane is due, all that wait go along. */
+  /** As soon as one lane is due, or all together fill the transaction, all that wait go along. */
   #gather(now: number, room: BatchRoom): LaneWork[] {
-    const partitions = [...this.#partitions];
-    const lanes = partitions.flatMap((partition) =>
-      partition.lanes.filter((lane) => !comesAlone(lane)).map((lane) => ({ partition, lane })),
-    );
-    if (!lanes.some(({ lane }) => this.#readyAt(lane) <= now)) return [];
+    const turns = this.#waitingTogether();
+    const isDue = turns.some(({ partition, lane }) => this.#readyAt(partition, lane) <= now);
+    if (!isDue && !fillBatch(turns.map(({ lane }) => lane))) return [];
     const works: LaneWork[] = [];
-    for (const { partition, lane } of lanes) {
+    for (const { partition, lane } of turns) {
       if (room.isFull) break;
-      if (lane.inHand || lane.waiting.length === 0) continue;
       const work = partition.nextWork(lane, room);
       if (work === undefined) continue;
       lane.inHand = true;
       works.push(work);
     }
     return works;
+  }
+
+  #waitingTogether(): Turn[] {
+    return [...this.#partitions].flatMap((partition) =>
+      partition.lanes
+        .filter((lane) => !lane.comesAlone && !lane.inHand && lane.waiting.length > 0)
+        .map((lane) => ({ partition, lane })),
+    );
   }
 
   /** When the next shared transaction may begin; `Infinity` while enough of them are under way. */
@@ -201,7 +211,7 @@ export class ConsumerLoop {
     partition.shed(lane);
   }
 
-  #endTurns(turns: Iterable<Pick<LaneWork, 'partition' | 'lane'>>): void {
+  #endTurns(turns: Iterable<Turn>): void {
     for (const { partition, lane } of turns) {
       lane.inHand = false;
       partition.endTurn(lane);
@@ -210,24 +220,22 @@ export class ConsumerLoop {
     this.wake();
   }
 
-  #readyAt(lane: ConsumerLane): number {
-    return lane.readyAt(this.#context.lingerMs);
+  #readyAt(partition: ConsumerPartition, lane: ConsumerLane): number {
+    const { lingerMs } = this.#context;
+    return lane.readyAt(lingerMs > 0 && partition.isStuck ? 0 : lingerMs);
   }
 
   #pauseMs(now: number): number {
     const nextSharedAt = this.#nextSharedAt();
-    let dueAt = now + IDLE_MS;
+    const isEnough = fillBatch(this.#waitingTogether().map(({ lane }) => lane));
+    let dueAt = isEnough ? Math.min(nextSharedAt, now + IDLE_MS) : now + IDLE_MS;
     for (const partition of this.#partitions) {
       const isOccupied = this.#occupied.has(partition);
       for (const lane of partition.lanes) {
-        const startAt = comesAlone(lane) ? (isOccupied ? Infinity : -Infinity) : nextSharedAt;
-        dueAt = Math.min(dueAt, Math.max(startAt, this.#readyAt(lane)));
+        const startAt = lane.comesAlone ? (isOccupied ? Infinity : -Infinity) : nextSharedAt;
+        dueAt = Math.min(dueAt, Math.max(startAt, this.#readyAt(partition, lane)));
       }
     }
     return Math.ceil(Math.max(0, dueAt - now));
   }
-}
-
-function comesAlone(lane: ConsumerLane): boolean {
-  return lane.isApart || lane.replaying;
 }

@@ -59,6 +59,11 @@ export class ConsumerPartition {
     return [...this.#lanes.values()];
   }
 
+  /** Nothing more comes in, and no shared transaction is about to make room: waiting for company is vain. */
+  get isStuck(): boolean {
+    return !this.#hasRoom() && !this.lanes.some(({ inHand, comesAlone }) => inHand && !comesAlone);
+  }
+
   /** Reads the watermarks, then the stream in the background. @throws the database's error */
   async start(): Promise<void> {
     for (const { producer, epoch, number } of await this.#readWatermarks()) {
@@ -177,7 +182,9 @@ export class ConsumerPartition {
       numbered?.epoch ?? null,
     );
     const bytes = message.data.length;
-    lane.add({ number: numbered?.number ?? null, message, bytes, receivedAt: performance.now() });
+    const isUrgent = this.#context.isUrgent?.(message.string()) ?? false;
+    const receivedAt = performance.now();
+    lane.add({ number: numbered?.number ?? null, message, bytes, receivedAt, isUrgent });
     this.#wake();
     while (!this.#stopped && !this.#hasRoom()) {
       await new Promise<void>((resolve) => {

@@ -9,7 +9,7 @@ import { tenantList } from './set-tenants.ts';
 
 export interface ConsumerOptions<Result = unknown> extends Omit<
   ConsumerContext,
-  'metrics' | 'handle' | 'tenantsOf' | 'lingerMs'
+  'metrics' | 'handle' | 'tenantsOf' | 'lingerMs' | 'isUrgent'
 > {
   readonly metrics?: MessagingMetrics;
   readonly handle: BatchHandler<Result>;
@@ -24,10 +24,14 @@ export interface ConsumerOptions<Result = unknown> extends Omit<
    */
   readonly tenantsOf?: (batch: Batch) => Iterable<string>;
   /**
-   * How long a batch that is not full waits for more messages, default 0. For consumers whom nobody waits
-   * for: the cost of consuming is per transaction, and this divides it.
+   * How long a message waits for company, default 0. For consumers whom nobody waits for: the cost of
+   * consuming is per transaction, and this divides it. The wait ends early when what waits in all partitions
+   * fills a transaction, when a partition can take in no more, and at an urgent message: so it never limits
+   * how much is consumed.
    */
   readonly lingerMs?: number;
+  /** Of a message that does not wait for company; what waits already goes along. Must not throw. */
+  readonly isUrgent?: (payload: string) => boolean;
   /** Also consume the events of foreign producers (`<prefix>.plain.>`), which have no numbers. */
   readonly plain?: boolean;
 }
@@ -48,14 +52,15 @@ export class PartitionedConsumer<Result = unknown> {
   #heads: Subscription | undefined;
 
   constructor(options: ConsumerOptions<Result>) {
-    const { consumer, stream, handle, afterCommit, tenantsOf, lingerMs = 0, plain = false } = options;
+    const { consumer, stream, handle, afterCommit, tenantsOf, plain = false } = options;
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(consumer))
       throw new RangeError(`Consumer name ${consumer} is not allowed`);
     const metrics = options.metrics ?? noMetrics;
     this.#context = {
       ...options,
       metrics,
-      lingerMs,
+      lingerMs: options.lingerMs ?? 0,
+      isUrgent: options.isUrgent,
       handle: async (tx, batches) => {
         const result = await handle(tx, batches);
         return () => afterCommit?.(result);

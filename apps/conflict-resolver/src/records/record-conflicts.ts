@@ -36,11 +36,18 @@ export async function recordConflicts(
   return added;
 }
 
+/**
+ * Whether there may be a ConflictRecord among these events. Most are not about conflicts, and the resolver's
+ * own about resolutions have no draft; a text search is far cheaper than parsing them all.
+ */
+export function bringsRecord(payload: string): boolean {
+  return payload.includes('"sync.conflict.') && payload.includes('"draft"');
+}
+
 function conflictsByTenant(batches: readonly Batch[]): Map<string, DetectedConflict[]> {
   const byTenant = new Map<string, DetectedConflict[]>();
   for (const message of batches.flatMap(({ messages }) => messages)) {
-    // Most sync events are not about conflicts; a text search is far cheaper than parsing them all.
-    if (!message.payload.includes('"sync.conflict.')) continue;
+    if (!bringsRecord(message.payload)) continue;
     for (const event of JSON.parse(message.payload) as SyncEvent[]) {
       const found = conflictOf(event);
       if (!found) continue;
