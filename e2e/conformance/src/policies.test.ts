@@ -191,6 +191,45 @@ describe('what loses to the server is a record that its user pulls', () => {
     });
   });
 
+  it.each([
+    ['note', 'in one request'],
+    ['note', 'one after the other'],
+    ['progress', 'one after the other'],
+  ])('when its %s is not there any more by its own deletion, %s', async (entityType, how) => {
+    const { device, scope, userId } = await boundUser();
+    const entity = { scope, entityType, entityId: fresh('own') };
+    const fields = { note: { text: 'made' }, progress: { courseId: 'c', percent: 1, status: 'in_progress' } };
+    const whole = { userId, ...fields[entityType as keyof typeof fields] };
+    const edit = entityType === 'note' ? { text: 'edited once more' } : { percent: 99 };
+    const changes = [
+      { op: 'put' as const, data: whole },
+      { op: 'delete' as const },
+      // The device had pulled the entity again before its deletion was projected.
+      { op: 'patch' as const, data: edit },
+    ];
+    let last: LocalMutation | undefined;
+    for (const change of changes) {
+      last = device.write({ ...entity, ...change });
+      if (how === 'one after the other') await device.push();
+    }
+    await device.push();
+    const outcome = await ended(device, last as LocalMutation);
+    expect(outcome).toMatchObject({ status: 'rejected', code: 'data_invalid', current: { op: 'delete' } });
+    expect((await recordOf(device, scope, outcome))?.data).toMatchObject({ ours: null, theirs: edit });
+  });
+
+  it('when what should have made its entity was refused', async () => {
+    const { device, scope } = await boundUser();
+    const entity = { scope, entityType: 'note', entityId: fresh('n') };
+    device.write({ ...entity, op: 'put', data: { userId: 'somebody-else', text: 'made' } });
+    const edit = device.write({ ...entity, op: 'patch', data: { text: 'edited' } });
+    const [refused] = await device.push();
+    expect(refused).toMatchObject({ status: 'rejected', code: 'forbidden' });
+    const outcome = await ended(device, edit);
+    expect(outcome).toMatchObject({ status: 'rejected', code: 'data_invalid' });
+    expect((await recordOf(device, scope, outcome))?.data).toMatchObject({ theirs: { text: 'edited' } });
+  });
+
   it('when another record has taken its id', async () => {
     const { device, scope } = await boundUser();
     const entityId = randomUUID();

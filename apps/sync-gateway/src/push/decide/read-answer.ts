@@ -2,6 +2,7 @@ import {
   type Decision,
   decide,
   type DecisionInput,
+  type EntityState,
   type JsonObject,
   type SubmitDecision,
 } from '@sync/domain';
@@ -12,6 +13,7 @@ import { type AnswerClass, type AppliedResult, classifyAnswer, MEANINGS } from '
 import { conflictOf, lostContent, refusedConflict, type WithConflict } from './conflict-of.ts';
 import { overlapConflict } from './overlap-conflict.ts';
 import {
+  bareState,
   canProject,
   currentText,
   isShownIn,
@@ -22,7 +24,7 @@ import {
   standingUnderClock,
   standingWithStored,
 } from './standing.ts';
-import type { Submission } from './submission.ts';
+import { isLookedUp, type Submission } from './submission.ts';
 
 /** Whose mutations they are, and when. */
 export interface Scene {
@@ -97,7 +99,9 @@ function ledTo(
   // An earlier attempt was counted on another state: its clock says nothing of the values that were planned.
   const isCounted = kind === 'counted' || kind === 'elsewhere';
   const made = isCounted ? standingUnderClock(after, clock) : after;
-  return values === 'shown' && data !== undefined ? standingWithStored(made, data, work) : made;
+  // Where its owner answers that nothing is left, there is nothing to be shown either.
+  const isKnown = values === 'shown' || (values === 'unshown' && data === null);
+  return isKnown && data !== undefined ? standingWithStored(made, data, work) : made;
 }
 
 /** The decision that was carried out. */
@@ -136,14 +140,36 @@ function readRefusal(
 
 /**
  * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged
- * into a state that its device had not seen, or the entity takes nothing more. Of an update always: nobody
- * can type again what an app made of a person's words, and what was written after it builds on it.
+ * into a state that its device had not seen, the entity takes nothing more, or there is none of which it could
+ * be a part. Of an update always: nobody can type again what an app made of a person's words, and what was
+ * written after it builds on it.
  */
-function lostTo({ work, change, before }: Submission, code: string, { deviceId }: Scene): WithConflict {
-  const byItself = change.status === 'applied' && !REFUSED_BY_STATE.has(code);
+function lostTo(submission: Submission, code: string, { deviceId }: Scene): WithConflict {
+  const { work, change, before } = submission;
+  // An answer that was lost is said again, about a state that may be gone: what was kept then was no change
+  // as sent, and of a patch nobody knows any more what there was.
+  const wasMerged = change.status === 'merged' || work.kept !== null;
+  const mayLackRest = change.op === 'patch' && (isNothing(before) || isLookedUp(submission));
+  const byItself = !wasMerged && !mayLackRest && !REFUSED_BY_STATE.has(code);
   if (byItself && change.op !== 'merge') return {};
-  const current = before.state() ?? standingOfHead(before.seen.head).state() ?? null;
-  return refusedConflict(work, deviceId, current);
+  return refusedConflict(work, deviceId, knownOf(before));
+}
+
+/**
+ * Whatever an owner says of a patch of it, it says of an entity that has only what the patch names. By its
+ * clock the device knows that there is none, and yet it may have shown one to a person: where it pulled one
+ * again before the deletion was projected, or where what should have made it was refused.
+ */
+function isNothing({ deleted, revision }: Standing): boolean {
+  return deleted || revision === 0;
+}
+
+/** As its device may see it, where the plan cannot tell more than its owner's word. */
+function knownOf(standing: Standing): EntityState | null {
+  const { head } = standing.seen;
+  // Whoever saw it may know that it is gone: the read model may still have it.
+  const asSeen = standing.deleted && head ? bareState(standing) : standingOfHead(head).state();
+  return standing.state() ?? asSeen ?? null;
 }
 
 /** The end of a mutation that needs no owner. */

@@ -43,6 +43,8 @@ export class TestOwner {
    * What it makes of `text`: keeps it, trims it and says what stands, or trims it and says only that it did.
    */
   trims: 'no' | 'shown' | 'unshown' = 'no';
+  /** Fields without which it takes no entity. */
+  requires: readonly string[] = [];
   /** How it says that an append's id is taken: an SDK refuses it for good, others may show what is there. */
   takenAppends: 'rejected' | 'conflict' = 'rejected';
   /** How long it works, on one request after the other, before it answers. */
@@ -167,6 +169,9 @@ export class TestOwner {
     }
     const asSent =
       op === 'delete' ? null : op === 'patch' || op === 'merge' ? { ...now?.data, ...data } : data;
+    const missing = asSent && this.requires.find((field) => !Object.hasOwn(asSent, field));
+    if (missing)
+      return { mutationId, status: 'rejected', code: 'data_invalid', message: `/${missing}: required` };
     const next = this.trims === 'no' ? asSent : trimmed(asSent);
     const clock = mergeClocks(now?.clock ?? {}, mutation.clock);
     this.applied.push(mutationId);
