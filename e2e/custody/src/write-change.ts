@@ -129,8 +129,9 @@ function writeStatement({ log }: World, device: CustodyDevice, what: WriteKind):
   device.write({ ...base, entityId, data, tokens: new Map([['object', page]]), removes: new Set() });
 }
 
-function writeWithdrawal({ courseId, ids }: World, device: CustodyDevice): void {
+function writeWithdrawal({ courseId, ids, log }: World, device: CustodyDevice): void {
   if (device.userId !== 'u1') return;
+  log.withdrawn.add(`course:${courseId}`);
   device.write({
     scope: 'user:u1',
     entityType: 'enrollment',

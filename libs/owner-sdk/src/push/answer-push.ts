@@ -1,5 +1,6 @@
 import { appendToOutbox, faultPoint, RemoteError } from '@sync/messaging';
 import {
+  inOrder,
   isPassing,
   isTooSlow,
   isUnavailable,
@@ -63,8 +64,9 @@ class SharedBatchError extends Error {
 
 /**
  * Answers one batch of mutations of one entity type in one transaction: lock versions → inbox → load → decide
- * → versions and answers → store → outbox. Seven round trips whatever the size of the batch, COMMIT
- * included; four when all entities are new, see {@link decideAllNew}.
+ * → versions and answers → store → outbox. Four round trips whatever the size of the batch, COMMIT included
+ * (the inbox goes with the lock, and all that is written goes together); two when all entities are new, see
+ * {@link decideAllNew}.
  *
  * The inbox is read after the lock: a repetition that runs beside the first attempt waits there, and then
  * finds the answer.
@@ -252,9 +254,11 @@ async function transact(
     return created;
   }
   const entityIds = [...new Set(mutations.map((mutation) => mutation.entityId))].sort();
-  const versions = await lockVersions(tx, tenantId, entityType, entityIds);
   const mutationIds = mutations.map((mutation) => mutation.mutationId);
-  const answered = await findAnswers(tx, tenantId, mutationIds);
+  const [versions, answered] = await inOrder([
+    lockVersions(tx, tenantId, entityType, entityIds),
+    findAnswers(tx, tenantId, mutationIds),
+  ]);
   // A repetition costs nothing but its look into the inbox.
   const asked = new Set(
     mutations.flatMap((mutation) => (isKnown(answered, mutation) ? [] : mutation.entityId)),
@@ -343,14 +347,16 @@ async function write(
   nowIso: string,
 ): Promise<void> {
   const { changed, final } = decision;
+  const rows = [...changed].map(([entityId, { data, json }]) => storedRow(entityId, data, json));
+  // Async, so that one that throws at once leaves no promise behind that nobody waits for.
+  const store = async (): Promise<void> => definition.store(tx, tenantId, rows);
+  const outbox = async (): Promise<void> => appendToOutbox(tx, packEvents(context.service, decision.events));
+  const written: Promise<void>[] = [];
   if (final.length > 0) {
-    await writeVersionsAndAnswers(tx, tenantId, definition.entityType, { changed, final, nowIso });
+    written.push(writeVersionsAndAnswers(tx, tenantId, definition.entityType, { changed, final, nowIso }));
   }
-  if (changed.size > 0) {
-    const rows = [...changed].map(([entityId, { data, json }]) => storedRow(entityId, data, json));
-    await definition.store(tx, tenantId, rows);
-    await appendToOutbox(tx, packEvents(context.service, decision.events));
-  }
+  if (rows.length > 0) written.push(store(), outbox());
+  await inOrder(written);
   if (decision.also.length > 0) await changeEntities(tx, context, tenantId, decision.also, { nowIso });
 }
 

@@ -323,32 +323,6 @@ describe('own changes by a handler', () => {
 });
 
 describe('bounds', () => {
-  it('costs at most 7 round trips for 100 mutations', async () => {
-    const created = Array.from({ length: 100 }, () => mutationOf());
-    const measure = async (batch: readonly PushedMutation[]): Promise<number> => {
-      await rig.owner().stop(); // its relay polls the same pool
-      const before = rig.test.database.roundTrips;
-      const { answerPush } = await import('./answer-push.ts');
-      const context = {
-        service: rig.service,
-        definitions: new Map(),
-        database: rig.test.database,
-        logger: rig.log,
-        now: () => new Date(),
-      };
-      const results = await answerPush(context, rig.definitions.note, {
-        tenantId: 'alpha',
-        mutations: [...batch],
-      });
-      expect(results.filter(({ status }) => status === 'applied')).toHaveLength(batch.length);
-      return rig.test.database.roundTrips - before;
-    };
-    expect(await measure(created)).toBe(4);
-    const changed = created.map(({ entityId }) => mutationOf({ entityId, expectedRevision: 1 }));
-    expect(await measure(changed)).toBe(7);
-    await rig.restart();
-  });
-
   it('answers a request that is none, or of another entity type, with an error', async () => {
     const ask = (body: unknown): Promise<unknown> =>
       request(rig.nats, subjects.push(rig.service, 'note'), body, { timeoutMs: 5_000 });

@@ -253,15 +253,6 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'where the removal came first. OWNER-5: mutationwrites names fields that a mutation wrote and that are ' +
       'not there.',
   },
-  {
-    version: '1.27.0',
-    date: '2026-11-30',
-    schemas: [],
-    change:
-      'POLICY-8: a patch of an entity that is not there is kept in a ConflictRecord, whatever its owner ' +
-      'refuses it for. So is a change that had met one that its device had not seen, where the answer was ' +
-      'lost and the refusal comes when it is sent again. Both were rejected without a record.',
-  },
 ];
 
 /** The version of the newest entry. */
