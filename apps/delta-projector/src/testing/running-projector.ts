@@ -54,6 +54,7 @@ export class RunningProjector {
   /** Every page that was asked for. */
   readonly pages: { readonly entityType: string; readonly cursor: string | null }[] = [];
   readonly #stops: (() => Promise<unknown>)[] = [];
+  #answersList = false;
   relay: OutboxRelay | undefined;
 
   private constructor(
@@ -114,11 +115,16 @@ export class RunningProjector {
     };
     const worker = { foundation, projector, operations, stop: () => (stopping ??= stop()) };
     this.onClose(() => worker.stop());
+    // An event of a type that it does not know is set aside and tried again after 30 s. On a busy machine the
+    // list may come later than the first events.
+    const isListed = (): boolean => projector.registry.all().length >= this.registrations.length;
+    if (this.#answersList) await this.until('the registrations are listed', isListed);
     return worker;
   }
 
   /** Answers `registryList` with `registrations`, as the gateway does. */
   answerList(): Responder {
+    this.#answersList = true;
     const responder = this.#respond(subjects.registryList, async () => ({
       registrations: [...Map.groupBy(this.registrations, ({ service }) => service)].map(
         ([service, types]) => ({
