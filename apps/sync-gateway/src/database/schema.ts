@@ -15,6 +15,7 @@ import { OutcomeAskers1764000000960 } from './outcome-askers.ts';
 import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 import { ReceivedPush1764000000800 } from './received-push.ts';
+import { ReceivedSequences1764000001000 } from './received-sequences.ts';
 import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
 import { RefusedChanges1764000000995 } from './refused-changes.ts';
 import { ShownEntities1764000000990 } from './shown-entities.ts';
@@ -39,6 +40,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   RegistrationAsSent1764000000980,
   ShownEntities1764000000990,
   RefusedChanges1764000000995,
+  ReceivedSequences1764000001000,
 ];
 
 /**

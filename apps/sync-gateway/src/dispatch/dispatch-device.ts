@@ -158,7 +158,7 @@ export class DispatchDevice {
     const mayBeSent = row.may_be_sent;
     const work = registration && {
       ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null },
-      receivedAtMs: row.received_at_ms,
+      ...{ receivedAtMs: row.received_at_ms, mayForget: row.anew },
     };
     if (row.in_circle && work) {
       const refusal = { code: 'dependency_cycle', message: 'dependsOn forms a circle' };

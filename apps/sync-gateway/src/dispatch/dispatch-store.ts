@@ -25,6 +25,8 @@ export interface OpenMutation extends HeadColumns {
   readonly payload: string | null;
   readonly occurred_at_ms: number | null;
   readonly received_at_ms: number;
+  /** Its device has counted from anew at some time. */
+  readonly anew: boolean;
   /** Along `dependsOn` and the order of entities it waits for itself. */
   readonly in_circle: boolean;
   readonly held: boolean;

@@ -27,7 +27,7 @@ CREATE OR REPLACE FUNCTION dispatch_load(
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
   decision text, last_error text,
   failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision,
-  received_at_ms double precision, held boolean,
+  received_at_ms double precision, anew boolean, held boolean,
   dependencies json, in_circle boolean,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
@@ -73,6 +73,8 @@ BEGIN
     extract(epoch FROM t.failing_since)::double precision * 1000, t.payload,
     extract(epoch FROM t.occurred_at)::double precision * 1000,
     extract(epoch FROM t.received_at)::double precision * 1000,
+    EXISTS (SELECT FROM device_sequence s
+      WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at IS NOT NULL),
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
     CASE WHEN t.depends_on IS NOT NULL
          THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,

@@ -56,7 +56,7 @@ export function sortReceived(
   }
   const hold = holdOf(row);
   const payloadBytes = Buffer.byteLength(prepared.payload);
-  const fresh = { receivedAtMs, mayBeSent: false, kept: null };
+  const fresh = { receivedAtMs, mayForget: row.anew, mayBeSent: false, kept: null };
   return { kind: 'work', work: { mutation, registration, payloadBytes, head, ...fresh, hold } };
 }
 

@@ -253,6 +253,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'where the removal came first. OWNER-5: mutationwrites names fields that a mutation wrote and that are ' +
       'not there.',
   },
+  {
+    version: '1.28.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'PUSH-18: a device counts as restored when it uses a sequence again, no more when the order of two ' +
+      'requests was lost; and until it has acked the outcome of a later change of the entity.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -132,7 +132,7 @@ describe('an answer', () => {
   it('to what was decided on the word of the ledger can be shown by the read model alone', () => {
     const lane = planned([workOf({ op: 'put', baseClock: { 'd:d1': 1 } })]);
     const told = { revision: 7, clock: { 'd:d1': 1 }, deleted: false };
-    lane.learnKnown({ head: null, told, counted: 1, restored: false });
+    lane.learnKnown({ head: null, told, counted: 1, restored: false, ownSequence: null });
     plan(lane);
     const submission = lane.submissions[0] as Submission;
     const result = { ...answerOf('asPlanned', submission, VALUES.shown), clock: submission.change.clock };

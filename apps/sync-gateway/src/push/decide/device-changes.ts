@@ -13,8 +13,15 @@ export interface Place {
   readonly standing: Standing;
   /** The highest counter of what is planned before it. */
   readonly highestCounter: number;
-  /** The own entry after the last change that is planned before it; null: there is none. */
-  readonly plannedEntry: number | null;
+  /** The last change that is planned before it; null: there is none. */
+  readonly lastPlanned: Work | null;
+}
+
+interface LastChange {
+  readonly entry: number;
+  readonly sequence: number;
+  /** Epoch milliseconds. */
+  readonly receivedAtMs: number;
 }
 
 /** What one run knows of its device's own changes of an entity. */
@@ -32,8 +39,11 @@ export class DeviceChanges {
   readonly #cameAs = new Map<Work, Work>();
   /** What the ledger knows beyond the read model; null while it has not been asked. */
   #known: KnownEntity | null = null;
-  /** The own entry after the last change that was made in this run. */
-  #lastEntry = 0;
+  /**
+   * The last change that was made in this run. Only of one that came in the same push is it clear that the device
+   * was not restored between them.
+   */
+  #lastMade: LastChange = { entry: 0, sequence: 0, receivedAtMs: 0 };
   /** The highest counter of a mutation that ended in this run. */
   #answered = 0;
   /** A mutation of this run has shown that the device has forgotten changes of its own. */
@@ -53,8 +63,8 @@ export class DeviceChanges {
     this.#unknown.add(mutation.mutationId);
   }
 
-  noteMade(clock: VectorClock): void {
-    this.#lastEntry = counterOf(clock, this.#replica);
+  noteMade(work: Work, clock: VectorClock): void {
+    this.#lastMade = lastOf(work, counterOf(clock, this.#replica));
   }
 
   noteEnded({ mutation }: Work): void {
@@ -86,10 +96,15 @@ export class DeviceChanges {
     if (standing.clock === null && standing.revision > 0) return work;
     if (work.mayBeSent && this.mayBeRepeated(work, standing)) return work;
     const stands = ownCount(standing.clock, this.#deviceId);
+    const planned = place.lastPlanned;
+    const last = planned ? lastOf(planned, planned.mutation.counter) : this.#lastMade;
+    const isLate = work.mutation.sequence < Math.max(last.sequence, this.#known?.ownSequence ?? 0);
     const mutation = withOwnEntry(work.mutation, this.#deviceId, {
       stands,
       answered: this.#answeredUpTo(work.mutation.counter - 1, place.highestCounter),
-      isRecent: stands === (place.plannedEntry ?? this.#lastEntry) && !this.#forgets,
+      isRecent: stands === last.entry && work.receivedAtMs === last.receivedAtMs && !isLate && !this.#forgets,
+      isLate,
+      mayForget: work.mayForget,
       forgotten: this.#forgets || (this.#known?.restored ?? null),
     });
     if (mutation === 'ask') return { what: 'ledger' };
@@ -113,4 +128,9 @@ export class DeviceChanges {
     if (this.#known) return Math.max(here, this.#known.counted);
     return counted > here ? null : here;
   }
+}
+
+/** @param entry the own entry after it */
+function lastOf({ mutation, receivedAtMs }: Work, entry: number): LastChange {
+  return { entry, sequence: mutation.sequence, receivedAtMs };
 }

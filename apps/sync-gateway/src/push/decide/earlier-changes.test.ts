@@ -34,7 +34,7 @@ describe('a lane whose order was lost', () => {
     const work = workOf({ baseClock: { 'd:d1': 1 } });
     const lane = planned([work]);
     expect(lane.need).toEqual({ what: 'ledger' });
-    lane.learnKnown({ head: null, told: null, counted: 0, restored: false });
+    lane.learnKnown({ head: null, told: null, counted: 0, restored: false, ownSequence: null });
     plan(lane);
     expect(lane.settlements.get(work)).toMatchObject({ reason: 'earlier_missing' });
   });
@@ -43,7 +43,7 @@ describe('a lane whose order was lost', () => {
     const work = workOf({ baseClock: { 'd:d1': 1 } });
     const lane = planned([work]);
     const told = { revision: 4, clock: { 'd:d1': 1 }, deleted: false };
-    lane.learnKnown({ head: null, told, counted: 1, restored: false });
+    lane.learnKnown({ head: null, told, counted: 1, restored: false, ownSequence: null });
     plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ status: 'applied', expectedRevision: 4 });
     absorb(lane, applied(work, 5));
@@ -53,7 +53,7 @@ describe('a lane whose order was lost', () => {
   it('does not wait for a change that was refused', () => {
     const work = workOf({ baseClock: { 'd:d1': 3 } });
     const lane = planned([work], headOf(2, { 'd:d1': 1 }, { text: 'x' }));
-    lane.learnKnown({ head: null, told: null, counted: 3, restored: false });
+    lane.learnKnown({ head: null, told: null, counted: 3, restored: false, ownSequence: null });
     plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 2, clock: { 'd:d1': 4 } });
   });

@@ -194,7 +194,7 @@ describe('a repeated attempt', () => {
     const second = workOf({ baseClock: { 's:learning': 1, 'd:d1': 3 } });
     const lane = planned([first, second], headOf(7, { 's:learning': 1, 'd:d1': 2 }, { text: 'x' }));
     expect(lane.need).toEqual({ what: 'ledger' });
-    lane.learnKnown({ head: null, told: null, counted: 2, restored: false });
+    lane.learnKnown({ head: null, told: null, counted: 2, restored: false, ownSequence: null });
     plan(lane);
     expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 7, clock: { 'd:d1': 3 } });
     const behind = conflict(second, 7, { 's:learning': 1, 'd:d1': 2 }, { text: 'x' });

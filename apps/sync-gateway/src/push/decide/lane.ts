@@ -245,8 +245,7 @@ export class Lane {
   #counted(work: Work): ReturnType<DeviceChanges['counted']> {
     if (POLICIES[work.registration.policy].isWrittenOnce) return work;
     const { highestCounter, lastChange } = this.#plan;
-    const plannedEntry = lastChange?.work.mutation.counter ?? null;
-    const place = { standing: this.#planned(), highestCounter, plannedEntry };
+    const place = { standing: this.#planned(), highestCounter, lastPlanned: lastChange?.work ?? null };
     return this.#device.counted(work, place, this.#context.serverNowMs);
   }
 
@@ -300,7 +299,7 @@ export class Lane {
     const made = reached ? submissionOf(work, change, reached, this.#context.deviceId) : submission;
     const read = readAnswer(made, result, this.#context);
     const { settled, standing, awaited } = read;
-    if (settled.clock && !isLookedUp(made)) this.#device.noteMade(settled.clock);
+    if (settled.clock && !isLookedUp(made)) this.#device.noteMade(work, settled.clock);
     if (read.reached !== submission.after)
       this.#reached = { planned: submission.after, actual: read.reached };
     if (standing) this.#standing = standing;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ConflictDraft } from '@sync/domain';
 import type { ConflictSeen, LocalMutation, Outcome } from '@sync/protocol';
@@ -26,6 +27,13 @@ async function draftOf(outcome: Outcome | undefined): Promise<ConflictDraft | un
 async function pushOne(author: Author, mutation: LocalMutation): Promise<Outcome | undefined> {
   const [outcome] = await rig.push(author, [mutation]);
   return outcome;
+}
+
+/** The device says that it has the outcome. */
+async function ack({ tenantId }: Author, outcome: Outcome | undefined): Promise<void> {
+  await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query('UPDATE mutation SET acked_at = now() WHERE mutation_id = $1', [outcome?.mutationId]),
+  );
 }
 
 /** A server's entity, and a device that has seen it. */
@@ -106,8 +114,50 @@ describe('a device that was restored from a backup', () => {
     const outcome = await edit('new', null, 4);
     expect(outcome).toMatchObject({ status: 'merged' });
     expect(await draftOf(outcome)).toMatchObject(forgotten);
-    // From then on it knows its own changes again.
+    // Once it has that outcome it knows its own changes again.
+    await ack(author, outcome);
     expect(await edit('newer', null, 5)).toMatchObject({ status: 'applied' });
+  });
+
+  it.each([
+    ['leaves its own entry out', null, null],
+    ['counts its own changes', 1, 2],
+  ])('has what a later push would overwrite recorded, too, while it has not heard: it %s', async (...own) => {
+    const { author, edit } = await known('progress');
+    await edit('kept', own[1] === null ? null : 0, 1);
+    await edit('forgotten', own[1], 2);
+    // Another field: nothing of what it has forgotten is touched.
+    const elsewhere = await edit('', own[1], 2, { data: { colour: 'red' } });
+    expect(elsewhere).toMatchObject({ status: 'merged' });
+    const outcome = await edit('new', own[2], 3);
+    expect(outcome).toMatchObject({ status: 'merged' });
+    expect(await draftOf(outcome)).toMatchObject(forgotten);
+    await ack(author, outcome);
+    expect(await edit('newer', null, 4)).toMatchObject({ status: 'applied' });
+  });
+
+  it('has it recorded where its first change since left it to a person', async () => {
+    const { author, entityId, edit } = await known('note');
+    await edit('kept', 0, 1);
+    await edit('', 1, 2, { data: { text: 'forgotten', colour: 'forgotten' } });
+    expect(await edit('new', 1, 2)).toMatchObject({ status: 'conflict' });
+    const outcome = await edit('', 2, 3, { data: { colour: 'red' } });
+    expect(outcome).toMatchObject({ status: 'conflict' });
+    expect(rig.owner.entity(author.tenantId, 'note', entityId)?.data).toMatchObject({ colour: 'forgotten' });
+  });
+
+  it('has it recorded where it was restored while its changes waited for their owner', async () => {
+    const { author, entityId, edit } = await known('progress');
+    rig.owner.mode = 'deaf';
+    await edit('kept', null, 1);
+    expect(await edit('forgotten', null, 2)).toMatchObject({ status: 'accepted' });
+    const change = { data: { colour: 'red' } };
+    expect(await edit('', null, 2, change)).toMatchObject({ status: 'accepted' });
+    rig.owner.mode = 'answers';
+    for (let ended = 0; ended < 3;) ended += await rig.dispatch(author);
+    const outcome = await edit('new', null, 3);
+    expect(rig.owner.entity(author.tenantId, 'progress', entityId)?.data).toMatchObject({ text: 'new' });
+    expect(await draftOf(outcome)).toMatchObject(forgotten);
   });
 
   it('leaves the collision to a person where the registration asks for it', async () => {
@@ -120,6 +170,8 @@ describe('a device that was restored from a backup', () => {
 
   it('writes twice in one millisecond under one number, and both are kept', async () => {
     const { edit } = await known('progress');
+    // A write in the millisecond of what it has seen counts as a millisecond later.
+    await sleep(5);
     const occurredAt = new Date().toISOString();
     await edit('forgotten', null, 1, { occurredAt });
     const outcome = await edit('new', null, 1, { occurredAt });

@@ -12,7 +12,7 @@ describe('the own entry of baseClock', () => {
       text: { atMs: Date.parse(NOW_ISO) - 5_000, by: 'd:d1', counter: 2 },
     },
   );
-  const known = { head, told: null, counted: 2, restored: false };
+  const known = { head, told: null, counted: 2, restored: false, ownSequence: null };
 
   it('is added where it is left out: a device knows its own changes', () => {
     const works = [workOf({ baseClock: seen }), workOf({ baseClock: seen }), workOf({ baseClock: seen })];
@@ -53,6 +53,32 @@ describe('the own entry of baseClock', () => {
     const work = workOf({ baseClock: { ...seen, 'd:d1': 1 } });
     const lane = planned([work], head);
     expect(lane.submissions[0]?.change).toMatchObject({ expectedRevision: 0 });
+    absorb(lane, conflict(work, 3, head.clock, { text: 'mine' }));
+    plan(lane);
+    expect(overwritten(lane, 0)).toEqual(['merged', { text: 'mine' }, { 's:learning': 1, 'd:d1': 3 }, 3]);
+  });
+
+  it('asks whether the device was restored between two pushes, and not within one', () => {
+    const later = Date.parse(NOW_ISO) + 1_000;
+    const works = [workOf({ op: 'put' }), workOf(), workOf({}, { receivedAtMs: later })];
+    const lane = planned(works);
+    expect(lane.submissions.map(({ work }) => work.receivedAtMs < later)).toEqual([true, true]);
+  });
+
+  it('is asked for although it counts all, where the device has counted from anew', () => {
+    const work = workOf({ baseClock: { ...seen, 'd:d1': 2 } }, { mayForget: true });
+    const lane = planned([work], head);
+    expect([lane.need, lane.submissions]).toEqual([{ what: 'ledger' }, []]);
+    lane.learnKnown({ ...known, restored: true });
+    plan(lane);
+    expect(overwritten(lane, 0)).toEqual(['merged', { text: 'mine' }, { 's:learning': 1, 'd:d1': 3 }, 3]);
+  });
+
+  it('is not added to what was made before the last change, and came after it', () => {
+    const work = workOf({ baseClock: seen });
+    const lane = planned([work], head);
+    lane.learnKnown({ ...known, ownSequence: work.mutation.sequence + 1 });
+    plan(lane);
     absorb(lane, conflict(work, 3, head.clock, { text: 'mine' }));
     plan(lane);
     expect(overwritten(lane, 0)).toEqual(['merged', { text: 'mine' }, { 's:learning': 1, 'd:d1': 3 }, 3]);

@@ -1,4 +1,4 @@
-import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
+import { counterOf, deviceReplica, type ReplicaId, type VectorClock } from '@sync/vector-clock';
 import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 
 /** What is known of a device's own changes of an entity when one more of them is decided. */
@@ -7,8 +7,12 @@ export interface OwnChanges {
   readonly stands: number;
   /** Up to which of them there are answers, whatever they were; null while nobody has asked the ledger. */
   readonly answered: number | null;
-  /** The last of them came in the same run, from the device as it is now. */
+  /** The last of them came in the same push, from the device as it is now. */
   readonly isRecent: boolean;
+  /** One of them was made later than this one, which came late. */
+  readonly isLate: boolean;
+  /** The device has counted from anew at some time: the ledger has to say whether it has forgotten any. */
+  readonly mayForget: boolean;
   /**
    * The device may have forgotten some of them, because it was restored from a backup; null while nobody has
    * asked the ledger.
@@ -24,23 +28,32 @@ export interface OwnChanges {
  * A device knows its own changes, whether it says so or not: where `baseClock` leaves them out, they are
  * added. Unless the device was restored from a backup, or counts fewer of them than there are: it has
  * forgotten those that came later. Then they stay unseen, so that whatever it would overwrite of them is
- * decided and recorded, and the mutation gets a number that no other change has.
+ * decided and recorded, and the mutation gets a number that no other change has. What a restored device
+ * counts says nothing: it gives its next changes the numbers of those that it has forgotten. And a change that
+ * comes late knows nothing of those that were made after it.
  */
 export function withOwnEntry(
   mutation: PreparedMutation,
   deviceId: string,
-  { stands, answered, isRecent, forgotten }: OwnChanges,
+  { stands, answered, isRecent, isLate, mayForget, forgotten }: OwnChanges,
 ): PreparedMutation | 'ask' | 'missing' {
   const own = deviceReplica(deviceId);
   const counts = counterOf(mutation.baseClock, own);
+  if (mayForget && stands > 0 && forgotten === null && !isRecent) return 'ask';
   if (counts > stands && answered === null) return 'ask';
   if (counts > Math.max(stands, answered ?? 0)) return 'missing';
-  if (counts >= stands || stands >= Number.MAX_SAFE_INTEGER) return mutation;
+  const isForgetful = forgotten === true && stands > 0;
+  if ((counts >= stands && !isForgetful) || stands >= Number.MAX_SAFE_INTEGER) return mutation;
   if (counts === 0 && forgotten === null && !isRecent) return 'ask';
-  const counter = stands + 1;
+  const counter = (isForgetful ? Math.max(stands, answered ?? 0) : stands) + 1;
   const made = { ...mutation, counter, clock: { ...mutation.baseClock, [own]: counter } };
-  if (counts > 0 || forgotten === true) return made;
+  if (isForgetful) return { ...made, baseClock: withoutEntry(mutation.baseClock, own) };
+  if (counts > 0 || isLate) return made;
   return { ...made, baseClock: { ...mutation.baseClock, [own]: stands } };
+}
+
+function withoutEntry(clock: VectorClock, replica: ReplicaId): VectorClock {
+  return Object.fromEntries(Object.entries(clock).filter(([entry]) => entry !== replica));
 }
 
 /** How many changes of the device are in an entity with this clock; null: there is none. */

@@ -76,7 +76,7 @@ describe('a patch that its owner refuses', () => {
     const lane = planned([patch], ALIVE);
     expect(lane.need).toEqual({ what: 'ledger' });
     const told = { revision: 3, clock: { 'd:d1': 3 }, deleted: true };
-    lane.learnKnown({ head: ALIVE, told, counted: 3, restored: false });
+    lane.learnKnown({ head: ALIVE, told, counted: 3, restored: false, ownSequence: null });
     plan(lane);
     absorb(lane, refused(patch));
     expect(lane.settlements.get(patch)).toMatchObject(KEPT);
@@ -86,7 +86,7 @@ describe('a patch that its owner refuses', () => {
     const again = headOf(2, { 'd:d1': 1, 's:learning': 1 }, { text: 'made anew' });
     const patch = edit(0);
     const lane = planned([patch], again);
-    lane.learnKnown({ head: again, told: null, counted: 1, restored: false });
+    lane.learnKnown({ head: again, told: null, counted: 1, restored: false, ownSequence: null });
     plan(lane);
     expect(lane.submissions).toMatchObject([{ change: { status: 'applied', expectedRevision: 0 } }]);
     absorb(lane, refused(patch));

@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION push_receive_together(
   p_visible_ms integer, p_max_open integer, p_head_bytes integer
 ) RETURNS TABLE (
   push integer, failed boolean, place integer, verdict text, outcome text, held boolean, waiting boolean,
-  dependencies json,
+  anew boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
 LANGUAGE plpgsql
@@ -46,7 +46,7 @@ BEGIN
         PERFORM set_config('lock_timeout', '10ms', true);
       END IF;
       RETURN QUERY SELECT v_push - 1, true, NULL::integer, NULL::text, NULL::text, NULL::boolean,
-        NULL::boolean, NULL::json, NULL::bigint, NULL::boolean, NULL::jsonb, NULL::text, NULL::text;
+        NULL::boolean, NULL::boolean, NULL::json, NULL::bigint, NULL::boolean, NULL::jsonb, NULL::text, NULL::text;
     END;
   END LOOP;
 END $$;

@@ -13,8 +13,9 @@
 -- those that are in the ledger. From new mutations device_sequence learns how far the device has counted; see
 -- database/know-answers.ts. p_head_bytes: how much of looked-up entities is read, null for all. Each is then
 -- answered once, with the first mutation that looks it up; of one that has no room (the first always has)
--- only its revision. Nothing is answered for a mutation that is new, in a scope that the user holds, and of
--- which nothing else is to be said.
+-- only its revision. anew: the device has counted from anew at some time, so that it may have forgotten
+-- changes; read_known says more. Nothing is answered for a mutation that is new, in a scope that the user
+-- holds, and of which nothing else is to be said.
 --
 -- The usual push, of a device without open mutations and with new ones only, is kept as one row: its
 -- mutations come into the ledger once, with their outcomes (see database/received-push.ts).
@@ -36,7 +37,7 @@ CREATE OR REPLACE FUNCTION push_receive(
   p_looked_up boolean[],
   p_payloads text, p_visible_ms integer, p_max_open integer, p_head_bytes integer DEFAULT NULL
 ) RETURNS TABLE (
-  place integer, verdict text, outcome text, held boolean, waiting boolean, dependencies json,
+  place integer, verdict text, outcome text, held boolean, waiting boolean, anew boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
 LANGUAGE plpgsql
@@ -48,6 +49,7 @@ DECLARE
   v_open integer;
   v_held text[];
   v_known boolean;
+  v_anew boolean;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
   INSERT INTO known_tenant (id) SELECT p_tenant
@@ -84,10 +86,9 @@ BEGIN
         ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
       VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities,
         p_ops, p_at_ms, p_depends_on, p_payloads, v_visible);
-    PERFORM note_sequences(p_tenant, p_device, min(u.sequence), max(u.sequence))
-      FROM unnest(p_sequences) AS u (sequence);
+    v_anew := note_sequences(p_tenant, p_device, p_sequences);
     RETURN QUERY
-    SELECT h.place, 'new', NULL::text, h.held, false,
+    SELECT h.place, 'new', NULL::text, h.held, false, v_anew,
       CASE WHEN p_depends_on IS NOT NULL
            THEN dependency_statuses(p_tenant, p_user, p_device, uuids_of(p_depends_on -> h.id::text)) END,
       h.revision, h.deleted, h.clock, CASE WHEN h.has_room THEN h.field_writes::text END,
@@ -108,7 +109,7 @@ BEGIN
         WHERE i.looked_up AND i.held AND (p_head_bytes IS NULL OR i.mention = 1)
           AND d.tenant_id = p_tenant AND d.scope = i.scope
           AND d.entity_type = i.type AND d.entity_id = i.eid LIMIT 1) e ON true) h
-    WHERE h.revision IS NOT NULL OR p_depends_on IS NOT NULL OR NOT h.held
+    WHERE h.revision IS NOT NULL OR p_depends_on IS NOT NULL OR NOT h.held OR v_anew
     ORDER BY h.place;
     RETURN;
   END IF;
@@ -131,9 +132,9 @@ BEGIN
     ON CONFLICT (tenant_id, mutation_id) DO NOTHING
     RETURNING m.mutation_id, m.sequence
   ), noted AS MATERIALIZED (
-    SELECT note_sequences(p_tenant, p_device, min(a.sequence), max(a.sequence)) FROM added a
+    SELECT note_sequences(p_tenant, p_device, array_agg(a.sequence)) AS anew FROM added a
   )
-  SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.dependencies, h.revision, h.deleted, h.clock,
+  SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.anew, h.dependencies, h.revision, h.deleted, h.clock,
     CASE WHEN h.has_room THEN h.field_writes::text END, CASE WHEN h.has_room THEN h.wire END
   FROM (
     SELECT i.*, e.revision, e.deleted, e.clock, e.field_writes, e.wire,
@@ -155,7 +156,7 @@ BEGIN
           ORDER BY o.arrival LIMIT 1) IS TRUE AS waiting,
         CASE WHEN i.deps IS NOT NULL
              THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END AS dependencies,
-        wanted.head AS wants_head,
+        noted.anew, wanted.head AS wants_head,
         row_number() OVER (PARTITION BY wanted.head, i.scope, i.type, i.eid ORDER BY i.ordinality) AS mention
       FROM item i
       CROSS JOIN noted
@@ -231,14 +232,47 @@ LANGUAGE sql STABLE AS $$
       'd:' || o.device_id])::bigint, 0) + 1) IS TRUE
 $$;
 
--- Notes how far a device has counted its mutations, and when it began to count from lower again. p_lowest is
--- null where nothing is new.
-CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_lowest bigint,
-  p_highest bigint) RETURNS void
-LANGUAGE sql AS $$
-  INSERT INTO device_sequence AS s (tenant_id, device_id, highest) SELECT p_tenant, p_device, p_highest
-    WHERE p_lowest IS NOT NULL
+-- Notes the numbers of a device's new mutations, and when it used one again that another of its mutations has:
+-- it was restored from a backup then, and counts from anew. Answers whether it ever did.
+CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_sequences bigint[]) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_new int8multirange;
+  v_anew boolean;
+BEGIN
+  SELECT range_agg(int8range(u.sequence, u.sequence, '[]')) INTO v_new FROM unnest(p_sequences) AS u (sequence)
+    WHERE u.sequence IS NOT NULL;
+  INSERT INTO device_sequence AS s (tenant_id, device_id, highest, received)
+    SELECT p_tenant, p_device, upper(v_new) - 1, v_new WHERE v_new IS NOT NULL
     ON CONFLICT (tenant_id, device_id) DO UPDATE SET
       highest = excluded.highest,
-      repeated_at = CASE WHEN p_lowest <= s.highest THEN clock_timestamp() ELSE s.repeated_at END
+      received = sequences_with(used_sequences(s.received, s.highest), excluded.received),
+      -- now(), as in received_at: what this push brings is no older than that.
+      repeated_at = CASE WHEN used_sequences(s.received, s.highest) && excluded.received THEN now()
+        ELSE s.repeated_at END
+    RETURNING s.repeated_at IS NOT NULL INTO v_anew;
+  RETURN coalesce(v_anew, false);
+END $$;
+
+-- All up to p_highest beyond p_received was noted by a gateway of a version that knew no more than that.
+CREATE OR REPLACE FUNCTION used_sequences(p_received int8multirange, p_highest bigint) RETURNS int8multirange
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_received IS NULL THEN int8multirange(int8range(NULL, p_highest + 1))
+    ELSE p_received + int8multirange(int8range(upper(p_received), greatest(upper(p_received), p_highest + 1)))
+    END
+$$;
+
+-- The numbers of a device after a push. From the first that was used before, it counts from anew. At most 16
+-- ranges are kept, the gaps between the lowest of more are filled: a mutation that comes so late is taken for
+-- one of a device that counts from anew, which costs a ConflictRecord at the most.
+CREATE OR REPLACE FUNCTION sequences_with(p_used int8multirange, p_new int8multirange) RETURNS int8multirange
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN count(*) <= 16 THEN k.kept
+    ELSE k.kept + int8multirange(range_merge(k.kept * int8multirange(int8range(NULL,
+      (array_agg(upper(r.range) ORDER BY r.range DESC))[16])))) END
+  FROM (
+    SELECT CASE WHEN p_used && p_new
+      THEN p_used * int8multirange(int8range(NULL, lower(p_used * p_new))) ELSE p_used END + p_new AS kept) k
+  CROSS JOIN LATERAL unnest(k.kept) AS r (range)
+  GROUP BY k.kept
 $$;

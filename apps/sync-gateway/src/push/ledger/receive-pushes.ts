@@ -25,6 +25,8 @@ interface ReceivedRow extends HeadColumns {
   readonly outcome: string | null;
   readonly held: boolean;
   readonly waiting: boolean;
+  /** The device has counted from anew at some time. */
+  readonly anew: boolean;
   /** Statuses of the asked-for dependencies that the ledger has. */
   readonly dependencies: Readonly<Record<string, string>> | null;
 }
@@ -144,10 +146,10 @@ function withHeads(incoming: readonly Incoming[], rows: readonly ReceivedRow[]):
       heads.set(key, { head: headOf(row), unread: isUnread(row) });
   }
   return rows.map((row): Received => {
-    const { place, verdict, outcome, held, waiting, dependencies } = row;
+    const { place, verdict, outcome, held, waiting, anew, dependencies } = row;
     const key = keyOf(place);
     const found = (key === null ? null : heads.get(key)) ?? { head: null, unread: false };
-    return { place, verdict, outcome, held, waiting, dependencies, ...found };
+    return { place, verdict, outcome, held, waiting, anew, dependencies, ...found };
   });
 }
 
@@ -157,6 +159,7 @@ const NOTHING_TO_SAY: Omit<ReceivedRow, 'place'> = {
   outcome: null,
   held: true,
   waiting: false,
+  anew: false,
   dependencies: null,
   head_revision: null,
   head_deleted: null,

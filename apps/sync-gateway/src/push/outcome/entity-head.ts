@@ -31,11 +31,10 @@ export interface KnownEntity {
   } | null;
   /** Up to which of the asking device's own changes there are answers. */
   readonly counted: number;
-  /**
-   * The asking device was restored from a backup since its last change of the entity, which it may have
-   * forgotten.
-   */
+  /** The asking device was restored from a backup, and may have forgotten what it had sent before. */
   readonly restored: boolean;
+  /** The highest `sequence` of the asking device's changes, since it was restored; null: there are none. */
+  readonly ownSequence: number | null;
 }
 
 /** The columns of the SQL functions that answer heads; all null when the scope does not have the entity. */

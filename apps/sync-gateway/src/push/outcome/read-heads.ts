@@ -29,9 +29,10 @@ interface KnownColumns extends HeadColumns {
   readonly told_clock: string | null;
   readonly counted: string;
   readonly restored: boolean;
+  readonly own_sequence: string | null;
 }
 
-const NOTHING_KNOWN: KnownEntity = { head: null, told: null, counted: 0, restored: false };
+const NOTHING_KNOWN: KnownEntity = { head: null, told: null, counted: 0, restored: false, ownSequence: null };
 const STEP_MS = 20;
 /** How long somebody waits for the projection to show what its owner has, or what a device was told of. */
 export const PROJECTION_WAIT_MS = 500;
@@ -122,6 +123,7 @@ export class ReadHeads {
 
 function knownOf(row: KnownColumns): KnownEntity {
   const { told_revision: revision, told_clock: clock, told_deleted: deleted, restored } = row;
+  const { own_sequence: ownSequence } = row;
   const told = revision === null || clock === null ? null : { revision, clock };
   return {
     head: headOf(row),
@@ -133,5 +135,6 @@ function knownOf(row: KnownColumns): KnownEntity {
     },
     counted: Number(row.counted),
     restored,
+    ownSequence: ownSequence === null ? null : Number(ownSequence),
   };
 }

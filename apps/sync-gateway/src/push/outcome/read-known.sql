@@ -8,8 +8,10 @@
 -- through the scope of which a device of the user was told within a day; a read model with a lower revision
 -- is behind it. After a day the read model counts alone: the tombstone of what was deleted is forgotten in
 -- time, and what cannot be projected is a dead letter. counted: up to which of the device's own changes of
--- the entity there are answers, whatever they were. restored: the device has counted from anew since its last
--- change of the entity, and may have forgotten it.
+-- the entity there are answers, whatever they were. restored: the device has counted from anew, and may have
+-- forgotten what it sent before that. Until it has the outcome of a change of the entity that it sent since: the
+-- first of these meets what was forgotten, so that its outcome shows the entity. own_sequence: the highest
+-- number of its changes since then.
 --
 -- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
 CREATE OR REPLACE FUNCTION read_known(
@@ -17,7 +19,8 @@ CREATE OR REPLACE FUNCTION read_known(
 ) RETURNS TABLE (
   place integer, head_revision bigint, head_deleted boolean, head_clock jsonb,
   head_writes text, head_wire text,
-  told_revision bigint, told_deleted boolean, told_clock text, counted bigint, restored boolean
+  told_revision bigint, told_deleted boolean, told_clock text, counted bigint, restored boolean,
+  own_sequence bigint
 )
 LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off
@@ -32,7 +35,7 @@ BEGIN
     CASE WHEN e.is_read THEN e.wire END,
     t.revision, t.op = 'delete', t.clock::text,
     greatest(own.counter, refused.counter, r.counter, 0),
-    s.repeated_at IS NOT NULL AND s.repeated_at > coalesce(own.at, '-infinity')
+    s.repeated_at IS NOT NULL AND s.repeated_at > coalesce(own.told_at, '-infinity'), own.sequence
   FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
   LEFT JOIN (
     SELECT k.place, d.*,
@@ -51,16 +54,22 @@ BEGIN
     -- The newest revision has the highest counters; those before it are looked at because it may be another
     -- device's.
     SELECT array_agg(m) AS newest FROM (
-      SELECT k.mutation_id, k.revision, k.device_id, k.terminal_at FROM mutation k
+      SELECT k.mutation_id, k.revision, k.device_id,
+        k.received_at, CASE WHEN k.acked_at IS NOT NULL THEN k.received_at END AS told_at, k.sequence
+      FROM mutation k
       WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant
         AND k.revision IS NOT NULL
       ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) m) l
+  LEFT JOIN device_sequence s ON s.tenant_id = p_tenant AND s.device_id = p_device
   LEFT JOIN LATERAL (
     SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
     FROM newest_told(p_tenant, p_user, i.scope, i.type, i.eid) n) t ON true
   LEFT JOIN LATERAL (
-    SELECT n.at, (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
-    FROM unnest(l.newest) AS n (id uuid, revision bigint, device text, at timestamptz)
+    SELECT max(n.told_at) OVER () AS told_at,
+      max(n.sequence) FILTER (WHERE n.received_at >= coalesce(s.repeated_at, '-infinity')) OVER () AS sequence,
+      (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
+    FROM unnest(l.newest) AS n (id uuid, revision bigint, device text, received_at timestamptz,
+      told_at timestamptz, sequence bigint)
     WHERE n.device = p_device
     ORDER BY n.revision DESC LIMIT 1) own ON true
   LEFT JOIN LATERAL (
@@ -72,7 +81,6 @@ BEGIN
     SELECT c.counter FROM refused_change c
     WHERE c.tenant_id = p_tenant AND c.device_id = p_device AND c.entity_type = i.type AND c.entity_id = i.eid
     LIMIT 1) r ON true
-  LEFT JOIN device_sequence s ON s.tenant_id = p_tenant AND s.device_id = p_device
   WHERE holds_scope(p_tenant, p_user, i.scope);
 END $$;
 

@@ -56,6 +56,7 @@ function submission(
       registration,
       payloadBytes: 100,
       receivedAtMs: AT_MS,
+      mayForget: false,
       head: null,
       mayBeSent: false,
       kept: null,

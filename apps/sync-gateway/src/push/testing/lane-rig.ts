@@ -53,6 +53,7 @@ export function workOf(changes: Partial<PreparedMutation> = {}, more: Partial<Wo
     registration: lww,
     payloadBytes: 100,
     receivedAtMs: Date.parse(NOW_ISO),
+    mayForget: false,
     head: null,
     mayBeSent: false,
     kept: null,
