@@ -59,9 +59,8 @@ export interface ConsumerContext {
   /** @returns what is to be called after the commit, before anything is acknowledged */
   readonly handle: (tx: Tx, batches: readonly Batch[]) => Promise<() => void>;
   readonly onPruned: (pruned: Pruned) => Promise<void>;
-  /** How long the first message waits for company. */
-  readonly lingerMs: number;
-  readonly isUrgent: ((payload: string) => boolean) | undefined;
+  /** How long a message waits for company. */
+  readonly lingerMs: number | ((payload: string) => number);
   /** The batch's tenants as one value of `app.tenant`. */
   readonly tenantsOf: ((batch: Batch) => string) | undefined;
 }

@@ -6,7 +6,7 @@ import { BATCH, BatchRoom, ConsumerLane, type Incoming } from './consumer-lane.t
 const MESSAGE = Object.freeze({}) as JsMsg;
 
 function incoming(number: number | null, bytes = 10): Incoming {
-  return { number, bytes, message: MESSAGE, receivedAt: 0, isUrgent: false };
+  return { number, bytes, message: MESSAGE, receivedAt: 0, dueAt: 0 };
 }
 
 function laneAt(watermark: number, ...numbers: number[]): ConsumerLane {

@@ -8,8 +8,8 @@ export interface Incoming {
   readonly message: JsMsg;
   readonly bytes: number;
   readonly receivedAt: number;
-  /** It does not wait for company. */
-  readonly isUrgent: boolean;
+  /** Until when it waits for company. */
+  readonly dueAt: number;
 }
 
 const RETRY_BACKOFF = { baseMs: 100, capMs: 10_000 } as const;
@@ -100,20 +100,17 @@ export class ConsumerLane {
   }
 
   /**
-   * When the lane has something to do: after a failure's pause, and when its first message has waited for
-   * company long enough, a message is urgent, or the lane fills a transaction. Infinity: nothing is known to
-   * come, or somebody is at it.
+   * When the lane has something to do: after a failure's pause, and when a message has waited for company long
+   * enough, or the lane fills a transaction. Infinity: nothing is known to come, or somebody is at it.
    *
-   * @param lingerMs how long its first message may wait for company
+   * @param waits whether messages wait for company
    */
-  readyAt(lingerMs: number): number {
+  readyAt(waits: boolean): number {
     if (this.inHand) return Infinity;
     if (this.replaying) return this.#retryAt;
-    const [first] = this.#waiting;
-    if (first === undefined) return Infinity;
-    const isDue = this.#waiting.some(({ isUrgent }) => isUrgent) || fillBatch([this]);
-    if (isDue) return this.#retryAt;
-    return Math.max(this.#retryAt, first.receivedAt + lingerMs);
+    if (this.#waiting.length === 0) return Infinity;
+    if (!waits || fillBatch([this])) return this.#retryAt;
+    return Math.max(this.#retryAt, Math.min(...this.#waiting.map(({ dueAt }) => dueAt)));
   }
 
   /**

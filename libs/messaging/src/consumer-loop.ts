@@ -221,8 +221,7 @@ export class ConsumerLoop {
   }
 
   #readyAt(partition: ConsumerPartition, lane: ConsumerLane): number {
-    const { lingerMs } = this.#context;
-    return lane.readyAt(lingerMs > 0 && partition.isStuck ? 0 : lingerMs);
+    return lane.readyAt(this.#context.lingerMs !== 0 && !partition.isStuck);
   }
 
   #pauseMs(now: number): number {

@@ -182,9 +182,10 @@ export class ConsumerPartition {
       numbered?.epoch ?? null,
     );
     const bytes = message.data.length;
-    const isUrgent = this.#context.isUrgent?.(message.string()) ?? false;
+    const { lingerMs } = this.#context;
     const receivedAt = performance.now();
-    lane.add({ number: numbered?.number ?? null, message, bytes, receivedAt, isUrgent });
+    const dueAt = receivedAt + (typeof lingerMs === 'number' ? lingerMs : lingerMs(message.string()));
+    lane.add({ number: numbered?.number ?? null, message, bytes, receivedAt, dueAt });
     this.#wake();
     while (!this.#stopped && !this.#hasRoom()) {
       await new Promise<void>((resolve) => {

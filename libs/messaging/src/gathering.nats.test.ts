@@ -98,8 +98,8 @@ describe('a consumer that waits for company', () => {
     expect(new Set((await rig.effects()).map(({ producer }) => producer))).toEqual(new Set(['p1']));
   });
 
-  it('waits no longer for company of an urgent message, and takes along what waits', async () => {
-    await startConsumer({ isUrgent: (payload) => payload.includes('urgent') });
+  it('waits no longer than the message that waits least, and takes along what waits', async () => {
+    await startConsumer({ lingerMs: (payload) => (payload.includes('urgent') ? 10 : LINGER_MS) });
     await publish(['p1'], [1, 2]);
     await publish(['p2'], [1, 2], 'urgent');
     await rig.untilEffects(4);

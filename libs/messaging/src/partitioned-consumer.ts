@@ -9,7 +9,7 @@ import { tenantList } from './set-tenants.ts';
 
 export interface ConsumerOptions<Result = unknown> extends Omit<
   ConsumerContext,
-  'metrics' | 'handle' | 'tenantsOf' | 'lingerMs' | 'isUrgent'
+  'metrics' | 'handle' | 'tenantsOf' | 'lingerMs'
 > {
   readonly metrics?: MessagingMetrics;
   readonly handle: BatchHandler<Result>;
@@ -26,12 +26,10 @@ export interface ConsumerOptions<Result = unknown> extends Omit<
   /**
    * How long a message waits for company, default 0. For consumers whom nobody waits for: the cost of
    * consuming is per transaction, and this divides it. The wait ends early when what waits in all partitions
-   * fills a transaction, when a partition can take in no more, and at an urgent message: so it never limits
-   * how much is consumed.
+   * fills a transaction, when a partition can take in no more, and when another message has waited long enough:
+   * so it never limits how much is consumed. As a function it says that of each message, and must not throw.
    */
-  readonly lingerMs?: number;
-  /** Of a message that does not wait for company; what waits already goes along. Must not throw. */
-  readonly isUrgent?: (payload: string) => boolean;
+  readonly lingerMs?: number | ((payload: string) => number);
   /** Also consume the events of foreign producers (`<prefix>.plain.>`), which have no numbers. */
   readonly plain?: boolean;
 }
@@ -60,7 +58,6 @@ export class PartitionedConsumer<Result = unknown> {
       ...options,
       metrics,
       lingerMs: options.lingerMs ?? 0,
-      isUrgent: options.isUrgent,
       handle: async (tx, batches) => {
         const result = await handle(tx, batches);
         return () => afterCommit?.(result);

@@ -10,8 +10,13 @@ import { bringsRecord, recordConflicts } from './record-conflicts.ts';
 
 /** Most events are of no interest here, and only move the watermark: larger batches cost less. */
 const LINGER_MS = 1_000;
+/**
+ * Of one with a ConflictRecord, which a user may look for soon. Not 0: a push of a hundred with ten conflicts cost
+ * this service 15 ms of CPU then, and 8 to 12 ms so.
+ */
+const RECORD_LINGER_MS = 100;
 
-/** Reads sync events for the ConflictRecords among them, which a user may look for soon: they do not wait. */
+/** Reads sync events for the ConflictRecords among them. */
 export function consumeConflicts(options: {
   readonly service: string;
   readonly database: Database;
@@ -29,8 +34,7 @@ export function consumeConflicts(options: {
     ...hop,
     stream: STREAMS.SYNC_EVENTS,
     consumer: service,
-    lingerMs,
-    isUrgent: bringsRecord,
+    lingerMs: (payload) => (bringsRecord(payload) ? RECORD_LINGER_MS : lingerMs),
     handle: (tx, batches) => recordConflicts(tx, batches, owner, suggestions),
     afterCommit: (added) => {
       recorded(added);
