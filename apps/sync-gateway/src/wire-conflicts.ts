@@ -3,7 +3,7 @@ import { AskConflicts } from './conflicts/ask-conflicts.ts';
 import { ConflictsController } from './conflicts/conflicts-controller.ts';
 import { ResolveConflict } from './conflicts/resolve-conflict.ts';
 import { TenantConflictsController } from './conflicts/tenant-conflicts-controller.ts';
-import { ReadHeads } from './push/outcome/read-heads.ts';
+import { ReadHeads } from './read-model/read-heads.ts';
 import type { Registry } from './registration/registry.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
 

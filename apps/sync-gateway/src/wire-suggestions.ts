@@ -1,5 +1,5 @@
 import { AskApp } from './admin/ask-app.ts';
-import { ReadHeads } from './push/outcome/read-heads.ts';
+import { ReadHeads } from './read-model/read-heads.ts';
 import { RequestSuggestion } from './suggestions/request-suggestion.ts';
 import { SuggestionSettingsController } from './suggestions/suggestion-settings-controller.ts';
 import { SuggestionsController } from './suggestions/suggestions-controller.ts';

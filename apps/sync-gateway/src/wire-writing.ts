@@ -16,7 +16,7 @@ import { PUSH_LOGGER, PushController } from './push/push-controller.ts';
 import { PushGate } from './push/push-gate.ts';
 import { PruneLedger } from './push/ledger/prune-ledger.ts';
 import { PushMetrics } from './push/push-metrics.ts';
-import { ReadHeads } from './push/outcome/read-heads.ts';
+import { ReadHeads } from './read-model/read-heads.ts';
 import { SendToOwner } from './push/owners/send-to-owner.ts';
 import { SettleMutations } from './push/settle-mutations.ts';
 import { AnswerRegistry } from './registration/answer-registry.ts';

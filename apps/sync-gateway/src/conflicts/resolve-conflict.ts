@@ -10,11 +10,11 @@ import {
 } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import { canonicalClockJson } from '@sync/vector-clock';
-import type { RegisteredTypes } from '../push/accept-push.ts';
 import { checkCurrents } from '../push/outcome/check-currents.ts';
-import { absentText, type EntityHead } from '../push/outcome/entity-head.ts';
-import type { ReadHeads } from '../push/outcome/read-heads.ts';
 import type { Author } from '../push/outcome/settlement.ts';
+import { absentText, type EntityHead } from '../read-model/entity-head.ts';
+import type { ReadHeads } from '../read-model/read-heads.ts';
+import type { RegisteredTypes } from '../registration/registered-types.ts';
 import type { AskConflicts } from './ask-conflicts.ts';
 
 /** How long the answer `conflict_moved` waits for the projection to show what the entity moved to. */

@@ -3,7 +3,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * What a gateway has to know of an entity beyond the read model, which is behind its owners for milliseconds,
- * or for longer; see push/outcome/read-known.sql.
+ * or for longer; see read-model/read-known.sql.
  *
  * `mutation.revision` is the entity's revision at its owner after a mutation that was applied or merged.
  * `mutation.counter`, of the others, says which change of its device it would have been. `device_sequence`

@@ -69,7 +69,7 @@ const SCRIPTS = [
   'push/ledger/completion-events.sql',
   'push/ledger/push-complete.sql',
   'push/ledger/push-complete-together.sql',
-  'push/outcome/read-known.sql',
+  'read-model/read-known.sql',
   'push/ledger/prune-ledger.sql',
   'dispatch/dispatch-take.sql',
 ] as const;

@@ -1,11 +1,10 @@
-import { lostContent, refusedConflict } from '../push/decide/conflict-of.ts';
-import { afterWhatTheyNeed } from '../push/decide/earlier-changes.ts';
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
-import type { OutcomesStored, RegisteredTypes } from '../push/accept-push.ts';
+import type { OutcomesStored } from '../push/accept-push.ts';
+import { lostContent, refusedConflict } from '../push/decide/conflict-of.ts';
+import { afterWhatTheyNeed } from '../push/decide/earlier-changes.ts';
 import { type Completed, completionOf, type KeptRefusal } from '../push/ledger/completion.ts';
 import type { LedgerStore } from '../push/ledger/ledger-store.ts';
-import { type EntityHead, headOf, stateOfHead } from '../push/outcome/entity-head.ts';
 import {
   type Author,
   type KeptDecision,
@@ -15,15 +14,13 @@ import {
   type Settlement,
   type Work,
 } from '../push/outcome/settlement.ts';
-import { shownKey } from '../push/outcome/tell-outcomes.ts';
 import type { Failing } from '../push/owners/give-up.ts';
 import { admitMutation } from '../push/prepare/admit-mutation.ts';
-import {
-  type EntityAddress,
-  type PreparedMutation,
-  restoreMutation,
-} from '../push/prepare/prepare-mutation.ts';
+import { type PreparedMutation, restoreMutation } from '../push/prepare/prepare-mutation.ts';
 import type { SettleMutations } from '../push/settle-mutations.ts';
+import { addressKey, type EntityAddress } from '../read-model/entity-address.ts';
+import { type EntityHead, headOf, stateOfHead } from '../read-model/entity-head.ts';
+import type { RegisteredTypes } from '../registration/registered-types.ts';
 import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
 import type { FindHidden } from './find-hidden.ts';
 import { retryDelayMs } from './retry-delay.ts';
@@ -251,7 +248,7 @@ function headOfRow(
   address: EntityAddress,
   heads: Map<string, EntityHead>,
 ): EntityHead | null {
-  const key = shownKey(address);
+  const key = addressKey(address);
   const head = headOf(row) ?? heads.get(key) ?? null;
   if (head) heads.set(key, head);
   return head;

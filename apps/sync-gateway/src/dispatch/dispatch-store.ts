@@ -1,6 +1,6 @@
 import type { Database } from '@sync/postgres';
-import type { HeadColumns } from '../push/outcome/entity-head.ts';
-import { HEAD_BYTES } from '../push/outcome/read-heads.ts';
+import type { HeadColumns } from '../read-model/entity-head.ts';
+import { HEAD_BYTES } from '../read-model/read-heads.ts';
 
 /** A device with due work. */
 export interface DueDevice {

@@ -3,19 +3,15 @@ import { faultPoint } from '@sync/messaging';
 import { retryConflicts, sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
+import { addressKey, type EntityAddress } from '../read-model/entity-address.ts';
+import type { ReadHeads } from '../read-model/read-heads.ts';
+import type { RegisteredTypes } from '../registration/registered-types.ts';
 import { type Completed, completionOf } from './ledger/completion.ts';
 import { type LedgerStore, SENT_TWICE } from './ledger/ledger-store.ts';
 import { BACKLOG_FULL, type Incoming, type Received } from './ledger/receive-pushes.ts';
 import { toldIn } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
-import {
-  INLINE_LENGTH,
-  shownKey,
-  type Telling,
-  tellOutcomes,
-  withoutCurrent,
-} from './outcome/tell-outcomes.ts';
-import type { ReadHeads } from './outcome/read-heads.ts';
+import { INLINE_LENGTH, type Telling, tellOutcomes, withoutCurrent } from './outcome/tell-outcomes.ts';
 import {
   type Author,
   postponed,
@@ -25,23 +21,11 @@ import {
   type Work,
 } from './outcome/settlement.ts';
 import { isReadable } from './prepare/admit-mutation.ts';
-import {
-  type EntityAddress,
-  parseTimestampMs,
-  type Prepared,
-  prepareMutation,
-} from './prepare/prepare-mutation.ts';
+import { parseTimestampMs, type Prepared, prepareMutation } from './prepare/prepare-mutation.ts';
 import { batchOf, type PushBatch, REUSED } from './prepare/push-batch.ts';
 import type { PushMetrics } from './push-metrics.ts';
 import type { SettleMutations, StatusOf } from './settle-mutations.ts';
 import { type Sorted, sortReceived } from './sort-received.ts';
-
-/** The registered entity types, from memory. */
-export interface RegisteredTypes {
-  find(entityType: string): RegisteredEntityType | null;
-  /** Reads them again unless that has just been done: before a mutation is refused for good. */
-  refresh(): Promise<void>;
-}
 
 /** Told after a commit that a device has new terminal outcomes. */
 export type OutcomesStored = (author: Author) => void;
@@ -157,7 +141,7 @@ export class AcceptPush {
       // What was stored before may have been overtaken since, so it is read again.
       const isFresh = one?.kind !== 'answered' && bare !== text;
       if (isFresh) return { mutationId, text, isKept: true, shown: null };
-      const wire = shown.get(shownKey(address)) ?? null;
+      const wire = shown.get(addressKey(address)) ?? null;
       return { mutationId, text: bare, isKept: true, shown: { wire } };
     });
     return this.#readShown(author, tellings);
@@ -240,7 +224,7 @@ export class AcceptPush {
     }
     if (completion.outcomes.some((text) => text !== '')) this.#outcomesStored(author);
     const shown = completion.shown.map(({ scope, type, id, wire }): [string, string] => {
-      return [shownKey({ scope, entityType: type, entityId: id }), wire];
+      return [addressKey({ scope, entityType: type, entityId: id }), wire];
     });
     return { texts, shown: new Map(shown) };
   }

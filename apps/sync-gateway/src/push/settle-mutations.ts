@@ -1,13 +1,13 @@
 import { planLanes, POLICIES } from '@sync/domain';
 import { faultPoint } from '@sync/messaging';
+import { absentText, stateOfHead } from '../read-model/entity-head.ts';
+import { PROJECTION_WAIT_MS, type ReadHeads } from '../read-model/read-heads.ts';
 import { lostContent, refusedConflict } from './decide/conflict-of.ts';
 import type { DecideLanes } from './decide/decide-lanes.ts';
 import { isPatient } from './decide/earlier-changes.ts';
 import { Lane, type LaneContext } from './decide/lane.ts';
 import type { KeepDecisions } from './ledger/keep-decisions.ts';
 import { checkCurrents, type Shown, toldIn } from './outcome/check-currents.ts';
-import { absentText, stateOfHead } from './outcome/entity-head.ts';
-import { PROJECTION_WAIT_MS, type ReadHeads } from './outcome/read-heads.ts';
 import {
   type Author,
   type Postponed,

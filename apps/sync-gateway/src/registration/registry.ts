@@ -2,7 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
 import { type RegisteredEntityType, subjects, type SyncRegistration } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
-import type { RegisteredTypes } from '../push/accept-push.ts';
+import type { RegisteredTypes } from './registered-types.ts';
 import { loadRegistrations } from './registration-store.ts';
 
 /** A service's registration with the time of its last change. */

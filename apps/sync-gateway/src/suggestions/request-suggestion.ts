@@ -8,8 +8,8 @@ import {
 import { ProblemError } from '@sync/service-kit';
 import type { Caller } from '../access/caller.ts';
 import type { AskApp } from '../admin/ask-app.ts';
-import { stateOfHead } from '../push/outcome/entity-head.ts';
-import type { ReadHeads } from '../push/outcome/read-heads.ts';
+import { stateOfHead } from '../read-model/entity-head.ts';
+import type { ReadHeads } from '../read-model/read-heads.ts';
 
 const checkReply = validator(ReplySchema);
 const CONFLICT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

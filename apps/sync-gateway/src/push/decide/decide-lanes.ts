@@ -1,6 +1,6 @@
 import { setImmediate as letOthersWork } from 'node:timers/promises';
-import type { KnownEntity } from '../outcome/entity-head.ts';
-import { PROJECTION_WAIT_MS, type ReadHeads } from '../outcome/read-heads.ts';
+import type { KnownEntity } from '../../read-model/entity-head.ts';
+import { PROJECTION_WAIT_MS, type ReadHeads } from '../../read-model/read-heads.ts';
 import { type Author, postponed, type Work } from '../outcome/settlement.ts';
 import type { AskDeleted, DeletedData, DeletedDataMissing } from './ask-deleted.ts';
 import type { LaneNeed } from './lane-need.ts';

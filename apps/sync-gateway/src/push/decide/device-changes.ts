@@ -1,6 +1,6 @@
 import { mayHold } from '@sync/domain';
 import { containsDot, counterOf, deviceReplica, type ReplicaId, type VectorClock } from '@sync/vector-clock';
-import type { KnownEntity } from '../outcome/entity-head.ts';
+import type { KnownEntity } from '../../read-model/entity-head.ts';
 import { type Postponed, postponed, type Work } from '../outcome/settlement.ts';
 import { isPatient } from './earlier-changes.ts';
 import type { LaneNeed } from './lane-need.ts';

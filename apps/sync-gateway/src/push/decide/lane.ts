@@ -8,7 +8,7 @@ import {
   wantsDeletedData,
 } from '@sync/domain';
 import type { OwnerPushResult } from '@sync/protocol';
-import type { EntityHead, KnownEntity } from '../outcome/entity-head.ts';
+import type { EntityHead, KnownEntity } from '../../read-model/entity-head.ts';
 import {
   type AwaitedCurrent,
   type Postponed,

@@ -11,7 +11,7 @@ import {
 } from '@sync/domain';
 import type { OwnerState, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
-import { absentText, type EntityHead, stateOfHead } from '../outcome/entity-head.ts';
+import { absentText, type EntityHead, stateOfHead } from '../../read-model/entity-head.ts';
 import type { Work } from '../outcome/settlement.ts';
 import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 import { inputOf } from './mutation-input.ts';

@@ -1,6 +1,7 @@
 import { outcomeText } from '../outcome/outcome-text.ts';
 import type { Settlement } from '../outcome/settlement.ts';
-import type { EntityAddress, Refusal } from '../prepare/prepare-mutation.ts';
+import type { EntityAddress } from '../../read-model/entity-address.ts';
+import type { Refusal } from '../prepare/prepare-mutation.ts';
 import { type ShownState, showsLarge, shownStates } from './shown-entities.ts';
 
 /** One element of `push_complete`'s p_items; see push-complete.sql. */

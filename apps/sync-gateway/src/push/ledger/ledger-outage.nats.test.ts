@@ -10,7 +10,7 @@ import { MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
 import { AcceptPush } from '../accept-push.ts';
 import { AskDeleted } from '../decide/ask-deleted.ts';
 import { DecideLanes } from '../decide/decide-lanes.ts';
-import { ReadHeads } from '../outcome/read-heads.ts';
+import { ReadHeads } from '../../read-model/read-heads.ts';
 import { AskUpcaster } from '../owners/ask-upcaster.ts';
 import { LiftMutations } from '../owners/lift-mutations.ts';
 import { SendToOwner } from '../owners/send-to-owner.ts';

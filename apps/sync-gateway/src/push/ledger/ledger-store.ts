@@ -1,7 +1,7 @@
 import type { Database } from '@sync/postgres';
 import type { Author } from '../outcome/settlement.ts';
 import { SHOWN_BYTES } from '../outcome/tell-outcomes.ts';
-import type { EntityAddress } from '../prepare/prepare-mutation.ts';
+import type { EntityAddress } from '../../read-model/entity-address.ts';
 import { CompletePushes } from './complete-pushes.ts';
 import { completionEvents } from './completion-events.ts';
 import type { Completion } from './completion.ts';

@@ -1,9 +1,9 @@
 import { AGAIN, GroupedCalls } from '@sync/messaging';
 import { arrayText, type Database } from '@sync/postgres';
-import { type EntityHead, type HeadColumns, headOf, isUnread } from '../outcome/entity-head.ts';
-import { HEAD_BYTES } from '../outcome/read-heads.ts';
+import { type EntityHead, type HeadColumns, headOf, isUnread } from '../../read-model/entity-head.ts';
+import { HEAD_BYTES } from '../../read-model/read-heads.ts';
 import type { Author } from '../outcome/settlement.ts';
-import { shownKey } from '../outcome/tell-outcomes.ts';
+import { addressKey } from '../../read-model/entity-address.ts';
 import type { Prepared } from '../prepare/prepare-mutation.ts';
 import { GROUP, type GroupedRow, GROUPING, PUSH_SEPARATOR, rowsByPush } from './push-groups.ts';
 
@@ -137,7 +137,7 @@ function receivedOf(incoming: readonly Incoming[], told: readonly ReceivedRow[])
 function withHeads(incoming: readonly Incoming[], rows: readonly ReceivedRow[]): Received[] {
   const keyOf = (place: number): string | null => {
     const { needsHead, prepared } = incoming[place] as Incoming;
-    return needsHead && prepared.address ? shownKey(prepared.address) : null;
+    return needsHead && prepared.address ? addressKey(prepared.address) : null;
   };
   const heads = new Map<string, { readonly head: EntityHead | null; readonly unread: boolean }>();
   for (const row of rows) {

@@ -1,5 +1,6 @@
 import { containsClock, type VectorClock } from '@sync/vector-clock';
-import { INLINE_LENGTH, shownKey } from '../outcome/tell-outcomes.ts';
+import { addressKey } from '../../read-model/entity-address.ts';
+import { INLINE_LENGTH } from '../outcome/tell-outcomes.ts';
 import type { Completed } from './completion.ts';
 
 /** One element of `push_complete`'s p_shown: a large entity that outcomes show. */
@@ -13,7 +14,7 @@ export interface ShownState {
 }
 
 /**
- * @returns by `shownKey`, of each large entity the newest state that one of the outcomes shows: whoever sees
+ * @returns by `addressKey`, of each large entity the newest state that one of the outcomes shows: whoever sees
  * that misses nothing
  */
 export function shownStates(completed: readonly Completed[]): Map<string, ShownState> {
@@ -22,7 +23,7 @@ export function shownStates(completed: readonly Completed[]): Map<string, ShownS
     if (!showsLarge(one)) continue;
     const { scope, entityType: type, entityId: id } = one.address;
     const { current: wire } = one.settlement;
-    const key = shownKey(one.address);
+    const key = addressKey(one.address);
     const before = states.get(key);
     if (before?.wire === wire) continue;
     const { clock } = JSON.parse(wire) as { readonly clock: VectorClock };

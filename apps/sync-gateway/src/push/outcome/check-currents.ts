@@ -1,6 +1,6 @@
 import { containsClock, type VectorClock } from '@sync/vector-clock';
-import type { EntityAddress } from '../prepare/prepare-mutation.ts';
-import { PROJECTION_WAIT_MS, type ReadHeads } from './read-heads.ts';
+import type { EntityAddress } from '../../read-model/entity-address.ts';
+import { PROJECTION_WAIT_MS, type ReadHeads } from '../../read-model/read-heads.ts';
 import type { Author, Settlement, Work } from './settlement.ts';
 
 /** An entity as an outcome is about to show it. */

@@ -1,8 +1,9 @@
 import type { ConflictDraft, JsonObject } from '@sync/domain';
 import type { Outcome, RegisteredEntityType } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
-import type { EntityAddress, PreparedMutation, Refusal } from '../prepare/prepare-mutation.ts';
-import { absentText, type EntityHead } from './entity-head.ts';
+import type { EntityAddress } from '../../read-model/entity-address.ts';
+import type { PreparedMutation, Refusal } from '../prepare/prepare-mutation.ts';
+import { absentText, type EntityHead } from '../../read-model/entity-head.ts';
 
 /** The device and user whose mutations these are. */
 export interface Author {

@@ -23,15 +23,6 @@ export const SHOWN_BYTES = 8 * 1024 * 1024;
 /** Of the large ones that it shows more than once, which clients of releases before `currentOf` expect. */
 const COPIES_BYTES = 256 * 1024;
 
-/** NUL occurs in none of the parts. */
-export function shownKey(address: {
-  readonly scope: string;
-  readonly entityType: string;
-  readonly entityId: string;
-}): string {
-  return `${address.scope}\0${address.entityType}\0${address.entityId}`;
-}
-
 /**
  * The outcomes of one answer, as texts in their order (PUSH-20): a large entity stands in the first of its
  * outcomes, and the others name that one. Those whose entity has no room are `accepted`: a pull will bring

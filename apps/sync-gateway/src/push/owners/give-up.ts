@@ -1,5 +1,5 @@
 import { heldConflict } from '../decide/conflict-of.ts';
-import { stateOfHead } from '../outcome/entity-head.ts';
+import { stateOfHead } from '../../read-model/entity-head.ts';
 import { refusedHere, type Settled, type Work } from '../outcome/settlement.ts';
 
 /**

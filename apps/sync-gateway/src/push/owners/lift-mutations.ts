@@ -1,5 +1,5 @@
 import { planUpcast, upcastData, type JsonObject, type Upcaster } from '@sync/domain';
-import { absentText } from '../outcome/entity-head.ts';
+import { absentText } from '../../read-model/entity-head.ts';
 import {
   type Author,
   type PostponeReason,

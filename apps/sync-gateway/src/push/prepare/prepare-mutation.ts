@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import { claimedClock, correctOccurredAtMs, shorten } from '@sync/domain';
 import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
+import type { EntityAddress } from '../../read-model/entity-address.ts';
 import { canonicalPayload, type CanonicalPayload } from './canonical-payload.ts';
 import { changeIdentity, textIdentity } from './change-identity.ts';
 
@@ -26,9 +27,6 @@ export interface Refusal {
   readonly code: string;
   readonly message: string;
 }
-
-/** Which entity a mutation is about, and through which scope its device sees it. */
-export type EntityAddress = Pick<LocalMutation, 'scope' | 'entityType' | 'entityId'>;
 
 /** One element of a push: a mutation that can be handled, or the reason why not. */
 export type Prepared = {

@@ -2,7 +2,7 @@ import { type FieldWrites, mutationClock, mutationCounter } from '@sync/domain';
 import type { OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import { Lane, type LaneContext } from '../decide/lane.ts';
-import type { EntityHead } from '../outcome/entity-head.ts';
+import type { EntityHead } from '../../read-model/entity-head.ts';
 import { postponed, type Work } from '../outcome/settlement.ts';
 import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
 

@@ -23,7 +23,7 @@ import { AskDeleted } from '../decide/ask-deleted.ts';
 import { DecideLanes } from '../decide/decide-lanes.ts';
 import { KeepDecisions } from '../ledger/keep-decisions.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
-import { ReadHeads } from '../outcome/read-heads.ts';
+import { ReadHeads } from '../../read-model/read-heads.ts';
 import type { Author } from '../outcome/settlement.ts';
 import { AskUpcaster } from '../owners/ask-upcaster.ts';
 import { LiftMutations } from '../owners/lift-mutations.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import type { TestDatabase } from '@sync/postgres/testing';
-import { gatewayDatabase } from '../../testing/gateway-rig.ts';
-import { piecesRead } from '../../testing/pieces-read.ts';
-import type { EntityAddress } from '../prepare/prepare-mutation.ts';
-import { checkCurrents } from './check-currents.ts';
+import { gatewayDatabase } from '../testing/gateway-rig.ts';
+import { piecesRead } from '../testing/pieces-read.ts';
+import type { EntityAddress } from './entity-address.ts';
+import { checkCurrents } from '../push/outcome/check-currents.ts';
 import { type AwaitedHead, ReadHeads } from './read-heads.ts';
 
 let test: TestDatabase;

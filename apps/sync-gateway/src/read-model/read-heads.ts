@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
-import type { EntityAddress } from '../prepare/prepare-mutation.ts';
+import type { Caller } from '../access/caller.ts';
+import { addressKey, type EntityAddress } from './entity-address.ts';
 import { type EntityHead, type HeadColumns, headOf, isUnread, type KnownEntity } from './entity-head.ts';
-import type { Author } from './settlement.ts';
-import { shownKey } from './tell-outcomes.ts';
 
 /** An entity whose head is wanted once the read model has it at this revision. */
 export interface AwaitedHead<T> {
   readonly work: T;
   readonly revision: number;
 }
+
+/** Whose device asks: it is shown what its scopes have, and no more. */
+export type Asker = Pick<Caller, 'tenantId' | 'userId' | 'deviceId'>;
 
 /** What is asked about an entity. */
 interface AskedEntity {
@@ -51,25 +53,25 @@ export class ReadHeads {
    * One round trip. @returns per address what its scope has now; null also for a scope that the user does not
    * hold
    */
-  async read(author: Author, addresses: readonly EntityAddress[]): Promise<(EntityHead | null)[]> {
-    return (await this.know(author, addresses)).map(({ head }) => head);
+  async read(asker: Asker, addresses: readonly EntityAddress[]): Promise<(EntityHead | null)[]> {
+    return (await this.know(asker, addresses)).map(({ head }) => head);
   }
 
   /**
    * One round trip; each entity is read once, however many addresses name it.
    * @returns one per address; of a scope that the user does not hold nothing is known
    */
-  async know(author: Author, addresses: readonly EntityAddress[]): Promise<KnownEntity[]> {
+  async know(asker: Asker, addresses: readonly EntityAddress[]): Promise<KnownEntity[]> {
     return this.#ask(
-      author,
+      asker,
       addresses.map((address) => ({ address, fromRevision: null })),
     );
   }
 
   /** As `know`, but reads no entity: only what the ledger knows of each. */
-  async told(author: Author, addresses: readonly EntityAddress[]): Promise<KnownEntity['told'][]> {
+  async told(asker: Asker, addresses: readonly EntityAddress[]): Promise<KnownEntity['told'][]> {
     const asked = addresses.map((address) => ({ address, fromRevision: Number.MAX_SAFE_INTEGER }));
-    return (await this.#ask(author, asked)).map(({ told }) => told);
+    return (await this.#ask(asker, asked)).map(({ told }) => told);
   }
 
   /**
@@ -78,7 +80,7 @@ export class ReadHeads {
    * @returns only heads that have it
    */
   async waitFor<T extends { readonly mutation: EntityAddress }>(
-    author: Author,
+    asker: Asker,
     wanted: readonly AwaitedHead<T>[],
     limitMs: number,
   ): Promise<Map<T, EntityHead>> {
@@ -87,7 +89,7 @@ export class ReadHeads {
     const untilMs = Date.now() + limitMs;
     for (;;) {
       const known = await this.#ask(
-        author,
+        asker,
         missing.map(({ work, revision }) => ({ address: work.mutation, fromRevision: revision })),
       );
       missing = missing.filter(({ work, revision }, place) => {
@@ -101,9 +103,9 @@ export class ReadHeads {
     }
   }
 
-  async #ask(author: Author, asked: readonly AskedEntity[]): Promise<KnownEntity[]> {
+  async #ask(asker: Asker, asked: readonly AskedEntity[]): Promise<KnownEntity[]> {
     if (asked.length === 0) return [];
-    const distinct = Map.groupBy(asked, ({ address }) => shownKey(address));
+    const distinct = Map.groupBy(asked, ({ address }) => addressKey(address));
     const items = [...distinct.values()].map((same, place) => {
       const { scope, entityType: type, entityId: eid } = (same[0] as AskedEntity).address;
       // Of several revisions of one entity the lowest comes first.
@@ -113,11 +115,11 @@ export class ReadHeads {
     const rows = await this.#database.call<KnownColumns>(
       'read_known',
       'SELECT * FROM read_known($1, $2, $3, $4, $5)',
-      [author.tenantId, author.userId, author.deviceId, JSON.stringify(items), HEAD_BYTES],
+      [asker.tenantId, asker.userId, asker.deviceId, JSON.stringify(items), HEAD_BYTES],
     );
     const byPlace = new Map(rows.map((row) => [row.place, knownOf(row)]));
     const known = new Map([...distinct.keys()].map((key, place) => [key, byPlace.get(place)]));
-    return asked.map(({ address }) => known.get(shownKey(address)) ?? NOTHING_KNOWN);
+    return asked.map(({ address }) => known.get(addressKey(address)) ?? NOTHING_KNOWN);
   }
 }
 
