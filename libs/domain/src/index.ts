@@ -72,6 +72,8 @@ export {
   renderUser,
 } from './projection/scope-template.ts';
 export type { ParsedTemplate, Template, TemplateIds } from './projection/scope-template.ts';
+export { backoffMs } from './time/backoff.ts';
+export type { Backoff } from './time/backoff.ts';
 export { correctOccurredAtMs } from './time/correct-occurred-at.ts';
 export type { OccurredAtInput } from './time/correct-occurred-at.ts';
 export { checkUpcasters } from './upcast/check-upcasters.ts';

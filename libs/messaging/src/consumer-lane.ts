@@ -1,5 +1,5 @@
 import type { JsMsg } from '@nats-io/jetstream';
-import { backoffMs } from './pacing.ts';
+import { backoffMs } from '@sync/domain';
 
 /** A message that waits for its turn. */
 export interface Incoming {
@@ -163,7 +163,7 @@ export class ConsumerLane {
   failed(now: number): void {
     this.#isApart = true;
     this.#attempts += 1;
-    this.#retryAt = now + backoffMs(this.#attempts, RETRY_BACKOFF);
+    this.#retryAt = now + backoffMs(this.#attempts, RETRY_BACKOFF, Math.random());
   }
 
   /** @param wasSlow it comes alone the next time */

@@ -1,22 +1,3 @@
-/** Bounds of {@link backoffMs}. */
-export interface Backoff {
-  readonly baseMs: number;
-  readonly capMs: number;
-}
-
-/**
- * Pause before attempt `attempt` (1 = the first repetition): doubled each time, capped, the upper half
- * random, so that workers which failed together do not come back together.
- */
-export function backoffMs(
-  attempt: number,
-  { baseMs, capMs }: Backoff,
-  random: () => number = Math.random,
-): number {
-  const full = Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30));
-  return Math.round(full * (0.5 + random() / 2));
-}
-
 /** Bounds of {@link IdlePause}. */
 export interface IdlePauses {
   readonly busyMs: number;

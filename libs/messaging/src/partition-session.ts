@@ -10,9 +10,10 @@ import {
   type JsMsg,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
+import { backoffMs } from '@sync/domain';
 import type { StreamDeclaration } from '@sync/protocol';
 import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
-import { backoffMs, Wakeup } from './pacing.ts';
+import { Wakeup } from './pacing.ts';
 import type { MessagingLogger, PartitionToken } from './ports.ts';
 import { restoreStream } from './streams.ts';
 
@@ -120,7 +121,8 @@ export class PartitionSession {
         failures += 1;
         logger.warn({ err: error, stream: stream.name, partition, failures }, 'could not read the stream');
       }
-      if (!this.#isStopped()) await this.#wakeup.sleep(backoffMs(failures + 1, RESTART_BACKOFF));
+      if (!this.#isStopped())
+        await this.#wakeup.sleep(backoffMs(failures + 1, RESTART_BACKOFF, Math.random()));
     }
     forget();
   }

@@ -1,9 +1,9 @@
 import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
+import { backoffMs } from '@sync/domain';
 import type { StreamDeclaration } from '@sync/protocol';
 import type { ConnectionWatch } from './connection-watch.ts';
 import type { Lease } from './lease.ts';
-import { backoffMs } from './pacing.ts';
 import type { NumberedRow, OutboxHead, TakeRequest } from './relay-store.ts';
 import { encodeNumber, messageId, messageSubject } from './wire.ts';
 
@@ -107,7 +107,7 @@ export class RelayPartition {
       if (failure !== undefined) {
         this.#noteRefusal(failure);
         this.#attempts += 1;
-        this.#retryAt = performance.now() + backoffMs(this.#attempts, PUBLISH_BACKOFF);
+        this.#retryAt = performance.now() + backoffMs(this.#attempts, PUBLISH_BACKOFF, Math.random());
         return failure;
       }
     }

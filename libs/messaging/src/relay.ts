@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import { backoffMs } from '@sync/domain';
 import type { Database } from '@sync/postgres';
 import { subjects, type StreamDeclaration } from '@sync/protocol';
 import { watchConnection, type ConnectionWatch } from './connection-watch.ts';
 import { faultPoint } from './fault-injection.ts';
 import { LeaseKeeper, type Lease } from './lease.ts';
-import { backoffMs, IdlePause, Wakeup } from './pacing.ts';
+import { IdlePause, Wakeup } from './pacing.ts';
 import { noMetrics, type MessagingLogger, type MessagingMetrics } from './ports.ts';
 import { openVerifiedHead, type RelayPlace } from './relay-head.ts';
 import { RelayPartition } from './relay-partition.ts';
@@ -214,7 +215,7 @@ export class OutboxRelay implements Storing {
         return;
       } catch (error) {
         logger.warn({ err: error, lease: lease.name, attempt }, 'could not open a partition of the outbox');
-        await sleep(backoffMs(attempt, DATABASE_BACKOFF));
+        await sleep(backoffMs(attempt, DATABASE_BACKOFF, Math.random()));
       }
     }
   }
@@ -238,7 +239,7 @@ export class OutboxRelay implements Storing {
         failures = 0;
       } catch (error) {
         failures += 1;
-        pauseMs = backoffMs(failures, DATABASE_BACKOFF);
+        pauseMs = backoffMs(failures, DATABASE_BACKOFF, Math.random());
         logger.warn({ err: error, failures }, 'relay could not read its outbox');
       }
       await this.#wakeup.sleep(pauseMs);

@@ -1,4 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
+import { backoffMs } from '@sync/domain';
 import { RemoteError, request } from '@sync/messaging';
 import { RegisterReply, SyncRegistration, subjects, validator, type Upcaster } from '@sync/protocol';
 import type { EntityDefinition, EntityUpcaster } from './entity-definition.ts';
@@ -54,8 +55,7 @@ export function assertRegistration(registration: SyncRegistration): void {
 }
 
 const REQUEST_TIMEOUT_MS = 2_000;
-const FIRST_RETRY_MS = 200;
-const LAST_RETRY_MS = 5_000;
+const RETRY_BACKOFF = { baseMs: 200, capMs: 5_000 } as const;
 const REPEAT_MS = 60_000;
 
 /**
@@ -133,7 +133,7 @@ export class ServiceRegistration {
       this.#failures += 1;
       this.#accepted = false;
       this.#metrics.registered(false);
-      const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), LAST_RETRY_MS);
+      const delayMs = backoffMs(this.#failures, RETRY_BACKOFF, Math.random());
       if (!this.#stopped) this.#report(error, delayMs);
       this.#schedule(delayMs);
     }

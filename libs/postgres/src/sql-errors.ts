@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '@sync/domain';
 
 /** `deadlock_detected` and `serialization_failure`: the transaction did nothing and may be run again. */
 const RETRYABLE_STATES: ReadonlySet<string> = new Set(['40P01', '40001']);
@@ -121,8 +122,7 @@ export interface RetryOptions {
 
 /**
  * Runs a transaction again when Postgres chose it as the victim of a deadlock (40P01) or could not serialize
- * it (40001). Full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015): two victims that wait
- * equally long would meet again.
+ * it (40001). Two victims that wait equally long would meet again.
  *
  * @param work starts its own transaction and has no effect outside it
  * @throws whatever `work` threw last; other errors at once
@@ -135,7 +135,7 @@ export async function retryConflicts<T>(work: () => Promise<T>, options: RetryOp
     } catch (error) {
       const state = sqlStateOf(error);
       if (attempt >= attempts || state === undefined || !RETRYABLE_STATES.has(state)) throw error;
-      await sleep(random() * baseDelayMs * 2 ** (attempt - 1));
+      await sleep(backoffMs(attempt, { baseMs: baseDelayMs, capMs: Infinity }, random()));
     }
   }
 }

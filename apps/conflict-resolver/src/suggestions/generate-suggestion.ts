@@ -1,4 +1,4 @@
-import type { JsonObject } from '@sync/domain';
+import { backoffMs, type JsonObject } from '@sync/domain';
 import type { Tx } from '@sync/postgres';
 import { type AIAnswer, type AIClient, AIClientError, type TokenUsage } from './ai-client.ts';
 import type { AIConfig } from './ai-config.ts';
@@ -22,7 +22,7 @@ import {
 } from './suggestion-store.ts';
 
 export const MAX_ATTEMPTS = 3;
-const PAUSE_MS = 5_000;
+const RETRY_BACKOFF = { baseMs: 5_000, capMs: 60_000 } as const;
 const NOTHING: TokenUsage = { promptTokens: 0, outputTokens: 0 };
 
 /** What became of one attempt: for metrics and logs. */
@@ -132,7 +132,7 @@ async function finish(
   const usage = ending.kind === 'ready' ? ending.answer.usage : ending.usage;
   const postponed = ending.kind === 'failed' && ending.mayPass && claim.attempt < MAX_ATTEMPTS;
   const ours = postponed
-    ? await postponeJob(tx, claim, PAUSE_MS * 2 ** (claim.attempt - 1))
+    ? await postponeJob(tx, claim, backoffMs(claim.attempt, RETRY_BACKOFF, Math.random()))
     : await endJob(tx, claim);
   if (!ours) return 'overtaken';
   const before = await readWaiting(tx, tenantId, suggestionId);

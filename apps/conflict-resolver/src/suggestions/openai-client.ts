@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '@sync/domain';
 import { validator } from '@sync/protocol';
 import Type, { type Static } from 'typebox';
 import {
@@ -85,8 +86,10 @@ export class OpenAIClient implements AIClient {
       const response = await this.#send(body, signal);
       if (!('pauseMs' in response)) return response;
       const { pauseMs, error } = response;
-      if (attempt >= this.#options.attempts || pauseMs > this.#options.maxPauseMs) throw error;
-      await sleep(Math.max(pauseMs, PAUSE_MS * 2 ** (attempt - 1)), undefined, { signal }).catch(() => {
+      const { attempts, maxPauseMs } = this.#options;
+      if (attempt >= attempts || pauseMs > maxPauseMs) throw error;
+      const ownPauseMs = backoffMs(attempt, { baseMs: PAUSE_MS, capMs: maxPauseMs }, Math.random());
+      await sleep(Math.max(pauseMs, ownPauseMs), undefined, { signal }).catch(() => {
         throw error;
       });
     }

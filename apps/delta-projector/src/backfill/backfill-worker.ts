@@ -1,3 +1,4 @@
+import { backoffMs } from '@sync/domain';
 import { IdlePause, LeaseKeeper, LeaseLostError, RepeatedWork, type Lease } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
@@ -27,8 +28,7 @@ interface HeldType {
 /** Only what another replica was asked for, or what is due by the clock, waits for a look. */
 const BUSY_MS = 5_000;
 const IDLE_MS = 20_000;
-const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 30_000;
+const RETRY_BACKOFF = { baseMs: 500, capMs: 30_000 } as const;
 
 /**
  * Runs what backfills are due, each entity type in one worker at a time: its lease `backfill:<entityType>`,
@@ -147,7 +147,7 @@ export class BackfillWorker {
     } catch (error) {
       if (error instanceof LeaseLostError) return;
       held.failures += 1;
-      const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (held.failures - 1), LAST_RETRY_MS);
+      const pauseMs = backoffMs(held.failures, RETRY_BACKOFF, Math.random());
       held.notBeforeMs = performance.now() + pauseMs;
       this.#looking.within(pauseMs);
       const fields = { err: error, entityType, owner: service, failures: held.failures };

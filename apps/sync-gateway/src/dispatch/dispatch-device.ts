@@ -1,3 +1,4 @@
+import { backoffMs } from '@sync/domain';
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored } from '../push/accept-push.ts';
@@ -23,7 +24,10 @@ import { type EntityHead, headOf, stateOfHead } from '../read-model/entity-head.
 import type { RegisteredTypes } from '../registration/registered-types.ts';
 import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
 import type { FindHidden } from './find-hidden.ts';
-import { retryDelayMs } from './retry-delay.ts';
+
+const RETRY_BACKOFF = { baseMs: 500, capMs: 60_000 } as const;
+/** Of a mutation that its owner fails at: it waits for a release, not for a restart. */
+const FAILING_BACKOFF = { baseMs: 500, capMs: 15 * 60_000 } as const;
 
 /** One open mutation, either to be worked on or ended at once. */
 interface Opened {
@@ -319,7 +323,7 @@ function delayOf({ row }: Opened, settlement: Settlement, random: number): numbe
   const failing = reason === 'owner_failed';
   // What was not even sent has no failed attempts to pause for.
   const attempts = failing ? row.failures + 1 : reason === 'owner_busy' ? 1 : row.attempts;
-  return retryDelayMs(attempts, random, failing);
+  return backoffMs(attempts, failing ? FAILING_BACKOFF : RETRY_BACKOFF, random);
 }
 
 /**
