@@ -10,8 +10,9 @@
 -- time, and what cannot be projected is a dead letter. counted: up to which of the device's own changes of
 -- the entity there are answers, whatever they were. restored: the device has counted from anew, and may have
 -- forgotten what it sent before that. Until it has the outcome of a change of the entity that it sent since: the
--- first of these meets what was forgotten, so that its outcome shows the entity. own_sequence: the highest
--- number of its changes since then.
+-- first of these meets what was forgotten, so that its outcome shows the entity. So does one that lost to what it
+-- met. What was refused for any other reason may have been refused before that. own_sequence: the highest number
+-- of its changes since then.
 --
 -- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
 CREATE OR REPLACE FUNCTION read_known(
@@ -35,7 +36,7 @@ BEGIN
     CASE WHEN e.is_read THEN e.wire END,
     t.revision, t.op = 'delete', t.clock::text,
     greatest(own.counter, refused.counter, r.counter, 0),
-    s.repeated_at IS NOT NULL AND s.repeated_at > coalesce(own.told_at, '-infinity'), own.sequence
+    s.repeated_at IS NOT NULL AND h.heard IS NULL, own.sequence
   FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
   LEFT JOIN (
     SELECT k.place, d.*,
@@ -54,9 +55,7 @@ BEGIN
     -- The newest revision has the highest counters; those before it are looked at because it may be another
     -- device's.
     SELECT array_agg(m) AS newest FROM (
-      SELECT k.mutation_id, k.revision, k.device_id,
-        k.received_at, CASE WHEN k.acked_at IS NOT NULL THEN k.received_at END AS told_at, k.sequence
-      FROM mutation k
+      SELECT k.mutation_id, k.revision, k.device_id, k.received_at, k.sequence FROM mutation k
       WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant
         AND k.revision IS NOT NULL
       ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) m) l
@@ -65,13 +64,27 @@ BEGIN
     SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
     FROM newest_told(p_tenant, p_user, i.scope, i.type, i.eid) n) t ON true
   LEFT JOIN LATERAL (
-    SELECT max(n.told_at) OVER () AS told_at,
-      max(n.sequence) FILTER (WHERE n.received_at >= coalesce(s.repeated_at, '-infinity')) OVER () AS sequence,
+    SELECT max(n.sequence) FILTER (WHERE n.received_at >= coalesce(s.repeated_at, '-infinity')) OVER () AS sequence,
       (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
     FROM unnest(l.newest) AS n (id uuid, revision bigint, device text, received_at timestamptz,
-      told_at timestamptz, sequence bigint)
+      sequence bigint)
     WHERE n.device = p_device
     ORDER BY n.revision DESC LIMIT 1) own ON true
+  LEFT JOIN LATERAL (
+    SELECT true AS heard FROM (
+      (SELECT k.device_id, k.received_at, k.acked_at FROM mutation k
+        WHERE s.repeated_at IS NOT NULL AND k.entity_id = i.eid AND k.entity_type = i.type
+          AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
+        ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 200)
+      UNION ALL
+      (SELECT k.device_id, k.received_at, k.acked_at FROM mutation k
+        WHERE s.repeated_at IS NOT NULL AND k.entity_id = i.eid AND k.entity_type = i.type
+          AND k.tenant_id = p_tenant AND k.device_id = p_device
+          AND k.revision IS NULL AND k.counter IS NOT NULL AND k.terminal_at IS NOT NULL
+          AND has_lost(k.status, k.outcome)
+        ORDER BY k.counter DESC LIMIT 200)) n
+    WHERE n.device_id = p_device AND n.acked_at IS NOT NULL AND n.received_at >= s.repeated_at
+    LIMIT 1) h ON true
   LEFT JOIN LATERAL (
     SELECT k.counter FROM mutation k
     WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.device_id = p_device
@@ -83,6 +96,14 @@ BEGIN
     LIMIT 1) r ON true
   WHERE holds_scope(p_tenant, p_user, i.scope);
 END $$;
+
+-- Whether a change came to its turn, and lost to what stood. Looked for in front of `current`, which holds what
+-- users write.
+CREATE OR REPLACE FUNCTION has_lost(p_status text, p_outcome text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT p_status IN ('conflict', 'superseded') OR p_status = 'rejected'
+    AND split_part(p_outcome, ',"current":', 1) LIKE '%,"code":"server_changed"%'
+$$;
 
 -- The newest change of an entity, made through the scope, of which a device of the user was told within a
 -- day. The newest revision has the highest counters; those before it are looked at because it may be another

@@ -261,6 +261,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-18: a device counts as restored when it uses a sequence again, no more when the order of two ' +
       'requests was lost; and until it has acked the outcome of a later change of the entity.',
   },
+  {
+    version: '1.29.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'PUSH-18: a sequence of what was rejected is used, too, and a queue that a stranger’s session sent first ' +
+      'uses none again; a restored device knows its changes as well once it has acked an outcome that kept the ' +
+      'server’s. PUSH-4: within one push the order of the list counts, however it is numbered.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -3,6 +3,7 @@ import { containsDot, counterOf, deviceReplica, type ReplicaId, type VectorClock
 import type { KnownEntity } from '../../read-model/entity-head.ts';
 import { type Postponed, postponed, type Work } from '../outcome/settlement.ts';
 import { isPatient } from './earlier-changes.ts';
+import { HighestNumbers } from './highest-numbers.ts';
 import type { LaneNeed } from './lane-need.ts';
 import { ownCount, withOwnEntry } from './own-entry.ts';
 import type { Standing } from './standing.ts';
@@ -15,11 +16,12 @@ export interface Place {
   readonly highestCounter: number;
   /** The last change that is planned before it; null: there is none. */
   readonly lastPlanned: Work | null;
+  /** Of all changes that are planned before it. */
+  readonly plannedNumbers: HighestNumbers;
 }
 
 interface LastChange {
   readonly entry: number;
-  readonly sequence: number;
   /** Epoch milliseconds. */
   readonly receivedAtMs: number;
 }
@@ -43,7 +45,9 @@ export class DeviceChanges {
    * The last change that was made in this run. Only of one that came in the same push is it clear that the device
    * was not restored between them.
    */
-  #lastMade: LastChange = { entry: 0, sequence: 0, receivedAtMs: 0 };
+  #lastMade: LastChange = { entry: 0, receivedAtMs: 0 };
+  /** Of the changes that were made in this run. */
+  readonly #numbers = new HighestNumbers();
   /** The highest counter of a mutation that ended in this run. */
   #answered = 0;
   /** A mutation of this run has shown that the device has forgotten changes of its own. */
@@ -65,6 +69,7 @@ export class DeviceChanges {
 
   noteMade(work: Work, clock: VectorClock): void {
     this.#lastMade = lastOf(work, counterOf(clock, this.#replica));
+    this.#numbers.note(work);
   }
 
   noteEnded({ mutation }: Work): void {
@@ -98,7 +103,7 @@ export class DeviceChanges {
     const stands = ownCount(standing.clock, this.#deviceId);
     const planned = place.lastPlanned;
     const last = planned ? lastOf(planned, planned.mutation.counter) : this.#lastMade;
-    const isLate = work.mutation.sequence < Math.max(last.sequence, this.#known?.ownSequence ?? 0);
+    const isLate = this.#isLate(work, place);
     const mutation = withOwnEntry(work.mutation, this.#deviceId, {
       stands,
       answered: this.#answeredUpTo(work.mutation.counter - 1, place.highestCounter),
@@ -114,10 +119,16 @@ export class DeviceChanges {
       return standing.revision > 0 || work.mutation.op === 'put' ? work : 'orphan';
     }
     if (mutation === work.mutation) return work;
-    this.#forgets ||= counterOf(mutation.baseClock, this.#replica) < stands;
+    // What comes late has not forgotten what was made after it, and says nothing of what comes next.
+    this.#forgets ||= !isLate && counterOf(mutation.baseClock, this.#replica) < stands;
     const made = { ...work, mutation };
     this.#cameAs.set(made, work);
     return made;
+  }
+
+  #isLate(work: Work, { plannedNumbers }: Place): boolean {
+    if (work.mutation.sequence < (this.#known?.ownSequence ?? 0)) return true;
+    return plannedNumbers.isBefore(work) || this.#numbers.isBefore(work);
   }
 
   /**
@@ -131,6 +142,6 @@ export class DeviceChanges {
 }
 
 /** @param entry the own entry after it */
-function lastOf({ mutation, receivedAtMs }: Work, entry: number): LastChange {
-  return { entry, sequence: mutation.sequence, receivedAtMs };
+function lastOf({ receivedAtMs }: Work, entry: number): LastChange {
+  return { entry, receivedAtMs };
 }

@@ -244,8 +244,9 @@ export class Lane {
   /** The work with its device's own entry; see `DeviceChanges`. */
   #counted(work: Work): ReturnType<DeviceChanges['counted']> {
     if (POLICIES[work.registration.policy].isWrittenOnce) return work;
-    const { highestCounter, lastChange } = this.#plan;
-    const place = { standing: this.#planned(), highestCounter, lastPlanned: lastChange?.work ?? null };
+    const { highestCounter, lastChange, numbers: plannedNumbers } = this.#plan;
+    const lastPlanned = lastChange?.work ?? null;
+    const place = { standing: this.#planned(), highestCounter, lastPlanned, plannedNumbers };
     return this.#device.counted(work, place, this.#context.serverNowMs);
   }
 

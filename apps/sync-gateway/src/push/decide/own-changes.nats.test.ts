@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ConflictDraft } from '@sync/domain';
@@ -15,6 +16,7 @@ beforeAll(async () => {
 afterAll(() => rig.stop());
 beforeEach(() => {
   rig.owner.projectsAtOnce = true;
+  rig.owner.mode = 'answers';
 });
 
 async function draftOf(outcome: Outcome | undefined): Promise<ConflictDraft | undefined> {
@@ -40,22 +42,21 @@ async function ack({ tenantId }: Author, outcome: Outcome | undefined): Promise<
 async function known(entityType: string): Promise<{
   author: Author;
   entityId: string;
+  make: (text: string, own: number | null, sequence: number, more?: object) => LocalMutation;
   edit: (text: string, own: number | null, sequence: number, more?: object) => Promise<Outcome | undefined>;
 }> {
   const author = newAuthor();
   const { tenantId, userId, deviceId } = author;
   const entityId = `own-${deviceId}`;
   await rig.owner.change(tenantId, entityType, entityId, { userId, text: 'server', colour: 'white' });
-  const edit = (text: string, own: number | null, sequence: number, more: object = {}) =>
-    pushOne(
-      author,
-      mutationOf(author, {
-        ...{ entityType, entityId, op: 'patch', data: { text }, sequence },
-        baseClock: { 's:learning': 1, ...(own === null ? {} : { [`d:${deviceId}`]: own }) },
-        ...more,
-      }),
-    );
-  return { author, entityId, edit };
+  const make = (text: string, own: number | null, sequence: number, more: object = {}) =>
+    mutationOf(author, {
+      ...{ entityType, entityId, op: 'patch', data: { text }, sequence },
+      baseClock: { 's:learning': 1, ...(own === null ? {} : { [`d:${deviceId}`]: own }) },
+      ...more,
+    });
+  const edit = (...change: Parameters<typeof make>) => pushOne(author, make(...change));
+  return { author, entityId, make, edit };
 }
 
 describe('a device that leaves its own entry out of baseClock', () => {
@@ -78,6 +79,39 @@ describe('a device that leaves its own entry out of baseClock', () => {
       { status: 'applied' },
     ]);
     await rig.owner.projectAll();
+  });
+
+  it('chains them in the order of the list, however they are numbered', async () => {
+    const { author, make } = await known('note');
+    const mutations = [make('a', null, 5), make('b', null, 4), make('c', null, 6)];
+    const applied = mutations.map(() => ({ status: 'applied' }));
+    expect(await rig.push(author, mutations)).toMatchObject(applied);
+  });
+
+  it('goes on from its last edit, though one from before that came late', async () => {
+    const { author, entityId, edit } = await known('note');
+    rig.owner.mode = 'deaf';
+    for (const [text, sequence] of [
+      ['third', 3],
+      ['first', 1],
+      ['fourth', 4],
+    ] as const)
+      expect(await edit(text, null, sequence)).toMatchObject({ status: 'accepted' });
+    rig.owner.mode = 'answers';
+    for (let ended = 0; ended < 3;) ended += await rig.dispatch(author);
+    const ends = (await rig.waiting(author)).map(({ status }) => status);
+    expect(ends).toEqual(['applied', 'conflict', 'applied']);
+    expect(rig.owner.entity(author.tenantId, 'note', entityId)?.data).toMatchObject({ text: 'fourth' });
+  });
+
+  it('is not taken for restored where a stranger’s session had sent its queue', async () => {
+    const { author, make, edit } = await known('note');
+    await edit('a', null, 1);
+    const queued = make('b', null, 2);
+    const stranger = { ...author, userId: `${author.userId}-2` };
+    expect(await pushOne(stranger, queued)).toMatchObject({ status: 'rejected', code: 'scope_not_held' });
+    expect(await pushOne(author, queued)).toMatchObject({ status: 'applied' });
+    expect(await edit('c', null, 3)).toMatchObject({ status: 'applied' });
   });
 
   it('still meets what others wrote meanwhile', async () => {
@@ -157,6 +191,66 @@ describe('a device that was restored from a backup', () => {
     for (let ended = 0; ended < 3;) ended += await rig.dispatch(author);
     const outcome = await edit('new', null, 3);
     expect(rig.owner.entity(author.tenantId, 'progress', entityId)?.data).toMatchObject({ text: 'new' });
+    expect(await draftOf(outcome)).toMatchObject(forgotten);
+  });
+
+  it.each(['note', 'enrollment'])(
+    'knows its own changes once it has acked an outcome that kept the server’s: %s',
+    async (type) => {
+      const { author, edit } = await known(type);
+      await ack(author, await edit('kept', 0, 1));
+      await edit('forgotten', 1, 2);
+      const outcome = await edit('new', 1, 2);
+      expect(outcome).toMatchObject({ current: { data: { text: 'forgotten' } } });
+      expect(await edit('not heard', 2, 3)).toMatchObject({ current: { data: { text: 'forgotten' } } });
+      await ack(author, outcome);
+      expect(await edit('heard', 2, 4)).toMatchObject({ status: 'applied' });
+    },
+  );
+
+  it('knows them also where many others have written since', async () => {
+    const { author, entityId, edit } = await known('note');
+    await edit('kept', 0, 1);
+    await pushOne(author, mutationOf(author, { sequence: 1 }));
+    const { clock = {} } = (await edit('', 1, 2, { data: { colour: 'red' } })) ?? {};
+    const newer = await edit('mine', null, 3, { baseClock: clock });
+    await ack(author, newer);
+    const other = { ...author, deviceId: `${author.deviceId}-2` };
+    let seen = newer?.clock ?? clock;
+    for (let sequence = 1; sequence <= 21; sequence += 1) {
+      const change = { entityType: 'note', entityId, op: 'patch', baseClock: seen, sequence } as const;
+      const data = { colour: `colour ${sequence}` };
+      seen = (await pushOne(other, mutationOf(other, { ...change, data })))?.clock ?? seen;
+    }
+    expect(await edit('mine, too', null, 4, { baseClock: seen })).toMatchObject({ status: 'applied' });
+  });
+
+  it.each([
+    ['matches no schema', { data: 7 }, 'mutation_invalid'],
+    ['has the id of the forgotten one', { data: { colour: 'red' } }, 'mutation_id_reused'],
+  ])('has it recorded where its first mutation since %s', async (_, first, code) => {
+    const { author, edit } = await known('progress');
+    await ack(author, await edit('kept', null, 1));
+    const mutationId = randomUUID();
+    await edit('forgotten', null, 2, { mutationId });
+    const again = code === 'mutation_id_reused' ? { mutationId } : {};
+    const refused = await edit('', null, 2, { ...first, ...again });
+    expect(refused).toMatchObject({ status: 'rejected', code });
+    await ack(author, refused);
+    const outcome = await edit('new', null, 3);
+    expect(outcome).toMatchObject({ status: 'merged' });
+    expect(await draftOf(outcome)).toMatchObject(forgotten);
+  });
+
+  it('has it recorded where it acked a refusal from before its changes came to their owner', async () => {
+    const { author, edit } = await known('progress');
+    await edit('kept', null, 1);
+    rig.owner.mode = 'deaf';
+    expect(await edit('forgotten', null, 2)).toMatchObject({ status: 'accepted' });
+    await ack(author, await edit('', null, 2, { scope: 'user:nobody' }));
+    rig.owner.mode = 'answers';
+    while ((await rig.dispatch(author)) === 0);
+    const outcome = await edit('new', null, 3);
     expect(await draftOf(outcome)).toMatchObject(forgotten);
   });
 

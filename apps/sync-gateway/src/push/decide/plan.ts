@@ -1,4 +1,5 @@
 import type { Settled, Work } from '../outcome/settlement.ts';
+import { HighestNumbers } from './highest-numbers.ts';
 import type { Submission } from './submission.ts';
 
 /** An end that holds if all changes that are planned before it are taken. */
@@ -12,10 +13,14 @@ export class Plan {
   readonly steps: (Submission | PlannedEnd)[] = [];
   #lastChange: Submission | null = null;
   #highestCounter = 0;
+  readonly #numbers = new HighestNumbers();
 
   add(step: Submission | PlannedEnd): void {
     this.steps.push(step);
-    if (!('end' in step)) this.#lastChange = step;
+    if (!('end' in step)) {
+      this.#lastChange = step;
+      this.#numbers.note(step.work);
+    }
     this.#highestCounter = Math.max(this.#highestCounter, step.work.mutation.counter);
   }
 
@@ -26,6 +31,11 @@ export class Plan {
 
   get lastChange(): Submission | null {
     return this.#lastChange;
+  }
+
+  /** Of the changes that are planned. */
+  get numbers(): HighestNumbers {
+    return this.#numbers;
   }
 
   /** Of all that is planned, which change of its device it is. */

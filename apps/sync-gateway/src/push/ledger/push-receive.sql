@@ -50,6 +50,7 @@ DECLARE
   v_held text[];
   v_known boolean;
   v_anew boolean;
+  v_numbers bigint[] := p_sequences;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
   INSERT INTO known_tenant (id) SELECT p_tenant
@@ -78,6 +79,7 @@ BEGIN
     CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant
       AND k.mutation_id = u.id LIMIT 1) m);
   IF v_known THEN
+    v_numbers := used_by(p_tenant, p_user, p_device, p_ids, p_hashes, p_sequences, p_payloads);
     v_known := push_take_ids(p_tenant, p_user, p_device, p_ids, p_hashes, p_payloads);
   END IF;
   IF v_open = 0 AND NOT v_known THEN
@@ -86,7 +88,7 @@ BEGIN
         ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
       VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities,
         p_ops, p_at_ms, p_depends_on, p_payloads, v_visible);
-    v_anew := note_sequences(p_tenant, p_device, p_sequences);
+    v_anew := note_sequences(p_tenant, p_device, v_numbers);
     RETURN QUERY
     SELECT h.place, 'new', NULL::text, h.held, false, v_anew,
       CASE WHEN p_depends_on IS NOT NULL
@@ -130,9 +132,9 @@ BEGIN
       nullif(i.payload, ''), i.hash, i.deps, to_timestamp(i.at_ms / 1000), v_visible
     FROM item i ORDER BY i.ordinality
     ON CONFLICT (tenant_id, mutation_id) DO NOTHING
-    RETURNING m.mutation_id, m.sequence
+    RETURNING m.mutation_id
   ), noted AS MATERIALIZED (
-    SELECT note_sequences(p_tenant, p_device, array_agg(a.sequence)) AS anew FROM added a
+    SELECT note_sequences(p_tenant, p_device, v_numbers) AS anew
   )
   SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.anew, h.dependencies, h.revision, h.deleted, h.clock,
     CASE WHEN h.has_room THEN h.field_writes::text END, CASE WHEN h.has_room THEN h.wire END
@@ -223,6 +225,30 @@ BEGIN
   RETURN v_known > coalesce(cardinality(v_free), 0);
 END $$;
 
+-- The numbers that these mutations use, of which the ledger has some: null for what it had from this device
+-- under the same number, which is no second use, also where its id is free again. Unless that was another change
+-- of the user: then the device has forgotten it.
+CREATE OR REPLACE FUNCTION used_by(
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[],
+  p_payloads text
+) RETURNS bigint[]
+LANGUAGE sql STABLE
+SET enable_seqscan = off SET jit = off
+AS $$
+  SELECT array_agg(CASE WHEN k.is_noted IS NOT TRUE THEN i.sequence END ORDER BY i.ordinality)
+  FROM ROWS FROM (unnest(p_ids, p_hashes, p_sequences), string_to_table(p_payloads, E'\n'))
+    WITH ORDINALITY AS i (id, hex, sequence, payload, ordinality)
+  LEFT JOIN LATERAL (
+    SELECT CASE WHEN is_without_effect(m.status, m.outcome)
+        THEN m.device_id = p_device AND (c.same OR m.sequence IS NOT DISTINCT FROM i.sequence)
+      WHEN m.user_id <> p_user OR m.device_id <> p_device THEN true
+      ELSE c.same OR m.sequence IS DISTINCT FROM i.sequence END AS is_noted
+    FROM mutation m
+    CROSS JOIN LATERAL (SELECT m.user_id = p_user
+      AND same_change(m.payload_hash, decode(i.hex, 'hex'), i.payload) AS same) c
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = i.id LIMIT 1) k ON true
+$$;
+
 -- Whether an open mutation waits for one that comes now: it depends on it, or counts more changes of their
 -- device.
 CREATE OR REPLACE FUNCTION waits_for(o mutation, p_id uuid, p_payload text) RETURNS boolean
@@ -251,7 +277,8 @@ BEGIN
       repeated_at = CASE WHEN used_sequences(s.received, s.highest) && excluded.received THEN now()
         ELSE s.repeated_at END
     RETURNING s.repeated_at IS NOT NULL INTO v_anew;
-  RETURN coalesce(v_anew, false);
+  RETURN coalesce(v_anew, EXISTS (SELECT FROM device_sequence s
+    WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at IS NOT NULL));
 END $$;
 
 -- All up to p_highest beyond p_received was noted by a gateway of a version that knew no more than that.

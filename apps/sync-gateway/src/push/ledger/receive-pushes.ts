@@ -186,7 +186,7 @@ function columnsOf(incoming: readonly Incoming[]): string[] {
   return [
     arrayText(prepared.map(({ mutationId }) => mutationId)),
     arrayText(prepared.map(({ identity }) => identity)),
-    arrayText(prepared.map(({ mutation }) => mutation?.sequence ?? null)),
+    arrayText(prepared.map(({ sequence }) => sequence)),
     arrayText(prepared.map(({ address }) => address?.scope ?? null)),
     arrayText(prepared.map(({ address }) => address?.entityType ?? null)),
     arrayText(prepared.map(({ address }) => address?.entityId ?? null)),

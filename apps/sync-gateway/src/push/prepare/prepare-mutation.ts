@@ -40,6 +40,8 @@ export type Prepared = {
    * cannot be read.
    */
   readonly counter: number | null;
+  /** Null when that cannot be read. A number is used by what cannot be handled, too (PUSH-18). */
+  readonly sequence: number | null;
 } & (
   | { readonly mutation: PreparedMutation; readonly payload: string; readonly refusal: null }
   | { readonly mutation: null; readonly payload: null; readonly refusal: Refusal }
@@ -58,6 +60,7 @@ type SentElement = Readonly<Record<string, unknown>> & { readonly mutationId: st
 
 const checkMutation = validator(LocalMutation);
 const checkBaseClock = validator(Type.Pick(LocalMutation, ['baseClock']));
+const checkSequence = validator(Type.Pick(LocalMutation, ['sequence']));
 const checkAddress = validator(Type.Pick(LocalMutation, ['scope', 'entityType', 'entityId']));
 
 /**
@@ -71,17 +74,19 @@ export function prepareMutation(sent: SentElement, moment: PushMoment, suspiciou
   const { mutationId } = raw;
   const read = readElement(raw, canonical, moment, suspicious);
   if (!('code' in read)) {
-    const { identity, counter } = read;
+    const { identity, counter, sequence } = read;
     const payload = canonical.text;
-    return { mutationId, identity, address: read, counter, mutation: read, payload, refusal: null };
+    return { mutationId, identity, address: read, counter, sequence, mutation: read, payload, refusal: null };
   }
   const address = checkAddress(raw);
   const base = checkBaseClock(raw);
+  const numbered = checkSequence(raw);
   return {
     mutationId,
     identity: textIdentity(canonical.text),
     address: address.ok ? address.value : null,
     counter: base.ok ? counterOf(base.value.baseClock ?? {}, deviceReplica(moment.deviceId)) + 1 : null,
+    sequence: numbered.ok ? numbered.value.sequence : null,
     mutation: null,
     payload: null,
     refusal: read,
