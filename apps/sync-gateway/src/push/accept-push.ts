@@ -8,7 +8,7 @@ import type { ReadHeads } from '../read-model/read-heads.ts';
 import type { RegisteredTypes } from '../registration/registered-types.ts';
 import { type Completed, completionOf } from './ledger/completion.ts';
 import { type LedgerStore, SENT_TWICE } from './ledger/ledger-store.ts';
-import { BACKLOG_FULL, type Incoming, type Received } from './ledger/receive-pushes.ts';
+import { BACKLOG_FULL, type Received } from './ledger/receive-pushes.ts';
 import { toldIn } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
 import { INLINE_LENGTH, type Telling, tellOutcomes, withoutCurrent } from './outcome/tell-outcomes.ts';
@@ -112,8 +112,8 @@ export class AcceptPush {
 
   async #answer(author: Author, distinct: readonly Prepared[], receivedAtMs: number): Promise<Telling[]> {
     await this.#knowTypes(distinct);
-    const incoming = this.#incomingOf(distinct);
-    const rows = await retryConflicts(() => this.#ledger.receive(author, incoming));
+    const needsHead = (prepared: Prepared): boolean => this.#needsHead(prepared);
+    const rows = await retryConflicts(() => this.#ledger.receive(author, distinct, needsHead));
     faultPoint('push.received');
     const nowIso = new Date(receivedAtMs).toISOString();
     const sorted = distinct.map((prepared, place) => {
@@ -243,14 +243,10 @@ export class AcceptPush {
     return address && this.#types.find(address.entityType);
   }
 
-  #incomingOf(distinct: readonly Prepared[]): Incoming[] {
-    return distinct.map((prepared) => {
-      const { mutation } = prepared;
-      const type = this.#typeOf(prepared);
-      // An append is decided without looking; only what may have to be shown is looked up.
-      const needsHead = mutation?.op !== 'append' || !type || !POLICIES[type.policy].isWrittenOnce;
-      return { prepared, dependencies: mutation?.dependsOn ?? [], needsHead };
-    });
+  /** An append is decided without looking; only what may have to be shown is looked up. */
+  #needsHead(prepared: Prepared): boolean {
+    const type = this.#typeOf(prepared);
+    return prepared.mutation?.op !== 'append' || !type || !POLICIES[type.policy].isWrittenOnce;
   }
 
   /** Answers the elements of the push as they came: repetitions get their first one's outcome. */

@@ -41,10 +41,7 @@ function sentBy(author: Author, count: number): Sent {
 const newAuthor = (tenantId = 'acme'): Author => ({ tenantId, userId: 'ada', deviceId: randomUUID() });
 
 async function receive({ author, mutations }: Sent): Promise<void> {
-  await ledger.receive(
-    author,
-    mutations.map((prepared) => ({ prepared, dependencies: [], needsHead: false })),
-  );
+  await ledger.receive(author, mutations, () => false);
 }
 
 function complete({ author, mutations }: Sent): Promise<ReadonlyMap<string, string | null>> {

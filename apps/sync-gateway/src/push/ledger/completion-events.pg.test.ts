@@ -47,8 +47,8 @@ class OpenPush {
 
   static async of(count: number): Promise<OpenPush> {
     const push = new OpenPush(count);
-    const incoming = push.mutations.map((prepared) => ({ prepared, dependencies: [], needsHead: false }));
-    for (let time = 0; time < 2; time += 1) await push.#ledger.receive(push.author, incoming);
+    const { author, mutations } = push;
+    for (let time = 0; time < 2; time += 1) await push.#ledger.receive(author, mutations, () => false);
     return push;
   }
 

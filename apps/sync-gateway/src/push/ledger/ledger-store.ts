@@ -2,10 +2,11 @@ import type { Database } from '@sync/postgres';
 import type { Author } from '../outcome/settlement.ts';
 import { SHOWN_BYTES } from '../outcome/tell-outcomes.ts';
 import type { EntityAddress } from '../../read-model/entity-address.ts';
+import type { Prepared } from '../prepare/prepare-mutation.ts';
 import { CompletePushes } from './complete-pushes.ts';
 import { completionEvents } from './completion-events.ts';
 import type { Completion } from './completion.ts';
-import { type Incoming, type Received, type ReceiveLimits, ReceivePushes } from './receive-pushes.ts';
+import { type NeedsHead, type Received, type ReceiveLimits, ReceivePushes } from './receive-pushes.ts';
 
 /** An entity that outcomes show. */
 export interface StoredShown {
@@ -47,11 +48,11 @@ export class LedgerStore {
   }
 
   /**
-   * Stores what is new. One answer per item, in order.
+   * Stores what is new. One answer per mutation, in order.
    * @throws the driver's error; `BACKLOG_FULL` as its SQLSTATE
    */
-  receive(author: Author, incoming: readonly Incoming[]): Promise<Received[]> {
-    return this.#receiving.receive(author, incoming);
+  receive(author: Author, distinct: readonly Prepared[], needsHead: NeedsHead): Promise<Received[]> {
+    return this.#receiving.receive(author, distinct, needsHead);
   }
 
   /** The entities of outcomes that have them beside them, as many as one answer may show. One round trip. */

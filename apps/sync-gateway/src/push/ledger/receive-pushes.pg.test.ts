@@ -32,10 +32,7 @@ function mutationsOf({ userId, deviceId }: Author, count: number): Prepared[] {
 }
 
 function receive(author: Author, mutations: readonly Prepared[]): Promise<Received[]> {
-  return pushes.receive(
-    author,
-    mutations.map((prepared) => ({ prepared, dependencies: [], needsHead: true })),
-  );
+  return pushes.receive(author, mutations, () => true);
 }
 
 /** Every row of the ledger that a push of this device has made, one line each: its id and its payload. */
@@ -118,12 +115,7 @@ describe('pushes that come together', () => {
     const all = Array.from({ length: 10 }, () =>
       [pushes, other].flatMap((replica) =>
         authors.map((author) =>
-          replica
-            .receive(
-              author,
-              [...shared].map((prepared) => ({ prepared, dependencies: [], needsHead: true })),
-            )
-            .then(() => 'received', sqlStateOf),
+          replica.receive(author, shared, () => true).then(() => 'received', sqlStateOf),
         ),
       ),
     );

@@ -31,13 +31,8 @@ interface ReceivedRow extends HeadColumns {
   readonly dependencies: Readonly<Record<string, string>> | null;
 }
 
-/** A mutation to be received. */
-export interface Incoming {
-  readonly prepared: Prepared;
-  /** Dependencies to look up. */
-  readonly dependencies: readonly string[];
-  readonly needsHead: boolean;
-}
+/** Whether the entity of a mutation is looked up, so that it can be decided about or shown. */
+export type NeedsHead = (prepared: Prepared) => boolean;
 
 /** SQLSTATE of push_receive: the device has too many mutations without an outcome. */
 export const BACKLOG_FULL = 'SY001';
@@ -53,7 +48,9 @@ export interface ReceiveLimits {
 /** One push on its way into the ledger. */
 interface Push {
   readonly author: Author;
-  readonly incoming: readonly Incoming[];
+  readonly distinct: readonly Prepared[];
+  /** Of each, whether its entity is looked up; asked once, because registrations change. */
+  readonly lookedUp: readonly boolean[];
 }
 
 /**
@@ -76,35 +73,36 @@ export class ReceivePushes {
   }
 
   /**
-   * Stores what is new. One answer per item, in order.
+   * Stores what is new. One answer per mutation, in order.
    * @throws the driver's error; `BACKLOG_FULL` as its SQLSTATE
    */
-  receive(author: Author, incoming: readonly Incoming[]): Promise<Received[]> {
-    return this.#calls.do({ author, incoming });
+  receive(author: Author, distinct: readonly Prepared[], needsHead: NeedsHead): Promise<Received[]> {
+    return this.#calls.do({ author, distinct, lookedUp: distinct.map(needsHead) });
   }
 
-  async #receiveAlone({ author, incoming }: Push): Promise<Received[]> {
+  async #receiveAlone(push: Push): Promise<Received[]> {
+    const { author, distinct } = push;
     const { tenantId, userId, deviceId } = author;
-    const [ids, hashes, sequences, scopes, types, entities, ops, atMs, lookedUp] = columnsOf(incoming);
+    const [ids, hashes, sequences, scopes, types, entities, ops, atMs, lookedUp] = columnsOf([push]);
     const rows = await this.#database.call<ReceivedRow>('push_receive', ALONE, [
       ...[tenantId, userId, deviceId, ids, hashes, sequences, scopes, types, entities, ops, atMs],
-      ...[dependenciesOf(incoming), lookedUp, payloadsOf(incoming), ...this.#bounds()],
+      ...[dependenciesOf(distinct), lookedUp, payloadsOf(distinct), ...this.#bounds()],
     ]);
-    return receivedOf(incoming, rows);
+    return receivedOf(push, rows);
   }
 
   async #receiveTogether(pushes: readonly Push[]): Promise<(Received[] | typeof AGAIN)[]> {
     let until = 0;
     const rows = await this.#database.call<ReceivedRow & GroupedRow>('push_receive_together', TOGETHER, [
       ...(['tenantId', 'userId', 'deviceId'] as const).map((key) => pushes.map(({ author }) => author[key])),
-      pushes.map(({ incoming }) => dependenciesOf(incoming)),
-      pushes.map(({ incoming }) => (until += incoming.length)),
-      ...columnsOf(pushes.flatMap(({ incoming }) => incoming)),
-      pushes.map(({ incoming }) => payloadsOf(incoming)).join(PUSH_SEPARATOR),
+      pushes.map(({ distinct }) => dependenciesOf(distinct)),
+      pushes.map(({ distinct }) => (until += distinct.length)),
+      ...columnsOf(pushes),
+      pushes.map(({ distinct }) => payloadsOf(distinct)).join(PUSH_SEPARATOR),
       ...this.#bounds(),
     ]);
     return rowsByPush(rows, pushes.length).map((own, at) =>
-      own === AGAIN ? AGAIN : receivedOf(pushes[at]?.incoming ?? [], own),
+      own === AGAIN ? AGAIN : receivedOf(pushes[at] as Push, own),
     );
   }
 
@@ -117,27 +115,27 @@ const ALONE =
   'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)';
 /** See push-receive-together.sql. */
 const TOGETHER =
-  'SELECT * FROM push_receive_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, ' +
-  '$17, $18)';
+  'SELECT * FROM push_receive_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ' +
+  '$16, $17, $18)';
 
-function fits(before: readonly Push[], { incoming }: Push): boolean {
+function fits(before: readonly Push[], { distinct }: Push): boolean {
   if (before.length >= GROUP.pushes) return false;
-  const all = [...before.flatMap((push) => push.incoming), ...incoming];
-  const length = all.reduce((sum, { prepared }) => sum + (prepared.payload?.length ?? 0), 0);
+  const all = [...before.flatMap((push) => push.distinct), ...distinct];
+  const length = all.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0);
   return all.length <= GROUP.mutations && length <= GROUP.length;
 }
 
-function receivedOf(incoming: readonly Incoming[], told: readonly ReceivedRow[]): Received[] {
-  const rows = incoming.map((_, place): ReceivedRow => ({ ...NOTHING_TO_SAY, place }));
+function receivedOf(push: Push, told: readonly ReceivedRow[]): Received[] {
+  const rows = push.distinct.map((_, place): ReceivedRow => ({ ...NOTHING_TO_SAY, place }));
   for (const row of told) rows[row.place] = row;
-  return withHeads(incoming, rows);
+  return withHeads(push, rows);
 }
 
 /** push_receive answers an entity with the first mutation that looks it up. */
-function withHeads(incoming: readonly Incoming[], rows: readonly ReceivedRow[]): Received[] {
+function withHeads({ distinct, lookedUp }: Push, rows: readonly ReceivedRow[]): Received[] {
   const keyOf = (place: number): string | null => {
-    const { needsHead, prepared } = incoming[place] as Incoming;
-    return needsHead && prepared.address ? addressKey(prepared.address) : null;
+    const address = distinct[place]?.address;
+    return address && lookedUp[place] ? addressKey(address) : null;
   };
   const heads = new Map<string, { readonly head: EntityHead | null; readonly unread: boolean }>();
   for (const row of rows) {
@@ -168,21 +166,21 @@ const NOTHING_TO_SAY: Omit<ReceivedRow, 'place'> = {
   head_wire: null,
 };
 
-function payloadsOf(incoming: readonly Incoming[]): string {
-  return incoming.map(({ prepared }) => prepared.payload ?? '').join('\n');
+function payloadsOf(distinct: readonly Prepared[]): string {
+  return distinct.map(({ payload }) => payload ?? '').join('\n');
 }
 
 /** p_depends_on of push_receive. */
-function dependenciesOf(incoming: readonly Incoming[]): string | null {
-  const dependsOn = incoming.flatMap((one) =>
-    one.dependencies.length === 0 ? [] : [[one.prepared.mutationId, one.dependencies] as const],
+function dependenciesOf(distinct: readonly Prepared[]): string | null {
+  const dependsOn = distinct.flatMap(({ mutationId, mutation }) =>
+    mutation && mutation.dependsOn.length > 0 ? [[mutationId, mutation.dependsOn] as const] : [],
   );
   return dependsOn.length === 0 ? null : JSON.stringify(Object.fromEntries(dependsOn));
 }
 
 /** One array per column of the mutations: ids, hashes, and so on, as push_receive_together has them. */
-function columnsOf(incoming: readonly Incoming[]): string[] {
-  const prepared = incoming.map((one) => one.prepared);
+function columnsOf(pushes: readonly Push[]): string[] {
+  const prepared = pushes.flatMap(({ distinct }) => distinct);
   return [
     arrayText(prepared.map(({ mutationId }) => mutationId)),
     arrayText(prepared.map(({ identity }) => identity)),
@@ -192,6 +190,6 @@ function columnsOf(incoming: readonly Incoming[]): string[] {
     arrayText(prepared.map(({ address }) => address?.entityId ?? null)),
     arrayText(prepared.map(({ mutation }) => mutation?.op ?? null)),
     arrayText(prepared.map(({ mutation }) => mutation?.occurredAtMs ?? null)),
-    arrayText(incoming.map(({ needsHead }) => String(needsHead))),
+    arrayText(pushes.flatMap(({ lookedUp }) => lookedUp.map(String))),
   ];
 }

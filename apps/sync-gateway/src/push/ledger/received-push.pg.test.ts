@@ -7,7 +7,7 @@ import { type Author, postponed, type Settlement } from '../outcome/settlement.t
 import { type Prepared, prepareMutation } from '../prepare/prepare-mutation.ts';
 import { type Completed, completionOf } from './completion.ts';
 import { LedgerStore, SENT_TWICE } from './ledger-store.ts';
-import type { Incoming, Received } from './receive-pushes.ts';
+import type { Received } from './receive-pushes.ts';
 
 /** What becomes of a push between its first and its last round trip, see database/received-push.ts. */
 let test: TestDatabase;
@@ -40,8 +40,10 @@ function receive(
   mutations: readonly Prepared[],
   dependencies: readonly string[] = [],
 ): Promise<Received[]> {
-  const incoming = mutations.map((prepared): Incoming => ({ prepared, dependencies, needsHead: true }));
-  return ledger.receive(author, incoming);
+  const depending = mutations.map((one): Prepared => {
+    return one.mutation ? { ...one, mutation: { ...one.mutation, dependsOn: [...dependencies] } } : one;
+  });
+  return ledger.receive(author, depending, () => true);
 }
 
 function complete(
