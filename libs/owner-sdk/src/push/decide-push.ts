@@ -96,6 +96,15 @@ interface CountedChange {
   readonly dot: ChangeDot;
 }
 
+/** What a mutation makes of its entity. */
+interface NextState {
+  readonly answer: Accepted;
+  /** The answer's data as text. */
+  readonly json: string | null;
+  readonly counted: CountedChange;
+  readonly document: DocumentPart | null;
+}
+
 const MAX_MESSAGE_LENGTH = 1000;
 /** Of the fields beside a document, which takes nearly all of an event. */
 const MAX_PLAIN_BYTES = 32 * 1024;
@@ -286,23 +295,13 @@ class PushDecider {
     const refusal = refuseData(answer.data, json, this.#definition.policy);
     if (refusal) return rejected(mutationId, refusal);
     if ('code' in counted) return rejected(mutationId, counted);
-    const { clock, brings } = counted;
-    return this.#apply(mutation, now, { answer, json, clock, brings, document });
+    return this.#apply(mutation, now, { answer, json, counted, document });
   }
 
-  #apply(
-    mutation: PushedMutation,
-    now: EntityNow,
-    next: {
-      readonly answer: Accepted;
-      readonly json: string | null;
-      readonly clock: VectorClock;
-      readonly brings: boolean;
-      readonly document: DocumentPart | null;
-    },
-  ): OwnerPushResult {
-    const { mutationId, entityId, deviceId, occurredAt } = mutation;
-    const { answer, json, clock, brings, document } = next;
+  #apply(mutation: PushedMutation, now: EntityNow, next: NextState): OwnerPushResult {
+    const { entityId } = mutation;
+    const { answer, json, counted, document } = next;
+    const { clock } = counted;
     const revision = now.revision + 1;
     const baseRevision = this.#changed.get(entityId)?.baseRevision ?? now.revision;
     this.#changed.set(entityId, {
@@ -314,35 +313,41 @@ class PushDecider {
       json,
       sent: mutation.op === 'append' ? sentRecordOf(mutation) : null,
     });
-    const entityClock = canonicalClockJson(clock);
-    const { comparesFields } = POLICIES[this.#definition.policy];
-    const writes = comparesFields ? repeatedWritesText(mutation, now, answer.data) : undefined;
-    const ownClock = now.revision === 0 ? entityClock : canonicalClockJson(mutation.clock);
-    this.#events.push({
+    this.#events.push(this.#eventOf(mutation, now, next));
+    this.#also.push(...answer.also);
+    return applied(mutation, { revision, clock, data: answer.data }, document);
+  }
+
+  #eventOf(mutation: PushedMutation, now: EntityNow, next: NextState): EventDraft {
+    const { counted, json, document } = next;
+    const entityClock = canonicalClockJson(counted.clock);
+    return {
       tenantId: this.#state.tenantId,
       entityType: this.#definition.entityType,
-      entityId,
+      entityId: mutation.entityId,
       orderKey: mutation.scope,
-      revision,
+      revision: now.revision + 1,
       schemaVersion: this.#definition.schemaVersion,
       timeIso: this.#state.nowIso,
       entityClock,
-      ...(brings
-        ? {
-            mutation: {
-              mutationId,
-              clock: ownClock,
-              deviceId,
-              occurredAt,
-              ...(writes === undefined ? {} : { writes }),
-            },
-          }
-        : {}),
+      ...(counted.brings && { mutation: this.#writtenBy(mutation, now, next, entityClock) }),
       json,
       ...(document?.isIncrement && { isIncrement: true }),
-    });
-    this.#also.push(...answer.also);
-    return applied(mutation, { revision, clock, data: answer.data }, document);
+    };
+  }
+
+  /** Whose change an event tells of; only of one that is counted under its device's own dot. */
+  #writtenBy(
+    mutation: PushedMutation,
+    now: EntityNow,
+    { answer }: NextState,
+    entityClock: string,
+  ): NonNullable<EventDraft['mutation']> {
+    const { mutationId, deviceId, occurredAt } = mutation;
+    const { comparesFields } = POLICIES[this.#definition.policy];
+    const writes = comparesFields ? repeatedWritesText(mutation, now, answer.data) : undefined;
+    const clock = now.revision === 0 ? entityClock : canonicalClockJson(mutation.clock);
+    return { mutationId, clock, deviceId, occurredAt, ...(writes === undefined ? {} : { writes }) };
   }
 }
 
