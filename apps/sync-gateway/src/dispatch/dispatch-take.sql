@@ -1,6 +1,6 @@
 -- Devices with work that is due, each taken by one dispatcher only: taking moves the time on, so that a
--- dispatcher that dies gives its devices back by itself. Where nothing is due, a row of nulls tells that there
--- is work for later. Cross-tenant; reads no tenant's rows.
+-- dispatcher that dies gives its devices back by itself. Where nothing is due, a row of nulls tells that
+-- there is work for later. Cross-tenant; reads no tenant's rows.
 CREATE OR REPLACE FUNCTION dispatch_take(p_limit integer, p_visible_ms integer)
 RETURNS TABLE (tenant_id text, device_id text)
 LANGUAGE sql AS $$

@@ -28,7 +28,8 @@ export class PushMetrics {
     );
     this.ownerLimit = metrics.gauge(
       'sync_push_owner_requests_limit',
-      'Requests that an owning service may have in hand of this gateway at once; it falls while answers are late.',
+      'Requests that an owning service may have in hand of this gateway at once; ' +
+        'it falls while answers are late.',
       ['owner'],
     );
     this.refused = metrics.counter('sync_push_refused_total', 'Pushes refused to protect the gateway.', [
@@ -36,7 +37,8 @@ export class PushMetrics {
     ]);
     this.conflicts = metrics.counter(
       'sync_conflicts_total',
-      'Mutations whose entity had moved on since their base, when they were decided: merged (nothing lost), auto (the policy chose; recorded) or open (a person has to).',
+      'Mutations whose entity had moved on since their base, when they were decided: ' +
+        'merged (nothing lost), auto (the policy chose; recorded) or open (a person has to).',
       ['policy', 'decision'],
     );
     this.postponed = metrics.counter(

@@ -9,10 +9,10 @@
 -- is behind it. After a day the read model counts alone: the tombstone of what was deleted is forgotten in
 -- time, and what cannot be projected is a dead letter. counted: up to which of the device's own changes of
 -- the entity there are answers, whatever they were. restored: the device has counted from anew, and may have
--- forgotten what it sent before that. Until it has the outcome of a change of the entity that it sent since: the
--- first of these meets what was forgotten, so that its outcome shows the entity. So does one that lost to what it
--- met. What was refused for any other reason may have been refused before that. own_sequence: the highest number
--- of its changes since then.
+-- forgotten what it sent before that. Until it has the outcome of a change of the entity that it sent since:
+-- the first of these meets what was forgotten, so that its outcome shows the entity. So does one that lost to
+-- what it met. What was refused for any other reason may have been refused before that. own_sequence: the
+-- highest number of its changes since then.
 --
 -- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
 CREATE OR REPLACE FUNCTION read_known(
@@ -64,7 +64,8 @@ BEGIN
     SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
     FROM newest_told(p_tenant, p_user, i.scope, i.type, i.eid) n) t ON true
   LEFT JOIN LATERAL (
-    SELECT max(n.sequence) FILTER (WHERE n.received_at >= coalesce(s.repeated_at, '-infinity')) OVER () AS sequence,
+    SELECT max(n.sequence) FILTER (WHERE n.received_at >= coalesce(s.repeated_at, '-infinity')) OVER ()
+        AS sequence,
       (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
     FROM unnest(l.newest) AS n (id uuid, revision bigint, device text, received_at timestamptz,
       sequence bigint)
@@ -97,8 +98,8 @@ BEGIN
   WHERE holds_scope(p_tenant, p_user, i.scope);
 END $$;
 
--- Whether a change came to its turn, and lost to what stood. Looked for in front of `current`, which holds what
--- users write.
+-- Whether a change came to its turn, and lost to what stood. Looked for in front of `current`, which holds
+-- what users write.
 CREATE OR REPLACE FUNCTION has_lost(p_status text, p_outcome text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
   SELECT p_status IN ('conflict', 'superseded') OR p_status = 'rejected'

@@ -37,14 +37,14 @@ const MAX_RACES = 5;
  */
 const APART_MS = 6_000;
 /**
- * Of the entities of such a batch, one after the other: the batch may have waited for a lock already, and each
- * that is still locked takes its time from those that come after it.
+ * Of the entities of such a batch, one after the other: the batch may have waited for a lock already, and
+ * each that is still locked takes its time from those that come after it.
  */
 const APART_LIMITS: StatementLimits = { ...LOCKING_LIMITS, lockMs: 250 };
 
 /**
- * Of each statement of a batch of several devices: none of them shall wait for long because something is wrong
- * with what another one sent.
+ * Of each statement of a batch of several devices: none of them shall wait for long because something is
+ * wrong with what another one sent.
  */
 const SHARED_LIMITS: StatementLimits = { statementMs: 500, lockMs: 250 };
 /** After that nothing of such a batch is begun any more. */
@@ -191,7 +191,7 @@ async function answerLane(
   }
 }
 
-/** Whatever cannot be merged is found, and refused for good, alone. What builds on an unanswered one waits. */
+/** What cannot be merged is found, and refused for good, alone. What builds on an unanswered one waits. */
 function answerOneByOne(
   context: BoundedContext,
   definition: EntityDefinition,

@@ -60,7 +60,8 @@ WITH changed AS (
   INSERT INTO sync_mutation_inbox AS i (tenant_id, mutation_id, result, identity)
   SELECT $1, r.id, r.result::jsonb, decode(r.identity, 'hex')
   FROM ROWS FROM (unnest($8::uuid[], $13::text[]), string_to_table($9, E'\\n')) AS r (id, identity, result)
-  ON CONFLICT (tenant_id, mutation_id) DO UPDATE SET result = excluded.result, identity = excluded.identity, at = now()
+  ON CONFLICT (tenant_id, mutation_id) DO UPDATE SET
+    result = excluded.result, identity = excluded.identity, at = now()
     WHERE i.mutation_id = ANY ($14::uuid[]) AND i.result ->> 'status' = 'rejected'
   RETURNING 1
 )

@@ -46,7 +46,7 @@ export interface AnswerClass {
 
 /** What an answer means for the lane. */
 export interface AnswerMeaning {
-  /** Where the entity stands: where the change led, where it was before, or where its owner says that it is. */
+  /** Where the entity stands: where the change led, where it was before, or where its owner says it is. */
   readonly stands: 'led' | 'before' | 'owner';
   /** Whether what was planned on top of the change still holds; else it is planned again. */
   readonly planHolds: boolean;

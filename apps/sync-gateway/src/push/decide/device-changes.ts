@@ -42,8 +42,8 @@ export class DeviceChanges {
   /** What the ledger knows beyond the read model; null while it has not been asked. */
   #known: KnownEntity | null = null;
   /**
-   * The last change that was made in this run. Only of one that came in the same push is it clear that the device
-   * was not restored between them.
+   * The last change that was made in this run. Only of one that came in the same push is it clear that the
+   * device was not restored between them.
    */
   #lastMade: LastChange = { entry: 0, receivedAtMs: 0 };
   /** Of the changes that were made in this run. */
@@ -93,8 +93,8 @@ export class DeviceChanges {
   }
 
   /**
-   * @returns the work with its device's own entry as it has to be, or why it has to wait; `orphan`: it changes
-   * what was never created
+   * @returns the work with its device's own entry as it has to be, or why it has to wait; `orphan`: it
+   * changes what was never created
    */
   counted(work: Work, place: Place, nowMs: number): Work | LaneNeed | Postponed | 'orphan' {
     const { standing } = place;

@@ -1,6 +1,6 @@
 import type { Work } from '../outcome/settlement.ts';
 
-/** The highest `sequence` of changes, by the push that brought them: within one the order of its list counts. */
+/** The highest `sequence` of changes, by the push that brought them: within one, its order counts. */
 export class HighestNumbers {
   /** By epoch milliseconds. */
   readonly #byPush = new Map<number, number>();

@@ -140,9 +140,9 @@ function readRefusal(
 
 /**
  * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged
- * into a state that its device had not seen, the entity takes nothing more, or there is none of which it could
- * be a part. Of an update always: nobody can type again what an app made of a person's words, and what was
- * written after it builds on it.
+ * into a state that its device had not seen, the entity takes nothing more, or there is none of which it
+ * could be a part. Of an update always: nobody can type again what an app made of a person's words, and what
+ * was written after it builds on it.
  */
 function lostTo(submission: Submission, code: string, { deviceId }: Scene): WithConflict {
   const { work, change, before } = submission;

@@ -54,7 +54,8 @@ BEGIN
       RETURN QUERY SELECT v_push - 1, true, NULL::uuid, NULL::text;
     END;
   END LOOP;
-  PERFORM sync_append_outbox('SYNC_EVENTS', t.partition, '[' || string_agg(t.told, ',' ORDER BY t.place) || ']')
+  PERFORM sync_append_outbox('SYNC_EVENTS', t.partition,
+      '[' || string_agg(t.told, ',' ORDER BY t.place) || ']')
     FROM unnest(p_partitions, v_told) WITH ORDINALITY AS t (partition, told, place)
     WHERE t.told IS NOT NULL GROUP BY t.partition;
 END $$;

@@ -87,7 +87,8 @@ BEGIN
 
   IF p_shown IS NOT NULL THEN
     -- Where two complete at once, the later may have read earlier.
-    INSERT INTO shown_entity AS k (tenant_id, user_id, device_id, scope, entity_type, entity_id, clock, wire, shown_at)
+    INSERT INTO shown_entity AS k
+      (tenant_id, user_id, device_id, scope, entity_type, entity_id, clock, wire, shown_at)
       SELECT p_tenant, p_user, p_device, s.scope, s.type, s.id, s.clock, s.wire, v_now
       FROM json_to_recordset(p_shown) AS s (scope text, type text, id text, clock jsonb, wire text)
       ORDER BY s.scope, s.type, s.id

@@ -6,8 +6,8 @@
 --
 -- A push at which anything goes wrong is answered with `failed`, and has written nothing: it comes again
 -- alone, and then its error is its own. So that no push waits for long because of another one, it has also
--- failed when somebody else has its device, or one of its ids, locked for 100 ms; after the first such wait for
--- 10 ms. Devices are locked in their order, as push_complete_together does it.
+-- failed when somebody else has its device, or one of its ids, locked for 100 ms; after the first such wait
+-- for 10 ms. Devices are locked in their order, as push_complete_together does it.
 CREATE OR REPLACE FUNCTION push_receive_together(
   p_tenants text[], p_users text[], p_devices text[], p_depends_on text[], p_until integer[],
   p_ids uuid[], p_hashes text[], p_sequences bigint[], p_scopes text[], p_types text[], p_entities text[],
@@ -46,7 +46,8 @@ BEGIN
         PERFORM set_config('lock_timeout', '10ms', true);
       END IF;
       RETURN QUERY SELECT v_push - 1, true, NULL::integer, NULL::text, NULL::text, NULL::boolean,
-        NULL::boolean, NULL::boolean, NULL::json, NULL::bigint, NULL::boolean, NULL::jsonb, NULL::text, NULL::text;
+        NULL::boolean, NULL::boolean, NULL::json, NULL::bigint, NULL::boolean, NULL::jsonb, NULL::text,
+        NULL::text;
     END;
   END LOOP;
 END $$;

@@ -136,7 +136,8 @@ BEGIN
   ), noted AS MATERIALIZED (
     SELECT note_sequences(p_tenant, p_device, v_numbers) AS anew
   )
-  SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.anew, h.dependencies, h.revision, h.deleted, h.clock,
+  SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.anew, h.dependencies,
+    h.revision, h.deleted, h.clock,
     CASE WHEN h.has_room THEN h.field_writes::text END, CASE WHEN h.has_room THEN h.wire END
   FROM (
     SELECT i.*, e.revision, e.deleted, e.clock, e.field_writes, e.wire,
@@ -226,8 +227,8 @@ BEGIN
 END $$;
 
 -- The numbers that these mutations use, of which the ledger has some: null for what it had from this device
--- under the same number, which is no second use, also where its id is free again. Unless that was another change
--- of the user: then the device has forgotten it.
+-- under the same number, which is no second use, also where its id is free again. Unless that was another
+-- change of the user: then the device has forgotten it.
 CREATE OR REPLACE FUNCTION used_by(
   p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[],
   p_payloads text
@@ -258,15 +259,16 @@ LANGUAGE sql STABLE AS $$
       'd:' || o.device_id])::bigint, 0) + 1) IS TRUE
 $$;
 
--- Notes the numbers of a device's new mutations, and when it used one again that another of its mutations has:
--- it was restored from a backup then, and counts from anew. Answers whether it ever did.
+-- Notes the numbers of a device's new mutations, and when it used one again that another of its mutations
+-- has: it was restored from a backup then, and counts from anew. Answers whether it ever did.
 CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_sequences bigint[]) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
   v_new int8multirange;
   v_anew boolean;
 BEGIN
-  SELECT range_agg(int8range(u.sequence, u.sequence, '[]')) INTO v_new FROM unnest(p_sequences) AS u (sequence)
+  SELECT range_agg(int8range(u.sequence, u.sequence, '[]')) INTO v_new
+    FROM unnest(p_sequences) AS u (sequence)
     WHERE u.sequence IS NOT NULL;
   INSERT INTO device_sequence AS s (tenant_id, device_id, highest, received)
     SELECT p_tenant, p_device, upper(v_new) - 1, v_new WHERE v_new IS NOT NULL

@@ -14,8 +14,8 @@ export interface ShownState {
 }
 
 /**
- * @returns by `addressKey`, of each large entity the newest state that one of the outcomes shows: whoever sees
- * that misses nothing
+ * @returns by `addressKey`, of each large entity the newest state that one of the outcomes shows: whoever
+ * sees that misses nothing
  */
 export function shownStates(completed: readonly Completed[]): Map<string, ShownState> {
   const states = new Map<string, ShownState>();

@@ -2,9 +2,9 @@
 -- p_ids; as many as p_bytes have room for, and always the first. Those whose entity cannot be shown yet are
 -- left out.
 --
--- outcome: without its entity. holder: itself; for large entities that are kept beside the outcomes the first of
--- those that show it; null where there is nothing to show. wire: the entity, with its holder; with others, too,
--- while all these copies have no more than 256 KiB.
+-- outcome: without its entity. holder: itself; for large entities that are kept beside the outcomes the first
+-- of those that show it; null where there is nothing to show. wire: the entity, with its holder; with others,
+-- too, while all these copies have no more than 256 KiB.
 --
 -- Nothing is built before it is known to have room: octet_length reads no value that is stored beside its
 -- row. Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
@@ -48,16 +48,16 @@ BEGIN
 END $$;
 
 -- What an outcome shows of its entity now. An entity is stored as it was when the outcome was (in it, or
--- beside it where it is large: database/shown-entities.ts). Where the read model has a later state of it, that
--- is shown: the device may have pulled it, and a device that has pulled a deletion has nothing left with which
--- it could see that an entity is older than that. And where a device of the user was told of a later change
--- since, in an answer that came earlier than this one, the outcome waits for the read model. Of a scope that
--- was taken from the user since, it shows the entity as absent. To show it as it was stored would be older
--- than what the device knows of it, and anything newer is not for this user.
+-- beside it where it is large: database/shown-entities.ts). Where the read model has a later state of it,
+-- that is shown: the device may have pulled it, and a device that has pulled a deletion has nothing left with
+-- which it could see that an entity is older than that. And where a device of the user was told of a later
+-- change since, in an answer that came earlier than this one, the outcome waits for the read model. Of a
+-- scope that was taken from the user since, it shows the entity as absent. To show it as it was stored would
+-- be older than what the device knows of it, and anything newer is not for this user.
 --
 -- wire: null for outcomes that show none.
--- behind: the read model has not come to that change yet. After a day nobody waits for it any more, and for the
--- outcome's own change after a quarter of an hour (PUSH-7).
+-- behind: the read model has not come to that change yet. After a day nobody waits for it any more, and for
+-- the outcome's own change after a quarter of an hour (PUSH-7).
 CREATE OR REPLACE FUNCTION entity_to_show(m mutation, OUT wire text, OUT behind boolean)
 LANGUAGE plpgsql STABLE
 AS $$

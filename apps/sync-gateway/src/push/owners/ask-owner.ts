@@ -69,7 +69,7 @@ interface Call {
 export const MAX_REQUEST_BYTES = 512 * 1024;
 /** An owner that is quick answers in less; behind one that is not nobody waits for another one's push. */
 const MAX_WAIT_MS = 10;
-/** After a shared request that failed: one that only is slow would have twice the work of the next one, too. */
+/** After a shared request that failed: an owner that is slow has twice the work of the next one, too. */
 const ALONE_MS = 2_000;
 /** Lines that are asked about each push alone; forgetting one costs one more failed request. */
 const MAX_ALONE = 1_000;

@@ -47,10 +47,8 @@ export function isHopeless(
  */
 export function givenUp(work: Work, deviceId: string, nowIso: string): Settled {
   const { mutation, registration, head } = work;
-  const refusal = {
-    code: 'owner_failed',
-    message: `${registration.service} answers, but never about this mutation; it is kept in the ConflictRecord`,
-  };
+  const never = `${registration.service} answers, but never about this mutation`;
+  const refusal = { code: 'owner_failed', message: `${never}; it is kept in the ConflictRecord` };
   const held = heldConflict(work, deviceId, head && stateOfHead(head));
   return { ...refusedHere(refusal, mutation, head, registration, nowIso), ...held };
 }

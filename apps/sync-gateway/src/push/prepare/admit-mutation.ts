@@ -22,7 +22,8 @@ export function admitMutation(
   // A mutation that names no version was written against whatever its app knew; the owner's own checks
   // decide.
   if (schemaVersion === undefined || isReadable(registration, schemaVersion)) return null;
-  const message = `/schemaVersion: ${entityType} cannot be read in version ${schemaVersion}; wanted is ${registration.schemaVersion}`;
+  const unreadable = `/schemaVersion: ${entityType} cannot be read in version ${schemaVersion}`;
+  const message = `${unreadable}; wanted is ${registration.schemaVersion}`;
   return { code: 'schema_version_unknown', message };
 }
 

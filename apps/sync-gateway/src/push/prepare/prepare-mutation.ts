@@ -183,7 +183,9 @@ function faultOfContent({ op, data, update }: LocalMutation, text: string): Refu
 /** The code that owners have for it. No record could keep so much, so the answer says how to go on. */
 const UPDATE_TOO_LARGE: Refusal = {
   code: 'update_too_large',
-  message: `/update: longer than ${LIMITS.updateLength} characters: insert it in parts, each an update of its own, in a session with a fresh clientID`,
+  message:
+    `/update: longer than ${LIMITS.updateLength} characters: insert it in parts, ` +
+    'each an update of its own, in a session with a fresh clientID',
 };
 
 function invalid(path: string, message: string): Refusal {
