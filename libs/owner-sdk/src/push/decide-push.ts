@@ -1,35 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
-import {
-  namedWrites,
-  POLICIES,
-  repeatingWrites,
-  shorten,
-  storableText,
-  type FieldWrites,
-  type JsonObject,
-} from '@sync/domain';
+import { POLICIES, shorten, storableText } from '@sync/domain';
 import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
 import {
-  canonicalClockJson,
   counterOf,
   countChange,
   deviceReplica,
   dotIn,
   serviceReplica,
-  type ChangeDot,
   type VectorClock,
 } from '@sync/vector-clock';
 import type { DocumentSession } from '../document-port.ts';
 import type { EventDraft } from '../domain-event-outbox.ts';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { EntityData } from '../entity-store.ts';
-import {
-  reject,
-  type Accepted,
-  type HandlerAnswer,
-  type Rejected,
-  type ServerChange,
-} from '../handler-answer.ts';
+import { reject, type HandlerAnswer, type Rejected, type ServerChange } from '../handler-answer.ts';
+import { eventOfChange, type CountedChange, type DocumentPart, type NextState } from './event-of-change.ts';
 import { answerAgain, type FinalAnswer, type KnownAnswer } from './known-answer.ts';
 import { refuseData } from './refuse-data.ts';
 import { isSentAgain, sentRecordOf, standsAsSent, type SentRecord } from './sent-record.ts';
@@ -80,29 +65,6 @@ export interface PushDecision {
   readonly also: readonly ServerChange[];
   /** Mutations whose handler threw, and those behind them in the same entity; they come again. */
   readonly unanswered: readonly { readonly mutation: PushedMutation; readonly error: unknown }[];
-}
-
-/** How a mutation of a document went into it. */
-interface DocumentPart {
-  /** The fields beside the document, as the handler answered them. */
-  readonly plain: EntityData;
-  readonly isIncrement: boolean;
-}
-
-/** The entity's clock with a change in it; `brings`: under the device's own dot. */
-interface CountedChange {
-  readonly brings: boolean;
-  readonly clock: VectorClock;
-  readonly dot: ChangeDot;
-}
-
-/** What a mutation makes of its entity. */
-interface NextState {
-  readonly answer: Accepted;
-  /** The answer's data as text. */
-  readonly json: string | null;
-  readonly counted: CountedChange;
-  readonly document: DocumentPart | null;
 }
 
 const MAX_MESSAGE_LENGTH = 1000;
@@ -313,41 +275,9 @@ class PushDecider {
       json,
       sent: mutation.op === 'append' ? sentRecordOf(mutation) : null,
     });
-    this.#events.push(this.#eventOf(mutation, now, next));
+    this.#events.push(eventOfChange(this.#definition, this.#state, mutation, now, next));
     this.#also.push(...answer.also);
     return applied(mutation, { revision, clock, data: answer.data }, document);
-  }
-
-  #eventOf(mutation: PushedMutation, now: EntityNow, next: NextState): EventDraft {
-    const { counted, json, document } = next;
-    const entityClock = canonicalClockJson(counted.clock);
-    return {
-      tenantId: this.#state.tenantId,
-      entityType: this.#definition.entityType,
-      entityId: mutation.entityId,
-      orderKey: mutation.scope,
-      revision: now.revision + 1,
-      schemaVersion: this.#definition.schemaVersion,
-      timeIso: this.#state.nowIso,
-      entityClock,
-      ...(counted.brings && { mutation: this.#writtenBy(mutation, now, next, entityClock) }),
-      json,
-      ...(document?.isIncrement && { isIncrement: true }),
-    };
-  }
-
-  /** Whose change an event tells of; only of one that is counted under its device's own dot. */
-  #writtenBy(
-    mutation: PushedMutation,
-    now: EntityNow,
-    { answer }: NextState,
-    entityClock: string,
-  ): NonNullable<EventDraft['mutation']> {
-    const { mutationId, deviceId, occurredAt } = mutation;
-    const { comparesFields } = POLICIES[this.#definition.policy];
-    const writes = comparesFields ? repeatedWritesText(mutation, now, answer.data) : undefined;
-    const clock = now.revision === 0 ? entityClock : canonicalClockJson(mutation.clock);
-    return { mutationId, clock, deviceId, occurredAt, ...(writes === undefined ? {} : { writes }) };
   }
 }
 
@@ -371,31 +301,6 @@ export function withoutData(result: OwnerPushResult): OwnerPushResult {
   if (result.status !== 'applied' || result.data === undefined) return result;
   const { data: _data, ...kept } = result;
   return kept;
-}
-
-/** Beyond it the projector infers writers from the difference alone: an event has to fit a message. */
-const MAX_WRITES_LENGTH = 32_768;
-
-/**
- * What the mutation wrote without changing it, for the event; see `mutationwrites` of DomainEvent. Computed
- * here because only here both are known, what was decided and what the data was: so nearly every event goes
- * without it.
- */
-function repeatedWritesText(
-  mutation: PushedMutation,
-  now: EntityNow,
-  after: EntityData | null,
-): string | undefined {
-  if (now.revision === 0) return undefined;
-  const { op, data, clock, deviceId, occurredAt } = mutation;
-  const by = deviceReplica(deviceId);
-  const write = { atMs: Date.parse(occurredAt), by, counter: counterOf(clock, by) };
-  const asSent = { op, data: data as JsonObject | null };
-  const decided: FieldWrites = mutation.fieldWrites ?? namedWrites(asSent, write);
-  const repeated = repeatingWrites(decided, now.data as JsonObject | null, after as JsonObject | null);
-  if (Object.keys(repeated).length === 0) return undefined;
-  const text = JSON.stringify(repeated);
-  return text.length > MAX_WRITES_LENGTH ? undefined : text;
 }
 
 /** A message may quote the data, and must not make the answer itself unstorable. */
