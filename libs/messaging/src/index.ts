@@ -5,7 +5,10 @@ export { WatermarkMovedError } from './inbox-store.ts';
 export { assertLease, LeaseKeeper, LeaseLostError } from './lease.ts';
 export type { Lease, LeaseKeeperOptions } from './lease.ts';
 export { messagingMigrations } from './migration.ts';
-export { firstThatFit } from './first-that-fit.ts';
+export { eventMessages } from './event-messages.ts';
+export type { OrderedEvent } from './event-messages.ts';
+export { firstThatFit, groupsThatFit } from './first-that-fit.ts';
+export type { Room } from './first-that-fit.ts';
 export { appendToOutbox, MAX_PAYLOAD_BYTES, PayloadTooLargeError } from './outbox.ts';
 export type { OutboxRow } from './outbox.ts';
 export { partitionOf } from './partition.ts';
@@ -30,6 +33,8 @@ export {
   wasUntouched,
 } from './request-reply.ts';
 export type { RequestContext, RequestOptions, ResponderOptions } from './request-reply.ts';
+export { syncEvent } from './sync-event.ts';
+export type { Teller } from './sync-event.ts';
 export { NotStoringError, StoreProbe } from './store-probe.ts';
 export type { Storing } from './store-probe.ts';
 export { setTenants, tenantList } from './set-tenants.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseScopeTemplate, renderScope, type JsonObject } from '@sync/domain';
-import { partitionOf, type OutboxRow } from '@sync/messaging';
-import { STREAMS, type DomainEvent } from '@sync/protocol';
+import { eventMessages, type OutboxRow } from '@sync/messaging';
+import { cloudEvent, sourceOfOwner, STREAMS, type DomainEvent } from '@sync/protocol';
 import type { EntityDefinition } from './entity-definition.ts';
 import type { EntityData } from './entity-store.ts';
 
@@ -34,13 +34,6 @@ export interface EventDraft {
   readonly isIncrement?: boolean;
 }
 
-const STREAM = STREAMS.DOMAIN_EVENTS;
-/**
- * A consumer takes a message as a whole: smaller ones keep its transactions and everybody's latency short.
- */
-const MAX_EVENTS_PER_MESSAGE = 200;
-const MAX_MESSAGE_BYTES = 512 * 1024;
-
 /**
  * The most bytes of one entity as JSON text. A message carries at least one event, and NATS takes 1 MiB: what
  * is left is for two clocks at their limit (64 KiB each) and the envelope.
@@ -50,13 +43,13 @@ export const MAX_ENTITY_BYTES = 720 * 1024;
 /** Writes a draft as CloudEvents 1.0 JSON. */
 export function domainEventJson(service: string, draft: EventDraft): string {
   const envelope: Omit<DomainEvent, 'data'> = {
-    specversion: '1.0',
-    id: randomUUID(),
-    source: `/services/${service}`,
-    type: `${service}.${draft.entityType}.changed.v1`,
-    time: draft.timeIso,
-    datacontenttype: 'application/json',
-    tenantid: draft.tenantId,
+    ...cloudEvent({
+      id: randomUUID(),
+      source: sourceOfOwner(service),
+      type: `${service}.${draft.entityType}.changed.v1`,
+      timeIso: draft.timeIso,
+      tenantId: draft.tenantId,
+    }),
     entitytype: draft.entityType,
     entityid: draft.entityId,
     revision: draft.revision,
@@ -92,32 +85,10 @@ export function orderKeyOf(definition: EntityDefinition, entityId: string, data:
   return (template.ok ? renderScope(template.template, data as JsonObject, ids) : null) ?? own;
 }
 
-/**
- * Packs events into outbox rows: all events of an order key go to one partition and keep their order; a row
- * ends at 200 events or 512 KiB, whichever comes first.
- */
+/** The messages of these changes; see {@link eventMessages}. */
 export function packEvents(service: string, drafts: readonly EventDraft[]): OutboxRow[] {
-  const open = new Map<number, { texts: string[]; bytes: number }>();
-  const rows: OutboxRow[] = [];
-  const close = (partition: number, texts: readonly string[]): void => {
-    rows.push({ stream: STREAM.name, partition, payload: `[${texts.join(',')}]` });
-  };
-  for (const draft of drafts) {
-    const partition = partitionOf(`${draft.tenantId}\0${draft.orderKey}`, STREAM.partitions);
-    const text = domainEventJson(service, draft);
-    const bytes = Buffer.byteLength(text) + 1;
-    let message = open.get(partition);
-    if (
-      message &&
-      (message.texts.length >= MAX_EVENTS_PER_MESSAGE || message.bytes + bytes > MAX_MESSAGE_BYTES)
-    ) {
-      close(partition, message.texts);
-      message = undefined;
-    }
-    if (!message) open.set(partition, (message = { texts: [], bytes: 2 }));
-    message.texts.push(text);
-    message.bytes += bytes;
-  }
-  for (const [partition, { texts }] of open) close(partition, texts);
-  return rows;
+  const events = drafts.map((draft) => {
+    return { orderKey: `${draft.tenantId}\0${draft.orderKey}`, text: domainEventJson(service, draft) };
+  });
+  return eventMessages(STREAMS.DOMAIN_EVENTS, events);
 }

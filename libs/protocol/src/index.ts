@@ -64,6 +64,8 @@ export {
   UpcastReply,
   UpcastRequest,
 } from './owner-api.ts';
+export { cloudEvent, sourceOfOwner } from './cloud-event.ts';
+export type { CloudEvent, EventFacts } from './cloud-event.ts';
 export { DomainEvent } from './domain-event.ts';
 export {
   DeltaBatch,

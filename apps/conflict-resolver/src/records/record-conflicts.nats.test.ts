@@ -33,7 +33,7 @@ function conflictEvent(tenantid: string, conflictId: string, time: string, draft
   return {
     specversion: '1.0',
     id: randomUUID(),
-    source: '/sync-gateway',
+    source: 'sync-gateway',
     type: 'sync.conflict.detected.v1',
     time,
     datacontenttype: 'application/json',

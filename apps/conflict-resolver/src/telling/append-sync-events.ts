@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { appendToOutbox, partitionOf } from '@sync/messaging';
+import { appendToOutbox, eventMessages, syncEvent } from '@sync/messaging';
 import type { Tx } from '@sync/postgres';
-import { STREAMS, type SyncEvent, type SyncEventData, type SyncEventType } from '@sync/protocol';
+import { STREAMS, type SyncEventData, type SyncEventType } from '@sync/protocol';
 
 /** Something the platform is told: whose device it concerns, and what happened. */
 export interface ToldEvent<T extends SyncEventType = SyncEventType> {
@@ -13,32 +12,11 @@ export interface ToldEvent<T extends SyncEventType = SyncEventType> {
   readonly data: SyncEventData[T];
 }
 
-/**
- * Writes sync events into the outbox, in the transaction of what they tell; one message per device, in the
- * order given.
- */
+/** Writes sync events into the outbox, in the transaction of what they tell; those of a device in their order. */
 export async function appendSyncEvents(tx: Tx, tenantId: string, told: readonly ToldEvent[]): Promise<void> {
-  const byDevice = new Map<string, SyncEvent[]>();
-  for (const { type, userId, deviceId, atIso, data } of told) {
-    const events = byDevice.get(deviceId) ?? [];
-    events.push({
-      specversion: '1.0',
-      id: randomUUID(),
-      source: 'conflict-resolver',
-      type,
-      time: atIso,
-      datacontenttype: 'application/json',
-      tenantid: tenantId,
-      userid: userId,
-      deviceid: deviceId,
-      data,
-    });
-    byDevice.set(deviceId, events);
-  }
-  const { name: stream, partitions } = STREAMS.SYNC_EVENTS;
-  const messages = [...byDevice].map(([deviceId, events]) => {
-    const partition = partitionOf(`${tenantId}\0${deviceId}`, partitions);
-    return { stream, partition, payload: JSON.stringify(events) };
+  const events = told.map(({ type, userId, deviceId, atIso, data }) => {
+    const teller = { source: 'conflict-resolver', tenantId, userId, deviceId, timeIso: atIso } as const;
+    return { orderKey: `${tenantId}\0${deviceId}`, text: JSON.stringify(syncEvent(type, data, teller)) };
   });
-  if (messages.length > 0) await appendToOutbox(tx, messages);
+  await appendToOutbox(tx, eventMessages(STREAMS.SYNC_EVENTS, events));
 }

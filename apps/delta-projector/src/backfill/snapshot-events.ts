@@ -1,3 +1,4 @@
+import { cloudEvent, sourceOfOwner } from '@sync/protocol';
 import { incomingEvent, type IncomingEvent } from '../projection/incoming-event.ts';
 import { readEvent } from '../projection/read-events.ts';
 
@@ -38,12 +39,14 @@ export function snapshotEvent(
     Record<'tenantId' | 'entityId' | 'revision' | 'clock' | 'data' | 'deleted' | 'changedAt', unknown>
   >;
   const event = {
-    specversion: '1.0',
-    id: `snapshot-${String(revision)}`,
-    source: `/services/${service}`,
-    type: `${service}.${entityType}.snapshot.v1`,
-    time: changedAt ?? nowIso,
-    tenantid: tenantId,
+    ...cloudEvent({
+      id: `snapshot-${String(revision)}`,
+      source: sourceOfOwner(service),
+      type: `${service}.${entityType}.snapshot.v1`,
+      // Whatever they are: readEvent checks them.
+      timeIso: (changedAt ?? nowIso) as string,
+      tenantId: tenantId as string,
+    }),
     entitytype: entityType,
     entityid: entityId,
     revision,

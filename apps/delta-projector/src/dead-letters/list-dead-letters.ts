@@ -1,4 +1,4 @@
-import { RemoteError } from '@sync/messaging';
+import { firstThatFit, RemoteError } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import { DeadLettersRequest, validator, type DeadLetter, type DeadLettersReply } from '@sync/protocol';
 
@@ -74,14 +74,7 @@ export async function readLetters(
 }
 
 function pageOf(rows: readonly ListedRow[]): DeadLettersReply {
-  const deadLetters: DeadLetter[] = [];
-  let bytes = 0;
-  for (const row of rows) {
-    const letter = deadLetterOf(row);
-    bytes += Buffer.byteLength(JSON.stringify(letter));
-    if (deadLetters.length > 0 && bytes > MAX_REPLY_BYTES) break;
-    deadLetters.push(letter);
-  }
+  const deadLetters = firstThatFit(rows.map(deadLetterOf), MAX_REPLY_BYTES);
   const last = rows[deadLetters.length - 1];
   return { deadLetters, next: last?.more ? last.id : null };
 }

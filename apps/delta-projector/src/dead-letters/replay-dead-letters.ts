@@ -1,5 +1,5 @@
 import { shorten } from '@sync/domain';
-import { RemoteError } from '@sync/messaging';
+import { groupsThatFit, RemoteError } from '@sync/messaging';
 import { retryConflicts, type Database, type Tx } from '@sync/postgres';
 import { DeadLetterReplayRequest, validator, type DeadLetterReplayReply } from '@sync/protocol';
 import { loadHeads, type EntityRef } from '../projection/heads-store.ts';
@@ -45,8 +45,8 @@ const LETTERS_PER_STEP = 200;
 const LETTERS_PER_REQUEST = 1_000;
 /** In the reply, which is one message; the letter itself keeps all of it. */
 const MAX_REPLY_CAUSE = 200;
-/** Events in memory at once: an entity that was held back for long may have gigabytes of them. */
-const MAX_EVENT_BYTES = 4_194_304;
+/** Of events in memory at once: an entity that was held back for long may have gigabytes of them. */
+const EVENT_ROOM = { bytes: 4_194_304 } as const;
 
 /**
  * Projects dead letters again, oldest first. All waiting letters of an entity go together, whichever of them
@@ -125,7 +125,7 @@ export class ReplayDeadLetters {
   /** Part by part, in their order. @returns one outcome per letter */
   async #project(tx: Tx, tenantId: string, letters: readonly WaitingLetter[]): Promise<EventOutcome[]> {
     const outcomes: EventOutcome[] = [];
-    for (const part of cutToBytes(letters)) {
+    for (const part of groupsThatFit(letters, EVENT_ROOM, ({ bytes }) => bytes)) {
       const incoming = await readIncoming(tx, tenantId, part);
       outcomes.push(...(await this.#projection.project(tx, incoming, 'replay')));
     }
@@ -228,24 +228,6 @@ async function lockLetters(
      WHERE tenant_id = $1 AND id = ANY ($2::bigint[]) AND status = 'quarantined' ORDER BY id FOR UPDATE`,
     [tenantId, [...chosen, ...ids].map(({ id }) => id)],
   );
-}
-
-/** Letters whose events may be in memory together; one may be larger than that alone. */
-export function cutToBytes<T extends { readonly bytes: number }>(
-  letters: readonly T[],
-  maxBytes = MAX_EVENT_BYTES,
-): T[][] {
-  const parts: T[][] = [];
-  let bytes = Infinity;
-  for (const letter of letters) {
-    bytes += letter.bytes;
-    if (bytes > maxBytes) {
-      parts.push([]);
-      bytes = letter.bytes;
-    }
-    parts.at(-1)?.push(letter);
-  }
-  return parts;
 }
 
 async function readIncoming(

@@ -1,4 +1,4 @@
-import { RemoteError } from '@sync/messaging';
+import { firstThatFit, RemoteError } from '@sync/messaging';
 import type { JsonObject } from '@sync/domain';
 import type { Database } from '@sync/postgres';
 import { DeletedDataRequest, validator, type DeletedDataReply } from '@sync/protocol';
@@ -37,12 +37,8 @@ export async function answerDeletedData(database: Database, body: unknown): Prom
       [tenantId, entities.map(({ entityType }) => entityType), entities.map(({ entityId }) => entityId)],
     ),
   );
-  let bytes = 0;
-  const end = rows.findIndex(({ data }, place) => {
-    bytes += Buffer.byteLength(data ?? '');
-    return place > 0 && bytes > MAX_DATA_BYTES;
-  });
-  return { entities: (end < 0 ? rows : rows.slice(0, end)).map(deletedOf) };
+  const fitting = firstThatFit(rows, MAX_DATA_BYTES, ({ data }) => Buffer.byteLength(data ?? ''));
+  return { entities: fitting.map(deletedOf) };
 }
 
 function deletedOf({ revision, data }: DeletedRow): DeletedDataReply['entities'][number] {

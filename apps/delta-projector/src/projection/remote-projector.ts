@@ -1,4 +1,4 @@
-import { request } from '@sync/messaging';
+import { groupsThatFit, request } from '@sync/messaging';
 import { RemoteProjectionReply, validator, type RemoteProjectionRequest } from '@sync/protocol';
 import type { NatsConnection } from '@nats-io/transport-node';
 
@@ -16,8 +16,8 @@ export class RemoteProjectionError extends Error {
   override readonly name = 'RemoteProjectionError';
 }
 
-const ENTITIES_PER_REQUEST = 100;
-const REQUEST_BYTES = 700_000;
+/** A single larger one goes alone and may be refused by NATS. */
+const REQUEST_ROOM = { count: 100, bytes: 700_000 } as const;
 const TIMEOUT_MS = 2_000;
 const ATTEMPTS = 4;
 const OPEN_MS = 30_000;
@@ -61,7 +61,8 @@ export class RemoteProjector {
     if (circuit.openUntilMs > this.#nowMs()) return `${subject} has not answered; asked again later`;
     try {
       const answers: RemoteAnswer[] = [];
-      for (const part of partsOf(questions)) answers.push(...(await this.#askPart(subject, part)));
+      for (const part of groupsThatFit(questions, REQUEST_ROOM))
+        answers.push(...(await this.#askPart(subject, part)));
       circuit.failures = 0;
       return answers;
     } catch (error) {
@@ -91,23 +92,4 @@ function decodeReply(value: unknown): RemoteProjectionReply {
   const checked = checkReply(value);
   if (checked.ok) return checked.value;
   throw new TypeError(checked.faults.map(({ path, message }) => `${path} ${message}`).join('; '));
-}
-
-/** At most 100 entities and 700 kB a request; a single larger one goes alone and may be refused by NATS. */
-function partsOf(questions: readonly RemoteQuestion[]): RemoteQuestion[][] {
-  const parts: RemoteQuestion[][] = [];
-  let part: RemoteQuestion[] = [];
-  let bytes = 0;
-  for (const question of questions) {
-    const size = JSON.stringify(question).length;
-    if (part.length >= ENTITIES_PER_REQUEST || (part.length > 0 && bytes + size > REQUEST_BYTES)) {
-      parts.push(part);
-      part = [];
-      bytes = 0;
-    }
-    part.push(question);
-    bytes += size;
-  }
-  if (part.length > 0) parts.push(part);
-  return parts;
 }

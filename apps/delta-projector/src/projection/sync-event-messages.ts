@@ -1,11 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { partitionOf, type OutboxRow } from '@sync/messaging';
+import { eventMessages, type OrderedEvent, type OutboxRow, syncEvent } from '@sync/messaging';
 import { STREAMS, type GrantChange, type SyncEvent } from '@sync/protocol';
 import { scopeKey, type ScopeChange } from './scope-changes.ts';
 import type { ScopePosition } from './delta-messages.ts';
-
-const STREAM = STREAMS.SYNC_EVENTS;
-const MAX_EVENTS_PER_MESSAGE = 500;
 
 /**
  * What a batch did, for health and analytics: one `sync.delta.projected.v1` per scope, one event per grant.
@@ -18,69 +14,33 @@ export function syncEventMessages(
   grants: readonly GrantChange[],
   now: Date,
 ): OutboxRow[] {
-  const byPartition = new Map<number, string[]>();
-  const add = (partitionKey: string, event: SyncEvent): void => {
-    const partition = partitionOf(partitionKey, STREAM.partitions);
-    const texts = byPartition.get(partition);
-    if (texts === undefined) byPartition.set(partition, [JSON.stringify(event)]);
-    else texts.push(JSON.stringify(event));
-  };
+  const events: OrderedEvent[] = [];
+  const timeIso = now.toISOString();
   for (const change of changes) {
-    const key = scopeKey(change.tenantId, change.scope);
-    const position = positions.get(key);
-    if (position !== undefined) add(key, projectedEvent(change, position, now));
+    const orderKey = scopeKey(change.tenantId, change.scope);
+    const position = positions.get(orderKey);
+    if (position === undefined) continue;
+    events.push({ orderKey, text: JSON.stringify(projectedEvent(change, position, timeIso)) });
   }
-  for (const grant of grants) add(scopeKey(grant.tenantId, `user:${grant.userId}`), grantEvent(grant, now));
-  return [...byPartition].flatMap(([partition, texts]) => rowsOf(partition, texts));
-}
-
-function rowsOf(partition: number, texts: readonly string[]): OutboxRow[] {
-  const rows: OutboxRow[] = [];
-  for (let at = 0; at < texts.length; at += MAX_EVENTS_PER_MESSAGE) {
-    const payload = `[${texts.slice(at, at + MAX_EVENTS_PER_MESSAGE).join(',')}]`;
-    rows.push({ stream: STREAM.name, partition, payload });
+  for (const { tenantId, userId, scope, granted } of grants) {
+    const type = granted ? 'sync.scope.granted.v1' : 'sync.scope.revoked.v1';
+    const event = syncEvent(type, { scope }, { source: 'delta-projector', tenantId, userId, timeIso });
+    events.push({ orderKey: scopeKey(tenantId, `user:${userId}`), text: JSON.stringify(event) });
   }
-  return rows;
+  return eventMessages(STREAMS.SYNC_EVENTS, events);
 }
 
 function projectedEvent(
   { tenantId, scope, deltas }: ScopeChange,
   { epoch, sequence }: ScopePosition,
-  now: Date,
+  timeIso: string,
 ): SyncEvent<'sync.delta.projected.v1'> {
-  const nowMs = now.getTime();
-  return {
-    ...envelope(tenantId, now),
-    type: 'sync.delta.projected.v1',
-    data: {
-      scope,
-      epoch,
-      fromSequence: String(sequence - BigInt(deltas.length) + 1n),
-      toSequence: String(sequence),
-      deltas: deltas.length,
-      lagMs: deltas.reduce(
-        (lagMs, { committedAtMs }) => Math.max(lagMs, nowMs - (committedAtMs ?? nowMs)),
-        0,
-      ),
-    },
+  const nowMs = Date.parse(timeIso);
+  const data = {
+    ...{ scope, epoch, deltas: deltas.length },
+    fromSequence: String(sequence - BigInt(deltas.length) + 1n),
+    toSequence: String(sequence),
+    lagMs: deltas.reduce((lagMs, { committedAtMs }) => Math.max(lagMs, nowMs - (committedAtMs ?? nowMs)), 0),
   };
-}
-
-function grantEvent(
-  { tenantId, userId, scope, granted }: GrantChange,
-  now: Date,
-): SyncEvent<'sync.scope.granted.v1' | 'sync.scope.revoked.v1'> {
-  const type = granted ? 'sync.scope.granted.v1' : 'sync.scope.revoked.v1';
-  return { ...envelope(tenantId, now), type, userid: userId, data: { scope } };
-}
-
-function envelope(tenantId: string, now: Date): Omit<SyncEvent, 'type' | 'data'> {
-  return {
-    specversion: '1.0',
-    id: randomUUID(),
-    source: '/delta-projector',
-    time: now.toISOString(),
-    datacontenttype: 'application/json',
-    tenantid: tenantId,
-  };
+  return syncEvent('sync.delta.projected.v1', data, { source: 'delta-projector', tenantId, timeIso });
 }

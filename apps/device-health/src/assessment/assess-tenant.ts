@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendToOutbox, partitionOf } from '@sync/messaging';
+import { appendToOutbox, eventMessages, syncEvent } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import { STREAMS, type SyncEvent } from '@sync/protocol';
 import { NO_SCOPES, type StatusChange, readDevices, saveStatuses } from './device-store.ts';
@@ -76,41 +76,25 @@ async function announce(
   nowMs: number,
 ): Promise<void> {
   const events = changes.flatMap((change) => eventOf(tenantId, change, nowMs));
-  await appendToOutbox(
-    tx,
-    events.map((event) => ({
-      stream: STREAMS.SYNC_EVENTS.name,
-      partition: partitionOf(`${tenantId}\0${event.deviceid ?? ''}`, STREAMS.SYNC_EVENTS.partitions),
-      payload: JSON.stringify([event]),
-    })),
-  );
+  const ordered = events.map((event) => {
+    return { orderKey: `${tenantId}\0${event.deviceid ?? ''}`, text: JSON.stringify(event) };
+  });
+  await appendToOutbox(tx, eventMessages(STREAMS.SYNC_EVENTS, ordered));
 }
 
 function eventOf(
   tenantId: string,
-  { device, status, reasons }: StatusChange & { device: StoredDevice },
+  { device: { deviceId, userId, status: before }, status, reasons }: StatusChange & { device: StoredDevice },
   nowMs: number,
 ): SyncEvent[] {
-  const was = ALARMING.has(device.status);
   const is = ALARMING.has(status);
-  if (was === is || status === 'revoked') return [];
-  const time = new Date(nowMs).toISOString();
+  if (ALARMING.has(before) === is || status === 'revoked') return [];
+  const timeIso = new Date(nowMs).toISOString();
   const type = is ? 'sync.device.stale.v1' : 'sync.device.recovered.v1';
-  return [
-    {
-      specversion: '1.0',
-      id: createHash('sha256')
-        .update(`${type} ${tenantId} ${device.deviceId} ${time}`)
-        .digest('hex')
-        .slice(0, 32),
-      source: '/device-health',
-      type,
-      time,
-      datacontenttype: 'application/json',
-      tenantid: tenantId,
-      userid: device.userId,
-      deviceid: device.deviceId,
-      data: is ? { reasons } : { status },
-    },
-  ];
+  const id = createHash('sha256')
+    .update(`${type} ${tenantId} ${deviceId} ${timeIso}`)
+    .digest('hex')
+    .slice(0, 32);
+  const teller = { source: 'device-health', tenantId, userId, deviceId, timeIso, id } as const;
+  return [syncEvent(type, is ? { reasons } : { status }, teller)];
 }

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { syncEvent } from '@sync/messaging';
 import type { TestDatabase } from '@sync/postgres/testing';
+import type { SyncEvent } from '@sync/protocol';
 import type { CursorPosition } from '../pull/cursor-token.ts';
 import { type PageRow, type PullRow, readPull } from '../pull/pull-store.ts';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';
@@ -118,6 +120,15 @@ describe('a cursor', () => {
         data: { cursors: [{ scope, epoch: 'e1', sequence: '2' }], purged: [] },
       },
     ]);
+  });
+
+  it('is told by SQL as TypeScript would tell it', async () => {
+    const { device, page } = await caughtUp();
+    await ack(device, { cursors: [acked(page)] });
+    const [event] = await eventsOf(device);
+    const { id, time: timeIso, data } = event as SyncEvent<'sync.cursor.advanced.v1'>;
+    const teller = { source: 'sync-gateway', ...device, id, timeIso } as const;
+    expect(event).toEqual(syncEvent('sync.cursor.advanced.v1', data, teller));
   });
 
   it('only ever advances, whatever order concurrent acks come in', async () => {

@@ -1,7 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { appendToOutbox, type OutboxRow, partitionOf, RepeatedWork } from '@sync/messaging';
+import {
+  appendToOutbox,
+  eventMessages,
+  groupsThatFit,
+  type OutboxRow,
+  partitionOf,
+  RepeatedWork,
+  syncEvent,
+} from '@sync/messaging';
 import type { Database } from '@sync/postgres';
-import { type DeviceSeen, STREAMS, type SyncEvent } from '@sync/protocol';
+import { type DeviceSeen, STREAMS } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import { type DeviceKey, deviceKeyText } from '../access/device-bindings.ts';
 import type { RecordDeviceSeen, Sighting } from './record-device-seen.ts';
@@ -17,8 +24,9 @@ export interface CollectOptions {
 const FLUSH_MS = 5_000;
 /** Devices between two flushes; beyond it a device is simply reported with its next request. */
 const MAX_DEVICES = 50_000;
-/** Some 250 bytes each: a message of at most 250 kB. */
-const DEVICES_PER_MESSAGE = 1_000;
+/** Of a device in an event, as it usually is. */
+const DEVICE_BYTES = 250;
+const EVENT_ROOM = { bytes: 1_000 * DEVICE_BYTES } as const;
 
 /**
  * What this replica saw of devices, kept in memory and written every five seconds as one outbox row per
@@ -85,32 +93,20 @@ export class CollectDeviceSeen implements RecordDeviceSeen {
   }
 }
 
-/** Devices stay in the partition of their other events; a message lists devices of one tenant per event. */
+/** Devices stay in the partition of their other events; an event lists devices of one tenant. */
 function outboxRows(devices: readonly DeviceSeen[]): OutboxRow[] {
   const { partitions } = STREAMS.SYNC_EVENTS;
-  const byPartition = Map.groupBy(devices, ({ tenantId, deviceId }) =>
-    partitionOf(`${tenantId}\0${deviceId}`, partitions),
-  );
-  return [...byPartition].flatMap(([partition, members]) => {
-    const rows: OutboxRow[] = [];
-    for (let at = 0; at < members.length; at += DEVICES_PER_MESSAGE) {
-      const byTenant = Map.groupBy(members.slice(at, at + DEVICES_PER_MESSAGE), ({ tenantId }) => tenantId);
-      const events = [...byTenant].map(([tenantId, ofTenant]) => seenEvent(tenantId, ofTenant));
-      rows.push({ stream: 'SYNC_EVENTS', partition, payload: JSON.stringify(events) });
-    }
-    return rows;
+  const orderKeyOf = ({ tenantId, deviceId }: DeviceSeen): string => `${tenantId}\0${deviceId}`;
+  const groups = Map.groupBy(devices, (device) => {
+    return `${device.tenantId}\0${partitionOf(orderKeyOf(device), partitions)}`;
   });
-}
-
-function seenEvent(tenantId: string, devices: readonly DeviceSeen[]): SyncEvent<'sync.device.seen.v1'> {
-  return {
-    specversion: '1.0',
-    id: randomUUID(),
-    source: 'sync-gateway',
-    type: 'sync.device.seen.v1',
-    time: new Date().toISOString(),
-    datacontenttype: 'application/json',
-    tenantid: tenantId,
-    data: { devices },
-  };
+  const events = [...groups.values()].flatMap((members) => {
+    return [...groupsThatFit(members, EVENT_ROOM, () => DEVICE_BYTES)].map((together) => {
+      const [first] = together as [DeviceSeen];
+      const teller = { source: 'sync-gateway', tenantId: first.tenantId } as const;
+      const event = syncEvent('sync.device.seen.v1', { devices: together }, teller);
+      return { orderKey: orderKeyOf(first), text: JSON.stringify(event) };
+    });
+  });
+  return eventMessages(STREAMS.SYNC_EVENTS, events);
 }

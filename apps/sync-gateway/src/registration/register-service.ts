@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { randomUUID } from 'node:crypto';
-import { appendToOutbox, partitionOf } from '@sync/messaging';
+import { appendToOutbox, eventMessages, type OutboxRow, syncEvent } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import {
   type EntityTypeRegistration,
@@ -48,7 +47,7 @@ export class RegisterService {
       if (changed.length === 0) return [];
       await saveRegistrations(tx.manager, service, changed);
       const changedNames = changed.map(({ entityType }) => entityType);
-      await appendToOutbox(tx, [changedEvent(service, changedNames)]);
+      await appendToOutbox(tx, changedMessages(service, changedNames));
       return changedNames;
     });
     if (changedTypes.length > 0) await this.#changed();
@@ -111,27 +110,8 @@ function problemOf(
 }
 
 /** Registrations belong to no tenant; CloudEvents of the platform itself carry the tenant `_platform`. */
-function changedEvent(
-  service: string,
-  entityTypes: readonly string[],
-): {
-  readonly stream: string;
-  readonly partition: number;
-  readonly payload: string;
-} {
-  const event = {
-    specversion: '1.0',
-    id: randomUUID(),
-    source: 'sync-gateway',
-    type: 'sync.registration.changed.v1',
-    time: new Date().toISOString(),
-    datacontenttype: 'application/json',
-    tenantid: '_platform',
-    data: { service, entityTypes },
-  };
-  return {
-    stream: STREAMS.SYNC_EVENTS.name,
-    partition: partitionOf(service, STREAMS.SYNC_EVENTS.partitions),
-    payload: JSON.stringify([event]),
-  };
+function changedMessages(service: string, entityTypes: readonly string[]): OutboxRow[] {
+  const teller = { source: 'sync-gateway', tenantId: '_platform' } as const;
+  const event = syncEvent('sync.registration.changed.v1', { service, entityTypes }, teller);
+  return eventMessages(STREAMS.SYNC_EVENTS, [{ orderKey: service, text: JSON.stringify(event) }]);
 }

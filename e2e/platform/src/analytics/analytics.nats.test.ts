@@ -34,7 +34,7 @@ function eventOf(tenantid: string, given: Partial<SyncEvent> = {}): SyncEvent {
   return {
     specversion: '1.0',
     id: randomUUID(),
-    source: '/services/sync-gateway',
+    source: 'sync-gateway',
     type: 'sync.scope.granted.v1',
     time: new Date().toISOString(),
     datacontenttype: 'application/json',

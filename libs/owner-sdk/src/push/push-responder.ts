@@ -1,4 +1,4 @@
-import { faultPoint, RemoteError } from '@sync/messaging';
+import { faultPoint, firstThatFit, RemoteError } from '@sync/messaging';
 import { OwnerPushRequest, validator, type OwnerPushReply, type OwnerPushResult } from '@sync/protocol';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { OwnerMetrics } from '../ports.ts';
@@ -69,10 +69,5 @@ export function boundChanged(results: readonly OwnerPushResult[]): OwnerPushResu
  * inbox. The first always fits, so that every repetition gets further.
  */
 export function cutToBytes(results: readonly OwnerPushResult[]): OwnerPushResult[] {
-  let bytes = 0;
-  const over = results.findIndex((result, index) => {
-    bytes += Buffer.byteLength(JSON.stringify(result)) + 1;
-    return bytes > MAX_RESULTS_BYTES && index > 0;
-  });
-  return over < 0 ? [...results] : results.slice(0, over);
+  return firstThatFit(results, MAX_RESULTS_BYTES);
 }

@@ -270,6 +270,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'uses none again; a restored device knows its changes as well once it has acked an outcome that kept the ' +
       'server’s. PUSH-4: within one push the order of the list counts, however it is numbered.',
   },
+  {
+    version: '1.30.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'The source of a sync event is the name of the process that tells it, as in the subject: delta-projector ' +
+      'and device-health wrote theirs with a slash before it, sync-gateway and conflict-resolver never did. ' +
+      'That of a domain event stays /services/<service>.',
+  },
 ];
 
 /** The version of the newest entry. */
