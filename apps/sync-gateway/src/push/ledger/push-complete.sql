@@ -35,7 +35,6 @@ DECLARE
   v_received boolean;
   v_stored uuid[];
   v_terminal uuid[];
-  v_next timestamptz;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
@@ -49,53 +48,12 @@ BEGIN
   v_stored := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, p_revisions, v_now);
   v_received := v_stored IS NOT NULL;
   IF NOT v_received THEN
-    WITH stored AS (
-      UPDATE mutation m SET
-        status = i.status,
-        outcome = nullif(i.outcome, ''),
-        -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a
-        -- tenth of the old one.
-        payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
-        shows = o.shows,
-        decision = CASE WHEN i.outcome <> '' THEN NULL ELSE coalesce(o.refusal, m.decision) END,
-        terminal_at = CASE WHEN i.outcome <> '' THEN v_now END,
-        next_attempt_at = coalesce(v_now + o."delayMs" * interval '1 millisecond', m.next_attempt_at),
-        may_be_sent = coalesce(o."mayBeSent", m.may_be_sent),
-        revision = i.revision,
-        counter = CASE WHEN i.revision IS NULL THEN coalesce(o.counter, m.counter) END,
-        last_error = coalesce(o.error, m.last_error),
-        -- Only what the owner answered in vain counts; that it was away does not.
-        failures = m.failures + CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END,
-        failing_since = CASE WHEN o.error = 'owner_failed' THEN coalesce(m.failing_since, v_now)
-          ELSE m.failing_since END
-      FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses, p_revisions), string_to_table(p_outcomes, E'\n'))
-        WITH ORDINALITY AS i (id, attempt, status, revision, outcome, place)
-      LEFT JOIN json_to_recordset(p_more)
-        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint, shows boolean,
-          refusal text)
-        ON o.place = i.place
-      WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
-        AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
-        -- Whoever is late may find somebody else under the id. Without an attempt it only says that it was
-        -- accepted, which another device of the user may.
-        AND m.user_id = coalesce(p_user, m.user_id) AND (m.device_id = p_device OR i.attempt IS NULL)
-      RETURNING m.mutation_id, m.terminal_at
-    ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
-             coalesce(array_agg(s.mutation_id) FILTER (WHERE s.terminal_at IS NOT NULL), '{}')
-      INTO v_stored, v_terminal FROM stored s;
+    SELECT s.stored, s.ended INTO v_stored, v_terminal FROM push_store(p_tenant, p_user, p_device, p_ids,
+      p_attempts, p_statuses, p_more, p_outcomes, p_revisions, v_now) s;
   END IF;
 
   IF p_shown IS NOT NULL THEN
-    -- Where two complete at once, the later may have read earlier.
-    INSERT INTO shown_entity AS k
-      (tenant_id, user_id, device_id, scope, entity_type, entity_id, clock, wire, shown_at)
-      SELECT p_tenant, p_user, p_device, s.scope, s.type, s.id, s.clock, s.wire, v_now
-      FROM json_to_recordset(p_shown) AS s (scope text, type text, id text, clock jsonb, wire text)
-      ORDER BY s.scope, s.type, s.id
-      ON CONFLICT (tenant_id, user_id, device_id, scope, entity_type, entity_id) DO UPDATE SET
-        clock = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.clock ELSE excluded.clock END,
-        wire = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.wire ELSE excluded.wire END,
-        shown_at = excluded.shown_at;
+    PERFORM keep_shown(p_tenant, p_user, p_device, p_shown, v_now);
   END IF;
 
   p_told := told_of_stored(p_ids, p_statuses, v_stored, p_told);
@@ -110,43 +68,144 @@ BEGIN
   END IF;
 
   IF NOT v_received THEN
-    -- What waited for one of these may go on at once. Beside a received push the device has nothing open.
-    UPDATE mutation m SET next_attempt_at = v_now
-      WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
-        AND (m.depends_on && v_terminal
-        OR m.last_error = 'earlier_missing' AND m.mutation_id <> ALL (p_ids) AND EXISTS (
-          SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = ANY (v_stored)
-            AND k.entity_type = m.entity_type AND k.entity_id = m.entity_id));
+    -- Beside a received push the device has nothing open.
+    PERFORM wake_waiting(p_tenant, p_device, p_ids, v_stored, v_terminal, v_now);
   END IF;
   IF NOT v_received OR p_more IS NOT NULL THEN
-    -- Only the first open mutation of an entity counts: those behind it cannot go on before it has.
-    SELECT min(lane.next_attempt_at) INTO v_next FROM (
-      (SELECT DISTINCT ON (m.entity_type, m.entity_id) m.next_attempt_at FROM mutation m
-       WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
-       ORDER BY m.entity_type, m.entity_id, m.arrival)
-      UNION ALL
-      SELECT r.next_attempt_at FROM received_push r WHERE r.tenant_id = p_tenant
-        AND r.device_id = p_device) lane;
+    PERFORM plan_turn(p_tenant, p_device);
+  ELSE
+    DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   END IF;
+
+  IF NOT v_received AND cardinality(v_stored) < cardinality(p_ids) THEN
+    RETURN QUERY SELECT b.* FROM stored_before(p_tenant, p_user, p_device, p_ids, p_attempts, p_statuses,
+      p_outcomes, v_stored) b;
+  END IF;
+END $$;
+
+-- Writes outcomes, and what becomes of what stays open, into rows of the ledger that have none. Parameters as
+-- above. stored: which it wrote; ended: those of them that have their outcome.
+CREATE OR REPLACE FUNCTION push_store(
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[],
+  p_more json, p_outcomes text, p_revisions bigint[], p_now timestamptz,
+  OUT stored uuid[], OUT ended uuid[]
+)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+BEGIN
+  WITH changed AS (
+    UPDATE mutation m SET
+      status = i.status,
+      outcome = nullif(i.outcome, ''),
+      -- What was applied is its owner's now; what was not may be asked for. Without it the new row is a
+      -- tenth of the old one.
+      payload = CASE WHEN i.status IN ('applied', 'merged') THEN NULL ELSE m.payload END,
+      shows = o.shows,
+      decision = CASE WHEN i.outcome <> '' THEN NULL ELSE coalesce(o.refusal, m.decision) END,
+      terminal_at = CASE WHEN i.outcome <> '' THEN p_now END,
+      next_attempt_at = coalesce(p_now + o."delayMs" * interval '1 millisecond', m.next_attempt_at),
+      may_be_sent = coalesce(o."mayBeSent", m.may_be_sent),
+      revision = i.revision,
+      counter = CASE WHEN i.revision IS NULL THEN coalesce(o.counter, m.counter) END,
+      last_error = coalesce(o.error, m.last_error),
+      -- Only what the owner answered in vain counts; that it was away does not.
+      failures = m.failures + CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END,
+      failing_since = CASE WHEN o.error = 'owner_failed' THEN coalesce(m.failing_since, p_now)
+        ELSE m.failing_since END
+    FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses, p_revisions), string_to_table(p_outcomes, E'\n'))
+      WITH ORDINALITY AS i (id, attempt, status, revision, outcome, place)
+    LEFT JOIN json_to_recordset(p_more)
+      AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint, shows boolean,
+        refusal text)
+      ON o.place = i.place
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (p_ids) AND m.mutation_id = i.id
+      AND m.outcome IS NULL AND m.attempts = coalesce(i.attempt, m.attempts)
+      -- Whoever is late may find somebody else under the id. Without an attempt it only says that it was
+      -- accepted, which another device of the user may.
+      AND m.user_id = coalesce(p_user, m.user_id) AND (m.device_id = p_device OR i.attempt IS NULL)
+    RETURNING m.mutation_id, m.terminal_at
+  ) SELECT coalesce(array_agg(s.mutation_id), '{}'),
+           coalesce(array_agg(s.mutation_id) FILTER (WHERE s.terminal_at IS NOT NULL), '{}')
+    INTO stored, ended FROM changed s;
+END $$;
+
+-- Keeps large entities that outcomes show, each in the newest state that was shown to the device.
+CREATE OR REPLACE FUNCTION keep_shown(
+  p_tenant text, p_user text, p_device text, p_shown json, p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  -- Where two complete at once, the later may have read earlier.
+  INSERT INTO shown_entity AS k
+    (tenant_id, user_id, device_id, scope, entity_type, entity_id, clock, wire, shown_at)
+    SELECT p_tenant, p_user, p_device, s.scope, s.type, s.id, s.clock, s.wire, p_now
+    FROM json_to_recordset(p_shown) AS s (scope text, type text, id text, clock jsonb, wire text)
+    ORDER BY s.scope, s.type, s.id
+    ON CONFLICT (tenant_id, user_id, device_id, scope, entity_type, entity_id) DO UPDATE SET
+      clock = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.clock ELSE excluded.clock END,
+      wire = CASE WHEN counts_all(k.clock, excluded.clock) THEN k.wire ELSE excluded.wire END,
+      shown_at = excluded.shown_at;
+END $$;
+
+-- What waited for one of these may go on at once.
+CREATE OR REPLACE FUNCTION wake_waiting(
+  p_tenant text, p_device text, p_ids uuid[], p_stored uuid[], p_ended uuid[], p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  UPDATE mutation m SET next_attempt_at = p_now
+    WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+      AND (m.depends_on && p_ended
+      OR m.last_error = 'earlier_missing' AND m.mutation_id <> ALL (p_ids) AND EXISTS (
+        SELECT FROM mutation k WHERE k.tenant_id = p_tenant AND k.mutation_id = ANY (p_stored)
+          AND k.entity_type = m.entity_type AND k.entity_id = m.entity_id));
+END $$;
+
+-- Sets when the device comes to the dispatcher, or takes it out of the queue where nothing is open.
+CREATE OR REPLACE FUNCTION plan_turn(p_tenant text, p_device text) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_next timestamptz;
+BEGIN
+  -- Only the first open mutation of an entity counts: those behind it cannot go on before it has.
+  SELECT min(lane.next_attempt_at) INTO v_next FROM (
+    (SELECT DISTINCT ON (m.entity_type, m.entity_id) m.next_attempt_at FROM mutation m
+     WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+     ORDER BY m.entity_type, m.entity_id, m.arrival)
+    UNION ALL
+    SELECT r.next_attempt_at FROM received_push r WHERE r.tenant_id = p_tenant
+      AND r.device_id = p_device) lane;
   IF v_next IS NULL THEN
     DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   ELSE
     UPDATE dispatch_queue q SET next_attempt_at = v_next WHERE q.tenant_id = p_tenant
       AND q.device_id = p_device;
   END IF;
+END $$;
 
-  IF NOT v_received AND cardinality(v_stored) < cardinality(p_ids) THEN
-    RETURN QUERY
-      SELECT i.id, CASE WHEN m.id IS NULL THEN sent_twice() ELSE m.outcome END
-      FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses), string_to_table(p_outcomes, E'\n'))
-        AS i (id, attempt, status, outcome)
-      LEFT JOIN LATERAL (
-        SELECT k.mutation_id AS id, k.outcome FROM mutation k
-        WHERE k.tenant_id = p_tenant AND k.mutation_id = i.id
-          AND k.user_id = coalesce(p_user, k.user_id) AND (k.device_id = p_device OR i.attempt IS NULL)
-            LIMIT 1) m ON true
-      WHERE i.id <> ALL (v_stored) AND (m.id IS NOT NULL OR NOT is_without_effect(i.status, i.outcome));
-  END IF;
+-- What somebody else had stored of these before, and what is still open.
+CREATE OR REPLACE FUNCTION stored_before(
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_attempts integer[], p_statuses text[],
+  p_outcomes text, p_stored uuid[]
+) RETURNS TABLE (mutation_id uuid, outcome text)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+    SELECT i.id, CASE WHEN m.id IS NULL THEN sent_twice() ELSE m.outcome END
+    FROM ROWS FROM (unnest(p_ids, p_attempts, p_statuses), string_to_table(p_outcomes, E'\n'))
+      AS i (id, attempt, status, outcome)
+    LEFT JOIN LATERAL (
+      SELECT k.mutation_id AS id, k.outcome FROM mutation k
+      WHERE k.tenant_id = p_tenant AND k.mutation_id = i.id
+        AND k.user_id = coalesce(p_user, k.user_id) AND (k.device_id = p_device OR i.attempt IS NULL)
+          LIMIT 1) m ON true
+    WHERE i.id <> ALL (p_stored) AND (m.id IS NOT NULL OR NOT is_without_effect(i.status, i.outcome));
 END $$;
 
 -- Enters a received push into the ledger with its outcomes; null when these mutations are not a received push
