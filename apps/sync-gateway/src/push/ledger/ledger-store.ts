@@ -27,6 +27,27 @@ export interface LedgerSettings extends ReceiveLimits {
 
 /**
  * The ledger of mutations: two functions, one round trip each; a third where large entities are shown again.
+ *
+ * A mutation in it is part of a received push, or a row of its own with a `status`:
+ *
+ * ```
+ *   push_receive
+ *     │ the usual push                      │ it came before, or others of its device are open
+ *     ▼                                     ▼
+ *   received_push ───── push_spread ────▶ pending
+ *     │                                     │
+ *     └─────────────────┬───────────────────┘
+ *                       │ push_complete
+ *          ┌────────────┴──────┐
+ *          ▼                   ▼
+ *       accepted ──────────▶ applied, merged, superseded, rejected, conflict ──▶ gone
+ *        │    ▲  push_complete of the dispatcher
+ *        └────┘  postponed again
+ * ```
+ *
+ * `push_spread`: another push of the device comes, or the dispatcher, before this one was completed.
+ * `push_decided` keeps beside an open one what was decided, before its owner gets it. The first outcome that is
+ * stored stays, until `prune_ledger` forgets it, or `free_ids` a refusal without effect whose id is wanted.
  */
 export class LedgerStore {
   readonly #database: Database;
