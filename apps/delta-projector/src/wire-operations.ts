@@ -8,7 +8,7 @@ import { ReplayDeadLetters } from './dead-letters/replay-dead-letters.ts';
 import { RetryDeadLetters } from './dead-letters/retry-dead-letters.ts';
 import { answerDeletedData } from './explain/deleted-data.ts';
 import { explainEntity } from './explain/explain-entity.ts';
-import { forgetDeleted } from './projection/forget-deleted.ts';
+import { deletionPruning } from './projection/forget-deleted.ts';
 import { NAME, type Foundation } from './wire-foundation.ts';
 import type { Projector } from './wire-projector.ts';
 
@@ -49,11 +49,7 @@ export function wireOperations(foundation: Foundation, projector: Projector): Op
     logger,
     failure: 'could not prune dead letters',
   });
-  const forget = repeatedUpkeep(() => forgetDeleted(database, config.tombstoneDays), {
-    everyMs: PRUNE_MS,
-    logger,
-    failure: 'could not forget what was deleted',
-  });
+  const forget = deletionPruning(database, config.tombstoneDays, logger);
   return {
     readiness: readinessOf(foundation),
     start: async () => {

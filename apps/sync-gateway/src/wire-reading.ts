@@ -14,7 +14,7 @@ import type { GatewayNews } from './heads/gateway-news.ts';
 import { SweepChanges } from './heads/sweep-changes.ts';
 import { ConsumeDeltas } from './ingest/consume-deltas.ts';
 import { ingestMetrics } from './ingest/ingest-metrics.ts';
-import { PruneTombstones } from './ingest/prune-tombstones.ts';
+import { tombstonePruning } from './ingest/prune-tombstones.ts';
 import { installLive } from './live/install-live.ts';
 import { LiveSockets } from './live/live-sockets.ts';
 import { TicketsController } from './live/tickets-controller.ts';
@@ -56,7 +56,7 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     ...{ database, nats, news: hints, metrics: { ...ingestMetrics(metrics), hop: hopMetrics }, logger },
     onDue: (address) => compact.due(address),
   });
-  const prune = new PruneTombstones({ database, logger, days: config.tombstoneDays });
+  const prune = tombstonePruning({ database, logger, days: config.tombstoneDays });
   return {
     news: hints,
     deviceSeen,

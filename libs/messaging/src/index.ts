@@ -19,7 +19,7 @@ export type { ConsumerOptions } from './partitioned-consumer.ts';
 export { noMetrics } from './ports.ts';
 export type { MessagingLogger, MessagingMetrics, PartitionToken } from './ports.ts';
 export { OutboxRelay } from './relay.ts';
-export { repeatedUpkeep, RepeatedWork } from './repeated-work.ts';
+export { Pruning, repeatedUpkeep, RepeatedWork } from './repeated-work.ts';
 export type { RelayOptions } from './relay.ts';
 export {
   MalformedReplyError,

@@ -6,7 +6,7 @@ import { IdlePause } from './pacing.ts';
 import type { MessagingLogger } from './ports.ts';
 import type { RelayPartition } from './relay-partition.ts';
 import { pruneRows } from './relay-store.ts';
-import { RepeatedWork } from './repeated-work.ts';
+import { Pruning, RepeatedWork } from './repeated-work.ts';
 
 export interface UpkeepOptions {
   readonly database: Pick<Database, 'call'>;
@@ -33,22 +33,22 @@ export class RelayUpkeep {
   readonly #options: UpkeepOptions;
   readonly #announcePause: IdlePause;
   readonly #announcing: RepeatedWork;
-  readonly #pruning: RepeatedWork;
-  #stopped = false;
+  readonly #pruning: Pruning;
 
   constructor(options: UpkeepOptions) {
-    const { announceMs, pruneMs } = options;
+    const { announceMs, pruneMs, logger } = options;
     this.#options = options;
     this.#announcePause = new IdlePause({ busyMs: announceMs, idleMs: IDLE_ROUNDS * announceMs });
     this.#announcing = new RepeatedWork(() => this.#announce(), announceMs);
-    const prunePause = new IdlePause({ busyMs: pruneMs, idleMs: IDLE_ROUNDS * pruneMs });
-    this.#pruning = new RepeatedWork(async () => prunePause.after(await this.#prune()), pruneMs);
+    this.#pruning = new Pruning((pruning) => this.#prune(pruning), {
+      ...{ everyMs: pruneMs, firstWithinMs: pruneMs, idleRounds: IDLE_ROUNDS, logger },
+      failure: 'could not prune the outbox',
+    });
     this.#announcing.start();
     this.#pruning.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     await Promise.all([this.#announcing.stop(), this.#pruning.stop()]);
   }
 
@@ -75,28 +75,11 @@ export class RelayUpkeep {
     return this.#announcePause.after(false);
   }
 
-  /** @returns whether there was something to delete */
-  async #prune(): Promise<boolean> {
-    try {
-      return await this.#pruneAll();
-    } catch (error) {
-      this.#options.logger.warn({ err: error }, 'could not prune the outbox');
-      return false;
-    }
-  }
-
-  async #pruneAll(): Promise<boolean> {
+  async #prune(pruning: Pruning): Promise<void> {
     const { database, retentionMs, partitions } = this.#options;
-    let found = false;
     for (const { stream, partition } of [...partitions()]) {
       const place = { stream: stream.name, partition };
-      let deleted = PRUNE_ROWS;
-      // Small deletes one after the other: locks stay short and vacuum keeps up.
-      while (deleted === PRUNE_ROWS && !this.#stopped) {
-        deleted = await pruneRows(database, place, { retentionMs, rows: PRUNE_ROWS });
-        found ||= deleted > 0;
-      }
+      await pruning.inBatches(PRUNE_ROWS, (rows) => pruneRows(database, place, { retentionMs, rows }));
     }
-    return found;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { MessagingLogger } from './ports.ts';
-import { repeatedUpkeep, RepeatedWork } from './repeated-work.ts';
+import { Pruning, repeatedUpkeep, RepeatedWork } from './repeated-work.ts';
 
 describe('repeated work', () => {
   it('goes on pass after pass, never two at once, until it is stopped in the middle of a pause', async () => {
@@ -96,5 +96,31 @@ describe('upkeep', () => {
     work.start();
     await work.stop();
     expect(passes).toBe(0);
+  });
+});
+
+describe('pruning', () => {
+  const options = { everyMs: 3_600_000, logger: {} as MessagingLogger, failure: 'not now' };
+
+  it('removes batch after batch until one is not full, each time anew', async () => {
+    const left = [2, 2, 1, 2, 0];
+    const pruning = new Pruning((one) => one.inBatches(2, async () => left.shift() ?? 0), options);
+    expect(await pruning.prune()).toBe(5);
+    expect(await pruning.prune()).toBe(2);
+    expect(left).toEqual([]);
+  });
+
+  it('begins no further batch once it is stopped', async () => {
+    let batches = 0;
+    const pruning: Pruning = new Pruning(async (one) => {
+      await one.inBatches(1, async () => {
+        batches += 1;
+        void one.stop();
+        return 1;
+      });
+      await one.inBatches(1, async () => (batches += 1));
+    }, options);
+    expect(await pruning.prune()).toBe(1);
+    expect([batches, pruning.stopped]).toEqual([1, true]);
   });
 });

@@ -1,4 +1,4 @@
-import { Wakeup } from './pacing.ts';
+import { IdlePause, Wakeup } from './pacing.ts';
 import type { MessagingLogger } from './ports.ts';
 
 /** Work in the background that is done over and over until it is stopped, one pass after the other. */
@@ -55,23 +55,72 @@ export interface UpkeepOptions {
   readonly everyMs: number;
   /** The first pass begins at some moment within this time; default a minute. */
   readonly firstWithinMs?: number;
+  /** How many times longer the pause grows while nothing is found; default 4. */
+  readonly idleRounds?: number;
   readonly logger: MessagingLogger;
   /** Logged with the error of a pass that failed. */
   readonly failure: string;
 }
 
 const FIRST_WITHIN_MS = 60_000;
+const IDLE_ROUNDS = 4;
 
 /**
  * Work that keeps tables from growing: soon after the start, because a process may be replaced before its
  * first hour is over, and then again and again. At moments of its own: replicas that start together must not
  * all prune at once.
+ *
+ * @param pass answers 0 when there was nothing to do: the next pauses are then longer and longer
  */
 export function repeatedUpkeep(pass: () => Promise<unknown>, options: UpkeepOptions): RepeatedWork {
-  const { everyMs, firstWithinMs = FIRST_WITHIN_MS, logger, failure } = options;
+  const { everyMs, firstWithinMs = FIRST_WITHIN_MS, idleRounds = IDLE_ROUNDS, logger, failure } = options;
+  const pause = new IdlePause({ busyMs: everyMs, idleMs: idleRounds * everyMs });
   const work = async (): Promise<number> => {
-    await pass().catch((error: unknown) => logger.warn({ err: error }, failure));
-    return everyMs * (0.9 + Math.random() / 5);
+    const done = await pass().catch((error: unknown) => logger.warn({ err: error }, failure));
+    return pause.after(done !== 0) * (0.9 + Math.random() / 5);
   };
   return new RepeatedWork(work, Math.random() * firstWithinMs);
+}
+
+/**
+ * Upkeep that deletes rows. Small deletes one after the other: locks stay short and vacuum keeps up. Every
+ * replica may do it: the one that comes second finds nothing, which costs less than agreeing on who goes first.
+ */
+export class Pruning {
+  readonly #pass: (pruning: Pruning) => Promise<void>;
+  readonly #work: RepeatedWork;
+  #removed = 0;
+  #stopped = false;
+
+  constructor(pass: (pruning: Pruning) => Promise<void>, options: UpkeepOptions) {
+    this.#pass = pass;
+    this.#work = repeatedUpkeep(() => this.prune(), options);
+  }
+
+  /** A pass should come to its end. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  start(): void {
+    this.#work.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#work.stop();
+  }
+
+  /** One pass. @returns how many rows were removed */
+  async prune(): Promise<number> {
+    this.#removed = 0;
+    await this.#pass(this);
+    return this.#removed;
+  }
+
+  /** @param remove at most so many rows, and answers how many there were */
+  async inBatches(rows: number, remove: (rows: number) => Promise<number>): Promise<void> {
+    for (let batch = rows; batch === rows && !this.#stopped; this.#removed += batch)
+      batch = await remove(rows);
+  }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Responder } from '@sync/messaging';
 import { STREAMS, SyncRegistration, subjects, validator, type DomainEvent } from '@sync/protocol';
-import { InboxPruner } from './inbox-pruner.ts';
+import { inboxPruning } from './inbox-pruning.ts';
 import {
   InvalidChangeError,
   RegistrationFaultError,
@@ -206,7 +206,7 @@ describe('the inbox', () => {
         old.mutationId,
       ]),
     );
-    expect(await new InboxPruner(rig.test.database, rig.log, 90).prune()).toBe(1);
+    expect(await inboxPruning(rig.test.database, rig.log, 90).prune()).toBe(1);
     const left = await rig.test.database.inTenant('alpha', (tx) =>
       tx.query('SELECT mutation_id FROM sync_mutation_inbox WHERE mutation_id = ANY ($1::uuid[])', [
         [old.mutationId, recent.mutationId],

@@ -19,7 +19,7 @@ import { changeEntities, lockEntities, type ChangeResult } from './change-entiti
 import type { EntityDefinition } from './entity-definition.ts';
 import type { EntityData } from './entity-store.ts';
 import type { ServerChange } from './handler-answer.ts';
-import { InboxPruner } from './inbox-pruner.ts';
+import { inboxPruning } from './inbox-pruning.ts';
 import { noOwnerMetrics, type OwnerLogger, type OwnerMetrics } from './ports.ts';
 import type { PushContext } from './push/answer-push.ts';
 import { respondToPush } from './push/push-responder.ts';
@@ -114,7 +114,7 @@ export function startOwner(options: OwnerOptions): Owner {
     logger,
     ...(options.hopMetrics ? { metrics: options.hopMetrics } : {}),
   });
-  const pruner = new InboxPruner(database, logger, options.inboxRetentionDays ?? 90);
+  const pruner = inboxPruning(database, logger, options.inboxRetentionDays ?? 90);
   const kick = (): void => relay.kick();
   const context = { service, definitions, database, logger, now, metrics, kick };
   relay.start();

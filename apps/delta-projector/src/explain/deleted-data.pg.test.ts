@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { forgetDeleted } from '../projection/forget-deleted.ts';
+import { createLogger } from '@sync/service-kit';
+import { deletionPruning } from '../projection/forget-deleted.ts';
 import { incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
 import { answerDeletedData } from './deleted-data.ts';
@@ -80,9 +81,10 @@ describe('what was deleted', () => {
       ),
     );
     await rig.project(incoming({ id: 'twice', revision: 4, data: null }));
-    await forgetDeleted(database, 31);
+    const logger = createLogger({ service: 'test', level: 'silent' });
+    expect(await deletionPruning(database, 31, logger).prune()).toBe(0);
     expect(await ask('old')).toEqual([{ revision: 2, data: progress('u1', 10) }]);
-    await forgetDeleted(database, 30);
+    await deletionPruning(database, 30, logger).prune();
     expect(await ask(...entityIds)).toEqual([
       { revision: 2, data: null },
       { revision: 2, data: progress('u1', 10) },

@@ -1,8 +1,10 @@
+import { type MessagingLogger, Pruning } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import { tenantPages } from '../database/known-tenants.ts';
 import type { RenderedChange } from './render-change.ts';
 
 const BATCH_ROWS = 1_000;
+const FORGET_MS = 3_600_000;
 
 /**
  * Notes which of the changes are deletions that leave data behind: a round trip, only where there are any.
@@ -31,17 +33,22 @@ export async function noteDeletions(tx: Pick<Tx, 'call'>, changes: readonly Rend
  *
  * @param days how long deletions are kept
  */
-export async function forgetDeleted(database: Database, days: number): Promise<void> {
-  for await (const tenantIds of tenantPages(database)) {
-    let batch = BATCH_ROWS;
-    while (batch === BATCH_ROWS) {
-      batch = await database.inTenant(tenantIds, async (tx) => {
-        await tx.query(`SELECT set_config('enable_seqscan', 'off', true)`);
-        const [row] = await tx.query<{ old: number }>(FORGET, [days, BATCH_ROWS]);
-        return row?.old ?? 0;
-      });
-    }
-  }
+export function deletionPruning(database: Database, days: number, logger: MessagingLogger): Pruning {
+  return new Pruning(
+    async (pruning) => {
+      for await (const tenantIds of tenantPages(database)) {
+        if (pruning.stopped) return;
+        await pruning.inBatches(BATCH_ROWS, (rows) =>
+          database.inTenant(tenantIds, async (tx) => {
+            await tx.query(`SELECT set_config('enable_seqscan', 'off', true)`);
+            const [row] = await tx.query<{ old: number }>(FORGET, [days, rows]);
+            return row?.old ?? 0;
+          }),
+        );
+      }
+    },
+    { everyMs: FORGET_MS, logger, failure: 'could not forget what was deleted' },
+  );
 }
 
 // An entity that is being projected now is left for the next time: what is locked here is not waited for.

@@ -3,7 +3,7 @@ import type { TestDatabase } from '@sync/postgres/testing';
 import { createLogger } from '@sync/service-kit';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';
 import { TestProjector } from '../testing/test-projector.ts';
-import { PruneTombstones } from './prune-tombstones.ts';
+import { tombstonePruning } from './prune-tombstones.ts';
 
 let test: TestDatabase;
 
@@ -35,7 +35,7 @@ it('removes old deletions and used-up tickets of all tenants, in batches, and no
       );
     });
   }
-  const prune = new PruneTombstones({
+  const prune = tombstonePruning({
     database: test.database,
     logger: createLogger({ service: 'test', level: 'silent' }),
     days: 30,
