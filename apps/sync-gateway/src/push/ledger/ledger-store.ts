@@ -46,8 +46,9 @@ export interface LedgerSettings extends ReceiveLimits {
  * ```
  *
  * `push_spread`: another push of the device comes, or the dispatcher, before this one was completed.
- * `push_decided` keeps beside an open one what was decided, before its owner gets it. The first outcome that is
- * stored stays, until `prune_ledger` forgets it, or `free_ids` a refusal without effect whose id is wanted.
+ * `push_decided` keeps beside an open one what was decided, before its owner gets it. The first outcome that
+ * is stored stays, until `prune_ledger` forgets it; or `free_ids` does, where it had no effect and its id is
+ * wanted.
  */
 export class LedgerStore {
   readonly #database: Database;

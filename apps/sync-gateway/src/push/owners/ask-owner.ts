@@ -3,8 +3,6 @@ import { storableJson } from '@sync/domain';
 import {
   AGAIN,
   GroupedCalls,
-  MalformedReplyError,
-  MessageTooLargeError,
   NoRespondersError,
   RemoteError,
   request,
@@ -25,6 +23,7 @@ import type { Logger } from '@sync/service-kit';
 import { type Postponed, postponed } from '../outcome/settlement.ts';
 import type { PushMetrics } from '../push-metrics.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import { answered, blamesTheRequest } from './owner-errors.ts';
 import { OwnerGate } from './owner-gate.ts';
 import { growBatch, shrinkBatch } from './owner-pace.ts';
 
@@ -249,7 +248,7 @@ export class AskOwner {
       this.#report(service, 'failed', call.sentAtMs);
       const context = { err: error, owner: service, entityType, mutations: mutations.length, isShared };
       this.#logger.warn(context, 'an owning service did not answer a push');
-      if (isShared && blamesThePushes(error)) {
+      if (isShared && blamesTheRequest(error)) {
         if (this.#alone.size >= MAX_ALONE) this.#alone.clear();
         this.#alone.set(groupKey(questions[0] as OwnerQuestion), Date.now() + ALONE_MS);
         return questions.map(() => AGAIN);
@@ -306,17 +305,6 @@ function tooMuch(error: unknown): boolean {
   return error instanceof RequestTimeoutError;
 }
 
-/** The owner is there, or was not asked: refusing one batch says nothing about the next. */
-function answered(error: unknown): boolean {
-  if (error instanceof MessageTooLargeError) return true;
-  return error instanceof RemoteError && error.code !== 'unavailable' && error.code !== 'overloaded';
-}
-
-/** Of an owner that is away, silent or busy nothing is learnt by asking it about each push alone. */
-function blamesThePushes(error: unknown): boolean {
-  return answered(error) || error instanceof MalformedReplyError;
-}
-
 /**
  * An owner that is away, silent, or says that it cannot now, has not failed; one that answers with an error,
  * or with something that is no answer, has. Which of several mutations it failed at shows when each is sent
@@ -326,7 +314,7 @@ function unansweredBecause(error: unknown, alone: boolean): Postponed {
   const mayBeSent = !wasUntouched(error);
   const isAway = (error instanceof RemoteError || error instanceof NoRespondersError) && !answered(error);
   if (isAway) return postponed('owner_unavailable', mayBeSent);
-  if (!blamesThePushes(error)) return postponed('owner_silent', mayBeSent);
+  if (!blamesTheRequest(error)) return postponed('owner_silent', mayBeSent);
   return postponed(alone ? 'owner_failed' : 'owner_unanswered', mayBeSent);
 }
 

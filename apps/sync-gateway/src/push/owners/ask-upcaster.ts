@@ -1,15 +1,10 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import {
-  MalformedReplyError,
-  MessageTooLargeError,
-  NoRespondersError,
-  RemoteError,
-  request,
-} from '@sync/messaging';
+import { NoRespondersError, RemoteError, request } from '@sync/messaging';
 import { findUnstorable, UpcastReply, type UpcastRequest, decoder } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { PostponeReason } from '../outcome/settlement.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import { blamesTheRequest } from './owner-errors.ts';
 
 /** What an owner made of one mutation's data. */
 export type UpcastResult = UpcastReply['results'][number];
@@ -79,7 +74,7 @@ export class AskUpcaster {
       const { entityType, from, mutations } = question;
       const context = { owner: address.service, entityType, from, mutations: mutations.length };
       this.#logger.warn({ err: error, ...context }, 'an owning service did not lift mutations');
-      return isFailure(error) ? 'failed' : 'owner_unavailable';
+      return blamesTheRequest(error) ? 'failed' : 'owner_unavailable';
     }
   }
 
@@ -99,12 +94,6 @@ export class AskUpcaster {
     this.#breakers.set(subject, breaker);
     return breaker;
   }
-}
-
-/** It answered, but with an error of its own or nothing that is an answer; being away, or busy, is none. */
-function isFailure(error: unknown): boolean {
-  if (error instanceof RemoteError) return error.code !== 'unavailable' && error.code !== 'overloaded';
-  return error instanceof MalformedReplyError || error instanceof MessageTooLargeError;
 }
 
 function cutToSize(mutations: UpcastRequest['mutations']): UpcastRequest['mutations'][] {
