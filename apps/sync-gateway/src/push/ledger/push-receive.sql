@@ -116,10 +116,37 @@ BEGIN
     RETURN;
   END IF;
 
+  RETURN QUERY SELECT e.* FROM push_enter_open(p_tenant, p_user, p_device, p_ids, p_hashes, p_sequences,
+    p_scopes, p_types, p_entities, p_ops, p_at_ms, p_depends_on, p_looked_up, p_payloads, p_head_bytes,
+    v_held, v_open > 0, v_numbers, v_visible) e;
+  -- A push that brought nothing new leaves nothing to do.
+  IF v_open = 0 AND NOT EXISTS (
+    SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL)
+  THEN
+    DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
+  END IF;
+END $$;
+
+-- Enters mutations into the ledger one by one, as open ones, and answers as above: some are in it already, or
+-- their device has open ones. Further parameters: the scopes that the user holds, whether the device has open
+-- mutations, the numbers to be noted, and until when nobody else takes them.
+CREATE OR REPLACE FUNCTION push_enter_open(
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[],
+  p_scopes text[], p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[],
+  p_depends_on jsonb, p_looked_up boolean[], p_payloads text, p_head_bytes integer,
+  p_held text[], p_has_open boolean, p_numbers bigint[], p_visible timestamptz
+) RETURNS TABLE (
+  place integer, verdict text, outcome text, held boolean, waiting boolean, anew boolean, dependencies json,
+  head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
+)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+BEGIN
   RETURN QUERY
   WITH item AS MATERIALIZED (
     SELECT i.*, decode(i.hex, 'hex') AS hash, uuids_of(p_depends_on -> i.id::text) AS deps,
-      coalesce(i.scope = ANY (v_held), false) AS held
+      coalesce(i.scope = ANY (p_held), false) AS held
     FROM ROWS FROM (
       unnest(p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities, p_ops, p_at_ms, p_looked_up),
       string_to_table(p_payloads, E'\n')
@@ -129,12 +156,12 @@ BEGIN
       entity_type, entity_id, op,
       payload, payload_hash, depends_on, occurred_at, next_attempt_at)
     SELECT p_tenant, i.id, p_user, p_device, i.seq, i.scope, i.type, i.eid, i.op,
-      nullif(i.payload, ''), i.hash, i.deps, to_timestamp(i.at_ms / 1000), v_visible
+      nullif(i.payload, ''), i.hash, i.deps, to_timestamp(i.at_ms / 1000), p_visible
     FROM item i ORDER BY i.ordinality
     ON CONFLICT (tenant_id, mutation_id) DO NOTHING
     RETURNING m.mutation_id
   ), noted AS MATERIALIZED (
-    SELECT note_sequences(p_tenant, p_device, v_numbers) AS anew
+    SELECT note_sequences(p_tenant, p_device, p_numbers) AS anew
   )
   SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.anew, h.dependencies,
     h.revision, h.deleted, h.clock,
@@ -152,7 +179,7 @@ BEGIN
              WHEN m.outcome IS NULL THEN m.status
              ELSE 'answered' END AS verdict,
         CASE WHEN m.same THEN m.outcome END AS outcome,
-        v_open > 0 AND (
+        p_has_open AND (
           SELECT NOT waits_for(o, i.id, i.payload) FROM mutation o
           WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type
             AND o.entity_id = i.eid AND o.terminal_at IS NULL
@@ -179,12 +206,6 @@ BEGIN
         AND d.entity_id = i.eid LIMIT 1) e ON true
   ) h
   ORDER BY h.place;
-  -- A push that brought nothing new leaves nothing to do.
-  IF v_open = 0 AND NOT EXISTS (
-    SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL)
-  THEN
-    DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
-  END IF;
 END $$;
 
 -- Whether an entity of p_size bytes may be answered, with p_sum bytes together with those before it; null for
