@@ -14,7 +14,7 @@ import { KeepDecisions } from './push/ledger/keep-decisions.ts';
 import { LedgerStore } from './push/ledger/ledger-store.ts';
 import { PUSH_LOGGER, PushController } from './push/push-controller.ts';
 import { PushGate } from './push/push-gate.ts';
-import { PruneLedger } from './push/ledger/prune-ledger.ts';
+import { ledgerPruning } from './push/ledger/prune-ledger.ts';
 import { PushMetrics } from './push/push-metrics.ts';
 import { ReadHeads } from './read-model/read-heads.ts';
 import { SendToOwner } from './push/owners/send-to-owner.ts';
@@ -83,7 +83,7 @@ export function wireWriting(
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, lastResorts, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
   ledger.onOpen((dueInMs) => dispatcher.expect(dueInMs));
-  const prune = new PruneLedger(database, logger, config.ledgerDays);
+  const prune = ledgerPruning(database, logger, config.ledgerDays);
 
   return {
     registry,

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { ConflictDraft } from '@sync/domain';
+import { groupsThatFit, syncEvent } from '@sync/messaging';
 import type { MutationsSeen, Outcome, PushSeen, SyncEventData, SyncEventType } from '@sync/protocol';
 import type { Author } from '../outcome/settlement.ts';
 import type { Completed } from './completion.ts';
@@ -34,7 +34,7 @@ const LISTED_BY = {
 } as const satisfies Record<Status, SyncEventType>;
 
 /** One message of SYNC_EVENTS; a ConflictRecord draft may be large, and a message has a bound. */
-const MAX_MESSAGE_BYTES = 256 * 1024;
+const MESSAGE_ROOM = { bytes: 256 * 1024 } as const;
 /** Above it an event would not fit one message even alone: the draft then goes without what can be spared. */
 const MAX_EVENT_BYTES = 900_000;
 
@@ -97,19 +97,12 @@ function entryOf(one: Completed): Entry {
 
 function conflictEvents(author: Author, completed: readonly Completed[], nowIso: string): ConflictEvent[] {
   const room = new DraftRoom();
-  let message = 0;
-  let bytes = Infinity;
-  return completed.flatMap((one) => {
+  const events = completed.flatMap((one) => {
     const event = conflictEvent(author, one, nowIso, room);
-    if (event === null) return [];
-    const length = Buffer.byteLength(event);
-    if (bytes + length > MAX_MESSAGE_BYTES) {
-      message += 1;
-      bytes = 0;
-    }
-    bytes += length;
-    return [{ mutationId: one.mutationId, message, event }];
+    return event === null ? [] : [{ mutationId: one.mutationId, event }];
   });
+  const messages = [...groupsThatFit(events, MESSAGE_ROOM, ({ event }) => Buffer.byteLength(event))];
+  return messages.flatMap((group, at) => group.map((one) => ({ ...one, message: at + 1 })));
 }
 
 /**
@@ -142,16 +135,6 @@ function eventText<T extends SyncEventType>(
   nowIso: string,
   data: SyncEventData[T],
 ): string {
-  return JSON.stringify({
-    specversion: '1.0',
-    id: randomUUID(),
-    source: 'sync-gateway',
-    type,
-    time: nowIso,
-    datacontenttype: 'application/json',
-    tenantid: tenantId,
-    userid: userId,
-    deviceid: deviceId,
-    data,
-  });
+  const teller = { source: 'sync-gateway', tenantId, userId, deviceId, timeIso: nowIso } as const;
+  return JSON.stringify(syncEvent(type, data, teller));
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 import { silent } from '../testing/push-rig.ts';
-import { PruneLedger } from './prune-ledger.ts';
+import { ledgerPruning } from './prune-ledger.ts';
 
 let test: TestDatabase;
 beforeAll(async () => {
@@ -25,7 +25,7 @@ it('forgets old outcomes of all tenants and keeps young ones and what has none y
       );
     });
   }
-  expect(await new PruneLedger(test.database, silent, 31).prune()).toBe(2);
+  expect(await ledgerPruning(test.database, silent, 31).prune()).toBe(2);
   const rows = await test.database.inTenant(['a', 'b'], (tx) =>
     tx.query<{ name: string }>('SELECT tenant_id || device_id AS name FROM mutation ORDER BY 1'),
   );
@@ -38,7 +38,7 @@ it('forgets what old outcomes showed, and keeps what young ones do', async () =>
       SELECT 'a', 'u', 'd', 'user:u', 'note', r.name, '{}', '{}', now() - r.age
       FROM (VALUES ('old', interval '40 days'), ('young', interval '1 day')) AS r (name, age)`),
   );
-  await new PruneLedger(test.database, silent, 31).prune();
+  await ledgerPruning(test.database, silent, 31).prune();
   const rows = await test.database.inTenant('a', (tx) =>
     tx.query<{ name: string }>('SELECT entity_id AS name FROM shown_entity'),
   );
