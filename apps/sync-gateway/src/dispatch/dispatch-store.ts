@@ -25,7 +25,7 @@ export interface OpenMutation extends HeadColumns {
   readonly payload: string | null;
   readonly occurred_at_ms: number | null;
   readonly received_at_ms: number;
-  /** Its device has counted from anew at some time. */
+  /** Its device had counted from anew before it came. */
   readonly anew: boolean;
   /** Along `dependsOn` and the order of entities it waits for itself. */
   readonly in_circle: boolean;

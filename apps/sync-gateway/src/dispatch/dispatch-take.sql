@@ -74,7 +74,7 @@ BEGIN
     extract(epoch FROM t.occurred_at)::double precision * 1000,
     extract(epoch FROM t.received_at)::double precision * 1000,
     EXISTS (SELECT FROM device_sequence s
-      WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at IS NOT NULL),
+      WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at < t.received_at),
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
     CASE WHEN t.depends_on IS NOT NULL
          THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,

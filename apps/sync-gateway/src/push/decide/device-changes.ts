@@ -109,7 +109,7 @@ export class DeviceChanges {
       answered: this.#answeredUpTo(work.mutation.counter - 1, place.highestCounter),
       isRecent: stands === last.entry && work.receivedAtMs === last.receivedAtMs && !isLate && !this.#forgets,
       isLate,
-      mayForget: work.mayForget,
+      mayForget: work.mayForget || this.#forgets,
       forgotten: this.#forgets || (this.#known?.restored ?? null),
     });
     if (mutation === 'ask') return { what: 'ledger' };

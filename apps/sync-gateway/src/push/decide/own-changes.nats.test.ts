@@ -254,6 +254,12 @@ describe('a device that was restored from a backup', () => {
     expect(await draftOf(outcome)).toMatchObject(forgotten);
   });
 
+  it('is no other one that has one number for all, and counts its changes', async () => {
+    const { edit } = await known('note');
+    const outcomes = [await edit('a', 0, 1), await edit('b', 1, 1), await edit('c', 2, 1)];
+    expect(outcomes).toMatchObject(outcomes.map(() => ({ status: 'applied' })));
+  });
+
   it('leaves the collision to a person where the registration asks for it', async () => {
     const { edit } = await known('note');
     await edit('kept', null, 1);

@@ -74,6 +74,13 @@ describe('the own entry of baseClock', () => {
     expect(overwritten(lane, 0)).toEqual(['merged', { text: 'mine' }, { 's:learning': 1, 'd:d1': 3 }, 3]);
   });
 
+  it('stands as it came in the push that counts from anew, however often that is', () => {
+    const lane = planned([workOf({ baseClock: { ...seen, 'd:d1': 2 } })], head);
+    lane.learnKnown({ ...known, restored: true });
+    plan(lane);
+    expect(lane.submissions[0]?.change).toMatchObject({ status: 'applied', clock: { 'd:d1': 3 } });
+  });
+
   it('is not added to what was made before the last change, and came after it', () => {
     const work = workOf({ baseClock: seen });
     const lane = planned([work], head);

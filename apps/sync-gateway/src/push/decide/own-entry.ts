@@ -11,7 +11,7 @@ export interface OwnChanges {
   readonly isRecent: boolean;
   /** One of them was made later than this one, which came late. */
   readonly isLate: boolean;
-  /** The device has counted from anew at some time: the ledger has to say whether it has forgotten any. */
+  /** It had counted from anew before this one: the ledger has to say whether it has forgotten any. */
   readonly mayForget: boolean;
   /**
    * The device may have forgotten some of them, because it was restored from a backup; null while nobody has
@@ -41,11 +41,12 @@ export function withOwnEntry(
   const counts = counterOf(mutation.baseClock, own);
   if (mayForget && stands > 0 && forgotten === null && !isRecent) return 'ask';
   if (counts > stands && answered === null) return 'ask';
-  if (counts > Math.max(stands, answered ?? 0)) return 'missing';
-  const isForgetful = forgotten === true && stands > 0;
+  const all = Math.max(stands, answered ?? 0);
+  if (counts > all) return 'missing';
+  const isForgetful = forgotten === true && stands > 0 && (counts === 0 || mayForget);
   if ((counts >= stands && !isForgetful) || stands >= Number.MAX_SAFE_INTEGER) return mutation;
   if (counts === 0 && forgotten === null && !isRecent) return 'ask';
-  const counter = (isForgetful ? Math.max(stands, answered ?? 0) : stands) + 1;
+  const counter = (isForgetful ? all : stands) + 1;
   const made = { ...mutation, counter, clock: { ...mutation.baseClock, [own]: counter } };
   if (isForgetful) return { ...made, baseClock: withoutEntry(mutation.baseClock, own) };
   if (counts > 0 || isLate) return made;

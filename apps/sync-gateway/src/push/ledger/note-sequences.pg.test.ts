@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => test.drop());
 
-/** Pushes of one device with these numbers; @returns whether it counts from anew, after each of them */
+/** Pushes of one device with these numbers; @returns whether it counts from anew, with each of them */
 async function after(pushes: readonly (readonly (number | null)[])[], before?: object): Promise<boolean[]> {
   const device = randomUUID();
   return test.database.inTenant('acme', async (tx) => {
@@ -21,12 +21,12 @@ async function after(pushes: readonly (readonly (number | null)[])[], before?: o
     }
     const answers: boolean[] = [];
     for (const numbers of pushes) {
-      const [row] = await tx.query<{ anew: boolean }>('SELECT note_sequences($1, $2, $3) AS anew', [
-        ...['acme', device],
-        numbers,
-      ]);
+      await tx.query('SELECT note_sequences($1, $2, $3)', ['acme', device, numbers]);
+      const cleared = `WITH before AS (SELECT repeated_at FROM device_sequence WHERE device_id = $1)
+        UPDATE device_sequence SET repeated_at = NULL WHERE device_id = $1
+        RETURNING (SELECT repeated_at IS NOT NULL FROM before) AS anew`;
+      const [row] = await tx.query<{ anew: boolean }>(cleared, [device]);
       answers.push(row?.anew ?? false);
-      await tx.query('UPDATE device_sequence SET repeated_at = NULL WHERE device_id = $1', [device]);
     }
     return answers;
   });

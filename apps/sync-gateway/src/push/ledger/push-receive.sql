@@ -13,7 +13,7 @@
 -- those that are in the ledger. From new mutations device_sequence learns how far the device has counted; see
 -- database/know-answers.ts. p_head_bytes: how much of looked-up entities is read, null for all. Each is then
 -- answered once, with the first mutation that looks it up; of one that has no room (the first always has)
--- only its revision. anew: the device has counted from anew at some time, so that it may have forgotten
+-- only its revision. anew: the device had counted from anew before this push, so that it may have forgotten
 -- changes; read_known says more. Nothing is answered for a mutation that is new, in a scope that the user
 -- holds, and of which nothing else is to be said.
 --
@@ -281,7 +281,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Notes the numbers of a device's new mutations, and when it used one again that another of its mutations
--- has: it was restored from a backup then, and counts from anew. Answers whether it ever did.
+-- has: it was restored from a backup then, and counts from anew. Answers whether it had
+-- done so before.
 CREATE OR REPLACE FUNCTION note_sequences(p_tenant text, p_device text, p_sequences bigint[]) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -299,9 +300,9 @@ BEGIN
       -- now(), as in received_at: what this push brings is no older than that.
       repeated_at = CASE WHEN used_sequences(s.received, s.highest) && excluded.received THEN now()
         ELSE s.repeated_at END
-    RETURNING s.repeated_at IS NOT NULL INTO v_anew;
+    RETURNING s.repeated_at < now() INTO v_anew;
   RETURN coalesce(v_anew, EXISTS (SELECT FROM device_sequence s
-    WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at IS NOT NULL));
+    WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at < now()));
 END $$;
 
 -- All up to p_highest beyond p_received was noted by a gateway of a version that knew no more than that.

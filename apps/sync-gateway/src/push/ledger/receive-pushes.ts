@@ -25,7 +25,7 @@ interface ReceivedRow extends HeadColumns {
   readonly outcome: string | null;
   readonly held: boolean;
   readonly waiting: boolean;
-  /** The device has counted from anew at some time. */
+  /** The device had counted from anew before this push. */
   readonly anew: boolean;
   /** Statuses of the asked-for dependencies that the ledger has. */
   readonly dependencies: Readonly<Record<string, string>> | null;

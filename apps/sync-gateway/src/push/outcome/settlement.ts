@@ -26,7 +26,7 @@ export interface Work {
   readonly payloadBytes: number;
   /** When it came first; epoch milliseconds. */
   readonly receivedAtMs: number;
-  /** Its device has counted from anew at some time: it may have been restored, and have forgotten changes. */
+  /** Its device had counted from anew before: it may have been restored, and have forgotten changes. */
   readonly mayForget: boolean;
   /**
    * The entity in the mutation's scope as the read model has it; null when it has none (or nobody looked:
