@@ -136,4 +136,10 @@ describe('freePort', () => {
     expect(port).toBeGreaterThanOrEqual(20_000);
     expect(port).toBeLessThan(32_000);
   });
+
+  it('gives no port again while nobody listens on it yet', async () => {
+    const ports: number[] = [];
+    for (let count = 0; count < 30; count += 1) ports.push(await freePort());
+    expect(new Set(ports).size).toBe(30);
+  });
 });
