@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SeededRandom } from '@sync/documents/testing';
 import { bindDevice, changeOnServer, deleteOnServer, type StackLine, until } from '@sync/e2e-device';
-import { containsClock } from '@sync/vector-clock';
+import { containsClock, type VectorClock } from '@sync/vector-clock';
 import { CustodyDevice, keyOf, NotAnsweredError } from './custody-device.ts';
 import { RunLog } from './run-log.ts';
 import {
@@ -17,6 +17,8 @@ import { dataWith, newValues, type World, writeChange } from './write-change.ts'
 
 /** A stopped process goes on after this at the latest: longer than a gateway waits for an owner's answer. */
 const STOPPED_AT_MOST_MS = 4_000;
+/** How long an entity that was deleted is waited for at the end, where nothing says that the deletion is the last. */
+const COMES_BACK_MS = 10_000;
 const END_LIMITS = { limitMs: 150_000, pauseMs: 150, bearErrors: true };
 
 type StopStep = ServerStep & { readonly do: 'stop' };
@@ -46,6 +48,7 @@ class Play {
   readonly #world: World;
   readonly #devices: CustodyDevice[] = [];
   readonly #stopped = new Map<number, NodeJS.Timeout>();
+  #absentSinceMs: number | null = null;
 
   private constructor(stack: StackLine, scenario: Scenario) {
     this.#stack = stack;
@@ -154,21 +157,32 @@ class Play {
     const different = device.differsFrom(witness);
     if (different) return [`${device.name} has not what a new device is given: ${different}`];
     const { log } = this.#world;
-    const deleted = new Set([
-      ...[...log.writes.values()].flatMap(({ mutation }) =>
-        mutation.op === 'delete' ? keyOf(mutation) : [],
-      ),
-      ...log.serverChanges.map(({ key }) => key),
-    ]);
     for (const [mutationId, { mutation, userId }] of log.writes) {
       const { status, clock } = log.endOf(mutationId) ?? {};
       const entity = witness.entity(mutation.scope, keyOf(mutation));
       if (userId !== device.userId || !witness.scopes.has(mutation.scope)) continue;
       if (!clock || (status !== 'applied' && status !== 'merged')) continue;
-      const has = entity ? containsClock(entity.clock, clock) : deleted.has(keyOf(mutation));
+      const has = entity ? containsClock(entity.clock, clock) : this.#isDeleted(keyOf(mutation), clock);
       if (!has) return [`${keyOf(mutation)} does not come as it was answered: ${JSON.stringify(clock)}`];
     }
     return [];
+  }
+
+  /**
+   * Whether an entity may be absent for good. Where it was deleted, but by nothing that counts this change, it may
+   * be about to come back: its creation is projected after its deletion.
+   */
+  #isDeleted(key: string, clock: VectorClock): boolean {
+    const { log } = this.#world;
+    const deletions = [...log.writes.values()].filter(
+      ({ mutation }) => mutation.op === 'delete' && keyOf(mutation) === key,
+    );
+    const isCounted = deletions.some(({ mutation }) =>
+      containsClock(log.endOf(mutation.mutationId)?.clock ?? {}, clock),
+    );
+    if (isCounted || log.serverChanges.some((change) => change.key === key)) return true;
+    this.#absentSinceMs ??= Date.now();
+    return deletions.length > 0 && Date.now() - this.#absentSinceMs > COMES_BACK_MS;
   }
 
   async #newDevice(name: string, userId: string, leavesOwnEntryOut: boolean): Promise<CustodyDevice> {
