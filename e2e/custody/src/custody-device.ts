@@ -332,7 +332,8 @@ export class CustodyDevice {
 
   #believe(mutation: LocalMutation, current: RemoteDelta, promised: readonly VectorClock[]): void {
     const behind = promised.find((clock) => !containsClock(current.clock, clock));
-    // Nothing of a withdrawn scope is shown, and that takes nothing from a device: any clock contains this one.
+    // Nothing of a withdrawn scope is shown, and that takes nothing from a device: any clock contains this
+    // one.
     const isHidden = this.#log.withdrawn.has(mutation.scope) && Object.keys(current.clock).length === 0;
     if (behind && !isHidden) {
       const id = mutation.mutationId.slice(0, 8);

@@ -17,7 +17,10 @@ import { dataWith, newValues, type World, writeChange } from './write-change.ts'
 
 /** A stopped process goes on after this at the latest: longer than a gateway waits for an owner's answer. */
 const STOPPED_AT_MOST_MS = 4_000;
-/** How long an entity that was deleted is waited for at the end, where nothing says that the deletion is the last. */
+/**
+ * How long an entity that was deleted is waited for at the end, where nothing says that the deletion is the
+ * last.
+ */
 const COMES_BACK_MS = 10_000;
 const END_LIMITS = { limitMs: 150_000, pauseMs: 150, bearErrors: true };
 
@@ -169,8 +172,8 @@ class Play {
   }
 
   /**
-   * Whether an entity may be absent for good. Where it was deleted, but by nothing that counts this change, it may
-   * be about to come back: its creation is projected after its deletion.
+   * Whether an entity may be absent for good. Where it was deleted, but by nothing that counts this change,
+   * it may be about to come back: its creation is projected after its deletion.
    */
   #isDeleted(key: string, clock: VectorClock): boolean {
     const { log } = this.#world;

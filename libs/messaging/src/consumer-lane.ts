@@ -100,8 +100,8 @@ export class ConsumerLane {
   }
 
   /**
-   * When the lane has something to do: after a failure's pause, and when a message has waited for company long
-   * enough, or the lane fills a transaction. Infinity: nothing is known to come, or somebody is at it.
+   * When the lane has something to do: after a failure's pause, and when a message has waited for company
+   * long enough, or the lane fills a transaction. Infinity: nothing is known to come, or somebody is at it.
    *
    * @param waits whether messages wait for company
    */

@@ -36,7 +36,7 @@ interface Shared {
  * second one begins beside it only when the first was full, or takes long.
  *
  * Of a consumer that lets messages wait for company, a transaction begins when one of them has waited long
- * enough or is urgent, when together they fill a transaction, or when their partition takes in no more.
+ * enough, when together they fill a transaction, or when their partition takes in no more.
  *
  * Lanes never depend on each other for long. When a shared transaction fails, each of its lanes is done
  * alone, with pauses of its own, until it has succeeded alone; so is what has to be replayed. Each partition

@@ -23,7 +23,7 @@ it('takes the first always, and measures no more than it has to', () => {
   expect(firstThatFit(['é', 'é', 'é'], 10)).toEqual(['é', 'é']);
 });
 
-it('keeps the events of an order key in their order and in one partition, in messages that have a bound', () => {
+it('keeps the events of an order key in order and in one partition, in messages that have a bound', () => {
   const stream = { name: 'SYNC_EVENTS', partitions: 2 } as Parameters<typeof eventMessages>[0];
   const events = Array.from({ length: 500 }, (_none, at) => ({ orderKey: `key ${at % 5}`, text: `${at}` }));
   const rows = eventMessages(stream, events);

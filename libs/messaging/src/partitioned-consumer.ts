@@ -26,8 +26,9 @@ export interface ConsumerOptions<Result = unknown> extends Omit<
   /**
    * How long a message waits for company, default 0. For consumers whom nobody waits for: the cost of
    * consuming is per transaction, and this divides it. The wait ends early when what waits in all partitions
-   * fills a transaction, when a partition can take in no more, and when another message has waited long enough:
-   * so it never limits how much is consumed. As a function it says that of each message, and must not throw.
+   * fills a transaction, when a partition can take in no more, and when another message has waited long
+   * enough: so it never limits how much is consumed. As a function it says that of each message, and must not
+   * throw.
    */
   readonly lingerMs?: number | ((payload: string) => number);
   /** Also consume the events of foreign producers (`<prefix>.plain.>`), which have no numbers. */

@@ -49,8 +49,9 @@ export interface RelayOptions {
 const IDLE_POLLS = 8;
 const PAGE = { rows: 256, bytes: 4_194_304 } as const;
 /**
- * A confirmation is a transaction of its own: with 20 ms, nearly each published row had one under load. Whoever
- * dies before it makes the next relay publish so much again, which JetStream and consumers know by the numbers.
+ * A confirmation is a transaction of its own: with 20 ms, nearly each published row had one under load.
+ * Whoever dies before it makes the next relay publish so much again, which JetStream and consumers know by
+ * the numbers.
  */
 const CONFIRM_DELAY_MS = 250;
 const NOTICE_MS = 5;

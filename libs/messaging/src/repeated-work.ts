@@ -84,7 +84,8 @@ export function repeatedUpkeep(pass: () => Promise<unknown>, options: UpkeepOpti
 
 /**
  * Upkeep that deletes rows. Small deletes one after the other: locks stay short and vacuum keeps up. Every
- * replica may do it: the one that comes second finds nothing, which costs less than agreeing on who goes first.
+ * replica may do it: the one that comes second finds nothing, which costs less than agreeing on who goes
+ * first.
  */
 export class Pruning {
   readonly #pass: (pruning: Pruning) => Promise<void>;

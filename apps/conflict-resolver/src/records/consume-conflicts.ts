@@ -11,8 +11,8 @@ import { bringsRecord, recordConflicts } from './record-conflicts.ts';
 /** Most events are of no interest here, and only move the watermark: larger batches cost less. */
 const LINGER_MS = 1_000;
 /**
- * Of one with a ConflictRecord, which a user may look for soon. Not 0: a push of a hundred with ten conflicts cost
- * this service 15 ms of CPU then, and 8 to 12 ms so.
+ * Of one with a ConflictRecord, which a user may look for soon. Not 0: a push of a hundred with ten conflicts
+ * cost this service 15 ms of CPU then, and 8 to 12 ms so.
  */
 const RECORD_LINGER_MS = 100;
 

@@ -12,7 +12,9 @@ export interface ToldEvent<T extends SyncEventType = SyncEventType> {
   readonly data: SyncEventData[T];
 }
 
-/** Writes sync events into the outbox, in the transaction of what they tell; those of a device in their order. */
+/**
+ * Writes sync events into the outbox, in the transaction of what they tell; those of a device in their order.
+ */
 export async function appendSyncEvents(tx: Tx, tenantId: string, told: readonly ToldEvent[]): Promise<void> {
   const events = told.map(({ type, userId, deviceId, atIso, data }) => {
     const teller = { source: 'conflict-resolver', tenantId, userId, deviceId, timeIso: atIso } as const;

@@ -2,8 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * `device_sequence.received` has each `sequence` that a device has used. One that comes a second time, under
- * another mutationId, says that the device was restored from a backup. `highest` alone could not tell that from
- * two requests whose order was lost.
+ * another mutationId, says that the device was restored from a backup. `highest` alone could not tell that
+ * from two requests whose order was lost.
  *
  * null in rows that only a gateway of a version from before has written: all up to `highest` counts as used.
  */

@@ -333,8 +333,8 @@ it('costs one round trip', async () => {
 });
 
 /**
- * Of the two in a deadlock Postgres ends the one that looks first, after it has waited for a second. On a busy
- * machine the pull may have looked before there was a deadlock: then it was the other one's turn.
+ * Of the two in a deadlock Postgres ends the one that looks first, after it has waited for a second. On a
+ * busy machine the pull may have looked before there was a deadlock: then it was the other one's turn.
  */
 async function untilPullIsEnded(meet: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {

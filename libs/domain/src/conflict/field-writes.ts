@@ -218,8 +218,8 @@ export function namedWrites({ op, data }: Pick<MutationInput, 'op' | 'data'>, wr
 
 /**
  * The entries of a decision that `recordFieldWrites` cannot find in the difference of the data, because the
- * write repeated the value that was there, or the owner left out what it wrote. Only these need to travel with
- * a change: usually none.
+ * write repeated the value that was there, or the owner left out what it wrote. Only these need to travel
+ * with a change: usually none.
  * @param before the entity's data before the change; null when it was deleted: who compares with what was
  *   deleted is not known here, so all entries travel
  */

@@ -37,8 +37,8 @@ export interface FieldMerge {
  * - the device had seen the field's write, or nothing is known to have written it: the mutation's value
  *   stands;
  * - it had not, and the values differ: a collision, which goes to the later write (`compareWrites`);
- * - equal values are no collision, nor is null where an earlier null has removed the field; the later of the two
- *   writes counts from now on;
+ * - equal values are no collision, nor is null where an earlier null has removed the field; the later of the
+ *   two writes counts from now on;
  * - a field that a put leaves out is removed only when the device had seen its write, whatever the times:
  *   nobody can want to remove what he never saw.
  *

@@ -17,8 +17,8 @@ let given = randomInt(OWN_PORTS);
 /**
  * A free port of 127.0.0.1 for a server that may have to come back on the same port. Not what the system
  * gives for port 0: such a port can be taken by any outgoing connection while its server is down, even by a
- * client that waits for this very server and ends up connected to itself. A server may listen only seconds later,
- * so the same port is not given twice in a row.
+ * client that waits for this very server and ends up connected to itself. A server may listen only seconds
+ * later, so the same port is not given twice in a row.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {

@@ -232,8 +232,8 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-30',
     schemas: [],
     change:
-      'PUSH-7: an outcome that comes again, or late, shows no entity of a scope that was taken from its user ' +
-      'since; it showed the entity as it had been.',
+      'PUSH-7: an outcome that comes again, or late, shows no entity of a scope that was taken from its ' +
+      'user since; it showed the entity as it had been.',
   },
   {
     version: '1.26.0',
@@ -249,9 +249,9 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-30',
     schemas: [],
     change:
-      'PUSH-19: null that removed a field wins over an earlier value of a device that had not seen it, also ' +
-      'where the removal came first. OWNER-5: mutationwrites names fields that a mutation wrote and that are ' +
-      'not there.',
+      'PUSH-19: null that removed a field wins over an earlier value of a device that had not seen it, ' +
+      'also where the removal came first. OWNER-5: mutationwrites names fields that a mutation wrote and ' +
+      'that are not there.',
   },
   {
     version: '1.28.0',
@@ -266,18 +266,19 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-11-30',
     schemas: [],
     change:
-      'PUSH-18: a sequence of what was rejected is used, too, and a queue that a stranger’s session sent first ' +
-      'uses none again; a restored device knows its changes as well once it has acked an outcome that kept the ' +
-      'server’s. PUSH-4: within one push the order of the list counts, however it is numbered.',
+      'PUSH-18: a sequence of what was rejected is used, too, and a queue that a stranger’s session sent ' +
+      'first uses none again; a restored device knows its changes as well once it has acked an outcome ' +
+      'that kept the server’s. PUSH-4: within one push the order of the list counts, however it is ' +
+      'numbered.',
   },
   {
     version: '1.30.0',
     date: '2026-11-30',
     schemas: [],
     change:
-      'The source of a sync event is the name of the process that tells it, as in the subject: delta-projector ' +
-      'and device-health wrote theirs with a slash before it, sync-gateway and conflict-resolver never did. ' +
-      'That of a domain event stays /services/<service>.',
+      'The source of a sync event is the name of the process that tells it, as in the subject: ' +
+      'delta-projector and device-health wrote theirs with a slash before it, sync-gateway and ' +
+      'conflict-resolver never did. That of a domain event stays /services/<service>.',
   },
 ];
 

@@ -29,8 +29,8 @@ export interface OwnChanges {
  * added. Unless the device was restored from a backup, or counts fewer of them than there are: it has
  * forgotten those that came later. Then they stay unseen, so that whatever it would overwrite of them is
  * decided and recorded, and the mutation gets a number that no other change has. What a restored device
- * counts says nothing: it gives its next changes the numbers of those that it has forgotten. And a change
- * that comes late knows nothing of those that were made after it.
+ * counts after the push that shows it says nothing: it gives its next changes the numbers of those that it
+ * has forgotten. And a change that comes late knows nothing of those that were made after it.
  */
 export function withOwnEntry(
   mutation: PreparedMutation,
