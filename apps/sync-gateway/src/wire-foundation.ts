@@ -74,7 +74,6 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     nats,
     producer: PRODUCER,
     streams: [STREAMS.SYNC_EVENTS],
-    lingerMs: 50,
     logger,
     metrics: hopMetrics,
   });

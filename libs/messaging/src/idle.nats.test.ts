@@ -35,7 +35,7 @@ describe('a relay with nothing to do', () => {
     database.calls.clear();
     await sleep(WATCHED_MS);
     // 20, 40 and 80 ms apart, then 160.
-    expect(database.calls.get('sync_outbox_take') ?? 0).toBeLessThanOrEqual(20);
+    expect(database.calls.get('sync_outbox_number') ?? 0).toBeLessThanOrEqual(20);
     await rig.write(10);
     await rig.until('found without a kick', () => rig.counts.relayPublished === 20);
   });

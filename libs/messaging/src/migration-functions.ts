@@ -25,7 +25,8 @@ $$;
 `;
 
 /**
- * Numbers what waits and returns what is to be published, for all given partitions in one round trip.
+ * What {@link OUTBOX_NUMBER} replaced: processes of an older version call it. It numbers what waits and returns
+ * what is to be published, for all given partitions in one round trip.
  *
  * An idle partition costs two index probes and writes nothing: locks write too, so the lease is locked only
  * when there is something to number. \`p_after\` is the last number the relay holds as published. The lease
@@ -84,6 +85,117 @@ BEGIN
       WHERE page.bytes - octet_length(page.payload) < p_bytes
       ORDER BY page.number;
   END LOOP;
+END $$;
+`;
+
+/**
+ * Numbers what waits and returns what is to be published, for all given partitions in one round trip.
+ *
+ * A partition with numbers that are not published yet (\`p_after\` is the last one that is) returns these and
+ * numbers nothing. An idle partition costs two index probes and writes nothing: locks write too, so the lease
+ * is locked only when there is something to number. It is locked FOR KEY SHARE until commit: a takeover needs
+ * FOR UPDATE and cannot slip in between check and commit.
+ *
+ * Where a partition gathers, what waits becomes one message of at most about 256 KiB: the oldest row gets the
+ * elements of all arrays, the others are deleted, which costs less than to write each of them once more with a
+ * number. Something that is no array is sent by itself.
+ *
+ * The planner is held to index order and row addresses: on a table without statistics it joined the waiting
+ * rows with themselves, 600 ms for 256 of 5,000 rows instead of 4 ms. Addresses (ctid) are safe within one
+ * transaction: only the lease's holder changes rows, and what moves rows (VACUUM FULL) waits for us.
+ */
+export const OUTBOX_NUMBER = `
+CREATE FUNCTION sync_outbox_number(
+  p_streams text[], p_partitions integer[], p_after bigint[],
+  p_leases text[], p_holder text, p_tokens bigint[], p_gathers boolean[], p_rows integer, p_bytes integer
+) RETURNS TABLE (stream text, partition integer, number bigint, payload text, head bigint, more boolean)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+  v_place record;
+  v_waiting tid[];
+  v_gathered text;
+  v_more boolean;
+  v_head bigint;
+BEGIN
+  FOR v_place IN
+    SELECT u.stream, u.partition, u.after, u.lease, u.token, u.gathers, h.number AS head
+    FROM unnest(p_streams, p_partitions, p_after, p_leases, p_tokens, p_gathers)
+      WITH ORDINALITY AS u (stream, partition, after, lease, token, gathers, place)
+    JOIN sync_outbox_head h ON h.stream = u.stream AND h.partition = u.partition
+    WHERE h.number > u.after OR EXISTS (
+      SELECT FROM sync_outbox o WHERE o.stream = u.stream AND o.partition = u.partition AND o.number IS NULL)
+    ORDER BY u.place
+  LOOP
+    IF v_place.head > v_place.after THEN
+      RETURN QUERY SELECT * FROM sync_outbox_unpublished(
+        v_place.stream, v_place.partition, v_place.after, v_place.head, p_rows, p_bytes);
+      CONTINUE;
+    END IF;
+    PERFORM FROM sync_lease l
+      WHERE l.name = v_place.lease AND l.holder = p_holder AND l.token = v_place.token
+        AND l.expires_at > clock_timestamp()
+      FOR KEY SHARE;
+    CONTINUE WHEN NOT FOUND;
+    SELECT w.addresses, w.gathered, w.more INTO v_waiting, v_gathered, v_more
+      FROM sync_outbox_waiting(v_place.stream, v_place.partition, v_place.gathers, p_rows, p_bytes) w;
+    UPDATE sync_outbox_head h
+      SET number = h.number + CASE WHEN v_gathered IS NULL THEN cardinality(v_waiting) ELSE 1 END
+      WHERE h.stream = v_place.stream AND h.partition = v_place.partition RETURNING h.number INTO v_head;
+    IF v_gathered IS NOT NULL THEN
+      DELETE FROM sync_outbox o USING unnest(v_waiting[2:]) AS w (address) WHERE o.ctid = w.address;
+      v_waiting := v_waiting[:1];
+    END IF;
+    RETURN QUERY
+      UPDATE sync_outbox o SET
+        number = v_place.head + w.place, payload = coalesce(v_gathered, o.payload)
+      FROM unnest(v_waiting) WITH ORDINALITY AS w (address, place) WHERE o.ctid = w.address
+      RETURNING v_place.stream, v_place.partition, o.number, o.payload, v_head, v_more;
+  END LOOP;
+END $$;
+
+-- What waits for a number, in order, as much as fits a page; and where it gathers and can, as one array.
+CREATE FUNCTION sync_outbox_waiting(
+  p_stream text, p_partition integer, p_gathers boolean, p_rows integer, p_bytes integer,
+  OUT addresses tid[], OUT gathered text, OUT more boolean
+)
+LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT array_agg(w.address) FILTER (WHERE w.fits), count(*) = p_rows OR NOT bool_and(w.fits)
+    INTO addresses, more
+    FROM (
+      SELECT o.address, sum(o.bytes) OVER (ORDER BY o.id) - o.bytes
+        < CASE WHEN p_gathers THEN least(p_bytes, 262144) ELSE p_bytes END AS fits
+      FROM (SELECT k.id, k.ctid AS address, octet_length(k.payload) AS bytes FROM sync_outbox k
+            WHERE k.stream = p_stream AND k.partition = p_partition AND k.number IS NULL
+            ORDER BY k.id LIMIT p_rows) o
+    ) w;
+  IF NOT p_gathers OR cardinality(addresses) < 2 THEN RETURN; END IF;
+  SELECT '[' || string_agg(nullif(e.elements, ''), ',' ORDER BY o.id) || ']' INTO gathered
+    FROM unnest(addresses) AS w (address) JOIN sync_outbox o ON o.ctid = w.address
+    CROSS JOIN LATERAL substr(o.payload, 2, greatest(length(o.payload) - 2, 0)) AS e (elements)
+    HAVING bool_and(o.payload LIKE '[%]');
+END $$;
+
+-- What has a number and is not known to be published.
+CREATE FUNCTION sync_outbox_unpublished(
+  p_stream text, p_partition integer, p_after bigint, p_head bigint, p_rows integer, p_bytes integer
+) RETURNS TABLE (stream text, partition integer, number bigint, payload text, head bigint, more boolean)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+    SELECT p_stream, p_partition, page.number, page.payload, p_head, true
+    FROM (
+      SELECT o.number, o.payload, sum(octet_length(o.payload)) OVER (ORDER BY o.number) AS bytes
+      FROM (SELECT k.number, k.payload FROM sync_outbox k
+            WHERE k.stream = p_stream AND k.partition = p_partition AND k.number > p_after
+            ORDER BY k.number LIMIT p_rows) o
+    ) page
+    WHERE page.bytes - octet_length(page.payload) < p_bytes
+    ORDER BY page.number;
 END $$;
 `;
 

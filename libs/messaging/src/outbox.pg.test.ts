@@ -52,7 +52,7 @@ async function append(...payloads: string[]): Promise<void> {
 }
 
 function take(after = 0, page = PAGE, lease = LEASE): Promise<NumberedRow[]> {
-  return takeRows(database, [{ ...PLACE, after, lease }], page);
+  return takeRows(database, [{ ...PLACE, after, lease, gathers: false }], page);
 }
 
 function brief(rows: readonly { number: number; payload: string }[]): [number, string][] {
@@ -146,6 +146,55 @@ describe('numbering', () => {
   });
 });
 
+describe('gathering', () => {
+  function gather(after = 0, page = PAGE): Promise<NumberedRow[]> {
+    return takeRows(database, [{ ...PLACE, after, lease: LEASE, gathers: true }], page);
+  }
+
+  it('makes one message of all arrays that wait, in their order', async () => {
+    await append('[1,"ä"]', '[]', '[{"two":[2]}]', '[3]');
+    const gathered: [number, string][] = [[1, '[1,"ä",{"two":[2]},3]']];
+    expect(brief(await gather())).toEqual(gathered);
+    await append('[4]');
+    expect(brief(await gather())).toEqual(gathered);
+    expect(brief(await gather(1))).toEqual([[2, '[4]']]);
+    const { epoch } = await openHead(database, 'S', 0);
+    const page = await readReplayPage(database, { ...PLACE, epoch, after: 0 }, PAGE);
+    expect(page?.messages).toEqual([
+      { number: 1, payload: '[1,"ä",{"two":[2]},3]' },
+      { number: 2, payload: '[4]' },
+    ]);
+  });
+
+  it('numbers each row where one of them is no array', async () => {
+    await append('[1]', '{"no":"array"}', '[2]');
+    expect(brief(await gather())).toEqual([
+      [1, '[1]'],
+      [2, '{"no":"array"}'],
+      [3, '[2]'],
+    ]);
+  });
+
+  it('ends a message at 256 KiB and at the page, and says that more waits', async () => {
+    const large = `["${'x'.repeat(200_000)}"]`;
+    await append(large, large, '[3]');
+    const [first, ...others] = await gather();
+    expect([first?.number, first?.payload.length, first?.more, others]).toEqual([1, 400_007, true, []]);
+    expect(await gather(1)).toMatchObject([{ number: 2, payload: '[3]', more: false }]);
+    await append('[4]', '[5]', '[6]');
+    const page = { rows: 2, bytes: 1_000 };
+    expect(await gather(2, page)).toMatchObject([{ number: 3, payload: '[4,5]', more: true }]);
+  });
+
+  it('writes nothing under a lease that was lost', async () => {
+    await append('[1]', '[2]');
+    await database.call('expire', `UPDATE sync_lease SET expires_at = clock_timestamp()`, []);
+    expect(await gather()).toEqual([]);
+    const rows = await database.call('rows', 'SELECT FROM sync_outbox WHERE number IS NULL', []);
+    expect(rows).toHaveLength(2);
+  });
+});
+
 describe('confirming', () => {
   it('only moves forward and only for the holder', async () => {
     await append('a', 'b', 'c');
@@ -198,8 +247,8 @@ describe('replay', () => {
 });
 
 describe('pruning', () => {
-  async function publishAll(): Promise<number> {
-    const last = (await take()).at(-1)?.number ?? 0;
+  async function publishAll(after = 0): Promise<number> {
+    const last = (await take(after)).at(-1)?.number ?? after;
     await confirmPublished(database, [{ ...PLACE, published: last, lease: LEASE }]);
     return last;
   }
@@ -209,7 +258,7 @@ describe('pruning', () => {
     await publishAll();
     await pruneRows(database, PLACE, { retentionMs: 60_000, rows: 100 });
     await append('d');
-    await publishAll();
+    await publishAll(3);
     await database.call(
       'age',
       `UPDATE sync_outbox_mark SET marked_at = marked_at - interval '2 minutes'`,

@@ -4,6 +4,7 @@ import { backoffMs } from '@sync/domain';
 import type { StreamDeclaration } from '@sync/protocol';
 import type { ConnectionWatch } from './connection-watch.ts';
 import type { Lease } from './lease.ts';
+import type { RelayPlace } from './relay-head.ts';
 import type { NumberedRow, OutboxHead, TakeRequest } from './relay-store.ts';
 import { encodeNumber, messageId, messageSubject } from './wire.ts';
 
@@ -31,14 +32,14 @@ export class RelayPartition {
   head: number;
   /** Last number confirmed by JetStream, with everything before it. */
   published: number;
-  #asked = false;
+  #dueAt = 0;
   #attempts = 0;
   #retryAt = 0;
   #refusedSinceMs: number | undefined;
   #refusal = '';
   #publishing: Promise<void> | undefined;
 
-  constructor(stream: StreamDeclaration, partition: number, lease: Lease, head: OutboxHead) {
+  constructor({ stream, partition }: RelayPlace, lease: Lease, head: OutboxHead) {
     this.stream = stream;
     this.partition = partition;
     this.lease = lease;
@@ -51,17 +52,19 @@ export class RelayPartition {
     return this.#publishing !== undefined;
   }
 
-  isReady(now: number): boolean {
-    return !this.busy && now >= this.#retryAt;
+  /** From when on its rows are to be taken; Infinity while it publishes, and while nobody has asked. */
+  get readyAt(): number {
+    return this.busy ? Infinity : Math.max(this.#dueAt, this.#retryAt);
   }
 
-  /** Somebody has asked for this partition since its last publishing began. */
-  get askedMeanwhile(): boolean {
-    return this.#asked;
+  /** Rows were committed, perhaps of this partition. */
+  ask(now: number): void {
+    this.#dueAt = Math.min(this.#dueAt, now + (this.stream.gatherMs ?? 0));
   }
 
-  ask(): void {
-    this.#asked = true;
+  /** Rows may wait of which nobody has said anything, or are known to. */
+  askNow(): void {
+    this.#dueAt = 0;
   }
 
   /**
@@ -78,8 +81,17 @@ export class RelayPartition {
     this.#retryAt = 0;
   }
 
+  /** Begins to take: whoever asks from now on may have committed too late for it. */
   takeRequest(): TakeRequest {
-    return { stream: this.stream.name, partition: this.partition, after: this.published, lease: this.lease };
+    this.#dueAt = Infinity;
+    const { stream, partition, published, lease } = this;
+    return {
+      stream: stream.name,
+      partition,
+      after: published,
+      lease,
+      gathers: stream.gatherMs !== undefined,
+    };
   }
 
   /** Resolves when nothing is in flight any more. */
@@ -92,7 +104,6 @@ export class RelayPartition {
    * hole. Resolves to the error that stopped it, if any; the next attempt is then due after a pause.
    */
   publish(rows: readonly NumberedRow[], context: PublishContext): Promise<unknown> {
-    this.#asked = false;
     const work = this.#publishAll(rows, context);
     this.#publishing = work.then(() => {
       this.#publishing = undefined;
@@ -101,16 +112,20 @@ export class RelayPartition {
   }
 
   async #publishAll(rows: readonly NumberedRow[], context: PublishContext): Promise<unknown> {
-    this.head = rows.at(-1)?.head ?? this.head;
+    const last = rows.at(-1);
+    this.head = last?.head ?? this.head;
+    if (last?.more === true) this.askNow();
     for (let start = 0; start < rows.length; start += MAX_IN_FLIGHT) {
       const failure = await this.#publishWindow(rows.slice(start, start + MAX_IN_FLIGHT), context);
       if (failure !== undefined) {
         this.#noteRefusal(failure);
         this.#attempts += 1;
         this.#retryAt = performance.now() + backoffMs(this.#attempts, PUBLISH_BACKOFF, Math.random());
+        this.askNow();
         return failure;
       }
     }
+    if (this.head > this.published) this.askNow();
     this.#attempts = 0;
     this.#refusedSinceMs = undefined;
     return undefined;

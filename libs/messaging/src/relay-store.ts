@@ -11,14 +11,19 @@ export interface NumberedRow {
   readonly payload: string;
   /** Last number given in this partition. */
   readonly head: number;
+  /** Its partition has rows that still wait for a number. */
+  readonly more: boolean;
 }
 
 /** What the relay may take from one partition. */
 export interface TakeRequest {
   readonly stream: string;
   readonly partition: number;
+  /** Last number that is published. */
   readonly after: number;
   readonly lease: Lease;
+  /** What waits becomes one message. Its payloads are JSON arrays. */
+  readonly gathers: boolean;
 }
 
 export interface OutboxHead {
@@ -90,7 +95,10 @@ export async function restartEpoch(
   return openHead(database, stream, partition);
 }
 
-/** Numbers and returns what waits in all given partitions: one round trip, durable when it answers. */
+/**
+ * Numbers and returns what waits in all given partitions: one round trip, durable when it answers. What has a
+ * number and is not published yet comes first, and alone.
+ */
 export async function takeRows(
   database: Calls,
   requests: readonly TakeRequest[],
@@ -98,8 +106,8 @@ export async function takeRows(
 ): Promise<NumberedRow[]> {
   const ordered = inLockOrder(requests);
   const rows = await database.call<Text<NumberedRow>>(
-    'sync_outbox_take',
-    'SELECT * FROM sync_outbox_take($1, $2, $3, $4, $5, $6, $7, $8)',
+    'sync_outbox_number',
+    'SELECT * FROM sync_outbox_number($1, $2, $3, $4, $5, $6, $7, $8, $9)',
     [
       ordered.map((request) => request.stream),
       ordered.map((request) => request.partition),
@@ -107,6 +115,7 @@ export async function takeRows(
       ordered.map((request) => request.lease.name),
       ordered[0]?.lease.holder ?? '',
       ordered.map((request) => request.lease.token),
+      ordered.map((request) => request.gathers),
       page.rows,
       page.bytes,
     ],
@@ -117,6 +126,7 @@ export async function takeRows(
     number: Number(row.number),
     payload: row.payload,
     head: Number(row.head),
+    more: row.more,
   }));
 }
 

@@ -33,11 +33,6 @@ export interface RelayOptions {
    * were found; see {@link IDLE_POLLS}. Default 500 ms.
    */
   readonly pollMs?: number;
-  /**
-   * How long a kick waits for more rows, default 0. For streams that nobody waits for: the cost of taking is
-   * per statement.
-   */
-  readonly lingerMs?: number;
   readonly announceMs?: number;
   readonly pruneMs?: number;
 }
@@ -82,7 +77,6 @@ export class OutboxRelay implements Storing {
   #confirming: Promise<void> | undefined;
   #upkeep: RelayUpkeep | undefined;
   #notice: NodeJS.Timeout | undefined;
-  #lingering: NodeJS.Timeout | undefined;
   #noticeAgain = false;
   #responder: ReplayResponder | undefined;
   #kicks: Subscription | undefined;
@@ -145,13 +139,6 @@ export class OutboxRelay implements Storing {
    * through a notice on core NATS; it may be lost, then they are found by polling.
    */
   kick(): void {
-    const { lingerMs = 0 } = this.#options;
-    if (lingerMs === 0) this.#kickNow();
-    else this.#lingering ??= setTimeout(() => this.#kickNow(), lingerMs);
-  }
-
-  #kickNow(): void {
-    this.#lingering = undefined;
     this.#wake();
     if (this.#partitions.size < this.#places.size) this.#notify();
   }
@@ -160,7 +147,6 @@ export class OutboxRelay implements Storing {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#notice);
-    clearTimeout(this.#lingering);
     await this.#upkeep?.stop();
     this.#forgetReconnects();
     if (this.#kicks?.isClosed() === false) this.#kicks.unsubscribe();
@@ -182,7 +168,8 @@ export class OutboxRelay implements Storing {
   }
 
   #wake(): void {
-    for (const partition of this.#partitions.values()) partition.ask();
+    const now = performance.now();
+    for (const partition of this.#partitions.values()) partition.ask(now);
     this.#wakeup.wake();
   }
 
@@ -211,7 +198,7 @@ export class OutboxRelay implements Storing {
       try {
         const head = await openVerifiedHead(database, nats, place, lease, logger);
         if (this.#leases.get(lease.name) !== lease) return;
-        this.#partitions.set(lease.name, new RelayPartition(place.stream, place.partition, lease, head));
+        this.#partitions.set(lease.name, new RelayPartition(place, lease, head));
         this.#wakeup.wake();
         return;
       } catch (error) {
@@ -233,7 +220,9 @@ export class OutboxRelay implements Storing {
   async #run(): Promise<void> {
     const { logger } = this.#options;
     let failures = 0;
+    let lookAt = 0;
     while (!this.#stopped) {
+      if (performance.now() >= lookAt) for (const partition of this.#partitions.values()) partition.askNow();
       let pauseMs: number;
       try {
         pauseMs = this.#pause.after(await this.#takeAndPublish());
@@ -243,8 +232,17 @@ export class OutboxRelay implements Storing {
         pauseMs = backoffMs(failures, DATABASE_BACKOFF, Math.random());
         logger.warn({ err: error, failures }, 'relay could not read its outbox');
       }
-      await this.#wakeup.sleep(pauseMs);
+      const now = performance.now();
+      lookAt = now + pauseMs;
+      // While nothing can be taken, what is due waits as well.
+      const dueAt = failures > 0 || !this.#connection.connected ? lookAt : this.#readyAt();
+      await this.#wakeup.sleep(Math.max(0, Math.min(lookAt, dueAt) - now));
     }
+  }
+
+  /** When the next partition is to be taken. */
+  #readyAt(): number {
+    return Math.min(Infinity, ...[...this.#partitions.values()].map(({ readyAt }) => readyAt));
   }
 
   /** @returns whether there was, or is still, something to publish */
@@ -252,7 +250,7 @@ export class OutboxRelay implements Storing {
     if (!this.#connection.connected) return false;
     const now = performance.now();
     const held = [...this.#partitions.values()];
-    const ready = held.filter((partition) => partition.isReady(now));
+    const ready = held.filter((partition) => partition.readyAt <= now);
     if (ready.length === 0) return held.length > 0;
     const requests = ready.map((partition) => partition.takeRequest());
     const rows = await takeRows(this.#options.database, requests, PAGE);
@@ -281,10 +279,9 @@ export class OutboxRelay implements Storing {
       faultPoint('relay.published');
       this.#confirmSoon(partition);
     }
-    if (failure !== undefined) return this.#recover(partition, failure);
-    // Only if more is known to wait the loop goes on at once.
-    const more = rows.length === PAGE.rows || partition.head > partition.published;
-    if (more || partition.askedMeanwhile) this.#wakeup.wake();
+    // Only if more is known to wait the loop has something to do.
+    if (partition.readyAt < Infinity) this.#wakeup.wake();
+    if (failure !== undefined) await this.#recover(partition, failure);
   }
 
   async #recover({ stream, partition }: RelayPartition, failure: unknown): Promise<void> {

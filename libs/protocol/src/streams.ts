@@ -12,6 +12,11 @@ export interface StreamDeclaration {
   readonly duplicateWindowMs: number;
   readonly owner: string;
   readonly consumers: readonly string[];
+  /**
+   * For how long what a producer wrote waits for more, with which it becomes one message. Only for a stream
+   * that nobody waits for, and whose messages are JSON arrays.
+   */
+  readonly gatherMs?: number;
 }
 
 export type StreamName = 'DOMAIN_EVENTS' | 'DELTAS' | 'SYNC_EVENTS';
@@ -48,6 +53,7 @@ export const STREAMS: Readonly<Record<StreamName, StreamDeclaration>> = {
     duplicateWindowMs: 120_000,
     owner: 'sync-gateway, delta-projector, conflict-resolver, device-health',
     consumers: ['device-health', 'conflict-resolver', 'analytics'],
+    gatherMs: 200,
   },
 };
 

@@ -53,6 +53,7 @@ interface RigOptions {
   readonly natsOptions?: StartNatsOptions;
   readonly ownPostgres?: boolean;
   readonly partitions?: number;
+  readonly gatherMs?: number;
 }
 
 /**
@@ -75,7 +76,7 @@ export class HopRig {
 
   private constructor(
     parts: Pick<HopRig, 'nats' | 'postgres' | 'producerDb' | 'consumerDb'>,
-    partitions: number,
+    streamOptions: Pick<StreamDeclaration, 'partitions' | 'gatherMs'>,
   ) {
     this.nats = parts.nats;
     this.postgres = parts.postgres;
@@ -86,7 +87,7 @@ export class HopRig {
     this.stream = {
       name,
       subjectPrefix: name.toLowerCase(),
-      partitions,
+      ...streamOptions,
       maxAgeHours: 1,
       maxBytes: 268_435_456,
       duplicateWindowMs: 120_000,
@@ -109,6 +110,7 @@ export class HopRig {
     ownNats = false,
     ownPostgres = false,
     partitions = 2,
+    gatherMs,
     natsOptions = {},
   }: RigOptions = {}): Promise<HopRig> {
     const postgres = await startPostgres({ own: ownPostgres, durable: ownPostgres });
@@ -116,7 +118,10 @@ export class HopRig {
     const nats = await startNats({ ...natsOptions, own: ownNats });
     const producerDb = await createTestDatabase({ postgres, name: 'producer', migrations });
     const consumerDb = await createTestDatabase({ postgres, name: 'consumer', migrations });
-    const rig = new HopRig({ nats, postgres, producerDb, consumerDb }, partitions);
+    const rig = new HopRig(
+      { nats, postgres, producerDb, consumerDb },
+      { partitions, ...(gatherMs !== undefined && { gatherMs }) },
+    );
     rig.#stops.push(async () => {
       await producerDb.drop();
       await consumerDb.drop();
