@@ -1,5 +1,6 @@
 /** Knows when everything that was written for others has reached them: only then is all its CPU spent. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '@sync/e2e-device';
 import { STREAMS, type StreamName } from '@sync/protocol';
 import type { Observer } from './observer.ts';
 
@@ -41,6 +42,24 @@ export async function untilDelivered(observer: Observer, streams: readonly Strea
     if (tookMs > LIMIT_MS) throw new Error(`${behind} after ${tookMs.toFixed(0)} ms`);
     await sleep(POLL_MS);
   }
+}
+
+/**
+ * Waits until the projector has read the snapshot of every registered type, which it does once. Left to its
+ * own time it fell into what was measured: an owner was asked for all that the warm-up had written.
+ */
+export async function untilSnapshotsAreRead(observer: Observer): Promise<void> {
+  const types = async (database: string, text: string): Promise<string[]> =>
+    (await observer.query<{ entity_type: string }>(database, text)).map((row) => row.entity_type);
+  await until(
+    'the projector has read every snapshot',
+    async () => {
+      const registered = await types('sync_gateway', 'SELECT entity_type FROM registration');
+      const read = await types('delta_projector', 'SELECT entity_type FROM backfill_progress WHERE done');
+      return registered.every((entityType) => read.includes(entityType));
+    },
+    { limitMs: LIMIT_MS, pauseMs: POLL_MS },
+  );
 }
 
 async function databasesWithHop(observer: Observer): Promise<string[]> {

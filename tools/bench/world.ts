@@ -4,6 +4,7 @@ import { freePort } from '@sync/postgres/testing';
 import { SERVICES } from '../stack/services.ts';
 import { type Stack, startStack } from '../stack/start-stack.ts';
 import { CostMeter, FLOOR } from './cost-meter.ts';
+import { untilSnapshotsAreRead } from './deliveries.ts';
 import { KeepAliveClient, type RawAnswer, type RawRequest } from './keep-alive-client.ts';
 import { OBSERVER, Observer } from './observer.ts';
 import type { CpuSources } from './process-cpu.ts';
@@ -115,6 +116,7 @@ export async function startWorld(
       inspectable(inspectorPorts.floor),
     );
     const observer = await Observer.open(stack.urls['postgres'] ?? '', Object.keys(stack.databases));
+    await untilSnapshotsAreRead(observer);
     const profile = profiled ? await StatementProfile.open(observer) : null;
     const costs = { observer, profile, cpu: () => cpuSourcesOf(stack, floor) };
     return {
