@@ -25,6 +25,10 @@ export function jsonEntityStore(table: string): EntityStore {
     SELECT $1, r.id, r.data::json
     FROM ROWS FROM (unnest($2::text[]), string_to_table($3, E'\\n')) AS r (id, data) ORDER BY r.id
     ON CONFLICT (tenant_id, entity_id) DO UPDATE SET data = excluded.data`;
+  const createText = `
+    INSERT INTO ${table} (tenant_id, entity_id, data)
+    SELECT $1, r.id, r.data::json
+    FROM ROWS FROM (unnest($2::text[]), string_to_table($3, E'\\n')) AS r (id, data) ORDER BY r.id`;
   return {
     async load(tx: Tx, tenantId: string, entityIds: readonly string[]) {
       const rows = await tx.call<{ entity_id: string; data: EntityData }>(`load_${table}`, loadText, [
@@ -34,7 +38,13 @@ export function jsonEntityStore(table: string): EntityStore {
       return new Map(rows.map((row) => [row.entity_id, row.data]));
     },
     async store(tx: Tx, tenantId: string, rows: readonly StoredRow[]) {
-      await tx.call(`store_${table}`, storeText, [tenantId, ...splitRows(rows)]);
+      const [ids, data, gone] = splitRows(rows);
+      // Looking for each row before it is inserted is a fifth of what this costs.
+      if (rows.every(({ isNew, json }) => isNew && json !== null)) {
+        await tx.call(`create_${table}`, createText, [tenantId, ids, data]);
+      } else {
+        await tx.call(`store_${table}`, storeText, [tenantId, ids, data, gone]);
+      }
     },
   };
 }

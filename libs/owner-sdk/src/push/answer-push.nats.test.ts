@@ -60,3 +60,18 @@ it('leaves no error unseen when a store throws at once and a statement fails as 
   process.off('unhandledRejection', note);
   expect(unhandled).toEqual([]);
 });
+
+it('creates an entity whose row is there already, written by its service without a word', async () => {
+  const batch = [mutationOf(), mutationOf()];
+  const ids = batch.map(({ entityId }) => entityId);
+  const { note } = rig.definitions;
+  const inTenant = rig.test.database.inTenant.bind(rig.test.database, 'alpha');
+  const row = { entityId: ids[1] ?? '', data: { text: 'untold' }, json: '{"text":"untold"}' };
+  await inTenant((tx) => note.store(tx, 'alpha', [row]));
+  const errorsBefore = rig.log.errors.length;
+  expect(await answer(batch)).toEqual(applied(2));
+  const stored = await inTenant((tx) => note.load(tx, 'alpha', ids));
+  expect([...stored.values()]).toEqual(batch.map(({ data }) => data));
+  // Found at once: nothing was taken apart, and nobody is told that the store failed.
+  expect(rig.log.errors.length).toBe(errorsBefore);
+});

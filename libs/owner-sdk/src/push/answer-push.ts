@@ -22,7 +22,13 @@ import { LOCKING_LIMITS } from '../request-faults.ts';
 import { completeDocuments } from './complete-documents.ts';
 import { decidePush, type EntityNow, type PushDecision } from './decide-push.ts';
 import { answerAgain, type KnownAnswer } from './known-answer.ts';
-import { PushRaceError, findAnswers, writeVersionsAndAnswers } from './push-store.ts';
+import {
+  PushRaceError,
+  createVersionsAndAnswers,
+  findAnswers,
+  foundExisting,
+  writeVersionsAndAnswers,
+} from './push-store.ts';
 
 export interface PushContext extends OwnerContext {
   readonly database: Database;
@@ -249,7 +255,7 @@ async function transact(
   assertInTime(context);
   const created = maybeNew ? decideAllNew(context, definition, tenantId, mutations, nowIso) : null;
   if (created) {
-    await write(tx, context, definition, tenantId, created, nowIso);
+    await write(tx, context, definition, tenantId, created, { nowIso, isNew: true }).catch(foundExisting);
     faultPoint('push.written');
     return created;
   }
@@ -275,7 +281,7 @@ async function transact(
   const decided = decidePush(definition, state, mutations);
   const decision = documents ? await completeDocuments(tx, documents, decided) : decided;
   assertInTime(context);
-  await write(tx, context, definition, tenantId, decision, nowIso);
+  await write(tx, context, definition, tenantId, decision, { nowIso, isNew: false });
   faultPoint('push.written');
   return decision;
 }
@@ -299,8 +305,8 @@ interface Batch {
 
 /**
  * Decides a batch that creates all its entities without looking for them, as nearly every batch of appends
- * is: writing its versions and answers says whether any of them was there ({@link PushRaceError}), and then
- * it starts over and looks.
+ * is: writing them says whether anything of it was there ({@link PushRaceError}), and then it starts over and
+ * looks.
  * @returns null unless every mutation is applied: only what is written is checked
  */
 function decideAllNew(
@@ -344,16 +350,19 @@ async function write(
   definition: EntityDefinition,
   tenantId: string,
   decision: PushDecision,
-  nowIso: string,
+  { nowIso, isNew }: { readonly nowIso: string; readonly isNew: boolean },
 ): Promise<void> {
   const { changed, final } = decision;
-  const rows = [...changed].map(([entityId, { data, json }]) => storedRow(entityId, data, json));
+  const rows = [...changed].map(([entityId, { data, json }]) => {
+    return { ...storedRow(entityId, data, json), ...(isNew && { isNew }) };
+  });
   // Async, so that one that throws at once leaves no promise behind that nobody waits for.
   const store = async (): Promise<void> => definition.store(tx, tenantId, rows);
   const outbox = async (): Promise<void> => appendToOutbox(tx, packEvents(context.service, decision.events));
   const written: Promise<void>[] = [];
   if (final.length > 0) {
-    written.push(writeVersionsAndAnswers(tx, tenantId, definition.entityType, { changed, final, nowIso }));
+    const keep = isNew ? createVersionsAndAnswers : writeVersionsAndAnswers;
+    written.push(keep(tx, tenantId, definition.entityType, { changed, final, nowIso }));
   }
   if (rows.length > 0) written.push(store(), outbox());
   await inOrder(written);
