@@ -22,6 +22,7 @@ export { OutboxRelay } from './relay.ts';
 export { Pruning, repeatedUpkeep, RepeatedWork } from './repeated-work.ts';
 export type { RelayOptions } from './relay.ts';
 export {
+  JsonText,
   MalformedReplyError,
   MAX_MESSAGE_BYTES,
   MessageTooLargeError,

@@ -170,6 +170,15 @@ export interface RequestContext {
   readonly headers: MsgHdrs | undefined;
 }
 
+/** A reply that is written as JSON already, so that it is not written a second time. */
+export class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 export interface ResponderOptions {
   readonly nats: NatsConnection;
   /** May contain wildcards. */
@@ -177,7 +186,7 @@ export interface ResponderOptions {
   /** Replicas of one queue share the requests. */
   readonly queue: string;
   /**
-   * Its result becomes the reply. Thrown errors with a string `code` are answered with it, others as
+   * Its result becomes the reply, a {@link JsonText} as it is. Thrown errors with a string `code` are answered with it, others as
    * `internal`.
    */
   readonly handle: (body: unknown, context: RequestContext) => Promise<unknown>;
@@ -249,7 +258,7 @@ export class Responder {
     }
     try {
       const result = await handle(body, { subject: message.subject, headers: message.headers });
-      const reply = Buffer.from(JSON.stringify(result ?? null));
+      const reply = Buffer.from(result instanceof JsonText ? result.text : JSON.stringify(result ?? null));
       assertSize(nats, reply.length, maxBytes, `Reply to ${message.subject}`);
       message.respond(reply);
     } catch (error) {

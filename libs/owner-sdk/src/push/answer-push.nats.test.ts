@@ -65,12 +65,12 @@ it('creates an entity whose row is there already, written by its service without
   const batch = [mutationOf(), mutationOf()];
   const ids = batch.map(({ entityId }) => entityId);
   const { note } = rig.definitions;
-  const inTenant = rig.test.database.inTenant.bind(rig.test.database, 'alpha');
+  const { database } = rig.test;
   const row = { entityId: ids[1] ?? '', data: { text: 'untold' }, json: '{"text":"untold"}' };
-  await inTenant((tx) => note.store(tx, 'alpha', [row]));
+  await database.inTenant('alpha', (tx) => note.store(tx, 'alpha', [row]));
   const errorsBefore = rig.log.errors.length;
   expect(await answer(batch)).toEqual(applied(2));
-  const stored = await inTenant((tx) => note.load(tx, 'alpha', ids));
+  const stored = await database.inTenant('alpha', (tx) => note.load(tx, 'alpha', ids));
   expect([...stored.values()]).toEqual(batch.map(({ data }) => data));
   // Found at once: nothing was taken apart, and nobody is told that the store failed.
   expect(rig.log.errors.length).toBe(errorsBefore);

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
+import type { OwnerPushReply, OwnerPushResult, PushedMutation } from '@sync/protocol';
 import { accept, defineEntity, jsonEntityStore, mutatedData, reject } from '../index.ts';
 import { decidePush, type EntityNow, type PushState } from './decide-push.ts';
-import { boundChanged, cutToBytes } from './push-responder.ts';
+import { replyOf } from './push-responder.ts';
 
 const note = defineEntity({
   entityType: 'note',
@@ -228,6 +228,9 @@ describe('says of an applied mutation whether it stands as sent', () => {
 });
 
 describe('a reply', () => {
+  const resultsOf = (results: readonly OwnerPushResult[]): OwnerPushResult[] =>
+    (JSON.parse(replyOf(results).text) as OwnerPushReply).results;
+
   it('leaves out data of changed entities that would be too much together, and still says that they changed', () => {
     const changed = (kilobytes: number): OwnerPushResult => ({
       mutationId: randomUUID(),
@@ -236,7 +239,7 @@ describe('a reply', () => {
       changed: true,
       data: { text: 'x'.repeat(kilobytes * 1000) },
     });
-    const bounded = boundChanged([changed(200), changed(100), changed(1)]);
+    const bounded = resultsOf([changed(200), changed(100), changed(1)]);
     expect(bounded.map((result) => ['changed' in result, 'data' in result])).toEqual([
       [true, true],
       [true, false],
@@ -250,9 +253,9 @@ describe('a reply', () => {
       status: 'conflict',
       current: { revision: 1, data: { text: 'x'.repeat(kilobytes * 1000) }, deleted: false },
     });
-    expect(cutToBytes([conflictOf(400), conflictOf(400), conflictOf(400)])).toHaveLength(2);
-    expect(cutToBytes([conflictOf(970), conflictOf(1)])).toHaveLength(1);
-    expect(cutToBytes([conflictOf(1), conflictOf(1)])).toHaveLength(2);
+    expect(resultsOf([conflictOf(400), conflictOf(400), conflictOf(400)])).toHaveLength(2);
+    expect(resultsOf([conflictOf(970), conflictOf(1)])).toHaveLength(1);
+    expect(resultsOf([conflictOf(1), conflictOf(1)])).toHaveLength(2);
   });
 });
 
