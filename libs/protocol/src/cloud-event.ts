@@ -28,7 +28,13 @@ export function cloudEvent<T extends string>(facts: EventFacts<T>): CloudEvent<T
   };
 }
 
-/** The `source` of the domain events of a service; that of a sync event is the name of who tells it. */
+/**
+ * The `source` of the domain events of a service. That of a sync event is the bare name of the process that
+ * tells it, `sync-gateway`, which is a URI-reference as well (RFC 3986, a relative path). One spelling for
+ * both would be a change of the wire without a gain: consumers select sync events by these names
+ * (docs/guides/run-it.md), and know a repeated event by its `source` and `id` together. A leading
+ * `/services/` also keeps an owner that is called `sync-gateway` apart from ours.
+ */
 export function sourceOfOwner(service: string): string {
   return `/services/${service}`;
 }

@@ -5,7 +5,6 @@ import {
   GroupedCalls,
   NoRespondersError,
   RemoteError,
-  request,
   RequestTimeoutError,
   wasUntouched,
 } from '@sync/messaging';
@@ -22,7 +21,7 @@ import {
 import type { Logger } from '@sync/service-kit';
 import { type Postponed, postponed } from '../outcome/settlement.ts';
 import type { PushMetrics } from '../push-metrics.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
+import { OwnerClient } from './owner-client.ts';
 import { answered, blamesTheRequest } from './owner-errors.ts';
 import { OwnerGate } from './owner-gate.ts';
 import { growBatch, shrinkBatch } from './owner-pace.ts';
@@ -51,7 +50,6 @@ export interface Answered {
 
 /** One owning service, as this process knows it. */
 interface OwnerLine {
-  readonly breaker: CircuitBreaker;
   readonly gate: OwnerGate;
   /** By entity type: mutations a request. */
   readonly batches: Map<string, number>;
@@ -72,7 +70,6 @@ const MAX_WAIT_MS = 10;
 const ALONE_MS = 2_000;
 /** Lines that are asked about each push alone; forgetting one costs one more failed request. */
 const MAX_ALONE = 1_000;
-const BREAKER = { failures: 5, openMs: 2_000 };
 /**
  * How long a request is waited for in the background, in time-outs of a push; a dispatcher's run has to end
  * before its devices are taken by another one.
@@ -101,7 +98,7 @@ function readReply(value: unknown): OwnerPushReply {
  * Gate and breaker count requests, however many pushes are in one.
  */
 export class AskOwner {
-  readonly #nats: NatsConnection;
+  readonly #client: OwnerClient;
   readonly #logger: Logger;
   readonly #metrics: PushMetrics;
   readonly #timeoutMs: number;
@@ -117,7 +114,7 @@ export class AskOwner {
 
   /** @param timeoutMs how long a push waits for an answer */
   constructor(nats: NatsConnection, logger: Logger, metrics: PushMetrics, timeoutMs: number) {
-    this.#nats = nats;
+    this.#client = new OwnerClient(nats);
     this.#logger = logger;
     this.#metrics = metrics;
     this.#timeoutMs = timeoutMs;
@@ -188,7 +185,7 @@ export class AskOwner {
    */
   async #request(questions: readonly OwnerQuestion[]): Promise<(Answered | Postponed | typeof AGAIN)[]> {
     const { registration, patient } = questions[0] as OwnerQuestion;
-    const { breaker, gate } = this.#lineOf(registration.service);
+    const { gate } = this.#lineOf(registration.service);
     const deadlineMs = Math.min(...questions.map((question) => question.deadlineMs));
     const refused = await this.#enter(registration.service, deadlineMs, patient);
     if (refused) return questions.map(() => refused);
@@ -198,14 +195,15 @@ export class AskOwner {
     if (waited) return waited;
     call.wasLate = true;
     gate.late(call.sentAtMs);
-    breaker.fail(Date.now());
+    this.#client.breakerOf(registration.service).fail(Date.now());
     const silent = { results: NO_RESULTS, unanswered: postponed('owner_silent', true) };
     return questions.map(() => silent);
   }
 
   /** @returns why nothing may be sent now; null: it may, and the gate is entered */
   async #enter(service: string, deadlineMs: number, patient: boolean): Promise<Postponed | null> {
-    const { breaker, gate } = this.#lineOf(service);
+    const { gate } = this.#lineOf(service);
+    const breaker = this.#client.breakerOf(service);
     const nowMs = Date.now();
     if (nowMs > deadlineMs) return postponed('out_of_time');
     if (breaker.refuses(nowMs)) return postponed('owner_unavailable');
@@ -221,17 +219,19 @@ export class AskOwner {
   async #answerOf(questions: readonly OwnerQuestion[], call: Call): Promise<(Answered | typeof AGAIN)[]> {
     const { tenantId, registration } = questions[0] as OwnerQuestion;
     const { service, entityType, pushSubject } = registration;
-    const { breaker, gate, batches } = this.#lineOf(service);
+    const { gate, batches } = this.#lineOf(service);
     const mutations = questions.flatMap((question) => question.mutations);
     const isShared = questions.length > 1;
     let speed: 'in time' | 'late' | 'none' = 'none';
     try {
-      const body = { tenantId, mutations, ...(isShared && { shared: true }) };
-      const reply = await request(this.#nats, pushSubject ?? subjects.push(service, entityType), body, {
+      const reply = await this.#client.request({
+        service,
+        subject: pushSubject ?? subjects.push(service, entityType),
+        body: { tenantId, mutations, ...(isShared && { shared: true }) },
         timeoutMs: this.#patienceMs,
         decode: readReply,
+        wasLate: () => call.wasLate,
       });
-      breaker.succeed();
       speed = Date.now() - call.sentAtMs <= this.#timeoutMs ? 'in time' : 'late';
       batches.set(entityType, growBatch(this.batchOf(registration), mutations.length, speed === 'in time'));
       this.#report(service, 'answered', call.sentAtMs);
@@ -239,8 +239,6 @@ export class AskOwner {
         this.#decided.set(typeKey(registration), Date.now());
       return questions.map((question) => answeredOf(question, reply.results, isShared));
     } catch (error) {
-      if (answered(error)) breaker.succeed();
-      else if (!call.wasLate) breaker.fail(Date.now());
       if (tooMuch(error)) {
         speed = 'late';
         batches.set(entityType, shrinkBatch(this.batchOf(registration), mutations.length));
@@ -261,16 +259,17 @@ export class AskOwner {
   }
 
   #report(service: string, result: 'answered' | 'failed', sentAtMs: number): void {
-    const { breaker, gate } = this.#lineOf(service);
+    const { gate } = this.#lineOf(service);
+    const { isOpen } = this.#client.breakerOf(service);
     this.#metrics.ownerSeconds.observe({ owner: service, result }, (Date.now() - sentAtMs) / 1000);
-    this.#metrics.ownerOpen.set({ owner: service }, breaker.isOpen ? 1 : 0);
+    this.#metrics.ownerOpen.set({ owner: service }, isOpen ? 1 : 0);
     this.#metrics.ownerLimit.set({ owner: service }, gate.limit);
   }
 
   #lineOf(service: string): OwnerLine {
     const known = this.#lines.get(service);
     if (known) return known;
-    const line = { breaker: new CircuitBreaker(BREAKER), gate: new OwnerGate(), batches: new Map() };
+    const line = { gate: new OwnerGate(), batches: new Map() };
     this.#lines.set(service, line);
     return line;
   }

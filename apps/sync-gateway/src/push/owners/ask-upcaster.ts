@@ -1,9 +1,8 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { NoRespondersError, RemoteError, request } from '@sync/messaging';
 import { findUnstorable, UpcastReply, type UpcastRequest, decoder } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { PostponeReason } from '../outcome/settlement.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
+import { OwnerClient } from './owner-client.ts';
 import { blamesTheRequest } from './owner-errors.ts';
 
 /** What an owner made of one mutation's data. */
@@ -25,18 +24,16 @@ export interface UpcastAddress {
 
 const TIMEOUT_MS = 2_000;
 const MAX_REQUEST_BYTES = 512 * 1024;
-const BREAKER = { failures: 3, openMs: 2_000 };
 
 const decodeReply = decoder(UpcastReply, 'an UpcastReply');
 
 /** Asks owning services to lift data from one schema version to the next. */
 export class AskUpcaster {
-  readonly #nats: NatsConnection;
+  readonly #client: OwnerClient;
   readonly #logger: Logger;
-  readonly #breakers = new Map<string, CircuitBreaker>();
 
   constructor(nats: NatsConnection, logger: Logger) {
-    this.#nats = nats;
+    this.#client = new OwnerClient(nats);
     this.#logger = logger;
   }
 
@@ -60,19 +57,17 @@ export class AskUpcaster {
     address: UpcastAddress,
     question: UpcastRequest,
   ): Promise<UpcastResult[] | 'owner_unavailable' | 'failed'> {
-    const breaker = this.#breakerOf(address.subject);
+    const { service, subject, deadlineMs } = address;
     const nowMs = Date.now();
-    const timeoutMs = Math.min(TIMEOUT_MS, address.deadlineMs - nowMs);
-    if (timeoutMs <= 0 || !breaker.allow(nowMs)) return 'owner_unavailable';
+    const timeoutMs = Math.min(TIMEOUT_MS, deadlineMs - nowMs);
+    if (timeoutMs <= 0 || !this.#client.breakerOf(service).allow(nowMs)) return 'owner_unavailable';
     try {
-      const reply = await request(this.#nats, address.subject, question, { timeoutMs, decode: decodeReply });
-      breaker.succeed();
+      const asked = { service, subject, body: question, timeoutMs, decode: decodeReply };
+      const reply = await this.#client.request(asked);
       return reply.results.filter((result) => this.#isStorable(address, result));
     } catch (error) {
-      if (error instanceof RemoteError || error instanceof NoRespondersError) breaker.succeed();
-      else breaker.fail(Date.now());
       const { entityType, from, mutations } = question;
-      const context = { owner: address.service, entityType, from, mutations: mutations.length };
+      const context = { owner: service, entityType, from, mutations: mutations.length };
       this.#logger.warn({ err: error, ...context }, 'an owning service did not lift mutations');
       return blamesTheRequest(error) ? 'failed' : 'owner_unavailable';
     }
@@ -84,15 +79,6 @@ export class AskUpcaster {
     const context = { owner: service, subject, mutationId: result.mutationId, ...fault };
     this.#logger.error(context, 'an owning service lifted a mutation to something that cannot be stored');
     return false;
-  }
-
-  /** Bounded by the registered subjects. */
-  #breakerOf(subject: string): CircuitBreaker {
-    const known = this.#breakers.get(subject);
-    if (known) return known;
-    const breaker = new CircuitBreaker(BREAKER);
-    this.#breakers.set(subject, breaker);
-    return breaker;
   }
 }
 
