@@ -15,7 +15,9 @@ export const MIGRATIONS: readonly MigrationClass[] = [
 
 const SCRIPTS = [
   'projection/load-heads.sql',
-  'projection/save-projection.sql',
+  'projection/create-heads.sql',
+  'projection/update-heads.sql',
+  'projection/move-scopes.sql',
   'dead-letters/record-dead-letters.sql',
 ] as const;
 

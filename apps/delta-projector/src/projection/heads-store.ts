@@ -1,9 +1,10 @@
 import type { EntityHead, FieldWrites, JsonObject, ScopeGrant } from '@sync/domain';
-import type { Tx } from '@sync/postgres';
+import { arrayText, inOrder, type Tx } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
 import type { ScopePosition } from './delta-messages.ts';
-import { entityKey, type KnownEntities, type ProjectionMode } from './project-entities.ts';
+import type { EntityChange } from './entity-change.ts';
 import { noteDeletions } from './forget-deleted.ts';
+import { entityKey, type KnownEntities, type ProjectionMode } from './project-entities.ts';
 import type { RenderedChange } from './render-change.ts';
 import { scopeKey, type ScopeChange } from './scope-changes.ts';
 
@@ -54,7 +55,7 @@ export async function loadHeads(
     if (row.quarantined) quarantined.add(key);
     else heads.set(key, headOf(row));
   }
-  return { heads, quarantined };
+  return { heads, quarantined, created: new Map() };
 }
 
 function headOf(row: Extract<HeadRow, { quarantined: false }>): EntityHead {
@@ -81,9 +82,60 @@ interface ScopeRow {
   readonly digest: string;
 }
 
+/** An array for each column of `create_heads` and `update_heads`, or its lines. */
+function headColumns(changes: readonly RenderedChange[]): (string | null)[] {
+  const column = (pick: (change: EntityChange) => string | number | boolean): string =>
+    arrayText(changes.map(({ change }) => pick(change)));
+  const list = (pick: (head: EntityHead) => readonly string[]): string | null =>
+    lines(changes.map(({ change }) => pick(change.after).join(' ')));
+  return [
+    column(({ tenantId }) => tenantId),
+    column(({ entityType }) => entityType),
+    column(({ entityId }) => entityId),
+    column(({ after }) => after.revision),
+    column(({ after }) => after.schemaVersion),
+    column(({ after }) => after.deleted),
+    column(({ committedAtMs }) => new Date(committedAtMs).toISOString()),
+    lines(changes.map(({ kept }) => kept.clock)),
+    lines(changes.map(({ kept }) => kept.data)),
+    list(({ scopes }) => scopes),
+    list(({ leftScopes }) => leftScopes),
+    lines(
+      changes.map(({ change: { after } }) => (after.grants.length > 0 ? JSON.stringify(after.grants) : '')),
+    ),
+    lines(changes.map(({ kept }) => kept.fieldWrites)),
+  ];
+}
+
+/** Null where all are empty, as they mostly are. */
+function lines(texts: readonly string[]): string | null {
+  return texts.every((text) => text === '') ? null : texts.join('\n');
+}
+
+const CREATE = `SELECT create_heads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS created`;
+const UPDATE = `SELECT update_heads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
+
 /**
- * Writes the heads, then allocates the positions of all deltas, scope by scope in key order.
+ * Creates heads for which nobody has looked; sets the transaction's tenants, too.
  *
+ * @returns false where one of them is there already, or quarantined: then nothing was written, and they have to
+ * be looked for
+ */
+export async function createAhead(
+  tx: Pick<Tx, 'call'>,
+  tenants: ReadonlySet<string>,
+  changes: readonly RenderedChange[],
+): Promise<boolean> {
+  const values = [[...tenants].join(','), ...headColumns(changes)];
+  const [row] = await tx.call<{ created: boolean }>('create_heads', CREATE, values);
+  return row?.created === true;
+}
+
+/**
+ * Writes the heads that are not there yet as the batch leaves them, and gives all deltas their positions, scope
+ * by scope in key order.
+ *
+ * @param created has the keys of those whose heads are written already
  * @param epoch for scopes that have no head yet
  * @returns the scopes after the batch, by `scopeKey`
  * @throws SQLSTATE 40001 when another transaction has just created one of the entities: nothing is wrong,
@@ -92,30 +144,57 @@ interface ScopeRow {
 export async function saveProjection(
   tx: Pick<Tx, 'call'>,
   changes: readonly RenderedChange[],
+  created: KnownEntities['created'],
   scopes: readonly ScopeChange[],
   epoch: string,
 ): Promise<ReadonlyMap<string, ScopePosition>> {
   const last = changes.filter(({ change }) => change.isLast);
-  const inserted = last.filter(({ change }) => !change.isKnown);
-  const updated = last.filter(({ change }) => change.isKnown);
-  const scopeTexts = scopes.map(({ tenantId, scope, deltas, count, digest }) =>
-    JSON.stringify({ t: tenantId, s: scope, deltas: deltas.length, count, digest: String(digest) }),
-  );
-  const rows = await tx.call<ScopeRow>('save_projection', 'SELECT * FROM save_projection($1, $2, $3, $4)', [
-    jsonArray(inserted.map(({ headJson }) => headJson)),
-    jsonArray(updated.map(({ headJson }) => headJson)),
-    jsonArray(scopeTexts),
+  const unwritten = last.filter(({ change: { tenantId, entityType, entityId } }) => {
+    return !created.has(entityKey(tenantId, entityType, entityId));
+  });
+  const [, , , positions] = await inOrder([
+    createHeads(
+      tx,
+      unwritten.filter(({ change }) => !change.isKnown),
+    ),
+    updateHeads(
+      tx,
+      unwritten.filter(({ change }) => change.isKnown),
+    ),
+    noteDeletions(tx, last),
+    moveScopes(tx, scopes, epoch),
+  ]);
+  return positions;
+}
+
+/** @throws SQLSTATE 40001 */
+async function createHeads(tx: Pick<Tx, 'call'>, changes: readonly RenderedChange[]): Promise<void> {
+  if (changes.length > 0) await tx.call('create_heads', CREATE, [null, ...headColumns(changes)]);
+}
+
+async function updateHeads(tx: Pick<Tx, 'call'>, changes: readonly RenderedChange[]): Promise<void> {
+  if (changes.length > 0) await tx.call('update_heads', UPDATE, headColumns(changes));
+}
+
+async function moveScopes(
+  tx: Pick<Tx, 'call'>,
+  scopes: readonly ScopeChange[],
+  epoch: string,
+): Promise<ReadonlyMap<string, ScopePosition>> {
+  if (scopes.length === 0) return new Map();
+  const column = (pick: (scope: ScopeChange) => string | number): string => arrayText(scopes.map(pick));
+  const rows = await tx.call<ScopeRow>('move_scopes', 'SELECT * FROM move_scopes($1, $2, $3, $4, $5, $6)', [
+    column(({ tenantId }) => tenantId),
+    column(({ scope }) => scope),
+    column(({ deltas }) => deltas.length),
+    column(({ count }) => count),
+    column(({ digest }) => String(digest)),
     epoch,
   ]);
-  await noteDeletions(tx, last);
   return new Map(
     rows.map(({ tenant_id: tenantId, scope, epoch: current, sequence, live_count: count, digest }) => [
       scopeKey(tenantId, scope),
       { epoch: current, sequence: BigInt(sequence), count: Number(count), digest: BigInt(digest) },
     ]),
   );
-}
-
-function jsonArray(texts: readonly string[]): string | null {
-  return texts.length === 0 ? null : `[${texts.join(',')}]`;
 }

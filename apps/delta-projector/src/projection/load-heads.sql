@@ -1,5 +1,5 @@
--- The quarantine of one entity, locked against those who add letters to it (p_alone) or only against those
--- who lift it.
+-- The quarantine of one entity, locked against those who add letters to it (p_alone) or only against
+-- those who lift it.
 CREATE OR REPLACE FUNCTION lock_quarantine(p_tenant text, p_entity_type text,
   p_entity_id text, p_alone boolean)
 RETURNS SETOF quarantine
@@ -15,17 +15,31 @@ BEGIN
   END IF;
 END $$;
 
--- First statement of a projection: sets the tenants of the transaction, locks the heads of the batch's
--- entities in key order and tells which of them are quarantined. One round trip. A tenant that is new is
--- noted for the jobs that visit all of them.
+-- The tenants of a transaction. One that is new is noted for the jobs that visit all of them.
+--
+-- set_config stands in a statement of its own: row level security reads the setting when a query starts.
+CREATE OR REPLACE FUNCTION set_projected_tenants(p_tenants text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('app.tenant', p_tenants, true);
+  IF EXISTS (
+    SELECT FROM string_to_table(p_tenants, ',') AS t
+    WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = t))
+  THEN
+    INSERT INTO known_tenant (id)
+      SELECT t FROM string_to_table(p_tenants, ',') AS t ORDER BY t COLLATE "C" ON CONFLICT DO NOTHING;
+  END IF;
+END $$;
+
+-- Before a projection: sets the tenants of the transaction, locks the heads of the batch's entities in
+-- key order and tells which of them are quarantined. One round trip.
 --
 -- Quarantine rows are locked too (FOR KEY SHARE), so that a replay, which takes them FOR UPDATE, and a
--- consumer that is about to add a dead letter of the same entity wait for each other: a letter can never slip
--- in behind a replay that lifts the quarantine. LATERAL with its own lock is one look into the primary key
--- per entity, in the order of the keys. A join would be planned: the policy of row level security says
--- nothing that can be estimated, and the planner likes to read all rows of the tenants and hash them (300,000
--- rows, a batch of 1,000: 1.2 s instead of 15 ms). set_config stands in a statement of its own: row level
--- security reads the setting when a query starts.
+-- consumer that is about to add a dead letter of the same entity wait for each other: a letter can never
+-- slip in behind a replay that lifts the quarantine. LATERAL with its own lock is one look into the
+-- primary key per entity, in the order of the keys. A join would be planned: the policy of row level
+-- security says nothing that can be estimated, and the planner likes to read all rows of the tenants and
+-- hash them (300,000 rows, a batch of 1,000: 1.2 s instead of 15 ms).
 CREATE OR REPLACE FUNCTION load_heads(
   p_tenants text, p_tenant_ids text[], p_entity_types text[], p_entity_ids text[], p_replay boolean
 ) RETURNS TABLE (
@@ -36,11 +50,7 @@ CREATE OR REPLACE FUNCTION load_heads(
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-  PERFORM set_config('app.tenant', p_tenants, true);
-  INSERT INTO known_tenant (id)
-    SELECT t FROM unnest(string_to_array(p_tenants, ',')) AS t
-    WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = t) ORDER BY t COLLATE "C"
-    ON CONFLICT DO NOTHING;
+  PERFORM set_projected_tenants(p_tenants);
   RETURN QUERY
     SELECT h.tenant_id, h.entity_type, h.entity_id, false,
            h.revision, h.schema_version, h.deleted, h.clock, h.last_data,

@@ -52,6 +52,15 @@ export interface KnownEntities {
    * at.
    */
   readonly quarantined: ReadonlySet<string>;
+  /** By `projectNew`; their heads are written already. */
+  readonly created: ReadonlyMap<string, ProjectedEntity>;
+}
+
+/** What becomes of the events of one entity. */
+export interface ProjectedEntity {
+  readonly results: readonly { readonly place: number; readonly result: EventResult }[];
+  /** Each with the place of its last event. */
+  readonly changes: readonly { readonly last: number; readonly rendered: RenderedChange }[];
 }
 
 /**
@@ -62,6 +71,8 @@ export interface KnownEntities {
  */
 export type ProjectionMode = 'live' | 'snapshot' | 'replay';
 
+/** Owners count from 1; a service without the SDK may begin with 0. */
+const FIRST_REVISION = 1;
 const STALE = { kind: 'stale' } as const;
 const CHANGED = { kind: 'changed' } as const;
 const INCOMPLETE = { kind: 'incomplete' } as const;
@@ -69,37 +80,49 @@ const INCOMPLETE = { kind: 'incomplete' } as const;
 /**
  * Projects a batch: events of one entity follow each other, entities do not touch each other. Pure; throws
  * nothing that an event could cause.
+ *
+ * @param places by `placesByEntity`
  */
 export function projectEntities(
   events: readonly ProjectableEvent[],
+  places: ReadonlyMap<string, readonly number[]>,
   known: KnownEntities,
   mode: ProjectionMode,
 ): ProjectedEntities {
   const results: EventResult[] = Array.from({ length: events.length }, () => STALE);
   const changes: { readonly last: number; readonly rendered: RenderedChange }[] = [];
-  for (const [key, places] of placesByEntity(events)) {
+  for (const [key, ofEntity] of places) {
     const before = known.heads.get(key) ?? null;
-    const outcome = projectEntity(events, places, before, known.quarantined.has(key), mode);
-    for (const { place, result } of outcome.results) results[place] = result;
-    const rendered = outcome.changes.map(({ place, change }) => ({
-      last: place,
-      rendered: renderChange(change),
-    }));
-    const tooLarge = rendered.find((one) => one.rendered.kind === 'too_large')?.rendered;
-    for (const one of rendered) {
-      if (tooLarge === undefined && one.rendered.kind === 'rendered')
-        changes.push({ last: one.last, rendered: one.rendered });
-    }
-    if (tooLarge?.kind !== 'too_large') continue;
-    // Nothing of it was written yet: refusing what changed the entity leaves it as it was.
-    for (const { place, result } of outcome.results)
-      if (result === CHANGED) results[place] = tooLarge.refusal;
+    const projected =
+      known.created.get(key) ?? renderEntity(events, ofEntity, before, known.quarantined.has(key), mode);
+    for (const { place, result } of projected.results) results[place] = result;
+    changes.push(...projected.changes);
   }
   changes.sort((a, b) => a.last - b.last);
   return { results, changes: changes.map(({ rendered }) => rendered) };
 }
 
-function placesByEntity(events: readonly ProjectableEvent[]): Map<string, number[]> {
+/**
+ * What becomes of the entities that begin in this batch, as far as it shows: their first event is their first
+ * revision. Left out are those that cannot be written, or not before their owner was asked.
+ */
+export function projectNew(
+  events: readonly ProjectableEvent[],
+  places: ReadonlyMap<string, readonly number[]>,
+): ReadonlyMap<string, ProjectedEntity> {
+  const created = new Map<string, ProjectedEntity>();
+  for (const [key, ofEntity] of places) {
+    const first = events[ofEntity[0] as number];
+    if (first === undefined || first.change.revision > FIRST_REVISION) continue;
+    const projected = renderEntity(events, ofEntity, null, false, 'live');
+    const isIncomplete = projected.results.some(({ result }) => result.kind === 'incomplete');
+    if (projected.changes.length > 0 && !isIncomplete) created.set(key, projected);
+  }
+  return created;
+}
+
+/** The places of each entity's events, by `entityKey`. */
+export function placesByEntity(events: readonly ProjectableEvent[]): ReadonlyMap<string, readonly number[]> {
   const places = new Map<string, number[]>();
   for (const [place, { tenantId, change }] of events.entries()) {
     const key = entityKey(tenantId, change.entityType, change.entityId);
@@ -108,6 +131,31 @@ function placesByEntity(events: readonly ProjectableEvent[]): Map<string, number
     else known.push(place);
   }
   return places;
+}
+
+function renderEntity(
+  events: readonly ProjectableEvent[],
+  places: readonly number[],
+  before: EntityHead | null,
+  quarantined: boolean,
+  mode: ProjectionMode,
+): ProjectedEntity {
+  const { results, changes } = projectEntity(events, places, before, quarantined, mode);
+  const rendered: { last: number; rendered: RenderedChange }[] = [];
+  for (const { place, change } of changes) {
+    const one = renderChange(change);
+    if (one.kind === 'rendered') rendered.push({ last: place, rendered: one });
+    else return { results: results.map((of) => refuseChanged(of, one.refusal)), changes: [] };
+  }
+  return { results, changes: rendered };
+}
+
+/** Nothing of the entity was written yet: refusing what changed it leaves it as it was. */
+function refuseChanged(
+  { place, result }: ProjectedEntity['results'][number],
+  refusal: EventResult,
+): ProjectedEntity['results'][number] {
+  return { place, result: result === CHANGED ? refusal : result };
 }
 
 interface EntityOutcome {

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Tx } from '@sync/postgres';
 import { type EventDraft, incoming } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
 
@@ -341,26 +340,6 @@ describe('several partitions at once', () => {
       expect(await rig.digestFromHeads(tenant, scope)).toMatchObject({ count: live.size });
     }
     expect(model.size).toBe(4);
-  });
-
-  it('start over when somebody else has created the entity between look-up and write', async () => {
-    const { database } = rig.test;
-    await rig.project(incoming({ id: 'p0', revision: 1, data: percent('u0', 1) }));
-    const late = database.transaction((tx) => {
-      const slow: Tx = {
-        query: (text, values) => tx.query(text, values),
-        manager: tx.manager,
-        call: async (name, text, values) => {
-          if (name === 'save_projection')
-            await rig.project(incoming({ id: 'p1', revision: 1, data: percent('u1', 1) }));
-          return tx.call(name, text, values);
-        },
-      };
-      return rig.projectIn(slow, incoming({ id: 'p1', revision: 2, data: percent('u1', 2) }));
-    });
-    await expect(late).rejects.toMatchObject({ code: '40001' });
-    const model = await rig.readModel();
-    expect(model.get('t1 user:u1')?.live).toEqual(new Map([['progress p1', { 's:learning': 1 }]]));
   });
 
   it('project an entity once when two of them create it together', async () => {

@@ -3,11 +3,13 @@ import { appendToOutbox } from '@sync/messaging';
 import type { Tx } from '@sync/postgres';
 import { deltaMessages, grantChanges } from './delta-messages.ts';
 import type { EventResult } from './entity-change.ts';
-import { loadHeads, saveProjection, type EntityRef } from './heads-store.ts';
+import { saveProjection } from './heads-store.ts';
 import { projectableEvent, type IncomingEvent } from './incoming-event.ts';
+import { knowEntities } from './know-entities.ts';
 import {
   entityKey,
   heldBack,
+  placesByEntity,
   projectEntities,
   type KnownEntities,
   type ProjectableEvent,
@@ -39,9 +41,9 @@ interface Candidate {
 }
 
 /**
- * The projection of a batch in the caller's transaction, in at most three statements however long the batch
- * is: heads are locked and read; heads and scope heads are written; deltas, grants and sync events go to the
- * outbox.
+ * The projection of a batch in the caller's transaction, in three round trips however long the batch is: heads
+ * are locked and read, or written where the entities begin in it; the other heads and scope heads are written;
+ * deltas, grants and sync events go to the outbox.
  *
  * Who calls it (consumer, backfill, replay) decides what happens to the refused events; nothing of them has
  * been written.
@@ -78,11 +80,12 @@ export class ProjectEvents {
     // Even when nothing is left to project: what is refused is written under these tenants as well.
     if (tenants.size === 0) return outcomes;
     const events = candidates.map(({ event }) => event);
-    const known = await loadHeads(tx, tenants, entitiesOf(events), mode);
-    const { results, changes } = await this.#projectWhole(events, known, mode);
+    const places = placesByEntity(events);
+    const known = await knowEntities(tx, tenants, events, places, mode);
+    const { results, changes } = await this.#projectWhole(events, places, known, mode);
     for (const [at, { place }] of candidates.entries())
       outcomes[place] = outcomeOf(results[at] as EventResult);
-    if (changes.length > 0) await this.#save(tx, changes, mode === 'live');
+    if (changes.length > 0) await this.#save(tx, changes, known, mode === 'live');
     return outcomes;
   }
 
@@ -163,10 +166,11 @@ export class ProjectEvents {
    */
   async #projectWhole(
     events: readonly ProjectableEvent[],
+    places: ReadonlyMap<string, readonly number[]>,
     known: KnownEntities,
     mode: ProjectionMode,
   ): Promise<ProjectedEntities> {
-    const projected = projectEntities(events, known, mode);
+    const projected = projectEntities(events, places, known, mode);
     const missing = incompleteEvents(events, projected.results);
     if (missing.length === 0) return projected;
     const found = await this.#documents.ask(
@@ -176,13 +180,18 @@ export class ProjectEvents {
     const completed = [...events];
     for (const [at, { place }] of missing.entries())
       completed[place] = found[at] ?? (events[place] as ProjectableEvent);
-    return projectEntities(completed, known, mode);
+    return projectEntities(completed, places, known, mode);
   }
 
-  async #save(tx: Tx, changes: readonly RenderedChange[], isNews: boolean): Promise<void> {
+  async #save(
+    tx: Tx,
+    changes: readonly RenderedChange[],
+    { created }: KnownEntities,
+    isNews: boolean,
+  ): Promise<void> {
     const scopes = scopeChanges(changes, isNews);
     const epoch = randomBytes(8).toString('hex');
-    const positions = await saveProjection(tx, changes, scopes, epoch);
+    const positions = await saveProjection(tx, changes, created, scopes, epoch);
     const grants = grantChanges(changes);
     await appendToOutbox(tx, [
       ...deltaMessages(this.#origin, scopes, positions, grants),
@@ -244,13 +253,4 @@ function holdBehindFaulty(incoming: readonly IncomingEvent[], outcomes: EventOut
       outcomes[place] = { ...heldBack(), holds: true };
     }
   }
-}
-
-function entitiesOf(events: readonly ProjectableEvent[]): EntityRef[] {
-  const entities = new Map<string, EntityRef>();
-  for (const { tenantId, change } of events) {
-    const { entityType, entityId } = change;
-    entities.set(entityKey(tenantId, entityType, entityId), { tenantId, entityType, entityId });
-  }
-  return [...entities.values()];
 }

@@ -17,8 +17,8 @@ export interface DeltaText {
 export interface RenderedChange {
   readonly kind: 'rendered';
   readonly change: EntityChange;
-  /** The row of the entity's head, an object for `save_projection`. */
-  readonly headJson: string;
+  /** What the entity's head keeps as JSON text; empty: nothing. */
+  readonly kept: { readonly clock: string; readonly data: string; readonly fieldWrites: string };
   /** For scopes that hold the entity now; null when none does, or nothing is new to them. */
   readonly present: DeltaText | null;
   /** For scopes that it has left (or that it was deleted in); null when there is none. */
@@ -65,11 +65,15 @@ function render(change: EntityChange): RenderedChange | OversizedChange {
     return { kind: 'too_large', bytes, refusal: { kind: 'refused', code: 'delta_too_large', cause } };
   }
   const kept = after.deleted ? after.deletedData : after.data;
-  const keptJson = comparesFields ? (kept === after.data ? dataJson : JSON.stringify(kept)) : 'null';
+  const keepsData = comparesFields && kept !== null;
   return {
     kind: 'rendered',
     change,
-    headJson: headJson(change, { keptJson, writesJson, clockJson }),
+    kept: {
+      clock: clockJson,
+      data: keepsData ? (kept === after.data ? dataJson : JSON.stringify(kept)) : '',
+      fieldWrites: comparesFields ? writesJson : '',
+    },
     present,
     absent,
     granted: missingFrom(after.grants, before?.grants ?? []),
@@ -101,26 +105,6 @@ function deltaText(
     wire: `${wire}}`,
     ofDocument: document !== null,
   };
-}
-
-function headJson(
-  { tenantId, entityType, entityId, after, committedAtMs }: EntityChange,
-  text: { readonly keptJson: string; readonly writesJson: string; readonly clockJson: string },
-): string {
-  const { revision, schemaVersion, deleted, scopes, leftScopes, grants } = after;
-  const plain = JSON.stringify({
-    t: tenantId,
-    y: entityType,
-    i: entityId,
-    revision,
-    schema: schemaVersion,
-    deleted,
-    scopes,
-    left: leftScopes.length > 0 ? leftScopes : null,
-    grants: grants.length > 0 ? grants : null,
-    committed: new Date(committedAtMs).toISOString(),
-  });
-  return `${plain.slice(0, -1)},"clock":${text.clockJson},"data":${text.keptJson},"writes":${text.writesJson}}`;
 }
 
 function missingFrom(grants: readonly ScopeGrant[], others: readonly ScopeGrant[]): readonly ScopeGrant[] {
