@@ -2,7 +2,7 @@ import { EXCEPTIONS } from './exceptions.ts';
 import type { Exception } from './exceptions.ts';
 import { noDeadFile } from './dead-files.ts';
 import { logKeysOnce } from './log-rules.ts';
-import { constructorDependencies, fileLength, functionLength } from './size-rules.ts';
+import { constructorDependencies, fileLength, functionLength, sqlFunctionLength } from './size-rules.ts';
 import { assertionPerTest, testsInTestFile } from './test-rules.ts';
 import {
   namesThatSay,
@@ -16,6 +16,7 @@ import type { ProjectFile, Rule, Violation } from './workspace.ts';
 
 export const RULES: readonly Rule[] = [
   functionLength,
+  sqlFunctionLength,
   fileLength,
   constructorDependencies,
   assertionPerTest,

@@ -4,6 +4,7 @@ import { lineOf, sourceRule, walk } from './workspace.ts';
 import type { Rule } from './workspace.ts';
 
 export const MAX_FUNCTION_LINES = 70;
+export const MAX_SQL_FUNCTION_LINES = 50;
 export const MAX_FILE_LINES = 400;
 export const MAX_CONSTRUCTOR_DEPENDENCIES = 6;
 
@@ -27,6 +28,26 @@ function isDescribeCallback(node: ts.Node): boolean {
   const call = node.parent;
   return ts.isCallExpression(call) && call.expression.getText().startsWith('describe');
 }
+
+const SQL_FUNCTION = /^CREATE (?:OR REPLACE )?FUNCTION (\w+)[^;]*?\bAS (\$\w*\$)[^]*?\2;?/gm;
+
+/** From `CREATE` to the end of the body: a signature of many parameters has to be read, too. */
+export const sqlFunctionLength: Rule = {
+  name: 'sql-function-length',
+  check: (files) =>
+    files
+      .filter(({ path }) => path.endsWith('.sql'))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(SQL_FUNCTION)].flatMap(({ 0: whole, 1: name, index }) => {
+          const lines = whole.split('\n').length;
+          if (lines <= MAX_SQL_FUNCTION_LINES) return [];
+          const message = `${name} has ${lines} lines; a function in SQL has at most ${MAX_SQL_FUNCTION_LINES}`;
+          return [
+            { rule: 'sql-function-length', path, line: text.slice(0, index).split('\n').length, message },
+          ];
+        }),
+      ),
+};
 
 const MEASURED_ENDINGS = ['.ts', '.mjs', '.js', '.sql', '.css'];
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { RULES, checkProject } from './check-project.ts';
-import { MAX_FILE_LINES, MAX_FUNCTION_LINES } from './size-rules.ts';
+import { MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_SQL_FUNCTION_LINES } from './size-rules.ts';
 import { projectFile, readProject } from './workspace.ts';
 
 type Files = Readonly<Record<string, string>>;
@@ -15,6 +15,12 @@ function reported(name: string, files: Files): string[] {
 }
 
 const lines = (count: number): string => 'work();\n'.repeat(count);
+
+/** @param count of its lines, the first and the last one included */
+function sqlFunction(name: string, count: number, quote = '$$'): string {
+  const body = "  PERFORM '$1;';\n".repeat(count - 3);
+  return `CREATE OR REPLACE FUNCTION ${name}(p text DEFAULT '{}') RETURNS void\nLANGUAGE plpgsql AS ${quote}\n${body}${quote};`;
+}
 
 interface Case {
   readonly rule: string;
@@ -44,6 +50,20 @@ const CASES: readonly Case[] = [
       'libs/a/src/a.test.ts': `describe('a', () => {\n${lines(80)}it('b', () => {\n${lines(80)}});\n});`,
     },
     found: ['libs/a/src/a.test.ts:82'],
+  },
+  {
+    rule: 'sql-function-length',
+    title: 'counts from CREATE to the end of the body, each function of a file by itself',
+    files: {
+      'a.sql': [
+        sqlFunction('fits', MAX_SQL_FUNCTION_LINES),
+        sqlFunction('long', MAX_SQL_FUNCTION_LINES + 1),
+        sqlFunction('follows', 3),
+        sqlFunction('long_too', MAX_SQL_FUNCTION_LINES + 1, '$body$'),
+      ].join('\n\n'),
+      'b.ts': sqlFunction('elsewhere', MAX_SQL_FUNCTION_LINES + 1),
+    },
+    found: ['a.sql:52', 'a.sql:108'],
   },
   {
     rule: 'file-length',

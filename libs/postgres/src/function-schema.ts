@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
 
-/** Functions of a build, written as `CREATE FUNCTION` without the name of a schema. */
+/** Functions of a build and types of theirs, written as `CREATE FUNCTION` without the name of a schema. */
 export interface FunctionScript {
   /** For messages: usually its file. */
   readonly name: string;

@@ -42,7 +42,44 @@ BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
   PERFORM push_spread(p_tenant, p_device);
-  SELECT array_agg(m.mutation_id ORDER BY m.due_at, m.arrival) INTO v_ids FROM (
+  v_ids := due_mutations(p_tenant, p_device, v_now, p_limit, p_bytes);
+  RETURN QUERY
+  WITH taken AS (
+    UPDATE mutation m SET attempts = m.attempts + 1,
+      next_attempt_at = v_now + p_visible_ms * interval '1 millisecond'
+    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids)
+    RETURNING m.*
+  )
+  SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.decision, t.last_error, t.failures,
+    epoch_ms(t.failing_since), t.payload, epoch_ms(t.occurred_at), epoch_ms(t.received_at),
+    EXISTS (SELECT FROM device_sequence s
+      WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at < t.received_at),
+    t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
+    CASE WHEN t.depends_on IS NOT NULL
+         THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
+    coalesce(t.last_error = 'dependency_waits' AND waits_for_itself(p_tenant, t.mutation_id), false),
+    e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
+  FROM (
+    SELECT k.*, row_number() OVER (
+      PARTITION BY k.user_id, k.scope, k.entity_type, k.entity_id ORDER BY k.arrival) AS mention
+    FROM taken k) t
+  LEFT JOIN LATERAL (
+    SELECT d.* FROM scope_delta d
+    WHERE (p_bytes IS NULL OR t.mention = 1) AND d.tenant_id = p_tenant AND d.scope = t.scope
+      AND d.entity_type = t.entity_type AND d.entity_id = t.entity_id LIMIT 1) e
+    ON holds_scope(p_tenant, t.user_id, t.scope)
+  ORDER BY t.arrival;
+END $$;
+
+-- The open mutations of a device whose lane is due, as many as p_bytes have room for. A lane is an entity's:
+-- what is behind its first one cannot go on before that has.
+CREATE OR REPLACE FUNCTION due_mutations(
+  p_tenant text, p_device text, p_now timestamptz, p_limit integer, p_bytes integer
+) RETURNS uuid[]
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN ARRAY(SELECT m.mutation_id FROM (
     SELECT due.*,
       has_room(due.size, sum(due.size) OVER (ORDER BY due.due_at, due.arrival), p_bytes) AS has_room
     FROM (
@@ -60,38 +97,12 @@ BEGIN
         SELECT octet_length(d.wire) AS size FROM scope_delta d
         WHERE p_bytes IS NOT NULL AND d.tenant_id = p_tenant AND d.scope = o.scope
           AND d.entity_type = o.entity_type AND d.entity_id = o.entity_id LIMIT 1) e ON true
-      WHERE o.due_at <= v_now ORDER BY o.due_at, o.arrival LIMIT p_limit) due) m
-  WHERE m.has_room;
-  RETURN QUERY
-  WITH taken AS (
-    UPDATE mutation m SET attempts = m.attempts + 1,
-      next_attempt_at = v_now + p_visible_ms * interval '1 millisecond'
-    WHERE m.tenant_id = p_tenant AND m.mutation_id = ANY (v_ids)
-    RETURNING m.*
-  )
-  SELECT t.mutation_id, t.user_id, t.status, t.attempts, t.may_be_sent, t.decision, t.last_error, t.failures,
-    extract(epoch FROM t.failing_since)::double precision * 1000, t.payload,
-    extract(epoch FROM t.occurred_at)::double precision * 1000,
-    extract(epoch FROM t.received_at)::double precision * 1000,
-    EXISTS (SELECT FROM device_sequence s
-      WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at < t.received_at),
-    t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
-    CASE WHEN t.depends_on IS NOT NULL
-         THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
-    coalesce(t.last_error = 'dependency_waits' AND waits_for_itself(p_tenant, t.mutation_id), false),
-    e.revision, e.deleted, e.clock, e.field_writes::text, e.wire
-  FROM (
-    SELECT k.*,
-      row_number() OVER (
-        PARTITION BY k.user_id, k.scope, k.entity_type, k.entity_id ORDER BY k.arrival) AS mention
-    FROM taken k) t
-  LEFT JOIN LATERAL (
-    SELECT d.* FROM scope_delta d
-    WHERE (p_bytes IS NULL OR t.mention = 1) AND d.tenant_id = p_tenant AND d.scope = t.scope
-      AND d.entity_type = t.entity_type AND d.entity_id = t.entity_id LIMIT 1) e
-    ON holds_scope(p_tenant, t.user_id, t.scope)
-  ORDER BY t.arrival;
+      WHERE o.due_at <= p_now ORDER BY o.due_at, o.arrival LIMIT p_limit) due) m
+  WHERE m.has_room);
 END $$;
+
+CREATE OR REPLACE FUNCTION epoch_ms(p_at timestamptz) RETURNS double precision
+LANGUAGE sql IMMUTABLE AS $$ SELECT extract(epoch FROM p_at)::double precision * 1000 $$;
 
 -- Whether an open mutation waits for itself, along dependsOn and the order of entities. In one push that is
 -- found when it comes; but a mutation may wait for one that has not come, and that one depend on it. What

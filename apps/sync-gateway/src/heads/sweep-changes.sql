@@ -39,25 +39,34 @@ BEGIN
     -- One tenant at a time: with the whole list set, its comparison would be repeated for every row looked
     -- up.
     PERFORM set_config('app.tenant', p_tenant_ids[i], true);
-    -- The same text as device_fingerprint (pull.sql), spelled out: a function call per device took ten times
-    -- as long.
-    RETURN QUERY
-      SELECT 'device', NULL::text, NULL::text, v_from + k.place::integer - 1, NULL::bigint
-      FROM unnest(p_users[v_from : p_until[i]], p_devices[v_from : p_until[i]], p_known[v_from : p_until[i]])
-        WITH ORDINALITY AS k (user_id, device_id, known, place)
-      CROSS JOIN LATERAL (
-        SELECT count(*) AS copies, max(c.changed_at) AS changed_at FROM device_scope c
-        WHERE c.tenant_id = p_tenant_ids[i] AND c.user_id = k.user_id AND c.device_id = k.device_id) d
-      WHERE k.known IS DISTINCT FROM concat_ws(' ', d.copies, d.changed_at, EXISTS (
-          SELECT FROM mutation m
-          WHERE m.tenant_id = p_tenant_ids[i] AND m.user_id = k.user_id AND m.device_id = k.device_id
-            AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL) OR EXISTS (
-          SELECT FROM outcome_asker a
-          CROSS JOIN LATERAL (
-            SELECT m.terminal_at FROM mutation m
-            WHERE m.tenant_id = p_tenant_ids[i] AND m.mutation_id = a.mutation_id LIMIT 1) m
-          WHERE a.tenant_id = p_tenant_ids[i] AND a.user_id = k.user_id AND a.device_id = k.device_id
-            AND m.terminal_at IS NOT NULL));
+    RETURN QUERY SELECT 'device', NULL::text, NULL::text, v_from + c.place - 1, NULL::bigint
+      FROM changed_devices(p_tenant_ids[i], p_users[v_from : p_until[i]], p_devices[v_from : p_until[i]],
+        p_known[v_from : p_until[i]]) c;
     v_from := p_until[i] + 1;
   END LOOP;
+END $$;
+
+-- Places of the devices of a tenant whose fingerprint is no longer the known one. It is the same text as
+-- device_fingerprint (pull.sql), spelled out: a function call per device took ten times as long.
+CREATE OR REPLACE FUNCTION changed_devices(p_tenant text, p_users text[], p_devices text[], p_known text[])
+RETURNS TABLE (place integer)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT k.place::integer
+    FROM unnest(p_users, p_devices, p_known) WITH ORDINALITY AS k (user_id, device_id, known, place)
+    CROSS JOIN LATERAL (
+      SELECT count(*) AS copies, max(c.changed_at) AS changed_at FROM device_scope c
+      WHERE c.tenant_id = p_tenant AND c.user_id = k.user_id AND c.device_id = k.device_id) d
+    WHERE k.known IS DISTINCT FROM concat_ws(' ', d.copies, d.changed_at, EXISTS (
+        SELECT FROM mutation m
+        WHERE m.tenant_id = p_tenant AND m.user_id = k.user_id AND m.device_id = k.device_id
+          AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL) OR EXISTS (
+        SELECT FROM outcome_asker a
+        CROSS JOIN LATERAL (
+          SELECT m.terminal_at FROM mutation m
+          WHERE m.tenant_id = p_tenant AND m.mutation_id = a.mutation_id LIMIT 1) m
+        WHERE a.tenant_id = p_tenant AND a.user_id = k.user_id AND a.device_id = k.device_id
+          AND m.terminal_at IS NOT NULL));
 END $$;

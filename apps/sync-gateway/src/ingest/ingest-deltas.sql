@@ -1,12 +1,13 @@
 -- Applies DELTAS messages to the read model; called inside the consumer's transaction, which holds the leases
 -- and moves the watermarks. The messages come taken apart (see DeltaBatch), each list in their order:
--- p_partitions where they came from, p_heads their heads, p_deltas their lists of deltas, p_wires one line per delta, which is stored
--- byte for byte as the projector wrote it and never parsed, those of two messages parted by U+001E.
+-- p_partitions where they came from, p_heads their heads, p_deltas their lists of deltas, p_wires one line
+-- per delta, which is stored byte for byte as the projector wrote it and never parsed, those of two messages
+-- parted by U+001E.
 --
 -- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints,
--- by `kind`: 'scope' and 'user', 'number' with the count of this ingest for each partition, 'document' with the address of one
--- that ought to be compacted, and 'lag' with the milliseconds since the newest delta was committed by its
--- owner.
+-- by `kind`: 'scope' and 'user', 'number' with the count of this ingest for each partition, 'document' with
+-- the address of one that ought to be compacted, and 'lag' with the milliseconds since the newest delta was
+-- committed by its owner.
 CREATE OR REPLACE FUNCTION ingest_deltas(p_partitions integer[], p_heads json, p_deltas json, p_wires text)
 RETURNS TABLE (kind text, tenant_id text, name text, partition integer)
 LANGUAGE plpgsql
@@ -14,17 +15,53 @@ SET enable_seqscan = off SET jit = off -- as in pull.sql
 AS $$
 #variable_conflict use_column
 DECLARE
+  v_tenants text;
   v_partitions integer[];
   v_numbers bigint[];  -- of this ingest, per partition of v_partitions
-  v_tenants text;
+  v_counts bigint[];  -- the same, per message
   v_tenant text[];
   v_scope text[];
   v_after bigint[];  -- place of the last message of an older epoch: deltas up to there are void
   v_moved boolean[];
   v_documents boolean[];
-  v_place bigint;
-  v_list json;
-  v_wires text;
+BEGIN
+  v_tenants := enter_tenants(p_heads);
+  IF v_tenants IS NULL THEN RETURN; END IF;
+  SELECT c.partitions, c.numbers INTO v_partitions, v_numbers FROM count_ingest(p_partitions) c;
+  v_counts := ARRAY(SELECT v_numbers[array_position(v_partitions, m.partition)]
+    FROM unnest(p_partitions) WITH ORDINALITY AS m (partition, place) ORDER BY m.place);
+  SELECT array_agg(w.tenant_id), array_agg(w.scope), array_agg(w.after), array_agg(w.moved),
+      array_agg(w.documents)
+    INTO v_tenant, v_scope, v_after, v_moved, v_documents FROM write_heads(p_partitions, v_counts, p_heads) w;
+  PERFORM forget_epoch(s.tenant_id, s.scope)
+    FROM unnest(v_tenant, v_scope, v_moved) AS s (tenant_id, scope, moved) WHERE s.moved;
+  IF true = ANY (v_documents) THEN
+    PERFORM mark_documents(s.tenant_id, s.scope)
+      FROM unnest(v_tenant, v_scope, v_documents) AS s (tenant_id, scope, documents) WHERE s.documents;
+    RETURN QUERY SELECT 'document', k.tenant_id, k.address, NULL::integer FROM keep_document_parts(p_deltas,
+      (SELECT string_agg(w, E'\n') FROM string_to_table(p_wires, E'\x1e') w WHERE w <> ''), v_tenant, v_scope,
+      v_after) k;
+  END IF;
+  -- Message by message: deltas and wires then are side by side by themselves. Numbered and joined over all of
+  -- them they took a fifth more.
+  PERFORM write_deltas(m.list, m.wires, m.place, v_tenant, v_scope, v_after)
+    FROM ROWS FROM (json_array_elements(p_deltas), string_to_table(p_wires, E'\x1e'))
+      WITH ORDINALITY AS m (list, wires, place);
+  RETURN QUERY SELECT 'number', NULL::text, c.number::text, c.partition
+    FROM unnest(v_partitions, v_numbers) AS c (partition, number);
+  RETURN QUERY SELECT 'scope', s.tenant_id, s.scope, NULL::integer
+    FROM unnest(v_tenant, v_scope) AS s (tenant_id, scope);
+  RETURN QUERY SELECT 'user', g.tenant_id, g.user_id, NULL::integer
+    FROM write_grants(p_partitions, v_counts, p_heads) g;
+  RETURN QUERY SELECT 'lag', NULL::text, l.ms::text, NULL::integer FROM lag_of(p_heads) AS l (ms)
+    WHERE l.ms IS NOT NULL;
+END $$;
+
+-- Sets the tenants of the messages for row level security. Answers them; null for none.
+CREATE OR REPLACE FUNCTION enter_tenants(p_heads json) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_tenants text;
 BEGIN
   SELECT string_agg(DISTINCT t.id, ',') INTO v_tenants FROM (
     SELECT s."tenantId" AS id FROM json_array_elements(p_heads) m,
@@ -33,23 +70,43 @@ BEGIN
     SELECT g."tenantId" FROM json_array_elements(p_heads) m,
       json_to_recordset(m -> 'grants') AS g ("tenantId" text)
   ) t;
-  IF v_tenants IS NULL THEN RETURN; END IF;
-  IF v_tenants !~ '^[A-Za-z0-9_,-]+$' THEN RAISE EXCEPTION 'a DELTAS message names an impossible tenant'; END IF;
+  IF v_tenants IS NULL THEN RETURN NULL; END IF;
+  IF v_tenants !~ '^[A-Za-z0-9_,-]+$' THEN
+    RAISE EXCEPTION 'a DELTAS message names an impossible tenant';
+  END IF;
   PERFORM set_config('app.tenant', v_tenants, true);
   INSERT INTO known_tenant (id)
     SELECT t.id FROM unnest(string_to_array(v_tenants, ',')) AS t (id)
     WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = t.id)
     ON CONFLICT DO NOTHING;
+  RETURN v_tenants;
+END $$;
+
+-- Counts this ingest, once for each of its partitions.
+CREATE OR REPLACE FUNCTION count_ingest(
+  p_partitions integer[], OUT partitions integer[], OUT numbers bigint[]
+)
+LANGUAGE plpgsql AS $$
+BEGIN
   WITH counted AS (
     INSERT INTO ingest_head AS h (partition, number)
       SELECT DISTINCT p, 1 FROM unnest(p_partitions) p ORDER BY p
       ON CONFLICT (partition) DO UPDATE SET number = h.number + 1
       RETURNING h.partition, h.number
   )
-  SELECT array_agg(c.partition), array_agg(c.number) INTO v_partitions, v_numbers FROM counted c;
+  SELECT array_agg(c.partition), array_agg(c.number) INTO partitions, numbers FROM counted c;
+END $$;
 
+-- Writes the newest head of each scope. Answers the scopes whose head was not older than the one that stood:
+-- moved, to another epoch; after, the place of the last message of an older epoch; documents, it has some.
+CREATE OR REPLACE FUNCTION write_heads(p_partitions integer[], p_counts bigint[], p_heads json)
+RETURNS TABLE (tenant_id text, scope text, moved boolean, after bigint, documents boolean)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
   WITH head AS (
-    SELECT m.place, array_position(v_partitions, p_partitions[m.place]) AS counter, m.batch ->> 'origin' AS origin, s.*
+    SELECT m.place, m.batch ->> 'origin' AS origin, s.*
     FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
       json_to_recordset(m.batch -> 'scopes')
         AS s ("tenantId" text, scope text, epoch text, sequence bigint, count bigint, hash text,
@@ -60,7 +117,7 @@ BEGIN
     INSERT INTO scope_head AS o
       (tenant_id, scope, origin, epoch, sequence, live_count, hash, ingest_partition, ingest_number)
     SELECT l."tenantId", l.scope, l.origin, l.epoch, l.sequence, l.count, l.hash,
-      v_partitions[l.counter], v_numbers[l.counter]
+      p_partitions[l.place], p_counts[l.place]
     FROM last l ORDER BY l."tenantId", l.scope
     ON CONFLICT (tenant_id, scope, origin) DO UPDATE SET
       epoch = excluded.epoch, sequence = excluded.sequence, live_count = excluded.live_count,
@@ -68,99 +125,91 @@ BEGIN
       pruned_below = CASE WHEN o.epoch = excluded.epoch THEN o.pruned_below ELSE 0 END,
       ingest_partition = excluded.ingest_partition, ingest_number = excluded.ingest_number
     WHERE o.epoch <> excluded.epoch OR o.sequence <= excluded.sequence
-    RETURNING new.tenant_id, new.scope, coalesce(old.epoch <> new.epoch, false) AS moved
-  ), void AS (
-    SELECT h."tenantId", h.scope, max(h.place) AS place
-    FROM head h JOIN last l ON l."tenantId" = h."tenantId" AND l.scope = h.scope
-    WHERE h.epoch <> l.epoch GROUP BY h."tenantId", h.scope
-  ), marked AS (
-    SELECT DISTINCT h."tenantId", h.scope FROM head h WHERE h.documents
+    RETURNING new.tenant_id, new.scope, new.epoch, coalesce(old.epoch <> new.epoch, false) AS moved
   )
-  SELECT array_agg(w.tenant_id), array_agg(w.scope), array_agg(w.moved), array_agg(coalesce(v.place, 0)),
-    array_agg(k.scope IS NOT NULL)
-  INTO v_tenant, v_scope, v_moved, v_after, v_documents
+  SELECT w.tenant_id, w.scope, w.moved, coalesce(max(h.place) FILTER (WHERE h.epoch <> w.epoch), 0),
+    coalesce(bool_or(h.documents), false)
   FROM written w
-  LEFT JOIN void v ON v."tenantId" = w.tenant_id AND v.scope = w.scope
-  LEFT JOIN marked k ON k."tenantId" = w.tenant_id AND k.scope = w.scope;
+  LEFT JOIN head h ON h."tenantId" = w.tenant_id AND h.scope = w.scope
+  GROUP BY w.tenant_id, w.scope, w.moved;
+END $$;
 
-  FOR i IN 1 .. coalesce(cardinality(v_moved), 0) LOOP
-    CONTINUE WHEN NOT v_moved[i];
-    DELETE FROM scope_delta d WHERE d.tenant_id = v_tenant[i] AND d.scope = v_scope[i];
-    DELETE FROM scope_document_part p WHERE p.tenant_id = v_tenant[i] AND p.scope = v_scope[i];
-  END LOOP;
+-- Forgets a scope as it was before its projector was rebuilt.
+CREATE OR REPLACE FUNCTION forget_epoch(p_tenant text, p_scope text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM scope_delta d WHERE d.tenant_id = p_tenant AND d.scope = p_scope;
+  DELETE FROM scope_document_part p WHERE p.tenant_id = p_tenant AND p.scope = p_scope;
+END $$;
 
-  IF true = ANY (v_documents) THEN
-    FOR i IN 1 .. cardinality(v_documents) LOOP
-      CONTINUE WHEN NOT v_documents[i];
-      UPDATE scope_head h SET documents = true WHERE h.tenant_id = v_tenant[i] AND h.scope = v_scope[i]
-        AND NOT h.documents;
-    END LOOP;
-    RETURN QUERY
-      SELECT 'document', k.tenant_id, k.address, NULL::integer FROM keep_document_parts(p_deltas,
-        (SELECT string_agg(w, E'\n') FROM string_to_table(p_wires, E'\x1e') w WHERE w <> ''), v_tenant,
-          v_scope, v_after) k;
-  END IF;
+CREATE OR REPLACE FUNCTION mark_documents(p_tenant text, p_scope text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE scope_head h SET documents = true
+    WHERE h.tenant_id = p_tenant AND h.scope = p_scope AND NOT h.documents;
+END $$;
 
-  -- Message by message: deltas and wires then are side by side by themselves. Numbered and joined over all of
-  -- them they took a fifth more.
-  FOR v_place, v_list, v_wires IN
-    SELECT m.place, m.list, m.wires
-    FROM ROWS FROM (json_array_elements(p_deltas),
-      string_to_table(p_wires, E'\x1e')) WITH ORDINALITY AS m (list, wires, place)
-  LOOP
-    INSERT INTO scope_delta AS o
-      (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
-    -- A wire that is missing violates NOT NULL and stops the batch instead of a delta being dropped.
-    SELECT DISTINCT ON (d."tenantId", d.scope, d."entityType", d."entityId")
-      d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
-      d.clock, nullif(d."fieldWrites", 'null'), d.wire
-    FROM ROWS FROM (
-      json_to_recordset(v_list) AS ("tenantId" text, scope text, sequence bigint,
-      "entityType" text, "entityId" text,
-        revision bigint, deleted boolean, clock jsonb, "fieldWrites" jsonb),
-      string_to_table(v_wires, E'\n')
-    ) AS d ("tenantId", scope, sequence, "entityType", "entityId", revision, deleted, clock,
-      "fieldWrites", wire)
-    JOIN unnest(v_tenant, v_scope, v_after) AS s (tenant_id, scope, after)
-      ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND v_place > s.after
-    ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
-    ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
-      sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted,
-      clock = excluded.clock,
-      field_writes = excluded.field_writes, wire = excluded.wire, stored_at = excluded.stored_at
-    WHERE excluded.sequence > o.sequence;
-  END LOOP;
+-- Writes the deltas of the message at p_place, of the scopes whose heads were written.
+CREATE OR REPLACE FUNCTION write_deltas(
+  p_list json, p_wires text, p_place bigint, p_tenants text[], p_scopes text[], p_after bigint[]
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO scope_delta AS o
+    (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
+  -- A wire that is missing violates NOT NULL and stops the batch instead of a delta being dropped.
+  SELECT DISTINCT ON (d."tenantId", d.scope, d."entityType", d."entityId")
+    d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
+    d.clock, nullif(d."fieldWrites", 'null'), d.wire
+  FROM ROWS FROM (
+    json_to_recordset(p_list) AS ("tenantId" text, scope text, sequence bigint, "entityType" text,
+      "entityId" text, revision bigint, deleted boolean, clock jsonb, "fieldWrites" jsonb),
+    string_to_table(p_wires, E'\n')
+  ) AS d ("tenantId", scope, sequence, "entityType", "entityId", revision, deleted, clock, "fieldWrites",
+    wire)
+  JOIN unnest(p_tenants, p_scopes, p_after) AS s (tenant_id, scope, after)
+    ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND p_place > s.after
+  ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
+  ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
+    sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted,
+    clock = excluded.clock,
+    field_writes = excluded.field_writes, wire = excluded.wire, stored_at = excluded.stored_at
+  WHERE excluded.sequence > o.sequence;
+END $$;
 
-  RETURN QUERY SELECT 'number', NULL::text, c.number::text, c.partition
-    FROM unnest(v_partitions, v_numbers) AS c (partition, number);
-  RETURN QUERY SELECT 'scope', s.tenant_id, s.scope, NULL::integer
-    FROM unnest(v_tenant, v_scope) AS s (tenant_id, scope);
+-- Writes what was granted and taken. Answers the users whose grants changed.
+CREATE OR REPLACE FUNCTION write_grants(p_partitions integer[], p_counts bigint[], p_heads json)
+RETURNS TABLE (tenant_id text, user_id text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
   RETURN QUERY
-    WITH changed AS (
-      INSERT INTO scope_grant AS o (tenant_id, user_id, scope, source_type, source_id, granted, revision,
-        ingest_partition, ingest_number)
-      SELECT DISTINCT ON (g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId")
-        g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.granted, g.revision,
-        v_partitions[m.counter], v_numbers[m.counter]
-      FROM (
-        SELECT e.batch, e.place, array_position(v_partitions, p_partitions[e.place]) AS counter
-        FROM json_array_elements(p_heads) WITH ORDINALITY AS e (batch, place)
-      ) m,
-        json_to_recordset(m.batch -> 'grants') AS g ("tenantId" text, "userId" text, scope text,
-        "sourceType" text,
-          "sourceId" text, granted boolean, revision bigint)
-      ORDER BY g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.revision DESC, m.place DESC
-      ON CONFLICT (tenant_id, user_id, scope, source_type, source_id) DO UPDATE SET
-        granted = excluded.granted, revision = excluded.revision, changed_at = now(),
-        ingest_partition = excluded.ingest_partition, ingest_number = excluded.ingest_number
-      -- Equal revisions too: the same entity projected again under another grant rule.
-      WHERE excluded.revision >= o.revision
-      RETURNING new.tenant_id, new.user_id
-    )
-    SELECT DISTINCT 'user', c.tenant_id, c.user_id, NULL::integer FROM changed c;
-  RETURN QUERY
-    SELECT 'lag', NULL::text, greatest(0, extract(epoch
-      FROM clock_timestamp() - max(d.at)) * 1000)::bigint::text, NULL::integer
-    FROM (SELECT (m ->> 'committedAt')::timestamptz AS at FROM json_array_elements(p_heads) m) d
-    HAVING max(d.at) IS NOT NULL;
+  WITH changed AS (
+    INSERT INTO scope_grant AS o (tenant_id, user_id, scope, source_type, source_id, granted, revision,
+      ingest_partition, ingest_number)
+    SELECT DISTINCT ON (g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId")
+      g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.granted, g.revision,
+      p_partitions[m.place], p_counts[m.place]
+    FROM json_array_elements(p_heads) WITH ORDINALITY AS m (batch, place),
+      json_to_recordset(m.batch -> 'grants') AS g ("tenantId" text, "userId" text, scope text,
+        "sourceType" text, "sourceId" text, granted boolean, revision bigint)
+    ORDER BY g."tenantId", g."userId", g.scope, g."sourceType", g."sourceId", g.revision DESC, m.place DESC
+    ON CONFLICT (tenant_id, user_id, scope, source_type, source_id) DO UPDATE SET
+      granted = excluded.granted, revision = excluded.revision, changed_at = now(),
+      ingest_partition = excluded.ingest_partition, ingest_number = excluded.ingest_number
+    -- Equal revisions too: the same entity projected again under another grant rule.
+    WHERE excluded.revision >= o.revision
+    RETURNING new.tenant_id, new.user_id
+  )
+  SELECT DISTINCT c.tenant_id, c.user_id FROM changed c;
+END $$;
+
+-- Milliseconds since the newest delta was committed; null where no message says when.
+CREATE OR REPLACE FUNCTION lag_of(p_heads json) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
+    SELECT greatest(0, extract(epoch FROM clock_timestamp() - max((m ->> 'committedAt')::timestamptz)) * 1000)
+    FROM json_array_elements(p_heads) m
+    HAVING max((m ->> 'committedAt')::timestamptz) IS NOT NULL);
 END $$;

@@ -27,8 +27,6 @@ LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_column
-DECLARE
-  v_replica text := 'd:' || p_device;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   RETURN QUERY
@@ -38,54 +36,13 @@ BEGIN
     greatest(own.counter, refused.counter, r.counter, 0),
     s.repeated_at IS NOT NULL AND h.heard IS NULL, own.sequence
   FROM json_to_recordset(p_items) AS i (place integer, scope text, type text, eid text)
-  LEFT JOIN (
-    SELECT k.place, d.*,
-      d.size IS NOT NULL AND has_room(d.size, sum(d.size) OVER (ORDER BY k.place), p_bytes) AS is_read
-    FROM json_to_recordset(p_items)
-      AS k (place integer, scope text, type text, eid text, from_revision bigint)
-    CROSS JOIN LATERAL (
-      SELECT s.*,
-        CASE WHEN s.revision >= coalesce(k.from_revision, 0) THEN octet_length(s.wire) END AS size
-      FROM scope_delta s
-      WHERE s.tenant_id = p_tenant AND s.scope = k.scope AND s.entity_type = k.type
-        AND s.entity_id = k.eid LIMIT 1) d
-    WHERE holds_scope(p_tenant, p_user, k.scope)
-  ) e ON e.place = i.place
-  CROSS JOIN LATERAL (
-    -- The newest revision has the highest counters; those before it are looked at because it may be another
-    -- device's.
-    SELECT array_agg(m) AS newest FROM (
-      SELECT k.mutation_id, k.revision, k.device_id, k.received_at, k.sequence FROM mutation k
-      WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant
-        AND k.revision IS NOT NULL
-      ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) m) l
+  LEFT JOIN heads_in_room(p_tenant, p_user, p_items, p_bytes) e ON e.place = i.place
   LEFT JOIN device_sequence s ON s.tenant_id = p_tenant AND s.device_id = p_device
   LEFT JOIN LATERAL (
     SELECT n.revision, n.op, clock_told(p_tenant, n.id) AS clock
     FROM newest_told(p_tenant, p_user, i.scope, i.type, i.eid) n) t ON true
-  LEFT JOIN LATERAL (
-    SELECT max(n.sequence) FILTER (WHERE n.received_at >= coalesce(s.repeated_at, '-infinity')) OVER ()
-        AS sequence,
-      (clock_told(p_tenant, n.id) ->> v_replica)::bigint AS counter
-    FROM unnest(l.newest) AS n (id uuid, revision bigint, device text, received_at timestamptz,
-      sequence bigint)
-    WHERE n.device = p_device
-    ORDER BY n.revision DESC LIMIT 1) own ON true
-  LEFT JOIN LATERAL (
-    SELECT true AS heard FROM (
-      (SELECT k.device_id, k.received_at, k.acked_at FROM mutation k
-        WHERE s.repeated_at IS NOT NULL AND k.entity_id = i.eid AND k.entity_type = i.type
-          AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
-        ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 200)
-      UNION ALL
-      (SELECT k.device_id, k.received_at, k.acked_at FROM mutation k
-        WHERE s.repeated_at IS NOT NULL AND k.entity_id = i.eid AND k.entity_type = i.type
-          AND k.tenant_id = p_tenant AND k.device_id = p_device
-          AND k.revision IS NULL AND k.counter IS NOT NULL AND k.terminal_at IS NOT NULL
-          AND has_lost(k.status, k.outcome)
-        ORDER BY k.counter DESC LIMIT 200)) n
-    WHERE n.device_id = p_device AND n.acked_at IS NOT NULL AND n.received_at >= s.repeated_at
-    LIMIT 1) h ON true
+  LEFT JOIN LATERAL newest_own(p_tenant, p_device, i.type, i.eid, s.repeated_at) own ON true
+  LEFT JOIN LATERAL heard_since(p_tenant, p_device, i.type, i.eid, s.repeated_at) h ON true
   LEFT JOIN LATERAL (
     SELECT k.counter FROM mutation k
     WHERE k.entity_id = i.eid AND k.entity_type = i.type AND k.tenant_id = p_tenant AND k.device_id = p_device
@@ -97,6 +54,23 @@ BEGIN
     LIMIT 1) r ON true
   WHERE holds_scope(p_tenant, p_user, i.scope);
 END $$;
+
+-- The entities as the scopes have them; is_read: it is to be read, and there is room for it.
+CREATE OR REPLACE FUNCTION heads_in_room(p_tenant text, p_user text, p_items json, p_bytes integer)
+RETURNS TABLE (place integer, revision bigint, deleted boolean, clock jsonb, field_writes jsonb, wire text,
+  is_read boolean)
+LANGUAGE sql STABLE AS $$
+  SELECT i.place, d.revision, d.deleted, d.clock, d.field_writes, d.wire,
+    d.size IS NOT NULL AND has_room(d.size, sum(d.size) OVER (ORDER BY i.place), p_bytes)
+  FROM json_to_recordset(p_items)
+    AS i (place integer, scope text, type text, eid text, from_revision bigint)
+  CROSS JOIN LATERAL (
+    SELECT s.*, CASE WHEN s.revision >= coalesce(i.from_revision, 0) THEN octet_length(s.wire) END AS size
+    FROM scope_delta s
+    WHERE s.tenant_id = p_tenant AND s.scope = i.scope AND s.entity_type = i.type
+      AND s.entity_id = i.eid LIMIT 1) d
+  WHERE holds_scope(p_tenant, p_user, i.scope)
+$$;
 
 -- Whether a change came to its turn, and lost to what stood. Looked for in front of `current`, which holds
 -- what users write.
@@ -124,4 +98,42 @@ $$;
 CREATE OR REPLACE FUNCTION clock_told(p_tenant text, p_id uuid) RETURNS json
 LANGUAGE sql STABLE AS $$
   SELECT m.outcome::json -> 'clock' FROM mutation m WHERE m.tenant_id = p_tenant AND m.mutation_id = p_id
+$$;
+
+-- The device's own newest change of an entity: up to which of its changes that counts, and the highest
+-- number that came since p_since. The newest revision has the highest counters; those before it are looked at
+-- because it may be another device's.
+CREATE OR REPLACE FUNCTION newest_own(
+  p_tenant text, p_device text, p_type text, p_id text, p_since timestamptz
+) RETURNS TABLE (sequence bigint, counter bigint)
+LANGUAGE sql STABLE AS $$
+  SELECT max(n.sequence) FILTER (WHERE n.received_at >= coalesce(p_since, '-infinity')) OVER (),
+    (clock_told(p_tenant, n.mutation_id) ->> ('d:' || p_device))::bigint
+  FROM (
+    SELECT k.mutation_id, k.revision, k.device_id, k.received_at, k.sequence FROM mutation k
+    WHERE k.entity_id = p_id AND k.entity_type = p_type AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
+    ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 20) n
+  WHERE n.device_id = p_device
+  ORDER BY n.revision DESC LIMIT 1
+$$;
+
+-- Whether the device has the outcome of a change of the entity that came since p_since and met what stood.
+CREATE OR REPLACE FUNCTION heard_since(
+  p_tenant text, p_device text, p_type text, p_id text, p_since timestamptz
+) RETURNS TABLE (heard boolean)
+LANGUAGE sql STABLE AS $$
+  SELECT true FROM (
+    (SELECT k.device_id, k.received_at, k.acked_at FROM mutation k
+      WHERE p_since IS NOT NULL AND k.entity_id = p_id AND k.entity_type = p_type
+        AND k.tenant_id = p_tenant AND k.revision IS NOT NULL
+      ORDER BY k.entity_id DESC, k.entity_type DESC, k.tenant_id DESC, k.revision DESC LIMIT 200)
+    UNION ALL
+    (SELECT k.device_id, k.received_at, k.acked_at FROM mutation k
+      WHERE p_since IS NOT NULL AND k.entity_id = p_id AND k.entity_type = p_type
+        AND k.tenant_id = p_tenant AND k.device_id = p_device
+        AND k.revision IS NULL AND k.counter IS NOT NULL AND k.terminal_at IS NOT NULL
+        AND has_lost(k.status, k.outcome)
+      ORDER BY k.counter DESC LIMIT 200)) n
+  WHERE n.device_id = p_device AND n.acked_at IS NOT NULL AND n.received_at >= p_since
+  LIMIT 1
 $$;

@@ -37,25 +37,16 @@ DECLARE
   v_terminal uuid[];
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
-  PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
-  IF NOT FOUND THEN
-    -- Another completion has taken the device out of the queue while this one waited for it; without its lock
-    -- the device would lose the place that a push takes in between, and what stays open of that nobody would
-    -- dispatch.
-    INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, v_now)
-      ON CONFLICT (tenant_id, device_id) DO UPDATE SET next_attempt_at = q.next_attempt_at;
-  END IF;
+  PERFORM hold_device(p_tenant, p_device, v_now);
   v_stored := push_enter(p_tenant, p_device, p_ids, p_statuses, p_more, p_outcomes, p_revisions, v_now);
   v_received := v_stored IS NOT NULL;
   IF NOT v_received THEN
     SELECT s.stored, s.ended INTO v_stored, v_terminal FROM push_store(p_tenant, p_user, p_device, p_ids,
       p_attempts, p_statuses, p_more, p_outcomes, p_revisions, v_now) s;
   END IF;
-
   IF p_shown IS NOT NULL THEN
     PERFORM keep_shown(p_tenant, p_user, p_device, p_shown, v_now);
   END IF;
-
   p_told := told_of_stored(p_ids, p_statuses, v_stored, p_told);
   IF p_gathers THEN
     RETURN QUERY SELECT NULL::uuid, p_told;
@@ -66,20 +57,31 @@ BEGIN
     PERFORM sync_append_outbox('SYNC_EVENTS', p_partition, c.message)
       FROM conflict_messages(v_stored, p_conflicts) AS c (message);
   END IF;
-
-  IF NOT v_received THEN
+  IF v_received THEN
     -- Beside a received push the device has nothing open.
-    PERFORM wake_waiting(p_tenant, p_device, p_ids, v_stored, v_terminal, v_now);
+    PERFORM plan_turn(p_tenant, p_device, p_more IS NULL);
+    RETURN;
   END IF;
-  IF NOT v_received OR p_more IS NOT NULL THEN
-    PERFORM plan_turn(p_tenant, p_device);
-  ELSE
-    DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
-  END IF;
-
-  IF NOT v_received AND cardinality(v_stored) < cardinality(p_ids) THEN
+  PERFORM wake_waiting(p_tenant, p_device, p_ids, v_stored, v_terminal, v_now);
+  PERFORM plan_turn(p_tenant, p_device, false);
+  IF cardinality(v_stored) < cardinality(p_ids) THEN
     RETURN QUERY SELECT b.* FROM stored_before(p_tenant, p_user, p_device, p_ids, p_attempts, p_statuses,
       p_outcomes, v_stored) b;
+  END IF;
+END $$;
+
+-- Takes the device's lock.
+CREATE OR REPLACE FUNCTION hold_device(p_tenant text, p_device text, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  PERFORM FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device FOR UPDATE;
+  IF NOT FOUND THEN
+    -- Another completion has taken the device out of the queue while this one waited for it; without its lock
+    -- the device would lose the place that a push takes in between, and what stays open of that nobody would
+    -- dispatch.
+    INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant, p_device, p_now)
+      ON CONFLICT (tenant_id, device_id) DO UPDATE SET next_attempt_at = q.next_attempt_at;
   END IF;
 END $$;
 
@@ -164,21 +166,24 @@ BEGIN
           AND k.entity_type = m.entity_type AND k.entity_id = m.entity_id));
 END $$;
 
--- Sets when the device comes to the dispatcher, or takes it out of the queue where nothing is open.
-CREATE OR REPLACE FUNCTION plan_turn(p_tenant text, p_device text) RETURNS void
+-- Sets when the device comes to the dispatcher, or takes it out of the queue where nothing is open;
+-- p_is_done: that is known.
+CREATE OR REPLACE FUNCTION plan_turn(p_tenant text, p_device text, p_is_done boolean) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
   v_next timestamptz;
 BEGIN
-  -- Only the first open mutation of an entity counts: those behind it cannot go on before it has.
-  SELECT min(lane.next_attempt_at) INTO v_next FROM (
-    (SELECT DISTINCT ON (m.entity_type, m.entity_id) m.next_attempt_at FROM mutation m
-     WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
-     ORDER BY m.entity_type, m.entity_id, m.arrival)
-    UNION ALL
-    SELECT r.next_attempt_at FROM received_push r WHERE r.tenant_id = p_tenant
-      AND r.device_id = p_device) lane;
+  IF NOT p_is_done THEN
+    -- Only the first open mutation of an entity counts: those behind it cannot go on before it has.
+    SELECT min(lane.next_attempt_at) INTO v_next FROM (
+      (SELECT DISTINCT ON (m.entity_type, m.entity_id) m.next_attempt_at FROM mutation m
+       WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
+       ORDER BY m.entity_type, m.entity_id, m.arrival)
+      UNION ALL
+      SELECT r.next_attempt_at FROM received_push r WHERE r.tenant_id = p_tenant
+        AND r.device_id = p_device) lane;
+  END IF;
   IF v_next IS NULL THEN
     DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
   ELSE
@@ -221,8 +226,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
   r received_push;
-  v_added uuid[];
-  v_entered uuid[] := '{}';
+  v_entered uuid[];
 BEGIN
   SELECT * INTO r FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device;
   IF NOT FOUND OR NOT r.mutation_ids && p_ids THEN RETURN NULL; END IF;
@@ -232,49 +236,56 @@ BEGIN
     RETURN NULL;
   END IF;
   DELETE FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device;
-  -- The second time only when an id was taken before: what was refused there without effect makes room.
-  FOR attempt IN 1 .. 2 LOOP
-    WITH added AS (
-      INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope,
-        entity_type, entity_id, op,
-        payload, payload_hash, depends_on, occurred_at, received_at, status, outcome, terminal_at,
-        next_attempt_at, may_be_sent, last_error, failures, failing_since, revision, counter, shows, decision)
-      SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
-        CASE WHEN i.status NOT IN ('applied', 'merged') THEN nullif(i.payload, '') END,
-        decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text),
-        to_timestamp(i.at_ms / 1000), r.received_at,
-        i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
-        coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at),
-        coalesce(o."mayBeSent", true), o.error,
-        CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END, CASE
-          WHEN o.error = 'owner_failed' THEN p_now END,
-        i.revision, o.counter, o.shows, o.refusal
-      FROM ROWS FROM (
-        unnest(p_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops,
-        r.occurred_at_ms, p_statuses,
-          p_revisions),
-        string_to_table(r.payloads, E'\n'), string_to_table(p_outcomes, E'\n')
-      ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, status, revision,
-        payload, outcome, place)
-      LEFT JOIN json_to_recordset(p_more)
-        AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint, shows boolean,
-          refusal text) ON o.place = i.place
-      ORDER BY i.place
-      ON CONFLICT (tenant_id, mutation_id) DO NOTHING
-      RETURNING mutation_id
-    ) SELECT coalesce(array_agg(a.mutation_id), '{}') INTO v_added FROM added a;
-    v_entered := v_entered || v_added;
-    EXIT WHEN cardinality(v_entered) = cardinality(p_ids);
+  v_entered := enter_outcomes(r, p_statuses, p_more, p_outcomes, p_revisions, p_now);
+  IF cardinality(v_entered) < cardinality(p_ids) THEN
+    -- An id was taken before: what was refused there without effect makes room.
     PERFORM free_ids(p_tenant, ARRAY(SELECT unnest(p_ids) EXCEPT SELECT unnest(v_entered)));
-  END LOOP;
+    v_entered := v_entered || enter_outcomes(r, p_statuses, p_more, p_outcomes, p_revisions, p_now);
+  END IF;
   IF EXISTS (
-    SELECT FROM ROWS FROM (unnest(p_ids, p_statuses),
-      string_to_table(p_outcomes, E'\n')) AS i (id, status, outcome)
+    SELECT FROM ROWS FROM (unnest(p_ids, p_statuses), string_to_table(p_outcomes, E'\n'))
+      AS i (id, status, outcome)
     WHERE i.id <> ALL (v_entered) AND NOT is_without_effect(i.status, i.outcome))
   THEN
     PERFORM sent_twice();
   END IF;
   RETURN v_entered;
+END $$;
+
+-- The rows of a received push, with its outcomes. Answers which ids were free.
+CREATE OR REPLACE FUNCTION enter_outcomes(
+  r received_push, p_statuses text[], p_more json, p_outcomes text, p_revisions bigint[], p_now timestamptz
+) RETURNS uuid[]
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_added uuid[];
+BEGIN
+  WITH added AS (
+    INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type,
+      entity_id, op, payload, payload_hash, depends_on, occurred_at, received_at,
+      status, outcome, terminal_at, next_attempt_at, may_be_sent, last_error, failures, failing_since,
+      revision, counter, shows, decision)
+    SELECT r.tenant_id, m.id, r.user_id, r.device_id, m.sequence, m.scope, m.type, m.entity, m.op,
+      CASE WHEN i.status NOT IN ('applied', 'merged') THEN m.payload END,
+      m.hash, m.depends_on, m.occurred_at, r.received_at,
+      i.status, nullif(i.outcome, ''), CASE WHEN i.outcome <> '' THEN p_now END,
+      coalesce(p_now + o."delayMs" * interval '1 millisecond', r.next_attempt_at),
+      coalesce(o."mayBeSent", true), o.error,
+      CASE WHEN o.error = 'owner_failed' THEN 1 ELSE 0 END,
+      CASE WHEN o.error = 'owner_failed' THEN p_now END,
+      i.revision, o.counter, o.shows, o.refusal
+    FROM mutations_of(r) m
+    JOIN ROWS FROM (unnest(p_statuses, p_revisions), string_to_table(p_outcomes, E'\n'))
+      WITH ORDINALITY AS i (status, revision, outcome, place) ON i.place = m.place
+    LEFT JOIN json_to_recordset(p_more)
+      AS o (place bigint, "delayMs" integer, "mayBeSent" boolean, error text, counter bigint, shows boolean,
+        refusal text) ON o.place = m.place
+    ORDER BY m.place
+    ON CONFLICT (tenant_id, mutation_id) DO NOTHING
+    RETURNING mutation_id
+  ) SELECT coalesce(array_agg(a.mutation_id), '{}') INTO v_added FROM added a;
+  RETURN v_added;
 END $$;
 
 -- Whether a clock counts every change that the other does. One that was folded since counts as different: see

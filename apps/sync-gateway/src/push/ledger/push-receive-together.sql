@@ -45,9 +45,7 @@ BEGIN
         -- Waiting once is enough: those behind it wait as well.
         PERFORM set_config('lock_timeout', '10ms', true);
       END IF;
-      RETURN QUERY SELECT v_push - 1, true, NULL::integer, NULL::text, NULL::text, NULL::boolean,
-        NULL::boolean, NULL::boolean, NULL::json, NULL::bigint, NULL::boolean, NULL::jsonb, NULL::text,
-        NULL::text;
+      RETURN QUERY SELECT v_push - 1, true, (NULL::received_row).*;
     END;
   END LOOP;
 END $$;

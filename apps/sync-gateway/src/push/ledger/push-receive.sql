@@ -1,4 +1,5 @@
 -- First round trip of a push: stores what is new and says about each mutation what has to be known to go on.
+-- Inside, a push is a row of received_push, whether it is kept as one or not.
 --
 -- Arrays have one element per mutation (ids distinct), p_payloads one line: its payload as JSON text, or
 -- nothing. p_hashes are identities (hexadecimal). What matches no schema has an id and that, the rest is
@@ -30,181 +31,172 @@
 -- here is written such that only its own index can serve it: LATERAL with LIMIT for the ledger's key; and for
 -- scope_delta its primary key, because the other index that begins alike is partial (see
 -- database/order-index.ts).
-CREATE OR REPLACE FUNCTION push_receive(
-  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[],
-  p_sequences bigint[], p_scopes text[],
-  p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[], p_depends_on jsonb,
-  p_looked_up boolean[],
-  p_payloads text, p_visible_ms integer, p_max_open integer, p_head_bytes integer DEFAULT NULL
-) RETURNS TABLE (
+CREATE TYPE received_row AS (
   place integer, verdict text, outcome text, held boolean, waiting boolean, anew boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
-)
+);
+
+CREATE OR REPLACE FUNCTION push_receive(
+  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[],
+  p_scopes text[], p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[],
+  p_depends_on jsonb, p_looked_up boolean[], p_payloads text,
+  p_visible_ms integer, p_max_open integer, p_head_bytes integer DEFAULT NULL
+) RETURNS SETOF received_row
 LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
-#variable_conflict use_column
 DECLARE
-  v_visible timestamptz := clock_timestamp() + p_visible_ms * interval '1 millisecond';
+  v_push received_push := ROW(p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types,
+    p_entities, p_ops, p_at_ms, p_depends_on, p_payloads, NULL, NULL, now(),
+    clock_timestamp() + p_visible_ms * interval '1 millisecond');
   v_open integer;
   v_held text[];
   v_known boolean;
-  v_anew boolean;
   v_numbers bigint[] := p_sequences;
 BEGIN
   PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
-  INSERT INTO known_tenant (id) SELECT p_tenant
-    WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = p_tenant)
+  PERFORM take_device(v_push);
+  v_open := count_open(p_tenant, p_device, p_max_open);
+  v_held := held_of(p_tenant, p_user, p_scopes);
+  v_known := EXISTS (
+    SELECT FROM unnest(p_ids) AS u (id)
+    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant
+      AND k.mutation_id = u.id LIMIT 1) m);
+  IF v_known THEN
+    v_numbers := used_by(v_push);
+    v_known := push_take_ids(v_push);
+  END IF;
+  IF v_open > 0 OR v_known THEN
+    RETURN QUERY SELECT e.* FROM push_enter_open(v_push, v_numbers, v_held, p_looked_up, p_head_bytes,
+      v_open > 0) e;
+    RETURN;
+  END IF;
+  INSERT INTO received_push (tenant_id, device_id, user_id, mutation_ids, hashes, sequences, scopes,
+      entity_types, entity_ids, ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
+    VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes,
+      p_types, p_entities, p_ops, p_at_ms, p_depends_on, p_payloads, v_push.next_attempt_at);
+  RETURN QUERY SELECT a.* FROM answer_received(v_push, NULL, NULL, NULL, v_held, p_looked_up,
+    note_sequences(p_tenant, p_device, v_numbers), p_head_bytes) a;
+END $$;
+
+-- Takes the device's lock: receiving and completing in two replicas at once must see each other's rows. What
+-- the device has in hand becomes open mutations.
+CREATE OR REPLACE FUNCTION take_device(p_push received_push) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO known_tenant (id) SELECT p_push.tenant_id
+    WHERE NOT EXISTS (SELECT FROM known_tenant k WHERE k.id = p_push.tenant_id)
     ON CONFLICT DO NOTHING;
-  -- The device's lock: receiving and completing in two replicas at once must see each other's rows.
-  INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at) VALUES (p_tenant,
-    p_device, v_visible)
+  INSERT INTO dispatch_queue AS q (tenant_id, device_id, next_attempt_at)
+    VALUES (p_push.tenant_id, p_push.device_id, p_push.next_attempt_at)
     ON CONFLICT (tenant_id, device_id)
     DO UPDATE SET next_attempt_at = least(q.next_attempt_at, excluded.next_attempt_at);
-  IF EXISTS (SELECT FROM received_push r WHERE r.tenant_id = p_tenant AND r.device_id = p_device) THEN
-    PERFORM push_spread(p_tenant, p_device);
+  IF EXISTS (SELECT FROM received_push r
+    WHERE r.tenant_id = p_push.tenant_id AND r.device_id = p_push.device_id)
+  THEN
+    PERFORM push_spread(p_push.tenant_id, p_push.device_id);
   END IF;
+END $$;
+
+-- How many mutations of the device have no outcome.
+CREATE OR REPLACE FUNCTION count_open(p_tenant text, p_device text, p_max_open integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_open integer;
+BEGIN
   SELECT count(*) INTO v_open FROM (
     SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL
     LIMIT p_max_open) open;
   IF v_open >= p_max_open THEN
     RAISE EXCEPTION 'device has % mutations without an outcome', v_open USING ERRCODE = 'SY001';
   END IF;
-  SELECT coalesce(array_agg(s.scope), '{}') INTO v_held
-    FROM (SELECT DISTINCT scope FROM unnest(p_scopes) AS u (scope) WHERE scope IS NOT NULL) s
-    WHERE holds_scope(p_tenant, p_user, s.scope);
+  RETURN v_open;
+END $$;
 
-  v_known := EXISTS (
-    SELECT FROM unnest(p_ids) AS u (id)
-    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant
-      AND k.mutation_id = u.id LIMIT 1) m);
-  IF v_known THEN
-    v_numbers := used_by(p_tenant, p_user, p_device, p_ids, p_hashes, p_sequences, p_payloads);
-    v_known := push_take_ids(p_tenant, p_user, p_device, p_ids, p_hashes, p_payloads);
-  END IF;
-  IF v_open = 0 AND NOT v_known THEN
-    INSERT INTO received_push (tenant_id, device_id, user_id, mutation_ids, hashes, sequences, scopes,
-      entity_types, entity_ids,
-        ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
-      VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities,
-        p_ops, p_at_ms, p_depends_on, p_payloads, v_visible);
-    v_anew := note_sequences(p_tenant, p_device, v_numbers);
-    RETURN QUERY
-    SELECT h.place, 'new', NULL::text, h.held, false, v_anew,
-      CASE WHEN p_depends_on IS NOT NULL
-           THEN dependency_statuses(p_tenant, p_user, p_device, uuids_of(p_depends_on -> h.id::text)) END,
-      h.revision, h.deleted, h.clock, CASE WHEN h.has_room THEN h.field_writes::text END,
-      CASE WHEN h.has_room THEN h.wire END
-    FROM (
-      SELECT (i.ordinality - 1)::integer AS place, i.id, i.held,
-        e.revision, e.deleted, e.clock, e.field_writes, e.wire,
-        has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.ordinality), p_head_bytes)
-          AS has_room
-      FROM (
-        SELECT u.*, coalesce(u.scope = ANY (v_held), false) AS held,
-          row_number() OVER (
-            PARTITION BY u.looked_up, u.scope, u.type, u.eid ORDER BY u.ordinality) AS mention
-        FROM unnest(p_ids, p_scopes, p_types, p_entities, p_looked_up) WITH ORDINALITY
-          AS u (id, scope, type, eid, looked_up, ordinality)) i
-      LEFT JOIN LATERAL (
-        SELECT d.* FROM scope_delta d
-        WHERE i.looked_up AND i.held AND (p_head_bytes IS NULL OR i.mention = 1)
-          AND d.tenant_id = p_tenant AND d.scope = i.scope
-          AND d.entity_type = i.type AND d.entity_id = i.eid LIMIT 1) e ON true) h
-    WHERE h.revision IS NOT NULL OR p_depends_on IS NOT NULL OR NOT h.held OR v_anew
-    ORDER BY h.place;
-    RETURN;
-  END IF;
-
-  RETURN QUERY SELECT e.* FROM push_enter_open(p_tenant, p_user, p_device, p_ids, p_hashes, p_sequences,
-    p_scopes, p_types, p_entities, p_ops, p_at_ms, p_depends_on, p_looked_up, p_payloads, p_head_bytes,
-    v_held, v_open > 0, v_numbers, v_visible) e;
-  -- A push that brought nothing new leaves nothing to do.
-  IF v_open = 0 AND NOT EXISTS (
-    SELECT FROM mutation m WHERE m.tenant_id = p_tenant AND m.device_id = p_device AND m.terminal_at IS NULL)
-  THEN
-    DELETE FROM dispatch_queue q WHERE q.tenant_id = p_tenant AND q.device_id = p_device;
-  END IF;
+-- Those of the scopes that the user holds. Asked once for each: as a condition on DISTINCT rows it would be
+-- asked for all of them.
+CREATE OR REPLACE FUNCTION held_of(p_tenant text, p_user text, p_scopes text[]) RETURNS text[]
+LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN ARRAY(
+    SELECT s.scope FROM unnest(ARRAY(SELECT DISTINCT u.scope FROM unnest(p_scopes) AS u (scope))) AS s (scope)
+    WHERE holds_scope(p_tenant, p_user, s.scope));
 END $$;
 
 -- Enters mutations into the ledger one by one, as open ones, and answers as above: some are in it already, or
--- their device has open ones. Further parameters: the scopes that the user holds, whether the device has open
--- mutations, the numbers to be noted, and until when nobody else takes them.
+-- their device has open ones. p_numbers are to be noted, p_held are the scopes that the user holds.
 CREATE OR REPLACE FUNCTION push_enter_open(
-  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[],
-  p_scopes text[], p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[],
-  p_depends_on jsonb, p_looked_up boolean[], p_payloads text, p_head_bytes integer,
-  p_held text[], p_has_open boolean, p_numbers bigint[], p_visible timestamptz
-) RETURNS TABLE (
-  place integer, verdict text, outcome text, held boolean, waiting boolean, anew boolean, dependencies json,
-  head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
-)
+  p_push received_push, p_numbers bigint[], p_held text[], p_looked_up boolean[], p_head_bytes integer,
+  p_has_open boolean
+) RETURNS SETOF received_row
 LANGUAGE plpgsql
 AS $$
-#variable_conflict use_column
+DECLARE
+  v_verdicts text[];
+  v_outcomes text[];
+  v_waiting boolean[];
+  v_entered integer;
+BEGIN
+  SELECT array_agg(k.verdict ORDER BY k.place), array_agg(k.outcome ORDER BY k.place),
+      array_agg(k.waiting ORDER BY k.place)
+    INTO v_verdicts, v_outcomes, v_waiting FROM known_before(p_push, p_has_open) k;
+  -- Before they are entered: what a push depends on within itself is not for the ledger to say.
+  RETURN QUERY SELECT a.* FROM answer_received(p_push, v_verdicts, v_outcomes, v_waiting, p_held, p_looked_up,
+    note_sequences(p_push.tenant_id, p_push.device_id, p_numbers), p_head_bytes) a;
+  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type,
+      entity_id, op, payload, payload_hash, depends_on, occurred_at, next_attempt_at)
+    SELECT p_push.tenant_id, i.id, p_push.user_id, p_push.device_id, i.sequence, i.scope, i.type, i.entity,
+      i.op, i.payload, i.hash, i.depends_on, i.occurred_at, p_push.next_attempt_at
+    FROM mutations_of(p_push) i WHERE v_verdicts[i.place] = 'new' ORDER BY i.place
+    ON CONFLICT (tenant_id, mutation_id) DO NOTHING;
+  GET DIAGNOSTICS v_entered = ROW_COUNT;
+  IF v_entered < cardinality(array_positions(v_verdicts, 'new')) THEN
+    -- One came into the ledger since it was looked for there.
+    PERFORM sent_twice();
+  END IF;
+  IF NOT p_has_open AND v_entered = 0 THEN
+    -- A push that brought nothing new leaves nothing to do.
+    DELETE FROM dispatch_queue q WHERE q.tenant_id = p_push.tenant_id AND q.device_id = p_push.device_id;
+  END IF;
+END $$;
+
+-- The answer: what there is to say about each mutation. Without p_verdicts all are new. p_held are the scopes
+-- that the user holds.
+CREATE OR REPLACE FUNCTION answer_received(
+  p_push received_push, p_verdicts text[], p_outcomes text[], p_waiting boolean[],
+  p_held text[], p_looked_up boolean[], p_anew boolean, p_head_bytes integer
+) RETURNS SETOF received_row
+LANGUAGE plpgsql STABLE
+AS $$
 BEGIN
   RETURN QUERY
-  WITH item AS MATERIALIZED (
-    SELECT i.*, decode(i.hex, 'hex') AS hash, uuids_of(p_depends_on -> i.id::text) AS deps,
-      coalesce(i.scope = ANY (p_held), false) AS held
-    FROM ROWS FROM (
-      unnest(p_ids, p_hashes, p_sequences, p_scopes, p_types, p_entities, p_ops, p_at_ms, p_looked_up),
-      string_to_table(p_payloads, E'\n')
-    ) WITH ORDINALITY AS i (id, hex, seq, scope, type, eid, op, at_ms, looked_up, payload, ordinality)
-  ), added AS (
-    INSERT INTO mutation AS m (tenant_id, mutation_id, user_id, device_id, sequence, scope,
-      entity_type, entity_id, op,
-      payload, payload_hash, depends_on, occurred_at, next_attempt_at)
-    SELECT p_tenant, i.id, p_user, p_device, i.seq, i.scope, i.type, i.eid, i.op,
-      nullif(i.payload, ''), i.hash, i.deps, to_timestamp(i.at_ms / 1000), p_visible
-    FROM item i ORDER BY i.ordinality
-    ON CONFLICT (tenant_id, mutation_id) DO NOTHING
-    RETURNING m.mutation_id
-  ), noted AS MATERIALIZED (
-    SELECT note_sequences(p_tenant, p_device, p_numbers) AS anew
-  )
-  SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, h.anew, h.dependencies,
+  SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, p_anew,
+    CASE WHEN h.depends_on IS NOT NULL THEN dependency_statuses(p_push.tenant_id, p_push.user_id,
+      p_push.device_id, uuids_of(h.depends_on)) END,
     h.revision, h.deleted, h.clock,
     CASE WHEN h.has_room THEN h.field_writes::text END, CASE WHEN h.has_room THEN h.wire END
   FROM (
-    SELECT i.*, e.revision, e.deleted, e.clock, e.field_writes, e.wire,
+    SELECT i.*, p_push.depends_on -> i.id::text AS depends_on,
+      e.revision, e.deleted, e.clock, e.field_writes, e.wire,
       has_room(octet_length(e.wire), sum(octet_length(e.wire)) OVER (ORDER BY i.place), p_head_bytes)
         AS has_room
     FROM (
-      SELECT (i.ordinality - 1)::integer AS place, i.held, i.scope, i.type, i.eid,
-        CASE WHEN a.mutation_id IS NOT NULL THEN 'new'
-             -- It came into the ledger after this statement had begun.
-             WHEN m.mutation_id IS NULL THEN sent_twice()
-             WHEN NOT m.same THEN 'reused'
-             WHEN m.outcome IS NULL THEN m.status
-             ELSE 'answered' END AS verdict,
-        CASE WHEN m.same THEN m.outcome END AS outcome,
-        p_has_open AND (
-          SELECT NOT waits_for(o, i.id, i.payload) FROM mutation o
-          WHERE o.tenant_id = p_tenant AND o.device_id = p_device AND o.entity_type = i.type
-            AND o.entity_id = i.eid AND o.terminal_at IS NULL
-          ORDER BY o.arrival LIMIT 1) IS TRUE AS waiting,
-        CASE WHEN i.deps IS NOT NULL
-             THEN dependency_statuses(p_tenant, p_user, p_device, i.deps) END AS dependencies,
-        noted.anew, wanted.head AS wants_head,
-        row_number() OVER (PARTITION BY wanted.head, i.scope, i.type, i.eid ORDER BY i.ordinality) AS mention
-      FROM item i
-      CROSS JOIN noted
-      LEFT JOIN added a ON a.mutation_id = i.id
-      LEFT JOIN LATERAL (
-        SELECT k.mutation_id, k.status, k.outcome,
-          k.user_id = p_user AND same_change(k.payload_hash, i.hash, i.payload) AS same
-        FROM mutation k
-        WHERE a.mutation_id IS NULL AND k.tenant_id = p_tenant AND k.mutation_id = i.id LIMIT 1) m ON true
-      CROSS JOIN LATERAL (
-        SELECT i.looked_up AND i.held AND (m.outcome IS NULL OR NOT m.same) AS head) wanted
-    ) i
+      SELECT k.*, row_number() OVER (
+        PARTITION BY k.wants_head, k.scope, k.type, k.entity ORDER BY k.place) AS mention
+      FROM (
+        SELECT (u.ordinality - 1)::integer AS place, u.id, u.scope, u.type, u.entity, u.outcome, c.*,
+          u.looked_up AND c.held AND c.verdict <> 'answered' AS wants_head
+        FROM unnest(p_push.mutation_ids, p_push.scopes, p_push.entity_types, p_push.entity_ids, p_looked_up,
+            p_verdicts, p_outcomes, p_waiting) WITH ORDINALITY
+          AS u (id, scope, type, entity, looked_up, verdict, outcome, waiting, ordinality)
+        CROSS JOIN LATERAL (SELECT coalesce(u.verdict, 'new') AS verdict,
+          coalesce(u.waiting, false) AS waiting, coalesce(u.scope = ANY (p_held), false) AS held) c) k) i
     LEFT JOIN LATERAL (
       SELECT d.* FROM scope_delta d
-      WHERE i.wants_head AND (p_head_bytes IS NULL OR i.mention = 1)
-        AND d.tenant_id = p_tenant AND d.scope = i.scope AND d.entity_type = i.type
-        AND d.entity_id = i.eid LIMIT 1) e ON true
-  ) h
+      WHERE i.wants_head AND (p_head_bytes IS NULL OR i.mention = 1) AND d.tenant_id = p_push.tenant_id
+        AND d.scope = i.scope AND d.entity_type = i.type AND d.entity_id = i.entity LIMIT 1) e ON true) h
+  WHERE h.verdict <> 'new' OR NOT h.held OR h.waiting OR p_anew OR h.depends_on IS NOT NULL
+    OR h.revision IS NOT NULL
   ORDER BY h.place;
 END $$;
 
@@ -216,11 +208,8 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT p_bytes IS NULL OR p_sum = p_size OR p_sum <
 -- Of mutations that the ledger has something under: makes room for those that may take their ids, and notes
 -- whose outcomes this device wants as well (see database/outcome-askers.ts). Answers whether the ledger still
 -- has any of them.
-CREATE OR REPLACE FUNCTION push_take_ids(
-  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_payloads text
-) RETURNS boolean
+CREATE OR REPLACE FUNCTION push_take_ids(p_push received_push) RETURNS boolean
 LANGUAGE plpgsql
-SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
   v_free uuid[];
@@ -228,47 +217,43 @@ DECLARE
   v_busy boolean;
   v_known integer;
 BEGIN
-  SELECT array_agg(i.id) FILTER (WHERE k.is_void AND NOT (k.same AND k.device_id = p_device)),
+  SELECT array_agg(i.id) FILTER (WHERE k.is_void AND NOT (k.same AND k.device_id = p_push.device_id)),
     -- What it will come to nobody can tell yet: to refuse this one for good would be too early.
     coalesce(bool_or(k.status = 'pending' AND NOT k.same), false), count(*),
-    array_agg(i.id) FILTER (WHERE k.same AND k.device_id <> p_device AND NOT k.is_void)
+    array_agg(i.id) FILTER (WHERE k.same AND k.device_id <> p_push.device_id AND NOT k.is_void)
     INTO v_free, v_busy, v_known, v_asked
-    FROM ROWS FROM (unnest(p_ids, p_hashes), string_to_table(p_payloads, E'\n')) AS i (id, hex, payload)
+    FROM mutations_of(p_push) i
     CROSS JOIN LATERAL (
       SELECT m.device_id, m.status, is_without_effect(m.status, m.outcome) AS is_void,
-        m.user_id = p_user AND same_change(m.payload_hash, decode(i.hex, 'hex'), i.payload) AS same
-      FROM mutation m WHERE m.tenant_id = p_tenant AND m.mutation_id = i.id LIMIT 1) k;
+        m.user_id = p_push.user_id AND same_change(m.payload_hash, i.hash, i.payload) AS same
+      FROM mutation m WHERE m.tenant_id = p_push.tenant_id AND m.mutation_id = i.id LIMIT 1) k;
   IF v_busy THEN
     PERFORM sent_twice();
   END IF;
-  PERFORM free_ids(p_tenant, v_free);
+  PERFORM free_ids(p_push.tenant_id, v_free);
   INSERT INTO outcome_asker (tenant_id, user_id, device_id, mutation_id)
-    SELECT p_tenant, p_user, p_device, id FROM unnest(v_asked) AS a (id) ORDER BY id ON CONFLICT DO NOTHING;
+    SELECT p_push.tenant_id, p_push.user_id, p_push.device_id, id FROM unnest(v_asked) AS a (id) ORDER BY id
+    ON CONFLICT DO NOTHING;
   RETURN v_known > coalesce(cardinality(v_free), 0);
 END $$;
 
 -- The numbers that these mutations use, of which the ledger has some: null for what it had from this device
 -- under the same number, which is no second use, also where its id is free again. Unless that was another
 -- change of the user: then the device has forgotten it.
-CREATE OR REPLACE FUNCTION used_by(
-  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[],
-  p_payloads text
-) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION used_by(p_push received_push) RETURNS bigint[]
 LANGUAGE sql STABLE
-SET enable_seqscan = off SET jit = off
 AS $$
-  SELECT array_agg(CASE WHEN k.is_noted IS NOT TRUE THEN i.sequence END ORDER BY i.ordinality)
-  FROM ROWS FROM (unnest(p_ids, p_hashes, p_sequences), string_to_table(p_payloads, E'\n'))
-    WITH ORDINALITY AS i (id, hex, sequence, payload, ordinality)
+  SELECT array_agg(CASE WHEN k.is_noted IS NOT TRUE THEN i.sequence END ORDER BY i.place)
+  FROM mutations_of(p_push) i
   LEFT JOIN LATERAL (
     SELECT CASE WHEN is_without_effect(m.status, m.outcome)
-        THEN m.device_id = p_device AND (c.same OR m.sequence IS NOT DISTINCT FROM i.sequence)
-      WHEN m.user_id <> p_user OR m.device_id <> p_device THEN true
+        THEN m.device_id = p_push.device_id AND (c.same OR m.sequence IS NOT DISTINCT FROM i.sequence)
+      WHEN m.user_id <> p_push.user_id OR m.device_id <> p_push.device_id THEN true
       ELSE c.same OR m.sequence IS DISTINCT FROM i.sequence END AS is_noted
     FROM mutation m
-    CROSS JOIN LATERAL (SELECT m.user_id = p_user
-      AND same_change(m.payload_hash, decode(i.hex, 'hex'), i.payload) AS same) c
-    WHERE m.tenant_id = p_tenant AND m.mutation_id = i.id LIMIT 1) k ON true
+    CROSS JOIN LATERAL (SELECT m.user_id = p_push.user_id
+      AND same_change(m.payload_hash, i.hash, i.payload) AS same) c
+    WHERE m.tenant_id = p_push.tenant_id AND m.mutation_id = i.id LIMIT 1) k ON true
 $$;
 
 -- Whether an open mutation waits for one that comes now: it depends on it, or counts more changes of their
@@ -278,6 +263,28 @@ LANGUAGE sql STABLE AS $$
   SELECT (p_id = ANY (o.depends_on)) IS TRUE OR (o.last_error = 'earlier_missing'
     AND o.counter > coalesce((nullif(p_payload, '')::json #>> ARRAY['baseClock',
       'd:' || o.device_id])::bigint, 0) + 1) IS TRUE
+$$;
+
+-- What the ledger says about the mutations of a push before they are entered.
+CREATE OR REPLACE FUNCTION known_before(p_push received_push, p_has_open boolean)
+RETURNS TABLE (place bigint, verdict text, outcome text, waiting boolean)
+LANGUAGE sql STABLE AS $$
+  SELECT i.place,
+    CASE WHEN m.status IS NULL THEN 'new'
+         WHEN NOT m.same THEN 'reused'
+         WHEN m.outcome IS NULL THEN m.status
+         ELSE 'answered' END,
+    CASE WHEN m.same THEN m.outcome END,
+    p_has_open AND (
+      SELECT NOT waits_for(o, i.id, i.payload) FROM mutation o
+      WHERE o.tenant_id = p_push.tenant_id AND o.device_id = p_push.device_id AND o.entity_type = i.type
+        AND o.entity_id = i.entity AND o.terminal_at IS NULL
+      ORDER BY o.arrival LIMIT 1) IS TRUE
+  FROM mutations_of(p_push) i
+  LEFT JOIN LATERAL (
+    SELECT k.status, k.outcome,
+      k.user_id = p_push.user_id AND same_change(k.payload_hash, i.hash, i.payload) AS same
+    FROM mutation k WHERE k.tenant_id = p_push.tenant_id AND k.mutation_id = i.id LIMIT 1) m ON true
 $$;
 
 -- Notes the numbers of a device's new mutations, and when it used one again that another of its mutations

@@ -11,17 +11,11 @@ BEGIN
   DELETE FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device RETURNING g.* INTO r;
   IF NOT FOUND THEN RETURN; END IF;
   PERFORM free_ids(p_tenant, r.mutation_ids);
-  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope,
-    entity_type, entity_id, op,
-    payload, payload_hash, depends_on, decision, occurred_at, received_at, next_attempt_at)
+  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type,
+    entity_id, op, payload, payload_hash, depends_on, decision, occurred_at, received_at, next_attempt_at)
   SELECT p_tenant, i.id, r.user_id, p_device, i.sequence, i.scope, i.type, i.entity, i.op,
-    nullif(i.payload, ''), decode(i.hash, 'hex'), uuids_of(r.depends_on -> i.id::text), d.decision,
-    to_timestamp(i.at_ms / 1000), r.received_at, r.next_attempt_at
-  FROM ROWS FROM (
-    unnest(r.mutation_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops,
-    r.occurred_at_ms),
-    string_to_table(r.payloads, E'\n')
-  ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, payload, place)
+    i.payload, i.hash, i.depends_on, d.decision, i.occurred_at, r.received_at, r.next_attempt_at
+  FROM mutations_of(r) i
   LEFT JOIN (
     -- Decided again after a conflict: the last word counts.
     SELECT DISTINCT ON (k.id) k.id, k.decision
@@ -106,6 +100,20 @@ END $$;
 CREATE OR REPLACE FUNCTION uuids_of(p_ids jsonb) RETURNS uuid[]
 LANGUAGE sql IMMUTABLE STRICT
 AS $$ SELECT array_agg(k::uuid) FROM jsonb_array_elements_text(p_ids) k $$;
+
+-- The mutations of a push that was received.
+CREATE OR REPLACE FUNCTION mutations_of(p_push received_push)
+RETURNS TABLE (place bigint, id uuid, hash bytea, sequence bigint, scope text, type text, entity text,
+  op text, occurred_at timestamptz, depends_on uuid[], payload text)
+LANGUAGE sql STABLE AS $$
+  SELECT i.place, i.id, decode(i.hash, 'hex'), i.sequence, i.scope, i.type, i.entity, i.op,
+    to_timestamp(i.at_ms / 1000), uuids_of(p_push.depends_on -> i.id::text), nullif(i.payload, '')
+  FROM ROWS FROM (
+    unnest(p_push.mutation_ids, p_push.hashes, p_push.sequences, p_push.scopes, p_push.entity_types,
+      p_push.entity_ids, p_push.ops, p_push.occurred_at_ms),
+    string_to_table(p_push.payloads, E'\n')
+  ) WITH ORDINALITY AS i (id, hash, sequence, scope, type, entity, op, at_ms, payload, place)
+$$;
 
 -- {id: status} of those that the ledger has, or that another device of the user has sent just now.
 CREATE OR REPLACE FUNCTION dependency_statuses(p_tenant text, p_user text, p_device text,
