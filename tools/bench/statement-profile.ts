@@ -11,7 +11,7 @@ export const PROFILE_SETTINGS = {
   'pg_stat_statements.track_planning': 'on',
 } as const;
 
-const MOST_PER_DATABASE = 10;
+const MOST_PER_DATABASE = 25;
 const SHOWN_CHARACTERS = 110;
 /** What takes less of all time is left out. */
 const LEAST_SHARE = 0.005;
@@ -23,6 +23,8 @@ export interface StatementCost {
   readonly topLevel: boolean;
   readonly calls: number;
   readonly tookMs: number;
+  /** How much of it Postgres planned, which a generic plan does once for each connection. */
+  readonly plannedMs: number;
   readonly walBytes: number;
   readonly text: string;
 }
@@ -46,9 +48,10 @@ export class StatementProfile {
   /** The most expensive of each database since the reset. */
   async read(): Promise<StatementCost[]> {
     return this.#observer.queryServer<StatementCost>(
-      `SELECT database, "topLevel", calls, "tookMs", "walBytes", text FROM (
+      `SELECT database, "topLevel", calls, "tookMs", "plannedMs", "walBytes", text FROM (
          SELECT d.datname AS database, s.toplevel AS "topLevel", s.calls::float8 AS calls,
-           s.total_exec_time + s.total_plan_time AS "tookMs", s.wal_bytes::float8 AS "walBytes",
+           s.total_exec_time + s.total_plan_time AS "tookMs", s.total_plan_time AS "plannedMs",
+           s.wal_bytes::float8 AS "walBytes",
            trim(regexp_replace(s.query, '\\s+', ' ', 'g')) AS text,
            row_number() OVER (
              PARTITION BY s.dbid ORDER BY s.total_exec_time + s.total_plan_time DESC) AS place
@@ -68,15 +71,19 @@ export function profileLines(statements: readonly StatementCost[], operations: n
   const shown = statements.filter(({ tookMs }) => tookMs >= LEAST_SHARE * allMs);
   const databases = [...new Set(shown.map(({ database }) => database))];
   return databases.flatMap((name) => [
-    `  ${name}: calls, ms and WAL bytes per operation (· inside of a function)`,
+    `  ${name}: calls, ms, of these planning, and WAL bytes per operation (· inside of a function)`,
     ...shown.filter(({ database }) => database === name).map((one) => lineOf(one, operations)),
   ]);
 }
 
-function lineOf({ topLevel, calls, tookMs, walBytes, text }: StatementCost, operations: number): string {
+function lineOf(
+  { topLevel, calls, tookMs, plannedMs, walBytes, text }: StatementCost,
+  operations: number,
+): string {
   const numbers = [
     (calls / operations).toFixed(2).padStart(9),
     (tookMs / operations).toFixed(3).padStart(9),
+    (plannedMs / operations).toFixed(3).padStart(9),
     (walBytes / operations).toFixed(0).padStart(9),
   ];
   return `  ${numbers.join('')}  ${topLevel ? ' ' : '·'} ${text.slice(0, SHOWN_CHARACTERS)}`;

@@ -4,6 +4,7 @@ import { untilAvailable } from '@sync/service-kit';
 import type { DeviceKey } from './access/device-bindings.ts';
 import { VerifyAgain } from './access/verify-again.ts';
 import { AckController } from './ack/ack-controller.ts';
+import { AckStore } from './ack/ack-store.ts';
 import { AckCursors } from './ack/ack-cursors.ts';
 import { ackMetrics } from './ack/ack-metrics.ts';
 import { ResyncBudget } from './ack/resync-budget.ts';
@@ -175,7 +176,7 @@ async function readingProviders(
     maxReads: Math.max(1, Math.ceil(config.databasePoolSize * 0.6)),
   });
   const ackCursors = new AckCursors({
-    database,
+    store: new AckStore(database),
     news: hints,
     budget: new ResyncBudget(RESYNCS_PER_MINUTE, performance.now()),
     metrics: ackMetrics(metrics),

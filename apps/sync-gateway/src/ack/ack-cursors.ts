@@ -1,14 +1,13 @@
 import { partitionOf } from '@sync/messaging';
-import { type Database, retryConflicts } from '@sync/postgres';
 import { type AckResponse, STREAMS } from '@sync/protocol';
 import type { Caller } from '../access/caller.ts';
 import type { GatewayNews } from '../heads/gateway-news.ts';
 import type { AckMetrics } from './ack-metrics.ts';
-import { type AckedCursor, type AckInput, type AckRow, writeAck } from './ack-store.ts';
+import type { AckedCursor, AckInput, AckRow, AckStore } from './ack-store.ts';
 import type { ResyncBudget } from './resync-budget.ts';
 
 export interface AckCursorsOptions {
-  readonly database: Pick<Database, 'call'>;
+  readonly store: AckStore;
   readonly news: GatewayNews;
   readonly budget: ResyncBudget;
   readonly metrics: AckMetrics;
@@ -30,13 +29,11 @@ export class AckCursors {
   }
 
   async ack(caller: Caller, ack: Ack): Promise<AckResponse['cursors']> {
-    const { database, news, budget, metrics } = this.#options;
+    const { store, news, budget, metrics } = this.#options;
     if (ack.cursors.length + ack.outcomes.length + ack.purged.length === 0) return [];
     const partition = partitionOf(`${caller.tenantId}\0${caller.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
     const input = { ...ack, maxResyncs: budget.left(performance.now()), partition };
-    // Two acks of one device at once may lock its rows in different orders; everything in them can be
-    // repeated.
-    const rows = await retryConflicts(() => writeAck(database, caller, input));
+    const rows = await store.write(caller, input);
     const resyncs = rows.filter(({ kind }) => kind === 'resync').length;
     budget.spend(resyncs);
     metrics.digestMismatches(rows.filter(({ kind }) => kind !== 'cursor').length, resyncs);

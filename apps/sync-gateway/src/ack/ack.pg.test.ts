@@ -7,13 +7,15 @@ import type { CursorPosition } from '../pull/cursor-token.ts';
 import { type PageRow, type PullRow, readPull } from '../pull/pull-store.ts';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';
 import { TestProjector } from '../testing/test-projector.ts';
-import { type AckedCursor, type AckInput, type AckRow, writeAck } from './ack-store.ts';
+import { type AckedCursor, type AckInput, type AckRow, AckStore } from './ack-store.ts';
 
 let test: TestDatabase;
+let store: AckStore;
 const projector = new TestProjector();
 
 beforeAll(async () => {
   test = await gatewayDatabase();
+  store = new AckStore(test.database);
 });
 afterAll(() => test.drop());
 
@@ -25,8 +27,8 @@ interface Device {
 
 const nothing: AckInput = { cursors: [], outcomes: [], purged: [], maxResyncs: 10, partition: 0 };
 
-function ack(device: Device, input: Partial<AckInput>): Promise<AckRow[]> {
-  return writeAck(test.database, device, { ...nothing, ...input });
+function ack(device: Device, input: Partial<AckInput>): Promise<readonly AckRow[]> {
+  return store.write(device, { ...nothing, ...input });
 }
 
 /** A device that has pulled everything of its own scope. */
@@ -246,5 +248,56 @@ describe('the rest of an ack', () => {
     const before = test.database.roundTrips;
     await ack(device, { cursors: [acked(page)], outcomes: [randomUUID()], purged: ['course:x'] });
     expect(test.database.roundTrips - before).toBe(1);
+  });
+});
+
+describe('acks of one moment', () => {
+  it('go through one call, and each has the answer of its own', async () => {
+    const all = await Promise.all([1, 2, 3, 4].map(() => caughtUp()));
+    const [first, second, third, fourth] = all;
+    if (!first || !second || !third || !fourth) throw new Error('four devices are needed');
+    const before = test.database.roundTrips;
+    const answers = await Promise.all([
+      ack(first.device, { cursors: [acked(first.page)], purged: ['course:a', 'course:b'] }),
+      ack(second.device, { cursors: [{ ...acked(second.page), scope: 'course:x' }, acked(second.page)] }),
+      ack(third.device, { outcomes: [randomUUID()] }),
+      ack(fourth.device, { cursors: [acked(fourth.page, { count: 2, hash: 'f'.repeat(64) })] }),
+    ]);
+    expect(test.database.roundTrips - before).toBe(1);
+    expect(answers.map((rows) => rows.map(({ kind, result }) => result ?? kind))).toEqual([
+      ['advanced'],
+      ['stale', 'advanced'],
+      [],
+      ['advanced', 'resync'],
+    ]);
+    expect(await eventsOf(second.device)).toMatchObject([
+      { type: 'sync.cursor.advanced.v1', data: { cursors: [{ scope: second.scope }] } },
+    ]);
+  });
+
+  it('do not wait for one whose device somebody else has locked, which is done all the same', async () => {
+    const locked = await caughtUp();
+    const free = await caughtUp();
+    const answered = await test.database.inTenant('t1', async (tx) => {
+      await tx.query(`SELECT FROM device_scope WHERE device_id = $1 FOR UPDATE`, [locked.device.deviceId]);
+      const late = statusOf(locked.device, acked(locked.page));
+      expect(await statusOf(free.device, acked(free.page))).toBe('advanced');
+      expect(await Promise.race([late, Promise.resolve('still waits')])).toBe('still waits');
+      return { late };
+    });
+    expect(await answered.late).toBe('advanced');
+  });
+
+  it('do not fail with one that Postgres refuses', async () => {
+    const good = await caughtUp();
+    const bad = await caughtUp();
+    const refused = ack(bad.device, { cursors: [acked(bad.page)], maxResyncs: 2 ** 31 - 1, partition: -1 });
+    const [status, error] = await Promise.all([
+      statusOf(good.device, acked(good.page)),
+      refused.catch((reason: unknown) => reason),
+    ]);
+    expect(status).toBe('advanced');
+    expect(String(error)).toContain('sync_outbox_partition_check');
+    expect(await statusOf(bad.device, acked(bad.page))).toBe('advanced');
   });
 });

@@ -60,6 +60,7 @@ const SCRIPTS = [
   'push/outcome/shown-outcomes.sql',
   'pull/pull.sql',
   'ack/ack.sql',
+  'ack/ack-together.sql',
   'heads/sweep-changes.sql',
   'live/tickets.sql',
   'push/ledger/push-spread.sql',

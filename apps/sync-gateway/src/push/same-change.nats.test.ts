@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hash } from 'node:crypto';
 import type { LocalMutation, Outcome } from '@sync/protocol';
-import { writeAck } from '../ack/ack-store.ts';
+import { AckStore } from '../ack/ack-store.ts';
 import { type NoteRow, readPull } from '../pull/pull-store.ts';
 import type { Author } from './outcome/settlement.ts';
 import { canonicalPayload } from './prepare/canonical-payload.ts';
@@ -240,7 +240,7 @@ async function pulled(author: Author): Promise<Outcome[]> {
 
 async function acked(author: Author, { mutationId }: LocalMutation): Promise<void> {
   const nothing = { cursors: [], purged: [], maxResyncs: 0, partition: 0 };
-  await writeAck(rig.test.database, author, { ...nothing, outcomes: [mutationId] });
+  await new AckStore(rig.test.database).write(author, { ...nothing, outcomes: [mutationId] });
 }
 
 async function fingerprint({ tenantId, userId, deviceId }: Author): Promise<string> {

@@ -1,10 +1,11 @@
 import { AGAIN, GroupedCalls, partitionOf } from '@sync/messaging';
 import { arrayText, type Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
+import { type GroupedRow, GROUPING, rowsByCall } from '../../database/grouped-rows.ts';
 import type { Author } from '../outcome/settlement.ts';
 import type { CompletionEvents } from './completion-events.ts';
 import type { Completion } from './completion.ts';
-import { GROUP, type GroupedRow, GROUPING, PUSH_SEPARATOR, rowsByPush } from './push-groups.ts';
+import { GROUP, PUSH_SEPARATOR } from './push-groups.ts';
 
 /** A push, or a run of the dispatcher over one device, with what came of it. */
 interface Completing {
@@ -72,7 +73,7 @@ export class CompletePushes {
       ...[ids, attempts, statuses, revisions],
       completings.map(({ completion }) => completion.outcomes.join('\n')).join(PUSH_SEPARATOR),
     ]);
-    return rowsByPush(rows, completings.length).map((own) => (own === AGAIN ? AGAIN : storedOf(own)));
+    return rowsByCall(rows, completings.length).map((own) => (own === AGAIN ? AGAIN : storedOf(own)));
   }
 }
 

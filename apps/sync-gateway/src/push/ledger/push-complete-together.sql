@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION push_complete_together(
   p_tenants text[], p_users text[], p_devices text[], p_more text[], p_told text[], p_conflicts text[],
   p_partitions integer[], p_shown text[], p_until integer[],
   p_ids uuid[], p_attempts integer[], p_statuses text[], p_revisions bigint[], p_outcomes text
-) RETURNS TABLE (push integer, failed boolean, mutation_id uuid, outcome text)
+) RETURNS TABLE (call integer, failed boolean, mutation_id uuid, outcome text)
 LANGUAGE plpgsql
 SET lock_timeout = '100ms'
 AS $$

@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION push_receive_together(
   p_ops text[], p_at_ms double precision[], p_looked_up boolean[], p_payloads text,
   p_visible_ms integer, p_max_open integer, p_head_bytes integer
 ) RETURNS TABLE (
-  push integer, failed boolean, place integer, verdict text, outcome text, held boolean, waiting boolean,
+  call integer, failed boolean, place integer, verdict text, outcome text, held boolean, waiting boolean,
   anew boolean, dependencies json,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )

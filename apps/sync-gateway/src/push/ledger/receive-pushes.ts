@@ -1,11 +1,12 @@
 import { AGAIN, GroupedCalls } from '@sync/messaging';
 import { arrayText, type Database } from '@sync/postgres';
+import { type GroupedRow, GROUPING, rowsByCall } from '../../database/grouped-rows.ts';
 import { type EntityHead, type HeadColumns, headOf, isUnread } from '../../read-model/entity-head.ts';
 import { HEAD_BYTES } from '../../read-model/read-heads.ts';
 import type { Author } from '../outcome/settlement.ts';
 import { addressKey } from '../../read-model/entity-address.ts';
 import type { Prepared } from '../prepare/prepare-mutation.ts';
-import { GROUP, type GroupedRow, GROUPING, PUSH_SEPARATOR, rowsByPush } from './push-groups.ts';
+import { GROUP, PUSH_SEPARATOR } from './push-groups.ts';
 
 /** What the ledger says of one mutation when it comes. */
 export interface Received extends Omit<ReceivedRow, keyof HeadColumns> {
@@ -101,7 +102,7 @@ export class ReceivePushes {
       pushes.map(({ distinct }) => payloadsOf(distinct)).join(PUSH_SEPARATOR),
       ...this.#bounds(),
     ]);
-    return rowsByPush(rows, pushes.length).map((own, at) =>
+    return rowsByCall(rows, pushes.length).map((own, at) =>
       own === AGAIN ? AGAIN : receivedOf(pushes[at] as Push, own),
     );
   }
