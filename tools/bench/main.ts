@@ -1,11 +1,13 @@
 /**
- * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile]`: every operation beside its floor of
- * the same run; `--only yjs` needs no platform.
+ * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile] [--aged]`: every operation beside its
+ * floor of the same run; `--only yjs` needs no platform. `--aged` measures pushes alone, before and after the
+ * databases were filled: half an hour, and 20 GB of disk.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
+import { measureAged } from './measure-aged.ts';
 import { measureConflicts } from './measure-conflicts.ts';
 import { measureBackups } from './measure-backups.ts';
 import { measureAutoResolution } from './measure-auto-resolution.ts';
@@ -29,6 +31,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     profile: { type: 'boolean', default: false },
+    aged: { type: 'boolean', default: false },
   },
 });
 
@@ -91,7 +94,9 @@ async function measureStack(): Promise<void> {
   const world = await startWorld(options.quick ? QUICK_SIZES : FULL_SIZES, options.profile, out);
   try {
     out(HEAD);
-    for (const [name, measure] of plan(world)) {
+    if (options.aged)
+      for (const measured of await measureAged(world, options.quick ? 0.1 : 1)) report(measured);
+    for (const [name, measure] of options.aged ? [] : plan(world)) {
       if (options.only && !options.only.includes(name)) continue;
       report(await measure());
     }
@@ -103,7 +108,8 @@ async function measureStack(): Promise<void> {
 
 if (options.only?.some((name) => name !== 'yjs') ?? true) await measureStack();
 else out(HEAD);
-if (options.only?.includes('yjs') ?? true) for (const measured of await measureDocuments()) report(measured);
+if (options.only?.includes('yjs') ?? !options.aged)
+  for (const measured of await measureDocuments()) report(measured);
 for (const line of cpuTable(operations)) out(line);
 out('\nresident memory (MiB): ' + processes.map(({ name, rssMiB }) => `${name} ${rssMiB}`).join(', '));
 out('\ngoals');
