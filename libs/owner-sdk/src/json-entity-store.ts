@@ -1,4 +1,4 @@
-import { arrayText, tenantPolicySql, type Tx } from '@sync/postgres';
+import { arrayText, jsonArray, tenantPolicySql, type Tx } from '@sync/postgres';
 import type { EntityData, EntityStore, StoredRow } from './entity-store.ts';
 
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,40}$/;
@@ -22,13 +22,11 @@ export function jsonEntityStore(table: string): EntityStore {
   const storeText = `
     WITH gone AS (DELETE FROM ${table} WHERE tenant_id = $1 AND entity_id = ANY ($4::text[]))
     INSERT INTO ${table} (tenant_id, entity_id, data)
-    SELECT $1, r.id, r.data::json
-    FROM ROWS FROM (unnest($2::text[]), string_to_table($3, E'\\n')) AS r (id, data) ORDER BY r.id
+    SELECT $1, r.id, r.data FROM unnest($2::text[], $3::json[]) AS r (id, data) ORDER BY r.id
     ON CONFLICT (tenant_id, entity_id) DO UPDATE SET data = excluded.data`;
   const createText = `
     INSERT INTO ${table} (tenant_id, entity_id, data)
-    SELECT $1, r.id, r.data::json
-    FROM ROWS FROM (unnest($2::text[]), string_to_table($3, E'\\n')) AS r (id, data) ORDER BY r.id`;
+    SELECT $1, r.id, r.data FROM unnest($2::text[], $3::json[]) AS r (id, data) ORDER BY r.id`;
   return {
     async load(tx: Tx, tenantId: string, entityIds: readonly string[]) {
       const rows = await tx.call<{ entity_id: string; data: EntityData }>(`load_${table}`, loadText, [
@@ -81,15 +79,12 @@ export function jsonEntityTextSql(table: string): string {
   return `ALTER TABLE ${table} ALTER COLUMN data TYPE json`;
 }
 
-/**
- * Ids and data of the kept entities, the latter one line each (JSON text has no line breaks), and the ids of
- * the others.
- */
-function splitRows(rows: readonly StoredRow[]): [ids: string, data: string, gone: string] {
+/** Ids and data of the kept entities, and the ids of the others. */
+function splitRows(rows: readonly StoredRow[]): [ids: string, data: Buffer, gone: string] {
   const kept = rows.flatMap(({ entityId, json }) => (json === null ? [] : [{ entityId, json }]));
   const gone = rows.flatMap(({ entityId, json }) => (json === null ? [entityId] : []));
   const ids = kept.map(({ entityId }) => entityId);
-  return [arrayText(ids), kept.map(({ json }) => json).join('\n'), arrayText(gone)];
+  return [arrayText(ids), jsonArray(kept.map(({ json }) => json)), arrayText(gone)];
 }
 
 function assertTableName(table: string): void {

@@ -1,4 +1,4 @@
-export { arrayText } from './array-text.ts';
+export { arrayText, jsonArray } from './array-text.ts';
 export { Database } from './database.ts';
 export type { AnswerLimits, DatabaseLogger, DatabaseOptions } from './database.ts';
 export { functionSchemaOf } from './function-schema.ts';
