@@ -38,6 +38,9 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
     // The default gives up on an expired or changed credential for good; a restart would be the only way
     // back.
     ignoreAuthErrorAbort: true,
+    // Of each request the client would keep two stacks, in case it fails. `request` throws errors of its own,
+    // with the stack of whoever waits.
+    noAsyncTraces: true,
   });
   if (logger !== undefined) void logStatus(nats, name, logger);
   return nats;
