@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile] [--aged]`: every operation beside its
- * floor of the same run; `--only yjs` needs no platform. `--aged` measures pushes alone, before and after the
- * databases were filled: half an hour, and 20 GB of disk.
+ * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile] [--aged] [--peers]`: every operation
+ * beside its floor of the same run; `--only yjs` needs no platform. `--aged` measures pushes alone, before and
+ * after the databases were filled: half an hour, and 20 GB of disk. `--peers` makes other sync servers do
+ * pushes as well, and fetches them from npm.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
@@ -12,6 +13,7 @@ import { measureConflicts } from './measure-conflicts.ts';
 import { measureBackups } from './measure-backups.ts';
 import { measureAutoResolution } from './measure-auto-resolution.ts';
 import { measureDocuments } from './measure-documents.ts';
+import { measurePeers } from './measure-peers.ts';
 import { measureDecisions } from './measure-decisions.ts';
 import { measureFirstSync, measureProjection } from './measure-flow.ts';
 import { measureIdle } from './measure-idle.ts';
@@ -32,6 +34,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', multiple: true },
     profile: { type: 'boolean', default: false },
     aged: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: false },
   },
 });
 
@@ -100,6 +103,7 @@ async function measureStack(): Promise<void> {
       if (options.only && !options.only.includes(name)) continue;
       report(await measure());
     }
+    if (options.peers) for (const measured of await measurePeers(world)) report(measured);
     processes = await memoryOf(world);
   } finally {
     await world.stop();

@@ -12,7 +12,7 @@ export interface Load {
   readonly clients: number;
   readonly total: number;
   /** Reads what the counted runs cost. */
-  readonly meter?: CostMeter;
+  readonly meter?: Pick<CostMeter, 'begin'>;
   /** Runs before the counted ones, where a tenth of these, or 40, are too few. */
   readonly leastWarmUp?: number;
 }

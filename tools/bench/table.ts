@@ -1,7 +1,7 @@
 import type { OperationResult } from './result.ts';
 
 const COLUMNS = [
-  ['operation', 18],
+  ['operation', 24],
   ['clients', 7],
   ['p50 ms', 9],
   ['p95 ms', 9],
