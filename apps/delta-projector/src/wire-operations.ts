@@ -25,8 +25,8 @@ export interface Operations {
 /** Builds the operators' side of the projector. */
 export function wireOperations(foundation: Foundation, projector: Projector): Operations {
   const { config, database, nats, relay, logger } = foundation;
-  const { projection, projectionMetrics, backfillWorker, registry } = projector;
-  const replay = new ReplayDeadLetters(database, projection, (outcomes) => {
+  const { asking, projection, projectionMetrics, backfillWorker, registry } = projector;
+  const replay = new ReplayDeadLetters(asking, projection, (outcomes) => {
     projectionMetrics.countOutcomes(outcomes);
     relay.kick();
   });

@@ -5,6 +5,7 @@ import { requestRun } from './backfill/backfill-store.ts';
 import { BackfillType } from './backfill/backfill-type.ts';
 import { BackfillWorker } from './backfill/backfill-worker.ts';
 import { logRefusals } from './dead-letters/log-refusals.ts';
+import { AskingDatabase } from './projection/asking-database.ts';
 import { ConsumeDomainEvents, type Consumed } from './projection/consume-domain-events.ts';
 import { ForeignSubjects } from './projection/foreign-subjects.ts';
 import { ProjectEvents } from './projection/project-events.ts';
@@ -17,6 +18,7 @@ import { NAME, type Foundation } from './wire-foundation.ts';
 /** What projects: registry, consumers and backfill, and what operations need of them. */
 export interface Projector {
   readonly registry: Registry;
+  readonly asking: AskingDatabase;
   readonly projection: ProjectEvents;
   readonly projectionMetrics: ProjectionMetrics;
   readonly backfillWorker: BackfillWorker;
@@ -40,14 +42,11 @@ export function wireProjector(foundation: Foundation): Projector {
     },
   });
   const types = (): ReturnType<Registry['all']> => registry.all();
-  const projection = new ProjectEvents(
-    registry,
-    new RemoteProjector(nats),
-    new WholeDocuments(nats),
-    config.origin,
-  );
+  const others = { types: registry, remote: new RemoteProjector(nats), documents: new WholeDocuments(nats) };
+  const asking = new AskingDatabase(database, others);
+  const projection = new ProjectEvents(registry, asking, config.origin);
   const consume = new ConsumeDomainEvents(projection, projectionMetrics, logger);
-  const backfill = new BackfillType(database, nats, projection, (entityType, outcomes, refusals) => {
+  const backfill = new BackfillType(asking, nats, projection, (entityType, outcomes, refusals) => {
     projectionMetrics.countBackfill(entityType, outcomes);
     logRefusals(logger, refusals, ({ producer }) => subjects.snapshot(producer, entityType));
     relay.kick();
@@ -60,16 +59,19 @@ export function wireProjector(foundation: Foundation): Projector {
     relay.kick();
   };
   const foreign = new ForeignSubjects({
-    database,
+    database: asking,
     nats,
     consume,
     logger,
     types,
     onCommitted,
   });
-  const consumer = consumeWith(foundation, registry, consume, onCommitted, () => backfillWorker.look());
+  const consumer = consumeWith({ ...foundation, database: asking }, registry, consume, onCommitted, () =>
+    backfillWorker.look(),
+  );
   return {
     registry,
+    asking,
     projection,
     projectionMetrics,
     backfillWorker,
@@ -90,7 +92,12 @@ export function wireProjector(foundation: Foundation): Projector {
 
 /** The consumer of DOMAIN_EVENTS. */
 function consumeWith(
-  { database, nats, logger, hopMetrics }: Foundation,
+  {
+    database,
+    nats,
+    logger,
+    hopMetrics,
+  }: Omit<Foundation, 'database'> & { readonly database: AskingDatabase },
   registry: Registry,
   consume: ConsumeDomainEvents,
   onCommitted: (consumed: Consumed) => void,

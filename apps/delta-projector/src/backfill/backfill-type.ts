@@ -1,9 +1,10 @@
 import { assertLease, request, setTenants, type Lease } from '@sync/messaging';
-import { retryConflicts, type Database, type Tx } from '@sync/postgres';
+import { retryConflicts, type Tx } from '@sync/postgres';
 import { subjects, type RegisteredEntityType } from '@sync/protocol';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { tenantPages } from '../database/known-tenants.ts';
 import { recordRefusals, type Refusal, refusalsOf } from '../dead-letters/dead-letter-store.ts';
+import type { AskingDatabase } from '../projection/asking-database.ts';
 import type { IncomingEvent } from '../projection/incoming-event.ts';
 import type { EventOutcome, ProjectEvents } from '../projection/project-events.ts';
 import {
@@ -43,13 +44,13 @@ export type CommittedHook = (
  * page is one transaction with its cursor, under the type's lease.
  */
 export class BackfillType {
-  readonly #database: Database;
+  readonly #database: AskingDatabase;
   readonly #nats: NatsConnection;
   readonly #projection: ProjectEvents;
   readonly #onCommitted: CommittedHook;
 
   constructor(
-    database: Database,
+    database: AskingDatabase,
     nats: NatsConnection,
     projection: ProjectEvents,
     onCommitted: CommittedHook,

@@ -3,7 +3,7 @@ import type { Database } from '@sync/postgres';
 const TENANTS_PER_PAGE = 500;
 
 /** All tenants that events have named, in pages; what is read of them must happen inside `app.tenant`. */
-export async function* tenantPages(database: Database): AsyncGenerator<string[]> {
+export async function* tenantPages(database: Pick<Database, 'call'>): AsyncGenerator<string[]> {
   let after = '';
   for (;;) {
     const rows = await database.call<{ id: string }>(

@@ -13,7 +13,7 @@ let rig: ProjectorRig;
 let replay: ReplayDeadLetters;
 beforeEach(async () => {
   rig = await ProjectorRig.open();
-  replay = new ReplayDeadLetters(rig.test.database, rig.projection, () => undefined);
+  replay = new ReplayDeadLetters(rig.asking, rig.projection, () => undefined);
 });
 afterEach(() => rig.close());
 

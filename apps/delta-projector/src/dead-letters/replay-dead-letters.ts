@@ -1,7 +1,8 @@
 import { shorten } from '@sync/domain';
 import { groupsThatFit, RemoteError } from '@sync/messaging';
-import { retryConflicts, type Database, type Tx } from '@sync/postgres';
+import { retryConflicts, type Tx } from '@sync/postgres';
 import { DeadLetterReplayRequest, validator, type DeadLetterReplayReply } from '@sync/protocol';
+import type { AskingDatabase } from '../projection/asking-database.ts';
 import { loadHeads, type EntityRef } from '../projection/heads-store.ts';
 import { incomingEvent, type IncomingEvent } from '../projection/incoming-event.ts';
 import { entityKey } from '../projection/project-entities.ts';
@@ -55,13 +56,13 @@ const EVENT_ROOM = { bytes: 4_194_304 } as const;
  * every event carries the whole entity.
  */
 export class ReplayDeadLetters {
-  readonly #database: Database;
+  readonly #database: AskingDatabase;
   readonly #projection: ProjectEvents;
   readonly #onCommitted: (outcomes: readonly EventOutcome[]) => void;
 
   /** @param onCommitted after each step's commit: metrics, and the relay's kick */
   constructor(
-    database: Database,
+    database: AskingDatabase,
     projection: ProjectEvents,
     onCommitted: (outcomes: readonly EventOutcome[]) => void,
   ) {

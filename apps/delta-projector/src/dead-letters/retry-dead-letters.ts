@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';
 import { tenantPages } from '../database/known-tenants.ts';
-import type { EntityTypes } from '../projection/project-events.ts';
+import type { EntityTypes } from '../projection/projected-type.ts';
 import type { ReplayDeadLetters } from './replay-dead-letters.ts';
 
 interface RetriedTenant {

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { appendToOutbox } from '@sync/messaging';
 import type { Tx } from '@sync/postgres';
+import { AnswersMissing, type Answers } from './answers.ts';
+import type { AskingDatabase } from './asking-database.ts';
 import { deltaMessages, grantChanges } from './delta-messages.ts';
 import type { EventResult } from './entity-change.ts';
 import { saveProjection } from './heads-store.ts';
@@ -16,10 +18,9 @@ import {
   type ProjectedEntities,
   type ProjectionMode,
 } from './project-entities.ts';
-import type { ProjectedType } from './projected-type.ts';
-import type { RemoteAnswer, RemoteProjector } from './remote-projector.ts';
+import type { EntityTypes } from './projected-type.ts';
+import type { RemoteAnswer, RemoteQuestion } from './remote-projector.ts';
 import type { RenderedChange } from './render-change.ts';
-import type { WholeDocuments } from './whole-documents.ts';
 import { scopeChanges } from './scope-changes.ts';
 import { syncEventMessages } from './sync-event-messages.ts';
 
@@ -27,13 +28,6 @@ import { syncEventMessages } from './sync-event-messages.ts';
 export type EventOutcome =
   | Exclude<EventResult, { readonly kind: 'refused' | 'incomplete' }>
   | { readonly kind: 'refused'; readonly code: string; readonly cause: string; readonly holds: boolean };
-
-/** Where entity types come from; `registry/` implements it. */
-export interface EntityTypes {
-  get(entityType: string): ProjectedType | undefined;
-  /** Looks once for entity types that are not known yet; returns soon whether or not somebody answers. */
-  lookFor(entityTypes: ReadonlySet<string>): Promise<void>;
-}
 
 interface Candidate {
   readonly place: number;
@@ -50,53 +44,55 @@ interface Candidate {
  */
 export class ProjectEvents {
   readonly #types: EntityTypes;
-  readonly #remote: RemoteProjector;
-  readonly #documents: WholeDocuments;
+  readonly #asking: Pick<AskingDatabase, 'answersOf'>;
   readonly #origin: string;
 
-  /** @param origin the name of this region in positions */
-  constructor(types: EntityTypes, remote: RemoteProjector, documents: WholeDocuments, origin: string) {
+  /**
+   * @param asking whose transactions come here
+   * @param origin the name of this region in positions
+   */
+  constructor(types: EntityTypes, asking: Pick<AskingDatabase, 'answersOf'>, origin: string) {
     this.#types = types;
-    this.#remote = remote;
-    this.#documents = documents;
+    this.#asking = asking;
     this.#origin = origin;
   }
 
   /**
    * @returns one outcome per event, same order
-   * @throws RemoteProjectionError, or SQLSTATE 40001 and 40P01: roll back and start over
+   * @throws AnswersMissing, or SQLSTATE 40001 and 40P01: roll back and start over
    */
   async project(
     tx: Tx,
     incoming: readonly IncomingEvent[],
     mode: ProjectionMode,
   ): Promise<readonly EventOutcome[]> {
-    await this.#lookForTypes(incoming);
+    const answers = this.#asking.answersOf(tx);
+    this.#lookForTypes(incoming, answers);
     const outcomes: EventOutcome[] = incoming.map((event) => this.#examine(event));
-    const answers = await this.#askRemotes(incoming, outcomes);
+    const remote = this.#remoteAnswers(incoming, outcomes, answers);
     if (mode !== 'replay') holdBehindFaulty(incoming, outcomes);
-    const candidates = this.#candidates(incoming, outcomes, answers);
+    const candidates = this.#candidates(incoming, outcomes, remote);
     const tenants = new Set(incoming.flatMap(({ identity }) => identity.tenantId ?? []));
     // Even when nothing is left to project: what is refused is written under these tenants as well.
     if (tenants.size === 0) return outcomes;
     const events = candidates.map(({ event }) => event);
     const places = placesByEntity(events);
     const known = await knowEntities(tx, tenants, events, places, mode);
-    const { results, changes } = await this.#projectWhole(events, places, known, mode);
+    const { results, changes } = projectWhole(events, places, known, mode, answers);
     for (const [at, { place }] of candidates.entries())
       outcomes[place] = outcomeOf(results[at] as EventResult);
     if (changes.length > 0) await this.#save(tx, changes, known, mode === 'live');
     return outcomes;
   }
 
-  /** A registration may reach us later than the first events of its types. */
-  async #lookForTypes(incoming: readonly IncomingEvent[]): Promise<void> {
-    const missing = new Set<string>();
+  /** A registration may reach us later than the first events of its types. @throws AnswersMissing */
+  #lookForTypes(incoming: readonly IncomingEvent[], answers: Answers): void {
+    const types = new Set<string>();
     for (const { read } of incoming) {
       if (read.kind === 'faulty' || this.#types.get(read.event.entitytype) !== undefined) continue;
-      missing.add(read.event.entitytype);
+      if (!answers.hasLookedFor(read.event.entitytype)) types.add(read.event.entitytype);
     }
-    if (missing.size > 0) await this.#types.lookFor(missing);
+    if (types.size > 0) throw new AnswersMissing({ kind: 'types', types });
   }
 
   /** What can be said of an event without its head; `stale` stands for "nothing yet". */
@@ -129,58 +125,30 @@ export class ProjectEvents {
     });
   }
 
-  /** Answers for the events of remote types, by place; without an answer they are refused in `outcomes`. */
-  async #askRemotes(
+  /**
+   * Answers for the events of remote types, by place; without an answer they are refused in `outcomes`.
+   * @throws AnswersMissing
+   */
+  #remoteAnswers(
     incoming: readonly IncomingEvent[],
     outcomes: EventOutcome[],
-  ): Promise<ReadonlyMap<number, RemoteAnswer>> {
-    const places = new Map<string, number[]>();
+    answers: Answers,
+  ): ReadonlyMap<number, RemoteAnswer> {
+    const found = new Map<number, RemoteAnswer>();
+    const questions = new Map<string, RemoteQuestion[]>();
     for (const [place, { read }] of incoming.entries()) {
       if (read.kind === 'faulty' || outcomes[place]?.kind === 'refused' || read.event.data === null) continue;
       const subject = this.#types.get(read.event.entitytype)?.remoteSubject ?? null;
-      if (subject !== null) places.set(subject, [...(places.get(subject) ?? []), place]);
+      if (subject === null) continue;
+      const { tenantid: tenantId, entitytype: entityType, entityid: entityId, revision, data } = read.event;
+      const question = { tenantId, entityType, entityId, revision, data };
+      const answer = answers.remote(subject, question);
+      if (answer === undefined) questions.set(subject, [...(questions.get(subject) ?? []), question]);
+      else if (typeof answer === 'string') outcomes[place] = unanswered(answer);
+      else found.set(place, answer);
     }
-    const answers = new Map<number, RemoteAnswer>();
-    for (const [subject, asked] of places) {
-      const questions = asked.flatMap((place) => {
-        const read = incoming[place]?.read;
-        if (read?.kind !== 'readable') return [];
-        const { tenantid: tenantId, entitytype: entityType, entityid: entityId, revision, data } = read.event;
-        return [{ tenantId, entityType, entityId, revision, data }];
-      });
-      const answered = await this.#remote.ask(subject, questions);
-      for (const [at, place] of asked.entries()) {
-        const answer = typeof answered === 'string' ? undefined : answered[at];
-        if (answer !== undefined) answers.set(place, answer);
-        else
-          outcomes[place] = unanswered(typeof answered === 'string' ? answered : 'No answer for this entity');
-      }
-    }
-    return answers;
-  }
-
-  /**
-   * Where an increment does not continue what is known, the whole document takes its place. Its owner is
-   * asked while the heads are locked: only then it is known to be missing, and it is rare (an entity moved
-   * into another scope, an event in the dead letters).
-   */
-  async #projectWhole(
-    events: readonly ProjectableEvent[],
-    places: ReadonlyMap<string, readonly number[]>,
-    known: KnownEntities,
-    mode: ProjectionMode,
-  ): Promise<ProjectedEntities> {
-    const projected = projectEntities(events, places, known, mode);
-    const missing = incompleteEvents(events, projected.results);
-    if (missing.length === 0) return projected;
-    const found = await this.#documents.ask(
-      missing.map(({ event }) => event),
-      (entityType) => this.#types.get(entityType),
-    );
-    const completed = [...events];
-    for (const [at, { place }] of missing.entries())
-      completed[place] = found[at] ?? (events[place] as ProjectableEvent);
-    return projectEntities(completed, places, known, mode);
+    if (questions.size > 0) throw new AnswersMissing({ kind: 'remote', questions });
+    return found;
   }
 
   async #save(
@@ -198,6 +166,30 @@ export class ProjectEvents {
       ...syncEventMessages(scopes, positions, grants, new Date()),
     ]);
   }
+}
+
+/**
+ * Where an increment does not continue what is known, the whole document takes its place. Only with the heads
+ * it is known to be missing, and it is rare (an entity moved into another scope, an event in the dead
+ * letters).
+ *
+ * @throws AnswersMissing
+ */
+function projectWhole(
+  events: readonly ProjectableEvent[],
+  places: ReadonlyMap<string, readonly number[]>,
+  known: KnownEntities,
+  mode: ProjectionMode,
+  answers: Answers,
+): ProjectedEntities {
+  const projected = projectEntities(events, places, known, mode);
+  const missing = incompleteEvents(events, projected.results);
+  if (missing.length === 0) return projected;
+  const unasked = missing.flatMap(({ event }) => (answers.document(event) === undefined ? [event] : []));
+  if (unasked.length > 0) throw new AnswersMissing({ kind: 'documents', events: unasked });
+  const completed = [...events];
+  for (const { place, event } of missing) completed[place] = answers.document(event) ?? event;
+  return projectEntities(completed, places, known, mode);
 }
 
 function outcomeOf(result: EventResult): EventOutcome {

@@ -15,6 +15,13 @@ export interface ProjectedType {
   readonly comparesFields: boolean;
 }
 
+/** Where entity types come from; `registry/` implements it. */
+export interface EntityTypes {
+  get(entityType: string): ProjectedType | undefined;
+  /** Looks once for entity types that are not known yet; returns soon whether or not somebody answers. */
+  lookFor(entityTypes: ReadonlySet<string>): Promise<void>;
+}
+
 /** The rule that a registration stands for. */
 export function projectedType(registration: RegisteredEntityType): ProjectedType {
   const { projection, policy, schemaVersion, grants = [] } = registration;

@@ -6,9 +6,7 @@ import { domainEvent, incoming, REGISTRATIONS } from '../testing/domain-events.t
 import { ProjectorRig } from '../testing/projector-rig.ts';
 import { ReplayDeadLetters } from '../dead-letters/replay-dead-letters.ts';
 import { RetryDeadLetters } from '../dead-letters/retry-dead-letters.ts';
-import { ProjectEvents } from './project-events.ts';
-import { RemoteProjectionError, RemoteProjector } from './remote-projector.ts';
-import { WholeDocuments } from './whole-documents.ts';
+import { RemoteProjectionError } from './remote-projector.ts';
 
 const SUBJECT = `projector.${Math.random().toString(36).slice(2)}`;
 const REMOTE: RegisteredEntityType = {
@@ -21,20 +19,12 @@ const REMOTE: RegisteredEntityType = {
 
 let rig: ProjectorRig;
 let nowMs = 0;
-let projection: ProjectEvents;
 let responder: Responder | undefined;
 const asked: RemoteProjectionRequest[] = [];
 
 beforeEach(async () => {
-  rig = await ProjectorRig.open([...REGISTRATIONS, REMOTE]);
   nowMs = 1_000_000;
-  projection = new ProjectEvents(
-    rig.types,
-    new RemoteProjector(rig.nats, () => nowMs),
-    new WholeDocuments(rig.nats),
-    'main',
-  );
-  Object.assign(rig, { projection });
+  rig = await ProjectorRig.open([...REGISTRATIONS, REMOTE], () => nowMs);
   asked.length = 0;
 });
 afterEach(async () => {
@@ -122,7 +112,7 @@ describe('a remote projector that does not answer', () => {
   it('is asked again later, and what waited for it is projected by itself', async () => {
     for (let attempt = 1; attempt <= 3; attempt += 1) await rig.project(batch()).catch(() => undefined);
     await rig.project(batch());
-    const replay = new ReplayDeadLetters(rig.test.database, projection, () => undefined);
+    const replay = new ReplayDeadLetters(rig.asking, rig.projection, () => undefined);
     const retry = new RetryDeadLetters(
       rig.test.database,
       rig.types,

@@ -34,9 +34,6 @@ interface Circuit {
  * Asks remote projectors in batches, and bounds what a silent one may cost. The first failures let the batch
  * come again after a growing pause; after that the circuit is open for 30 s, in which its events go to the
  * dead letters at once (from where they are tried again by themselves) and no other entity type waits for it.
- *
- * It is asked inside the consumer's transaction, which then holds the lease and the watermark but no row of
- * any entity.
  */
 export class RemoteProjector {
   readonly #nats: NatsConnection;

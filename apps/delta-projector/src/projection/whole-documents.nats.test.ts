@@ -131,7 +131,7 @@ it('never shows an increment behind a gap while the owner is silent, and heals w
   expect(await rig.project(incoming(increment('d1', 4, 'DDDD')))).toMatchObject([{ kind: 'refused' }]);
   await owner?.stop();
   ownerHas({ d1: page('d1', 4, 'ABCD') });
-  const replay = new ReplayDeadLetters(rig.test.database, rig.projection, () => undefined);
+  const replay = new ReplayDeadLetters(rig.asking, rig.projection, () => undefined);
   const retry = new RetryDeadLetters(rig.test.database, rig.types, replay, logger);
   expect(await retry.retryOnce()).toBe(2);
   expect(await seen()).toEqual([

@@ -10,7 +10,7 @@ const TIMEOUT_MS = 2_000;
 const ENTITIES_PER_REQUEST = 100;
 /** Of one entity type in one batch; a page takes as many documents as fit into a message, at least one. */
 const REQUESTS_PER_TYPE = 20;
-/** The heads of the batch are locked meanwhile. */
+/** The batch waits meanwhile, and whatever shares its transaction. */
 const ASKING_MS = 4_000;
 
 /**

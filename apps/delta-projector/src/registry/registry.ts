@@ -9,8 +9,7 @@ import {
 } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
-import { projectedType, type ProjectedType } from '../projection/projected-type.ts';
-import type { EntityTypes } from '../projection/project-events.ts';
+import { projectedType, type EntityTypes, type ProjectedType } from '../projection/projected-type.ts';
 import { readRegistrations, saveRegistrations } from './registration-store.ts';
 
 export interface RegistryOptions {

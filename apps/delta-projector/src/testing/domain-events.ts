@@ -1,7 +1,6 @@
 import type { DomainEvent, RegisteredEntityType } from '@sync/protocol';
 import { incomingEvents, type IncomingEvent } from '../projection/incoming-event.ts';
-import { projectedType, type ProjectedType } from '../projection/projected-type.ts';
-import type { EntityTypes } from '../projection/project-events.ts';
+import { projectedType, type EntityTypes, type ProjectedType } from '../projection/projected-type.ts';
 
 /** The learning service's types of the reference platform, as far as projection cares. */
 export const REGISTRATIONS: readonly RegisteredEntityType[] = [

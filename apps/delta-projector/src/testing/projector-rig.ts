@@ -17,6 +17,7 @@ import { Metrics } from '@sync/service-kit';
 import type { VectorClock } from '@sync/vector-clock';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
+import { AskingDatabase } from '../projection/asking-database.ts';
 import { recordRefusals, refusalsOf } from '../dead-letters/dead-letter-store.ts';
 import type { IncomingEvent } from '../projection/incoming-event.ts';
 import type { ProjectionMode } from '../projection/project-entities.ts';
@@ -40,21 +41,28 @@ export class ProjectorRig {
   readonly nats: NatsConnection;
   readonly types: FixedTypes;
   readonly metrics = new ProjectionMetrics(new Metrics('delta-projector'));
+  readonly asking: AskingDatabase;
   readonly projection: ProjectEvents;
 
-  private constructor(test: TestDatabase, nats: NatsConnection, types: FixedTypes) {
+  private constructor(test: TestDatabase, nats: NatsConnection, types: FixedTypes, nowMs: () => number) {
     this.test = test;
     this.nats = nats;
     this.types = types;
-    this.projection = new ProjectEvents(types, new RemoteProjector(nats), new WholeDocuments(nats), 'main');
+    const remote = new RemoteProjector(nats, nowMs);
+    this.asking = new AskingDatabase(test.database, { types, remote, documents: new WholeDocuments(nats) });
+    this.projection = new ProjectEvents(types, this.asking, 'main');
   }
 
-  static async open(registrations?: readonly RegisteredEntityType[]): Promise<ProjectorRig> {
+  /** @param nowMs the time of the circuits of remote projectors */
+  static async open(
+    registrations?: readonly RegisteredEntityType[],
+    nowMs: () => number = Date.now,
+  ): Promise<ProjectorRig> {
     const postgres = await startPostgres();
     const schema = { migrations: MIGRATIONS, functions: FUNCTIONS };
     const test = await createTestDatabase({ postgres, name: 'projector', poolSize: 20, ...schema });
     const nats = await connectNats({ url: (await startNats()).url, name: 'test' });
-    return new ProjectorRig(test, nats, new FixedTypes(registrations));
+    return new ProjectorRig(test, nats, new FixedTypes(registrations), nowMs);
   }
 
   async close(): Promise<void> {
@@ -67,7 +75,7 @@ export class ProjectorRig {
     events: readonly IncomingEvent[],
     mode: ProjectionMode = 'live',
   ): Promise<readonly EventOutcome[]> {
-    return retryConflicts(() => this.test.database.transaction((tx) => this.projectIn(tx, events, mode)), {
+    return retryConflicts(() => this.asking.transaction((tx) => this.projectIn(tx, events, mode)), {
       attempts: 20,
     });
   }
