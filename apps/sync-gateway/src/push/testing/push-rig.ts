@@ -103,16 +103,12 @@ interface RigOptions {
   readonly ownerTimeoutMs?: number;
   /** The gateway sends the events that list every mutation, too. */
   readonly listsMutations?: boolean;
+  /** A database that is there already; one of its own when not given. */
+  readonly test?: TestDatabase;
 }
 
 export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
-  const test = await createTestDatabase({
-    postgres: await startPostgres(),
-    name: 'push',
-    migrations: MIGRATIONS,
-    functions: FUNCTIONS,
-    entities: [RegistrationEntity],
-  });
+  const test = options.test ?? (await ownDatabase());
   const server: RunningNats = await startNats({ own: true });
   const nats = await connectNats({ url: server.url, name: 'push-rig', logger: silent });
   const owner = new TestOwner(nats, test.database, TYPES);
@@ -166,6 +162,16 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
       await test.drop();
     },
   };
+}
+
+async function ownDatabase(): Promise<TestDatabase> {
+  return createTestDatabase({
+    postgres: await startPostgres(),
+    name: 'push',
+    migrations: MIGRATIONS,
+    functions: FUNCTIONS,
+    entities: [RegistrationEntity],
+  });
 }
 
 function wire(
