@@ -19,6 +19,7 @@ import { ReceivedSequences1764000001000 } from './received-sequences.ts';
 import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
 import { RefusedChanges1764000000995 } from './refused-changes.ts';
 import { ShownEntities1764000000990 } from './shown-entities.ts';
+import { SlimWaitingIndex1764000001010 } from './slim-waiting-index.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
@@ -41,6 +42,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   ShownEntities1764000000990,
   RefusedChanges1764000000995,
   ReceivedSequences1764000001000,
+  SlimWaitingIndex1764000001010,
 ];
 
 /**

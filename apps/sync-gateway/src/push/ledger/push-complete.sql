@@ -236,6 +236,14 @@ BEGIN
     RETURN NULL;
   END IF;
   DELETE FROM received_push g WHERE g.tenant_id = p_tenant AND g.device_id = p_device;
+  IF p_more IS NULL AND 'applied' = ALL (p_statuses) THEN
+    BEGIN
+      PERFORM enter_applied(r, p_outcomes, p_revisions, p_now);
+      RETURN p_ids;
+    EXCEPTION WHEN unique_violation THEN
+      -- An id was taken before.
+    END;
+  END IF;
   v_entered := enter_outcomes(r, p_statuses, p_more, p_outcomes, p_revisions, p_now);
   IF cardinality(v_entered) < cardinality(p_ids) THEN
     -- An id was taken before: what was refused there without effect makes room.
@@ -250,6 +258,26 @@ BEGIN
     PERFORM sent_twice();
   END IF;
   RETURN v_entered;
+END $$;
+
+-- The rows of a received push of which everything was applied. They have what is asked for later, and nothing
+-- that only an open mutation needs. Without ON CONFLICT, which writes a second time that a row is there to
+-- stay.
+CREATE OR REPLACE FUNCTION enter_applied(
+  r received_push, p_outcomes text, p_revisions bigint[], p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, sequence, scope, entity_type,
+      entity_id, op, payload_hash, received_at, status, outcome, terminal_at, revision)
+    SELECT r.tenant_id, i.id, r.user_id, r.device_id, i.sequence, i.scope, i.type,
+      i.entity, i.op, decode(i.hash, 'hex'), r.received_at, 'applied', i.outcome, p_now, i.revision
+    FROM ROWS FROM (
+      unnest(r.mutation_ids, r.hashes, r.sequences, r.scopes, r.entity_types, r.entity_ids, r.ops,
+        p_revisions),
+      string_to_table(p_outcomes, E'\n')
+    ) AS i (id, hash, sequence, scope, type, entity, op, revision, outcome);
 END $$;
 
 -- The rows of a received push, with its outcomes. Answers which ids were free.
