@@ -94,6 +94,14 @@ export const PushedMutation = Type.Object(
           'was applied, and decides anew where that was rejected. Under another schemaVersion the data does not count. Absent from resolutions.',
       }),
     ),
+    dataDigest: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_-]{43}$',
+        description:
+          'Of an `append` whose data is as its device sent it: SHA-256 of the canonical JSON of `data`, base64url. Spares an owner the work that ' +
+          'knows a record again by what was sent.',
+      }),
+    ),
   },
   { $id: 'PushedMutation' },
 );

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from './testing/push-rig.ts';
 
@@ -37,6 +38,20 @@ describe('a clean push', () => {
     const sent = rig.owner.requests.flat();
     expect(sent).toHaveLength(1);
     expect(sent[0]).not.toHaveProperty('suggestion');
+  });
+
+  it('says the digest of what is appended, which its owner would compute, and no other', async () => {
+    const author = newAuthor();
+    const data = { verb: 'read', at: { b: 2, a: [1, 'é'] } };
+    const claimed = { dataDigest: 'x'.repeat(43) };
+    await rig.push(author, [
+      Object.assign(mutationOf(author, { entityType: 'statement', op: 'append', data }), claimed),
+      Object.assign(mutationOf(author), claimed),
+    ]);
+    const sent = new Map(rig.owner.requests.flat().map((pushed) => [pushed.op, pushed.dataDigest]));
+    const canonical = '{"at":{"a":[1,"é"],"b":2},"verb":"read"}';
+    expect(sent.get('append')).toBe(hash('sha256', canonical, 'base64url'));
+    expect(sent.get('put')).toBeUndefined();
   });
 
   it.each([1, 500])('costs two round trips to Postgres for %i mutations', async (count) => {

@@ -10,7 +10,7 @@ const BEFORE_DATA = 40;
  *
  * An app that was updated lifts what waits in its outbox, so its data differs. Under another schemaVersion
  * only what no migration touches is compared: user, entity, op, scope, moment and update.
- * @param known identity of the first one, 72 hexadecimal digits; see `changeIdentity` of the gateway
+ * @param known identity of the first one, 72 hexadecimal digits; see `identifyChange` of the gateway
  */
 export function sameChange(known: string, sent: string): boolean {
   if (known === sent) return true;

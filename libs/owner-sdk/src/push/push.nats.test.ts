@@ -179,6 +179,17 @@ describe('append_only', () => {
     expect(second).toMatchObject({ status: 'applied', revision: 1, clock: { 'd:d1': 1 } });
   });
 
+  it('knows it again whether the gateway says its digest or not', async () => {
+    // The service stamps `stored`: only by its digest is it the record that was sent.
+    const data = { userId: 'u1', verb: 'read', stored: 'then' };
+    const dataDigest = 'RByQMJDi6yLgJbDfI8PVDQG7Ml7A-ft_PhmuxcTCdqk';
+    const told = { data, dataDigest };
+    expect((await againUnder(told, { data })).second).toMatchObject({ status: 'applied', revision: 1 });
+    expect((await againUnder({ data }, told)).second).toMatchObject({ status: 'applied', revision: 1 });
+    const other = { data, dataDigest: 'x'.repeat(43) };
+    expect((await againUnder(told, other)).second).toMatchObject({ code: 'entity_exists' });
+  });
+
   it('knows it again by its stored data, as a device that has pulled it sends it', async () => {
     const entityId = randomUUID();
     await rig.push('alpha', [append({ entityId })]);

@@ -12,8 +12,14 @@ export interface SentRecord {
   readonly digest: string;
 }
 
-export function sentRecordOf({ userId, data }: Pick<PushedMutation, 'userId' | 'data'>): SentRecord {
-  return { by: userId, digest: hash('sha256', JSON.stringify(sortKeys(data)), 'base64url') };
+type SentMutation = Pick<PushedMutation, 'userId' | 'data' | 'dataDigest'>;
+
+export function sentRecordOf({ userId, data, dataDigest }: SentMutation): SentRecord {
+  return {
+    by: userId,
+    // The gateway has hashed the same text already, to know the mutation again: 0.5 ms of a hundred records.
+    digest: dataDigest ?? hash('sha256', JSON.stringify(sortKeys(data)), 'base64url'),
+  };
 }
 
 /**
@@ -24,7 +30,7 @@ export function sentRecordOf({ userId, data }: Pick<PushedMutation, 'userId' | '
  */
 export function isSentAgain(
   stored: { readonly data: EntityData; readonly sent: SentRecord | null },
-  mutation: Pick<PushedMutation, 'op' | 'userId' | 'data'>,
+  mutation: SentMutation & Pick<PushedMutation, 'op'>,
 ): boolean {
   // In the name of somebody else it is another record, although its words are the same.
   if (stored.sent?.by !== mutation.userId) return false;

@@ -280,6 +280,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'delta-projector and device-health wrote theirs with a slash before it, sync-gateway and ' +
       'conflict-resolver never did. That of a domain event stays /services/<service>.',
   },
+  {
+    version: '1.31.0',
+    date: '2026-11-30',
+    schemas: ['PushQuestion'],
+    change:
+      'PushedMutation.dataDigest: the hash of an appended record as it was sent, which owners on the SDK ' +
+      'otherwise compute.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -182,6 +182,16 @@ describe('a mutation of an older schema version', () => {
     expect(event?.data).toMatchObject({ status: 'auto_resolved', draft: { theirs: choked.data } });
   });
 
+  it('goes to its owner without the digest of what was sent: that is no digest of the lifted record', async () => {
+    register('statement', 2, [{ from: 1, steps: [{ kind: 'rename', field: 'word', to: 'verb' }] }]);
+    const author = newAuthor();
+    const appended = { entityType: 'statement', op: 'append' as const, data: { word: 'read' } };
+    await rig.push(author, [mutationOf(author, { ...appended, schemaVersion: 1 })]);
+    const [sent] = rig.owner.requests.flat();
+    expect(sent?.data).toEqual({ verb: 'read' });
+    expect(sent).not.toHaveProperty('dataDigest');
+  });
+
   it('is recorded as it was sent, and decided on as it was lifted', async () => {
     register('note', 2, [{ from: 1, steps: [{ kind: 'rename', field: 'body', to: 'text' }] }]);
     const author = newAuthor();

@@ -89,7 +89,8 @@ export class SendToOwner {
 
 function pushedOf(author: Author, { work, change }: Submission): PushedMutation {
   const { mutation, registration } = work;
-  const { mutationId, scope, entityType, entityId, occurredAtMs, identity } = mutation;
+  const { mutationId, scope, entityType, entityId, occurredAtMs, identity, dataDigest } = mutation;
+  const isLifted = work.sentData !== undefined;
   return {
     mutationId,
     userId: author.userId,
@@ -107,6 +108,7 @@ function pushedOf(author: Author, { work, change }: Submission): PushedMutation 
     schemaVersion: mutation.schemaVersion ?? registration.schemaVersion,
     ...(change.status === 'applied' ? {} : { fieldWrites: writesToSend(change) }),
     identity,
+    ...(change.op === 'append' && dataDigest !== undefined && !isLifted && { dataDigest }),
   };
 }
 

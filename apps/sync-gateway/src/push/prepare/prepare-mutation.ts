@@ -4,10 +4,10 @@ import { claimedClock, correctOccurredAtMs, shorten } from '@sync/domain';
 import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
 import type { EntityAddress } from '../../read-model/entity-address.ts';
 import { canonicalPayload, type CanonicalPayload } from './canonical-payload.ts';
-import { changeIdentity, textIdentity } from './change-identity.ts';
+import { identifyChange, textIdentity, type IdentifiedChange } from './change-identity.ts';
 
 /** A LocalMutation with everything that can be known without asking anybody. */
-export interface PreparedMutation extends LocalMutation {
+export interface PreparedMutation extends LocalMutation, IdentifiedChange {
   readonly baseClock: VectorClock;
   /**
    * Which change of its device it is: one more than `baseClock` counts, unless it was given another number.
@@ -18,8 +18,6 @@ export interface PreparedMutation extends LocalMutation {
   readonly dependsOn: string[];
   /** In server time, epoch milliseconds. */
   readonly occurredAtMs: number;
-  /** See `changeIdentity`. */
-  readonly identity: string;
 }
 
 /** A refusal by sync-service itself: an outcome code and, for people, what is wrong. */
@@ -160,7 +158,7 @@ function readMutation(mutation: LocalMutation, data: string, moment: PushMoment)
     clock: claimedClock({ baseClock, deviceId }),
     dependsOn: mutation.dependsOn ?? [],
     occurredAtMs: correctOccurredAtMs({ occurredAtMs: wallMs, sentAtMs, serverNowMs }),
-    identity: changeIdentity(moment.userId, mutation, data, wallMs),
+    ...identifyChange(moment.userId, mutation, data, wallMs),
   };
 }
 
