@@ -6,7 +6,7 @@ export type ParsedJson =
       readonly ok: true;
       readonly value: unknown;
       /**
-       * True when the text holds something that parses but must not be stored: run `findUnstorable` over the
+       * True when the text may hold something that parses but must not be stored: run `findUnstorable` over the
        * parts.
        */
       readonly suspicious: boolean;
@@ -42,15 +42,13 @@ const BACKSLASH = 0x5c;
 function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspicious: boolean } {
   let depth = 0;
   let digits = 0;
-  // Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape; the check costs next
+  // Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape; these checks cost next
   // to nothing.
-  let suspicious = text.includes('__proto__') || !text.isWellFormed();
+  let suspicious = text.includes('__proto__') || text.includes('\\u') || !text.isWellFormed();
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
-      const end = endOfString(text, at + 1);
-      suspicious ||= end.escapedUnicode;
-      at = end.at;
+      at = endOfString(text, at + 1);
       digits = 0;
     } else if (code >= 0x30 && code <= 0x39) {
       digits += 1;
@@ -67,20 +65,14 @@ function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspiciou
   return { tooDeep: false, suspicious };
 }
 
-/**
- * @returns the position of the closing quote (or the end of a broken text), and whether a \\u escape stood
- * inside
- */
-function endOfString(text: string, from: number): { at: number; escapedUnicode: boolean } {
-  let escapedUnicode = false;
+/** The position of the closing quote, or the end of a broken text. */
+function endOfString(text: string, from: number): number {
   for (let at = from; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === QUOTE) return { at, escapedUnicode };
-    if (code !== BACKSLASH) continue;
-    at += 1;
-    escapedUnicode ||= text.charCodeAt(at) === 0x75;
+    if (code === QUOTE) return at;
+    if (code === BACKSLASH) at += 1;
   }
-  return { at: text.length, escapedUnicode };
+  return text.length;
 }
 
 /**

@@ -93,16 +93,14 @@ function deltaText(
 ): DeltaText {
   const op = deleted ? 'delete' : update === null ? 'put' : 'merge';
   const names = `"entityType":${JSON.stringify(entityType)},"entityId":${JSON.stringify(entityId)}`;
-  const wire = [
-    `{${names},"op":"${op}","clock":${text.clockJson},"schemaVersion":${after.schemaVersion}`,
-    `"committedAt":"${new Date(committedAtMs).toISOString()}","data":${deleted ? 'null' : text.dataJson}`,
-    ...(op === 'merge' ? [`"update":${JSON.stringify(update)}`] : []),
-  ].join(',');
+  const made = `"schemaVersion":${after.schemaVersion},"committedAt":"${new Date(committedAtMs).toISOString()}"`;
+  const shown = deleted ? 'null' : text.dataJson;
+  const merged = op === 'merge' ? `,"update":${JSON.stringify(update)}` : '';
   const state = `"revision":${after.revision},"deleted":${deleted},"clock":${text.clockJson}`;
   const part = document === null ? '' : `,"document":"${deleted ? 'whole' : document}"`;
   return {
     tail: `${names},${state},"fieldWrites":${text.writesJson}${part}}`,
-    wire: `${wire}}`,
+    wire: `{${names},"op":"${op}","clock":${text.clockJson},${made},"data":${shown}${merged}}`,
     ofDocument: document !== null,
   };
 }

@@ -29,6 +29,13 @@ describe('a first event', () => {
     });
   });
 
+  it('keeps no writers where decisions compare no fields', () => {
+    const rule: ProjectionRule = { ...RULE, policy: 'append_only' };
+    const { head } = changed(projectEvent(null, eventOf(1, U1), rule));
+    const { head: next } = changed(projectEvent(head, eventOf(1, U2), { ...rule, schemaVersion: 2 }));
+    expect([head.fieldWrites, next.fieldWrites]).toEqual([{}, {}]);
+  });
+
   it('that deletes makes a tombstone that nobody needs to be told of', () => {
     expect(projectEvent(null, eventOf(3, null), RULE)).toEqual({
       kind: 'changed',

@@ -13,6 +13,7 @@ import {
 } from '@sync/vector-clock';
 import type { VectorClock } from '@sync/vector-clock';
 import { readFieldWrite, recordFieldWrites, writeIn, writeOver } from '../conflict/field-writes.ts';
+import { POLICIES } from '../conflict/policies.ts';
 import type { FieldWrites, Write } from '../entity.ts';
 import { deepEqualJson, isJsonObject, readField } from '../json.ts';
 import type { JsonObject } from '../json.ts';
@@ -32,6 +33,7 @@ import {
   renderScope,
   renderUser,
 } from './scope-template.ts';
+import type { ParsedTemplate } from './scope-template.ts';
 
 /** Ends a projection; caught in `projectEvent`, the only place that can. */
 class Poison extends Error {
@@ -148,6 +150,7 @@ function readView(event: DomainChange, rule: ProjectionRule): View {
 }
 
 function selectFields(data: JsonObject, { fields, docUpdateField }: ProjectionRule): JsonObject {
+  if (fields === '*' && docUpdateField === null) return data;
   const chosen = fields === '*' ? Object.keys(data) : fields.filter((field) => Object.hasOwn(data, field));
   const entries = chosen
     .filter((field) => field !== docUpdateField)
@@ -155,9 +158,17 @@ function selectFields(data: JsonObject, { fields, docUpdateField }: ProjectionRu
   return Object.fromEntries(entries) as JsonObject;
 }
 
+/** By the templates of a rule: they are parsed once for it, and not for each of its events. */
+const SCOPE_TEMPLATES = new WeakMap<readonly string[], readonly ParsedTemplate[]>();
+
+function scopeTemplates({ scopes }: ProjectionRule): readonly ParsedTemplate[] {
+  const known = SCOPE_TEMPLATES.get(scopes) ?? scopes.map(parseScopeTemplate);
+  SCOPE_TEMPLATES.set(scopes, known);
+  return known;
+}
+
 function readScopes(data: JsonObject, event: DomainChange, rule: ProjectionRule): readonly string[] {
-  const scopes = rule.scopes.map((source, index) => {
-    const parsed = parseScopeTemplate(source);
+  const scopes = scopeTemplates(rule).map((parsed, index) => {
     if (!parsed.ok) throw new Poison('template_invalid', `/rule/scopes/${index}`);
     const scope = renderScope(parsed.template, data, event);
     if (scope === null) throw new Poison('scope_unrenderable', `/rule/scopes/${index}`);
@@ -212,9 +223,7 @@ function change(
     scopes: view.scopes,
     leftScopes,
     grants: view.grants,
-    fieldWrites: unchanged
-      ? keepWrites(head, view, clock, event)
-      : nextWrites(head, event, rule, view, clock),
+    fieldWrites: writesAfter(head, event, rule, view, clock),
   };
   const held = new Set((head?.grants ?? []).map(grantKey));
   const holds = new Set(view.grants.map(grantKey));
@@ -296,6 +305,20 @@ function eventWrite(event: DomainChange, before: VectorClock, clock: VectorClock
   }
   const by = deviceReplica(mutationDeviceId);
   return writeIn(clock, { atMs, by, counter: counterOf(cause ?? clock, by) });
+}
+
+/** Of a type whose decisions compare no fields, nobody asks for its writers. */
+function writesAfter(
+  head: EntityHead | null,
+  event: DomainChange,
+  rule: ProjectionRule,
+  view: View,
+  clock: VectorClock,
+): FieldWrites {
+  if (!POLICIES[rule.policy].comparesFields) return {};
+  return head !== null && head.revision === event.revision
+    ? keepWrites(head, view, clock, event)
+    : nextWrites(head, event, rule, view, clock);
 }
 
 function nextWrites(
