@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type { TestDatabase } from '@sync/postgres/testing';
+import { joinDeltaLines } from '@sync/protocol';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';
 import { type DeltaMessage, type IngestedChange, ingestDeltas } from './ingest-store.ts';
 import { TestProjector } from '../testing/test-projector.ts';
@@ -162,4 +163,37 @@ it('refuses a tenant that could not be one, and then writes nothing', async () =
   projector.put('t1', scope, 'a').put(`t1' OR true --`, scope, 'b');
   await expect(projector.ingest(test.database)).rejects.toThrow('impossible tenant');
   expect(await rowsOf(scope)).toEqual([]);
+});
+
+it('adds entities that begin, and replaces those of them that are there, or come twice', async () => {
+  const scope = aScope();
+  const message = (...deltas: readonly (readonly [entityId: string, sequence: number])[]): DeltaMessage => {
+    const last = String(deltas.at(-1)?.[1]);
+    const head = { tenantId: 't1', scope, epoch: 'e1', sequence: last, count: deltas.length, hash: '' };
+    const shared = { tenantId: 't1', scope, entityType: 'note', revision: 1, deleted: false, clock: {} };
+    const list = deltas.map(([entityId, sequence]) => {
+      return { ...shared, entityId, sequence: String(sequence), fieldWrites: null };
+    });
+    const payload = joinDeltaLines({
+      head: JSON.stringify({ origin: 'main', committedAt: null, scopes: [head], grants: [] }),
+      deltas: JSON.stringify(list),
+      wires: deltas.map(([entityId, sequence]) => JSON.stringify({ entityId, sequence })),
+    });
+    return { partition: 0, payload };
+  };
+  const ingest = (...messages: readonly DeltaMessage[]): Promise<unknown> =>
+    test.database.transaction((tx) => ingestDeltas(tx, messages));
+  await ingest(message(['a', 1], ['b', 2]), message(['c', 3]));
+  await ingest(message(['d', 4], ['a', 5]), message(['e', 6], ['f', 7], ['e', 8]));
+  await ingest(message(['a', 1], ['b', 2]));
+  expect((await rowsOf(scope)).map((row) => [row.entity_id, Number(row.sequence)])).toEqual([
+    ...[
+      ['b', 2],
+      ['c', 3],
+      ['d', 4],
+      ['a', 5],
+      ['f', 7],
+      ['e', 8],
+    ],
+  ]);
 });

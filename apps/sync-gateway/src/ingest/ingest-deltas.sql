@@ -2,14 +2,15 @@
 -- and moves the watermarks. The messages come taken apart (see DeltaBatch), each list in their order:
 -- p_partitions where they came from, p_heads their heads, p_deltas their lists of deltas, p_wires one line
 -- per delta, which is stored byte for byte as the projector wrote it and never parsed, those of two messages
--- parted by U+001E.
+-- parted by U+001E. p_begin: of which messages all deltas are of entities that begin with them.
 --
 -- Order of locks, the same in prune_tombstones: heads (sorted), deltas. It answers what changed, for hints,
 -- by `kind`: 'scope' and 'user', 'number' with the count of this ingest for each partition, 'document' with
 -- the address of one that ought to be compacted, and 'lag' with the milliseconds since the newest delta was
 -- committed by its owner.
-CREATE OR REPLACE FUNCTION ingest_deltas(p_partitions integer[], p_heads json, p_deltas json, p_wires text)
-RETURNS TABLE (kind text, tenant_id text, name text, partition integer)
+CREATE OR REPLACE FUNCTION ingest_deltas(
+  p_partitions integer[], p_heads json, p_deltas json, p_wires text, p_begin boolean[]
+) RETURNS TABLE (kind text, tenant_id text, name text, partition integer)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off -- as in pull.sql
 AS $$
@@ -44,7 +45,7 @@ BEGIN
   END IF;
   -- Message by message: deltas and wires then are side by side by themselves. Numbered and joined over all of
   -- them they took a fifth more.
-  PERFORM write_deltas(m.list, m.wires, m.place, v_tenant, v_scope, v_after)
+  PERFORM write_deltas(m.list, m.wires, m.place, v_tenant, v_scope, v_after, p_begin[m.place])
     FROM ROWS FROM (json_array_elements(p_deltas), string_to_table(p_wires, E'\x1e'))
       WITH ORDINALITY AS m (list, wires, place);
   RETURN QUERY SELECT 'number', NULL::text, c.number::text, c.partition
@@ -149,17 +150,13 @@ BEGIN
     WHERE h.tenant_id = p_tenant AND h.scope = p_scope AND NOT h.documents;
 END $$;
 
--- Writes the deltas of the message at p_place, of the scopes whose heads were written.
-CREATE OR REPLACE FUNCTION write_deltas(
+-- The deltas of the message at p_place, of the scopes whose heads were written.
+CREATE OR REPLACE FUNCTION deltas_of(
   p_list json, p_wires text, p_place bigint, p_tenants text[], p_scopes text[], p_after bigint[]
-) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-  INSERT INTO scope_delta AS o
-    (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
-  -- A wire that is missing violates NOT NULL and stops the batch instead of a delta being dropped.
-  SELECT DISTINCT ON (d."tenantId", d.scope, d."entityType", d."entityId")
-    d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
+) RETURNS TABLE (tenant_id text, scope text, entity_type text, entity_id text, sequence bigint,
+  revision bigint, deleted boolean, clock jsonb, field_writes jsonb, wire text)
+LANGUAGE sql STABLE AS $$
+  SELECT d."tenantId", d.scope, d."entityType", d."entityId", d.sequence, d.revision, d.deleted,
     d.clock, nullif(d."fieldWrites", 'null'), d.wire
   FROM ROWS FROM (
     json_to_recordset(p_list) AS ("tenantId" text, scope text, sequence bigint, "entityType" text,
@@ -169,7 +166,32 @@ BEGIN
     wire)
   JOIN unnest(p_tenants, p_scopes, p_after) AS s (tenant_id, scope, after)
     ON s.tenant_id = d."tenantId" AND s.scope = d.scope AND p_place > s.after
-  ORDER BY d."tenantId", d.scope, d."entityType", d."entityId", d.sequence DESC
+$$;
+
+-- Writes the deltas of a message. Where all its entities begin with it they are added without looking for
+-- them; one that is there already, or comes twice, makes that write nothing. A wire that is missing violates
+-- NOT NULL and stops the batch instead of a delta being dropped.
+CREATE OR REPLACE FUNCTION write_deltas(
+  p_list json, p_wires text, p_place bigint, p_tenants text[], p_scopes text[], p_after bigint[],
+  p_begin boolean
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_begin THEN
+    BEGIN
+      INSERT INTO scope_delta
+        (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
+      SELECT d.* FROM deltas_of(p_list, p_wires, p_place, p_tenants, p_scopes, p_after) d;
+      RETURN;
+    EXCEPTION WHEN unique_violation THEN
+      -- As any other message.
+    END;
+  END IF;
+  INSERT INTO scope_delta AS o
+    (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
+  SELECT DISTINCT ON (d.tenant_id, d.scope, d.entity_type, d.entity_id) d.*
+  FROM deltas_of(p_list, p_wires, p_place, p_tenants, p_scopes, p_after) d
+  ORDER BY d.tenant_id, d.scope, d.entity_type, d.entity_id, d.sequence DESC
   ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET
     sequence = excluded.sequence, revision = excluded.revision, deleted = excluded.deleted,
     clock = excluded.clock,

@@ -20,6 +20,12 @@ export interface DeltaMessage {
 const SEPARATOR = '\x1e';
 
 /**
+ * A list of deltas with one of an entity that was there before. What only looks like it costs a look for the
+ * others, and what is overlooked is found when it is written.
+ */
+const CHANGES = /"revision":(?!1,)/;
+
+/**
  * Applies messages of DELTAS to the read model, in the consumer's transaction.
  * @param messages those of a partition in order
  */
@@ -28,10 +34,11 @@ export async function ingestDeltas(
   messages: readonly DeltaMessage[],
 ): Promise<IngestedChange[]> {
   const parts = messages.map(({ payload }) => splitDeltaLines(payload));
-  return tx.call<IngestedChange>('ingest_deltas', 'SELECT * FROM ingest_deltas($1, $2, $3, $4)', [
+  return tx.call<IngestedChange>('ingest_deltas', 'SELECT * FROM ingest_deltas($1, $2, $3, $4, $5)', [
     messages.map(({ partition }) => partition),
     `[${parts.map(({ head }) => head).join(',')}]`,
     `[${parts.map(({ deltas }) => deltas).join(',')}]`,
     parts.map(({ wires }) => wires).join(SEPARATOR),
+    parts.map(({ deltas }) => !CHANGES.test(deltas)),
   ]);
 }
