@@ -169,6 +169,12 @@ CREATE OR REPLACE FUNCTION answer_received(
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
+  IF p_verdicts IS NULL AND p_push.depends_on IS NULL AND NOT p_anew AND p_push.scopes <@ p_held
+    AND NOT true = ANY (p_looked_up)
+  THEN
+    -- There is nothing to say, which is nearly always so for what is appended.
+    RETURN;
+  END IF;
   RETURN QUERY
   SELECT h.place, h.verdict, h.outcome, h.held, h.waiting, p_anew,
     CASE WHEN h.depends_on IS NOT NULL THEN dependency_statuses(p_push.tenant_id, p_push.user_id,
