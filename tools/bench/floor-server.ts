@@ -24,9 +24,12 @@ const pool = new Pool({
 });
 
 const TABLES = `
-  CREATE TABLE IF NOT EXISTS floor_push (id text PRIMARY KEY, body json NOT NULL, at timestamptz NOT NULL DEFAULT now());
-  CREATE TABLE IF NOT EXISTS floor_page (scope text, sequence bigint, wire text, PRIMARY KEY (scope, sequence));
-  CREATE TABLE IF NOT EXISTS floor_cursor (device text, scope text, sequence bigint, PRIMARY KEY (device, scope));
+  CREATE TABLE IF NOT EXISTS floor_push (id text PRIMARY KEY, body json NOT NULL,
+    at timestamptz NOT NULL DEFAULT now());
+  CREATE TABLE IF NOT EXISTS floor_page (scope text, sequence bigint, wire text,
+    PRIMARY KEY (scope, sequence));
+  CREATE TABLE IF NOT EXISTS floor_cursor (device text, scope text, sequence bigint,
+    PRIMARY KEY (device, scope));
   CREATE TABLE IF NOT EXISTS floor_head (id text PRIMARY KEY, body json NOT NULL);
 `;
 
@@ -36,7 +39,8 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   '/push': async (body) => {
     await pool.query({
       name: 'push',
-      text: `INSERT INTO floor_push (id, body) SELECT r->>'mutationId', r FROM json_array_elements($1::json->'mutations') r
+      text: `INSERT INTO floor_push (id, body) SELECT r->>'mutationId', r
+        FROM json_array_elements($1::json->'mutations') r
              ON CONFLICT DO NOTHING`,
       values: [body],
     });

@@ -8,7 +8,9 @@ const OPTIONS = {
     default: 12,
     min: 4,
     max: 200,
-    desc: 'Postgres connections of one worker; each partition it holds needs one, relay and backfill a few more',
+    desc:
+      'Postgres connections of one worker; each partition it holds needs one, relay and backfill a few ' +
+      'more',
   },
   origin: {
     env: 'ORIGIN',
@@ -37,7 +39,9 @@ const OPTIONS = {
     default: 30,
     min: 1,
     max: 3650,
-    desc: 'days the data of a deleted entity is kept, for an edit that brings it back; the same as for the gateway',
+    desc:
+      'days the data of a deleted entity is kept, for an edit that brings it back; the same as for the ' +
+      'gateway',
   },
   faultInjection: FAULT_INJECTION_OPTION,
 } as const;

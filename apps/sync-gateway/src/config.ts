@@ -76,7 +76,9 @@ const OPTIONS = {
     default: 3_000,
     min: 10,
     max: 5_000,
-    desc: 'how long a push waits for an owning service before its mutations are accepted and retried in the background',
+    desc:
+      'how long a push waits for an owning service before its mutations are accepted and retried in the ' +
+      'background',
   },
   pushTakeoverMs: {
     env: 'PUSH_TAKEOVER_MS',
@@ -86,7 +88,9 @@ const OPTIONS = {
     default: 14_000,
     min: 100,
     max: 60_000,
-    desc: 'after this long the dispatcher takes over what a push has not finished: its replica has probably died',
+    desc:
+      'after this long the dispatcher takes over what a push has not finished: its replica has probably ' +
+      'died',
   },
   giveUpAfterHours: {
     env: 'GIVE_UP_AFTER_HOURS',
@@ -94,7 +98,9 @@ const OPTIONS = {
     default: 24,
     min: 1,
     max: 24 * 25,
-    desc: 'hours for which a push handler may fail at one mutation while it answers others; then a person decides about it',
+    desc:
+      'hours for which a push handler may fail at one mutation while it answers others; then a person ' +
+      'decides about it',
   },
   ledgerDays: {
     env: 'LEDGER_DAYS',

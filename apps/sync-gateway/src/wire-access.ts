@@ -26,7 +26,8 @@ export function wireAccess(foundation: Foundation): WiredAccess {
   });
   const unverified = metrics.counter(
     'sync_unverified_requests_total',
-    'Requests of devices that went on by an earlier verification because the identity service did not answer.',
+    'Requests of devices that went on by an earlier verification because the identity service did not ' +
+      'answer.',
   );
   const bindings = new DeviceBindings({
     ...{ nats, database: requestDatabase, graceMs },

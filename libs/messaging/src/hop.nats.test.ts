@@ -70,7 +70,8 @@ describe('from outbox to inbox', () => {
       epoch: string;
     }>(
       'rows',
-      `SELECT o.partition, o.number, o.payload, h.epoch FROM sync_outbox o JOIN sync_outbox_head h USING (stream, partition)
+      `SELECT o.partition, o.number, o.payload, h.epoch FROM sync_outbox o
+        JOIN sync_outbox_head h USING (stream, partition)
        ORDER BY o.number DESC`,
       [],
     );

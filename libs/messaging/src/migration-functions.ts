@@ -111,7 +111,8 @@ CREATE FUNCTION sync_outbox_number(
 ) RETURNS TABLE (stream text, partition integer, number bigint, payload text, head bigint, more boolean)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+  SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_place record;
@@ -310,7 +311,8 @@ DECLARE
   v_target integer;
   v_next integer;
 BEGIN
-  INSERT INTO sync_lease AS l (name, holder, token, expires_at) VALUES (v_prefix || p_holder, p_holder, 1, v_expires)
+  INSERT INTO sync_lease AS l (name, holder, token, expires_at)
+    VALUES (v_prefix || p_holder, p_holder, 1, v_expires)
     ON CONFLICT (name) DO UPDATE SET expires_at = excluded.expires_at;
   UPDATE sync_lease l SET expires_at = v_expires WHERE l.name = ANY (p_names) AND l.holder = p_holder;
   GET DIAGNOSTICS v_held = ROW_COUNT;
@@ -332,10 +334,12 @@ BEGIN
   END IF;
   DELETE FROM sync_lease d USING (
     SELECT g.name FROM sync_lease g
-    WHERE starts_with(g.name, 'member:') AND g.expires_at < v_now - interval '1 minute' FOR UPDATE SKIP LOCKED) gone
+    WHERE starts_with(g.name, 'member:')
+      AND g.expires_at < v_now - interval '1 minute' FOR UPDATE SKIP LOCKED) gone
     WHERE d.name = gone.name;
   SELECT ceil(extract(epoch FROM min(l.expires_at) - v_now) * 1000)::integer INTO v_next FROM sync_lease l
-    WHERE (l.name = ANY (p_names) OR starts_with(l.name, v_prefix)) AND l.holder <> p_holder AND l.expires_at > v_now;
+    WHERE (l.name = ANY (p_names) OR starts_with(l.name, v_prefix)) AND l.holder <> p_holder
+      AND l.expires_at > v_now;
   RETURN QUERY
     SELECT l.name, l.token, v_target, v_next
     FROM (SELECT 1) one LEFT JOIN sync_lease l ON l.name = ANY (p_names) AND l.holder = p_holder;
@@ -343,7 +347,8 @@ END $$;
 
 CREATE FUNCTION sync_lease_release(p_group text, p_holder text, p_names text[], p_leave boolean) RETURNS void
 LANGUAGE sql AS $$
-  UPDATE sync_lease SET holder = '', expires_at = '-infinity' WHERE name = ANY (p_names) AND holder = p_holder;
+  UPDATE sync_lease SET holder = '', expires_at = '-infinity' WHERE name = ANY (p_names)
+    AND holder = p_holder;
   DELETE FROM sync_lease WHERE p_leave AND name = 'member:' || p_group || ':' || p_holder;
 $$;
 `;

@@ -155,7 +155,8 @@ export async function confirmPublished(
        SELECT k.stream, k.partition, c.published
        FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
          WITH ORDINALITY AS c (stream, partition, published, lease, holder, token, place)
-       JOIN sync_outbox_head k ON k.stream = c.stream AND k.partition = c.partition AND k.published < c.published
+       JOIN sync_outbox_head k ON k.stream = c.stream AND k.partition = c.partition
+         AND k.published < c.published
        JOIN sync_lease l ON l.name = c.lease AND l.holder = c.holder AND l.token = c.token
        ORDER BY c.place FOR UPDATE OF k
      ) held

@@ -42,7 +42,8 @@ const page = { tenantId: TenantId, cursor: Next, limit: PageLimit };
 
 export const DeviceStatus = Type.Enum(['healthy', 'lagging', 'offline', 'stale', 'at_risk', 'revoked'], {
   description:
-    'From harmless to final, see libs/domain assessDevice: lagging passes by itself, at_risk means work may be lost or data is wrong.',
+    'From harmless to final, see libs/domain assessDevice: lagging passes by itself, at_risk means work ' +
+    'may be lost or data is wrong.',
 });
 export type DeviceStatus = Static<typeof DeviceStatus>;
 

@@ -123,7 +123,8 @@ export const AdminScopesResponse = Type.Object(
         scope: Scope,
         sources: Type.Array(Type.Object({ entityType: EntityType, entityId: EntityId, revision: Revision }), {
           description:
-            'The entities that grant it, at most 20; empty for the user’s own scope, which nobody can take away.',
+            'The entities that grant it, at most 20; empty for the user’s own scope, which nobody can take ' +
+            'away.',
         }),
         moreSources: Type.Optional(Type.Literal(true, { description: 'Others grant it, too.' })),
       }),

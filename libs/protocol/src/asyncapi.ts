@@ -64,7 +64,8 @@ function introduction(): string {
       `- \`${name}\`: \`${subjectPrefix}.>\`, ${partitions} partitions, kept ${maxAgeHours} h; from ${owner} to ${consumers.join(', ')}`,
   );
   return [
-    'Subjects marked `public` are part of the frozen contract (additive within v1); `internal` ones are versioned with the code. A request whose handler fails is answered `{"error": {"code", "message"}}`.',
+    'Subjects marked `public` are part of the frozen contract (additive within v1); `internal` ones are ' +
+      'versioned with the code. A request whose handler fails is answered `{"error": {"code", "message"}}`.',
     `JetStream streams:\n${streams.join('\n')}`,
   ].join('\n\n');
 }

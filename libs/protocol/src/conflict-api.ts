@@ -125,7 +125,8 @@ export const BrokenLink = Type.Object(
       ],
       {
         description:
-          'history_missing: a record without all of its entries. anchor_altered: what was counted when entries were added does not fit those that are there.',
+          'history_missing: a record without all of its entries. anchor_altered: what was counted when ' +
+          'entries were added does not fit those that are there.',
       },
     ),
     detail: Type.String({ maxLength: 1000, description: 'For people.' }),
@@ -133,7 +134,8 @@ export const BrokenLink = Type.Object(
   {
     $id: 'BrokenLink',
     description:
-      'The first place where the history is not what it was when it was written; position 0: the fault is about a record and has no place in the chain.',
+      'The first place where the history is not what it was when it was written; position 0: the fault is ' +
+      'about a record and has no place in the chain.',
   },
 );
 export type BrokenLink = Static<typeof BrokenLink>;
@@ -152,7 +154,8 @@ export const ConflictVerifyReply = Type.Object(
   {
     $id: 'ConflictVerifyReply',
     description:
-      '`checked` entries of this page are whole; `records` have all of their entries: records follow when the entries are at their end.',
+      '`checked` entries of this page are whole; `records` have all of their entries: records follow when ' +
+      'the entries are at their end.',
   },
 );
 export type ConflictVerifyReply = Static<typeof ConflictVerifyReply>;

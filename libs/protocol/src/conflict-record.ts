@@ -28,7 +28,8 @@ const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 export const ConflictId = Type.String({
   pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
   description:
-    'UUID, lower case; derived from the mutation, so that a conflict has one record however often it is decided.',
+    'UUID, lower case; derived from the mutation, so that a conflict has one record however often it is ' +
+    'decided.',
 });
 
 export const ConflictStatus = Type.Enum(['open', 'auto_resolved', 'resolved'], {
@@ -53,7 +54,8 @@ export const ConflictDecision = Type.Object(
   {
     $id: 'ConflictDecision',
     description:
-      'What was decided. A resolution that changed the entity names the mutation by which it did, what it submitted, and the entity’s clock afterwards.',
+      'What was decided. A resolution that changed the entity names the mutation by which it did, what it ' +
+      'submitted, and the entity’s clock afterwards.',
   },
 );
 export type ConflictDecision = Static<typeof ConflictDecision>;
@@ -128,7 +130,8 @@ export const DocumentBlock = Type.Object(
     key: Type.Union([Type.String(), Type.Null()]),
     kind: Type.String({
       description:
-        'same_number, edit_deleted, same_key, same_token or same_block: what both sides did. May grow within v1.',
+        'same_number, edit_deleted, same_key, same_token or same_block: what both sides did. May grow ' +
+        'within v1.',
     }),
     grade: Type.Enum(['minor', 'severe']),
     merged: Type.Union([Type.String(), Type.Null()], {
@@ -154,7 +157,9 @@ export const ConflictRecord = Type.Object(
     baseUnknown: Type.Optional(
       Type.Array(Type.String(), {
         description:
-          'Fields whose value in the base is not known, because the server keeps no earlier values and they were written since; an empty name: nothing is known. A field that is neither here nor in `base` had no value.',
+          'Fields whose value in the base is not known, because the server keeps no earlier values and ' +
+          'they were written since; an empty name: nothing is known. A field that is neither here nor in ' +
+          '`base` had no value.',
       }),
     ),
     ours: Data,
@@ -179,7 +184,9 @@ export const ConflictRecord = Type.Object(
   {
     $id: 'ConflictRecord',
     description:
-      '`ours` is the server’s value when the conflict was detected, `theirs` the mutation as it was sent (`theirsLifted`: in the present schema version, when it was sent in an older one), `base` what both started from, as far as it is known (`baseUnknown`).',
+      '`ours` is the server’s value when the conflict was detected, `theirs` the mutation as it was sent ' +
+      '(`theirsLifted`: in the present schema version, when it was sent in an older one), `base` what both ' +
+      'started from, as far as it is known (`baseUnknown`).',
   },
 );
 export type ConflictRecord = Static<typeof ConflictRecord>;
@@ -194,7 +201,8 @@ export const Resolution = Type.Object(
   {
     $id: 'Resolution',
     description:
-      '`merged` brings `data` (the whole entity, as in put) or `update` (as in merge), `accept_suggestion` a `suggestionId`; the others bring nothing.',
+      '`merged` brings `data` (the whole entity, as in put) or `update` (as in merge), `accept_suggestion` ' +
+      'a `suggestionId`; the others bring nothing.',
   },
 );
 export type Resolution = Static<typeof Resolution>;

@@ -84,7 +84,8 @@ const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
     path: '/sync/v1/conflicts',
     summary: 'The user’s conflicts',
     description:
-      'Newest first. A ConflictRecord belongs to the user whose mutation it is about; records of others do not exist here. They are pulled as well, as entities of type `conflict`.',
+      'Newest first. A ConflictRecord belongs to the user whose mutation it is about; records of others do ' +
+      'not exist here. They are pulled as well, as entities of type `conflict`.',
     access: 'signature',
     query: ConflictsQuery,
     response: ConflictsResponse,
@@ -105,7 +106,12 @@ const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
     path: '/sync/v1/resolve-conflict',
     summary: 'Decides an open conflict',
     description:
-      '`keep_server` changes nothing but the record; `keep_client` submits the mutation as it was sent, `merged` what the person made of it, `accept_suggestion` a stored suggestion. The change goes through the push handler of the owning service, expects the entity at `expectedClock`, and counts as a change of that service. The same request again gets the same answer. `conflict_moved` carries `current`, `conflict_already_resolved` the record (`conflict`), `resolution_rejected` the owner’s code (`ownerCode`).',
+      '`keep_server` changes nothing but the record; `keep_client` submits the mutation as it was sent, ' +
+      '`merged` what the person made of it, `accept_suggestion` a stored suggestion. The change goes ' +
+      'through the push handler of the owning service, expects the entity at `expectedClock`, and counts ' +
+      'as a change of that service. The same request again gets the same answer. `conflict_moved` carries ' +
+      '`current`, `conflict_already_resolved` the record (`conflict`), `resolution_rejected` the owner’s ' +
+      'code (`ownerCode`).',
     access: 'signature',
     body: ResolveConflictRequest,
     response: ConflictResponse,
@@ -126,7 +132,10 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     path: '/sync/v1/pull',
     summary: 'What is new for this device',
     description:
-      'Pages of deltas per scope in commit order, from the given cursors on; outcomes that the device has not acked; scopes to purge. With `waitMs` the answer is held back until there is something new. A null, expired or outdated cursor starts a full resync: `reset` is true on its first page and means “replace what you hold of this scope; keep your unpushed mutations”.',
+      'Pages of deltas per scope in commit order, from the given cursors on; outcomes that the device has ' +
+      'not acked; scopes to purge. With `waitMs` the answer is held back until there is something new. A ' +
+      'null, expired or outdated cursor starts a full resync: `reset` is true on its first page and means ' +
+      '“replace what you hold of this scope; keep your unpushed mutations”.',
     access: 'signature',
     body: PullRequest,
     response: PullResponse,
@@ -137,7 +146,9 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     path: '/sync/v1/push',
     summary: 'Hands over local mutations',
     description:
-      'One outcome per mutation, in the same order. A mutation that was answered is never lost and never applied twice, however often it is sent. A mutation that does not match its schema is answered `rejected` and does not harm its neighbours.',
+      'One outcome per mutation, in the same order. A mutation that was answered is never lost and never ' +
+      'applied twice, however often it is sent. A mutation that does not match its schema is answered ' +
+      '`rejected` and does not harm its neighbours.',
     access: 'signature',
     body: PushRequest,
     response: PushResponse,
@@ -148,7 +159,8 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     path: '/sync/v1/ack',
     summary: 'Confirms what the device has stored',
     description:
-      'Cursors up to which everything is stored, outcomes that were seen, scopes that were purged. A late or repeated ack is no error: a SyncCursor only ever advances.',
+      'Cursors up to which everything is stored, outcomes that were seen, scopes that were purged. A late ' +
+      'or repeated ack is no error: a SyncCursor only ever advances.',
     access: 'signature',
     body: AckRequest,
     response: AckResponse,
@@ -170,7 +182,9 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     path: '/sync/v1/conflicts/{id}/suggestions',
     summary: 'Asks a language model how to merge a conflict',
     description:
-      'Answered at once; the suggestion is made in the background and then appears in the ConflictRecord. While one waits or is ready for the present state, asking again answers that one. The body is empty or `{}`. `rate_limited`: the tenant’s budget of the day is used up.',
+      'Answered at once; the suggestion is made in the background and then appears in the ConflictRecord. ' +
+      'While one waits or is ready for the present state, asking again answers that one. The body is empty ' +
+      'or `{}`. `rate_limited`: the tenant’s budget of the day is used up.',
     access: 'signature',
     params: { id: Type.String({ description: 'The conflictId.' }) },
     response: SuggestionResponse,

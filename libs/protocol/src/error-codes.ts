@@ -158,14 +158,16 @@ export type ProblemCode = keyof typeof PROBLEM_CODES;
  */
 export const OUTCOME_CODES = {
   mutation_id_reused:
-    'The same mutationId came with another change, or from another user. Send this one under a new mutationId.',
+    'The same mutationId came with another change, or from another user. Send this one under a new ' +
+    'mutationId.',
   mutation_invalid: 'The mutation does not match its schema; the message names the path.',
   entity_type_unknown: 'No service registered this entity type.',
   scope_not_held: 'The user does not hold the scope.',
   op_not_allowed: 'The policy of this entity type does not know this op.',
   append_only_violation: 'put, patch or delete on an append_only entity type.',
   schema_version_unknown:
-    'The registration cannot read this schemaVersion, nor lift it to its own; the message names the one wanted.',
+    'The registration cannot read this schemaVersion, nor lift it to its own; the message names the one ' +
+    'wanted.',
   clock_limit_exceeded: 'A counter of the entity’s clock cannot go higher.',
   server_changed: 'server_authoritative: the server’s value changed since the base.',
   dependency_cycle: 'dependsOn forms a circle.',
@@ -174,7 +176,8 @@ export const OUTCOME_CODES = {
   forbidden: 'The user may not touch this entity.',
   data_invalid: 'The owning service does not accept this data; the message names the field.',
   owner_failed:
-    'The owning service keeps failing at this mutation while it answers others. A ConflictRecord keeps it, open where it can still be carried out.',
+    'The owning service keeps failing at this mutation while it answers others. A ConflictRecord keeps it, ' +
+    'open where it can still be carried out.',
 } as const;
 
 export type OutcomeCode = keyof typeof OUTCOME_CODES;

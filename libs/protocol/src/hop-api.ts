@@ -33,6 +33,7 @@ export const ReplayPageHead = Type.Object(
   {
     $id: 'ReplayPageHead',
     description:
-      'One line of JSON; the payloads follow it after the line feed, back to back, each as long as `bytes` says. They are not escaped again: a page of 512 KiB would otherwise be parsed twice.',
+      'One line of JSON; the payloads follow it after the line feed, back to back, each as long as `bytes` ' +
+      'says. They are not escaped again: a page of 512 KiB would otherwise be parsed twice.',
   },
 );

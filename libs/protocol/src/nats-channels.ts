@@ -124,7 +124,8 @@ const STREAM_CHANNELS: readonly NatsChannel[] = [
     name: 'plainDomainEvents',
     address: subjects.plainEvents('{service}', '{entityType}'),
     summary:
-      'One domain event of a service without the SDK: no numbers; deduplicated by entity and revision, healed by snapshots.',
+      'One domain event of a service without the SDK: no numbers; deduplicated by entity and revision, ' +
+      'healed by snapshots.',
     audience: 'public',
     messages: [named('DomainEventMessage', DomainEvent)],
   },
@@ -171,7 +172,8 @@ const OWNER_CHANNELS: readonly NatsChannel[] = [
   ),
   request('upcast', subjects.upcast('{service}', '{entityType}'), 'public', UpcastRequest, UpcastReply, {
     summary:
-      'Data of mutations that were written under an older schema version, to be lifted to the next: where a registration names no steps.',
+      'Data of mutations that were written under an older schema version, to be lifted to the next: where ' +
+      'a registration names no steps.',
   }),
   request('register', subjects.register, 'public', SyncRegistration, RegisterReply, {
     summary: 'An owning service registers its entity types; repeating it changes nothing.',
@@ -312,7 +314,8 @@ const INTERNAL_CHANNELS: readonly NatsChannel[] = [
   ),
   request('faults', subjects.faults('{service}'), 'internal', FaultRequest, FaultState, {
     summary:
-      'For crash tests: ends the process at a named place. Only where FAULT_INJECTION is set, which production refuses.',
+      'For crash tests: ends the process at a named place. Only where FAULT_INJECTION is set, which ' +
+      'production refuses.',
   }),
 ];
 

@@ -64,7 +64,8 @@ export function adminApiDocument(): JsonObject {
       title: 'Sync admin API v1',
       version: '1.0.0',
       description:
-        'For administrators of a tenant: the token needs the role `sync-admin`, and nothing of another tenant is ever shown.',
+        'For administrators of a tenant: the token needs the role `sync-admin`, and nothing of another ' +
+        'tenant is ever shown.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths: pathsOf(ADMIN_OPERATIONS, (operation) => adminOperation(operation, components)),
@@ -87,10 +88,13 @@ const kib = (bytes: number): string =>
   bytes % 1_048_576 === 0 ? `${bytes / 1_048_576} MiB` : `${bytes / 1_024} KiB`;
 
 const DEVICE_INTRODUCTION = [
-  'Offline sync for devices: pull what changed, push local mutations, ack what is stored. Every rule and its test: docs/protocol.md.',
-  'Additive within v1: clients ignore fields they do not know. 64-bit positions never travel as JSON numbers; cursors are opaque.',
+  'Offline sync for devices: pull what changed, push local mutations, ack what is stored. Every rule and ' +
+    'its test: docs/protocol.md.',
+  'Additive within v1: clients ignore fields they do not know. 64-bit positions never travel as JSON ' +
+    'numbers; cursors are opaque.',
   `Limits: body ${kib(LIMITS.bodyCompressedBytes)} as sent, ${kib(LIMITS.bodyInflatedBytes)} inflated, JSON depth ${LIMITS.jsonDepth}; ${LIMITS.mutationsPerPush} mutations a push, ${kib(LIMITS.mutationBytes)} of data or ${kib(LIMITS.updateLength)} of update each; ${LIMITS.deltasPerPull} deltas and ${LIMITS.scopesPerPull} scopes a pull; ${LIMITS.outcomesPerAck} outcomes an ack; ${LIMITS.clockEntries} entries a clock. Beyond: 413 for bytes, 400 \`limit_exceeded\` for the rest, and nothing is stored.`,
-  'Request bodies may be gzip or br (`Content-Encoding`); answers are compressed on `Accept-Encoding`. Errors are RFC 9457 problem documents with a `code` of a closed list.',
+  'Request bodies may be gzip or br (`Content-Encoding`); answers are compressed on `Accept-Encoding`. ' +
+    'Errors are RFC 9457 problem documents with a `code` of a closed list.',
 ].join('\n\n');
 
 const HEADERS: JsonObject = {

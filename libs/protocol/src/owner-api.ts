@@ -48,7 +48,9 @@ export const AcceptedWords = Type.Object(
   {
     $id: 'AcceptedWords',
     description:
-      'Of the conflict-resolver only, never of a device. The owner writes them under a clientID of the range of suggestions, or refuses all of them with `block_moved` when a line does not stand there, or stands there twice.',
+      'Of the conflict-resolver only, never of a device. The owner writes them under a clientID of the ' +
+      'range of suggestions, or refuses all of them with `block_moved` when a line does not stand there, ' +
+      'or stands there twice.',
   },
 );
 export type AcceptedWords = Static<typeof AcceptedWords>;
@@ -91,7 +93,8 @@ export const PushedMutation = Type.Object(
         description:
           'Which change it is, as its device sent it: 32 digits of user, entity, op, scope, moment and update, 8 of the schemaVersion, 32 of the ' +
           'data. An owner that keeps it beside its answer refuses another change under the same mutationId (`mutation_id_reused`) once the first ' +
-          'was applied, and decides anew where that was rejected. Under another schemaVersion the data does not count. Absent from resolutions.',
+          'was applied, and decides anew where that was rejected. Under another schemaVersion the data ' +
+          'does not count. Absent from resolutions.',
       }),
     ),
     dataDigest: Type.Optional(
@@ -120,7 +123,9 @@ export const OwnerPushRequest = Type.Object(
     shared: Type.Optional(
       Type.Boolean({
         description:
-          'The mutations are of several pushes (`pushShares`), of as many entities, each under its own mutationId. Whoever cannot do all of them soon answers the error `shared_failed` and has done none; then each push comes in a request of its own.',
+          'The mutations are of several pushes (`pushShares`), of as many entities, each under its own ' +
+          'mutationId. Whoever cannot do all of them soon answers the error `shared_failed` and has done ' +
+          'none; then each push comes in a request of its own.',
       }),
     ),
   },
@@ -179,13 +184,15 @@ export const OwnerPushResult = Type.Union(
       changed: Type.Optional(
         Type.Boolean({
           description:
-            'True: a value that the mutation named does not stand as sent, because the owner changed it. The outcome is `merged` then, with `current`.',
+            'True: a value that the mutation named does not stand as sent, because the owner changed it. ' +
+            'The outcome is `merged` then, with `current`.',
         }),
       ),
       data: Type.Optional(
         Type.Union([EntityData, Type.Null()], {
           description:
-            'Of what is `changed`: the entity as it stands, null when it is deleted. Left out, the gateway waits for the projection to show it.',
+            'Of what is `changed`: the entity as it stands, null when it is deleted. Left out, the gateway ' +
+            'waits for the projection to show it.',
         }),
       ),
       /** Of a `merge` that met edits which its device had not seen. */
@@ -247,7 +254,8 @@ export const UpcastReply = Type.Object(
   {
     $id: 'UpcastReply',
     description:
-      'The data as version `from + 1` writes it, or the code of a rejected outcome. What is missing is asked for again.',
+      'The data as version `from + 1` writes it, or the code of a rejected outcome. What is missing is ' +
+      'asked for again.',
   },
 );
 export type UpcastReply = Static<typeof UpcastReply>;

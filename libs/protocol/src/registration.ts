@@ -30,7 +30,8 @@ export const GrantRule = Type.Object(
   {
     $id: 'GrantRule',
     description:
-      'While an entity exists and `when` holds, its user holds the scope; when that ends, the scope is revoked.',
+      'While an entity exists and `when` holds, its user holds the scope; when that ends, the scope is ' +
+      'revoked.',
   },
 );
 export type GrantRule = Static<typeof GrantRule>;
@@ -73,7 +74,8 @@ export const Upcaster = Type.Union(
   {
     $id: 'Upcaster',
     description:
-      'Lifts the data of mutations that were written under version `from` to `from + 1`: by steps, or by asking `subject` (UpcastRequest).',
+      'Lifts the data of mutations that were written under version `from` to `from + 1`: by steps, or by ' +
+      'asking `subject` (UpcastRequest).',
   },
 );
 export type Upcaster = Static<typeof Upcaster>;
@@ -90,27 +92,32 @@ export const EntityTypeRegistration = Type.Object(
       Type.Array(Subject, {
         maxItems: 8,
         description:
-          'Where a service that does not use the SDK publishes its CloudEvents; default `sync.events.v1.plain.<service>.<entityType>`.',
+          'Where a service that does not use the SDK publishes its CloudEvents; default ' +
+          '`sync.events.v1.plain.<service>.<entityType>`.',
       }),
     ),
     upcasters: Type.Optional(
       Type.Array(Upcaster, {
         maxItems: 64,
         description:
-          'How mutations of older versions, still in the outboxes of devices, become mutations of this one: one upcaster per version, without a gap.',
+          'How mutations of older versions, still in the outboxes of devices, become mutations of this ' +
+          'one: one upcaster per version, without a gap.',
       }),
     ),
     pushSubject: Type.Optional(Subject),
     pushChains: Type.Optional(
       Type.Boolean({
         description:
-          'The push handler answers a mutation with `conflict` when an earlier one of the entity in the same request got that. Only then several mutations of one entity are sent at once, else one after the other. The SDK does.',
+          'The push handler answers a mutation with `conflict` when an earlier one of the entity in the ' +
+          'same request got that. Only then several mutations of one entity are sent at once, else one ' +
+          'after the other. The SDK does.',
       }),
     ),
     pushShares: Type.Optional(
       Type.Boolean({
         description:
-          'The push handler takes changes of several devices in one request (`shared`), and answers `shared_failed` when it cannot do all of them soon. Only then they are sent so. The SDK does.',
+          'The push handler takes changes of several devices in one request (`shared`), and answers ' +
+          '`shared_failed` when it cannot do all of them soon. Only then they are sent so. The SDK does.',
       }),
     ),
     snapshotSubject: Type.Optional(Subject),

@@ -21,7 +21,8 @@ const SuggestionId = Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' });
 const SuggestionStatus = Type.String({
   maxLength: 64,
   description:
-    'requested, ready, failed (see `code`), stale (the entity has moved), accepted, dismissed. May grow within v1.',
+    'requested, ready, failed (see `code`), stale (the entity has moved), accepted, dismissed. May grow ' +
+    'within v1.',
 });
 
 const SuggestedChanges = Type.Object(
@@ -98,7 +99,8 @@ export const SuggestionRequest = Type.Object(
   {
     $id: 'SuggestionRequest',
     description:
-      'Asked without `present` first: the answer `needs_present` names the entity, whose present state only the gateway knows.',
+      'Asked without `present` first: the answer `needs_present` names the entity, whose present state ' +
+      'only the gateway knows.',
   },
 );
 export type SuggestionRequest = Static<typeof SuggestionRequest>;

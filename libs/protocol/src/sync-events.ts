@@ -67,7 +67,8 @@ export const PushSeen = Type.Object(
   {
     $id: 'PushSeen',
     description:
-      'What a push came to, and later what became of mutations that were `accepted` there: these are counted once more, under the status in which they ended.',
+      'What a push came to, and later what became of mutations that were `accepted` there: these are ' +
+      'counted once more, under the status in which they ended.',
   },
 );
 export type PushSeen = ReadOnly<Static<typeof PushSeen>>;
@@ -100,7 +101,8 @@ export const ConflictSeen = Type.Object(
   {
     $id: 'ConflictSeen',
     description:
-      '`detected`: status open. `resolved`: auto_resolved by the policy, from the gateway; or resolved by a person, from the resolver, with who, how and after how long.',
+      '`detected`: status open. `resolved`: auto_resolved by the policy, from the gateway; or resolved by ' +
+      'a person, from the resolver, with who, how and after how long.',
   },
 );
 export type ConflictSeen = ReadOnly<Static<typeof ConflictSeen>>;
@@ -128,7 +130,8 @@ export const SuggestionSeen = Type.Object(
   {
     $id: 'SuggestionSeen',
     description:
-      'What became of a suggestion of a language model; none of the texts. `deviceid` is the device that asked, of `accepted` and `dismissed` the one that decided.',
+      'What became of a suggestion of a language model; none of the texts. `deviceid` is the device that ' +
+      'asked, of `accepted` and `dismissed` the one that decided.',
   },
 );
 export type SuggestionSeen = ReadOnly<Static<typeof SuggestionSeen>>;
@@ -141,7 +144,8 @@ const DeltaProjected = Type.Object({
   deltas: Count,
   lagMs: Type.Number({
     description:
-      'From the owner’s commit (event time) to the projector’s commit, the slowest of the batch; 0 where a snapshot or a replayed dead letter brings the deltas, as their age is no lag.',
+      'From the owner’s commit (event time) to the projector’s commit, the slowest of the batch; 0 where a ' +
+      'snapshot or a replayed dead letter brings the deltas, as their age is no lag.',
   }),
 });
 
@@ -168,7 +172,8 @@ export const DeviceSeen = Type.Object(
   {
     $id: 'DeviceSeen',
     description:
-      'What gateways saw of devices since the last report; collected in memory, so that an empty pull writes nothing.',
+      'What gateways saw of devices since the last report; collected in memory, so that an empty pull ' +
+      'writes nothing.',
   },
 );
 export type DeviceSeen = ReadOnly<Static<typeof DeviceSeen>>;

@@ -76,7 +76,8 @@ interface Watermark {
 const WAITING = `
 SELECT stream, sum(messages)::float8 AS messages,
        coalesce(max(extract(epoch FROM clock_timestamp() - oldest)), 0)::float8 AS seconds
-FROM (SELECT stream, count(*) AS messages, min(created_at) AS oldest FROM sync_outbox WHERE number IS NULL GROUP BY stream
+FROM (SELECT stream, count(*) AS messages, min(created_at) AS oldest FROM sync_outbox WHERE number IS NULL
+  GROUP BY stream
       UNION ALL
       SELECT h.stream, h.number - h.published,
              (SELECT o.created_at FROM sync_outbox o

@@ -12,7 +12,9 @@ export const SERVICE_OPTIONS = {
     type: 'int',
     default: 5_000,
     max: 300_000,
-    desc: 'how long a stopping process works on after it has said that it is not ready, for balancers to notice',
+    desc:
+      'how long a stopping process works on after it has said that it is not ready, for balancers to ' +
+      'notice',
   },
   natsUrl: {
     env: 'NATS_URL',

@@ -63,9 +63,11 @@ export async function listConflicts(
       `(detected_at, conflict_id) < (${add(after.detectedAt)}::timestamptz, ${add(after.conflictId)}::uuid)`,
     );
   const rows = await tx.query<ConflictSummary & { exactly: string }>(
-    `SELECT conflict_id AS "conflictId", status, policy, entity_type AS "entityType", entity_id AS "entityId", scope,
+    `SELECT conflict_id AS "conflictId", status, policy, entity_type AS "entityType",
+      entity_id AS "entityId", scope,
             user_id AS "userId", device_id AS "deviceId", mutation_id AS "mutationId",
-            ARRAY(SELECT left(f, ${FIELD_LENGTH}) FROM unnest(fields[1:${FIELDS_SHOWN}]) f) AS fields, resolution,
+            ARRAY(SELECT left(f, ${FIELD_LENGTH}) FROM unnest(fields[1:${FIELDS_SHOWN}]) f) AS fields,
+              resolution,
             ${time('detected_at')} AS "detectedAt", ${time('resolved_at')} AS "resolvedAt",
             to_char(detected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS exactly
      FROM conflict_record

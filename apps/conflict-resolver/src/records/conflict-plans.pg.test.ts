@@ -37,7 +37,8 @@ beforeAll(async () => {
       [TENANT, GROWN],
     );
     await tx.query(
-      `INSERT INTO conflict_claim SELECT $1, ('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 1, '', NULL, 0, now()
+      `INSERT INTO conflict_claim SELECT $1, ('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
+        1, '', NULL, 0, now()
        FROM generate_series(1, $2) i`,
       [TENANT, GROWN],
     );

@@ -15,7 +15,8 @@ export const time = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /** Columns of a {@link ConflictRow}. */
-export const RECORD_COLUMNS = `conflict_id AS "conflictId", user_id AS "userId", device_id AS "deviceId", scope, entity_type AS "entityType",
+export const RECORD_COLUMNS = `conflict_id AS "conflictId", user_id AS "userId", device_id AS "deviceId",
+  scope, entity_type AS "entityType",
   entity_id AS "entityId", mutation_id AS "mutationId", policy, status, draft, decision, decider,
   ${time('detected_at')} AS "detectedAt", ${time('resolved_at')} AS "resolvedAt"`;
 
@@ -30,13 +31,16 @@ export async function insertConflicts(
 ): Promise<ReadonlySet<string>> {
   const rows = await tx.query<{ conflict_id: string }>(
     `WITH record AS (
-       SELECT * FROM json_to_recordset($2::json) AS r ("conflictId" uuid, status text, policy text, "entityType" text,
+       SELECT * FROM json_to_recordset($2::json) AS r ("conflictId" uuid, status text, policy text,
+         "entityType" text,
          "entityId" text, scope text, "userId" text, "deviceId" text, "mutationId" uuid,
          draft json, "detectedAt" timestamptz)
      ), added AS (
-       INSERT INTO conflict_record (tenant_id, conflict_id, status, policy, entity_type, entity_id, scope, user_id,
+       INSERT INTO conflict_record (tenant_id, conflict_id, status, policy, entity_type, entity_id, scope,
+         user_id,
          device_id, mutation_id, fields, draft, detected_at, resolved_at, resolution, decision, decider)
-       SELECT $1, r."conflictId", r.status, r.policy, r."entityType", r."entityId", r.scope, r."userId", r."deviceId",
+       SELECT $1, r."conflictId", r.status, r.policy, r."entityType", r."entityId", r.scope, r."userId",
+         r."deviceId",
          r."mutationId", ARRAY(SELECT f->>'field' FROM json_array_elements(r.draft->'fields') f), r.draft,
          r."detectedAt", auto.at, auto.kind, auto.decision, auto.decider
        FROM record r
@@ -93,7 +97,8 @@ export async function storeResolution(
 ): Promise<void> {
   await tx.query(
     `WITH done AS (DELETE FROM open_conflict WHERE tenant_id = $1 AND conflict_id = $2)
-     UPDATE conflict_record SET status = 'resolved', decision = $3, decider = $4, resolved_at = $5, resolution = $6
+     UPDATE conflict_record SET status = 'resolved', decision = $3, decider = $4, resolved_at = $5,
+       resolution = $6
      WHERE tenant_id = $1 AND conflict_id = $2`,
     [tenantId, conflictId, JSON.stringify(decision), JSON.stringify(decider), resolvedAt, decision.kind],
   );

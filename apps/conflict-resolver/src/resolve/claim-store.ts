@@ -73,7 +73,8 @@ export async function renewClaim(
        UPDATE open_conflict SET due_at = clock_timestamp() + $3 * interval '1 millisecond'
        WHERE tenant_id = $1 AND conflict_id = $2
      )
-     UPDATE conflict_claim SET senders = senders + 1, expires_at = clock_timestamp() + $3 * interval '1 millisecond'
+     UPDATE conflict_claim SET senders = senders + 1,
+       expires_at = clock_timestamp() + $3 * interval '1 millisecond'
      WHERE tenant_id = $1 AND conflict_id = $2`,
     [tenantId, conflictId, holdMs],
   );

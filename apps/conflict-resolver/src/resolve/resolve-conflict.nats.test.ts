@@ -317,11 +317,12 @@ describe('accept_suggestion', () => {
     const output = { set: { text: 'proposed' }, remove: [] };
     await rig.conflicts.test.database.inTenant(tenantId, (tx) =>
       tx.query(
-        `INSERT INTO conflict_suggestion (tenant_id, suggestion_id, conflict_id, status, entity_type, clock, clock_hash, material,
-           redacted, requested_by, requested_device, requested_at, prompt_hash, parameters, base_hash, ours_hash, theirs_hash,
-           budget_day, tokens_reserved, cost_reserved_micros, output, output_hash, confidence, rationale, finished_at)
-         VALUES ($1, $2, $3, 'ready', 'note', $4, $5, '[]', '{}', 'u1', 'a', now(), $6, '{}', $6, $6, $6, '2026-01-01', 0, 0,
-           $7, $8, 0.5, '', now())`,
+        `INSERT INTO conflict_suggestion (tenant_id, suggestion_id, conflict_id, status, entity_type, clock,
+           clock_hash, material, redacted, requested_by, requested_device, requested_at, prompt_hash, parameters,
+           base_hash, ours_hash, theirs_hash, budget_day, tokens_reserved, cost_reserved_micros, output,
+           output_hash, confidence, rationale, finished_at)
+         VALUES ($1, $2, $3, 'ready', 'note', $4, $5, '[]', '{}', 'u1', 'a', now(), $6, '{}', $6, $6, $6,
+           '2026-01-01', 0, 0, $7, $8, 0.5, '', now())`,
         [
           ...[tenantId, suggestionId, conflictId, JSON.stringify(clock), hashClock(clock), '0'.repeat(64)],
           ...[JSON.stringify(output), outputHash ?? hashJson(output)],

@@ -72,7 +72,8 @@ export async function reconcile(
 ): Promise<void> {
   if (billed === null) return;
   await tx.query(
-    `UPDATE suggestion_usage SET tokens = greatest(0, tokens + $3), cost_micros = greatest(0, cost_micros + $4)
+    `UPDATE suggestion_usage SET tokens = greatest(0, tokens + $3),
+      cost_micros = greatest(0, cost_micros + $4)
      WHERE tenant_id = $1 AND day = $2`,
     [tenantId, day, billed.tokens - tokens, billed.costMicros - costMicros],
   );

@@ -30,7 +30,8 @@ export async function claimJobs(
   const rows = await database.call<{ suggestion_id: string; tenant: string; attempts: number }>(
     'claim_suggestion_jobs',
     `UPDATE suggestion_job
-     SET claimed_by = $1, claimed_until = clock_timestamp() + $3 * interval '1 millisecond', attempts = attempts + 1
+     SET claimed_by = $1, claimed_until = clock_timestamp() + $3 * interval '1 millisecond',
+       attempts = attempts + 1
      WHERE suggestion_id = ANY (ARRAY(
        SELECT suggestion_id FROM suggestion_job
        WHERE run_after <= clock_timestamp() AND (claimed_until IS NULL OR claimed_until <= clock_timestamp())

@@ -44,7 +44,8 @@ export async function writeSettings(
     `INSERT INTO suggestion_settings (tenant_id, enabled, tokens_per_day, cost_per_day_micros, redact_fields,
                                       redact_patterns, changed_by, changed_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-     ON CONFLICT (tenant_id) DO UPDATE SET enabled = excluded.enabled, tokens_per_day = excluded.tokens_per_day,
+     ON CONFLICT (tenant_id) DO UPDATE SET enabled = excluded.enabled,
+       tokens_per_day = excluded.tokens_per_day,
        cost_per_day_micros = excluded.cost_per_day_micros, redact_fields = excluded.redact_fields,
        redact_patterns = excluded.redact_patterns, changed_by = excluded.changed_by, changed_at = excluded.changed_at`,
     [

@@ -59,7 +59,8 @@ export interface NewSuggestion {
 /** @returns false when there is one already that waits or is ready, for the same state of the conflict */
 export async function insertSuggestion(tx: Tx, tenantId: string, added: NewSuggestion): Promise<boolean> {
   const rows = await tx.query(
-    `INSERT INTO conflict_suggestion (tenant_id, suggestion_id, conflict_id, status, code, entity_type, clock, clock_hash,
+    `INSERT INTO conflict_suggestion (tenant_id, suggestion_id, conflict_id, status, code, entity_type,
+      clock, clock_hash,
        material, redacted, requested_by, requested_device, requested_at, prompt_hash, parameters, base_hash, ours_hash,
        theirs_hash, budget_day, tokens_reserved, cost_reserved_micros, finished_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
@@ -184,7 +185,8 @@ export async function storeReady(
 ): Promise<void> {
   const { answer, read, outputHash, promptHash, atIso } = made;
   await tx.query(
-    `UPDATE conflict_suggestion SET status = 'ready', model = $3, model_version = $4, output = $5, output_hash = $6,
+    `UPDATE conflict_suggestion SET status = 'ready', model = $3, model_version = $4, output = $5,
+      output_hash = $6,
             confidence = $7, rationale = $8, prompt_tokens = $9, output_tokens = $10, prompt_hash = $11, finished_at = $12
      WHERE tenant_id = $1 AND suggestion_id = $2 AND status = 'requested'`,
     [
@@ -216,7 +218,8 @@ export async function storeFailed(
   },
 ): Promise<void> {
   await tx.query(
-    `UPDATE conflict_suggestion SET status = 'failed', code = $3, model = $4, prompt_tokens = $5, output_tokens = $6,
+    `UPDATE conflict_suggestion SET status = 'failed', code = $3, model = $4, prompt_tokens = $5,
+      output_tokens = $6,
             finished_at = $7
      WHERE tenant_id = $1 AND suggestion_id = $2 AND status = 'requested'`,
     [

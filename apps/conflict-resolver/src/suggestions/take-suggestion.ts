@@ -60,7 +60,8 @@ async function dismissOthers(
   { decidedBy, nowIso }: Acceptance,
 ): Promise<void> {
   const rows = await tx.query<Dismissed>(
-    `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $4, decided_device = $5, decided_at = $6
+    `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $4, decided_device = $5,
+      decided_at = $6
      WHERE tenant_id = $1 AND conflict_id = $2 AND suggestion_id <> $3 AND status IN ('ready', 'requested')
      RETURNING suggestion_id AS "suggestionId"`,
     [tenantId, conflictId, suggestionId, decidedBy.userId, decidedBy.deviceId, nowIso],
@@ -87,7 +88,8 @@ async function dismissSuggestions(
   { decidedBy, nowIso }: Pick<Acceptance, 'decidedBy' | 'nowIso'>,
 ): Promise<void> {
   const rows = await tx.query<Dismissed>(
-    `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $3, decided_device = $4, decided_at = $5
+    `UPDATE conflict_suggestion SET status = 'dismissed', decided_by = $3, decided_device = $4,
+      decided_at = $5
      WHERE tenant_id = $1 AND conflict_id = $2 AND status IN ('ready', 'requested')
      RETURNING suggestion_id AS "suggestionId"`,
     [tenantId, conflictId, decidedBy.userId, decidedBy.deviceId, nowIso],
@@ -128,7 +130,8 @@ async function lockRow(
   const [row] = await tx.query<Row>(
     `SELECT status, clock_hash, output, output_hash, decided_by,
             EXISTS (SELECT FROM conflict_record r
-                    WHERE r.tenant_id = $1 AND r.conflict_id = $3 AND r.draft -> 'blocks' IS NOT NULL) AS of_lines
+                    WHERE r.tenant_id = $1 AND r.conflict_id = $3
+                      AND r.draft -> 'blocks' IS NOT NULL) AS of_lines
      FROM conflict_suggestion WHERE tenant_id = $1 AND suggestion_id = $2 AND conflict_id = $3 FOR UPDATE`,
     [tenantId, suggestionId, conflictId],
   );

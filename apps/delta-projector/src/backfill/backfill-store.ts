@@ -41,7 +41,8 @@ export async function startRun(
   const rows = await tx.query<ProgressRow>(
     `INSERT INTO backfill_progress AS b (entity_type, schema_version, reason, sweep, done, started_at)
      VALUES ($1, $2, $3, $4, false, clock_timestamp())
-     ON CONFLICT (entity_type) DO UPDATE SET schema_version = excluded.schema_version, reason = excluded.reason,
+     ON CONFLICT (entity_type) DO UPDATE SET schema_version = excluded.schema_version,
+       reason = excluded.reason,
        sweep = excluded.sweep, cursor = NULL, done = false, entities = 0,
        run = b.run + 1, started_at = excluded.started_at, finished_at = NULL
      RETURNING ${RETURNING}`,
@@ -154,7 +155,8 @@ export async function readUnseen(
 ): Promise<UnseenEntity[]> {
   const rows = await tx.query<{ tenant_id: string; entity_id: string; revision: string }>(
     `SELECT h.tenant_id, h.entity_id, h.revision FROM entity_head h
-     WHERE h.entity_type = $1 AND NOT h.deleted AND h.projected_at < $2 AND (h.tenant_id, h.entity_id) > ($3, $4)
+     WHERE h.entity_type = $1 AND NOT h.deleted AND h.projected_at < $2
+       AND (h.tenant_id, h.entity_id) > ($3, $4)
        AND (SELECT true FROM snapshot_seen s WHERE s.tenant_id = h.tenant_id AND s.entity_type = h.entity_type
               AND s.entity_id = h.entity_id) IS NULL
      ORDER BY h.tenant_id, h.entity_id LIMIT $5`,

@@ -59,9 +59,12 @@ export async function readLetters(
 ): Promise<ListedRow[]> {
   return tx.query<ListedRow>(
     `SELECT * FROM (
-       SELECT l.id, l.status, l.producer, l.event_id, l.entity_type, l.entity_id, l.revision, l.code, l.cause, l.attempts,
-         l.first_failed_at, l.last_failed_at, CASE WHEN l.bytes <= $7 THEN l.event END AS event, lead(l.id) OVER w IS NOT NULL AS more,
-         row_number() OVER w AS place, sum(CASE WHEN l.bytes <= $7 THEN l.bytes ELSE 0 END + octet_length(l.cause)) OVER w AS total
+       SELECT l.id, l.status, l.producer, l.event_id, l.entity_type, l.entity_id, l.revision, l.code,
+         l.cause, l.attempts,
+         l.first_failed_at, l.last_failed_at, CASE WHEN l.bytes <= $7 THEN l.event END AS event,
+           lead(l.id) OVER w IS NOT NULL AS more,
+         row_number() OVER w AS place,
+         sum(CASE WHEN l.bytes <= $7 THEN l.bytes ELSE 0 END + octet_length(l.cause)) OVER w AS total
        FROM (
          SELECT d.*, octet_length(d.event) AS bytes FROM dead_letter d
          WHERE d.tenant_id = $1 AND ($2::bigint IS NULL OR d.id < $2) AND ($3::text IS NULL OR d.status = $3)

@@ -42,7 +42,8 @@ async function keepNewest(tx: Tx, kept: number, codes: readonly string[]): Promi
   await tx.query(
     `DELETE FROM dead_letter WHERE id = ANY (ARRAY(
        SELECT old.id FROM (
-         SELECT id, row_number() OVER (PARTITION BY tenant_id, entity_type, entity_id ORDER BY id DESC) AS place
+         SELECT id, row_number() OVER (PARTITION BY tenant_id, entity_type, entity_id
+           ORDER BY id DESC) AS place
          FROM dead_letter WHERE status = 'quarantined' AND code = ANY ($2)) old
        WHERE old.place > $1))`,
     [kept, codes],

@@ -219,7 +219,8 @@ async function lockLetters(
     `SELECT of.id FROM unnest($2::text[], $3::text[]) AS k (entity_type, entity_id)
      CROSS JOIN LATERAL (
        SELECT d.id FROM dead_letter d
-       WHERE d.tenant_id = $1 AND d.entity_type = k.entity_type AND d.entity_id = k.entity_id AND d.status = 'quarantined'
+       WHERE d.tenant_id = $1 AND d.entity_type = k.entity_type AND d.entity_id = k.entity_id
+         AND d.status = 'quarantined'
        OFFSET 0
      ) of`,
     [tenantId, entities.map(({ entityType }) => entityType), entities.map(({ entityId }) => entityId)],
@@ -258,7 +259,8 @@ async function settleLetters(
     [tenantId, replayed.map(({ id }) => id)],
   );
   await tx.query(
-    `UPDATE dead_letter d SET attempts = attempts + 1, last_failed_at = now(), code = f.code, cause = f.cause, holds = f.holds
+    `UPDATE dead_letter d SET attempts = attempts + 1, last_failed_at = now(), code = f.code,
+      cause = f.cause, holds = f.holds
      FROM unnest($2::bigint[], $3::text[], $4::text[], $5::boolean[]) AS f (id, code, cause, holds)
      WHERE d.tenant_id = $1 AND d.id = f.id AND d.id = ANY ($2::bigint[])`,
     [
@@ -272,7 +274,8 @@ async function settleLetters(
   await tx.query(
     `DELETE FROM quarantine q WHERE q.tenant_id = $1
        AND (q.entity_type, q.entity_id) IN (SELECT * FROM unnest($2::text[], $3::text[]))
-       AND NOT EXISTS (SELECT FROM dead_letter d WHERE d.tenant_id = q.tenant_id AND d.entity_type = q.entity_type
+       AND NOT EXISTS (SELECT FROM dead_letter d WHERE d.tenant_id = q.tenant_id
+         AND d.entity_type = q.entity_type
                          AND d.entity_id = q.entity_id AND d.status = 'quarantined' AND d.holds)`,
     [tenantId, replayed.map((letter) => letter.entity_type), replayed.map((letter) => letter.entity_id)],
   );

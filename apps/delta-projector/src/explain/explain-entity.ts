@@ -69,7 +69,8 @@ async function readEntity(tx: Tx, key: readonly string[]): Promise<ExplainReply[
 async function readWaitingLetter(tx: Tx, key: readonly string[]): Promise<ExplainReply['deadLetter']> {
   const [row] = await tx.query<DeadLetterRow>(
     `SELECT * FROM dead_letter
-     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND status = 'quarantined' AND code <> 'not_the_owner'
+     WHERE tenant_id = $1 AND entity_type = $2 AND entity_id = $3 AND status = 'quarantined'
+       AND code <> 'not_the_owner'
      ORDER BY holds DESC, id LIMIT 1`,
     key,
   );

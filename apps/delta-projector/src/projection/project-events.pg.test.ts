@@ -77,7 +77,8 @@ describe('a batch of events', () => {
   it('reads the rows of its own entities and scopes, however many the tenant has', async () => {
     const { database } = rig.test;
     await database.inTenant('t1', async (tx) => {
-      await tx.query(`INSERT INTO entity_head SELECT 't1', 'progress', 'p' || n, 1, 1, false, '{}', '{}', '{}', null, '{}', now(),
+      await tx.query(`INSERT INTO entity_head SELECT 't1', 'progress', 'p' || n, 1, 1, false,
+        '{}', '{}', '{}', null, '{}', now(),
         now() FROM generate_series(1, 5000) n`);
       await tx.query(
         `INSERT INTO scope_head SELECT 't1', 'user:u' || n, 'e', 1, 1, 0 FROM generate_series(1, 5000) n`,

@@ -19,7 +19,8 @@ export class ProjectionMetrics {
     ]);
     this.#lagSeconds = metrics.histogram(
       'sync_projection_lag_seconds',
-      'From the commit of the owning service to the commit of the projection, per changed event; no snapshots, no replays.',
+      'From the commit of the owning service to the commit of the projection, per changed event; no ' +
+        'snapshots, no replays.',
       [],
       LAG_BUCKETS_SECONDS,
     );

@@ -22,7 +22,8 @@ export async function saveRegistrations(
     `INSERT INTO registration_copy AS c (entity_type, service, registration, changed_at)
      SELECT r.type, r.service, r.registration, $2
      FROM json_to_recordset($1::json) AS r (type text, service text, registration json) ORDER BY r.type
-     ON CONFLICT (entity_type) DO UPDATE SET service = excluded.service, registration = excluded.registration, changed_at = $2
+     ON CONFLICT (entity_type) DO UPDATE SET service = excluded.service,
+       registration = excluded.registration, changed_at = $2
      WHERE c.service <> excluded.service OR c.registration::text <> excluded.registration::text`,
     [
       JSON.stringify(

@@ -34,7 +34,8 @@ const SCOPE = `
     ORDER BY s.minute DESC LIMIT 1) head ON true
   LEFT JOIN LATERAL (
     SELECT ${EPOCH_MS(`CASE WHEN s.first_sequence > c.sequence OR s.epoch <> c.epoch
-        THEN coalesce(s.first_at, s.last_at, ${MINUTE_END}) ELSE coalesce(s.last_at, ${MINUTE_END}) END`)} AS since
+        THEN coalesce(s.first_at, s.last_at, ${MINUTE_END})
+          ELSE coalesce(s.last_at, ${MINUTE_END}) END`)} AS since
     FROM scope_minute s
     WHERE s.tenant_id = c.tenant_id AND s.scope = c.scope
       AND (s.sequence > c.sequence OR s.epoch <> c.epoch) AND s.minute >= date_trunc('minute', c.acked_at)
@@ -61,14 +62,16 @@ export async function readDevices(tx: Tx, tenantId: string, filter: DeviceFilter
             ${EPOCH_MS('d.last_seen_at')} AS "lastSeenAtMs", d.clock_offset_ms::float8 AS "clockOffsetMs",
             d.pending::float8 AS pending, ${EPOCH_MS('d.oldest_pending_at')} AS "oldestPendingAtMs",
             ${EPOCH_MS('d.revoked_at')} AS "revokedAtMs", ${EPOCH_MS('d.updated_at')} AS "updatedAtMs",
-            i.all_resyncs AS "fullResyncs", i.resyncs AS "fullResyncs7d", i.mismatches AS "digestMismatches7d",
+            i.all_resyncs AS "fullResyncs", i.resyncs AS "fullResyncs7d",
+              i.mismatches AS "digestMismatches7d",
             i.last_resync AS "lastFullResyncAtMs", (${WORST_SCOPES}) AS scopes,
             (${SCOPE_PAGE}) AS "scopePage"
      FROM device d
      CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE kind = 'full_resync')::int AS all_resyncs,
               count(*) FILTER (WHERE kind = 'full_resync' AND at > now() - interval '7 days')::int AS resyncs,
-              count(*) FILTER (WHERE kind = 'digest_mismatch' AND at > now() - interval '7 days')::int AS mismatches,
+              count(*) FILTER (WHERE kind = 'digest_mismatch'
+                AND at > now() - interval '7 days')::int AS mismatches,
               ${EPOCH_MS("max(at) FILTER (WHERE kind = 'full_resync')")} AS last_resync
        FROM device_incident i WHERE i.tenant_id = d.tenant_id AND i.device_id = d.device_id) i
      WHERE d.tenant_id = $1

@@ -17,7 +17,8 @@ BEGIN
   IF p_devices IS NOT NULL THEN
     INSERT INTO device AS d (tenant_id, device_id, user_id, last_seen_at, connected, clock_offset_ms, pending,
       oldest_pending_at, revoked_at)
-    SELECT s."tenantId", s."deviceId", s."userId", s."lastSeenAt", coalesce(s.connected, false), s."clockOffsetMs",
+    SELECT s."tenantId", s."deviceId", s."userId", s."lastSeenAt", coalesce(s.connected, false),
+      s."clockOffsetMs",
       s.pending, s."oldestPendingAt", s."revokedAt"
     FROM json_to_recordset(p_devices) AS s ("tenantId" text, "deviceId" text, "userId" text,
       "lastSeenAt" timestamptz, connected boolean, "clockOffsetMs" bigint, pending bigint,
@@ -36,13 +37,15 @@ BEGIN
   END IF;
 
   IF p_scopes IS NOT NULL THEN
-    INSERT INTO scope_minute AS m (tenant_id, scope, minute, epoch, sequence, first_sequence, first_at, last_at)
+    INSERT INTO scope_minute AS m (tenant_id, scope, minute, epoch, sequence, first_sequence, first_at,
+      last_at)
     SELECT s."tenantId", s.scope, s.minute, s.epoch, s.sequence, s."firstSequence", s."firstAt", s."lastAt"
     FROM json_to_recordset(p_scopes) AS s ("tenantId" text, scope text, minute timestamptz, epoch text,
       sequence bigint, "firstSequence" bigint, "firstAt" timestamptz, "lastAt" timestamptz)
     ORDER BY s."tenantId" COLLATE "C", s.scope COLLATE "C", s.minute
     ON CONFLICT (tenant_id, scope, minute) DO UPDATE SET
-      first_sequence = CASE WHEN m.epoch = excluded.epoch THEN m.first_sequence ELSE excluded.first_sequence END,
+      first_sequence = CASE WHEN m.epoch = excluded.epoch THEN m.first_sequence
+        ELSE excluded.first_sequence END,
       first_at = CASE WHEN m.epoch = excluded.epoch THEN m.first_at ELSE excluded.first_at END,
       epoch = excluded.epoch, sequence = excluded.sequence, last_at = excluded.last_at
       WHERE m.epoch <> excluded.epoch OR m.sequence < excluded.sequence;

@@ -69,13 +69,17 @@ export async function readScopeFacts(
     `SELECT c.scope, holds_scope($1, $2, c.scope) AS held,
        CASE WHEN e.sequence IS NOT NULL THEN json_build_object(
          'sequence', e.sequence::text, 'revision', e.revision, 'deleted', e.deleted) END AS delta,
-       CASE WHEN h.sequence IS NOT NULL THEN json_build_object('epoch', h.epoch, 'sequence', h.sequence::text) END AS head,
+       CASE WHEN h.sequence IS NOT NULL THEN
+         json_build_object('epoch', h.epoch, 'sequence', h.sequence::text) END AS head,
        CASE WHEN d.scope IS NOT NULL THEN json_build_object('epoch', d.epoch, 'sequence', d.sequence::text,
          'acked', d.acked_at IS NOT NULL, 'resync', d.resync_reason) END AS cursor
      FROM (SELECT unnest($6::text[]) AS scope UNION SELECT held_scopes($1, $2)) c
-     LEFT JOIN scope_delta e ON e.tenant_id = $1 AND e.scope = c.scope AND e.entity_type = $4 AND e.entity_id = $5
-     LEFT JOIN LATERAL (SELECT s.* FROM scope_head s WHERE s.tenant_id = $1 AND s.scope = c.scope LIMIT 1) h ON true
-     LEFT JOIN device_scope d ON d.tenant_id = $1 AND d.user_id = $2 AND d.device_id = $3 AND d.scope = c.scope
+     LEFT JOIN scope_delta e ON e.tenant_id = $1 AND e.scope = c.scope AND e.entity_type = $4
+       AND e.entity_id = $5
+     LEFT JOIN LATERAL (SELECT s.* FROM scope_head s WHERE s.tenant_id = $1
+       AND s.scope = c.scope LIMIT 1) h ON true
+     LEFT JOIN device_scope d ON d.tenant_id = $1 AND d.user_id = $2 AND d.device_id = $3
+       AND d.scope = c.scope
      WHERE e.sequence IS NOT NULL OR c.scope = ANY ($6)
      ORDER BY c.scope`,
     [entity.tenantId, entity.userId, entity.deviceId, entity.entityType, entity.entityId, scopes],
@@ -85,11 +89,14 @@ export async function readScopeFacts(
 export async function readOpenMutations(tx: Tx, entity: ExplainedEntity): Promise<OpenFacts[]> {
   return tx.query<OpenFacts>(
     `SELECT o."mutationId", o.status, o.attempts, o."waitsFor" FROM (
-       SELECT m.arrival AS place, m.mutation_id AS "mutationId", m.status, m.attempts, m.last_error AS "waitsFor" FROM mutation m
-       WHERE m.tenant_id = $1 AND m.device_id = $2 AND m.entity_type = $3 AND m.entity_id = $4 AND m.terminal_at IS NULL
+       SELECT m.arrival AS place, m.mutation_id AS "mutationId", m.status, m.attempts,
+         m.last_error AS "waitsFor" FROM mutation m
+       WHERE m.tenant_id = $1 AND m.device_id = $2 AND m.entity_type = $3 AND m.entity_id = $4
+         AND m.terminal_at IS NULL
        UNION ALL
        SELECT i.place, i.id, 'pending', 0, NULL FROM received_push r
-       CROSS JOIN LATERAL unnest(r.mutation_ids, r.entity_types, r.entity_ids) WITH ORDINALITY AS i (id, type, entity, place)
+       CROSS JOIN LATERAL unnest(r.mutation_ids, r.entity_types, r.entity_ids) WITH ORDINALITY
+         AS i (id, type, entity, place)
        WHERE r.tenant_id = $1 AND r.device_id = $2 AND i.type = $3 AND i.entity = $4) o
      ORDER BY o.place LIMIT 20`,
     [entity.tenantId, entity.deviceId, entity.entityType, entity.entityId],

@@ -9,7 +9,8 @@ export class CountFailures1764000000750 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(
-      'ALTER TABLE mutation ADD COLUMN failures integer NOT NULL DEFAULT 0, ADD COLUMN failing_since timestamptz',
+      'ALTER TABLE mutation ADD COLUMN failures integer NOT NULL DEFAULT 0, ADD COLUMN failing_since ' +
+        'timestamptz',
     );
   }
 

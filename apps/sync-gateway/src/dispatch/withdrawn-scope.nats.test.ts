@@ -111,7 +111,8 @@ describe('a mutation whose scope was withdrawn while it waited', () => {
 async function grant({ tenantId, userId }: Author, granted: boolean): Promise<void> {
   await rig.test.database.inTenant(tenantId, (tx) =>
     tx.query(
-      `INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision, ingest_partition, ingest_number)
+      `INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision,
+        ingest_partition, ingest_number)
        VALUES ($1, $2, $3, 'enrollment', 'e', $4, 1, 0, 0)
        ON CONFLICT (tenant_id, user_id, scope, source_type, source_id) DO UPDATE SET granted = excluded.granted`,
       [tenantId, userId, COURSE, granted],

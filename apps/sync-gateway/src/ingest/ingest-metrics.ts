@@ -21,7 +21,8 @@ export function ingestMetrics(metrics: Metrics): IngestMetrics {
   const losses = metrics.counter('sync_ingest_losses_total', 'Gaps that the projector could not replay.');
   const lag = metrics.histogram(
     'sync_ingest_lag_seconds',
-    'From the owning service’s commit to the read model, the newest delta of a batch; no snapshots, no replays.',
+    'From the owning service’s commit to the read model, the newest delta of a batch; no snapshots, no ' +
+      'replays.',
     [],
     LAG_BUCKETS_SECONDS,
   );

@@ -225,7 +225,8 @@ describe('the same change', () => {
 async function grant({ tenantId, userId }: Author, scope: string): Promise<void> {
   await rig.test.database.inTenant(tenantId, (tx) =>
     tx.query(
-      `INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision, ingest_partition, ingest_number)
+      `INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision,
+        ingest_partition, ingest_number)
        VALUES ($1, $2, $3, 'course', 'c1', true, 1, 0, 0)`,
       [tenantId, userId, scope],
     ),

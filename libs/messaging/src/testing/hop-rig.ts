@@ -25,7 +25,8 @@ class Effects1700000000001 implements MigrationInterface {
   readonly name = 'Effects1700000000001';
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query(`CREATE TABLE effect (id bigserial PRIMARY KEY, worker text NOT NULL, partition text NOT NULL,
+    await queryRunner.query(`CREATE TABLE effect (id bigserial PRIMARY KEY, worker text NOT NULL,
+      partition text NOT NULL,
       producer text NOT NULL, epoch text, number bigint, payload text NOT NULL)`);
   }
 

@@ -234,11 +234,13 @@ WITH document AS (
   ON CONFLICT (tenant_id, entity_type, entity_id) DO UPDATE SET
     epoch = excluded.epoch, epoch_replica = excluded.epoch_replica, epoch_counter = excluded.epoch_counter,
     epoch_folds = excluded.epoch_folds, sequence = excluded.sequence, state = excluded.state,
-    state_vector = excluded.state_vector, state_hash = excluded.state_hash, bytes_since_base = excluded.bytes_since_base
+    state_vector = excluded.state_vector, state_hash = excluded.state_hash,
+      bytes_since_base = excluded.bytes_since_base
 ), logged AS (
   INSERT INTO sync_document_update
     (tenant_id, entity_type, entity_id, epoch, sequence, doc_update, replica, counter, folds, mutation_id)
-  SELECT $1, $2, $3, $4, (r ->> 'sequence')::bigint, decode(r ->> 'update', 'base64'), r -> 'dot' ->> 'replicaId',
+  SELECT $1, $2, $3, $4, (r ->> 'sequence')::bigint, decode(r ->> 'update', 'base64'),
+    r -> 'dot' ->> 'replicaId',
          (r -> 'dot' ->> 'counter')::bigint, (r -> 'dot' ->> 'folds')::bigint, (r ->> 'mutationId')::uuid
   FROM jsonb_array_elements($12::jsonb) AS r
 ), claimed AS (

@@ -31,7 +31,8 @@ beforeAll(async () => {
   }
   await test.database.inTenant('t', async (tx) => {
     await tx.query(
-      `INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, scope, entity_type, entity_id, payload_hash, status, outcome, terminal_at, next_attempt_at)
+      `INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, scope, entity_type, entity_id,
+        payload_hash, status, outcome, terminal_at, next_attempt_at)
        SELECT 't', gen_random_uuid(), 'u', 'd' || i % 50, 'user:u', 'note', 'n' || i, '', s.status,
          CASE WHEN s.status = 'applied' THEN '{}' END, CASE WHEN s.status = 'applied' THEN now() END, now()
        FROM generate_series(1, $1) i CROSS JOIN LATERAL (SELECT CASE WHEN i % 2 = 0 THEN 'applied' ELSE 'accepted' END AS status) s`,

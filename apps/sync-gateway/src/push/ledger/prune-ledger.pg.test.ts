@@ -15,7 +15,8 @@ it('forgets old outcomes of all tenants and keeps young ones and what has none y
     await test.database.inTenant(tenant, async (tx) => {
       await tx.query('INSERT INTO known_tenant VALUES ($1)', [tenant]);
       await tx.query(
-        `INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, payload_hash, status, outcome, received_at, terminal_at)
+        `INSERT INTO mutation (tenant_id, mutation_id, user_id, device_id, payload_hash, status, outcome,
+          received_at, terminal_at)
          SELECT $1, gen_random_uuid(), 'u', r.name, '', r.status, r.outcome, now() - r.age, now() - r.done
          FROM (VALUES ('old', 'applied', '{}', interval '40 days', interval '40 days'),
                       ('late', 'applied', '{}', interval '40 days', interval '1 day'),

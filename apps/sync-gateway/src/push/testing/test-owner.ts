@@ -283,7 +283,8 @@ export class TestOwner {
     ];
     await this.#database.inTenant(tenantId, (tx) =>
       tx.query(
-        `INSERT INTO scope_delta (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted, clock, field_writes, wire)
+        `INSERT INTO scope_delta (tenant_id, scope, entity_type, entity_id, sequence, revision, deleted,
+          clock, field_writes, wire)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (tenant_id, scope, entity_type, entity_id) DO UPDATE SET sequence = excluded.sequence,
            revision = excluded.revision, deleted = excluded.deleted, clock = excluded.clock,
