@@ -98,7 +98,7 @@ BEGIN
   END IF;
 END $$;
 
--- How many mutations of the device have no outcome.
+-- How many mutations of the device have no outcome; with too many of them it is refused (SY001).
 CREATE OR REPLACE FUNCTION count_open(p_tenant text, p_device text, p_max_open integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
