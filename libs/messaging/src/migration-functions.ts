@@ -96,8 +96,11 @@ END $$;
  * is locked only when there is something to number. It is locked FOR KEY SHARE until commit: a takeover needs
  * FOR UPDATE and cannot slip in between check and commit.
  *
- * Where a partition gathers, what waits becomes one message of at most about 256 KiB: the oldest row gets the
- * elements of all arrays, the others are deleted, which costs less than to write each of them once more with a
+ * A call whose connection is gone may still be at its commit, under the same lease. So the head moves only from
+ * where this call has read it: what the other one numbered meanwhile is neither numbered again nor deleted.
+ *
+ * Where a partition gathers, what waits becomes one message that ends at 256 KiB, or before a row with which it
+ * would be larger than the table allows: the oldest row gets the elements of all arrays, the others are deleted, which costs less than to write each of them once more with a
  * number. Something that is no array is sent by itself.
  *
  * The planner is held to index order and row addresses: on a table without statistics it joined the waiting
@@ -144,7 +147,9 @@ BEGIN
       FROM sync_outbox_waiting(v_place.stream, v_place.partition, v_place.gathers, p_rows, p_bytes) w;
     UPDATE sync_outbox_head h
       SET number = h.number + CASE WHEN v_gathered IS NULL THEN cardinality(v_waiting) ELSE 1 END
-      WHERE h.stream = v_place.stream AND h.partition = v_place.partition RETURNING h.number INTO v_head;
+      WHERE h.stream = v_place.stream AND h.partition = v_place.partition AND h.number = v_place.head
+      RETURNING h.number INTO v_head;
+    CONTINUE WHEN NOT FOUND;
     IF v_gathered IS NOT NULL THEN
       DELETE FROM sync_outbox o USING unnest(v_waiting[2:]) AS w (address) WHERE o.ctid = w.address;
       v_waiting := v_waiting[:1];
@@ -167,11 +172,13 @@ BEGIN
   SELECT array_agg(w.address) FILTER (WHERE w.fits), count(*) = p_rows OR NOT bool_and(w.fits)
     INTO addresses, more
     FROM (
-      SELECT o.address, sum(o.bytes) OVER (ORDER BY o.id) - o.bytes
-        < CASE WHEN p_gathers THEN least(p_bytes, 262144) ELSE p_bytes END AS fits
+      SELECT o.address, CASE WHEN p_gathers
+        THEN sum(o.bytes) OVER w - o.bytes < least(p_bytes, 262144) AND sum(o.bytes) OVER w <= 983040
+        ELSE sum(o.bytes) OVER w - o.bytes < p_bytes END AS fits
       FROM (SELECT k.id, k.ctid AS address, octet_length(k.payload) AS bytes FROM sync_outbox k
             WHERE k.stream = p_stream AND k.partition = p_partition AND k.number IS NULL
             ORDER BY k.id LIMIT p_rows) o
+      WINDOW w AS (ORDER BY o.id)
     ) w;
   IF NOT p_gathers OR cardinality(addresses) < 2 THEN RETURN; END IF;
   SELECT '[' || string_agg(nullif(e.elements, ''), ',' ORDER BY o.id) || ']' INTO gathered

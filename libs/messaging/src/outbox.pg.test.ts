@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Database } from '@sync/postgres';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
@@ -186,12 +187,40 @@ describe('gathering', () => {
     expect(await gather(2, page)).toMatchObject([{ number: 3, payload: '[4,5]', more: true }]);
   });
 
+  it('ends a message before a row that it has no room for', async () => {
+    const [small, large] = [200_000, 900_000].map((length) => `["${'x'.repeat(length)}"]`);
+    await append(small ?? '', large ?? '');
+    expect(await gather()).toMatchObject([{ number: 1, payload: small, more: true }]);
+    expect(await gather(1)).toMatchObject([{ number: 2, payload: large, more: false }]);
+  });
+
   it('writes nothing under a lease that was lost', async () => {
     await append('[1]', '[2]');
     await database.call('expire', `UPDATE sync_lease SET expires_at = clock_timestamp()`, []);
     expect(await gather()).toEqual([]);
     const rows = await database.call('rows', 'SELECT FROM sync_outbox WHERE number IS NULL', []);
     expect(rows).toHaveLength(2);
+  });
+});
+
+describe('a call whose connection is gone, and that is still at its commit', () => {
+  it.each([true, false])('loses nothing to the one after it, gathering %s', async (gathers) => {
+    const request = { ...PLACE, after: 0, lease: LEASE, gathers };
+    await append('[1]', '[2]', '[3]');
+    const { second } = await database.transaction(async (tx) => {
+      await takeRows(tx, [request], PAGE);
+      await append('[4]');
+      const waits = takeRows(database, [request], PAGE);
+      await sleep(300);
+      return { second: waits };
+    });
+    expect(await second).toEqual([]);
+    const before = await takeRows(database, [request], PAGE);
+    const after = before.at(-1)?.number ?? 0;
+    const rows = [...before, ...(await takeRows(database, [{ ...request, after }], PAGE))];
+    expect(rows.flatMap(({ payload }) => JSON.parse(payload) as number[])).toEqual([1, 2, 3, 4]);
+    expect(rows.map(({ number }) => number)).toEqual(gathers ? [1, 2] : [1, 2, 3, 4]);
+    expect((await openHead(database, 'S', 0)).number).toBe(rows.length);
   });
 });
 

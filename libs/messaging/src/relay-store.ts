@@ -120,14 +120,16 @@ export async function takeRows(
       page.bytes,
     ],
   );
-  return rows.map((row) => ({
-    stream: row.stream,
-    partition: Number(row.partition),
-    number: Number(row.number),
-    payload: row.payload,
-    head: Number(row.head),
-    more: row.more,
-  }));
+  return rows
+    .map((row) => ({
+      stream: row.stream,
+      partition: Number(row.partition),
+      number: Number(row.number),
+      payload: row.payload,
+      head: Number(row.head),
+      more: row.more,
+    }))
+    .sort((a, b) => a.number - b.number);
 }
 
 /**
