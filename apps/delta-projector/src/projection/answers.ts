@@ -62,7 +62,10 @@ export class Answers {
   /** Null: there is no answer; undefined: nobody has asked yet. */
   document(event: ProjectableEvent): ProjectableEvent | null | undefined {
     const known = this.#documents.get(keyOf(event));
-    return known === undefined && this.#isClosed ? null : known;
+    // Of an event that came since, a document from before it says nothing.
+    const isOlder = known !== undefined && known !== null && known.change.revision < event.change.revision;
+    if (known !== undefined && !isOlder) return known;
+    return this.#isClosed ? null : undefined;
   }
 }
 

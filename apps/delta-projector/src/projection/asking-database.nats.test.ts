@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Responder } from '@sync/messaging';
-import type { Database } from '@sync/postgres';
+import { Database } from '@sync/postgres';
 import { subjects, type SnapshotRequest } from '@sync/protocol';
 import { createLogger } from '@sync/service-kit';
 import { domainEvent, incoming, REGISTRATIONS, type EventDraft } from '../testing/domain-events.ts';
 import { ProjectorRig } from '../testing/projector-rig.ts';
 import { RunningProjector } from '../testing/running-projector.ts';
 import { AnswersMissing } from './answers.ts';
+import { ConsumeDomainEvents, type Consumed } from './consume-domain-events.ts';
 
 const logger = createLogger({ service: 'test', level: 'silent' });
 const SUBJECT = `projector.${Math.random().toString(36).slice(2)}`;
@@ -115,6 +116,41 @@ describe('while others are asked', () => {
   });
 });
 
+it('asks once for all events that are projected one by one, behind one that Postgres refuses', async () => {
+  const rig = await ProjectorRig.open([
+    ...REGISTRATIONS,
+    {
+      ...{ service: 'learning', entityType: 'chart', schemaVersion: 1, policy: 'server_authoritative' },
+      projection: { kind: 'remote', subject: SUBJECT },
+    },
+  ]);
+  closing.push(() => rig.close());
+  let asked = 0;
+  const handle = async (body: unknown): Promise<unknown> => {
+    asked += 1;
+    const { entities } = body as { readonly entities: readonly unknown[] };
+    return { entities: entities.map(() => ({ data: {}, scopes: ['user:u1'] })) };
+  };
+  const remote = new Responder({ nats: rig.nats, subject: SUBJECT, queue: 'test', logger, handle });
+  closing.push(() => remote.stop());
+  const owner = await Database.connect({ url: rig.test.ownerUrl, applicationName: 'owner', poolSize: 1 });
+  await owner.call('check', 'ALTER TABLE entity_head ADD CHECK (revision < 1000000)', []);
+  await owner.close();
+  const ids = Array.from({ length: 80 }, (_, at) => `c${at}`);
+  const events = [
+    domainEvent({ type: 'chart', id: 'odd', revision: 2_000_000, data: {} }),
+    ...ids.map((id) => domainEvent({ type: 'chart', id, revision: 1, data: {} })),
+  ];
+  const messages = [{ number: 1, subject: '', payload: JSON.stringify(events) }];
+  const batch = { stream: 'DOMAIN_EVENTS', partition: 0, producer: 'learning', epoch: 'e', messages };
+  const consume = new ConsumeDomainEvents(rig.projection, rig.metrics, logger);
+  const consumeIt = (): Promise<Consumed> => rig.asking.transaction((tx) => consume.handle(tx, [batch]));
+  await expect(consumeIt()).rejects.toMatchObject({ code: '23514' });
+  const { outcomes } = await consumeIt();
+  expect(outcomes.map(({ kind }) => kind)).toEqual(['refused', ...ids.map(() => 'changed')]);
+  expect(asked).toBe(2);
+});
+
 it('goes on without answers where every attempt needs another one', async () => {
   const rig = await ProjectorRig.open();
   closing.push(() => rig.close());
@@ -127,5 +163,5 @@ it('goes on without answers where every attempt needs another one', async () => 
     return 'done';
   });
   expect(answer).toBe('done');
-  expect(attempts).toBe(9);
+  expect(attempts).toBe(65);
 });

@@ -12,10 +12,11 @@ export interface Others {
 }
 
 /**
- * Mostly one suffices, or two: types, then what remote types need, then documents. Each more is a part of a large
- * replay, or other events of the same entities that came while their owner was asked.
+ * Mostly one suffices, or two: types, then what remote types need, then documents. Each more is a part of a
+ * large replay, a document where events are projected one by one, or an event that came while its owner was
+ * asked. Nothing is asked twice, so what ends nearly always is ended here.
  */
-const MAX_ROUNDS = 8;
+const MAX_ROUNDS = 64;
 
 /**
  * The projector's database, for transactions that project. What a projection cannot know by itself it throws

@@ -115,6 +115,7 @@ export class ConsumeDomainEvents {
   /** Slow, with a savepoint for each event; the next batch goes the fast way again. */
   async #projectOneByOne(tx: Tx, incoming: readonly IncomingEvent[]): Promise<readonly EventOutcome[]> {
     const outcomes: EventOutcome[] = [];
+    this.#projection.requireAnswers(tx, incoming);
     for (const event of incoming) {
       await tx.query('SAVEPOINT one_event');
       try {

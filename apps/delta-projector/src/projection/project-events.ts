@@ -66,10 +66,7 @@ export class ProjectEvents {
     incoming: readonly IncomingEvent[],
     mode: ProjectionMode,
   ): Promise<readonly EventOutcome[]> {
-    const answers = this.#asking.answersOf(tx);
-    this.#lookForTypes(incoming, answers);
-    const outcomes: EventOutcome[] = incoming.map((event) => this.#examine(event));
-    const remote = this.#remoteAnswers(incoming, outcomes, answers);
+    const { answers, outcomes, remote } = this.#prepare(tx, incoming);
     if (mode !== 'replay') holdBehindFaulty(incoming, outcomes);
     const candidates = this.#candidates(incoming, outcomes, remote);
     const tenants = new Set(incoming.flatMap(({ identity }) => identity.tenantId ?? []));
@@ -83,6 +80,27 @@ export class ProjectEvents {
       outcomes[place] = outcomeOf(results[at] as EventResult);
     if (changes.length > 0) await this.#save(tx, changes, known, mode === 'live');
     return outcomes;
+  }
+
+  /**
+   * For whoever projects events one by one: asks at once for whatever can be known to be missing before heads
+   * are read.
+   * @throws AnswersMissing
+   */
+  requireAnswers(tx: Tx, incoming: readonly IncomingEvent[]): void {
+    this.#prepare(tx, incoming);
+  }
+
+  /** @throws AnswersMissing */
+  #prepare(
+    tx: Tx,
+    incoming: readonly IncomingEvent[],
+  ): { answers: Answers; outcomes: EventOutcome[]; remote: ReadonlyMap<number, RemoteAnswer> } {
+    const answers = this.#asking.answersOf(tx);
+    this.#lookForTypes(incoming, answers);
+    const outcomes = incoming.map((event) => this.#examine(event));
+    const remote = this.#remoteAnswers(incoming, outcomes, answers);
+    return { answers, outcomes, remote };
   }
 
   /** A registration may reach us later than the first events of its types. @throws AnswersMissing */
