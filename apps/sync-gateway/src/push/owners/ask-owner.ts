@@ -225,7 +225,7 @@ export class AskOwner {
     let speed: 'in time' | 'late' | 'none' = 'none';
     try {
       const reply = await this.#client.request({
-        service,
+        breaker: service,
         subject: pushSubject ?? subjects.push(service, entityType),
         body: { tenantId, mutations, ...(isShared && { shared: true }) },
         timeoutMs: this.#patienceMs,

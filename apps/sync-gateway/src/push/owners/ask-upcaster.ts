@@ -60,9 +60,9 @@ export class AskUpcaster {
     const { service, subject, deadlineMs } = address;
     const nowMs = Date.now();
     const timeoutMs = Math.min(TIMEOUT_MS, deadlineMs - nowMs);
-    if (timeoutMs <= 0 || !this.#client.breakerOf(service).allow(nowMs)) return 'owner_unavailable';
+    if (timeoutMs <= 0 || !this.#client.breakerOf(subject).allow(nowMs)) return 'owner_unavailable';
     try {
-      const asked = { service, subject, body: question, timeoutMs, decode: decodeReply };
+      const asked = { breaker: subject, subject, body: question, timeoutMs, decode: decodeReply };
       const reply = await this.#client.request(asked);
       return reply.results.filter((result) => this.#isStorable(address, result));
     } catch (error) {

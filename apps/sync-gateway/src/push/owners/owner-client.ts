@@ -5,7 +5,8 @@ import { answered } from './owner-errors.ts';
 
 /** One question to an owning service. */
 export interface OwnerRequest<T> {
-  readonly service: string;
+  /** What it fails together with: see {@link OwnerClient.breakerOf}. */
+  readonly breaker: string;
   readonly subject: string;
   readonly body: unknown;
   readonly timeoutMs: number;
@@ -18,24 +19,25 @@ export interface OwnerRequest<T> {
 const BREAKER = { failures: 5, openMs: 2_000 };
 
 /**
- * Requests of one kind to owning services, each of which has a breaker here. Pushes and upcasters have a
- * client each: with one breaker for both, an upcaster that is stuck would hold back the pushes of all who
- * need no lifting, and an owner that takes no pushes would say nothing about its upcasters.
+ * Requests of one kind to owning services, with breakers. Pushes and upcasters have a client each: with one
+ * breaker for both, an upcaster that is stuck would hold back the pushes of all who need no lifting, and an
+ * owner that takes no pushes would say nothing about its upcasters.
  */
 export class OwnerClient {
   readonly #nats: NatsConnection;
-  /** By service; bounded by the number of registered ones. */
+  /** Bounded by the number of registrations. */
   readonly #breakers = new Map<string, CircuitBreaker>();
 
   constructor(nats: NatsConnection) {
     this.#nats = nats;
   }
 
-  breakerOf(service: string): CircuitBreaker {
-    const known = this.#breakers.get(service);
+  /** @param name a service, whose pushes fail together; or the subject of an upcaster, of which each may fail */
+  breakerOf(name: string): CircuitBreaker {
+    const known = this.#breakers.get(name);
     if (known) return known;
     const breaker = new CircuitBreaker(BREAKER);
-    this.#breakers.set(service, breaker);
+    this.#breakers.set(name, breaker);
     return breaker;
   }
 
@@ -43,8 +45,8 @@ export class OwnerClient {
    * Asks, and tells the breaker what came of it. Whoever calls has asked the breaker whether it may.
    * @throws what `request` throws
    */
-  async request<T>({ service, subject, body, timeoutMs, decode, wasLate }: OwnerRequest<T>): Promise<T> {
-    const breaker = this.breakerOf(service);
+  async request<T>({ subject, body, timeoutMs, decode, wasLate, ...one }: OwnerRequest<T>): Promise<T> {
+    const breaker = this.breakerOf(one.breaker);
     try {
       const reply = await request(this.#nats, subject, body, { timeoutMs, decode });
       breaker.succeed();
