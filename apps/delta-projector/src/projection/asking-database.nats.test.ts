@@ -23,6 +23,19 @@ const increment = (revision: number): EventDraft => {
   return { ...page(revision, 'BBBB'), more: { docstate: 'increment' } };
 };
 
+/** A projector of the usual types and of one that others project. */
+async function rigWithCharts(): Promise<ProjectorRig> {
+  const rig = await ProjectorRig.open([
+    ...REGISTRATIONS,
+    {
+      ...{ service: 'learning', entityType: 'chart', schemaVersion: 1, policy: 'server_authoritative' },
+      projection: { kind: 'remote', subject: SUBJECT },
+    },
+  ]);
+  closing.push(() => rig.close());
+  return rig;
+}
+
 /** How many transactions of others wait for their next statement at this moment. */
 async function openTransactions(database: Pick<Database, 'call'>): Promise<number> {
   const [row] = await database.call<{ open: number }>(
@@ -81,14 +94,7 @@ describe('while others are asked', () => {
   });
 
   it('no transaction is open, whoever is asked: a remote projector, or the gateway for its types', async () => {
-    const rig = await ProjectorRig.open([
-      ...REGISTRATIONS,
-      {
-        ...{ service: 'learning', entityType: 'chart', schemaVersion: 1, policy: 'server_authoritative' },
-        projection: { kind: 'remote', subject: SUBJECT },
-      },
-    ]);
-    closing.push(() => rig.close());
+    const rig = await rigWithCharts();
     const seen: [string, number][] = [];
     const handle = async (): Promise<unknown> => {
       seen.push(['remote', await openTransactions(rig.test.database)]);
@@ -117,14 +123,7 @@ describe('while others are asked', () => {
 });
 
 it('asks once for all events that are projected one by one, behind one that Postgres refuses', async () => {
-  const rig = await ProjectorRig.open([
-    ...REGISTRATIONS,
-    {
-      ...{ service: 'learning', entityType: 'chart', schemaVersion: 1, policy: 'server_authoritative' },
-      projection: { kind: 'remote', subject: SUBJECT },
-    },
-  ]);
-  closing.push(() => rig.close());
+  const rig = await rigWithCharts();
   let asked = 0;
   const handle = async (body: unknown): Promise<unknown> => {
     asked += 1;
