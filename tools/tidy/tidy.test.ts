@@ -19,7 +19,8 @@ const lines = (count: number): string => 'work();\n'.repeat(count);
 /** @param count of its lines, the first and the last one included */
 function sqlFunction(name: string, count: number, quote = '$$'): string {
   const body = "  PERFORM '$1;';\n".repeat(count - 3);
-  return `CREATE OR REPLACE FUNCTION ${name}(p text DEFAULT '{}') RETURNS void\nLANGUAGE plpgsql AS ${quote}\n${body}${quote};`;
+  const head = `CREATE OR REPLACE FUNCTION ${name}(p text DEFAULT '{}') RETURNS void\n`;
+  return `${head}LANGUAGE plpgsql AS ${quote}\n${body}${quote};`;
 }
 
 interface Case {

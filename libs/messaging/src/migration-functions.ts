@@ -25,8 +25,8 @@ $$;
 `;
 
 /**
- * What {@link OUTBOX_NUMBER} replaced: processes of an older version call it. It numbers what waits and returns
- * what is to be published, for all given partitions in one round trip.
+ * What {@link OUTBOX_NUMBER} replaced: processes of an older version call it. It numbers what waits and
+ * returns what is to be published, for all given partitions in one round trip.
  *
  * An idle partition costs two index probes and writes nothing: locks write too, so the lease is locked only
  * when there is something to number. \`p_after\` is the last number the relay holds as published. The lease
@@ -96,12 +96,14 @@ END $$;
  * is locked only when there is something to number. It is locked FOR KEY SHARE until commit: a takeover needs
  * FOR UPDATE and cannot slip in between check and commit.
  *
- * A call whose connection is gone may still be at its commit, under the same lease. So the head moves only from
- * where this call has read it: what the other one numbered meanwhile is neither numbered again nor deleted.
+ * A call whose connection is gone may still be at its commit, under the same lease. So the head moves only
+ * from where this call has read it: what the other one numbered meanwhile is neither numbered again nor
+ * deleted.
  *
- * Where a partition gathers, what waits becomes one message that ends at 256 KiB, or before a row with which it
- * would be larger than the table allows: the oldest row gets the elements of all arrays, the others are deleted, which costs less than to write each of them once more with a
- * number. Something that is no array is sent by itself.
+ * Where a partition gathers, what waits becomes one message that ends at 256 KiB, or before a row with which
+ * it would be larger than the table allows. The oldest row gets the elements of all arrays, and the others
+ * are deleted, which costs less than to write each of them once more with a number. Something that is no
+ * array is sent by itself.
  *
  * The planner is held to index order and row addresses: on a table without statistics it joined the waiting
  * rows with themselves, 600 ms for 256 of 5,000 rows instead of 4 ms. Addresses (ctid) are safe within one

@@ -186,8 +186,8 @@ export interface ResponderOptions {
   /** Replicas of one queue share the requests. */
   readonly queue: string;
   /**
-   * Its result becomes the reply, a {@link JsonText} as it is. Thrown errors with a string `code` are answered with it, others as
-   * `internal`.
+   * Its result becomes the reply, a {@link JsonText} as it is. Thrown errors with a string `code` are answered
+   * with it, others as `internal`.
    */
   readonly handle: (body: unknown, context: RequestContext) => Promise<unknown>;
   readonly logger: MessagingLogger;

@@ -101,8 +101,8 @@ export const PushedMutation = Type.Object(
       Type.String({
         pattern: '^[A-Za-z0-9_-]{43}$',
         description:
-          'Of an `append` whose data is as its device sent it: SHA-256 of the canonical JSON of `data`, base64url. Spares an owner the work that ' +
-          'knows a record again by what was sent.',
+          'Of an `append` whose data is as its device sent it: SHA-256 of the canonical JSON of `data`, ' +
+          'base64url. Spares an owner the work that knows a record again by what was sent.',
       }),
     ),
   },

@@ -22,8 +22,8 @@ export class AnswersMissing extends Error {
 }
 
 /**
- * What others have answered for one transaction, however often it was started over. Who did not answer is noted
- * as well, so nothing is asked twice.
+ * What others have answered for one transaction, however often it was started over. Who did not answer is
+ * noted as well, so nothing is asked twice.
  */
 export class Answers {
   readonly #types = new Set<string>();

@@ -32,7 +32,7 @@ export class OwnerClient {
     this.#nats = nats;
   }
 
-  /** @param name a service, whose pushes fail together; or the subject of an upcaster, of which each may fail */
+  /** @param name a service, whose pushes fail together; or the subject of an upcaster, which fails alone */
   breakerOf(name: string): CircuitBreaker {
     const known = this.#breakers.get(name);
     if (known) return known;
