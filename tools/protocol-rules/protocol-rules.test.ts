@@ -5,7 +5,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { LIMITS, LIVE_CLOSE_CODES, OUTCOME_CODES, PROBLEM_CODES } from '@sync/protocol';
+import { BODY_LIMITS, LIMITS, LIVE_CLOSE_CODES, OUTCOME_CODES, PROBLEM_CODES } from '@sync/protocol';
 import { readRules, readRuleTests, readTestTitles } from './read-rules.ts';
 import type { ProtocolRule, TestReference } from './read-rules.ts';
 
@@ -68,6 +68,12 @@ describe('docs/protocol.md', () => {
   it('lists every limit and every code as the code has it', () => {
     const rows = [
       ...Object.values(LIMITS).map((limit) => `| ${limit.toLocaleString('en')} |`),
+      ...Object.values(BODY_LIMITS).map(
+        (limits) =>
+          `| ${Object.values(limits)
+            .map((limit) => limit.toLocaleString('en'))
+            .join(' | ')} |`,
+      ),
       ...Object.entries(PROBLEM_CODES).map(
         ([code, { status, retryable, title }]) =>
           `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title}.`,

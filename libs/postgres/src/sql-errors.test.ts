@@ -22,6 +22,8 @@ describe('isUnavailable', () => {
     'ECONNREFUSED',
     'EPIPE',
     'EAI_AGAIN',
+    'EADDRNOTAVAIL',
+    'EMFILE',
     '57P01',
     '57P03',
     '08006',
@@ -44,6 +46,8 @@ describe('isUnavailable', () => {
     expect(isUnavailable(new Error('timeout expired'))).toBe(true);
     expect(isUnavailable(new Error('Client was closed and is not queryable'))).toBe(true);
     expect(isUnavailable(new NoAnswerError('no answer within 5 ms'))).toBe(true);
+    expect(isUnavailable(new AggregateError([withCode('ETIMEDOUT')]))).toBe(true);
+    expect(isUnavailable(new AggregateError([new Error('something of ours')]))).toBe(false);
     expect(isUnavailable(new Error('something of ours'))).toBe(false);
     expect(isUnavailable(undefined)).toBe(false);
   });

@@ -17,6 +17,10 @@ const SOCKET_CODES: ReadonlySet<string> = new Set([
   'EHOSTDOWN',
   'ENETUNREACH',
   'ENETDOWN',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
   'ERR_STREAM_DESTROYED',
   'ERR_STREAM_WRITE_AFTER_END',
 ]);
@@ -84,6 +88,8 @@ export function isUnavailable(error: unknown): boolean {
   if (error instanceof NoAnswerError || error instanceof NoFunctionsError) return true;
   const state = sqlStateOf(error);
   if (state !== undefined) return UNAVAILABLE_STATES.test(state);
+  // Node tries every address of a name and throws all that came of it.
+  if (error instanceof AggregateError && error.errors.some(isUnavailable)) return true;
   const { code, message } = unwrap(error) ?? {};
   if (typeof code === 'string' && SOCKET_CODES.has(code)) return true;
   return typeof message === 'string' && CONNECTION_MESSAGES.test(message);

@@ -1,4 +1,5 @@
-export { LIMITS, MESSAGE_DEPTH } from './limits.ts';
+export { BODY_LIMITS, LIMITS, MESSAGE_DEPTH } from './limits.ts';
+export type { BodyLimits } from './limits.ts';
 export { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 export {
   ConflictPolicy,

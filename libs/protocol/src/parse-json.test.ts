@@ -39,6 +39,22 @@ describe('parseJson', () => {
     );
   });
 
+  it('counts commas and opening brackets, whatever stands in strings and keys', () => {
+    const valuesOf = (value: unknown): number => {
+      if (typeof value !== 'object' || value === null) return 0;
+      const inner = Object.values(value);
+      return inner.reduce<number>((sum, one) => sum + valuesOf(one), Math.max(1, inner.length));
+    };
+    fc.assert(
+      fc.property(tree, fc.integer({ min: 0, max: 3 }), (value, space) => {
+        const text = JSON.stringify(value, null, space);
+        const count = valuesOf(JSON.parse(text));
+        expect(parseJson(text, 100, count).ok).toBe(true);
+        if (count > 0) expect(parseJson(text, 100, count - 1)).toMatchObject({ code: 'limit_exceeded' });
+      }),
+    );
+  });
+
   it('gives the value that was sent', () => {
     fc.assert(
       fc.property(tree, (value) => {

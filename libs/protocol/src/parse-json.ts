@@ -14,15 +14,23 @@ export type ParsedJson =
   | { readonly ok: false; readonly code: 'malformed_json' | 'limit_exceeded'; readonly detail: string };
 
 /**
- * Parses JSON text after a single pass that bounds its depth: JSON.parse itself accepts a depth of 100,000
- * and every recursive walker after it would overflow. The same pass notices what survives parsing but not
- * storage (see `findUnstorable`).
+ * Parses JSON text after a single pass that bounds its depth and the number of its values: JSON.parse itself
+ * accepts a depth of 100,000, every recursive walker after it would overflow, and 8 MiB of empty objects take
+ * it a second. The same pass notices what survives parsing but not storage (see `findUnstorable`).
  * @param text at most `LIMITS.bodyInflatedBytes` long; the caller bounds it
+ * @param maxValues commas and opening brackets outside of strings
  */
-export function parseJson(text: string, maxDepth: number = LIMITS.jsonDepth): ParsedJson {
-  const scan = scanJson(text, maxDepth);
-  if (scan.tooDeep) {
+export function parseJson(
+  text: string,
+  maxDepth: number = LIMITS.jsonDepth,
+  maxValues = Number.POSITIVE_INFINITY,
+): ParsedJson {
+  const scan = scanJson(text, maxDepth, maxValues);
+  if (scan.over === 'depth') {
     return { ok: false, code: 'limit_exceeded', detail: `JSON is nested deeper than ${maxDepth}` };
+  }
+  if (scan.over === 'values') {
+    return { ok: false, code: 'limit_exceeded', detail: `JSON has more than ${maxValues} values` };
   }
   try {
     return { ok: true, value: JSON.parse(text) as unknown, suspicious: scan.suspicious };
@@ -33,14 +41,22 @@ export function parseJson(text: string, maxDepth: number = LIMITS.jsonDepth): Pa
 
 /** Whether JSON text is nested deeper than that; a pass over the text, without parsing it. */
 export function isNestedDeeper(text: string, maxDepth: number): boolean {
-  return scanJson(text, maxDepth).tooDeep;
+  return scanJson(text, maxDepth, Number.POSITIVE_INFINITY).over === 'depth';
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
 
-function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspicious: boolean } {
+interface Scan {
+  /** The bound that is broken; the rest of the text was not looked at. */
+  readonly over: 'depth' | 'values' | null;
+  readonly suspicious: boolean;
+}
+
+function scanJson(text: string, maxDepth: number, maxValues: number): Scan {
   let depth = 0;
+  let values = 0;
   let digits = 0;
   // Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape; these checks cost next
   // to nothing.
@@ -55,14 +71,19 @@ function scanJson(text: string, maxDepth: number): { tooDeep: boolean; suspiciou
       if (digits > 15) suspicious = true;
     } else if (code === 0x7b || code === 0x5b) {
       depth += 1;
-      if (depth > maxDepth) return { tooDeep: true, suspicious };
+      values += 1;
+      if (depth > maxDepth) return { over: 'depth', suspicious };
+      if (values > maxValues) return { over: 'values', suspicious };
     } else {
-      if (code === 0x7d || code === 0x5d) depth -= 1;
+      if (code === COMMA) {
+        values += 1;
+        if (values > maxValues) return { over: 'values', suspicious };
+      } else if (code === 0x7d || code === 0x5d) depth -= 1;
       if (code === 0x65 || code === 0x45) suspicious = suspicious || digits > 0;
       digits = 0;
     }
   }
-  return { tooDeep: false, suspicious };
+  return { over: null, suspicious };
 }
 
 /** The position of the closing quote, or the end of a broken text. */

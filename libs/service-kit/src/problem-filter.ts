@@ -26,6 +26,16 @@ const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_json',
 };
 
+/** What the NATS client throws when its server, or whoever was asked, does not answer; it has no codes. */
+const NATS_AWAY: ReadonlySet<string> = new Set([
+  'TimeoutError',
+  'NoResponders',
+  'RequestError',
+  'ConnectionError',
+  'ClosedConnectionError',
+  'DrainingConnectionError',
+]);
+
 /** Where the pause before the next try is not known: seconds that a restart, or a lock, may well take. */
 const RETRY_AFTER = '2';
 
@@ -86,8 +96,8 @@ export function toProblem(error: unknown): ProblemError {
   const status = (error as { statusCode?: unknown } | null)?.statusCode;
   const clientCode = typeof status === 'number' && status < 500 ? CODE_OF_STATUS[status] : undefined;
   if (clientCode) return new ProblemError(clientCode, messageOf(error), { cause: error });
-  if (isUnavailable(error) || isPassing(error)) {
-    return new ProblemError('unavailable', 'A store that this request needs is not available', {
+  if (isUnavailable(error) || isPassing(error) || NATS_AWAY.has(nameOf(error))) {
+    return new ProblemError('unavailable', 'A part that this request needs is not available', {
       cause: error,
     });
   }
@@ -99,6 +109,10 @@ export function toProblem(error: unknown): ProblemError {
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : '';
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : '';
 }
 
 function isSyntaxError(error: unknown): boolean {

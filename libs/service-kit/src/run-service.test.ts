@@ -1,4 +1,5 @@
 import { Controller, Get, Post, Body } from '@nestjs/common';
+import { ClosedConnectionError, NoRespondersError, TimeoutError } from '@nats-io/transport-node';
 import { createLogger } from './logger.ts';
 import { Metrics } from './metrics.ts';
 import { ProblemError } from './problem-error.ts';
@@ -93,8 +94,19 @@ describe('runService', () => {
     ['busy', '', 'timeout exceeded when trying to connect'],
     ['too slow', '57014', 'canceling statement due to statement timeout'],
     ['locked', '55P03', 'canceling statement due to lock timeout'],
+    ['out of reach for want of descriptors', 'EMFILE', 'too many open files'],
   ])('answers 503 with Retry-After when a store is %s', async (_what, code, message) => {
     down = Object.assign(new Error(message), code === '' ? {} : { code });
+    const answer = await get('/probe/down');
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
+  });
+
+  it.each([
+    ['does not answer', new TimeoutError()],
+    ['has nobody who answers', new NoRespondersError('sync.conflicts.v1')],
+    ['was lost', new ClosedConnectionError()],
+  ])('answers 503 with Retry-After when NATS %s', async (_what, error) => {
+    down = error;
     const answer = await get('/probe/down');
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
   });

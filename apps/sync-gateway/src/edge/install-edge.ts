@@ -3,6 +3,7 @@ import type { Logger, TokenClaims } from '@sync/service-kit';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
+import { bodyLimitsOf } from './body-limits.ts';
 import { compressAnswer } from './compress-answer.ts';
 import { limitRequests } from './limit-requests.ts';
 import { rawBodyOf, readJsonBody } from './read-json-body.ts';
@@ -19,7 +20,7 @@ export interface EdgeOptions {
 
 /**
  * What happens to every request before its controller: the bytes are taken as they are (Fastify bounds them
- * at 1 MiB while reading), the caller is authenticated over these bytes, and only then are they inflated and
+ * while reading, see `BODY_LIMITS`), the caller is authenticated over these bytes, and only then are they inflated and
  * parsed. A stranger's body is never decoded.
  *
  * It sits on the routes' prefixes and not on decorators, so a new route cannot be open by omission.
@@ -30,6 +31,9 @@ export function installEdge(app: NestFastifyApplication, options: EdgeOptions): 
   fastify.decorateRequest('caller', null);
   fastify.decorateRequest('admin', null);
   fastify.decorateRequest('bodySuspicious', false);
+  fastify.addHook('onRoute', (route) => {
+    route.bodyLimit = bodyLimitsOf(route.url).sentBytes;
+  });
   fastify.removeAllContentTypeParsers();
   app.useBodyParser('*', { bodyLimit: LIMITS.bodyCompressedBytes }, (_request, body, done) =>
     done(null, body),

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { parseJson } from '@sync/protocol';
+import { LIMITS, parseJson } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
+import { bodyLimitsOf } from './body-limits.ts';
 import { inflateBody } from './inflate-body.ts';
 
 const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
@@ -10,7 +11,7 @@ const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset\s*=\s*
  * Replaces a request's raw bytes by the JSON value in them. An empty body is `undefined`, which every schema
  * refuses.
  * @throws ProblemError `unsupported_media_type`, `payload_too_large`, `malformed_json`, or `limit_exceeded`
- * for its depth
+ * for its depth or the number of its values
  */
 export async function readJsonBody(request: FastifyRequest): Promise<void> {
   const raw = rawBodyOf(request);
@@ -19,10 +20,11 @@ export async function readJsonBody(request: FastifyRequest): Promise<void> {
   if (!JSON_TYPE.test(request.headers['content-type'] ?? '')) {
     throw new ProblemError('unsupported_media_type', 'Content-Type must be application/json, UTF-8');
   }
-  const bytes = await inflateBody(raw, request.headers['content-encoding']);
+  const limits = bodyLimitsOf(request.routeOptions.url ?? '');
+  const bytes = await inflateBody(raw, request.headers['content-encoding'], limits);
   // Decoding would silently replace what is not UTF-8, and then something else would be stored than was sent.
   if (!isUtf8(bytes)) throw new ProblemError('malformed_json', 'The body is not UTF-8');
-  const parsed = parseJson(bytes.toString('utf8'));
+  const parsed = parseJson(bytes.toString('utf8'), LIMITS.jsonDepth, limits.jsonValues);
   if (!parsed.ok) throw new ProblemError(parsed.code, parsed.detail);
   request.body = parsed.value;
   request.bodySuspicious = parsed.suspicious;

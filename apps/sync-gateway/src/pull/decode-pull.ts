@@ -24,7 +24,7 @@ const validate = validator(PullRequest);
  */
 export function decodePull(request: FastifyRequest, caller: Caller, tokens: CursorTokens): DecodedPull {
   const { scopes, limit = LIMITS.defaultDeltasPerPull, waitMs = 0, backlog } = decodeBody(request, validate);
-  if (!scopes) return { asked: null, limit, waitMs, backlog };
+  if (!scopes) return { asked: null, limit, waitMs, backlog: countsOf(backlog) };
   refuseRepeated(
     scopes.map(({ scope }) => scope),
     (at) => `/scopes/${at}/scope`,
@@ -42,7 +42,12 @@ export function decodePull(request: FastifyRequest, caller: Caller, tokens: Curs
     return { scope, token, position, documents: decodeHeld(documents, `/scopes/${at}/documents`) };
   });
   refuseForged(forged);
-  return { asked, limit, waitMs, backlog };
+  return { asked, limit, waitMs, backlog: countsOf(backlog) };
+}
+
+/** A pull that waits must not hold what stands beside the fields that it knows. */
+function countsOf(backlog: PullRequest['backlog']): PullRequest['backlog'] {
+  return backlog && { pending: backlog.pending, oldestAt: backlog.oldestAt ?? null };
 }
 
 /**
@@ -54,9 +59,11 @@ function decodeHeld(documents: readonly HeldDocumentText[], path: string): HeldD
     documents.map(({ entityType, entityId }) => `${entityType}\0${entityId}`),
     (at) => `${path}/${at}`,
   );
-  return documents.map(({ stateVector, ...document }, at) => {
+  return documents.map(({ entityType, entityId, epoch, stateVector: text }, at) => {
+    const stateVector = Buffer.from(text, 'base64');
     try {
-      return { ...document, stateVector: decodeStateVector(Buffer.from(stateVector, 'base64')) };
+      decodeStateVector(stateVector);
+      return { entityType, entityId, epoch, stateVector };
     } catch (error) {
       if (!(error instanceof RefusedUpdateError)) throw error;
       const fault = { path: `${path}/${at}/stateVector`, message: 'not a Yjs state vector' };

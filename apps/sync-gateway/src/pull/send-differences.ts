@@ -1,4 +1,4 @@
-import type { DocumentPool } from '@sync/documents';
+import { decodeStateVector, type DocumentPool } from '@sync/documents';
 import type { RemoteDelta } from '@sync/protocol';
 import type { AskedScope, HeldDocument, PageRow, PullRow } from './pull-store.ts';
 
@@ -53,7 +53,7 @@ export class SendDifferences {
     const held = documents.find((one) => one.entityType === entityType && one.entityId === entityId);
     if (held === undefined || data?.['epoch'] !== held.epoch) return null;
     const update = wire.slice(at + ',"update":"'.length, -2);
-    const input = { state: Buffer.from(update, 'base64'), stateVector: held.stateVector };
+    const input = { state: Buffer.from(update, 'base64'), stateVector: decodeStateVector(held.stateVector) };
     const difference = await this.#pool.run('diff', input).catch(() => null);
     if (difference === null) return null;
     const text = Buffer.from(difference).toString('base64');

@@ -288,6 +288,16 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PushedMutation.dataDigest: the hash of an appended record as it was sent, which owners on the SDK ' +
       'otherwise compute.',
   },
+  {
+    version: '1.32.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'COMMON-22, COMMON-23, COMMON-4: the values of a body are counted before it is parsed, a compressed body ' +
+      'inflates to 512 times its bytes at the most beyond the first MiB, and bodies without entities have ' +
+      'bounds of their own. Only state vectors of more than 1.5 MB together, which compress to half, fitted ' +
+      'a pull before and do not now.',
+  },
 ];
 
 /** The version of the newest entry. */
