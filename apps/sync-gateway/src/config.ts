@@ -1,3 +1,4 @@
+import { PLATFORM_TENANT } from '@sync/protocol';
 import { type ConfigOf, FAULT_INJECTION_OPTION, SERVICE_OPTIONS, readConfig } from '@sync/service-kit';
 
 /** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
@@ -32,6 +33,21 @@ const OPTIONS = {
     type: 'string',
     default: 'sync-service',
     desc: 'pinned `aud` of access tokens',
+  },
+  platformTenant: {
+    env: 'PLATFORM_TENANT',
+    type: 'string',
+    default: PLATFORM_TENANT,
+    desc: 'the tenant of those who run the platform: the role sync-operator counts in its tokens only',
+  },
+  serviceRightsFile: {
+    env: 'SERVICE_RIGHTS_FILE',
+    type: 'string',
+    optional: true,
+    requiredInProduction: true,
+    desc:
+      'JSON file with what each service may register; without it the first to register an entity type owns ' +
+      'it, which is for development',
   },
   identityGraceHours: {
     env: 'IDENTITY_GRACE_HOURS',

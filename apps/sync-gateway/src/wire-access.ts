@@ -12,8 +12,8 @@ export interface WiredAccess extends Wired {
 }
 
 /**
- * Who may come in: token, signature and device binding on every `/sync/v1/` route, the admin role on
- * `/admin/`.
+ * Who may come in: token, signature and device binding on every `/sync/v1/` route, a role that fits the
+ * operation on `/admin/`.
  */
 export function wireAccess(foundation: Foundation): WiredAccess {
   const { config, nats, database, requestDatabase, logger, relay, metrics } = foundation;
@@ -63,7 +63,7 @@ export function wireAccess(foundation: Foundation): WiredAccess {
       installEdge(app, {
         ...{ limitMs: config.requestLimitMs, logger },
         authenticateDevice: (request, rawBody) => counted(devices.authenticate(request, rawBody)),
-        authenticateAdmin: (request) => counted(authenticateAdmin(tokens, request)),
+        authenticateAdmin: (request) => counted(authenticateAdmin(tokens, request, config.platformTenant)),
       }),
     start: () => revocations.start(),
     drain: () => revocations.stop(),

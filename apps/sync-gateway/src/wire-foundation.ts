@@ -14,6 +14,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayConfig } from './config.ts';
 import { MIGRATIONS, FUNCTIONS } from './database/schema.ts';
+import { RegistrationRights } from './registration/registration-rights.ts';
 import { RegistrationEntity } from './registration/registration-entity.ts';
 
 /** What everything else stands on, connected and migrated. */
@@ -29,6 +30,7 @@ export interface Foundation {
   readonly requestDatabase: Database;
   readonly nats: NatsConnection;
   readonly relay: OutboxRelay;
+  readonly rights: RegistrationRights;
 }
 
 /** One capability group, ready to be put into the Nest module. */
@@ -54,11 +56,13 @@ const CONNECTION_WAIT_MS = 2_000;
 
 /**
  * Migrates (when the owner's URL is given), connects to Postgres and NATS, and creates the relay.
- * @throws when Postgres refuses, or a migration fails; whoever does not answer is waited for
+ * @throws when Postgres refuses, a migration fails, or the file of rights cannot be used; whoever does not
+ * answer is waited for
  */
 export async function wireFoundation(config: GatewayConfig): Promise<Foundation> {
   const logger = createLogger({ service: PRODUCER, level: config.logLevel });
   const metrics = new Metrics(PRODUCER);
+  const rights = await rightsOf(config, logger);
   const schema = { migrations: MIGRATIONS, functions: FUNCTIONS, entities: [RegistrationEntity] };
   const database = await connectDatabase(config, PRODUCER, schema, logger);
   const requestDatabase = database.withLimits({
@@ -77,5 +81,11 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     logger,
     metrics: hopMetrics,
   });
-  return { config, logger, metrics, hopMetrics, database, requestDatabase, nats, relay };
+  return { config, logger, metrics, hopMetrics, database, requestDatabase, nats, relay, rights };
+}
+
+async function rightsOf({ serviceRightsFile }: GatewayConfig, logger: Logger): Promise<RegistrationRights> {
+  if (serviceRightsFile !== '') return RegistrationRights.fromFile(serviceRightsFile);
+  logger.warn({}, 'SERVICE_RIGHTS_FILE is not set: any service may register any entity type that is free');
+  return RegistrationRights.development();
 }

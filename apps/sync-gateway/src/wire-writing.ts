@@ -43,13 +43,13 @@ export function wireWriting(
   foundation: Foundation,
   { news, deviceSeen }: ReadingSide,
 ): Wired & { readonly registry: Registry; readonly registerService: RegisterService } {
-  const { config, logger, metrics, database, requestDatabase, nats, relay } = foundation;
+  const { config, logger, metrics, database, requestDatabase, nats, relay, rights } = foundation;
   const registry = new Registry(requestDatabase, nats, logger);
-  const registerService = new RegisterService(requestDatabase, async () => {
+  const registerService = new RegisterService(requestDatabase, rights, async () => {
     relay.kick();
     await registry.announceChange();
   });
-  const answers = new AnswerRegistry(nats, registerService, registry, logger);
+  const answers = new AnswerRegistry(nats, { rights, registerService }, registry, logger);
 
   const pushMetrics = new PushMetrics(metrics);
   const ledger = ledgerOf(foundation);

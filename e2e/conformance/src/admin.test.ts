@@ -1,4 +1,4 @@
-import { adminToken, changeOnServer } from '@sync/e2e-device';
+import { adminToken, changeOnServer, operatorToken } from '@sync/e2e-device';
 import {
   type Bound,
   appendStatements,
@@ -15,6 +15,14 @@ async function admin<T = Record<string, unknown>>(
   init: RequestInit = {},
 ): Promise<{ status: number; body: T }> {
   const token = await adminToken(platform(), tenantId);
+  return adminWith(token, path, init);
+}
+
+async function adminWith<T = Record<string, unknown>>(
+  token: string,
+  path: string,
+  init: RequestInit = {},
+): Promise<{ status: number; body: T }> {
   const answer = await fetch(new URL(path, platform().gateway), {
     ...init,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
@@ -66,8 +74,9 @@ describe('admin', () => {
       policy: 'crdt_yjs',
       projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
     };
+    const operator = await operatorToken(platform());
     const put = (body: unknown): Promise<{ status: number; body: Record<string, unknown> }> =>
-      admin(user.tenantId, '/admin/v1/registrations/newcomer', { method: 'PUT', body: JSON.stringify(body) });
+      adminWith(operator, '/admin/v1/registrations/newcomer', { method: 'PUT', body: JSON.stringify(body) });
     const { status, body } = await put({ service: 'newcomer', entityTypes: [entity] });
     expect([status, body['code']]).toEqual([400, 'registration_invalid']);
     expect(JSON.stringify(body['errors'])).toContain('/entityTypes/0');
@@ -80,10 +89,14 @@ describe('admin', () => {
       policy: 'lww',
       projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
     };
-    const { status, body } = await admin(user.tenantId, '/admin/v1/registrations/thief', {
-      method: 'PUT',
-      body: JSON.stringify({ service: 'thief', entityTypes: [entity] }),
-    });
+    const { status, body } = await adminWith(
+      await operatorToken(platform()),
+      '/admin/v1/registrations/thief',
+      {
+        method: 'PUT',
+        body: JSON.stringify({ service: 'thief', entityTypes: [entity] }),
+      },
+    );
     expect([status, body['code']]).toEqual([409, 'entity_type_taken']);
   });
 

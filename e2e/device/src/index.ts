@@ -3,7 +3,14 @@ export type { LocalChange } from './driver-device.ts';
 export { ScopeReplica } from './scope-replica.ts';
 export { callGateway, signRequest } from './signed-http.ts';
 export type { DeviceCredentials, GatewayAnswer, SignedRequestParts } from './signed-http.ts';
-export { adminToken, bindDevice, changeOnServer, deleteOnServer, revokeDevice } from './platform-client.ts';
+export {
+  adminToken,
+  bindDevice,
+  changeOnServer,
+  deleteOnServer,
+  operatorToken,
+  revokeDevice,
+} from './platform-client.ts';
 export type { PlatformUrls } from './platform-client.ts';
 export { until } from './until.ts';
 export type { UntilOptions } from './until.ts';

@@ -1,3 +1,4 @@
+import { PLATFORM_TENANT } from '@sync/protocol';
 import type { DeviceCredentials } from './signed-http.ts';
 
 /** Where the reference platform listens, as `npm run stack -- --json` prints it. */
@@ -19,8 +20,22 @@ export async function bindDevice(
 
 /** An access token without a device, for the admin API. */
 export async function adminToken(urls: PlatformUrls, tenantId: string, userId = 'clerk'): Promise<string> {
+  return tokenWith(urls, tenantId, userId, ['sync-admin']);
+}
+
+/** An access token of somebody who runs the platform. */
+export async function operatorToken(urls: PlatformUrls): Promise<string> {
+  return tokenWith(urls, PLATFORM_TENANT, 'operator', ['sync-operator']);
+}
+
+async function tokenWith(
+  urls: PlatformUrls,
+  tenantId: string,
+  userId: string,
+  roles: readonly string[],
+): Promise<string> {
   const url = `${urls.identity}/dev/tenants/${tenantId}/users/${userId}/tokens`;
-  return (await postJson<{ accessToken: string }>(url, { roles: ['sync-admin'] })).accessToken;
+  return (await postJson<{ accessToken: string }>(url, { roles })).accessToken;
 }
 
 export async function revokeDevice(urls: PlatformUrls, deviceId: string): Promise<void> {

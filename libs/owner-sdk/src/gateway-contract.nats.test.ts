@@ -45,7 +45,7 @@ describe('an owning service expects of the gateway', () => {
     const accepted = await new MessageContract('owner-sdk', 'sync-gateway').reply(
       {
         nats,
-        subject: subjects.register,
+        subject: subjects.registerAs(registration.service),
         what: 'a registration is accepted',
         request: registration,
         reply: { registered: ['pact-loan'] },

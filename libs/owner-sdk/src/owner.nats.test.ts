@@ -143,7 +143,7 @@ describe('registration', () => {
     const seen: unknown[] = [];
     const gateway = new Responder({
       nats: rig.nats,
-      subject: subjects.register,
+      subject: subjects.registerAs(rig.service),
       queue: 'test-gateway',
       logger: rig.log,
       handle: async (body) => {

@@ -146,7 +146,9 @@ export class ServiceRegistration {
       const remedy =
         error.code === 'entity_type_taken'
           ? 'rename the entity type, or take it out of the other service’s registration'
-          : 'correct the entity definitions named in the message';
+          : error.code === 'forbidden'
+            ? 'let the platform’s operators assign it to the service (SERVICE_RIGHTS_FILE)'
+            : 'correct the entity definitions named in the message';
       const fields = { owner: service, code: error.code, reason: error.message, remedy, delayMs };
       this.#logger.error(fields, 'the gateway refuses the registration');
       return;
@@ -158,7 +160,7 @@ export class ServiceRegistration {
   }
 
   async #ask(): Promise<void> {
-    await request(this.#nats, subjects.register, this.#registration, {
+    await request(this.#nats, subjects.registerAs(this.#registration.service), this.#registration, {
       timeoutMs: REQUEST_TIMEOUT_MS,
       decode: (reply) => {
         const checked = checkReply(reply);

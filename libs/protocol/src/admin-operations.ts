@@ -13,6 +13,14 @@ import {
   PageLimit,
   RecordId,
 } from './admin-api.ts';
+import {
+  type AdminRole,
+  ALL_WHO_LOOK,
+  CONFLICT_READERS,
+  ONLY_ADMINS,
+  ONLY_OPERATORS,
+  REGISTRATION_READERS,
+} from './admin-roles.ts';
 import { ConflictHistoryReply, ConflictVerifyReply, ConflictsReply } from './conflict-api.ts';
 import { ConflictResponse, ConflictStatus } from './conflict-record.ts';
 import { Revision } from './owner-api.ts';
@@ -199,6 +207,8 @@ export interface AdminOperation {
   /** The request may come without its body. */
   readonly bodyIsOptional?: boolean;
   readonly response: TSchema;
+  /** A token needs one of them. */
+  readonly roles: readonly AdminRole[];
   /** Problem codes beyond those of every operation (unauthenticated, forbidden, unavailable, internal). */
   readonly problems: readonly string[];
 }
@@ -207,6 +217,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/registrations',
+    roles: REGISTRATION_READERS,
     summary: 'Every SyncRegistration, by service',
     query: AdminPageQuery,
     response: AdminRegistrationsResponse,
@@ -215,6 +226,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/registrations/{service}',
+    roles: REGISTRATION_READERS,
     summary: 'The SyncRegistration of one service',
     params: { service: ServiceName },
     response: AdminRegistrationResponse,
@@ -223,6 +235,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'put',
     path: '/admin/v1/registrations/{service}',
+    roles: ONLY_OPERATORS,
     summary: 'Registers entity types of a service, or changes them',
     params: { service: ServiceName },
     body: SyncRegistration,
@@ -238,6 +251,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/devices',
+    roles: ALL_WHO_LOOK,
     summary: 'Devices of the tenant and their health',
     query: AdminDevicesQuery,
     response: AdminDevicesResponse,
@@ -246,6 +260,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/devices/{deviceId}',
+    roles: ALL_WHO_LOOK,
     summary: 'One device and its health, scope by scope',
     params: { deviceId: DeviceId },
     query: AdminCursorQuery,
@@ -255,6 +270,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/conflicts',
+    roles: CONFLICT_READERS,
     summary: 'ConflictRecords across the users of the tenant',
     query: AdminConflictsQuery,
     response: AdminConflictsResponse,
@@ -263,6 +279,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/conflicts/verify',
+    roles: CONFLICT_READERS,
     summary: 'Walks the hash chain of the tenant’s conflict history and names the first broken link',
     query: AdminPageQuery,
     response: AdminConflictVerifyResponse,
@@ -271,6 +288,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/conflicts/{id}',
+    roles: CONFLICT_READERS,
     summary: 'One ConflictRecord of the tenant',
     params: { id: SentUuid },
     response: ConflictResponse,
@@ -279,6 +297,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/conflicts/{id}/history',
+    roles: CONFLICT_READERS,
     summary: 'What happened to one ConflictRecord, oldest first',
     params: { id: SentUuid },
     query: AdminPageQuery,
@@ -288,6 +307,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/dead-letters',
+    roles: ALL_WHO_LOOK,
     summary: 'Events that could not be projected, with their cause',
     query: AdminDeadLettersQuery,
     response: AdminDeadLettersResponse,
@@ -296,6 +316,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'post',
     path: '/admin/v1/dead-letters/{id}/replay',
+    roles: ONLY_ADMINS,
     summary: 'Projects one dead letter again',
     params: { id: RecordId },
     response: AdminReplayResponse,
@@ -304,6 +325,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'post',
     path: '/admin/v1/dead-letters/replay',
+    roles: ONLY_ADMINS,
     summary: 'Projects all quarantined dead letters again, or those that match',
     body: AdminReplayBody,
     bodyIsOptional: true,
@@ -313,6 +335,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/explain',
+    roles: ALL_WHO_LOOK,
     summary: 'Why a device has or lacks an entity',
     query: AdminExplainQuery,
     response: AdminExplainResponse,
@@ -321,6 +344,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/scopes/{user}',
+    roles: ALL_WHO_LOOK,
     summary: 'The scopes that a user holds, and which entities grant them',
     params: { user: UserId },
     query: AdminPageQuery,
@@ -330,6 +354,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/suggestions',
+    roles: ALL_WHO_LOOK,
     summary: 'Whether the tenant has AI suggestions, their budgets, redaction, and what today has used',
     response: AdminSuggestionsResponse,
     problems: [],
@@ -337,6 +362,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'put',
     path: '/admin/v1/suggestions',
+    roles: ONLY_ADMINS,
     summary: 'Switches AI suggestions on or off, with budgets and redaction',
     body: SuggestionSettings,
     response: AdminSuggestionsResponse,
@@ -345,6 +371,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
     path: '/admin/v1/purges/missing',
+    roles: ALL_WHO_LOOK,
     summary: 'Devices that have not acked the purge of a revoked scope',
     query: AdminMissingPurgesQuery,
     response: AdminMissingPurgesResponse,

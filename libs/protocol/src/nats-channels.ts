@@ -175,8 +175,13 @@ const OWNER_CHANNELS: readonly NatsChannel[] = [
       'Data of mutations that were written under an older schema version, to be lifted to the next: where ' +
       'a registration names no steps.',
   }),
+  request('registerAs', subjects.registerAs('{service}'), 'public', SyncRegistration, RegisterReply, {
+    summary: 'An owning service registers its entity types under its own name; repeating it changes nothing.',
+  }),
   request('register', subjects.register, 'public', SyncRegistration, RegisterReply, {
-    summary: 'An owning service registers its entity types; repeating it changes nothing.',
+    summary:
+      'The same without a name in the subject. Only while SERVICE_RIGHTS_FILE is not set: nobody can tell ' +
+      'who sends it.',
   }),
   request(
     'remoteProjection',

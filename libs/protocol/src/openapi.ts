@@ -64,8 +64,8 @@ export function adminApiDocument(): JsonObject {
       title: 'Sync admin API v1',
       version: '1.0.0',
       description:
-        'For administrators of a tenant: the token needs the role `sync-admin`, and nothing of another ' +
-        'tenant is ever shown.',
+        'For those who look after a tenant, or run the platform: each operation names the roles of which the ' +
+        'token needs one. Nothing of another tenant is ever shown.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths: pathsOf(ADMIN_OPERATIONS, (operation) => adminOperation(operation, components)),
@@ -77,7 +77,7 @@ export function adminApiDocument(): JsonObject {
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: 'Role `sync-admin`.',
+          description: 'Its claim `roles` has one of the roles that the operation names.',
         },
       },
     },
@@ -181,7 +181,8 @@ function adminOperation(operation: AdminOperation, components: SchemaComponents)
   return {
     operationId: operationIdOf(operation),
     summary: operation.summary,
-    security: [{ accessToken: [] }],
+    // One requirement a role: any of them is enough.
+    security: operation.roles.map((role) => ({ accessToken: [role] })),
     parameters,
     ...requestBody(operation.body, components, operation.bodyIsOptional !== true),
     responses: { ...success(operation.response, components), ...problemResponses(problems, components) },

@@ -300,7 +300,7 @@ export const SnapshotPage = Type.Object(
 export type SnapshotPage = Static<typeof SnapshotPage>;
 
 /**
- * `sync.registry.v1.register`: the SyncRegistration itself. Errors come as `{error: {code, message,
+ * `sync.registry.v1.register.<service>`: the SyncRegistration itself. Errors come as `{error: {code, message,
  * errors?}}`.
  */
 export const RegisterReply = Type.Object({ registered: Type.Array(EntityType) }, { $id: 'RegisterReply' });

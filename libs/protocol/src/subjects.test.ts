@@ -16,6 +16,7 @@ const SPELLED_OUT: Readonly<Record<string, string>> = {
   [subjects.replay('learning')]: 'sync.replay.v1.learning',
   [subjects.relayKick('learning')]: 'sync.kick.v1.learning',
   [subjects.storeProbe]: 'sync.probe.v1.store',
+  [subjects.registerAs('learning')]: 'sync.registry.v1.register.learning',
   [subjects.register]: 'sync.registry.v1.register',
   [subjects.deviceBindingVerify]: 'identity.device-binding.v1.verify',
   [subjects.deviceBindingRevoked]: 'identity.device-binding.v1.revoked',

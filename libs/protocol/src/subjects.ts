@@ -10,6 +10,12 @@ export const subjects = {
   push: (service: string, entityType: string): string => `sync.push.v1.${service}.${entityType}`,
   snapshot: (service: string, entityType: string): string => `sync.snapshot.v1.${service}.${entityType}`,
   upcast: (service: string, entityType: string): string => `sync.upcast.v1.${service}.${entityType}`,
+  /**
+   * Where a service registers: its name is part of the subject, so that NATS permissions decide who may speak
+   * for it.
+   */
+  registerAs: (service: string): string => `sync.registry.v1.register.${service}`,
+  /** The same for services that know only v1.31: nobody can tell who sent it, so production refuses it. */
   register: 'sync.registry.v1.register',
   registryList: 'sync.registry.v1.list',
   /** Core notice to everybody who keeps a copy of the registrations. */

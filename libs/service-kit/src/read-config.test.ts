@@ -29,6 +29,20 @@ describe('readConfig', () => {
     expect(readConfig(options, { NODE_ENV: 'production' }).faults).toBe(false);
   });
 
+  it('asks in production for what only development may do without', () => {
+    const options = {
+      rights: {
+        env: 'RIGHTS',
+        type: 'string',
+        optional: true,
+        requiredInProduction: true,
+        desc: 'who may what',
+      },
+    } as const;
+    expect(readConfig(options, {}).rights).toBe('');
+    expect(() => readConfig(options, { NODE_ENV: 'production' })).toThrow(/RIGHTS must be set in production/);
+  });
+
   it('names every fault at once, with what the variable is for', () => {
     const attempt = (): unknown => readConfig(OPTIONS, { PORT: '70000', BATCH: '0', DURABLE: 'yes' });
     expect(attempt).toThrow(ConfigError);

@@ -12,6 +12,8 @@ export interface StringOption extends OptionBase {
   readonly default?: string;
   /** Missing is allowed and read as ''. */
   readonly optional?: true;
+  /** A process with NODE_ENV=production refuses to start without it, optional though it is elsewhere. */
+  readonly requiredInProduction?: true;
 }
 
 export interface IntOption extends OptionBase {
@@ -73,7 +75,7 @@ export function readConfig<const S extends Readonly<Record<string, ConfigOption>
   const values: Record<string, string | number | boolean> = {};
   for (const [name, option] of Object.entries(options)) {
     const raw = env[option.env];
-    const parsed = raw === undefined || raw === '' ? defaultOf(option) : parse(option, raw);
+    const parsed = raw === undefined || raw === '' ? defaultOf(option, env) : parse(option, raw);
     if (parsed instanceof Error) faults.push(`${option.env} ${parsed.message} (${option.desc})`);
     else if (parsed === true && isRefused(option, env))
       faults.push(`${option.env} must not be set in production (${option.desc})`);
@@ -83,13 +85,22 @@ export function readConfig<const S extends Readonly<Record<string, ConfigOption>
   return values as ConfigOf<S>;
 }
 
-function isRefused(option: ConfigOption, env: Readonly<Record<string, string | undefined>>): boolean {
-  return option.type === 'bool' && option.refusedInProduction === true && env['NODE_ENV'] === 'production';
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function isRefused(option: ConfigOption, env: Environment): boolean {
+  return option.type === 'bool' && option.refusedInProduction === true && isProduction(env);
 }
 
-function defaultOf(option: ConfigOption): string | number | boolean | Error {
+function isProduction(env: Environment): boolean {
+  return env['NODE_ENV'] === 'production';
+}
+
+function defaultOf(option: ConfigOption, env: Environment): string | number | boolean | Error {
   if (option.default !== undefined) return option.default;
-  if (option.type === 'string' && option.optional) return '';
+  if (option.type === 'string' && option.optional) {
+    const isMissed = option.requiredInProduction === true && isProduction(env);
+    return isMissed ? new Error('must be set in production') : '';
+  }
   return new Error('is not set');
 }
 

@@ -19,7 +19,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set on every `/sync/v1/` route before its handler runs. */
     caller: Caller | null;
-    /** Set on every `/admin/` route before its handler runs; the token has the role `sync-admin`. */
+    /** Set on every `/admin/` route before its handler runs; the token has a role for it. */
     admin: TokenClaims | null;
     /** The parsed body holds something that must not be stored: check it with `findUnstorable`. */
     bodySuspicious: boolean;

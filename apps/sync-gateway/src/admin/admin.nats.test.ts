@@ -6,6 +6,7 @@ import {
   type DevicesRequest,
   type EntityTypeRegistration,
   type ExplainReply,
+  PLATFORM_TENANT,
   type RegistryListReply,
   subjects,
 } from '@sync/protocol';
@@ -15,11 +16,14 @@ import { GatewayRig } from '../testing/gateway-rig.ts';
 
 let rig: GatewayRig;
 let token: string;
+/** Of somebody who runs the platform. */
+let operator: string;
 const stops: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   rig = await GatewayRig.start();
   token = await rig.identity.token('t1', 'admin', { roles: ['sync-admin'] });
+  operator = await rig.identity.token(PLATFORM_TENANT, 'operator', { roles: ['sync-operator'] });
 });
 afterAll(async () => {
   for (const stop of stops) await stop();
@@ -66,7 +70,7 @@ function largeUpcaster(characters: number): Partial<EntityTypeRegistration> {
 
 describe('registrations', () => {
   const put = (service: string, entityTypes: readonly EntityTypeRegistration[]): ReturnType<typeof admin> =>
-    admin(`registrations/${service}`, { method: 'PUT', body: { service, entityTypes } });
+    admin(`registrations/${service}`, { method: 'PUT', body: { service, entityTypes }, token: operator });
 
   it('are stored, listed and shown', async () => {
     const { status, body } = await put('shop', [typeOf('order'), typeOf('cart')]);
@@ -193,7 +197,7 @@ describe('registrations', () => {
       body: { code: 'schema_invalid', errors: [{ path: '/entityTypes/0/policy' }] },
     });
     const other = { service: 'other', entityTypes: [typeOf('x')] };
-    expect(await admin('registrations/bad', { method: 'PUT', body: other })).toMatchObject({
+    expect(await admin('registrations/bad', { method: 'PUT', body: other, token: operator })).toMatchObject({
       status: 400,
       body: { code: 'registration_invalid', errors: [{ path: '/service' }] },
     });
@@ -284,6 +288,7 @@ describe('scopes, purges and explanations', () => {
     await admin('registrations/notes', {
       method: 'PUT',
       body: { service: 'notes', entityTypes: [typeOf('note')] },
+      token: operator,
     });
     rig.projector.grant('t1', 'u1', 'course:c1').put('t1', 'course:c1', 'n1', { text: 'x' });
     await rig.ingest();

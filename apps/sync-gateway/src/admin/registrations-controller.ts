@@ -15,7 +15,10 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
 const checkRegistration = validator(SyncRegistration);
 
-/** Registrations belong to services, not to tenants: every administrator sees all of them. */
+/**
+ * Registrations belong to services, not to tenants: administrators of all tenants see them, and only operators
+ * of the platform change them.
+ */
 @Controller('admin/v1/registrations')
 export class RegistrationsController {
   private readonly registry: Registry;
@@ -54,7 +57,7 @@ export class RegistrationsController {
       const fault = { path: '/service', message: `must be "${service}", as in the path` };
       throw new ProblemError('registration_invalid', `${fault.path}: ${fault.message}`, { errors: [fault] });
     }
-    await this.registerService.execute(registration);
+    await this.registerService.execute(registration, 'operator');
     await answerValue(reply, { registration: this.find(service) });
   }
 

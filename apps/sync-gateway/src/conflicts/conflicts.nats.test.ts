@@ -6,6 +6,7 @@ import {
   type ConflictResolveRequest,
   type ConflictsRequest,
   type OwnerPushRequest,
+  PLATFORM_TENANT,
   type SyncRegistration,
   subjects,
 } from '@sync/protocol';
@@ -77,7 +78,7 @@ describe('conflicts at the gateway', () => {
 
   beforeAll(async () => {
     rig = await GatewayRig.start({ DATABASE_POOL_SIZE: String(SESSIONS) });
-    const token = await rig.identity.token('t1', 'admin', { roles: ['sync-admin'] });
+    const token = await rig.identity.token(PLATFORM_TENANT, 'operator', { roles: ['sync-operator'] });
     await fetch(new URL('/admin/v1/registrations/learning', rig.url), {
       method: 'PUT',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },

@@ -16,6 +16,7 @@ import { OrderIndex1764000000600 } from './order-index.ts';
 import { PayloadAsText1764000000400 } from './payload-as-text.ts';
 import { ReceivedPush1764000000800 } from './received-push.ts';
 import { ReceivedSequences1764000001000 } from './received-sequences.ts';
+import { RegisteredByOwner1764000001020 } from './registered-by-owner.ts';
 import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
 import { RefusedChanges1764000000995 } from './refused-changes.ts';
 import { ShownEntities1764000000990 } from './shown-entities.ts';
@@ -43,6 +44,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   RefusedChanges1764000000995,
   ReceivedSequences1764000001000,
   SlimWaitingIndex1764000001010,
+  RegisteredByOwner1764000001020,
 ];
 
 /**

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { ADMIN_OPERATIONS, DEVICE_OPERATIONS, type SyncRegistration } from '@sync/protocol';
+import { ADMIN_OPERATIONS, DEVICE_OPERATIONS, PLATFORM_TENANT, type SyncRegistration } from '@sync/protocol';
 import { type RunningPostgres, startPostgres } from '@sync/postgres/testing';
 import { mutationOf } from '../push/testing/push-rig.ts';
 import { GatewayRig } from '../testing/gateway-rig.ts';
@@ -84,7 +84,8 @@ const ADMIN_ROUTES: readonly Asked[] = [
   ['PUT', 'suggestions', SETTINGS],
 ];
 
-const adminToken = (): Promise<string> => rig.identity.token('t1', 'admin', { roles: ['sync-admin'] });
+const adminToken = (): Promise<string> =>
+  rig.identity.token(PLATFORM_TENANT, 'operator', { roles: ['sync-operator', 'sync-admin'] });
 const PATIENCE_MS = 40_000;
 
 /** @returns the status, and of a 503 whether it says when to come back */

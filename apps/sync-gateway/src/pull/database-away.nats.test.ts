@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { type RunningPostgres, startPostgres } from '@sync/postgres/testing';
-import { type PullResponse, type PushResponse, subjects } from '@sync/protocol';
+import { PLATFORM_TENANT, type PullResponse, type PushResponse, subjects } from '@sync/protocol';
 import { request } from '@sync/messaging';
 import { mutationOf, TYPES } from '../push/testing/push-rig.ts';
 import { TestOwner } from '../push/testing/test-owner.ts';
@@ -67,9 +67,11 @@ it('answers 503 while Postgres is away, keeps waiting pulls waiting, and recover
   expect((await fetch(`${rig.url}/health/ready`)).status).toBe(200);
 });
 
-/** Asks for something of an administrator. */
+/** Asks for something as somebody who may everything. */
 async function admin(path: string, put?: object): Promise<{ status: number; headers: Headers }> {
-  const token = await rig.identity.token('t1', 'admin', { roles: ['sync-admin'] });
+  const token = await rig.identity.token(PLATFORM_TENANT, 'operator', {
+    roles: ['sync-operator', 'sync-admin'],
+  });
   const body = put === undefined ? {} : { method: 'PUT', body: JSON.stringify(put) };
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   return fetch(new URL(`/admin/v1/${path}`, rig.url), { headers, ...body });

@@ -8,6 +8,7 @@ import {
   validator,
 } from '@sync/protocol';
 import { type Logger, toProblem } from '@sync/service-kit';
+import type { RegistrationRights } from './registration-rights.ts';
 import type { RegisterService } from './register-service.ts';
 import type { Registry } from './registry.ts';
 
@@ -17,16 +18,29 @@ const MAX_PAGE_BYTES = 300 * 1024;
 
 const checkRequest = validator(RegistryListRequest);
 
-/** Answers `sync.registry.v1.register` and `sync.registry.v1.list`; any replica does. */
+/**
+ * Answers registrations, on `sync.registry.v1.register.<service>`, and `sync.registry.v1.list`; any replica
+ * does.
+ */
 export class AnswerRegistry {
   readonly #nats: NatsConnection;
+  readonly #rights: RegistrationRights;
   readonly #registerService: RegisterService;
   readonly #registry: Registry;
   readonly #logger: Logger;
   #responders: Responder[] = [];
 
-  constructor(nats: NatsConnection, registerService: RegisterService, registry: Registry, logger: Logger) {
+  constructor(
+    nats: NatsConnection,
+    {
+      rights,
+      registerService,
+    }: { readonly rights: RegistrationRights; readonly registerService: RegisterService },
+    registry: Registry,
+    logger: Logger,
+  ) {
     this.#nats = nats;
+    this.#rights = rights;
     this.#registerService = registerService;
     this.#registry = registry;
     this.#logger = logger;
@@ -35,7 +49,12 @@ export class AnswerRegistry {
   start(): void {
     const common = { nats: this.#nats, queue: QUEUE, logger: this.#logger };
     this.#responders = [
-      new Responder({ ...common, subject: subjects.register, handle: (body) => this.#register(body) }),
+      new Responder({
+        ...common,
+        subject: subjects.registerAs('*'),
+        handle: (body, { subject }) => this.#registerAs(subject, body),
+      }),
+      new Responder({ ...common, subject: subjects.register, handle: (body) => this.#registerUnnamed(body) }),
       new Responder({ ...common, subject: subjects.registryList, handle: (body) => this.#list(body) }),
     ];
   }
@@ -44,9 +63,26 @@ export class AnswerRegistry {
     await Promise.all(this.#responders.map((responder) => responder.stop()));
   }
 
+  /** NATS permissions decide who may send on a subject with the service's name; the body must name the same. */
+  async #registerAs(subject: string, body: unknown): Promise<RegisterReply> {
+    const service = nameIn(body);
+    if (service !== undefined && subject !== subjects.registerAs(service)) {
+      throw new RemoteError('forbidden', `${subject} does not register for ${service}`);
+    }
+    return this.#register(body);
+  }
+
+  /** Anybody may send here, in anybody's name: so only where everybody may register anything. */
+  async #registerUnnamed(body: unknown): Promise<RegisterReply> {
+    if (this.#rights.isConfigured) {
+      throw new RemoteError('forbidden', `Register on ${subjects.registerAs(nameIn(body) ?? '<service>')}`);
+    }
+    return this.#register(body);
+  }
+
   async #register(body: unknown): Promise<RegisterReply> {
     try {
-      return { registered: await this.#registerService.execute(body) };
+      return { registered: await this.#registerService.execute(body, 'service') };
     } catch (error) {
       const { code, message, status } = toProblem(error);
       if (status >= 500) this.#logger.error({ err: error }, 'a registration failed');
@@ -72,4 +108,10 @@ export class AnswerRegistry {
     }));
     return { registrations, next: rest.length > page.length ? (page.at(-1)?.type.entityType ?? null) : null };
   }
+}
+
+/** The service that a registration says it is from; undefined where it says none. */
+function nameIn(body: unknown): string | undefined {
+  if (typeof body !== 'object' || body === null || !('service' in body)) return undefined;
+  return typeof body.service === 'string' ? body.service : undefined;
 }

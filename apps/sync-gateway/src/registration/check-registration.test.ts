@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EntityTypeRegistration } from '@sync/protocol';
-import { findContradictions } from './check-registration.ts';
+import { covers, findContradictions } from './check-registration.ts';
 
 const base: EntityTypeRegistration = {
   entityType: 'note',
@@ -14,6 +14,10 @@ const document: EntityTypeRegistration = {
   projection: { kind: 'declarative', fields: '*', scopes: ['course:{courseId}'], docUpdateField: 'body' },
 };
 const grant = { scope: 'course:{courseId}', user: '{userId}' };
+
+function projectedTo(scope: string): Partial<EntityTypeRegistration> {
+  return { projection: { kind: 'declarative', fields: '*', scopes: [scope] } };
+}
 
 describe('findContradictions', () => {
   it.each<[string, EntityTypeRegistration]>([
@@ -86,6 +90,22 @@ describe('findContradictions', () => {
       { schemaVersion: 2, upcasters: [{ from: 1, subject: 'sync.upcast.v1.other.note' }] },
       '/upcasters/0/subject',
     ],
+    ['one user in a projection', projectedTo('user:x'), '/projection/scopes/0'],
+    [
+      'one user beside the right one',
+      { projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}', 'user:x'] } },
+      '/projection/scopes/1',
+    ],
+    ['another service to push to', { pushSubject: 'other.app.command' }, '/pushSubject'],
+    ['a service whose name begins alike', { pushSubject: 'notes2.push' }, '/pushSubject'],
+    ['all subjects to listen to', { eventSubjects: ['sync.>'] }, '/eventSubjects/0'],
+    ['what others publish', { eventSubjects: ['notes.events', 'shop.orders.*'] }, '/eventSubjects/1'],
+    ['a service anywhere to listen to', { eventSubjects: ['*.events'] }, '/eventSubjects/0'],
+    [
+      'another service’s projector',
+      { projection: { kind: 'remote', subject: 'other.project' } },
+      '/projection/subject',
+    ],
     ['a subject of NATS itself', { snapshotSubject: '_INBOX.x.y' }, '/snapshotSubject'],
   ])('finds %s', (_name, changes, path) => {
     const faults = findContradictions({ service: 'notes', entityTypes: [{ ...base, ...changes }] });
@@ -102,5 +122,31 @@ describe('findContradictions', () => {
     expect(findContradictions({ service: 'notes', entityTypes: [base, base] })).toMatchObject([
       { path: '/entityTypes/1/entityType' },
     ]);
+  });
+});
+
+describe('subjects that operators allow', () => {
+  const faultsOf = (pushSubject: string, allowed: readonly string[]): unknown =>
+    findContradictions({ service: 'notes', entityTypes: [{ ...base, pushSubject }] }, allowed);
+
+  it('may be named', () => {
+    expect(faultsOf('legacy.notes.push', ['legacy.notes.>'])).toEqual([]);
+    expect(faultsOf('legacy.push', ['legacy.push'])).toEqual([]);
+    expect(faultsOf('legacy.orders.push', ['legacy.notes.>'])).toHaveLength(1);
+  });
+
+  it.each([
+    ['a.>', 'a.b.c', true],
+    ['a.>', 'a', false],
+    ['a.*', 'a.b', true],
+    ['a.*', 'a.b.c', false],
+    ['a.*', 'a.>', false],
+    ['a.*', 'a.*', true],
+    ['a.b', 'a.*', false],
+    ['a.>', 'a.>', true],
+    ['*.b', 'a.b', true],
+    ['a.b.c', 'a.b', false],
+  ])('%s covers %s: %s', (pattern, subject, expected) => {
+    expect(covers(pattern, subject)).toBe(expected);
   });
 });

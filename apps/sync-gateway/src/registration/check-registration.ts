@@ -4,15 +4,22 @@ import { findUnstorable, subjects } from '@sync/protocol';
 import { FOLDED_REPLICA, serviceReplica } from '@sync/vector-clock';
 
 /**
- * What the schema of a SyncRegistration cannot say: places where it contradicts itself.
+ * What the schema of a SyncRegistration cannot say: where it contradicts itself, or names a subject that is
+ * not its service's.
+ * @param otherSubjects patterns of subjects that the service may name beside its own
  * @returns JSON Pointers into the registration; empty when it is consistent
  */
-export function findContradictions({ entityTypes, service }: SyncRegistration): SchemaFault[] {
+export function findContradictions(
+  { entityTypes, service }: SyncRegistration,
+  otherSubjects: readonly string[] = [],
+): SchemaFault[] {
   const faults = entityTypes.flatMap((registration, index) =>
-    faultsOf(registration, service).map(({ path, message }) => ({
-      path: `/entityTypes/${index}${path}`,
-      message,
-    })),
+    [...faultsOf(registration), ...subjectFaults(registration, service, otherSubjects)].map(
+      ({ path, message }) => ({
+        path: `/entityTypes/${index}${path}`,
+        message,
+      }),
+    ),
   );
   if (serviceReplica(service) === FOLDED_REPLICA) {
     faults.push({ path: '/service', message: `"${service}" stands for folded devices in clocks` });
@@ -28,12 +35,11 @@ export function findContradictions({ entityTypes, service }: SyncRegistration): 
   return faults;
 }
 
-function faultsOf(registration: EntityTypeRegistration, service: string): SchemaFault[] {
+function faultsOf(registration: EntityTypeRegistration): SchemaFault[] {
   return [
     ...policyFaults(registration),
     ...projectionFaults(registration),
     ...grantFaults(registration),
-    ...subjectFaults(registration, service),
     ...upcasterFaults(registration),
     ...valueFaults(registration),
     ...sizeFaults(registration),
@@ -83,8 +89,12 @@ function policyFaults({ policy, review, projection }: EntityTypeRegistration): S
 function projectionFaults({ projection }: EntityTypeRegistration): SchemaFault[] {
   if (projection.kind !== 'declarative') return [];
   const faults = projection.scopes.flatMap((scope, index): SchemaFault[] => {
+    const path = `/projection/scopes/${index}`;
     const parsed = parseScopeTemplate(scope);
-    return parsed.ok ? [] : [{ path: `/projection/scopes/${index}`, message: parsed.reason }];
+    if (!parsed.ok) return [{ path, message: parsed.reason }];
+    // One user, the same in every tenant, would get what all others write.
+    if (!scope.startsWith('user:') || parsed.template.fields.length > 0) return [];
+    return [{ path, message: 'names one user; which user it is has to come from the entity’s data' }];
   });
   const repeated = projection.scopes.findIndex((scope, index) => projection.scopes.indexOf(scope) < index);
   if (repeated >= 0) faults.push({ path: `/projection/scopes/${repeated}`, message: 'stands here twice' });
@@ -116,34 +126,63 @@ function grantFaults({ grants = [] }: EntityTypeRegistration): SchemaFault[] {
   });
 }
 
-/** Requests go to one subject; `>` and `*` are for listening. */
-function subjectFaults(registration: EntityTypeRegistration, service: string): SchemaFault[] {
-  const { pushSubject, snapshotSubject, projection, entityType, upcasters = [] } = registration;
-  const asked = {
-    '/pushSubject': pushSubject,
-    '/snapshotSubject': snapshotSubject,
-    '/projection/subject': projection.kind === 'remote' ? projection.subject : undefined,
-    ...Object.fromEntries(
-      upcasters.map((upcaster, index) => {
-        return [`/upcasters/${index}/subject`, 'subject' in upcaster ? upcaster.subject : undefined];
-      }),
-    ),
-  };
-  return Object.entries(asked).flatMap(([path, subject]): SchemaFault[] => {
+/**
+ * A registration makes the platform send entity data to subjects, and listen on others, with the platform's
+ * own rights in NATS. So it may name only subjects that are its service's: those that begin with its name,
+ * the standard ones, and those that the operators allow it.
+ */
+function subjectFaults(
+  {
+    entityType,
+    pushSubject,
+    snapshotSubject,
+    projection,
+    eventSubjects = [],
+    upcasters = [],
+  }: EntityTypeRegistration,
+  service: string,
+  otherSubjects: readonly string[],
+): SchemaFault[] {
+  const asked: [path: string, subject: string | undefined][] = [
+    ['/pushSubject', pushSubject],
+    ['/snapshotSubject', snapshotSubject],
+    ['/projection/subject', projection.kind === 'remote' ? projection.subject : undefined],
+    ...upcasters.map((upcaster, index): [string, string | undefined] => [
+      `/upcasters/${index}/subject`,
+      'subject' in upcaster ? upcaster.subject : undefined,
+    ]),
+  ];
+  const heard = eventSubjects.map((subject, index): [string, string] => [`/eventSubjects/${index}`, subject]);
+  const standard = [subjects.push, subjects.snapshot, subjects.upcast, subjects.plainEvents].map((build) =>
+    build(service, entityType),
+  );
+  return [...asked, ...heard].flatMap(([path, subject]): SchemaFault[] => {
     if (subject === undefined) return [];
-    if (/[*>]/.test(subject)) return [{ path, message: 'a request goes to one subject, without wildcards' }];
-    if (isReserved(subject, service, entityType))
-      return [{ path, message: 'this subject belongs to sync-service' }];
-    return [];
+    if (!path.startsWith('/eventSubjects') && /[*>]/.test(subject)) {
+      return [{ path, message: 'a request goes to one subject, without wildcards' }];
+    }
+    const isOwn = standard.includes(subject) || isOwnName(subject, service);
+    if (isOwn || otherSubjects.some((pattern) => covers(pattern, subject))) return [];
+    return [{ path, message: `"${subject}" does not begin with "${service}."` }];
   });
 }
 
-/**
- * A registration must not make the gateway send entity data to sync-service's own subjects, or to another
- * owner's.
- */
-function isReserved(subject: string, service: string, entityType: string): boolean {
-  const own = [subjects.push, subjects.snapshot, subjects.upcast].map((build) => build(service, entityType));
-  if (own.includes(subject)) return false;
-  return /^(\$|_INBOX\.|sync\.|identity\.|analytics\.)/.test(subject);
+/** First tokens of subjects that have a meaning here or in NATS, and belong to no service of that name. */
+const RESERVED_NAMES: ReadonlySet<string> = new Set(['sync', 'identity', 'analytics']);
+
+function isOwnName(subject: string, service: string): boolean {
+  return subject.startsWith(`${service}.`) && !RESERVED_NAMES.has(service);
+}
+
+/** Whether everything that `subject` matches is matched by `pattern` too; both as NATS reads them. */
+export function covers(pattern: string, subject: string): boolean {
+  const wanted = pattern.split('.');
+  const named = subject.split('.');
+  for (const [index, token] of wanted.entries()) {
+    const other = named[index];
+    if (token === '>') return other !== undefined;
+    if (other === undefined || other === '>') return false;
+    if (token !== '*' && token !== other) return false;
+  }
+  return wanted.length === named.length;
 }

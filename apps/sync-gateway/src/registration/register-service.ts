@@ -11,41 +11,64 @@ import {
 import { ProblemError } from '@sync/service-kit';
 import { findContradictions } from './check-registration.ts';
 import type { RegistrationEntity } from './registration-entity.ts';
-import { lockRegistrations, saveRegistrations } from './registration-store.ts';
+import type { RegistrationRights } from './registration-rights.ts';
+import { countTypes, lockRegistrations, saveRegistrations } from './registration-store.ts';
 
 /** Told after a registration changed something. */
 export type RegistrationChanged = () => Promise<void>;
 
 const checkRegistration = validator(SyncRegistration);
 
+/** Of one service, over all its registrations. */
+const MAX_TYPES_PER_SERVICE = 200;
+/** Of the platform: every app keeps all registrations in memory. */
+const MAX_TYPES = 5_000;
+/** Environments that were left out of a few releases still come along; a typing error does not. */
+const MAX_VERSION_STEP = 10;
+const MAX_FIRST_VERSION = 1_000;
+
+/** Who registers: the owning service itself, or an operator on its behalf. */
+export type Registrar = 'service' | 'operator';
+
 /**
  * Registers entity types of a service, or changes them. Types that the service registered before and does not
  * name now stay: replicas of an older version must not lose what a newer one added.
+ *
+ * What an operator changes lasts until the service registers again, which it does every minute: only the
+ * service knows what it publishes and takes. So nobody can lock a service out of its own types.
  */
 export class RegisterService {
   readonly #database: Database;
+  readonly #rights: RegistrationRights;
   readonly #changed: RegistrationChanged;
 
-  constructor(database: Database, changed: RegistrationChanged) {
+  constructor(database: Database, rights: RegistrationRights, changed: RegistrationChanged) {
     this.#database = database;
+    this.#rights = rights;
     this.#changed = changed;
   }
 
   /**
    * @returns the entity types that are registered now; asking again for what is registered changes nothing
-   * @throws ProblemError `schema_invalid` or `registration_invalid` with paths, `entity_type_taken`
+   * @throws ProblemError `schema_invalid` or `registration_invalid` with paths, `forbidden`,
+   * `entity_type_taken`
    */
-  async execute(body: unknown): Promise<string[]> {
-    const registration = validate(body);
+  async execute(body: unknown, registrar: Registrar): Promise<string[]> {
+    const registration = this.#validate(body);
     const changedTypes = await this.#database.transaction(async (tx) => {
       const { service, entityTypes } = registration;
       const names = entityTypes.map(({ entityType }) => entityType);
       const known = await lockRegistrations(tx.manager, names);
-      refuseForeign(registration, known);
-      refuseRegress(registration, known);
-      const changed = entityTypes.filter((spec) => !isKnown(spec, known));
+      this.#refuseForeign(registration, known);
+      refuseRegress(registration, known, registrar);
+      const changed = entityTypes.filter((spec) => !isKnown(spec, service, known, registrar));
       if (changed.length === 0) return [];
-      await saveRegistrations(tx.manager, service, changed);
+      const stored = changed.map((spec) => ({
+        spec,
+        ownVersion: ownVersionOf(spec, service, known, registrar),
+      }));
+      await saveRegistrations(tx.manager, service, stored);
+      refuseTooMany(await countTypes(tx.manager, service), service);
       const changedNames = changed.map(({ entityType }) => entityType);
       await appendToOutbox(tx, changedMessages(service, changedNames));
       return changedNames;
@@ -53,56 +76,111 @@ export class RegisterService {
     if (changedTypes.length > 0) await this.#changed();
     return registration.entityTypes.map(({ entityType }) => entityType);
   }
-}
 
-function validate(body: unknown): SyncRegistration {
-  const checked = checkRegistration(body);
-  if (!checked.ok) throw problemOf('schema_invalid', checked.faults);
-  const contradictions = findContradictions(checked.value);
-  if (contradictions.length > 0) throw problemOf('registration_invalid', contradictions);
-  return checked.value;
-}
+  #validate(body: unknown): SyncRegistration {
+    const checked = checkRegistration(body);
+    if (!checked.ok) throw problemOf('schema_invalid', checked.faults);
+    const { value } = checked;
+    const contradictions = findContradictions(value, this.#rights.subjectsOf(value.service));
+    if (contradictions.length > 0) throw problemOf('registration_invalid', contradictions);
+    const forbidden = this.#rights.faultsOf(value);
+    if (forbidden.length > 0) throw problemOf('forbidden', forbidden);
+    return value;
+  }
 
-function refuseForeign(
-  { service, entityTypes }: SyncRegistration,
-  known: readonly RegistrationEntity[],
-): void {
-  const errors = entityTypes.flatMap(({ entityType }, index): SchemaFault[] => {
-    const owner = known.find((row) => row.entityType === entityType)?.service;
-    if (owner === undefined || owner === service) return [];
-    return [{ path: `/entityTypes/${index}/entityType`, message: `"${entityType}" is owned by ${owner}` }];
-  });
-  if (errors.length > 0) throw problemOf('entity_type_taken', errors);
+  /** A type that the operators assigned to the service comes to it from whoever had it before. */
+  #refuseForeign({ service, entityTypes }: SyncRegistration, known: readonly RegistrationEntity[]): void {
+    const errors = entityTypes.flatMap(({ entityType }, index): SchemaFault[] => {
+      const owner = known.find((row) => row.entityType === entityType)?.service;
+      if (owner === undefined || owner === service) return [];
+      if (this.#rights.isAssigned(service, entityType)) return [];
+      return [{ path: `/entityTypes/${index}/entityType`, message: `"${entityType}" is owned by ${owner}` }];
+    });
+    if (errors.length > 0) throw problemOf('entity_type_taken', errors);
+  }
 }
 
 /**
- * What devices and heads were written under must stay readable: versions only rise, and a policy changes only
- * with one.
+ * What devices and heads were written under must stay readable: versions only rise, by a few at once, and a
+ * policy changes only with one. For the service itself counts what it registered itself, so that it can take
+ * back what others made of its types.
  */
-function refuseRegress({ entityTypes }: SyncRegistration, known: readonly RegistrationEntity[]): void {
-  const errors = entityTypes.flatMap(({ entityType, schemaVersion, policy }, index): SchemaFault[] => {
-    const row = known.find((candidate) => candidate.entityType === entityType);
-    const path = `/entityTypes/${index}`;
-    if (!row) return [];
-    if (schemaVersion < row.schemaVersion) {
-      return [{ path: `${path}/schemaVersion`, message: `must not go below ${row.schemaVersion}` }];
-    }
-    if (policy !== row.policy && schemaVersion === row.schemaVersion) {
-      const message = `is ${row.policy}; another policy needs a schemaVersion above ${row.schemaVersion}`;
-      return [{ path: `${path}/policy`, message }];
-    }
-    return [];
+function refuseRegress(
+  { service, entityTypes }: SyncRegistration,
+  known: readonly RegistrationEntity[],
+  registrar: Registrar,
+): void {
+  const errors = entityTypes.flatMap((spec, index): SchemaFault[] => {
+    const row = known.find(
+      ({ entityType, service: owner }) => entityType === spec.entityType && owner === service,
+    );
+    const fault = row === undefined ? firstVersionFault(spec) : changeFault(spec, row, registrar);
+    return fault === null ? [] : [{ ...fault, path: `/entityTypes/${index}${fault.path}` }];
   });
   if (errors.length > 0) throw problemOf('registration_invalid', errors);
 }
 
-function isKnown(spec: EntityTypeRegistration, known: readonly RegistrationEntity[]): boolean {
+function firstVersionFault({ schemaVersion }: EntityTypeRegistration): SchemaFault | null {
+  if (schemaVersion <= MAX_FIRST_VERSION) return null;
+  return { path: '/schemaVersion', message: `must not begin above ${MAX_FIRST_VERSION}` };
+}
+
+function changeFault(
+  { schemaVersion, policy }: EntityTypeRegistration,
+  row: RegistrationEntity,
+  registrar: Registrar,
+): SchemaFault | null {
+  const lowest = registrar === 'service' ? (row.ownVersion ?? 1) : row.schemaVersion;
+  const highest = Math.max(row.schemaVersion, row.ownVersion ?? 1) + MAX_VERSION_STEP;
+  if (schemaVersion < lowest) {
+    return { path: '/schemaVersion', message: `must not go below ${lowest}` };
+  }
+  if (schemaVersion > highest) {
+    return { path: '/schemaVersion', message: `must not go above ${highest} at once` };
+  }
+  if (policy !== row.policy && schemaVersion === row.schemaVersion) {
+    const message = `is ${row.policy}; another policy needs a schemaVersion above ${row.schemaVersion}`;
+    return { path: '/policy', message };
+  }
+  return null;
+}
+
+function refuseTooMany({ own, all }: { readonly own: number; readonly all: number }, service: string): void {
+  const fault =
+    own > MAX_TYPES_PER_SERVICE
+      ? `${service} has ${own} entity types, at most ${MAX_TYPES_PER_SERVICE}`
+      : `the platform has ${all} entity types, at most ${MAX_TYPES}`;
+  if (own > MAX_TYPES_PER_SERVICE || all > MAX_TYPES) {
+    throw problemOf('registration_invalid', [{ path: '/entityTypes', message: fault }]);
+  }
+}
+
+function ownVersionOf(
+  spec: EntityTypeRegistration,
+  service: string,
+  known: readonly RegistrationEntity[],
+  registrar: Registrar,
+): number | null {
+  if (registrar === 'service') return spec.schemaVersion;
   const row = known.find(({ entityType }) => entityType === spec.entityType);
-  return row !== undefined && isDeepStrictEqual(row.spec, JSON.parse(JSON.stringify(spec)));
+  return row?.service === service ? row.ownVersion : null;
+}
+
+function isKnown(
+  spec: EntityTypeRegistration,
+  service: string,
+  known: readonly RegistrationEntity[],
+  registrar: Registrar,
+): boolean {
+  const row = known.find(({ entityType }) => entityType === spec.entityType);
+  if (row?.service !== service) return false;
+  // What an operator entered becomes the service's own word when it says the same.
+  if (registrar === 'service' && row.ownVersion !== spec.schemaVersion) return false;
+  return isDeepStrictEqual(row.spec, JSON.parse(JSON.stringify(spec)));
 }
 
 function problemOf(
-  code: 'schema_invalid' | 'registration_invalid' | 'entity_type_taken',
+  code: 'schema_invalid' | 'registration_invalid' | 'entity_type_taken' | 'forbidden',
   faults: readonly SchemaFault[],
 ): ProblemError {
   const [first] = faults;

@@ -18,6 +18,10 @@ export class RegistrationEntity {
   @Column('integer', { name: 'schema_version' })
   schemaVersion!: number;
 
+  /** The version that the service itself registered last; null when only operators have. */
+  @Column('integer', { name: 'own_version', nullable: true })
+  ownVersion!: number | null;
+
   @Column('text')
   policy!: string;
 

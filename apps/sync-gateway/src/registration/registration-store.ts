@@ -25,15 +25,33 @@ export async function lockRegistrations(
     .getMany();
 }
 
+/** How many entity types a service has, and all services together. */
+export async function countTypes(
+  manager: EntityManager,
+  service: string,
+): Promise<{ readonly own: number; readonly all: number }> {
+  const [own, all] = [
+    await manager.countBy(RegistrationEntity, { service }),
+    await manager.count(RegistrationEntity),
+  ];
+  return { own, all };
+}
+
+/** An entity type to store; `ownVersion` is the version that its service registered itself, if it ever has. */
+export interface StoredRegistration {
+  readonly spec: EntityTypeRegistration;
+  readonly ownVersion: number | null;
+}
+
 export async function saveRegistrations(
   manager: EntityManager,
   service: string,
-  entityTypes: readonly EntityTypeRegistration[],
+  registrations: readonly StoredRegistration[],
 ): Promise<void> {
   const updatedAt = new Date();
-  const rows = entityTypes.map((spec) => {
+  const rows = registrations.map(({ spec, ownVersion }) => {
     const { entityType, schemaVersion, policy } = spec;
-    return { entityType, service, schemaVersion, policy, spec, updatedAt };
+    return { entityType, service, schemaVersion, ownVersion, policy, spec, updatedAt };
   });
   await manager.save(RegistrationEntity, rows);
 }

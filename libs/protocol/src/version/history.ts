@@ -298,6 +298,16 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'bounds of their own. Only state vectors of more than 1.5 MB together, which compress to half, fitted ' +
       'a pull before and do not now.',
   },
+  {
+    version: '1.33.0',
+    date: '2026-11-30',
+    schemas: ['RegisterAsQuestion', 'RegisterAsAnswer'],
+    change:
+      'A service registers on sync.registry.v1.register.<service>; the subject without a name is for ' +
+      'development. ADMIN-1: operations of the admin API name the roles that may use them; registrations are ' +
+      'changed by sync-operator of the platform’s tenant, no more by sync-admin of any tenant. OWNER-13 to ' +
+      '16: who may register what, and which versions, scopes and subjects.',
+  },
 ];
 
 /** The version of the newest entry. */
