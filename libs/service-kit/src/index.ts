@@ -1,7 +1,6 @@
 export { backingReadiness } from './backing-readiness.ts';
 export { connectDatabase } from './connect-database.ts';
 export { connectService } from './connect-service.ts';
-export { derivedUuid } from './derived-uuid.ts';
 export { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
 export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';
 export { createLogger, nestLogger } from './logger.ts';

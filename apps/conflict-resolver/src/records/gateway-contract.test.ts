@@ -1,7 +1,7 @@
 import { MatchersV3 } from '@pact-foundation/pact';
 import { MessageContract } from '@sync/messaging/testing/pact';
 import { subjects, type SyncEvent } from '@sync/protocol';
-import { derivedUuid } from '@sync/service-kit';
+import { derivedUuid } from '@sync/service-kit/derived-uuid';
 import { conflictOf, firstEntries } from './conflict-record.ts';
 
 const { integer, like, regex, timestamp } = MatchersV3;

@@ -1,6 +1,6 @@
 import { checkOp, type ConflictDraft, type JsonObject, type MutationOp } from '@sync/domain';
 import type { AcceptedWords, PushedMutation, Resolution, ResolutionTarget } from '@sync/protocol';
-import { derivedUuid } from '@sync/service-kit';
+import { derivedUuid } from '@sync/service-kit/derived-uuid';
 import { canonicalClockJson, countChange, serviceReplica, type VectorClock } from '@sync/vector-clock';
 import { hashJson } from '../history/hashes.ts';
 import { acceptedWords } from '../suggestions/document-material.ts';

@@ -1,5 +1,5 @@
 import { type DeviceCredentials, DriverDevice, bindDevice, changeOnServer } from '@sync/e2e-device';
-import { derivedUuid } from '@sync/service-kit';
+import { derivedUuid } from '@sync/service-kit/derived-uuid';
 import { platform } from './platform.ts';
 
 /** The id of the record of a mutation: contracts name both. */

@@ -1,4 +1,4 @@
-import { derivedUuid } from '@sync/service-kit';
+import { derivedUuid } from '@sync/service-kit/derived-uuid';
 
 /**
  * The id of the ConflictRecord of a mutation: the same whenever and by whomever it is decided, so that a

@@ -1,18 +1,10 @@
-import { setImmediate as letOthersWork } from 'node:timers/promises';
 import type { KnownEntity } from '../../read-model/entity-head.ts';
 import { PROJECTION_WAIT_MS, type ReadHeads } from '../../read-model/read-heads.ts';
 import { type Author, postponed, type Work } from '../outcome/settlement.ts';
 import type { AskDeleted, DeletedData, DeletedDataMissing } from './ask-deleted.ts';
 import type { LaneNeed } from './lane-need.ts';
 import type { Lane } from './lane.ts';
-
-/** How lanes share the process while they are planned. */
-export interface Planning {
-  /** After this long other requests have their turn. */
-  readonly sliceMs: number;
-  /** After this long what is planned goes to its owners, and the rest is planned behind it. */
-  readonly forMs: number;
-}
+import { planInSlices, type Planning } from './plan-in-slices.ts';
 
 /**
  * A decision takes some microseconds, one about an entity of 20,000 fields 50 ms, and a push may have 500
@@ -92,20 +84,4 @@ function needing<What extends LaneNeed['what']>(lanes: readonly Lane[], what: Wh
     const { first: work, need } = lane;
     return work && isOf(need) ? [{ lane, work, need }] : [];
   });
-}
-
-/** Plans at least one mutation, and all that there is time for. @returns how long it took */
-export async function planInSlices(lanes: readonly Lane[], { sliceMs, forMs }: Planning): Promise<number> {
-  const startMs = performance.now();
-  let sliceEndMs = startMs + sliceMs;
-  for (const lane of lanes) {
-    while (lane.planNext()) {
-      const nowMs = performance.now();
-      if (nowMs < sliceEndMs) continue;
-      if (nowMs - startMs >= forMs) return nowMs - startMs;
-      await letOthersWork();
-      sliceEndMs = performance.now() + sliceMs;
-    }
-  }
-  return performance.now() - startMs;
 }

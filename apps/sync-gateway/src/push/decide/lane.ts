@@ -129,19 +129,8 @@ export class Lane {
     const { length } = this.#plan.steps;
     bringForward(this.#waiting, length, ownCount(this.#planned().clock, this.#context.deviceId));
     const work = this.#waiting[length];
-    if (!work) return false;
-    const chains = work.registration.pushChains && !this.#context.apart;
-    if (!chains && this.#plan.lastChange) return false;
-    const gated = work.hold ?? this.#context.gate(work);
-    if (gated) return gated.kind === 'postponed' ? this.#stopAt(gated) : this.#endWith(work, () => gated);
-    const counted = this.#counted(work);
-    if (counted === 'orphan') {
-      const end = endOfOrphan(work, this.#planned(), this.#context);
-      return this.#endWith(work, () => end);
-    }
-    if (!('mutation' in counted)) return this.#stopAt(counted);
-    const decision = this.#decide(counted);
-    return 'what' in decision ? this.#stopAt(decision) : this.#take(counted, decision);
+    if (work) this.#planOne(work);
+    return this.#plan.steps.length > length;
   }
 
   /** Continues after the read model has caught up. */
@@ -226,6 +215,22 @@ export class Lane {
     if (conflict) this.#learnConflict(conflict.submission, conflict.result, isExplained);
   }
 
+  #planOne(work: Work): void {
+    const chains = work.registration.pushChains && !this.#context.apart;
+    if (!chains && this.#plan.lastChange) return;
+    const gated = work.hold ?? this.#context.gate(work);
+    if (gated) return gated.kind === 'postponed' ? this.#stopAt(gated) : this.#endWith(work, () => gated);
+    const counted = this.#counted(work);
+    if (counted === 'orphan') {
+      const end = endOfOrphan(work, this.#planned(), this.#context);
+      return this.#endWith(work, () => end);
+    }
+    if (!('mutation' in counted)) return this.#stopAt(counted);
+    const decision = this.#decide(counted);
+    if ('what' in decision) this.#stopAt(decision);
+    else this.#take(counted, decision);
+  }
+
   /** Where the entity stands after all that is planned. */
   #planned(): Standing {
     return this.#plan.lastChange?.after ?? this.#standing;
@@ -270,27 +275,24 @@ export class Lane {
     return decide({ ...input, current });
   }
 
-  #take(work: Work, decision: Decision): true {
+  #take(work: Work, decision: Decision): void {
     const before = this.#planned();
-    if (decision.kind !== 'submit')
-      return this.#endWith(work, () => endOf(work, decision, before, this.#context));
-    this.#plan.add(submissionOf(work, decision, before, this.#context.deviceId));
-    return true;
+    if (decision.kind === 'submit')
+      this.#plan.add(submissionOf(work, decision, before, this.#context.deviceId));
+    else this.#endWith(work, () => endOf(work, decision, before, this.#context));
   }
 
-  #endWith(work: Work, end: () => Settled): true {
+  #endWith(work: Work, end: () => Settled): void {
     this.#plan.add({ work, end });
-    return true;
   }
 
   /**
    * What is planned is carried out first; of the mutation that is first then it matters why the plan stops.
    */
-  #stopAt(why: LaneNeed | Postponed): false {
-    if (this.#plan.steps.length > 0) return false;
+  #stopAt(why: LaneNeed | Postponed): void {
+    if (this.#plan.steps.length > 0) return;
     if ('what' in why) this.need = why;
     else this.postpone(why);
-    return false;
   }
 
   /** @returns whether the plan's assumptions still hold after it */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Work } from '../outcome/settlement.ts';
 import { absorb, applied, context, workOf } from '../testing/lane-rig.ts';
-import { planInSlices } from './decide-lanes.ts';
+import { planInSlices } from './plan-in-slices.ts';
 import { Lane } from './lane.ts';
 
 const works = (): Work[] => [0, 1, 2, 3].map((own) => workOf({ baseClock: { 'd:d1': own } }));
