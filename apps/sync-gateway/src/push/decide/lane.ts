@@ -23,7 +23,7 @@ import { LaneEnds } from './lane-ends.ts';
 import type { LaneNeed } from './lane-need.ts';
 import { inputOf } from './mutation-input.ts';
 import { ownCount } from './own-entry.ts';
-import { Plan } from './plan.ts';
+import { Plan, type PlannedEnd } from './plan.ts';
 import {
   type Ahead,
   endOf,
@@ -129,7 +129,10 @@ export class Lane {
     const { length } = this.#plan.steps;
     bringForward(this.#waiting, length, ownCount(this.#planned().clock, this.#context.deviceId));
     const work = this.#waiting[length];
-    if (work) this.#planOne(work);
+    const next = work && this.#nextFor(work);
+    if (next && 'work' in next) this.#plan.add(next);
+    // What is planned is carried out first; of the mutation that is first then it matters why the plan stops.
+    else if (next && length === 0) this.#stopAt(next);
     return this.#plan.steps.length > length;
   }
 
@@ -215,20 +218,23 @@ export class Lane {
     if (conflict) this.#learnConflict(conflict.submission, conflict.result, isExplained);
   }
 
-  #planOne(work: Work): void {
+  /** @returns the plan's next step, or why there is none; undefined: what is planned is sent first */
+  #nextFor(work: Work): Submission | PlannedEnd | LaneNeed | Postponed | undefined {
     const chains = work.registration.pushChains && !this.#context.apart;
-    if (!chains && this.#plan.lastChange) return;
+    if (!chains && this.#plan.lastChange) return undefined;
     const gated = work.hold ?? this.#context.gate(work);
-    if (gated) return gated.kind === 'postponed' ? this.#stopAt(gated) : this.#endWith(work, () => gated);
+    if (gated) return gated.kind === 'postponed' ? gated : { work, end: () => gated };
     const counted = this.#counted(work);
+    const before = this.#planned();
     if (counted === 'orphan') {
-      const end = endOfOrphan(work, this.#planned(), this.#context);
-      return this.#endWith(work, () => end);
+      const end = endOfOrphan(work, before, this.#context);
+      return { work, end: () => end };
     }
-    if (!('mutation' in counted)) return this.#stopAt(counted);
+    if (!('mutation' in counted)) return counted;
     const decision = this.#decide(counted);
-    if ('what' in decision) this.#stopAt(decision);
-    else this.#take(counted, decision);
+    if ('what' in decision) return decision;
+    if (decision.kind === 'submit') return submissionOf(counted, decision, before, this.#context.deviceId);
+    return { work: counted, end: () => endOf(counted, decision, before, this.#context) };
   }
 
   /** Where the entity stands after all that is planned. */
@@ -275,22 +281,7 @@ export class Lane {
     return decide({ ...input, current });
   }
 
-  #take(work: Work, decision: Decision): void {
-    const before = this.#planned();
-    if (decision.kind === 'submit')
-      this.#plan.add(submissionOf(work, decision, before, this.#context.deviceId));
-    else this.#endWith(work, () => endOf(work, decision, before, this.#context));
-  }
-
-  #endWith(work: Work, end: () => Settled): void {
-    this.#plan.add({ work, end });
-  }
-
-  /**
-   * What is planned is carried out first; of the mutation that is first then it matters why the plan stops.
-   */
   #stopAt(why: LaneNeed | Postponed): void {
-    if (this.#plan.steps.length > 0) return;
     if ('what' in why) this.need = why;
     else this.postpone(why);
   }
