@@ -16,6 +16,8 @@ export function mutationOf(project, options) {
     testRunnerNodeArgs: ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning'],
     coverageAnalysis: 'perTest',
     concurrency: 1,
+    // A mutant that hangs is found by its hits of loops as a rule; a machine that is busy must kill none.
+    timeoutMS: 30_000,
     // The sandbox is a copy of the workspace: only what these tests load from their own project.
     ignorePatterns: ['.cache', 'reports', ...others, `${folder}/*`, `!${project}`, 'dist', 'coverage'],
     tempDirName: `reports/stryker-tmp/${name}`,

@@ -35,8 +35,9 @@ export {
 } from './device-api.ts';
 export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 export type { DeviceOperation } from './device-operations.ts';
-export { OUTCOME_CODES, PROBLEM_CODES, Problem, problem } from './error-codes.ts';
-export type { OutcomeCode, ProblemCode, ProblemKind } from './error-codes.ts';
+export { PROBLEM_CODES, Problem, problem } from './error-codes.ts';
+export type { ProblemCode, ProblemKind } from './error-codes.ts';
+export { OUTCOME_CODES, type OutcomeCode } from './outcome-codes.ts';
 export { decoder, validator } from './validate.ts';
 export type { SchemaFault, Validated } from './validate.ts';
 export { findUnstorable, isNestedDeeper, parseJson } from './parse-json.ts';

@@ -6,7 +6,8 @@ import {
   type JsonObject,
   type SubmitDecision,
 } from '@sync/domain';
-import { OUTCOME_CODES, type OwnerPushResult, type OwnerState } from '@sync/protocol';
+import type { OwnerPushResult, OwnerState } from '@sync/protocol';
+import { OUTCOME_CODES } from '@sync/protocol/outcome-codes';
 import { canonicalClockJson, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { AwaitedRevision, KeptDecision, Settled, Work } from '../outcome/settlement.ts';
 import { type AnswerClass, type AppliedResult, classifyAnswer, MEANINGS } from './classify-answer.ts';
