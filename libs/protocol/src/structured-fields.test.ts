@@ -30,12 +30,14 @@ describe('dictionaryMembers', () => {
     ['an open list', 'a=("b"'],
     ['a key twice', 'a=1, b=2, a=1'],
     ['too long', `a="${'x'.repeat(8_192)}"`],
+    ['of 33 members', Array.from({ length: 33 }, (_each, at) => `a${at}=1`).join(', ')],
   ])('refuses a field that is malformed: %s', (_fault, field) => {
     expect(dictionaryMembers(field)).toBeNull();
   });
 
   it('reads back what was joined, in any order', () => {
     const key = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+    const blanks = fc.stringMatching(/^[ \t]{0,3}$/);
     const value = fc.oneof(
       fc.stringMatching(/^[0-9]{1,9}$/),
       fc.stringMatching(/^:[A-Za-z0-9+/]{0,12}:$/),
@@ -44,9 +46,10 @@ describe('dictionaryMembers', () => {
     );
     fc.assert(
       fc.property(
-        fc.uniqueArray(fc.tuple(key, value), { minLength: 1, selector: ([name]) => name }),
-        (members) => {
-          const field = members.map(([name, text]) => `${name}=${text}`).join(', ');
+        fc.uniqueArray(fc.tuple(key, value), { minLength: 1, maxLength: 32, selector: ([name]) => name }),
+        blanks,
+        (members, blank) => {
+          const field = members.map(([name, text]) => `${blank}${name}=${text}${blank}`).join(',');
           expect([...(dictionaryMembers(field) ?? [])]).toEqual(members);
         },
       ),

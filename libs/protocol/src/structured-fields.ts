@@ -4,15 +4,19 @@
  * their values are not looked at.
  */
 
-/** Longer fields are refused before any parsing. */
+/**
+ * Longer fields, and those with more members, are refused: this runs before anybody has proven who he is, so
+ * its work is bounded, and linear in the bytes that came.
+ */
 const MAX_FIELD_LENGTH = 8_192;
+const MAX_MEMBERS = 32;
 const MEMBER = /^([a-z*][a-z0-9_.*-]*)(?:=(.+)|;.*)?$/;
 
 /**
  * @param field the field value; lines of a repeated field joined by commas
- * @returns key → text of the member's value, byte for byte; null when the field is absent, empty, too long or
- *   malformed. A key that comes twice is refused too: RFC 8941 lets the last one win, but a reader before us
- *   may have taken the first.
+ * @returns key → text of the member's value, byte for byte; null when the field is absent, empty, too long, of
+ *   too many members or malformed. A key that comes twice is refused too: RFC 8941 lets the last one win, but
+ *   a reader before us may have taken the first.
  */
 export function dictionaryMembers(field: string | undefined): ReadonlyMap<string, string> | null {
   if (field === undefined || field.length > MAX_FIELD_LENGTH) return null;
@@ -20,16 +24,29 @@ export function dictionaryMembers(field: string | undefined): ReadonlyMap<string
   if (parts === null) return null;
   const members = new Map<string, string>();
   for (const part of parts) {
-    const [, key, value] = MEMBER.exec(part.replace(/^[ \t]+|[ \t]+$/g, '')) ?? [];
+    const [, key, value] = MEMBER.exec(withoutBlanks(part)) ?? [];
     if (key === undefined || members.has(key)) return null;
     members.set(key, value ?? '?1');
   }
   return members;
 }
 
+/** Not by an expression: one for the end would begin anew at every blank. */
+function withoutBlanks(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text[from])) from += 1;
+  while (to > from && isBlank(text[to - 1])) to -= 1;
+  return text.slice(from, to);
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t';
+}
+
 /**
  * Splits at commas that stand neither in a quoted string nor in an inner list; null when one of them is left
- * open.
+ * open, or there are too many parts.
  */
 function splitAtCommas(field: string): string[] | null {
   const parts: string[] = [];
@@ -46,6 +63,7 @@ function splitAtCommas(field: string): string[] | null {
     else if (character === ')') inList = false;
     else if (character === ',' && !inList) {
       parts.push(field.slice(from, at));
+      if (parts.length === MAX_MEMBERS) return null;
       from = at + 1;
     }
   }

@@ -98,6 +98,13 @@ describe('the signature', () => {
       },
     ],
     [
+      'stands among 32 of others',
+      (headers) => {
+        const others = Array.from({ length: 32 }, (_each, at) => `, a${at}=1`).join('');
+        headers['signature'] = (headers['signature'] ?? '') + others;
+      },
+    ],
+    [
       'is of another algorithm',
       (headers) => {
         headers['signature-input'] = (headers['signature-input'] ?? '').replace(

@@ -20,3 +20,7 @@ it.each([
 ] as const)('%j is answered with %j', (header, coding) => {
   expect(preferredCoding(header)).toBe(coding);
 });
+
+it('reads no list of thousands of codings', () => {
+  expect(preferredCoding(`br${', x;a;b;c'.repeat(2_000)}`)).toBeNull();
+});

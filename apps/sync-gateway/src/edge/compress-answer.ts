@@ -9,6 +9,8 @@ const brotliAsync = promisify(brotliCompress);
 const MIN_BYTES = 1_024;
 const GZIP = { level: 4 };
 const BROTLI_QUALITY = 4;
+/** Browsers send 30. Whoever sends thousands of codings gets none. */
+const MAX_HEADER_LENGTH = 500;
 
 /**
  * Compresses an answer when the caller accepts it, in the thread pool.
@@ -45,7 +47,7 @@ function packWithBrotli(bytes: Buffer): Promise<Buffer> {
  * @returns null for identity
  */
 export function preferredCoding(header: string | string[] | undefined): 'br' | 'gzip' | null {
-  if (header === undefined) return null;
+  if (header === undefined || header.length > MAX_HEADER_LENGTH) return null;
   const weights = new Map<string, number>();
   for (const item of String(header).toLowerCase().split(',')) {
     const [name = '', ...parameters] = item.split(';').map((part) => part.trim());

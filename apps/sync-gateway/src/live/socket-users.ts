@@ -46,9 +46,10 @@ export class SocketUsers {
 
   /** @returns scopes that came or went */
   setScopes(user: SocketUser, scopes: readonly string[]): string[] {
-    const before = user.scopes;
-    const gone = before.filter((scope) => !scopes.includes(scope));
-    const fresh = scopes.filter((scope) => !before.includes(scope));
+    const before = new Set(user.scopes);
+    const after = new Set(scopes);
+    const gone = user.scopes.filter((scope) => !after.has(scope));
+    const fresh = scopes.filter((scope) => !before.has(scope));
     for (const scope of gone) {
       const key = scopeKeyText({ tenantId: user.tenantId, scope });
       const users = this.#byScope.get(key);

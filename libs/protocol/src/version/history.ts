@@ -308,6 +308,12 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'changed by sync-operator of the platform’s tenant, no more by sync-admin of any tenant. OWNER-13 to ' +
       '16: who may register what, and which versions, scopes and subjects.',
   },
+  {
+    version: '1.34.0',
+    date: '2026-11-30',
+    schemas: [],
+    change: 'ACCESS-13: a signature field has at most 32 members; its length was bounded before.',
+  },
 ];
 
 /** The version of the newest entry. */

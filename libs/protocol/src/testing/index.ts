@@ -1,0 +1,1 @@
+export { HOSTILE_TEXTS, outgrowsItsInput } from './hostile-texts.ts';
