@@ -71,6 +71,13 @@ const OPTIONS = {
     min: 1,
     desc: 'long polls that wait at once in one replica',
   },
+  maxUnprovenConnections: {
+    env: 'MAX_UNPROVEN_CONNECTIONS',
+    type: 'int',
+    default: 10_000,
+    min: 1,
+    desc: 'connections of one address on which nobody was let in yet; more are answered 503',
+  },
   maxSockets: {
     env: 'MAX_SOCKETS',
     type: 'int',

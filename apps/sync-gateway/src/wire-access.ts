@@ -4,11 +4,13 @@ import { AuthenticateDevice } from './access/authenticate-device.ts';
 import { DeviceBindings } from './access/device-bindings.ts';
 import { FollowRevocations } from './access/follow-revocations.ts';
 import { installEdge } from './edge/install-edge.ts';
+import { UnprovenConnections } from './edge/unproven-connections.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
 
 export interface WiredAccess extends Wired {
   readonly bindings: DeviceBindings;
   readonly revocations: FollowRevocations;
+  readonly connections: UnprovenConnections;
 }
 
 /**
@@ -48,6 +50,7 @@ export function wireAccess(foundation: Foundation): WiredAccess {
     'Requests refused before their handler, by code.',
     ['code'],
   );
+  const connections = new UnprovenConnections(config.maxUnprovenConnections);
   const counted = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -59,10 +62,12 @@ export function wireAccess(foundation: Foundation): WiredAccess {
   return {
     bindings,
     revocations,
+    connections,
     prepare: (app) =>
       installEdge(app, {
-        ...{ limitMs: config.requestLimitMs, logger },
-        authenticateDevice: (request, rawBody) => counted(devices.authenticate(request, rawBody)),
+        ...{ limitMs: config.requestLimitMs, logger, connections },
+        authenticateDevice: (request) => counted(devices.authenticate(request)),
+        verifyBody: (signed, rawBody) => counted(devices.withBody(signed, rawBody)),
         authenticateAdmin: (request) => counted(authenticateAdmin(tokens, request, config.platformTenant)),
       }),
     start: () => revocations.start(),

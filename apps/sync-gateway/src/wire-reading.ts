@@ -63,7 +63,7 @@ export async function wireReading(foundation: Foundation, access: WiredAccess): 
     deviceSeen,
     controllers: [PullController, AckController, TicketsController],
     providers: await readingProviders(foundation, telling, pools.comparing),
-    prepare: (app) => installLive(app, sockets),
+    prepare: (app) => installLive(app, sockets, access.connections),
     start: async () => {
       hints.start();
       await sweep.start();

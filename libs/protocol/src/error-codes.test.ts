@@ -20,6 +20,7 @@ describe('PROBLEM_CODES', () => {
       'clock_skew',
       'internal',
       'rate_limited',
+      'request_timeout',
       'unavailable',
     ]);
   });

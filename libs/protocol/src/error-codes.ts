@@ -20,6 +20,12 @@ export const PROBLEM_CODES = {
     title: 'The body is not valid JSON',
     remedy: 'Send UTF-8 JSON.',
   },
+  malformed_request: {
+    status: 400,
+    retryable: false,
+    title: 'The request is not valid HTTP/1.1',
+    remedy: 'Send request line, fields and body as RFC 9112 has them.',
+  },
   schema_invalid: {
     status: 400,
     retryable: false,
@@ -88,6 +94,12 @@ export const PROBLEM_CODES = {
   },
   not_found: { status: 404, retryable: false, title: 'No such resource', remedy: 'Check the path.' },
   method_not_allowed: { status: 405, retryable: false, title: 'Method not allowed', remedy: 'See OpenAPI.' },
+  request_timeout: {
+    status: 408,
+    retryable: true,
+    title: 'The request did not arrive in time',
+    remedy: 'Send it again, less at once where the connection is slow.',
+  },
   entity_type_taken: {
     status: 409,
     retryable: false,
@@ -135,6 +147,12 @@ export const PROBLEM_CODES = {
     retryable: false,
     title: 'The owning service does not accept the resolution',
     remedy: 'See `ownerCode`; the conflict stays open. Resolve it in another way.',
+  },
+  headers_too_large: {
+    status: 431,
+    retryable: false,
+    title: 'The fields of the request are too large',
+    remedy: 'Send at most 16 KiB of them.',
   },
   rate_limited: { status: 429, retryable: true, title: 'Too many requests', remedy: 'Wait for Retry-After.' },
   internal: {

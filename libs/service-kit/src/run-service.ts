@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
 import { Drain } from './drain.ts';
+import { boundHttp, HTTP_BOUNDS, type HttpBounds, httpServerOptions } from './http-server.ts';
 import type { Logger } from './logger.ts';
 import { nestLogger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
@@ -17,7 +18,11 @@ import type { DrainStep } from './try-steps.ts';
 export interface ServiceOptions {
   readonly name: string;
   readonly module: DynamicModule | Type;
-  readonly config: { readonly host: string; readonly port: number; readonly drainReadinessMs: number };
+  readonly config: {
+    readonly host: string;
+    readonly port: number;
+    readonly drainReadinessMs: number;
+  } & Partial<HttpBounds>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly readiness: readonly ReadinessCheck[];
@@ -51,8 +56,10 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
  */
 export async function runService(options: ServiceOptions): Promise<RunningService> {
   const { logger } = options;
+  const bounds = { ...HTTP_BOUNDS, ...options.config };
   const adapter = new FastifyAdapter({
     bodyLimit: options.bodyLimitBytes ?? 1_048_576,
+    ...httpServerOptions(bounds),
     forceCloseConnections: 'idle',
     // A request that comes while the listener closes is answered like any other: what it needs is closed
     // after the last one.
@@ -71,6 +78,7 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     abortOnError: false,
   });
   app.useGlobalFilters(new ProblemFilter(logger));
+  boundHttp(app, bounds);
   const drain = new Drain(app, {
     logger,
     drainReadinessMs: options.config.drainReadinessMs,

@@ -1,3 +1,4 @@
+import { HTTP_BOUNDS } from './http-server.ts';
 import type { ConfigOption } from './read-config.ts';
 
 /**
@@ -7,6 +8,29 @@ import type { ConfigOption } from './read-config.ts';
 export const SERVICE_OPTIONS = {
   port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
   host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
+  headersArrivalMs: {
+    env: 'HEADERS_ARRIVAL_MS',
+    type: 'int',
+    default: HTTP_BOUNDS.headersArrivalMs,
+    min: 100,
+    max: 300_000,
+    desc: 'how long the line and fields of a request may take to arrive',
+  },
+  requestArrivalMs: {
+    env: 'REQUEST_ARRIVAL_MS',
+    type: 'int',
+    default: HTTP_BOUNDS.requestArrivalMs,
+    min: 100,
+    max: 600_000,
+    desc: 'how long a whole request, with its body, may take to arrive',
+  },
+  maxConnections: {
+    env: 'MAX_CONNECTIONS',
+    type: 'int',
+    default: HTTP_BOUNDS.maxConnections,
+    min: 1,
+    desc: 'HTTP connections of one replica; more are closed as they come',
+  },
   drainReadinessMs: {
     env: 'DRAIN_READINESS_MS',
     type: 'int',

@@ -1,13 +1,26 @@
+import type { KeyObject } from 'node:crypto';
 import { ProblemError, type TokenVerifier } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from './caller.ts';
-import type { DeviceBindings } from './device-bindings.ts';
-import { readSignature, type SignedParts, verifySignature } from './verify-signature.ts';
+import type { DeviceBindings, DeviceKey } from './device-bindings.ts';
+import { readSignature, type SignedParts, verifyBody, verifySignature } from './verify-signature.ts';
+
+/** Who sends a request, as its fields prove it: its body has yet to come, and to fit what was signed. */
+export interface SignedFields {
+  readonly caller: Omit<Caller, 'receivedAtMs'>;
+  /** Base64 of the SHA-256 of the body; null for a request without one. */
+  readonly digest: string | null;
+  readonly provenAtMs: number;
+}
+
+/** After a body that took longer the device is looked up again: it may have been revoked meanwhile. */
+const BODY_AT_ONCE_MS = 500;
 
 /**
  * Establishes who sends a request: access token, then the signature's form and age, then the device's
  * binding, then the signature's value. Cheap refusals come first, and a wrong clock is told before anything
- * that a device with a wrong clock could not mend.
+ * that a device with a wrong clock could not mend. All of it is in the fields: whoever proves nothing sends
+ * no body.
  */
 export class AuthenticateDevice {
   readonly #tokens: TokenVerifier;
@@ -22,7 +35,7 @@ export class AuthenticateDevice {
    * @throws ProblemError `unauthenticated`, `signature_invalid`, `clock_skew`, `device_not_bound`,
    *   `device_revoked`, or `unavailable` when the identity service does not answer
    */
-  async authenticate(request: FastifyRequest, rawBody: Buffer): Promise<Caller> {
+  async authenticate(request: FastifyRequest): Promise<SignedFields> {
     const authorization = request.headers.authorization ?? '';
     const { tenantId, userId } = await this.#tokens.verify(authorization);
     const nowMs = Date.now();
@@ -33,18 +46,35 @@ export class AuthenticateDevice {
       signatureInput: single(request.headers['signature-input']),
       signature: single(request.headers['signature']),
       contentDigest: single(request.headers['content-digest']),
-      rawBody,
+      announcesBody: Number(request.headers['content-length'] ?? 0) > 0,
     };
     const claimed = readSignature(parts, nowMs);
     const deviceId = claimed.input.keyId;
-    const binding = await this.#bindings.find({ tenantId, userId, deviceId });
-    if (binding.status === 'revoked') throw new ProblemError('device_revoked', 'The device was revoked');
-    if (binding.status === 'unbound' || binding.key === null) {
+    verifySignature(parts, claimed, await this.#keyOf({ tenantId, userId, deviceId }));
+    const clockOffsetMs = claimed.input.createdSeconds * 1000 - nowMs;
+    const { digest } = claimed;
+    return { caller: { tenantId, userId, deviceId, clockOffsetMs }, digest, provenAtMs: performance.now() };
+  }
+
+  /**
+   * The caller of a request whose body is there.
+   * @param rawBody as sent, still compressed; of a GET, empty
+   * @throws ProblemError as `authenticate`
+   */
+  async withBody({ caller, digest, provenAtMs }: SignedFields, rawBody: Buffer): Promise<Caller> {
+    verifyBody(digest, rawBody);
+    if (performance.now() > provenAtMs + BODY_AT_ONCE_MS) await this.#keyOf(caller);
+    return { ...caller, receivedAtMs: Date.now() };
+  }
+
+  /** @throws ProblemError `device_not_bound`, `device_revoked` or `unavailable` */
+  async #keyOf(device: DeviceKey): Promise<KeyObject> {
+    const { status, key } = await this.#bindings.find(device);
+    if (status === 'revoked') throw new ProblemError('device_revoked', 'The device was revoked');
+    if (status === 'unbound' || key === null) {
       throw new ProblemError('device_not_bound', 'The device is not bound to this user');
     }
-    verifySignature(parts, claimed, binding.key);
-    const clockOffsetMs = claimed.input.createdSeconds * 1000 - nowMs;
-    return { tenantId, userId, deviceId, receivedAtMs: nowMs, clockOffsetMs };
+    return key;
   }
 }
 

@@ -1,5 +1,6 @@
 import { ProblemError, type TokenClaims } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
+import type { SignedFields } from './authenticate-device.ts';
 
 /** Who sent a request under `/sync/v1/`: token, signature and device binding have all been verified. */
 export interface Caller {
@@ -17,6 +18,8 @@ export interface Caller {
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** Set on every `/sync/v1/` route before its body is read. */
+    signed: SignedFields | null;
     /** Set on every `/sync/v1/` route before its handler runs. */
     caller: Caller | null;
     /** Set on every `/admin/` route before its handler runs; the token has a role for it. */

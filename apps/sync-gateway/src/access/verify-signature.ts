@@ -18,8 +18,8 @@ export interface SignedParts {
   readonly signatureInput: string | undefined;
   readonly signature: string | undefined;
   readonly contentDigest: string | undefined;
-  /** The body's bytes as sent, still compressed. */
-  readonly rawBody: Buffer;
+  /** The fields say that a body of at least one byte follows. */
+  readonly announcesBody: boolean;
 }
 
 /** A signature that is well-formed and fresh, but not verified yet: its key is still to be fetched. */
@@ -37,7 +37,7 @@ export interface ClaimedSignature {
 export function readSignature(parts: SignedParts, nowMs: number): ClaimedSignature {
   const isRead = parts.method === 'GET' || parts.method === 'HEAD';
   // Without a body there is nothing a digest would protect: a request without one may omit it as GET does.
-  const mayOmitDigest = isRead || parts.rawBody.length === 0;
+  const mayOmitDigest = isRead || !parts.announcesBody;
   const withDigest = isRead ? null : parseSignatureInput(parts.signatureInput, true);
   const input = withDigest ?? (mayOmitDigest ? parseSignatureInput(parts.signatureInput, false) : null);
   if (!input) throw invalid('Signature-Input is missing, malformed, or covers too little');
@@ -53,14 +53,10 @@ export function readSignature(parts: SignedParts, nowMs: number): ClaimedSignatu
 }
 
 /**
- * Checks the body's digest and the signature itself, both in constant time.
+ * Checks the signature itself, in constant time; the body need not be there, only its digest is signed.
  * @throws ProblemError `signature_invalid`
  */
 export function verifySignature(parts: SignedParts, claimed: ClaimedSignature, key: KeyObject): void {
-  if (claimed.digest !== null) {
-    const actual = hash('sha256', parts.rawBody, 'base64');
-    if (!equal(actual, claimed.digest)) throw invalid('Content-Digest does not match the body');
-  }
   const at = parts.url.indexOf('?');
   const base = signatureBase(
     {
@@ -75,6 +71,21 @@ export function verifySignature(parts: SignedParts, claimed: ClaimedSignature, k
   );
   const expected = createHmac('sha256', key).update(base).digest('base64');
   if (!equal(expected, claimed.value)) throw invalid('The signature does not match');
+}
+
+/**
+ * Checks that the body is the signed one, in constant time.
+ * @param digest as signed; null when it was left out, and then there must be no body
+ * @param rawBody as sent, still compressed
+ * @throws ProblemError `signature_invalid`
+ */
+export function verifyBody(digest: string | null, rawBody: Buffer): void {
+  if (digest === null) {
+    if (rawBody.length > 0) throw invalid('Signature-Input does not cover the digest of the body');
+    return;
+  }
+  if (!equal(hash('sha256', rawBody, 'base64'), digest))
+    throw invalid('Content-Digest does not match the body');
 }
 
 /** Both are 44 characters of base64: the parsers accept nothing else, so lengths never differ. */

@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Database } from '@sync/postgres';
-import { ProblemError } from '@sync/service-kit';
-import type { Logger } from '@sync/service-kit';
+import { endWithProblem, type Logger, ProblemError } from '@sync/service-kit';
 import { type Server, type WebSocket, WebSocketServer } from 'ws';
 import type { DeviceBindings, DeviceKey } from '../access/device-bindings.ts';
 import { roomForOneMore } from '../edge/device-room.ts';
@@ -63,6 +62,13 @@ export class LiveSockets {
       maxPayload: MAX_MESSAGE_BYTES,
       WebSocket: DeviceSocket,
     });
+    // Without a listener the library answers in plain text.
+    this.#server.on('wsClientError', (error, stream) =>
+      endWithProblem(
+        stream,
+        new ProblemError('malformed_request', `No WebSocket handshake: ${error.message}`),
+      ),
+    );
   }
 
   get size(): number {
@@ -92,19 +98,19 @@ export class LiveSockets {
   /**
    * Takes a connection over; the ticket is redeemed with the socket open, so that a browser sees the close
    * code.
+   * @param onProven told when the ticket holds
    */
-  accept(request: IncomingMessage, stream: Duplex, head: Buffer, ticket: string): void {
+  accept(request: IncomingMessage, stream: Duplex, head: Buffer, ticket: string, onProven: () => void): void {
     if (this.#draining || this.#size >= this.#options.maxSockets) {
-      const seconds = this.#draining ? 1 : 5;
-      stream.on('error', () => stream.destroy());
-      stream.end(`HTTP/1.1 503 Service Unavailable\r\nRetry-After: ${seconds}\r\nConnection: close\r\n\r\n`);
+      const headers = { 'retry-after': this.#draining ? '1' : '5' };
+      endWithProblem(stream, new ProblemError('unavailable', 'No room for a socket here', { headers }));
       return;
     }
     this.#server.handleUpgrade(request, stream, head, (socket) => {
       this.#size += 1;
       this.#pingSlots[this.#size % PING_SECONDS]?.add(socket);
       socket.on('close', this.#onClose).on('pong', this.#onPong).on('error', ignore).on('message', ignore);
-      void this.#admit(socket, ticket);
+      void this.#admit(socket, ticket, onProven);
     });
   }
 
@@ -138,12 +144,13 @@ export class LiveSockets {
     for (const socket of this.#users.socketsOf(device)) socket.close(CLOSE.deviceRevoked, 'device_revoked');
   }
 
-  async #admit(socket: DeviceSocket, ticket: string): Promise<void> {
+  async #admit(socket: DeviceSocket, ticket: string, onProven: () => void): Promise<void> {
     const { tickets, logger } = this.#options;
     // News of grants that come between the look-up and the registration would find nobody.
     this.#arriving.set(socket, new Set());
     try {
       const redeemed = await tickets.redeem(ticket);
+      if (redeemed) onProven();
       if (redeemed) await this.#register(socket, redeemed);
       else socket.close(CLOSE.ticketInvalid, 'ticket_invalid');
     } catch (error) {

@@ -11,7 +11,7 @@ import {
   type PushedMutation,
   subjects,
 } from '@sync/protocol';
-import type { RunningService } from '@sync/service-kit';
+import { HTTP_BOUNDS, type RunningService } from '@sync/service-kit';
 import type { PlatformConfig } from '../platform-config.ts';
 
 /** One service of the platform with a database of its own, driven as in production: over HTTP and NATS. */
@@ -48,6 +48,7 @@ export async function startServiceRig(
     natsPassword: '',
     natsReplicas: 1,
     drainReadinessMs: 0,
+    ...HTTP_BOUNDS,
     databaseUrl: appUrl,
     databaseOwnerUrl: ownerUrl,
     databasePoolSize: 8,

@@ -314,6 +314,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     schemas: [],
     change: 'ACCESS-13: a signature field has at most 32 members; its length was bounded before.',
   },
+  {
+    version: '1.35.0',
+    date: '2026-11-30',
+    schemas: ['Problem'],
+    change:
+      'COMMON-24, ACCESS-11: requests arrive within a time, and a body is read only of a caller whose fields ' +
+      'have proven it. Problem codes malformed_request, request_timeout and headers_too_large, for what was ' +
+      'answered in plain text or not at all.',
+  },
 ];
 
 /** The version of the newest entry. */
