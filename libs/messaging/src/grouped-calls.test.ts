@@ -21,7 +21,6 @@ function startCalls(options: Partial<ShareOptions<string, string>> = {}): {
   };
   const calls = new GroupedCalls<string, string>({
     together: begin,
-    alone: async (call) => (await begin([call]))[0] as string,
     fits: () => true,
     concernsAll: (error) => String(error) === 'Error: away',
     maxWaitMs: 60_000,

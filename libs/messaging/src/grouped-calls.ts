@@ -2,15 +2,13 @@
 export interface ShareOptions<T, R> {
   /**
    * Does all of them at once.
-   * @returns one answer per call, in their order; `again` for one that has to be done alone, because
+   * @returns one answer per call, in their order; of several `AGAIN` for one that has to be done alone, because
    * something was wrong with it or with a call beside it
-   * @throws what `concernsAll` is asked about
+   * @throws the error of a call that it does alone; of several what `concernsAll` is asked about
    */
   readonly together: (calls: readonly T[]) => Promise<readonly (R | typeof AGAIN)[]>;
   /** Of an error of `together`: every call throws it (true), or each is done alone (false). */
   readonly concernsAll: (error: unknown) => boolean;
-  /** Does one call by itself. */
-  readonly alone: (call: T) => Promise<R>;
   /**
    * Whether a call may go with those before it; asked for every call but the first. One that may not goes
    * with a later batch, and those behind it may go before it.
@@ -57,7 +55,7 @@ export class GroupedCalls<T, R> {
     return this.#underWay === 0 && this.#waiting.length === 0;
   }
 
-  /** @throws what `together` or `alone` throw */
+  /** @throws what `together` throws */
   async do(call: T): Promise<R> {
     const { promise, resolve, reject } = Promise.withResolvers<R>();
     this.#waiting.push({ call, resolve, reject });
@@ -128,8 +126,8 @@ export class GroupedCalls<T, R> {
   /** @returns what tells the caller */
   async #alone({ call, resolve, reject }: Waiting<T, R>): Promise<() => void> {
     try {
-      const answer = await this.#options.alone(call);
-      return () => resolve(answer);
+      const [answer] = await this.#options.together([call]);
+      return () => resolve(answer as R);
     } catch (error) {
       return () => reject(error);
     }

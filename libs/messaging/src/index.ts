@@ -41,4 +41,4 @@ export type { Storing } from './store-probe.ts';
 export { setTenants, tenantList } from './set-tenants.ts';
 export { ensureStreams, StreamMismatchError } from './streams.ts';
 export { faultPoint, startFaultInjection } from './fault-injection.ts';
-export { AGAIN, GroupedCalls } from './grouped-calls.ts';
+export { AGAIN, GroupedCalls, type ShareOptions } from './grouped-calls.ts';

@@ -1,7 +1,7 @@
-import { type AGAIN, GroupedCalls } from '@sync/messaging';
-import { type Database, retryConflicts } from '@sync/postgres';
+import type { GroupedCalls } from '@sync/messaging';
+import type { Database } from '@sync/postgres';
 import type { DeviceKey } from '../access/device-bindings.ts';
-import { type GroupedRow, GROUPING, rowsByCall } from '../database/grouped-rows.ts';
+import { endsOf, groupedFunction } from '../database/grouped-function.ts';
 import type { CursorPosition } from '../pull/cursor-token.ts';
 
 /** One acked cursor. */
@@ -34,7 +34,6 @@ export interface AckInput {
 /** What goes through one call of `ack_together`, at the most. */
 const GROUP = { acks: 32, elements: 1_000 } as const;
 
-const ALONE = 'SELECT * FROM ack($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)';
 const TOGETHER =
   'SELECT * FROM ack_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)';
 
@@ -45,18 +44,16 @@ interface AckOf {
 
 /** Acks in one round trip, those that come at the same time in the same one; `ack.sql` describes the rows. */
 export class AckStore {
-  readonly #database: Pick<Database, 'call'>;
   readonly #calls: GroupedCalls<AckOf, readonly AckRow[]>;
 
   constructor(database: Pick<Database, 'call'>) {
-    this.#database = database;
-    this.#calls = new GroupedCalls({
-      together: (acks) => this.#writeTogether(acks),
-      // Two acks of one device at once may lock its rows in different orders; everything in them can be
-      // repeated.
-      alone: (ack) => retryConflicts(() => this.#writeAlone(ack)),
+    this.#calls = groupedFunction<AckOf, AckRow, readonly AckRow[]>(database, {
+      name: 'ack_together',
+      text: TOGETHER,
+      callerOf: ({ device }) => device,
+      valuesOf,
+      answerOf: (_ack, rows) => rows.map(({ kind, scope, result }) => ({ kind, scope, result })),
       fits,
-      ...GROUPING,
     });
   }
 
@@ -64,28 +61,18 @@ export class AckStore {
   write(device: DeviceKey, input: AckInput): Promise<readonly AckRow[]> {
     return this.#calls.do({ device, input });
   }
+}
 
-  #writeAlone({ device, input }: AckOf): Promise<AckRow[]> {
-    const { tenantId, userId, deviceId } = device;
-    const { cursors, outcomes, purged, maxResyncs, partition } = input;
-    return this.#database.call<AckRow>('ack', ALONE, [
-      ...[tenantId, userId, deviceId, ...columnsOf(cursors), outcomes, purged, maxResyncs, partition],
-    ]);
-  }
-
-  async #writeTogether(acks: readonly AckOf[]): Promise<(readonly AckRow[] | typeof AGAIN)[]> {
-    const inputs = acks.map(({ input }) => input);
-    const rows = await this.#database.call<AckRow & GroupedRow>('ack_together', TOGETHER, [
-      ...(['tenantId', 'userId', 'deviceId'] as const).map((key) => acks.map(({ device }) => device[key])),
-      ...(['cursors', 'outcomes', 'purged'] as const).map((key) => endsOf(inputs.map((input) => input[key]))),
-      inputs.map(({ maxResyncs }) => maxResyncs),
-      inputs.map(({ partition }) => partition),
-      ...columnsOf(inputs.flatMap(({ cursors }) => cursors)),
-      inputs.flatMap(({ outcomes }) => outcomes),
-      inputs.flatMap(({ purged }) => purged),
-    ]);
-    return rowsByCall(rows, acks.length);
-  }
+function valuesOf(acks: readonly AckOf[]): unknown[] {
+  const inputs = acks.map(({ input }) => input);
+  return [
+    ...(['cursors', 'outcomes', 'purged'] as const).map((key) => endsOf(inputs.map((input) => input[key]))),
+    inputs.map(({ maxResyncs }) => maxResyncs),
+    inputs.map(({ partition }) => partition),
+    ...columnsOf(inputs.flatMap(({ cursors }) => cursors)),
+    inputs.flatMap(({ outcomes }) => outcomes),
+    inputs.flatMap(({ purged }) => purged),
+  ];
 }
 
 function fits(before: readonly AckOf[], next: AckOf): boolean {
@@ -94,12 +81,6 @@ function fits(before: readonly AckOf[], next: AckOf): boolean {
     0,
   );
   return before.length < GROUP.acks && elements <= GROUP.elements;
-}
-
-/** How many elements there are up to the end of each list. */
-function endsOf(lists: readonly (readonly unknown[])[]): number[] {
-  let until = 0;
-  return lists.map(({ length }) => (until += length));
 }
 
 /** One array per property of the cursors. */

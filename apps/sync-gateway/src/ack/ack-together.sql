@@ -4,9 +4,9 @@
 -- purged scopes there are up to the end of each ack. Arrays of cursors, of outcomes and of purged scopes,
 -- those of one ack after those of another: the parameters of `ack`.
 --
--- An ack at which anything goes wrong is answered with `failed`, and has written nothing: it comes again
--- alone, and then its error is its own. So that none waits for long because of another one, it has also failed
--- when somebody else has its device locked for 100 ms; after the first such wait for 10 ms.
+-- Of several, an ack at which anything goes wrong is answered with `failed`, and has written nothing: it comes
+-- again alone, and then its error is its own. So that none waits for long because of another one, it has also
+-- failed when somebody else has its device locked for 100 ms; after the first such wait for 10 ms.
 CREATE OR REPLACE FUNCTION ack_together(
   p_tenants text[], p_users text[], p_devices text[],
   p_cursors_until integer[], p_outcomes_until integer[], p_purged_until integer[],
@@ -15,18 +15,20 @@ CREATE OR REPLACE FUNCTION ack_together(
   p_counts bigint[], p_hashes text[], p_outcomes uuid[], p_purged text[]
 ) RETURNS TABLE (call integer, failed boolean, kind text, scope text, result text)
 LANGUAGE plpgsql
-SET lock_timeout = '100ms'
 AS $$
 #variable_conflict use_column
 DECLARE
-  v_ack integer;
   v_from integer;
   v_to integer;
 BEGIN
-  FOR v_ack IN
-    SELECT d.place FROM unnest(p_tenants, p_devices) WITH ORDINALITY AS d (tenant, device, place)
-    ORDER BY d.tenant COLLATE "C", d.device COLLATE "C", d.place
-  LOOP
+  IF cardinality(p_tenants) = 1 THEN
+    RETURN QUERY SELECT 0, false, a.* FROM ack(p_tenants[1], p_users[1], p_devices[1], p_scopes, p_origins,
+      p_epochs, p_sequences, p_generations, p_counts, p_hashes, p_outcomes, p_purged, p_resyncs[1],
+      p_partitions[1]) a;
+    RETURN;
+  END IF;
+  PERFORM set_config('lock_timeout', '100ms', true);
+  FOR v_ack IN 1..cardinality(p_tenants) LOOP
     v_from := coalesce(p_cursors_until[v_ack - 1], 0) + 1;
     v_to := p_cursors_until[v_ack];
     BEGIN

@@ -4,7 +4,7 @@ import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored } from '../push/accept-push.ts';
 import { lostContent, refusedConflict } from '../push/decide/conflict-of.ts';
 import { afterWhatTheyNeed } from '../push/decide/earlier-changes.ts';
-import { type Completed, completionOf, type KeptRefusal } from '../push/ledger/completion.ts';
+import type { Completed, KeptRefusal } from '../push/ledger/completion.ts';
 import type { LedgerStore } from '../push/ledger/ledger-store.ts';
 import {
   type Author,
@@ -142,7 +142,7 @@ export class DispatchDevice {
         freed.has(laneOf(one)) && settlement.kind === 'postponed' && settlement.reason === 'lane_waits';
       return completedOf(one, settlement, isFreed ? 0 : delayOf(one, settlement, random));
     });
-    await this.#ledger.complete(author, completionOf(completed), nowIso);
+    await this.#ledger.complete(author, completed, nowIso);
     const ended = completed.filter(({ settlement }) => settlement.kind === 'settled').length;
     if (ended > 0) this.#outcomesStored(author);
     return ended;

@@ -86,10 +86,6 @@ export class DispatchStore {
    * Nothing was due after all: sets the device's time to what its ledger says, or takes it out of the queue.
    */
   async release({ tenantId, deviceId }: DueDevice): Promise<void> {
-    await this.#database.call(
-      'dispatch_release',
-      `SELECT push_complete($1, $2, '{}', '{}', '{}', NULL, '', NULL, NULL, 0)`,
-      [tenantId, deviceId],
-    );
+    await this.#database.call('dispatch_release', 'SELECT dispatch_release($1, $2)', [tenantId, deviceId]);
   }
 }

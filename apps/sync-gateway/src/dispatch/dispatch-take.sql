@@ -18,11 +18,11 @@ $$;
 
 -- The due work of one taken device: whole lanes (entities) in their order of arrival, of which the first
 -- mutation is due. Each row's attempt is one higher afterwards: what an earlier attempt still does can no
--- longer be stored. p_bytes: of payloads and entities together, null for all; the rest is due still, and
--- comes next. Each entity is then answered once, with the first mutation that sees it through its scope.
+-- longer be stored. p_bytes: of payloads and entities together; the rest is due still, and comes next. Each
+-- entity is answered once, with the first mutation that sees it through its scope.
 -- Look-ups are written so that only their own index can serve them: see push-receive.sql.
 CREATE OR REPLACE FUNCTION dispatch_load(
-  p_tenant text, p_device text, p_visible_ms integer, p_limit integer, p_bytes integer DEFAULT NULL
+  p_tenant text, p_device text, p_visible_ms integer, p_limit integer, p_bytes integer
 ) RETURNS TABLE (
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
   decision text, last_error text,
@@ -65,7 +65,7 @@ BEGIN
     FROM taken k) t
   LEFT JOIN LATERAL (
     SELECT d.* FROM scope_delta d
-    WHERE (p_bytes IS NULL OR t.mention = 1) AND d.tenant_id = p_tenant AND d.scope = t.scope
+    WHERE t.mention = 1 AND d.tenant_id = p_tenant AND d.scope = t.scope
       AND d.entity_type = t.entity_type AND d.entity_id = t.entity_id LIMIT 1) e
     ON holds_scope(p_tenant, t.user_id, t.scope)
   ORDER BY t.arrival;
@@ -95,7 +95,7 @@ BEGIN
         WINDOW lane AS (PARTITION BY m.entity_type, m.entity_id ORDER BY m.arrival)) o
       LEFT JOIN LATERAL (
         SELECT octet_length(d.wire) AS size FROM scope_delta d
-        WHERE p_bytes IS NOT NULL AND d.tenant_id = p_tenant AND d.scope = o.scope
+        WHERE d.tenant_id = p_tenant AND d.scope = o.scope
           AND d.entity_type = o.entity_type AND d.entity_id = o.entity_id LIMIT 1) e ON true
       WHERE o.due_at <= p_now ORDER BY o.due_at, o.arrival LIMIT p_limit) due) m
   WHERE m.has_room);
@@ -103,6 +103,17 @@ END $$;
 
 CREATE OR REPLACE FUNCTION epoch_ms(p_at timestamptz) RETURNS double precision
 LANGUAGE sql IMMUTABLE AS $$ SELECT extract(epoch FROM p_at)::double precision * 1000 $$;
+
+-- Nothing was due after all: sets the device's time to what its ledger says, or takes it out of the queue.
+CREATE OR REPLACE FUNCTION dispatch_release(p_tenant text, p_device text) RETURNS void
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_nestloop = off SET jit = off -- as in push-complete.sql
+AS $$
+BEGIN
+  PERFORM set_config('app.tenant', p_tenant, true);
+  PERFORM hold_device(p_tenant, p_device, clock_timestamp());
+  PERFORM plan_turn(p_tenant, p_device, false);
+END $$;
 
 -- Whether an open mutation waits for itself, along dependsOn and the order of entities. In one push that is
 -- found when it comes; but a mutation may wait for one that has not come, and that one depend on it. What

@@ -147,10 +147,11 @@ describe('after a crash', () => {
       tx.query(`UPDATE mutation SET next_attempt_at = now() WHERE mutation_id = $1`, [mutation.mutationId]),
     );
     expect(await rig.store.load(author)).toMatchObject([{ attempts: 1 }]);
-    const item = { id: mutation.mutationId, attempt: 0, status: 'rejected' };
-    const stale = { completed: [], items: [item], outcomes: ['{}'], shown: [] };
-    const answer = [...(await rig.ledger.complete(author, stale, new Date().toISOString()))];
-    expect(answer).toEqual([[mutation.mutationId, null]]);
+    const { mutationId } = mutation;
+    const settlement = { kind: 'settled', status: 'rejected' } as const;
+    const stale = { mutationId, address: null, counter: null, attempt: 0, fresh: false, settlement };
+    const { texts } = await rig.ledger.complete(author, [stale], new Date().toISOString());
+    expect(texts.get(mutationId)).toBe(`{"mutationId":"${mutationId}","status":"accepted"}`);
     expect(await rig.waiting(author)).toEqual([]);
   });
 

@@ -1,13 +1,13 @@
 import { POLICIES } from '@sync/domain';
 import { faultPoint } from '@sync/messaging';
-import { retryConflicts, sqlStateOf } from '@sync/postgres';
+import { sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import { addressKey, type EntityAddress } from '../read-model/entity-address.ts';
 import type { ReadHeads } from '../read-model/read-heads.ts';
 import type { RegisteredTypes } from '../registration/registered-types.ts';
-import { type Completed, completionOf } from './ledger/completion.ts';
-import { type LedgerStore, SENT_TWICE } from './ledger/ledger-store.ts';
+import { type Completed, statusOf } from './ledger/completion.ts';
+import { type LedgerStore, SENT_TWICE, type StoredOutcomes } from './ledger/ledger-store.ts';
 import { BACKLOG_FULL, type Received } from './ledger/receive-pushes.ts';
 import { toldIn } from './outcome/check-currents.ts';
 import { acceptedText, outcomeText } from './outcome/outcome-text.ts';
@@ -113,7 +113,7 @@ export class AcceptPush {
   async #answer(author: Author, distinct: readonly Prepared[], receivedAtMs: number): Promise<Telling[]> {
     await this.#knowTypes(distinct);
     const needsHead = (prepared: Prepared): boolean => this.#needsHead(prepared);
-    const rows = await retryConflicts(() => this.#ledger.receive(author, distinct, needsHead));
+    const rows = await this.#ledger.receive(author, distinct, needsHead);
     faultPoint('push.received');
     const nowIso = new Date(receivedAtMs).toISOString();
     const sorted = distinct.map((prepared, place) => {
@@ -141,7 +141,7 @@ export class AcceptPush {
       // What was stored before may have been overtaken since, so it is read again.
       const isFresh = one?.kind !== 'answered' && bare !== text;
       if (isFresh) return { mutationId, text, isKept: true, shown: null };
-      const wire = shown.get(addressKey(address)) ?? null;
+      const wire = shown.get(addressKey(address))?.wire ?? null;
       return { mutationId, text: bare, isKept: true, shown: { wire } };
     });
     return this.#readShown(author, tellings);
@@ -201,32 +201,16 @@ export class AcceptPush {
     );
   }
 
-  /**
-   * Stores the outcomes.
-   * @returns of each the text that the ledger has afterwards, and the large entities that they show, by key
-   */
-  async #complete(
-    author: Author,
-    completed: readonly Completed[],
-    nowIso: string,
-  ): Promise<{ readonly texts: Map<string, string>; readonly shown: Map<string, string> }> {
-    const texts = new Map<string, string>();
-    if (completed.length === 0) return { texts, shown: new Map() };
-    const completion = completionOf(completed);
-    const stored = await retryConflicts(() => this.#ledger.complete(author, completion, nowIso));
-    for (const [place, { id, status, delayMs }] of completion.items.entries()) {
-      const text = stored.has(id) ? stored.get(id) : completion.outcomes[place];
-      texts.set(id, text || acceptedText(id, delayMs));
-      this.#metrics.outcomes.inc({ status });
-    }
-    for (const { settlement } of completed) {
+  async #complete(author: Author, completed: readonly Completed[], nowIso: string): Promise<StoredOutcomes> {
+    if (completed.length === 0) return { texts: new Map(), shown: new Map() };
+    const stored = await this.#ledger.complete(author, completed, nowIso);
+    for (const one of completed) {
+      const { settlement } = one;
+      this.#metrics.outcomes.inc({ status: statusOf(one) });
       if (settlement.kind === 'postponed') this.#metrics.postponed.inc({ reason: settlement.reason });
     }
-    if (completion.outcomes.some((text) => text !== '')) this.#outcomesStored(author);
-    const shown = completion.shown.map(({ scope, type, id, wire }): [string, string] => {
-      return [addressKey({ scope, entityType: type, entityId: id }), wire];
-    });
-    return { texts, shown: new Map(shown) };
+    if (completed.some(({ settlement }) => settlement.kind === 'settled')) this.#outcomesStored(author);
+    return stored;
   }
 
   /** A type that a service has just registered, or a version, may not have reached this replica. */

@@ -1,7 +1,7 @@
 -- What is known of entities: as devices see them, and what the ledger knows beyond that. p_items: [{place,
 -- scope, type, eid, from_revision}]; nothing is answered for a scope that the user does not hold.
 -- from_revision, which may be absent: the entity is read only where the read model has this revision or a
--- later one. p_bytes: how much of the entities is read, null for all; the first that is read always has room.
+-- later one. p_bytes: how much of the entities is read; the first that is read always has room.
 -- Of one that is not read head_wire and head_writes are null, and head_revision is not.
 --
 -- head_*: the entity in the scope, null when the scope does not have it. told_*: the newest change made
@@ -16,7 +16,7 @@
 --
 -- Plans (see push-receive.sql): each look-up is a LATERAL with LIMIT that only its own index can serve.
 CREATE OR REPLACE FUNCTION read_known(
-  p_tenant text, p_user text, p_device text, p_items json, p_bytes integer DEFAULT NULL
+  p_tenant text, p_user text, p_device text, p_items json, p_bytes integer
 ) RETURNS TABLE (
   place integer, head_revision bigint, head_deleted boolean, head_clock jsonb,
   head_writes text, head_wire text,

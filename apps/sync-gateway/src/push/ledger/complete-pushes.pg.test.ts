@@ -6,15 +6,19 @@ import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 import type { Author, Settlement } from '../outcome/settlement.ts';
 import { type Prepared, prepareMutation } from '../prepare/prepare-mutation.ts';
+import { completePushes } from './complete-pushes.ts';
+import { completionEvents } from './completion-events.ts';
 import { type Completed, completionOf } from './completion.ts';
 import { LedgerStore, SENT_TWICE } from './ledger-store.ts';
 
 /** Pushes of several devices that end in one turn of the event loop, and so in one round trip. */
 let test: TestDatabase;
 let ledger: LedgerStore;
+let completing: ReturnType<typeof completePushes>;
 beforeAll(async () => {
   test = await gatewayDatabase(6);
   ledger = new LedgerStore(test.database, { visibleMs: 60_000, maxOpen: 100 });
+  completing = completePushes(test.database);
 });
 afterAll(() => test.drop());
 
@@ -50,7 +54,7 @@ function complete({ author, mutations }: Sent): Promise<ReadonlyMap<string, stri
     const settlement = APPLIED;
     return { mutationId, address, counter: 1, attempt: 0, fresh: true, delayMs: 500, settlement };
   });
-  return ledger.complete(author, completionOf(completed), nowIso);
+  return completing.do(completionOf(author, completed, completionEvents(author, completed, nowIso, false)));
 }
 
 async function storedOf({ author: { tenantId, deviceId } }: Sent): Promise<[string, string][]> {

@@ -6,7 +6,7 @@ import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 import type { Author, Settled, Settlement } from '../outcome/settlement.ts';
 import { type Prepared, prepareMutation } from '../prepare/prepare-mutation.ts';
-import { type Completed, completionOf } from './completion.ts';
+import type { Completed } from './completion.ts';
 import { LedgerStore } from './ledger-store.ts';
 
 /** What of the events of a completion goes out where somebody else has stored a part of it first. */
@@ -59,7 +59,7 @@ class OpenPush {
       return { mutationId, address, counter: 1, attempt: 0, fresh: true, settlement };
     });
     await test.database.call('forget', 'DELETE FROM sync_outbox', []);
-    await this.#ledger.complete(this.author, completionOf(completed), '2026-01-01T00:00:00.000Z');
+    await this.#ledger.complete(this.author, completed, '2026-01-01T00:00:00.000Z');
     const rows = await test.database.call<{ payload: string }>(
       'told',
       'SELECT payload FROM sync_outbox ORDER BY id',

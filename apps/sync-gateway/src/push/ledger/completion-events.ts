@@ -2,7 +2,7 @@ import type { ConflictDraft } from '@sync/domain';
 import { groupsThatFit, syncEvent } from '@sync/messaging';
 import type { MutationsSeen, Outcome, PushSeen, SyncEventData, SyncEventType } from '@sync/protocol';
 import type { Author } from '../outcome/settlement.ts';
-import type { Completed } from './completion.ts';
+import { type Completed, statusOf } from './completion.ts';
 import { DraftRoom, fitDraft } from './fit-draft.ts';
 
 /** The sync events of a completion, as they are when all of it is stored; see completion-events.sql. */
@@ -78,10 +78,6 @@ function listingEvents(author: Author, news: readonly Completed[], nowIso: strin
     lists.set(type, list);
   }
   return [...lists].map(([type, mutations]) => eventText(author, type, nowIso, { mutations }));
-}
-
-function statusOf({ settlement }: Completed): Status {
-  return settlement.kind === 'postponed' ? 'accepted' : settlement.status;
 }
 
 function entryOf(one: Completed): Entry {

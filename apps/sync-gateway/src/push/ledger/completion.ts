@@ -1,33 +1,10 @@
+import type { Outcome } from '@sync/protocol';
 import { outcomeText } from '../outcome/outcome-text.ts';
-import type { Settlement } from '../outcome/settlement.ts';
+import type { Author, Settlement } from '../outcome/settlement.ts';
 import type { EntityAddress } from '../../read-model/entity-address.ts';
 import type { Refusal } from '../prepare/prepare-mutation.ts';
+import type { CompletionEvents } from './completion-events.ts';
 import { type ShownState, showsLarge, shownStates } from './shown-entities.ts';
-
-/** One element of `push_complete`'s p_items; see push-complete.sql. */
-export interface CompletionItem {
-  readonly id: string;
-  readonly attempt: number | null;
-  readonly status: string;
-  readonly delayMs?: number;
-  readonly mayBeSent?: boolean;
-  readonly error?: string;
-  readonly revision?: number;
-  readonly counter?: number;
-  /** Its outcome has its entity beside it. */
-  readonly shows?: true;
-  /** `KeptRefusal` as JSON text. */
-  readonly refusal?: string;
-}
-
-/**
- * How a mutation that matches no schema ends as soon as its entity can be shown; stored in place of a
- * decision.
- */
-export interface KeptRefusal {
-  readonly refusal: Refusal;
-  readonly address: EntityAddress;
-}
 
 /** What a settlement belongs to. */
 export interface Completed {
@@ -45,51 +22,76 @@ export interface Completed {
   readonly settlement: Settlement;
 }
 
-/** Everything `push_complete` needs. */
+/**
+ * How a mutation that matches no schema ends as soon as its entity can be shown; stored in place of a
+ * decision.
+ */
+export interface KeptRefusal {
+  readonly refusal: Refusal;
+  readonly address: EntityAddress;
+}
+
+/** An element of `more` in push-complete.sql, without its place; what is undefined is not said. */
+interface More {
+  readonly delayMs?: number | undefined;
+  readonly mayBeSent?: boolean;
+  readonly error?: string;
+  readonly counter?: number | undefined;
+  /** Its outcome has its entity beside it. */
+  readonly shows?: true | undefined;
+  /** `KeptRefusal` as JSON text. */
+  readonly refusal?: string | undefined;
+}
+
+/** One mutation as it is stored. */
+export interface CompletionItem {
+  readonly id: string;
+  readonly attempt: number | null;
+  readonly status: Outcome['status'];
+  /** Of the entity after what was applied or merged. */
+  readonly revision: number | null;
+  /** The wire text of its outcome, without `current` where that is in `shown`; empty while it has none. */
+  readonly outcome: string;
+  readonly more: More;
+}
+
+/** A push, or a run of the dispatcher over one device, with what came of it. */
 export interface Completion {
-  /** What its sync events tell of. */
-  readonly completed: readonly Completed[];
+  readonly author: Author;
   readonly items: readonly CompletionItem[];
-  /**
-   * One per item: the wire text of its outcome, without `current` where that is in `shown`; empty while it
-   * has none.
-   */
-  readonly outcomes: readonly string[];
-  /** Large entities that outcomes show, once each. */
-  readonly shown: readonly ShownState[];
+  readonly events: CompletionEvents;
+  /** Large entities that outcomes show, once each, by `addressKey`. */
+  readonly shown: ReadonlyMap<string, ShownState>;
 }
 
 /** How the outcomes of one device are stored. */
-export function completionOf(completed: readonly Completed[]): Completion {
-  return {
-    completed,
-    items: completed.map(itemOf),
-    outcomes: completed.map((one) => {
-      const { mutationId, settlement } = one;
-      if (settlement.kind === 'postponed') return '';
-      return outcomeText(mutationId, settlement, showsLarge(one) ? null : settlement.current);
-    }),
-    shown: [...shownStates(completed).values()],
-  };
+export function completionOf(
+  author: Author,
+  completed: readonly Completed[],
+  events: CompletionEvents,
+): Completion {
+  return { author, items: completed.map(itemOf), events, shown: shownStates(completed) };
+}
+
+/** `accepted` while it has no end. */
+export function statusOf({ settlement }: Completed): Outcome['status'] {
+  return settlement.kind === 'postponed' ? 'accepted' : settlement.status;
 }
 
 function itemOf(completed: Completed): CompletionItem {
-  const { mutationId, address, counter, attempt, settlement, delayMs } = completed;
-  const revision = settlement.kind === 'settled' ? settlement.revision : undefined;
-  // Of what was applied the entity's clock tells.
-  const counted = revision === undefined ? { ...(counter !== null && { counter }) } : { revision };
-  const base = { id: mutationId, attempt, ...counted };
+  const { mutationId: id, address, attempt, settlement, delayMs } = completed;
+  const counter = completed.counter ?? undefined;
+  const item = { id, attempt, status: statusOf(completed) };
   if (settlement.kind === 'postponed') {
-    return {
-      ...base,
-      status: 'accepted',
-      mayBeSent: settlement.mayBeSent,
-      error: settlement.reason,
-      ...(delayMs === undefined ? {} : { delayMs }),
-      ...(settlement.refusal && address
-        ? { refusal: JSON.stringify({ refusal: settlement.refusal, address } satisfies KeptRefusal) }
-        : {}),
-    };
+    const { mayBeSent, reason: error, refusal } = settlement;
+    const kept = refusal && address ? ({ refusal, address } satisfies KeptRefusal) : undefined;
+    const more = { delayMs, mayBeSent, error, counter, refusal: kept && JSON.stringify(kept) };
+    return { ...item, revision: null, outcome: '', more };
   }
-  return { ...base, status: settlement.status, ...(showsLarge(completed) && { shows: true }) };
+  const { revision = null, current } = settlement;
+  const isLarge = showsLarge(completed);
+  const outcome = outcomeText(id, settlement, isLarge ? null : current);
+  // Of what was applied the entity's clock tells which change it is.
+  const more = { counter: revision === null ? counter : undefined, shows: isLarge || undefined };
+  return { ...item, revision, outcome, more };
 }

@@ -1,12 +1,15 @@
+import type { GroupedCalls } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
+import { acceptedText } from '../outcome/outcome-text.ts';
 import type { Author } from '../outcome/settlement.ts';
 import { SHOWN_BYTES } from '../outcome/tell-outcomes.ts';
 import type { EntityAddress } from '../../read-model/entity-address.ts';
 import type { Prepared } from '../prepare/prepare-mutation.ts';
-import { CompletePushes } from './complete-pushes.ts';
+import { completePushes, type StoredBefore } from './complete-pushes.ts';
 import { completionEvents } from './completion-events.ts';
-import type { Completion } from './completion.ts';
+import { type Completed, type Completion, completionOf } from './completion.ts';
 import { type NeedsHead, type Received, type ReceiveLimits, ReceivePushes } from './receive-pushes.ts';
+import type { ShownState } from './shown-entities.ts';
 
 /** An entity that outcomes show. */
 export interface StoredShown {
@@ -14,6 +17,14 @@ export interface StoredShown {
   /** The first of the asked outcomes that shows the same. */
   readonly holder: string | null;
   readonly wire: string | null;
+}
+
+/** What the ledger has of the mutations of a push. */
+export interface StoredOutcomes {
+  /** By mutationId the wire text of its outcome; without `current` where that is in `shown`. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Large entities that the outcomes show, by `addressKey`. */
+  readonly shown: ReadonlyMap<string, ShownState>;
 }
 
 /** SQLSTATE of both functions: two devices or users of a tenant have sent one mutationId at the same time. */
@@ -53,14 +64,14 @@ export interface LedgerSettings extends ReceiveLimits {
 export class LedgerStore {
   readonly #database: Database;
   readonly #receiving: ReceivePushes;
-  readonly #completing: CompletePushes;
+  readonly #completing: GroupedCalls<Completion, StoredBefore>;
   readonly #listsMutations: boolean;
   #tellOpen: (dueInMs: number) => void = () => undefined;
 
   constructor(database: Database, { listsMutations = false, ...limits }: LedgerSettings) {
     this.#database = database;
     this.#receiving = new ReceivePushes(database, limits);
-    this.#completing = new CompletePushes(database);
+    this.#completing = completePushes(database);
     this.#listsMutations = listsMutations;
   }
 
@@ -102,18 +113,21 @@ export class LedgerStore {
 
   /**
    * Stores outcomes and their sync events.
-   * @returns what somebody else had stored before for the same user, by mutationId; null: still open
+   * @returns what the ledger has of them afterwards: what somebody else had stored before for the same user
+   * stays
    * @throws the driver's error; `SENT_TWICE` as its SQLSTATE, and nothing is stored
    */
-  async complete(
-    author: Author,
-    completion: Completion,
-    nowIso: string,
-  ): Promise<ReadonlyMap<string, string | null>> {
-    const events = completionEvents(author, completion.completed, nowIso, this.#listsMutations);
-    const stored = await this.#completing.complete(author, completion, events);
-    const dueInMs = Math.min(...completion.items.flatMap(({ delayMs }) => delayMs ?? []));
+  async complete(author: Author, completed: readonly Completed[], nowIso: string): Promise<StoredOutcomes> {
+    const events = completionEvents(author, completed, nowIso, this.#listsMutations);
+    const completion = completionOf(author, completed, events);
+    const { items, shown } = completion;
+    const before = await this.#completing.do(completion);
+    const dueInMs = Math.min(...items.flatMap(({ more }) => more.delayMs ?? []));
     if (Number.isFinite(dueInMs)) this.#tellOpen(dueInMs);
-    return stored;
+    const texts = items.map(({ id, outcome, more }): [string, string] => {
+      const text = before.has(id) ? before.get(id) : outcome;
+      return [id, text || acceptedText(id, more.delayMs)];
+    });
+    return { texts: new Map(texts), shown };
   }
 }

@@ -1,10 +1,5 @@
--- First round trip of a push: stores what is new and says about each mutation what has to be known to go on.
--- Inside, a push is a row of received_push, whether it is kept as one or not.
---
--- Arrays have one element per mutation (ids distinct), p_payloads one line: its payload as JSON text, or
--- nothing. p_hashes are identities (hexadecimal). What matches no schema has an id and that, the rest is
--- null. p_depends_on: {id: [ids]} where there are any. p_looked_up: whether to look up the entity. Arrays and
--- lines, because as objects 100 mutations took 1.5 ms longer to parse, and their payloads another 1.5.
+-- Stores what is new of a push and says about each mutation what has to be known to go on. Inside, a push is a
+-- row of received_push, whether it is kept as one or not. p_looked_up: see push-receive-together.sql.
 --
 -- verdict: 'new'; for the same change of the same user, from whichever device, 'answered' (with its outcome),
 -- 'accepted' (answered so, still open) or 'pending' (being handled by somebody else, or left by a crash);
@@ -12,11 +7,11 @@
 -- and device); for anybody else, and for another change, the id is free. waiting: an earlier mutation of the
 -- same device and entity is still open, and does not itself wait for this one. dependencies: {id: status} of
 -- those that are in the ledger. From new mutations device_sequence learns how far the device has counted; see
--- database/know-answers.ts. p_head_bytes: how much of looked-up entities is read, null for all. Each is then
--- answered once, with the first mutation that looks it up; of one that has no room (the first always has)
--- only its revision. anew: the device had counted from anew before this push, so that it may have forgotten
--- changes; read_known says more. Nothing is answered for a mutation that is new, in a scope that the user
--- holds, and of which nothing else is to be said.
+-- database/know-answers.ts. p_head_bytes: how much of looked-up entities is read. Each is answered once, with
+-- the first mutation that looks it up; of one that has no room (the first always has) only its revision.
+-- anew: the device had counted from anew before this push, so that it may have forgotten changes; read_known
+-- says more. Nothing is answered for a mutation that is new, in a scope that the user holds, and of which
+-- nothing else is to be said.
 --
 -- The usual push, of a device without open mutations and with new ones only, is kept as one row: its
 -- mutations come into the ledger once, with their outcomes (see database/received-push.ts).
@@ -37,46 +32,37 @@ CREATE TYPE received_row AS (
 );
 
 CREATE OR REPLACE FUNCTION push_receive(
-  p_tenant text, p_user text, p_device text, p_ids uuid[], p_hashes text[], p_sequences bigint[],
-  p_scopes text[], p_types text[], p_entities text[], p_ops text[], p_at_ms double precision[],
-  p_depends_on jsonb, p_looked_up boolean[], p_payloads text,
-  p_visible_ms integer, p_max_open integer, p_head_bytes integer DEFAULT NULL
+  p_push received_push, p_looked_up boolean[], p_max_open integer, p_head_bytes integer
 ) RETURNS SETOF received_row
 LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-  v_push received_push := ROW(p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes, p_types,
-    p_entities, p_ops, p_at_ms, p_depends_on, p_payloads, NULL, NULL, now(),
-    clock_timestamp() + p_visible_ms * interval '1 millisecond');
   v_open integer;
   v_held text[];
   v_known boolean;
-  v_numbers bigint[] := p_sequences;
+  v_numbers bigint[] := p_push.sequences;
 BEGIN
-  PERFORM set_config('app.tenant', p_tenant, true), set_config('synchronous_commit', 'off', true);
-  PERFORM take_device(v_push);
-  v_open := count_open(p_tenant, p_device, p_max_open);
-  v_held := held_of(p_tenant, p_user, p_scopes);
+  PERFORM set_config('app.tenant', p_push.tenant_id, true), set_config('synchronous_commit', 'off', true);
+  PERFORM take_device(p_push);
+  v_open := count_open(p_push.tenant_id, p_push.device_id, p_max_open);
+  v_held := held_of(p_push.tenant_id, p_push.user_id, p_push.scopes);
   v_known := EXISTS (
-    SELECT FROM unnest(p_ids) AS u (id)
-    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_tenant
+    SELECT FROM unnest(p_push.mutation_ids) AS u (id)
+    CROSS JOIN LATERAL (SELECT FROM mutation k WHERE k.tenant_id = p_push.tenant_id
       AND k.mutation_id = u.id LIMIT 1) m);
   IF v_known THEN
-    v_numbers := used_by(v_push);
-    v_known := push_take_ids(v_push);
+    v_numbers := used_by(p_push);
+    v_known := push_take_ids(p_push);
   END IF;
   IF v_open > 0 OR v_known THEN
-    RETURN QUERY SELECT e.* FROM push_enter_open(v_push, v_numbers, v_held, p_looked_up, p_head_bytes,
+    RETURN QUERY SELECT e.* FROM push_enter_open(p_push, v_numbers, v_held, p_looked_up, p_head_bytes,
       v_open > 0) e;
     RETURN;
   END IF;
-  INSERT INTO received_push (tenant_id, device_id, user_id, mutation_ids, hashes, sequences, scopes,
-      entity_types, entity_ids, ops, occurred_at_ms, depends_on, payloads, next_attempt_at)
-    VALUES (p_tenant, p_device, p_user, p_ids, p_hashes, p_sequences, p_scopes,
-      p_types, p_entities, p_ops, p_at_ms, p_depends_on, p_payloads, v_push.next_attempt_at);
-  RETURN QUERY SELECT a.* FROM answer_received(v_push, NULL, NULL, NULL, v_held, p_looked_up,
-    note_sequences(p_tenant, p_device, v_numbers), p_head_bytes) a;
+  INSERT INTO received_push SELECT p_push.*;
+  RETURN QUERY SELECT a.* FROM answer_received(p_push, NULL, NULL, NULL, v_held, p_looked_up,
+    note_sequences(p_push.tenant_id, p_push.device_id, v_numbers), p_head_bytes) a;
 END $$;
 
 -- Takes the device's lock: receiving and completing in two replicas at once must see each other's rows. What
@@ -199,7 +185,7 @@ BEGIN
           coalesce(u.waiting, false) AS waiting, coalesce(u.scope = ANY (p_held), false) AS held) c) k) i
     LEFT JOIN LATERAL (
       SELECT d.* FROM scope_delta d
-      WHERE i.wants_head AND (p_head_bytes IS NULL OR i.mention = 1) AND d.tenant_id = p_push.tenant_id
+      WHERE i.wants_head AND i.mention = 1 AND d.tenant_id = p_push.tenant_id
         AND d.scope = i.scope AND d.entity_type = i.type AND d.entity_id = i.entity LIMIT 1) e ON true) h
   WHERE h.verdict <> 'new' OR NOT h.held OR h.waiting OR p_anew OR h.depends_on IS NOT NULL
     OR h.revision IS NOT NULL
@@ -209,7 +195,7 @@ END $$;
 -- Whether an entity of p_size bytes may be answered, with p_sum bytes together with those before it; null for
 -- no entity.
 CREATE OR REPLACE FUNCTION has_room(p_size integer, p_sum bigint, p_bytes integer) RETURNS boolean
-LANGUAGE sql IMMUTABLE AS $$ SELECT p_bytes IS NULL OR p_sum = p_size OR p_sum <= p_bytes $$;
+LANGUAGE sql IMMUTABLE AS $$ SELECT p_sum = p_size OR p_sum <= p_bytes $$;
 
 -- Of mutations that the ledger has something under: makes room for those that may take their ids, and notes
 -- whose outcomes this device wants as well (see database/outcome-askers.ts). Answers whether the ledger still

@@ -1,12 +1,12 @@
-import { AGAIN, GroupedCalls } from '@sync/messaging';
+import type { GroupedCalls } from '@sync/messaging';
 import { arrayText, type Database } from '@sync/postgres';
-import { type GroupedRow, GROUPING, rowsByCall } from '../../database/grouped-rows.ts';
+import { endsOf, groupedFunction } from '../../database/grouped-function.ts';
 import { type EntityHead, type HeadColumns, headOf, isUnread } from '../../read-model/entity-head.ts';
 import { HEAD_BYTES } from '../../read-model/read-heads.ts';
 import type { Author } from '../outcome/settlement.ts';
 import { addressKey } from '../../read-model/entity-address.ts';
 import type { Prepared } from '../prepare/prepare-mutation.ts';
-import { GROUP, PUSH_SEPARATOR } from './push-groups.ts';
+import { fitsTogether, PUSH_SEPARATOR, type PushSize } from './push-groups.ts';
 
 /** What the ledger says of one mutation when it comes. */
 export interface Received extends Omit<ReceivedRow, keyof HeadColumns> {
@@ -58,18 +58,16 @@ interface Push {
  * First round trip of pushes: `push_receive`, for pushes that come at the same time once for all of them.
  */
 export class ReceivePushes {
-  readonly #database: Pick<Database, 'call'>;
-  readonly #limits: ReceiveLimits;
   readonly #calls: GroupedCalls<Push, Received[]>;
 
-  constructor(database: Pick<Database, 'call'>, limits: ReceiveLimits) {
-    this.#database = database;
-    this.#limits = limits;
-    this.#calls = new GroupedCalls({
-      together: (pushes) => this.#receiveTogether(pushes),
-      alone: (push) => this.#receiveAlone(push),
-      fits,
-      ...GROUPING,
+  constructor(database: Pick<Database, 'call'>, { visibleMs, maxOpen }: ReceiveLimits) {
+    this.#calls = groupedFunction<Push, ReceivedRow, Received[]>(database, {
+      name: 'push_receive_together',
+      text: TOGETHER,
+      callerOf: ({ author }) => author,
+      valuesOf: (pushes) => [...valuesOf(pushes), visibleMs, maxOpen, HEAD_BYTES],
+      answerOf: receivedOf,
+      fits: fitsTogether(sizeOf),
     });
   }
 
@@ -80,50 +78,16 @@ export class ReceivePushes {
   receive(author: Author, distinct: readonly Prepared[], needsHead: NeedsHead): Promise<Received[]> {
     return this.#calls.do({ author, distinct, lookedUp: distinct.map(needsHead) });
   }
-
-  async #receiveAlone(push: Push): Promise<Received[]> {
-    const { author, distinct } = push;
-    const { tenantId, userId, deviceId } = author;
-    const [ids, hashes, sequences, scopes, types, entities, ops, atMs, lookedUp] = columnsOf([push]);
-    const rows = await this.#database.call<ReceivedRow>('push_receive', ALONE, [
-      ...[tenantId, userId, deviceId, ids, hashes, sequences, scopes, types, entities, ops, atMs],
-      ...[dependenciesOf(distinct), lookedUp, payloadsOf(distinct), ...this.#bounds()],
-    ]);
-    return receivedOf(push, rows);
-  }
-
-  async #receiveTogether(pushes: readonly Push[]): Promise<(Received[] | typeof AGAIN)[]> {
-    let until = 0;
-    const rows = await this.#database.call<ReceivedRow & GroupedRow>('push_receive_together', TOGETHER, [
-      ...(['tenantId', 'userId', 'deviceId'] as const).map((key) => pushes.map(({ author }) => author[key])),
-      pushes.map(({ distinct }) => dependenciesOf(distinct)),
-      pushes.map(({ distinct }) => (until += distinct.length)),
-      ...columnsOf(pushes),
-      pushes.map(({ distinct }) => payloadsOf(distinct)).join(PUSH_SEPARATOR),
-      ...this.#bounds(),
-    ]);
-    return rowsByCall(rows, pushes.length).map((own, at) =>
-      own === AGAIN ? AGAIN : receivedOf(pushes[at] as Push, own),
-    );
-  }
-
-  #bounds(): number[] {
-    return [this.#limits.visibleMs, this.#limits.maxOpen, HEAD_BYTES];
-  }
 }
 
-const ALONE =
-  'SELECT * FROM push_receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)';
 /** See push-receive-together.sql. */
 const TOGETHER =
-  'SELECT * FROM push_receive_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ' +
-  '$16, $17, $18)';
+  'SELECT call, failed, (answer).* FROM push_receive_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ' +
+  '$12, $13, $14, $15, $16, $17, $18)';
 
-function fits(before: readonly Push[], { distinct }: Push): boolean {
-  if (before.length >= GROUP.pushes) return false;
-  const all = [...before.flatMap((push) => push.distinct), ...distinct];
-  const length = all.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0);
-  return all.length <= GROUP.mutations && length <= GROUP.length;
+function sizeOf({ distinct }: Push): PushSize {
+  const length = distinct.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0);
+  return { mutations: distinct.length, length };
 }
 
 function receivedOf(push: Push, told: readonly ReceivedRow[]): Received[] {
@@ -145,10 +109,9 @@ function withHeads({ distinct, lookedUp }: Push, rows: readonly ReceivedRow[]): 
       heads.set(key, { head: headOf(row), unread: isUnread(row) });
   }
   return rows.map((row): Received => {
-    const { place, verdict, outcome, held, waiting, anew, dependencies } = row;
-    const key = keyOf(place);
+    const key = keyOf(row.place);
     const found = (key === null ? null : heads.get(key)) ?? { head: null, unread: false };
-    return { place, verdict, outcome, held, waiting, anew, dependencies, ...found };
+    return { ...row, ...found };
   });
 }
 
@@ -171,7 +134,7 @@ function payloadsOf(distinct: readonly Prepared[]): string {
   return distinct.map(({ payload }) => payload ?? '').join('\n');
 }
 
-/** p_depends_on of push_receive. */
+/** An element of p_depends_on. */
 function dependenciesOf(distinct: readonly Prepared[]): string | null {
   const dependsOn = distinct.flatMap(({ mutationId, mutation }) =>
     mutation && mutation.dependsOn.length > 0 ? [[mutationId, mutation.dependsOn] as const] : [],
@@ -179,10 +142,11 @@ function dependenciesOf(distinct: readonly Prepared[]): string | null {
   return dependsOn.length === 0 ? null : JSON.stringify(Object.fromEntries(dependsOn));
 }
 
-/** One array per column of the mutations: ids, hashes, and so on, as push_receive_together has them. */
-function columnsOf(pushes: readonly Push[]): string[] {
+function valuesOf(pushes: readonly Push[]): unknown[] {
   const prepared = pushes.flatMap(({ distinct }) => distinct);
   return [
+    pushes.map(({ distinct }) => dependenciesOf(distinct)),
+    endsOf(pushes.map(({ distinct }) => distinct)),
     arrayText(prepared.map(({ mutationId }) => mutationId)),
     arrayText(prepared.map(({ identity }) => identity)),
     arrayText(prepared.map(({ sequence }) => sequence)),
@@ -191,6 +155,7 @@ function columnsOf(pushes: readonly Push[]): string[] {
     arrayText(prepared.map(({ address }) => address?.entityId ?? null)),
     arrayText(prepared.map(({ mutation }) => mutation?.op ?? null)),
     arrayText(prepared.map(({ mutation }) => mutation?.occurredAtMs ?? null)),
-    arrayText(pushes.flatMap(({ lookedUp }) => lookedUp.map(String))),
+    arrayText(pushes.flatMap(({ lookedUp }) => lookedUp)),
+    pushes.map(({ distinct }) => payloadsOf(distinct)).join(PUSH_SEPARATOR),
   ];
 }

@@ -5,6 +5,8 @@ import type { TestDatabase } from '@sync/postgres/testing';
 import { gatewayDatabase } from '../../testing/gateway-rig.ts';
 import { type Author, postponed, type Settlement } from '../outcome/settlement.ts';
 import { type Prepared, prepareMutation } from '../prepare/prepare-mutation.ts';
+import { completePushes } from './complete-pushes.ts';
+import { completionEvents } from './completion-events.ts';
 import { type Completed, completionOf } from './completion.ts';
 import { LedgerStore, SENT_TWICE } from './ledger-store.ts';
 import type { Received } from './receive-pushes.ts';
@@ -12,9 +14,11 @@ import type { Received } from './receive-pushes.ts';
 /** What becomes of a push between its first and its last round trip, see database/received-push.ts. */
 let test: TestDatabase;
 let ledger: LedgerStore;
+let completing: ReturnType<typeof completePushes>;
 beforeAll(async () => {
   test = await gatewayDatabase(4);
   ledger = new LedgerStore(test.database, { visibleMs: 60_000, maxOpen: 100 });
+  completing = completePushes(test.database);
 });
 afterAll(() => test.drop());
 
@@ -62,7 +66,8 @@ function complete(
       settlement: settlementOf(place),
     };
   });
-  return ledger.complete(author, completionOf(completed), new Date(0).toISOString());
+  const events = completionEvents(author, completed, new Date(0).toISOString(), false);
+  return completing.do(completionOf(author, completed, events));
 }
 
 function decide(
@@ -168,9 +173,11 @@ describe('a received push', () => {
     const mutations = mutationsOf(author);
     await receive(author, mutations);
     const load = (): Promise<{ mutation_id: string; payload: string }[]> =>
-      test.database.call('load', 'SELECT mutation_id, payload FROM dispatch_load($1, $2, 1000, 100)', [
-        ...[author.tenantId, author.deviceId],
-      ]);
+      test.database.call(
+        'load',
+        'SELECT mutation_id, payload FROM dispatch_load($1, $2, 1000, 100, 1000000)',
+        [...[author.tenantId, author.deviceId]],
+      );
     expect(await load()).toEqual([]);
     await test.database.inTenant(author.tenantId, (tx) =>
       tx.query(`UPDATE mutation SET next_attempt_at = now() WHERE device_id = $1`, [author.deviceId]),

@@ -152,7 +152,6 @@ export class AskOwner {
   #newGroup(): GroupedCalls<OwnerQuestion, Answered | Postponed> {
     return new GroupedCalls({
       together: (questions) => this.#request(questions),
-      alone: (question) => this.#requestAlone(question),
       concernsAll: () => true,
       fits: (before, next) => this.#fits(before, next),
       maxWaitMs: MAX_WAIT_MS,
