@@ -56,11 +56,17 @@ const SHARED_LIMITS: StatementLimits = { statementMs: 500, lockMs: 250 };
 /** After that nothing of such a batch is begun any more. */
 const SHARED_MS = 1_000;
 
-/** With how long its statements may take and wait. */
-interface BoundedContext extends PushContext {
+/** Mutations of one entity type that are answered in one transaction. */
+interface Batch {
+  readonly definition: EntityDefinition;
+  readonly tenantId: string;
+  readonly mutations: readonly PushedMutation[];
+  /** How long its statements may take and wait. */
   readonly limits: StatementLimits;
-  /** When a shared batch has taken too long, in the time of `performance.now`. */
+  /** When it has taken too long, in the time of `performance.now`; absent: never. */
   readonly endMs?: number;
+  /** Of its document; then it is one mutation, which is answered with that. */
+  readonly refusal?: Rejected;
 }
 
 /** Pushes of several devices cannot be done together. */
@@ -91,60 +97,37 @@ class SharedBatchError extends Error {
 export async function answerPush(
   context: PushContext,
   definition: EntityDefinition,
-  request: OwnerPushRequest,
+  { tenantId, mutations, shared }: OwnerPushRequest,
 ): Promise<OwnerPushResult[]> {
-  const { tenantId, mutations } = request;
-  if (request.shared) return answerShared(context, definition, request);
-  const startedMs = performance.now();
-  const [first] = mutations;
-  if (first && mutations.every(({ entityId }) => entityId === first.entityId)) {
-    return answerLane({ ...context, limits: LOCKING_LIMITS }, definition, tenantId, mutations);
-  }
+  const batch: Batch = { definition, tenantId, mutations, limits: LOCKING_LIMITS };
+  if (shared) return answerShared(context, batch);
+  const endMs = performance.now() + APART_MS;
+  const lanes = [...Map.groupBy(mutations, ({ entityId }) => entityId).values()];
+  if (lanes.length === 1) return answerLane(context, batch);
   try {
-    return await answerTogether({ ...context, limits: LOCKING_LIMITS }, definition, tenantId, mutations);
+    return await answerTogether(context, batch);
   } catch (error) {
     if (isUnavailable(error)) throw error;
-    const lanes = [...Map.groupBy(mutations, (mutation) => mutation.entityId).values()];
-    const endMs = startedMs + APART_MS;
-    logUnanswered(
-      context,
-      definition,
-      mutations.slice(0, 1),
-      error,
-      'a batch failed and is taken apart by entity',
-    );
-    const apart = { ...context, limits: APART_LIMITS };
+    logUnanswered(context, batch, error, 'a batch failed and is taken apart by entity');
     return answerInTurn(lanes, async (lane) =>
-      performance.now() > endMs ? [] : answerLane(apart, definition, tenantId, lane),
+      performance.now() > endMs
+        ? []
+        : answerLane(context, { ...batch, mutations: lane, limits: APART_LIMITS }),
     );
   }
 }
 
-async function answerShared(
-  context: PushContext,
-  definition: EntityDefinition,
-  { tenantId, mutations }: OwnerPushRequest,
-): Promise<OwnerPushResult[]> {
+async function answerShared(context: PushContext, batch: Batch): Promise<OwnerPushResult[]> {
   try {
+    const { mutations } = batch;
     // Answers are told apart by it, and each change has an answer of its own.
     const ids = new Set(mutations.map(({ mutationId }) => mutationId));
     if (ids.size < mutations.length) throw new SharedBatchError('one mutationId comes twice');
     const endMs = performance.now() + SHARED_MS;
-    return await answerTogether(
-      { ...context, limits: SHARED_LIMITS, endMs },
-      definition,
-      tenantId,
-      mutations,
-    );
+    return await answerTogether(context, { ...batch, limits: SHARED_LIMITS, endMs });
   } catch (error) {
     if (isUnavailable(error)) throw error;
-    logUnanswered(
-      context,
-      definition,
-      mutations.slice(0, 1),
-      error,
-      'pushes failed together, each comes alone',
-    );
+    logUnanswered(context, batch, error, 'pushes failed together, each comes alone');
     throw new RemoteError('shared_failed', 'Something is wrong with one of the pushes: send each alone');
   }
 }
@@ -171,70 +154,48 @@ async function answerInTurn<T>(
   return results;
 }
 
-/** @param refusal of its document, for a lane of one mutation that is answered with it */
-async function answerLane(
-  context: BoundedContext,
-  definition: EntityDefinition,
-  tenantId: string,
-  lane: readonly PushedMutation[],
-  refusal: Rejected | null = null,
-): Promise<OwnerPushResult[]> {
+async function answerLane(context: PushContext, batch: Batch): Promise<OwnerPushResult[]> {
   try {
-    return await answerTogether(context, definition, tenantId, lane, refusal);
+    return await answerTogether(context, batch);
   } catch (error) {
     if (isUnavailable(error)) throw error;
-    if (error instanceof RefusedDocumentError && refusal === null) {
-      return lane.length === 1
-        ? answerLane(context, definition, tenantId, lane, error.refusal)
-        : answerOneByOne(context, definition, tenantId, lane);
+    if (error instanceof RefusedDocumentError && !batch.refusal) {
+      return batch.mutations.length === 1
+        ? answerLane(context, { ...batch, refusal: error.refusal })
+        : answerOneByOne(context, batch);
     }
     const isBusy = isPassing(error) && !isTooSlow(error);
     if (error instanceof BusyDocumentsError || error instanceof PushRaceError || isBusy) {
       throw new RemoteError('overloaded', 'Too much else is being done, try again later');
     }
-    logUnanswered(context, definition, lane, error, 'no answer: the service’s load or store failed');
+    logUnanswered(context, batch, error, 'no answer: the service’s load or store failed');
     return [];
   }
 }
 
 /** What cannot be merged is found, and refused for good, alone. What builds on an unanswered one waits. */
-function answerOneByOne(
-  context: BoundedContext,
-  definition: EntityDefinition,
-  tenantId: string,
-  lane: readonly PushedMutation[],
-): Promise<OwnerPushResult[]> {
+function answerOneByOne(context: PushContext, lane: Batch): Promise<OwnerPushResult[]> {
   let stopped = false;
-  return answerInTurn(lane, async (mutation) => {
+  return answerInTurn(lane.mutations, async (mutation) => {
     if (stopped) return [];
     stopped = true;
-    const answer = await answerLane(context, definition, tenantId, [mutation]);
+    const answer = await answerLane(context, { ...lane, mutations: [mutation] });
     stopped = answer.length === 0;
     return answer;
   });
 }
 
-async function answerTogether(
-  context: BoundedContext,
-  definition: EntityDefinition,
-  tenantId: string,
-  mutations: readonly PushedMutation[],
-  refusal: Rejected | null = null,
-): Promise<OwnerPushResult[]> {
+async function answerTogether(context: PushContext, batch: Batch): Promise<OwnerPushResult[]> {
+  const { database } = context;
   for (let race = 1; ; race += 1) {
+    const mayBeNew = race === 1 && !batch.refusal;
     try {
       const decision = await retryConflicts(() =>
-        context.database.inTenant(
-          tenantId,
-          (tx) => {
-            const batch = { tenantId, mutations, maybeNew: race === 1 && refusal === null };
-            return transact(tx, context, definition, batch, refusal);
-          },
-          context.limits,
-        ),
+        database.inTenant(batch.tenantId, (tx) => transact(tx, context, batch, mayBeNew), batch.limits),
       );
       for (const { mutation, error } of decision.unanswered) {
-        logUnanswered(context, definition, [mutation], error, 'no answer: the push handler threw');
+        const failed = { ...batch, mutations: [mutation] };
+        logUnanswered(context, failed, error, 'no answer: the push handler threw');
       }
       return [...decision.results];
     } catch (error) {
@@ -243,19 +204,20 @@ async function answerTogether(
   }
 }
 
+/** @param mayBeNew nobody has found yet that one of its entities or answers is there already */
 async function transact(
   tx: Tx,
-  context: BoundedContext,
-  definition: EntityDefinition,
-  { tenantId, mutations, maybeNew }: Batch,
-  refusal: Rejected | null,
+  context: PushContext,
+  batch: Batch,
+  mayBeNew: boolean,
 ): Promise<PushDecision> {
+  const { definition, tenantId, mutations, refusal = null } = batch;
   const { entityType } = definition;
   const nowIso = context.now().toISOString();
-  assertInTime(context);
-  const created = maybeNew ? decideAllNew(context, definition, tenantId, mutations, nowIso) : null;
+  assertInTime(batch);
+  const created = mayBeNew ? decideAllNew(context, batch, nowIso) : null;
   if (created) {
-    await write(tx, context, definition, tenantId, created, { nowIso, isNew: true }).catch(foundExisting);
+    await write(tx, context, batch, created, { nowIso, isNew: true }).catch(foundExisting);
     faultPoint('push.written');
     return created;
   }
@@ -280,27 +242,20 @@ async function transact(
   const state = { service: context.service, tenantId, nowIso, answered, entities, documents, refusal };
   const decided = decidePush(definition, state, mutations);
   const decision = documents ? await completeDocuments(tx, documents, decided) : decided;
-  assertInTime(context);
-  await write(tx, context, definition, tenantId, decision, { nowIso, isNew: false });
+  assertInTime(batch);
+  await write(tx, context, batch, decision, { nowIso, isNew: false });
   faultPoint('push.written');
   return decision;
 }
 
 /** @throws SharedBatchError */
-function assertInTime({ endMs = Infinity }: BoundedContext): void {
+function assertInTime({ endMs = Infinity }: Batch): void {
   if (performance.now() > endMs) throw new SharedBatchError('it takes too long');
 }
 
 function isKnown(answered: ReadonlyMap<string, KnownAnswer>, mutation: PushedMutation): boolean {
   const known = answered.get(mutation.mutationId);
   return known !== undefined && answerAgain(known, mutation) !== null;
-}
-
-interface Batch {
-  readonly tenantId: string;
-  readonly mutations: readonly PushedMutation[];
-  /** Nobody has found yet that one of its entities or answers is there already. */
-  readonly maybeNew: boolean;
 }
 
 /**
@@ -310,10 +265,8 @@ interface Batch {
  * @returns null unless every mutation is applied: only what is written is checked
  */
 function decideAllNew(
-  context: PushContext,
-  definition: EntityDefinition,
-  tenantId: string,
-  mutations: readonly PushedMutation[],
+  { service }: PushContext,
+  { definition, tenantId, mutations }: Batch,
   nowIso: string,
 ): PushDecision | null {
   if (definition.documents) return null;
@@ -324,7 +277,6 @@ function decideAllNew(
     return !first || expectedRevision === 0;
   });
   if (!isNew) return null;
-  const { service } = context;
   const state = { service, tenantId, nowIso, answered: new Map(), entities: new Map(), refusal: null };
   const decision = decidePush(definition, state, mutations);
   const applied = decision.results.length === new Set(mutations.map(({ mutationId }) => mutationId)).size;
@@ -347,11 +299,11 @@ function loadForHandlers(
 async function write(
   tx: Tx,
   context: PushContext,
-  definition: EntityDefinition,
-  tenantId: string,
+  { definition, tenantId }: Batch,
   decision: PushDecision,
   { nowIso, isNew }: { readonly nowIso: string; readonly isNew: boolean },
 ): Promise<void> {
+  const { entityType } = definition;
   const { changed, final } = decision;
   const rows = [...changed].map(([entityId, { data, json }]) => {
     return { ...storedRow(entityId, data, json), ...(isNew && { isNew }) };
@@ -362,7 +314,7 @@ async function write(
   const written: Promise<void>[] = [];
   if (final.length > 0) {
     const keep = isNew ? createVersionsAndAnswers : writeVersionsAndAnswers;
-    written.push(keep(tx, tenantId, definition.entityType, { changed, final, nowIso }));
+    written.push(keep(tx, { tenantId, entityType, nowIso, changed, final }));
   }
   if (rows.length > 0) written.push(store(), outbox());
   await inOrder(written);
@@ -371,8 +323,7 @@ async function write(
 
 function logUnanswered(
   { logger }: PushContext,
-  { entityType }: EntityDefinition,
-  mutations: readonly PushedMutation[],
+  { definition: { entityType }, mutations }: Batch,
   error: unknown,
   message: string,
 ): void {
