@@ -60,6 +60,8 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
   const adapter = new FastifyAdapter({
     bodyLimit: options.bodyLimitBytes ?? 1_048_576,
     ...httpServerOptions(bounds),
+    // Ids have up to 128 characters; Fastify's own bound is 100.
+    routerOptions: { maxParamLength: 128 },
     forceCloseConnections: 'idle',
     // A request that comes while the listener closes is answered like any other: what it needs is closed
     // after the last one.

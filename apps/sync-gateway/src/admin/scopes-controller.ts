@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
 import { Database } from '@sync/postgres';
-import { ADMIN_PAGE_SIZE, USER_ID_PATTERN } from '@sync/protocol';
+import { ADMIN_PAGE_SIZE, findUnstorable, USER_ID_PATTERN } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { adminOf } from '../access/caller.ts';
@@ -67,7 +67,8 @@ function decodePosition(cursor: string, length: number): string[] {
     if (
       Array.isArray(position) &&
       position.length === length &&
-      position.every((part) => typeof part === 'string')
+      position.every((part) => typeof part === 'string') &&
+      findUnstorable(position) === null
     ) {
       return position;
     }

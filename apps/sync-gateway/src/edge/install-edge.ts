@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import type { SignedFields } from '../access/authenticate-device.ts';
 import type { Caller } from '../access/caller.ts';
 import { bodyLimitsOf } from './body-limits.ts';
+import { checkParameters } from './check-parameters.ts';
 import { compressAnswer } from './compress-answer.ts';
 import { limitRequests } from './limit-requests.ts';
 import { rawBodyOf, readJsonBody } from './read-json-body.ts';
@@ -50,7 +51,9 @@ export function installEdge(app: NestFastifyApplication, options: EdgeOptions): 
     const route = request.routeOptions.url ?? '';
     if (route.startsWith('/sync/v1/')) request.signed = await options.authenticateDevice(request);
     else if (route.startsWith('/admin/')) request.admin = await options.authenticateAdmin(request);
-    if (request.signed || request.admin) connections.prove(request.raw.socket);
+    if (!request.signed && !request.admin) return;
+    connections.prove(request.raw.socket);
+    checkParameters(request);
   });
   fastify.addHook('preHandler', async (request) => {
     if (request.signed) request.caller = await options.verifyBody(request.signed, rawBodyOf(request));

@@ -1,3 +1,4 @@
+import type { IncomingMessage, Server } from 'node:http';
 import { endWithProblem, ProblemError } from '@sync/service-kit';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { UnprovenConnections } from '../edge/unproven-connections.ts';
@@ -11,7 +12,12 @@ export function installLive(
   sockets: LiveSockets,
   connections: UnprovenConnections,
 ): void {
-  app.getHttpServer().on('upgrade', (request, stream, head) => {
+  const server: Server = app.getHttpServer();
+  // Other requests that could be upgraded, as those of clients that offer h2c, are answered like any other.
+  Object.assign(server, {
+    shouldUpgradeCallback: ({ url }: IncomingMessage) => url?.split('?', 1)[0] === PATH,
+  });
+  server.on('upgrade', (request, stream, head) => {
     const [path, query = ''] = (request.url ?? '').split('?', 2);
     if (path === PATH) {
       const ticket = new URLSearchParams(query).get('ticket') ?? '';

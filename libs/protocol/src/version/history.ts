@@ -323,6 +323,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'have proven it. Problem codes malformed_request, request_timeout and headers_too_large, for what was ' +
       'answered in plain text or not at all.',
   },
+  {
+    version: '1.36.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'COMMON-25, COMMON-26: what is no HTTP is a problem document, and so is a parameter that no database can ' +
+      'keep, which was 500. Requests that offer another upgrade are answered without it; they were 404.',
+  },
 ];
 
 /** The version of the newest entry. */
