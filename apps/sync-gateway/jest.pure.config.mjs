@@ -1,8 +1,7 @@
-import { preset } from '../../tools/jest/preset.mjs';
+import { together } from '../../tools/jest/together.mjs';
 
-/** What mutation testing runs: decisions of the write path, without servers and without waiting. */
-export default preset(import.meta.url, {
-  testMatch: ['<rootDir>/src/push/decide/**/*.test.ts'],
-  // How planning shares the process is no decision: with a lane that never ends it would go on for ever.
-  testPathIgnorePatterns: ['\\.(pg|nats)\\.test\\.ts$', 'plan-in-slices'],
-});
+// Not how planning shares the process: no decision, and with a lane that never ends it would go on for ever.
+export default together(
+  import.meta.url,
+  (path) => path.startsWith('src/push/decide/') && !path.endsWith('plan-in-slices.test.ts'),
+);

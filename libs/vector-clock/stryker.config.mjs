@@ -1,7 +1,4 @@
 import { mutationOf } from '../../tools/jest/mutation.mjs';
 
 /** The clock semantics. */
-export default mutationOf('libs/vector-clock', {
-  jest: { configFile: 'libs/vector-clock/jest.config.mjs' },
-  mutate: ['libs/vector-clock/src/**/*.ts', '!**/*.test.ts', '!**/index.ts'],
-});
+export default mutationOf('libs/vector-clock', ['src/!(*.test|index).ts']);

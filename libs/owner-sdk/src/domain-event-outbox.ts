@@ -34,12 +34,6 @@ export interface EventDraft {
   readonly isIncrement?: boolean;
 }
 
-/**
- * The most bytes of one entity as JSON text. A message carries at least one event, and NATS takes 1 MiB: what
- * is left is for two clocks at their limit (64 KiB each) and the envelope.
- */
-export const MAX_ENTITY_BYTES = 720 * 1024;
-
 /** Writes a draft as CloudEvents 1.0 JSON. */
 export function domainEventJson(service: string, draft: EventDraft): string {
   const envelope: Omit<DomainEvent, 'data'> = {

@@ -16,7 +16,7 @@ export { startOwner } from './start-owner.ts';
 export type { Owner, OwnerOptions } from './start-owner.ts';
 export { InvalidChangeError } from './change-entities.ts';
 export type { ChangeResult } from './change-entities.ts';
-export { MAX_ENTITY_BYTES } from './domain-event-outbox.ts';
+export { MAX_ENTITY_BYTES } from './push/refuse-data.ts';
 export { RegistrationFaultError } from './service-registration.ts';
 export type {
   DocumentKeeper,

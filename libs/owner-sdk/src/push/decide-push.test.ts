@@ -1,15 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import type { OwnerPushReply, OwnerPushResult, PushedMutation } from '@sync/protocol';
-import { accept, defineEntity, jsonEntityStore, mutatedData, reject } from '../index.ts';
+import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
+import { defineEntity, mutatedData } from '../entity-definition.ts';
+import type { EntityStore } from '../entity-store.ts';
+import { accept, reject } from '../handler-answer.ts';
 import { decidePush, type EntityNow, type PushState } from './decide-push.ts';
-import { replyOf } from './push-responder.ts';
+
+/** A decision reads and writes nothing. */
+const NO_STORE = {} as EntityStore;
 
 const note = defineEntity({
   entityType: 'note',
   schemaVersion: 2,
   policy: 'lww',
   projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
-  ...jsonEntityStore('note'),
+  ...NO_STORE,
   handle(mutation, current) {
     if (mutation.data?.['text'] === 'no') return reject('data_invalid', '/text says no');
     if (mutation.data?.['text'] === 'throw') throw new Error('broken');
@@ -224,38 +228,6 @@ describe('says of an applied mutation whether it stands as sent', () => {
     // Answered again, the entity may stand otherwise once more.
     expect(final[0]?.result).not.toHaveProperty('data');
     expect('changed' in (final[0]?.result ?? {})).toBe(data !== undefined);
-  });
-});
-
-describe('a reply', () => {
-  const resultsOf = (results: readonly OwnerPushResult[]): OwnerPushResult[] =>
-    (JSON.parse(replyOf(results).text) as OwnerPushReply).results;
-
-  it('leaves out data of changed entities that would be too much together, and still says that they changed', () => {
-    const changed = (kilobytes: number): OwnerPushResult => ({
-      mutationId: randomUUID(),
-      status: 'applied',
-      revision: 1,
-      changed: true,
-      data: { text: 'x'.repeat(kilobytes * 1000) },
-    });
-    const bounded = resultsOf([changed(200), changed(100), changed(1)]);
-    expect(bounded.map((result) => ['changed' in result, 'data' in result])).toEqual([
-      [true, true],
-      [true, false],
-      [true, false],
-    ]);
-  });
-
-  it('keeps the first results that fit a message, and at least one', () => {
-    const conflictOf = (kilobytes: number): OwnerPushResult => ({
-      mutationId: randomUUID(),
-      status: 'conflict',
-      current: { revision: 1, data: { text: 'x'.repeat(kilobytes * 1000) }, deleted: false },
-    });
-    expect(resultsOf([conflictOf(400), conflictOf(400), conflictOf(400)])).toHaveLength(2);
-    expect(resultsOf([conflictOf(970), conflictOf(1)])).toHaveLength(1);
-    expect(resultsOf([conflictOf(1), conflictOf(1)])).toHaveLength(2);
   });
 });
 

@@ -1,9 +1,14 @@
 import { isStorableJson, POLICIES } from '@sync/domain';
 import { findUnstorable } from '@sync/protocol';
-import { MAX_ENTITY_BYTES } from '../domain-event-outbox.ts';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { EntityData } from '../entity-store.ts';
 import { reject, type Rejected } from '../handler-answer.ts';
+
+/**
+ * The most bytes of one entity as JSON text. A message carries at least one event, and NATS takes 1 MiB: what
+ * is left is for two clocks at their limit (64 KiB each) and the envelope.
+ */
+export const MAX_ENTITY_BYTES = 720 * 1024;
 
 /** A delta has 940,000 bytes; the rest is for two clocks and names. */
 const MAX_BYTES_WITH_WRITES = 880_000;
