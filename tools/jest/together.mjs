@@ -2,7 +2,7 @@
  * The Jest configuration for mutation testing: all pure tests of a project as one test file. Jest makes a
  * world of its own for each test file, which takes longer than such tests do, and every mutant needs them.
  */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { preset } from './preset.mjs';
 
@@ -17,7 +17,8 @@ export function together(configUrl, isMeant) {
   const paths = readdirSync(config.rootDir, { recursive: true }).filter(
     (path) => /^src\/.*(?<!\.pg|\.nats)\.test\.ts$/.test(path) && isMeant(path),
   );
-  const entry = join(config.rootDir, 'together.mutation.ts');
-  writeFileSync(entry, paths.map((path) => `import './${path}';\n`).join(''));
+  const entry = join(config.rootDir, 'coverage/together.ts');
+  mkdirSync(join(config.rootDir, 'coverage'), { recursive: true });
+  writeFileSync(entry, paths.map((path) => `import '../${path}';\n`).join(''));
   return { ...config, testMatch: [entry] };
 }

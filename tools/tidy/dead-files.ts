@@ -33,7 +33,7 @@ export const noDeadFile: Rule = {
 };
 
 const ALWAYS_RUN =
-  /(^|\/)(main\.ts|jest\.config\.mjs|stryker\.config\.mjs)$|^eslint\.config\.mjs$|\.test\.ts$|\.d\.ts$/;
+  /(^|\/)(main\.ts|jest\.(pure\.)?config\.mjs|stryker\.config\.mjs)$|^eslint\.config\.mjs$|\.test\.ts$|\.d\.ts$/;
 
 function isEntry(path: string, named: ReadonlySet<string>): boolean {
   return ALWAYS_RUN.test(path) || named.has(path);

@@ -26,7 +26,6 @@ export function bringForward(waiting: Work[], from: number, stands: number): voi
   if (!first || first.mutation.counter <= stands + 1) return;
   const rest = waiting.slice(from);
   const earliest = rest.reduce((a, b) => (b.mutation.counter < a.mutation.counter ? b : a));
-  if (earliest === first) return;
   waiting.splice(from + rest.indexOf(earliest), 1);
   waiting.splice(from, 0, earliest);
 }

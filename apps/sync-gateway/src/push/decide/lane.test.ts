@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { DocumentOverlaps, OwnerPushResult, RegisteredEntityType, RemoteDelta } from '@sync/protocol';
-import { postponed, type Settlement, type Work } from '../outcome/settlement.ts';
+
+import { postponed, type Work } from '../outcome/settlement.ts';
 import {
   absorb,
   append,
@@ -39,8 +39,36 @@ describe('planning', () => {
       postponed('dependency_waits'),
       postponed('lane_waits'),
     ]);
-    lane.extend([workOf()]);
-    expect(lane.done).toBe(true);
+    const later = workOf();
+    lane.extend([later]);
+    expect([lane.done, lane.settlements.get(later)]).toEqual([true, postponed('lane_waits')]);
+  });
+
+  it('says of each that is postponed why, and whether its owner may have it', () => {
+    const end = { kind: 'settled', status: 'rejected', code: 'no', current: '{}' } as const;
+    const hold = postponed('dependency_waits');
+    const works = [
+      ...[workOf({ op: 'put' }), workOf(), workOf({}, { hold })],
+      ...[workOf({}, { hold: end }), workOf({}, { mayBeSent: true })],
+    ];
+    const lane = planned(works);
+    absorb(lane);
+    expect(works.map((work) => lane.settlements.get(work))).toEqual([
+      unanswered,
+      postponed('lane_waits', true),
+      hold,
+      postponed('lane_waits'),
+      postponed('lane_waits', true),
+    ]);
+    const refused = planned(works.slice(0, 2));
+    refused.postpone(postponed('owner_busy'), refused.submissions);
+    expect(refused.settlements.get(works[0] as Work)).toEqual(postponed('owner_busy'));
+  });
+
+  it('asks nothing of an append: it builds on nothing', () => {
+    const work = workOf({ op: 'append', data: { text: 'x' } }, { registration: append });
+    const lane = planned([work], headOf(1, { 'd:d1': 3 }, { text: 'y' }));
+    expect([lane.need, lane.submissions.length]).toEqual([null, 1]);
   });
 
   it('goes one by one where the owner compares each revision by itself', () => {
@@ -54,6 +82,9 @@ describe('planning', () => {
     const end = { kind: 'settled', status: 'rejected', code: 'no', current: '{}' } as const;
     const lane = planned([workOf({}, { hold: end }), workOf({ baseClock: { 'd:d1': 1 } })]);
     expect([lane.need, lane.submissions.length]).toEqual([null, 1]);
+    const ended = lane.first as Work;
+    absorb(lane, applied(lane.submissions[0]?.work as Work, 1));
+    expect([lane.settlements.get(ended), lane.awaitedCurrents]).toEqual([end, []]);
   });
 });
 
@@ -135,6 +166,46 @@ describe('answers that differ from the plan', () => {
     const settled = lane.settlements.get(work);
     expect(settled).toMatchObject({ status: 'rejected', code: 'forbidden' });
     expect(JSON.stringify(settled)).not.toContain('secret');
+  });
+
+  it.each([
+    ['was known to be deleted', true, 4],
+    ['stood at an earlier revision', false, 5],
+  ])('go on with a mutation whose entity is gone, where it %s', (_where, deleted, revision) => {
+    const work = workOf();
+    const lane = planned([work]);
+    absorb(lane, conflict(work, 4, { 's:learning': 4 }, deleted ? null : { text: 'x' }));
+    plan(lane);
+    expect(lane.need).toEqual({ what: 'head', revision: 4 });
+    lane.learnHead(headOf(revision, { 's:learning': revision }, null));
+    expect([lane.need, lane.done]).toEqual([null, false]);
+  });
+
+  it('wait for a head where the owner keeps no clocks', () => {
+    const work = workOf();
+    const lane = planned([work]);
+    const current = { revision: 4, data: {}, deleted: false };
+    absorb(lane, { mutationId: work.mutation.mutationId, status: 'conflict', current });
+    plan(lane);
+    expect([lane.need, lane.submissions]).toEqual([{ what: 'head', revision: 4 }, []]);
+  });
+
+  it('count when the owner was only asked, if it is at another revision', () => {
+    const work = workOf({}, { mayBeSent: true });
+    const lane = planned([work], headOf(4, { 's:learning': 3, 'd:d1': 1 }, { text: 'x' }));
+    absorb(lane, conflict(work, 5, { 's:learning': 4, 'd:d1': 1 }, { text: 'y' }));
+    plan(lane);
+    lane.learnKnown({ head: null, told: null, counted: 1, restored: false, ownSequence: null });
+    plan(lane);
+    expect([lane.need, lane.submissions]).toEqual([{ what: 'head', revision: 5 }, []]);
+  });
+
+  it('leave something to a person where the type is reviewed', () => {
+    const registration = { ...lww, review: 'collisions' } as const;
+    const work = workOf({ data: { colour: 'blue' } }, { registration });
+    const lane = planned([work], headOf(7, { 's:learning': 5 }, { colour: 'red' }));
+    absorb(lane);
+    expect(lane.settlements.get(work)).toMatchObject({ conflict: { draft: { decision: 'open' } } });
   });
 
   it('void an end that stood on a change which was not taken', () => {
@@ -236,134 +307,5 @@ describe('an append whose id is taken, at an owner that says conflict', () => {
     const settled = lane.settlements.get(other);
     expect(settled).toMatchObject({ status: 'rejected', code: 'append_only_violation' });
     expect(JSON.stringify(settled)).not.toContain('secret');
-  });
-});
-
-describe('current', () => {
-  it('of a merge is the registered view of what it came to', () => {
-    const work = workOf({ data: { text: 'mine', hidden: 1 }, baseClock: {} });
-    const lane = planned([work], headOf(2, { 's:learning': 2 }, { colour: 'red' }));
-    absorb(lane, applied(work, 3));
-    const settled = lane.settlements.get(work);
-    expect(settled).toMatchObject({ status: 'merged', clock: { 's:learning': 2, 'd:d1': 1 } });
-    const current = settled?.kind === 'settled' ? (JSON.parse(settled.current ?? '{}') as RemoteDelta) : null;
-    expect(current?.data).toEqual({ colour: 'red', text: 'mine' });
-  });
-
-  const currentOf = (lane: Lane, work: Work): RemoteDelta | null => {
-    const settled = lane.settlements.get(work);
-    return settled?.kind === 'settled' ? (JSON.parse(settled.current ?? 'null') as RemoteDelta | null) : null;
-  };
-
-  it('has the clock that its owner counted: two contents never stand under one', () => {
-    const [first, second] = [workOf({ data: { text: 'a' } }), workOf({ data: { text: 'b' } })];
-    const lane = planned([first, second], headOf(2, { 's:learning': 2 }, { colour: 'red' }));
-    absorb(
-      lane,
-      applied(first, 3, { 's:learning': 2, 'd:d1': 1 }),
-      applied(second, 4, { 's:learning': 3, 'd:d1': 1 }),
-    );
-    expect(lane.settlements.get(second)).toMatchObject({ clock: { 's:learning': 3, 'd:d1': 1 } });
-    expect(currentOf(lane, first)?.clock).toEqual({ 's:learning': 2, 'd:d1': 1 });
-    expect(currentOf(lane, second)).toMatchObject({
-      clock: { 's:learning': 3, 'd:d1': 1 },
-      data: { text: 'b' },
-    });
-  });
-
-  it('is shown under the counted clock by what ends on top of it, too', () => {
-    const [first, second, late, refused] = [
-      workOf({ data: { text: 'a' } }),
-      workOf({ data: { text: 'b' } }),
-      workOf({ data: { colour: 'late' } }),
-      workOf({ data: { text: 'refused' } }),
-    ];
-    const head = headOf(2, { 's:learning': 2 }, { colour: 'red' }, COLOURED);
-    const lane = planned([first, second, late, refused], head);
-    const counted = { 's:learning': 3, 'd:d1': 1 };
-    absorb(lane, applied(first, 3, { 's:learning': 2, 'd:d1': 1 }), applied(second, 4, counted), {
-      mutationId: refused.mutation.mutationId,
-      status: 'rejected',
-      code: 'no',
-      message: '',
-    });
-    plan(lane);
-    absorb(lane);
-    expect(lane.settlements.get(late)).toMatchObject({ status: 'superseded' });
-    expect(currentOf(lane, late)).toMatchObject({ clock: counted, data: { text: 'b' } });
-    expect(currentOf(lane, refused)).toMatchObject({ clock: counted, data: { text: 'b' } });
-  });
-});
-
-describe('a merge of documents', () => {
-  const page: RegisteredEntityType = {
-    ...lww,
-    policy: 'crdt_yjs',
-    review: 'collisions',
-    projection: { kind: 'declarative', fields: ['title'], scopes: ['user:{userId}'], docUpdateField: 'body' },
-  };
-  const block = { path: 'body', line: 3, key: null };
-  const dose = {
-    block,
-    kind: 'same_number',
-    base: '5 mg',
-    ours: '10 mg',
-    theirs: '20 mg',
-    merged: '1020 mg',
-  } as const;
-  const report = (grade: 'none' | 'minor' | 'severe'): DocumentOverlaps => ({
-    grade,
-    compared: true,
-    overlaps: grade === 'none' ? [] : [{ ...dose, grade }],
-    omitted: 0,
-  });
-  const merged = (overlaps: DocumentOverlaps, registration = page): Settlement | undefined => {
-    const work = workOf({ op: 'merge', data: null, update: 'AAA=' }, { registration });
-    const lane = planned([work], headOf(4, { 'd:d2': 1 }, { title: 'x' }));
-    lane.absorb(
-      new Map([[work.mutation.mutationId, { ...applied(work, 5), overlaps } as OwnerPushResult]]),
-      unanswered,
-    );
-    return lane.settlements.get(work);
-  };
-
-  it('applies all the same and opens a record of severe overlaps where a person is to look', () => {
-    expect(merged(report('severe'))).toMatchObject({
-      status: 'merged',
-      conflict: {
-        draft: {
-          decision: 'open',
-          op: 'merge',
-          theirsUpdate: 'AAA=',
-          base: { 'body:3': '5 mg' },
-          fields: [{ field: 'body:3', ours: '10 mg', theirs: '20 mg', winner: 'open' }],
-          clockOurs: { 'd:d2': 1 },
-        },
-      },
-    });
-  });
-
-  it('records minor overlaps, and severe ones that nobody asked to review, as resolved', () => {
-    const auto = { conflict: { draft: { decision: 'auto', fields: [{ winner: 'merged' }] } } };
-    expect(merged(report('minor'))).toMatchObject(auto);
-    expect(merged(report('severe'), { ...page, review: 'none' })).toMatchObject(auto);
-    expect(merged(report('none'))).not.toHaveProperty('conflict');
-  });
-
-  it('is kept whatever its owner refuses it with, and so is what was written after it', () => {
-    const codes = ['content_not_allowed', 'update_incomplete', 'document_too_large', 'client_id_foreign'];
-    for (const code of codes) {
-      const work = workOf({ op: 'merge', data: null, update: 'AAE=', baseClock: {} }, { registration: page });
-      const lane = planned([work]);
-      absorb(lane, { mutationId: work.mutation.mutationId, status: 'rejected', code });
-      const draft = { decision: 'auto', op: 'merge', theirsUpdate: 'AAE=' };
-      expect(lane.settlements.get(work)).toMatchObject({ code, conflict: { draft } });
-    }
-  });
-
-  it('takes what could not be compared for severe', () => {
-    const unknown = { grade: 'severe', compared: false, overlaps: [], omitted: 0 } as const;
-    const open = { conflict: { draft: { decision: 'open', fields: [{ field: '', winner: 'open' }] } } };
-    expect(merged({ ...unknown, overlaps: [] })).toMatchObject(open);
   });
 });

@@ -105,7 +105,7 @@ export class Lane {
   /** Appends the lane's mutations of the next wave. */
   extend(works: readonly Work[]): void {
     this.#waiting.push(...works);
-    if (this.#stopped) this.postpone(postponed('lane_waits'));
+    if (this.#stopped) this.postpone(LANE_WAITS);
   }
 
   get done(): boolean {
@@ -173,11 +173,14 @@ export class Lane {
    */
   postpone(first: Postponed, asked: readonly Submission[] = []): void {
     this.#stopped = true;
-    const sent = new Set(first.mayBeSent ? asked.map(({ work }) => this.#device.asItCame(work)) : []);
+    const sent = new Set(asked.map(({ work }) => this.#device.asItCame(work)));
     this.#waiting.forEach((work, index) => {
       const held = work.hold?.kind === 'postponed' ? work.hold : null;
       const { reason, mayBeSent } = held ?? (index === 0 ? first : LANE_WAITS);
-      this.settlements.set(work, postponed(reason, mayBeSent || work.mayBeSent || sent.has(work)));
+      this.settlements.set(
+        work,
+        postponed(reason, mayBeSent || work.mayBeSent || (first.mayBeSent && sent.has(work))),
+      );
     });
     this.#waiting.length = 0;
     this.#plan = new Plan();
