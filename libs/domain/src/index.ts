@@ -4,7 +4,7 @@ export type { OpRefusal } from './acceptance/check-op.ts';
 export { planLanes } from './acceptance/plan-lanes.ts';
 export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts';
 export { sameChange } from './acceptance/same-change.ts';
-export { decide, mayHold, wantsDeletedData } from './conflict/decide.ts';
+export { believed, decide, lookUp, mayHold, wantsDeletedData } from './conflict/decide.ts';
 export type {
   ConflictDraft,
   DocumentBlock,

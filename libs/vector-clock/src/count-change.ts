@@ -88,6 +88,26 @@ export function hasSeenDot(
   return counter <= counterOf(base, replicaId);
 }
 
+/**
+ * What of a device’s claim can be true: the entries of `base` that count no more changes than there are.
+ *
+ * An entry that counts more names something that nobody has ever shown the device, so nothing says what it
+ * has seen of that replica; it is left out, and not lowered to what there is. Where devices were folded, their
+ * entries up to the fold may have existed. Of its own changes a device may know more than the entity has.
+ * @param clock the entity’s
+ * @param own the replica id of the device whose claim it is
+ * @returns `base` itself where all of it can be true
+ */
+export function existingPart(base: VectorClock, clock: VectorClock, own: ReplicaId): VectorClock {
+  const folds = counterOf(clock, FOLDED_REPLICA);
+  const mayExist = ([replicaId, counter]: readonly [ReplicaId, number]): boolean => {
+    if (replicaId === own || counter <= counterOf(clock, replicaId)) return true;
+    return isDevice(replicaId) && (counter < folds || folds > MAX_FOLD);
+  };
+  const entries = Object.entries(base);
+  return entries.every(mayExist) ? base : Object.fromEntries(entries.filter(mayExist));
+}
+
 /** Says whether `later` is a later state of the same entity than `clock`. */
 export function isOvertaken(clock: VectorClock, later: VectorClock): boolean {
   const [before, after] = [counterOf(clock, FOLDED_REPLICA), counterOf(later, FOLDED_REPLICA)];

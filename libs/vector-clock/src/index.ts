@@ -5,6 +5,7 @@ export {
   MAX_COUNTED_ENTRIES,
   countChange,
   dotIn,
+  existingPart,
   hasSeenDot,
   isOvertaken,
 } from './count-change.ts';

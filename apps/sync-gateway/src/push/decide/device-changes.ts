@@ -67,6 +67,11 @@ export class DeviceChanges {
     this.#unknown.add(mutation.mutationId);
   }
 
+  /** Its owner has compared it with the entity in this run, and does not have it. */
+  isUnknown({ mutation }: Pick<Work, 'mutation'>): boolean {
+    return this.#unknown.has(mutation.mutationId);
+  }
+
   noteMade(work: Work, clock: VectorClock): void {
     this.#lastMade = lastOf(work, counterOf(clock, this.#replica));
     this.#numbers.note(work);
@@ -86,7 +91,7 @@ export class DeviceChanges {
    * the device, which sends it again long after its answer was lost.
    */
   mayBeRepeated({ mutation, mayBeSent }: Work, standing: Standing): boolean {
-    if (this.#unknown.has(mutation.mutationId)) return false;
+    if (this.isUnknown({ mutation })) return false;
     const { baseClock } = mutation;
     if (!mayHold(standing.clock ?? {}, { baseClock, deviceId: this.#deviceId })) return false;
     return mayBeSent || containsDot(this.#knownClock, this.#replica, counterOf(baseClock, this.#replica) + 1);

@@ -1,9 +1,11 @@
 import {
+  believed,
   type Decision,
   type DecisionInput,
   decide,
   detectConflict,
   type JsonObject,
+  lookUp,
   POLICIES,
   wantsDeletedData,
 } from '@sync/domain';
@@ -270,13 +272,17 @@ export class Lane {
     const input = this.#inputOf(work);
     if (POLICIES[input.policy].isWrittenOnce) return decide({ ...input, current: null });
     if (revision > 0 && standing.clock === null) return { what: 'head', revision };
-    if (detectConflict(standing.clock, input.mutation.baseClock) === 'clean') {
+    const seen = believed(input.mutation, standing.clock ?? {});
+    if (detectConflict(standing.clock, seen.baseClock) === 'clean') {
       // Clean means as sent, whatever the data: the state need not be built.
       return decide({ ...input, current: bareState(standing) });
     }
     const came = this.#device.asItCame(work);
     if (this.#device.mayBeRepeated(came, standing))
       return decide({ ...this.#inputOf(came), mayBeApplied: true, current: bareState(standing) });
+    // It claims more than is known here: its device may have seen what is not projected yet.
+    if (seen !== input.mutation && !this.#device.isUnknown(came))
+      return lookUp({ ...input, current: bareState(standing) });
     const current = standing.state();
     if (current === undefined) return { what: 'head', revision };
     const isUnasked = current?.deletedData === null && this.#asked !== standing;
