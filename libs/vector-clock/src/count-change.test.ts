@@ -6,6 +6,7 @@ import {
   countChange,
   counterOf,
   dotIn,
+  existingPart,
   hasSeenDot,
   isOvertaken,
   parseClock,
@@ -104,6 +105,34 @@ describe('hasSeenDot', () => {
     const clock = { 'd:1': 2, 's:x': 3, [FOLDED_REPLICA]: 5 };
     expect(dotIn(clock, 'd:1', 2)).toEqual({ replicaId: 'd:1', counter: 2, folds: 5 });
     expect(dotIn(clock, 's:x', 3)).toEqual({ replicaId: 's:x', counter: 3, folds: 0 });
+  });
+});
+
+describe('existingPart', () => {
+  const believed = (base: VectorClock, clock: VectorClock): VectorClock => existingPart(base, clock, 'd:own');
+
+  it('is the claim itself where there is as much', () => {
+    const base = { 's:x': 2, 'd:1': 1, 'd:own': 9 };
+    expect(believed(base, { 's:x': 2, 'd:1': 1 })).toBe(base);
+    expect(believed({}, {})).toEqual({});
+  });
+
+  it('leaves out what counts more than there is, wholly', () => {
+    expect(believed({ 's:x': 3, 'd:1': 1, 'd:2': 1 }, { 's:x': 2, 'd:1': 1 })).toEqual({ 'd:1': 1 });
+    expect(believed({ [FOLDED_REPLICA]: 6 }, { [FOLDED_REPLICA]: 5 })).toEqual({});
+  });
+
+  it('leaves devices up to the fold, whose entries were dropped, and no service', () => {
+    const clock = { 's:x': 2, 'd:2': 1, [FOLDED_REPLICA]: 5 };
+    const base = { 'd:1': 4, 'd:2': 4, [FOLDED_REPLICA]: 5 };
+    expect(believed(base, clock)).toBe(base);
+    expect(believed({ 'd:1': 5, 's:y': 4, 's:x': 3 }, clock)).toEqual({});
+  });
+
+  it('knows no bound where a counter was too high to be folded under', () => {
+    const folded = countChange(full(undefined, Number.MAX_SAFE_INTEGER), 'd:new');
+    const base = { 'd:253': Number.MAX_SAFE_INTEGER };
+    expect(believed(base, folded)).toBe(base);
   });
 });
 

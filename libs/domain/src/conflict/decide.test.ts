@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EntityState, MutationInput } from '../entity.ts';
 import { mutationOf } from '../testing/server-model.ts';
-import { decide } from './decide.ts';
+import { decide, wantsDeletedData } from './decide.ts';
 import type { Decision, DecisionInput } from './decision.ts';
 import type { ConflictPolicy } from './policies.ts';
 
@@ -22,6 +22,45 @@ function decideBy(
 ): Decision {
   return decide({ mutation, current, policy, review: 'none', serverNowMs: 1_000, ...more });
 }
+
+describe('a claim of more than there is', () => {
+  const BEYOND = { 's:svc': 99, 'd:b': 99, 's:folded': 99 };
+  const claimed = (op: MutationInput['op'], baseClock = BEYOND): MutationInput => ({
+    ...mutationOf({ deviceId: 'a', op, data: op === 'delete' ? null : { status: 'mine' } }),
+    baseClock,
+  });
+  const deleted = { ...CURRENT, data: null, deleted: true };
+
+  it.each(['lww', 'crdt_yjs', 'server_authoritative'] as const)(
+    'counts like no claim at all under %s',
+    (policy) => {
+      for (const op of ['put', 'patch', 'delete'] as const) {
+        for (const current of [CURRENT, deleted]) {
+          for (const review of ['none', 'collisions'] as const) {
+            const honest = { ...claimed(op), baseClock: {} };
+            expect(decideBy(policy, claimed(op), current, { review })).toEqual(
+              decideBy(policy, honest, current, { review }),
+            );
+          }
+        }
+      }
+    },
+  );
+
+  it('leaves what is true beside it', () => {
+    const mutation = claimed('patch', { ...BEYOND, 's:svc': 2 });
+    expect(decideBy('server_authoritative', mutation, CURRENT)).toMatchObject({
+      kind: 'submit',
+      status: 'applied',
+    });
+  });
+
+  it('wants what was deleted as one without it would', () => {
+    const question = { current: deleted, policy: 'lww', review: 'none' } as const;
+    expect(wantsDeletedData({ ...question, mutation: claimed('patch') })).toBe(true);
+    expect(wantsDeletedData({ ...question, mutation: claimed('patch', { ...BEYOND, 's:svc': 2 }) })).toBe(false);
+  });
+});
 
 describe('server_authoritative', () => {
   const patch = mutationOf({

@@ -14,7 +14,7 @@ import { submitAsSent } from './submission.ts';
  * decision, so that it may be taken again after a crash. Never throws for a valid `DecisionInput`.
  */
 export function decide(input: DecisionInput): Decision {
-  const { current, policy } = input;
+  const { current } = input;
   const mutation = current === null ? input.mutation : believed(input.mutation, current.clock);
   return decideBelieved({ ...input, mutation });
 }
