@@ -28,7 +28,7 @@ async function changedSince(
 function patchOf(
   { scope, entityId }: Bound & { readonly entityId: string },
   entityType: string,
-  data: LocalMutation['data'],
+  data: Record<string, unknown>,
 ): LocalMutation {
   const baseClock = { 's:learning': BEYOND, 's:authoring': BEYOND, 's:folded': BEYOND, 'd:other': BEYOND };
   const occurredAt = new Date().toISOString();

@@ -8,6 +8,7 @@ import { answerValue } from '../edge/answer.ts';
 import { decodeBody } from '../edge/decode-body.ts';
 import { AskConflicts } from './ask-conflicts.ts';
 import { checkResolution } from './check-resolution.ts';
+import { OwnConflicts } from './own-conflicts.ts';
 import { OwnConflictsQuery } from './conflict-queries.ts';
 import { ResolveConflict } from './resolve-conflict.ts';
 
@@ -19,13 +20,16 @@ const checkResolve = validator(ResolveConflictRequest);
 @Controller('sync/v1')
 export class ConflictsController {
   private readonly conflicts: AskConflicts;
+  private readonly ownConflicts: OwnConflicts;
   private readonly resolveConflict: ResolveConflict;
 
   constructor(
     @Inject(AskConflicts) conflicts: AskConflicts,
+    @Inject(OwnConflicts) ownConflicts: OwnConflicts,
     @Inject(ResolveConflict) resolveConflict: ResolveConflict,
   ) {
     this.conflicts = conflicts;
+    this.ownConflicts = ownConflicts;
     this.resolveConflict = resolveConflict;
   }
 
@@ -48,8 +52,8 @@ export class ConflictsController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { tenantId, userId } = callerOf(request);
-    await answerValue(reply, await this.conflicts.show({ tenantId, userId, conflictId }));
+    const { conflict } = await this.ownConflicts.show(callerOf(request), conflictId);
+    await answerValue(reply, { conflict });
   }
 
   @Post('resolve-conflict')

@@ -15,7 +15,7 @@ import type { Author } from '../push/outcome/settlement.ts';
 import { absentText, type EntityHead } from '../read-model/entity-head.ts';
 import type { ReadHeads } from '../read-model/read-heads.ts';
 import type { RegisteredTypes } from '../registration/registered-types.ts';
-import type { AskConflicts } from './ask-conflicts.ts';
+import type { OwnConflicts } from './own-conflicts.ts';
 
 /** How long the answer `conflict_moved` waits for the projection to show what the entity moved to. */
 const PROJECTION_WAIT_MS = 500;
@@ -28,11 +28,11 @@ const RETRY_AFTER = '2';
  * it to the same end.
  */
 export class ResolveConflict {
-  readonly #conflicts: AskConflicts;
+  readonly #conflicts: OwnConflicts;
   readonly #heads: ReadHeads;
   readonly #types: RegisteredTypes;
 
-  constructor(conflicts: AskConflicts, heads: ReadHeads, types: RegisteredTypes) {
+  constructor(conflicts: OwnConflicts, heads: ReadHeads, types: RegisteredTypes) {
     this.#conflicts = conflicts;
     this.#heads = heads;
     this.#types = types;
@@ -48,13 +48,15 @@ export class ResolveConflict {
     const { expectedClock } = request;
     const conflictId = request.conflictId.toLowerCase();
     const resolution = lowerCaseIds(request.resolution);
-    const { conflict } = await this.#conflicts.show({ tenantId, userId, conflictId });
+    const { conflict, held } = await this.#conflicts.show(author, conflictId);
     const type = await this.#typeOf(conflict);
     const [head = null] = await this.#heads.read(author, [conflict]);
-    const target = type && targetOf(type, head);
+    // Into a scope that its user does not hold nothing can be written, as if nobody owned the entity any more.
+    const target = type && held ? targetOf(type, head) : null;
     const reply = await this.#conflicts.resolve({
       ...{ tenantId, userId, deviceId, conflictId, resolution, expectedClock, target },
     });
+    if (reply.kind === 'rejected' && !held) throw notHeld(conflict);
     if (reply.kind === 'resolved') return reply.conflict;
     if (reply.kind !== 'moved') throw refusalOf(reply);
     const current = await this.#currentOf(author, conflict, request, type);
@@ -125,6 +127,12 @@ function targetOf(type: RegisteredEntityType, head: EntityHead | null): Resoluti
     clock: { ...head?.clock },
     data: wire?.data ?? null,
   };
+}
+
+function notHeld({ scope }: ConflictRecord): ProblemError {
+  return new ProblemError('resolution_rejected', `/scope: the user does not hold "${scope}"`, {
+    extra: { ownerCode: 'scope_not_held' },
+  });
 }
 
 function refusalOf(reply: Exclude<ConflictResolveReply, { kind: 'resolved' | 'moved' }>): ProblemError {

@@ -54,6 +54,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
 const SCRIPTS = [
   'database/sync-event.sql',
   'grants/held-scopes.sql',
+  'grants/shown-wire.sql',
   'access/note-revocation.sql',
   'access/revoked-since.sql',
   'ingest/keep-document-parts.sql',

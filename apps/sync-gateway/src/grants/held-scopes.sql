@@ -16,3 +16,11 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
    WHERE g.tenant_id = p_tenant AND g.user_id = p_user AND g.granted AND g.scope <> 'user:' || p_user
    ORDER BY 1);
 $$;
+
+-- Whether the user holds the scope, in a round trip of its own.
+CREATE OR REPLACE FUNCTION read_held(p_tenant text, p_user text, p_scope text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('app.tenant', p_tenant, true);
+  RETURN holds_scope(p_tenant, p_user, p_scope);
+END $$;

@@ -123,11 +123,13 @@ BEGIN
       WHILE v_left > 0 LOOP
         v_wanted := least(v_left, c_part);
         IF v_head.documents THEN
-          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, v_count, sequence
+          SELECT string_agg(shown_wire(p_tenant, p_user, d.entity_type, d.wire), ','), count(*),
+            max(d.sequence) INTO items, v_count, sequence
           FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_wanted) d;
         ELSE
-          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, v_count, sequence FROM (
-            SELECT d.wire, d.sequence FROM scope_delta d
+          SELECT string_agg(shown_wire(p_tenant, p_user, d.entity_type, d.wire), ','), count(*),
+            max(d.sequence) INTO items, v_count, sequence FROM (
+            SELECT d.entity_type, d.wire, d.sequence FROM scope_delta d
             WHERE d.tenant_id = p_tenant AND d.scope = v_scopes[i] AND d.sequence > 0
               AND d.sequence > v_position
               AND (NOT d.deleted OR d.sequence > floor)
@@ -138,8 +140,10 @@ BEGIN
           -- Rare, so only then running sums are worth their price. The first delta of a page always goes,
           -- however large.
           v_left := 0;
-          SELECT string_agg(d.wire, ','), count(*), max(d.sequence) INTO items, v_count, sequence FROM (
-            SELECT d.wire, d.sequence, row_number() OVER w AS place, sum(octet_length(d.wire)) OVER w AS bytes
+          SELECT string_agg(shown_wire(p_tenant, p_user, d.entity_type, d.wire), ','), count(*),
+            max(d.sequence) INTO items, v_count, sequence FROM (
+            SELECT d.entity_type, d.wire, d.sequence, row_number() OVER w AS place,
+              sum(octet_length(d.wire)) OVER w AS bytes
             FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_count) d
             WINDOW w AS (ORDER BY d.sequence)) d
           WHERE d.place + item_count = 1 OR d.bytes <= v_bytes;
@@ -153,7 +157,7 @@ BEGIN
             SELECT CASE WHEN EXISTS (
                 SELECT FROM json_to_recordset(p_documents) AS l (scope text, type text, id text)
                 WHERE l.scope = v_scopes[i] AND l.type = d.entity_type AND l.id = d.entity_id) THEN 'document'
-                  ELSE 'part' END, d.wire
+                  ELSE 'part' END, shown_wire(p_tenant, p_user, d.entity_type, d.wire)
             FROM document_page(p_tenant, v_scopes[i], v_position, floor, v_count) d
           LOOP
             RETURN NEXT;

@@ -2,6 +2,8 @@ import { checkOp, planUpcast } from '@sync/domain';
 import type { RegisteredEntityType } from '@sync/protocol';
 import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
 
+const CONFLICT_CHANGES = '/entityType: a ConflictRecord changes only through resolve-conflict';
+
 /**
  * Whether a mutation may go to its owner at all, in the order in which a developer would want to be told.
  * @param held whether the user holds the mutation's scope now
@@ -16,6 +18,8 @@ export function admitMutation(
   if (!registration) {
     return { code: 'entity_type_unknown', message: `/entityType: no service registered "${entityType}"` };
   }
+  // Whatever its owner would answer of the entity shows what its user may not see any more.
+  if (entityType === 'conflict') return { code: 'forbidden', message: CONFLICT_CHANGES };
   if (!held) return { code: 'scope_not_held', message: `/scope: the user does not hold "${scope}"` };
   const refusal = checkOp(registration.policy, op);
   if (refusal) return { code: refusal, message: `/op: ${registration.policy} does not know ${op}` };
