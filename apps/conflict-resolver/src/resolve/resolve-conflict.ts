@@ -166,7 +166,9 @@ export class ResolveConflict {
     const base = { kind: resolution.kind, suggestionId: null, userId, deviceId, clock: expectedClock };
     if (resolution.kind === 'keep_server') {
       await writeClaim(tx, tenantId, conflictId, { attempt, requestHash, claim: null }, 0);
-      const decision: ConflictDecision = { kind: 'keep_server', clock: { ...expectedClock } };
+      // Without a target nobody has compared the clock, and what a device claims is no evidence.
+      const compared = target === null ? {} : { clock: { ...expectedClock } };
+      const decision: ConflictDecision = { kind: 'keep_server', ...compared };
       const settled = await settleResolution(tx, this.#context, tenantId, row, { ...base, decision });
       this.#metrics.settled(row, 'keep_server', settled.openMs);
       return answer({ kind: 'resolved', conflict: settled.conflict });
