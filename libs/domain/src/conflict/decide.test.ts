@@ -58,7 +58,9 @@ describe('a claim of more than there is', () => {
   it('wants what was deleted as one without it would', () => {
     const question = { current: deleted, policy: 'lww', review: 'none' } as const;
     expect(wantsDeletedData({ ...question, mutation: claimed('patch') })).toBe(true);
-    expect(wantsDeletedData({ ...question, mutation: claimed('patch', { ...BEYOND, 's:svc': 2 }) })).toBe(false);
+    expect(wantsDeletedData({ ...question, mutation: claimed('patch', { ...BEYOND, 's:svc': 2 }) })).toBe(
+      false,
+    );
   });
 });
 
