@@ -1,3 +1,4 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { LocalMutation } from '@sync/protocol';
 import type { Author } from '../outcome/settlement.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../testing/push-rig.ts';
