@@ -94,14 +94,6 @@ describe('a resolution', () => {
     expect((await shown(held)).status).toBe('open');
   });
 
-  it('notes no clock that only the device claims, where nobody owns the entity any more', async () => {
-    const held = await rig.held();
-    const request = await rig.request(held, { kind: 'keep_server' });
-    const claimed = { ...request, target: null, expectedClock: { 's:learning': 99 } };
-    expect(await resolver.execute(claimed)).toMatchObject({ kind: 'resolved' });
-    expect((await shown(held)).decision).toEqual({ kind: 'keep_server' });
-  });
-
   it('is not for other users, who cannot tell that there is one', async () => {
     const held = await rig.held();
     const request = await rig.request(held, KEEP_CLIENT);
