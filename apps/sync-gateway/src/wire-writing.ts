@@ -79,7 +79,8 @@ export function wireWriting(
     async (gauge) => gauge.set(await store.countDevices()),
   );
   const giveUpAfterMs = config.giveUpAfterHours * 3_600_000;
-  const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs };
+  const { tampered } = pushMetrics;
+  const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs, tampered };
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, lastResorts, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
   ledger.onOpen((dueInMs) => dispatcher.expect(dueInMs));

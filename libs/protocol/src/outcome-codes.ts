@@ -23,6 +23,8 @@ export const OUTCOME_CODES = {
   owner_failed:
     'The owning service keeps failing at this mutation while it answers others. A ConflictRecord keeps it, ' +
     'open where it can still be carried out.',
+  mutation_tampered:
+    'It was changed where it waited, and is not carried out. Send it again under a new mutationId.',
 } as const;
 
 export type OutcomeCode = keyof typeof OUTCOME_CODES;

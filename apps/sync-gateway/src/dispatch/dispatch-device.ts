@@ -1,5 +1,5 @@
 import { backoffMs } from '@sync/domain';
-import type { RegisteredEntityType } from '@sync/protocol';
+import { OUTCOME_CODES, type RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored } from '../push/accept-push.ts';
 import { lostContent, refusedConflict } from '../push/decide/conflict-of.ts';
@@ -17,7 +17,8 @@ import {
 } from '../push/outcome/settlement.ts';
 import type { Failing } from '../push/owners/give-up.ts';
 import { admitMutation } from '../push/prepare/admit-mutation.ts';
-import { type PreparedMutation, restoreMutation } from '../push/prepare/prepare-mutation.ts';
+import type { PreparedMutation } from '../push/prepare/prepare-mutation.ts';
+import { restoreAsItCame } from '../push/prepare/restore-as-it-came.ts';
 import type { SettleMutations } from '../push/settle-mutations.ts';
 import { addressKey, type EntityAddress } from '../read-model/entity-address.ts';
 import { type EntityHead, headOf, stateOfHead } from '../read-model/entity-head.ts';
@@ -28,6 +29,12 @@ import type { FindHidden } from './find-hidden.ts';
 const RETRY_BACKOFF = { baseMs: 500, capMs: 60_000 } as const;
 /** Of a mutation that its owner fails at: it waits for a release, not for a restart. */
 const FAILING_BACKOFF = { baseMs: 500, capMs: 15 * 60_000 } as const;
+
+/** The end of what is not in the ledger as it came. Nothing of it is believed, not even its entity. */
+const TAMPERED = {
+  ...{ kind: 'settled', status: 'rejected', code: 'mutation_tampered' },
+  message: OUTCOME_CODES.mutation_tampered,
+} as const satisfies Settled;
 
 /** One open mutation, either to be worked on or ended at once. */
 interface Opened {
@@ -51,6 +58,8 @@ export interface LastResorts {
   readonly hidden: FindHidden;
   /** How long an owner that answers others may fail at one; see give-up.ts. */
   readonly giveUpAfterMs: number;
+  /** Counts mutations that were changed in the ledger. */
+  readonly tampered: { inc(): void };
 }
 
 /**
@@ -97,13 +106,13 @@ export class DispatchDevice {
     let ended = 0;
     // A device has one user; only one that was bound anew can have work of two.
     for (const [userId, own] of Map.groupBy(rows, (row) => row.user_id)) {
-      ended += await this.#dispatch({ ...device, userId }, own);
+      ended += await this.#dispatch({ ...device, userId }, own, logger);
     }
     logger.debug({ ...device, mutations: rows.length, ended }, 'dispatched accepted mutations');
     return ended;
   }
 
-  async #dispatch(author: Author, rows: readonly OpenMutation[]): Promise<number> {
+  async #dispatch(author: Author, rows: readonly OpenMutation[], logger: Logger): Promise<number> {
     const nowMs = Date.now();
     const nowIso = new Date(nowMs).toISOString();
     const heads = new Map<string, EntityHead>();
@@ -112,6 +121,11 @@ export class DispatchDevice {
     if (opened.some(({ end }) => end?.code !== undefined && MAY_BE_REGISTERED.has(end.code))) {
       await this.#types.refresh();
       opened = open();
+    }
+    for (const { row, end } of opened) {
+      if (end !== TAMPERED) continue;
+      this.#lastResorts.tampered.inc();
+      logger.error({ ...author, mutationId: row.mutation_id, event: TAMPERED.code }, TAMPERED.message);
     }
     const works = inOrder(opened.flatMap(({ work }) => work ?? []));
     // What was answered a few times without all of it may be one mutation that breaks its owner: it must not
@@ -149,12 +163,13 @@ export class DispatchDevice {
   }
 
   #open(author: Author, row: OpenMutation, heads: Map<string, EntityHead>, nowIso: string): Opened {
-    const mutation =
-      row.payload === null ? null : restoreMutation(row.payload, author, row.occurred_at_ms ?? 0);
-    if (!mutation) return this.#openRefused(row, heads, nowIso);
+    const { payload } = row;
+    if (payload === null) return this.#openRefused(row, heads, nowIso);
+    const mutation = restoreAsItCame({ ...row, payload }, author);
+    if (!mutation) return { row, mutation, address: null, work: null, end: TAMPERED };
     const registration: RegisteredEntityType | null = this.#types.find(mutation.entityType);
     const head = headOfRow(row, mutation, heads);
-    const payloadBytes = Buffer.byteLength(row.payload ?? '');
+    const payloadBytes = Buffer.byteLength(payload);
     const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptDecision);
     const mayBeSent = row.may_be_sent;
     const work = registration && {
@@ -266,11 +281,11 @@ function inOrder(works: readonly Work[]): Work[] {
 }
 
 /**
- * Whether it had been admitted, and went to its owner. Whatever comes before that waits in its lane, or never
- * came to a reason.
+ * Whether it had been admitted, and perhaps went to its owner. What has no reason was left by a crash, and
+ * what waits in its lane may have gone with the first of it: they had been admitted if their scope was held.
  */
-function wasSent({ may_be_sent: mayBeSent, last_error: reason }: OpenMutation): boolean {
-  return mayBeSent && reason !== null && reason !== 'lane_waits';
+function wasSent({ may_be_sent: mayBeSent, last_error: reason, once_held: once }: OpenMutation): boolean {
+  return mayBeSent && (once || (reason !== null && reason !== 'lane_waits'));
 }
 
 /**

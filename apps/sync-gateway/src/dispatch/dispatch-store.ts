@@ -30,6 +30,11 @@ export interface OpenMutation extends HeadColumns {
   /** Along `dependsOn` and the order of entities it waits for itself. */
   readonly in_circle: boolean;
   readonly held: boolean;
+  /** The scope is held, or was. */
+  readonly once_held: boolean;
+  /** See `StoredMutation`. */
+  readonly payload_hash: string;
+  readonly stored_scope: string | null;
   readonly dependencies: Readonly<Record<string, string>> | null;
 }
 

@@ -27,7 +27,8 @@ CREATE OR REPLACE FUNCTION dispatch_load(
   mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
   decision text, last_error text,
   failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision,
-  received_at_ms double precision, anew boolean, held boolean,
+  received_at_ms double precision, anew boolean, held boolean, once_held boolean,
+  payload_hash text, stored_scope text,
   dependencies json, in_circle boolean,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
@@ -55,6 +56,9 @@ BEGIN
     EXISTS (SELECT FROM device_sequence s
       WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at < t.received_at),
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
+    EXISTS (SELECT FROM scope_grant g
+      WHERE g.tenant_id = p_tenant AND g.user_id = t.user_id AND g.scope = t.scope),
+    encode(t.payload_hash, 'hex'), t.scope,
     CASE WHEN t.depends_on IS NOT NULL
          THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
     coalesce(t.last_error = 'dependency_waits' AND waits_for_itself(p_tenant, t.mutation_id), false),

@@ -79,6 +79,41 @@ describe('a mutation whose scope was withdrawn while it waited', () => {
     expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
   });
 
+  it('is applied if it had been, also where a crash has left no word of that', async () => {
+    const author = newAuthor();
+    await acceptedThenWithdrawn(author, {}, 'silent');
+    await rig.test.database.inTenant(author.tenantId, (tx) =>
+      tx.query(`UPDATE mutation SET status = 'pending', last_error = NULL WHERE device_id = $1`, [
+        author.deviceId,
+      ]),
+    );
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([{ status: 'applied' }]);
+  });
+
+  it('is applied if it had been, with all of its lane', async () => {
+    const author = newAuthor();
+    await grant(author, true);
+    rig.owner.mode = 'silent';
+    const entityId = `lane-${author.deviceId}`;
+    const mutations = [0, 1, 2].map((counted) =>
+      mutationOf(author, {
+        ...{ scope: COURSE, entityId, data: { ...WRITTEN, counted } },
+        baseClock: { [`d:${author.deviceId}`]: counted },
+      }),
+    );
+    await rig.push(author, mutations);
+    expect(rig.owner.entity(author.tenantId, 'progress', entityId)?.data).toMatchObject({ counted: 2 });
+    await grant(author, false);
+    rig.owner.mode = 'answers';
+    await rig.dispatch(author);
+    expect((await rig.waiting(author)).map(({ status }) => status)).toEqual([
+      'applied',
+      'applied',
+      'applied',
+    ]);
+  });
+
   it.each<[string, Partial<LocalMutation>]>([
     ['lww', {}],
     ['server_authoritative', { entityType: 'enrollment' }],

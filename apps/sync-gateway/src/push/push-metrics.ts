@@ -13,6 +13,7 @@ export class PushMetrics {
   readonly postponed;
   readonly givenUp;
   readonly conflicts;
+  readonly tampered;
 
   constructor(metrics: Metrics) {
     this.outcomes = metrics.counter('sync_push_outcomes_total', 'Outcomes given, by status.', ['status']);
@@ -50,6 +51,10 @@ export class PushMetrics {
       'sync_push_given_up_total',
       'Mutations at which their owner kept failing; each is kept in a ConflictRecord.',
       ['owner', 'entityType'],
+    );
+    this.tampered = metrics.counter(
+      'sync_tampered_mutations_total',
+      'Stored mutations that were not what had come, and were not carried out.',
     );
   }
 }

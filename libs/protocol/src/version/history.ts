@@ -331,6 +331,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'COMMON-25, COMMON-26: what is no HTTP is a problem document, and so is a parameter that no database can ' +
       'keep, which was 500. Requests that offer another upgrade are answered without it; they were 404.',
   },
+  {
+    version: '1.37.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'CLOCK-5: a device can only have seen what exists. CONFLICT-18: conflicts of a scope that was taken from ' +
+      'their user show nothing of the server. PUSH-21: outcome code mutation_tampered.',
+  },
 ];
 
 /** The version of the newest entry. */

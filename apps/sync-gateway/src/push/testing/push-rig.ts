@@ -204,7 +204,8 @@ function wire(
   );
   const acceptPush = new AcceptPush(ledger, settler, heads, registered, metrics, outcomesStored);
   const store = new DispatchStore(database);
-  const lastResorts = { hidden: new FindHidden(nats, silent), giveUpAfterMs: 24 * 3_600_000 };
+  const { tampered } = metrics;
+  const lastResorts = { hidden: new FindHidden(nats, silent), giveUpAfterMs: 24 * 3_600_000, tampered };
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, lastResorts, outcomesStored);
   return { acceptPush, ledger, store, told, types, lateTypes, dispatchDevice };
 }
