@@ -79,8 +79,8 @@ export function wireWriting(
     async (gauge) => gauge.set(await store.countDevices()),
   );
   const giveUpAfterMs = config.giveUpAfterHours * 3_600_000;
-  const { tampered } = pushMetrics;
-  const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs, tampered };
+  const noteTampered = (): void => pushMetrics.tampered.inc();
+  const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs, noteTampered };
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, lastResorts, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
   ledger.onOpen((dueInMs) => dispatcher.expect(dueInMs));

@@ -58,8 +58,8 @@ export interface LastResorts {
   readonly hidden: FindHidden;
   /** How long an owner that answers others may fail at one; see give-up.ts. */
   readonly giveUpAfterMs: number;
-  /** Counts mutations that were changed in the ledger. */
-  readonly tampered: { inc(): void };
+  /** Told of each mutation that was changed in the ledger. */
+  noteTampered(): void;
 }
 
 /**
@@ -124,7 +124,7 @@ export class DispatchDevice {
     }
     for (const { row, end } of opened) {
       if (end !== TAMPERED) continue;
-      this.#lastResorts.tampered.inc();
+      this.#lastResorts.noteTampered();
       logger.error({ ...author, mutationId: row.mutation_id, event: TAMPERED.code }, TAMPERED.message);
     }
     const works = inOrder(opened.flatMap(({ work }) => work ?? []));

@@ -24,12 +24,10 @@ $$;
 CREATE OR REPLACE FUNCTION dispatch_load(
   p_tenant text, p_device text, p_visible_ms integer, p_limit integer, p_bytes integer
 ) RETURNS TABLE (
-  mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean,
-  decision text, last_error text,
-  failures integer, failing_since_ms double precision, payload text, occurred_at_ms double precision,
-  received_at_ms double precision, anew boolean, held boolean, once_held boolean,
-  payload_hash text, stored_scope text,
-  dependencies json, in_circle boolean,
+  mutation_id uuid, user_id text, status text, attempts integer, may_be_sent boolean, decision text,
+  last_error text, failures integer, failing_since_ms double precision, payload text,
+  occurred_at_ms double precision, received_at_ms double precision, anew boolean, held boolean,
+  once_held boolean, payload_hash text, stored_scope text, dependencies json, in_circle boolean,
   head_revision bigint, head_deleted boolean, head_clock jsonb, head_writes text, head_wire text
 )
 LANGUAGE plpgsql
@@ -56,11 +54,9 @@ BEGIN
     EXISTS (SELECT FROM device_sequence s
       WHERE s.tenant_id = p_tenant AND s.device_id = p_device AND s.repeated_at < t.received_at),
     t.scope IS NOT NULL AND holds_scope(p_tenant, t.user_id, t.scope),
-    EXISTS (SELECT FROM scope_grant g
-      WHERE g.tenant_id = p_tenant AND g.user_id = t.user_id AND g.scope = t.scope),
-    encode(t.payload_hash, 'hex'), t.scope,
+    held_once(p_tenant, t.user_id, t.scope), encode(t.payload_hash, 'hex'), t.scope,
     CASE WHEN t.depends_on IS NOT NULL
-         THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
+      THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
     coalesce(t.last_error = 'dependency_waits' AND waits_for_itself(p_tenant, t.mutation_id), false),
     e.revision, e.deleted, e.clock, e.field_writes::text,
     shown_wire(p_tenant, t.user_id, e.entity_type, e.wire)

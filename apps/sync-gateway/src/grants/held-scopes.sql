@@ -7,6 +7,13 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WHERE g.tenant_id = p_tenant AND g.user_id = p_user AND g.scope = p_scope AND g.granted);
 $$;
 
+-- Whether the user holds it, or did. A grant that was taken back stays as a row.
+CREATE OR REPLACE FUNCTION held_once(p_tenant text, p_user text, p_scope text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT EXISTS (SELECT FROM scope_grant g
+    WHERE g.tenant_id = p_tenant AND g.user_id = p_user AND g.scope = p_scope);
+$$;
+
 -- All of them, the own user scope first, then by name: the order in which a pull without `scopes` answers.
 CREATE OR REPLACE FUNCTION held_scopes(p_tenant text, p_user text) RETURNS SETOF text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -204,8 +204,9 @@ function wire(
   );
   const acceptPush = new AcceptPush(ledger, settler, heads, registered, metrics, outcomesStored);
   const store = new DispatchStore(database);
-  const { tampered } = metrics;
-  const lastResorts = { hidden: new FindHidden(nats, silent), giveUpAfterMs: 24 * 3_600_000, tampered };
+  const hidden = new FindHidden(nats, silent);
+  const noteTampered = (): void => metrics.tampered.inc();
+  const lastResorts = { hidden, giveUpAfterMs: 24 * 3_600_000, noteTampered };
   const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, lastResorts, outcomesStored);
   return { acceptPush, ledger, store, told, types, lateTypes, dispatchDevice };
 }
