@@ -114,8 +114,8 @@ function printUrls(stack: Stack): void {
 }
 
 function printJson(stack: Stack): void {
-  const { urls, databases, pids, logDir } = stack;
-  process.stdout.write(`${JSON.stringify({ ready: true, ...urls, databases, pids, logDir })}\n`);
+  const { urls, opsUrls, databases, pids, logDir } = stack;
+  process.stdout.write(`${JSON.stringify({ ready: true, ...urls, opsUrls, databases, pids, logDir })}\n`);
 }
 
 interface MainJob {

@@ -47,6 +47,8 @@ export interface StackOptions {
 export interface Stack {
   /** Base URL by name, also of `nats` and `postgres` (as administrator). */
   readonly urls: Readonly<Record<string, string>>;
+  /** Where health and metrics of each process are. */
+  readonly opsUrls: Readonly<Record<string, string>>;
   /**
    * Process ids by name now, `nats` and `postgres` included when they are ours; copies are `projector-2`, …
    */
@@ -130,6 +132,7 @@ class RunningStack implements Stack {
   readonly #watchdog: Watchdog | undefined;
   readonly #processes = new Map<string, SupervisedProcess>();
   readonly #ports = new Map<string, number>();
+  readonly #opsPorts = new Map<string, number>();
 
   constructor(options: ResolvedOptions, backing: BackingServers, workDir: string) {
     this.#options = options;
@@ -149,6 +152,10 @@ class RunningStack implements Stack {
 
   get databases(): Readonly<Record<string, ProvisionedDatabase>> {
     return Object.fromEntries(this.#backing.databases);
+  }
+
+  get opsUrls(): Readonly<Record<string, string>> {
+    return Object.fromEntries([...this.#processes].map(([name, { opsUrl }]) => [name, opsUrl]));
   }
 
   get urls(): Readonly<Record<string, string>> {
@@ -174,6 +181,7 @@ class RunningStack implements Stack {
     const { services, gatewayPort } = this.#options;
     for (const { name } of services) {
       this.#ports.set(name, name === 'gateway' && gatewayPort !== undefined ? gatewayPort : await freePort());
+      this.#opsPorts.set(name, await freePort());
     }
     const starting = services.map(async (service) => {
       await this.#add(service.name, service).start();
@@ -206,7 +214,10 @@ class RunningStack implements Stack {
     }
     const wanted = Array.from({ length: count - 1 }, (_none, index) => `${service.name}-${index + 2}`);
     const added = wanted.filter((copy) => !this.#processes.has(copy));
-    for (const copy of added) this.#ports.set(copy, await freePort());
+    for (const copy of added) {
+      this.#ports.set(copy, await freePort());
+      this.#opsPorts.set(copy, await freePort());
+    }
     await Promise.all(added.map((copy) => this.#add(copy, service).start()));
   }
 
@@ -247,6 +258,7 @@ class RunningStack implements Stack {
       ...this.#options.env,
       HOST: '127.0.0.1',
       PORT: String(this.#ports.get(name) ?? 0),
+      OPS_PORT: String(this.#opsPorts.get(name) ?? 0),
       NATS_URL: this.#backing.nats.url,
       DATABASE_URL: database?.appUrl ?? '',
       DATABASE_OWNER_URL: database?.ownerUrl ?? '',

@@ -52,8 +52,8 @@ const SHOWN_CHARACTERS = 300;
 
 /**
  * One process of the stack: started, waited for until it is ready, and started again with a growing pause
- * when it ends unasked. Ready means: a JSON log line with `"event":"ready"` and `"url"`, and `GET
- * <url>/health/ready` answers 200.
+ * when it ends unasked. Ready means: a JSON log line with `"event":"ready"`, `"url"` and `"opsUrl"`, and
+ * `GET <opsUrl>/health/ready` answers 200.
  *
  * Its output goes straight into a file. A pipe would make every log line work for the stack, and a stack that
  * is stopped in a debugger would in the end block its services.
@@ -63,7 +63,7 @@ export class SupervisedProcess {
   #entry: string;
   #child: ChildProcess | undefined;
   #watchdog: Watchdog | undefined;
-  #url = '';
+  #urls: ReadyUrls = { url: '', opsUrl: '' };
   #wanted = false;
   #backoffMs = FIRST_BACKOFF_MS;
 
@@ -79,7 +79,12 @@ export class SupervisedProcess {
 
   /** Empty before the first start. */
   get url(): string {
-    return this.#url;
+    return this.#urls.url;
+  }
+
+  /** Where health and metrics are; empty before the first start. */
+  get opsUrl(): string {
+    return this.#urls.opsUrl;
   }
 
   /**
@@ -147,19 +152,19 @@ export class SupervisedProcess {
       if (this.#child === child) this.#child = undefined;
       if (ready && this.#wanted) this.#restartLater(how, Date.now() - startedMs);
     });
-    this.#url = await this.#untilReady(ended, from, limitMs);
+    this.#urls = await this.#untilReady(ended, from, limitMs);
     ready = true;
   }
 
-  async #untilReady(ended: Promise<string>, from: number, limitMs: number): Promise<string> {
+  async #untilReady(ended: Promise<string>, from: number, limitMs: number): Promise<ReadyUrls> {
     const { name, logFile, report } = this.#options;
     let how: string | undefined;
     void ended.then((reason) => (how = reason));
     const startedMs = Date.now();
     let reportAtMs = startedMs + PROGRESS_MS;
     for (;;) {
-      const url = readyUrl(readLog(logFile, from));
-      if (url !== undefined && (await answersReady(url))) return url;
+      const urls = readyUrls(readLog(logFile, from));
+      if (urls !== undefined && (await answersReady(urls.opsUrl))) return urls;
       if (how !== undefined) throw this.#startError(`ended with ${how} during its start`, from);
       const waitedMs = Date.now() - startedMs;
       if (waitedMs > limitMs) {
@@ -176,9 +181,9 @@ export class SupervisedProcess {
 
   /** What the process itself says that it waits for. */
   async #whatFails(): Promise<string> {
-    const { HOST = '127.0.0.1', PORT = '0' } = this.#options.env;
+    const { HOST = '127.0.0.1', OPS_PORT = '0' } = this.#options.env;
     try {
-      const answer = await fetch(`http://${HOST}:${PORT}/health/ready`, {
+      const answer = await fetch(`http://${HOST}:${OPS_PORT}/health/ready`, {
         signal: AbortSignal.timeout(5_000),
       });
       return (await answer.text()).slice(0, SHOWN_CHARACTERS);
@@ -221,15 +226,24 @@ function readLog(logFile: string, from: number): string {
   return readFileSync(logFile).subarray(from).toString('utf8');
 }
 
-/** The `url` of the last complete ready line, if there is one. */
-function readyUrl(log: string): string | undefined {
+interface ReadyUrls {
+  readonly url: string;
+  readonly opsUrl: string;
+}
+
+/**
+ * Of the last complete ready line, if there is one. A process of another checkout may be older: it has health
+ * on its one port.
+ */
+function readyUrls(log: string): ReadyUrls | undefined {
   const lines = log.slice(0, log.lastIndexOf('\n') + 1).split('\n');
   const line = lines.findLast((candidate) => candidate.includes('"event":"ready"'));
   if (line === undefined) return undefined;
   try {
     const fields: unknown = JSON.parse(line);
     if (typeof fields !== 'object' || fields === null || !('url' in fields)) return undefined;
-    return typeof fields.url === 'string' ? fields.url : undefined;
+    const { url, opsUrl = url } = fields as { readonly url: unknown; readonly opsUrl?: unknown };
+    return typeof url === 'string' && typeof opsUrl === 'string' ? { url, opsUrl } : undefined;
   } catch {
     return undefined;
   }

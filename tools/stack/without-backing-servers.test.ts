@@ -58,12 +58,18 @@ async function start(
   const urls = databases.get(database);
   const at = (url = '', port?: number): string =>
     port === undefined ? url : Object.assign(new URL(url), { port }).href;
-  const own = await freePort();
+  const [own, ops] = [await freePort(), await freePort()];
   const child = spawn(process.execPath, [join(ROOT, entry)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
-      ...{ HOST: '127.0.0.1', PORT: String(own), DRAIN_READINESS_MS: '0', LOG_LEVEL: 'info' },
+      ...{
+        HOST: '127.0.0.1',
+        PORT: String(own),
+        OPS_PORT: String(ops),
+        DRAIN_READINESS_MS: '0',
+        LOG_LEVEL: 'info',
+      },
       NATS_URL: at(nats.url, elsewhere.nats),
       IDENTITY_URL: 'http://127.0.0.1:9',
       DATABASE_URL: at(urls?.appUrl, elsewhere.postgres),
@@ -79,7 +85,7 @@ async function start(
     ended: exitOf(child),
     log: () => log,
     get: async (path) => {
-      const answer = await fetch(`http://127.0.0.1:${own}${path}`).catch(() => null);
+      const answer = await fetch(`http://127.0.0.1:${ops}${path}`).catch(() => null);
       return answer && ([answer.status, await answer.text()] as const);
     },
   };

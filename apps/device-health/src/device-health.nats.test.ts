@@ -127,7 +127,7 @@ describe('device-health', () => {
 
   it('counts its messages under the names that every process with an inbox or an outbox uses', async () => {
     await waitFor('d1', () => true);
-    const text = await (await fetch(new URL('/metrics', service.url))).text();
+    const text = await (await fetch(new URL('/metrics', service.opsUrl))).text();
     expect(text).toMatch(/^sync_consumed_messages_total\{stream="SYNC_EVENTS".*\} [1-9]/m);
     expect(text).toMatch(/^sync_relay_published_messages_total\{stream="SYNC_EVENTS".*\} [1-9]/m);
     expect(text).toMatch(/^sync_inbox_watermark\{stream="SYNC_EVENTS",producer="device-health".*\} [1-9]/m);

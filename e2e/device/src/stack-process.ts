@@ -15,6 +15,8 @@ export interface StackLine extends PlatformUrls {
   readonly resolver: string;
   readonly nats: string;
   readonly postgres: string;
+  /** Where health and metrics of each process are, by its name. */
+  readonly opsUrls: Readonly<Record<string, string>>;
   /** By database name. */
   readonly databases: Readonly<Record<string, { readonly ownerUrl: string; readonly appUrl: string }>>;
   readonly pids: Readonly<Record<string, number>>;

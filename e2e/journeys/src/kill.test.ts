@@ -142,7 +142,7 @@ describe('kill -9', () => {
       await Promise.all(pushing);
       expect(answered).toBe(300);
       await settle(device, scope, batches.flat());
-      await untilBack(urls[victim]);
+      await untilBack(urls.opsUrls[victim] ?? '');
     },
   );
 });

@@ -11,8 +11,15 @@ import {
 import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+/** Where requests go, and where readiness is asked for. */
+interface ReplicaUrls {
+  readonly url: string;
+  readonly opsUrl: string;
+}
+
 interface Replica {
   readonly url: URL;
+  readonly opsUrl: URL;
   ready: boolean;
   /** Times in a row that it did not say that it is ready. */
   missed: number;
@@ -36,16 +43,17 @@ export class Balancer {
   readonly #polling: NodeJS.Timeout;
   #turn = 0;
 
-  private constructor(urls: readonly string[]) {
-    this.#replicas = urls.map((url) => ({ url: new URL(url), ready: false, missed: 0 }));
+  private constructor(replicas: readonly ReplicaUrls[]) {
+    this.#replicas = replicas.map(({ url, opsUrl }) => {
+      return { url: new URL(url), opsUrl: new URL(opsUrl), ready: false, missed: 0 };
+    });
     this.#server = createServer((from, to) => this.#forward(from, to));
     this.#server.on('upgrade', (from: IncomingMessage, socket, head) => this.#tunnel(from, socket, head));
     this.#polling = setInterval(() => void this.#poll(), POLL_MS);
   }
 
-  /** @param urls of the replicas */
-  static async start(urls: readonly string[]): Promise<Balancer> {
-    const balancer = new Balancer(urls);
+  static async start(replicas: readonly ReplicaUrls[]): Promise<Balancer> {
+    const balancer = new Balancer(replicas);
     await balancer.#poll();
     await once(balancer.#server.listen(0, '127.0.0.1'), 'listening');
     return balancer;
@@ -70,7 +78,7 @@ export class Balancer {
   async #poll(): Promise<void> {
     await Promise.all(
       this.#replicas.map(async (replica) => {
-        const ready = new URL('/health/ready', replica.url);
+        const ready = new URL('/health/ready', replica.opsUrl);
         const answer = await fetch(ready, { signal: AbortSignal.timeout(1_000) }).catch(() => null);
         await answer?.body?.cancel();
         replica.missed = answer?.status === 200 ? 0 : replica.missed + 1;

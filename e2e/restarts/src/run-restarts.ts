@@ -54,7 +54,11 @@ const NOTICE = { limitMs: 60_000, pauseMs: 100 };
 export async function runRestarts(options: RestartOptions): Promise<RestartResult> {
   const stack = await startStackProcess(['--copies', COPIES]);
   try {
-    const gateways = [stack.line.gateway, stack.line['gateway-2'] ?? ''];
+    const { gateway, 'gateway-2': second = '', opsUrls } = stack.line;
+    const gateways = [
+      { url: gateway, opsUrl: opsUrls['gateway'] ?? '' },
+      { url: second, opsUrl: opsUrls['gateway-2'] ?? '' },
+    ];
     const balancer = await Balancer.start(gateways);
     try {
       return await restartUnderLoad(options, stack, balancer);

@@ -19,7 +19,7 @@ it('waits for the process that migrates, says for what, and then calls the funct
   const { promise: waiting, resolve: waits } = Promise.withResolvers<string>();
   const logger = pino({}, { write: waits });
   const config = {
-    ...{ host: '127.0.0.1', port: 0 },
+    ...{ host: '127.0.0.1', port: 0, opsPort: 0 },
     ...{ databaseUrl: appUrl, databaseOwnerUrl: '', databasePoolSize: 1 },
   };
   const schema = { migrations: [], functions: [answer(2)] };

@@ -12,7 +12,7 @@ import { untilAvailable } from './wait-for-part.ts';
 
 type DatabaseConfig = Pick<
   ConfigOf<typeof SERVICE_OPTIONS>,
-  'host' | 'port' | 'databaseUrl' | 'databaseOwnerUrl' | 'databasePoolSize'
+  'host' | 'port' | 'opsPort' | 'databaseUrl' | 'databaseOwnerUrl' | 'databasePoolSize'
 >;
 
 /** The schema of a process, and the entities of its admin lists. */

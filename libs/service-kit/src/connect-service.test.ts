@@ -26,7 +26,14 @@ describe('connectService', () => {
     const unnamed = connectNats({ url: server.url, name: 'nobody', waitOnFirstConnect: false });
     await expect(unnamed).rejects.toThrow('Authorization Violation');
     const natsUrl = `nats://127.0.0.1:1, ${server.url}`;
-    const config = { host: '127.0.0.1', port: 0, natsUrl, natsUser: 'gateway', natsPassword: 's3cret' };
+    const config = {
+      host: '127.0.0.1',
+      port: 0,
+      opsPort: 0,
+      natsUrl,
+      natsUser: 'gateway',
+      natsPassword: 's3cret',
+    };
     nats = await connectService(config, 'gateway', logger);
     await nats.flush();
     expect(nats.getServer()).toBe(server.url.replace('nats://', ''));

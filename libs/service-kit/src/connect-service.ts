@@ -7,7 +7,7 @@ import { waitForPart } from './wait-for-part.ts';
 
 type NatsConfig = Pick<
   ConfigOf<typeof SERVICE_OPTIONS>,
-  'host' | 'port' | 'natsUrl' | 'natsUser' | 'natsPassword'
+  'host' | 'port' | 'opsPort' | 'natsUrl' | 'natsUser' | 'natsPassword'
 >;
 
 /**

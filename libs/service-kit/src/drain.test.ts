@@ -55,7 +55,7 @@ describe('a service that is asked to stop', () => {
   it('is not ready first, and works on until balancers have seen it', async () => {
     const { url, stop } = await start(3_000);
     const stopped = stop();
-    const ready = await fetch(`${url}/health/ready`);
+    const ready = await fetch(`${service?.opsUrl ?? ''}/health/ready`);
     expect(ready.status).toBe(503);
     expect(await ready.json()).toMatchObject({ checks: [{ name: 'draining' }] });
     expect((await fetch(`${url}/probe`)).status).toBe(200);

@@ -1,6 +1,8 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import { ProblemError } from './problem-error.ts';
 
 /** Throws, or rejects, with the reason while the service must not get traffic. */
 export interface ReadinessCheck {
@@ -16,14 +18,12 @@ export interface OperationsOptions {
 }
 
 const CHECK_LIMIT_MS = 2_000;
+const JSON_TYPE = 'application/json; charset=utf-8';
 
-/**
- * The operator's side of every service: `/health/live` (the process answers), `/health/ready` (it can do its
- * work), `/metrics` (Prometheus), and the duration of every request under OpenTelemetry's name for it.
- */
-export function registerOperations(app: NestFastifyApplication, options: OperationsOptions): void {
+/** Gives every answer its request id, and measures every request under OpenTelemetry's name for it. */
+export function observeRequests(app: NestFastifyApplication, metrics: Metrics): void {
   const fastify = app.getHttpAdapter().getInstance();
-  const duration = options.metrics.histogram(
+  const duration = metrics.histogram(
     'http_server_request_duration_seconds',
     'Duration of HTTP requests, by route and status.',
     ['method', 'route', 'status'],
@@ -41,18 +41,40 @@ export function registerOperations(app: NestFastifyApplication, options: Operati
     );
     done();
   });
+}
 
-  fastify.get('/health/live', () => ({ status: 'ok' }));
-  fastify.get('/health/ready', async (_request, reply) => {
+/**
+ * The operator's side of every service, on a port of its own that no device reaches: `/health/live` (the
+ * process answers), `/health/ready` (it can do its work) and `/metrics` (Prometheus).
+ */
+export function operationsServer(options: OperationsOptions): Server {
+  return createServer((request, response) => {
+    answer(request.url?.split('?', 1)[0] ?? '', response, options).catch((error: unknown) => {
+      options.logger.error({ err: error }, 'an operator could not be answered');
+      response.destroy();
+    });
+  });
+}
+
+async function answer(path: string, response: ServerResponse, options: OperationsOptions): Promise<void> {
+  if (path === '/health/live') {
+    send(response, 200, JSON_TYPE, JSON.stringify({ status: 'ok' }));
+  } else if (path === '/health/ready') {
     const checks = await runChecks(options);
     const ready = checks.every((check) => check.status === 'ok');
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'not_ready', checks });
-  });
-  fastify.get('/metrics', async (_request, reply) => {
-    return reply
-      .header('content-type', options.metrics.registry.contentType)
-      .send(await options.metrics.registry.metrics());
-  });
+    const body = JSON.stringify({ status: ready ? 'ok' : 'not_ready', checks });
+    send(response, ready ? 200 : 503, JSON_TYPE, body);
+  } else if (path === '/metrics') {
+    const { registry } = options.metrics;
+    send(response, 200, registry.contentType, await registry.metrics());
+  } else {
+    const problem = new ProblemError('not_found', 'This port has /health/live, /health/ready and /metrics');
+    send(response, 404, 'application/problem+json', JSON.stringify(problem.toBody(Date.now())));
+  }
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { 'content-type': type }).end(body);
 }
 
 async function runChecks(

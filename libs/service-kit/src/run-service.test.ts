@@ -65,6 +65,8 @@ describe('runService', () => {
 
   const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`${service.url}${path}`, init);
 
+  const ops = (path: string): Promise<Response> => fetch(`${service.opsUrl}${path}`);
+
   it('answers a ProblemError as problem+json with the offending path', async () => {
     const answer = await get('/probe/problem');
     expect(answer.status).toBe(400);
@@ -113,6 +115,10 @@ describe('runService', () => {
 
   it.each([
     ['an unknown path', '/nowhere', {}, 404, 'not_found'],
+    ['metrics on the port of devices', '/metrics', {}, 404, 'not_found'],
+    ['metrics on the port of devices, escaped', '/%6detrics', {}, 404, 'not_found'],
+    ['readiness on the port of devices', '/health/ready', {}, 404, 'not_found'],
+    ['liveness on the port of devices', '/health/live', {}, 404, 'not_found'],
     ['a path with a bad escape', '/%E0%A4%A', {}, 404, 'not_found'],
     [
       'broken JSON',
@@ -142,26 +148,26 @@ describe('runService', () => {
   });
 
   it('takes over a sane request id and replaces any other', async () => {
-    const sane = await get('/health/live', { headers: { 'x-request-id': 'abc-1' } });
-    const odd = await get('/health/live', { headers: { 'x-request-id': 'a b' } });
+    const sane = await get('/probe/slow', { headers: { 'x-request-id': 'abc-1' } });
+    const odd = await get('/probe/slow', { headers: { 'x-request-id': 'a b' } });
     expect(sane.headers.get('x-request-id')).toBe('abc-1');
     expect(odd.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   });
 
   it('is not ready while a check fails and says which', async () => {
     broken = 'no connection';
-    const answer = await get('/health/ready');
+    const answer = await ops('/health/ready');
     broken = null;
     expect(answer.status).toBe(503);
     expect(await answer.json()).toMatchObject({
       checks: [{ name: 'store', status: 'failed', reason: 'no connection' }],
     });
-    expect((await get('/health/ready')).status).toBe(200);
+    expect((await ops('/health/ready')).status).toBe(200);
   });
 
   it('measures every request by route and status', async () => {
     await get('/probe/problem');
-    const text = await (await get('/metrics')).text();
+    const text = await (await ops('/metrics')).text();
     expect(text).toMatch(
       /http_server_request_duration_seconds_count\{[^}]*route="\/probe\/problem"[^}]*status="400"[^}]*\} [1-9]/,
     );
@@ -173,6 +179,6 @@ describe('runService', () => {
     await service.stop();
     expect(await (await open).json()).toEqual({ done: true });
     expect(drained).toEqual(['consumer', 'store']);
-    await expect(get('/health/live')).rejects.toThrow();
+    await expect(ops('/health/live')).rejects.toThrow();
   });
 });

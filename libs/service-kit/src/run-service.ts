@@ -1,5 +1,7 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -9,7 +11,7 @@ import { boundHttp, HTTP_BOUNDS, type HttpBounds, httpServerOptions } from './ht
 import type { Logger } from './logger.ts';
 import { nestLogger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
-import { type ReadinessCheck, registerOperations } from './operations.ts';
+import { observeRequests, operationsServer, type ReadinessCheck } from './operations.ts';
 import { ProblemError } from './problem-error.ts';
 import { ProblemFilter, sendProblem } from './problem-filter.ts';
 import { endOfStart, onStopSignal } from './stop-signals.ts';
@@ -21,6 +23,8 @@ export interface ServiceOptions {
   readonly config: {
     readonly host: string;
     readonly port: number;
+    /** For health and metrics; a free one by default. */
+    readonly opsPort?: number;
     readonly drainReadinessMs: number;
   } & Partial<HttpBounds>;
   readonly logger: Logger;
@@ -42,6 +46,8 @@ export interface ServiceOptions {
 
 export interface RunningService {
   readonly url: string;
+  /** Where health and metrics are. */
+  readonly opsUrl: string;
   readonly app: NestFastifyApplication;
   /** Drains as SIGTERM does, without ending the process. */
   stop(): Promise<void>;
@@ -87,17 +93,25 @@ export async function runService(options: ServiceOptions): Promise<RunningServic
     onDrainStart: options.onDrainStart ?? [],
     onDrain: options.onDrain ?? [],
   });
-  registerOperations(app, { ...options, isDraining: () => drain.draining });
+  observeRequests(app, options.metrics);
   await options.prepare?.(app);
   await app.listen(options.config.port, options.config.host);
   const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
-  const stop = (): Promise<void> => drain.begin();
+  const operations = operationsServer({ ...options, isDraining: () => drain.draining });
+  const { host, opsPort = 0 } = options.config;
+  await once(operations.listen(opsPort, host), 'listening');
+  const opsUrl = `http://${host}:${(operations.address() as AddressInfo).port}`;
+  const stop = async (): Promise<void> => {
+    await drain.begin();
+    operations.close();
+    operations.closeAllConnections();
+  };
   exitOnSignals(logger, stop);
   // Whoever started the process waits for this line, whatever level it asked for.
   logger
     .child({}, { level: 'info' })
-    .info({ event: 'ready', url, pid: process.pid }, `${options.name} is ready`);
-  return { url, app, stop };
+    .info({ event: 'ready', url, opsUrl, pid: process.pid }, `${options.name} is ready`);
+  return { url, opsUrl, app, stop };
 }
 
 function exitOnSignals(logger: Logger, stop: () => Promise<void>): void {

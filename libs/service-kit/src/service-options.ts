@@ -7,6 +7,12 @@ import type { ConfigOption } from './read-config.ts';
  */
 export const SERVICE_OPTIONS = {
   port: { env: 'PORT', type: 'port', default: 0, desc: 'HTTP port; 0 takes a free one' },
+  opsPort: {
+    env: 'OPS_PORT',
+    type: 'port',
+    default: 0,
+    desc: 'port of health and metrics, for operators only; 0 takes a free one',
+  },
   host: { env: 'HOST', type: 'string', default: '127.0.0.1', desc: 'address to listen on' },
   headersArrivalMs: {
     env: 'HEADERS_ARRIVAL_MS',

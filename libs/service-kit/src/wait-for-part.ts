@@ -9,6 +9,8 @@ import { stopWhileStarting } from './stop-signals.ts';
 export interface StartAddress {
   readonly host: string;
   readonly port: number;
+  /** Of health and metrics. */
+  readonly opsPort: number;
 }
 
 /** Longer than a start takes when all is well. */
@@ -18,9 +20,9 @@ const LAST_PAUSE_MS = 5_000;
 
 /**
  * Runs a step of the start that needs another part, such as Postgres, and says so when it takes long: a log
- * line with `event: "waiting"`, and on the port of the process `/health/ready` with 503 and that part in
+ * line with `event: "waiting"`, and on the operators' port `/health/ready` with 503 and that part in
  * `checks`, as it answers later when the part goes away. `/health/live` is 200, because a restart would help
- * nobody; everything else is 503 with `Retry-After`. A process that is told to stop meanwhile ends cleanly.
+ * nobody; everything else, and all of the other port, is 503 with `Retry-After`. A process that is told to stop meanwhile ends cleanly.
  * @param part its name among the readiness checks
  */
 export async function waitForPart<T>(
@@ -30,16 +32,18 @@ export async function waitForPart<T>(
   step: () => Promise<T>,
 ): Promise<T> {
   stopWhileStarting(logger);
-  let server: Server | undefined;
+  const servers: Server[] = [];
   const timer = setTimeout(() => {
     logger.warn({ event: 'waiting', part }, `the start waits for ${part}`);
-    if (address.port !== 0) server = answerWhileStarting(address, part, logger);
+    const { host, port, opsPort } = address;
+    if (port !== 0) servers.push(answerWhileStarting(part, false, logger).listen(port, host));
+    if (opsPort !== 0) servers.push(answerWhileStarting(part, true, logger).listen(opsPort, host));
   }, QUIET_MS);
   try {
     return await step();
   } finally {
     clearTimeout(timer);
-    await closed(server);
+    await Promise.all(servers.map(closed));
   }
 }
 
@@ -69,17 +73,17 @@ function causeOf(error: unknown): unknown {
   return error instanceof Error ? error.cause : undefined;
 }
 
-function answerWhileStarting({ host, port }: StartAddress, part: string, logger: Logger): Server {
+function answerWhileStarting(part: string, forOperators: boolean, logger: Logger): Server {
   const unavailable = new ProblemError('unavailable', `The start waits for ${part}`);
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
-    if (path === '/health/live') send(response, 200, 'json', { status: 'ok' });
-    else if (path === '/health/ready') send(response, 503, 'json', notReady(part));
+    if (forOperators && path === '/health/live') send(response, 200, 'json', { status: 'ok' });
+    else if (forOperators && path === '/health/ready') send(response, 503, 'json', notReady(part));
     else send(response, 503, 'problem+json', unavailable.toBody(Date.now()));
   });
   // A port that is taken is reported when the service itself listens.
   server.on('error', (error) => logger.debug({ err: error }, 'nobody is told that the start waits'));
-  return server.listen(port, host);
+  return server;
 }
 
 function notReady(part: string): object {
@@ -96,8 +100,7 @@ function send(response: ServerResponse, status: number, type: string, body: obje
   response.end(JSON.stringify(body));
 }
 
-async function closed(server: Server | undefined): Promise<void> {
-  if (server === undefined) return;
+async function closed(server: Server): Promise<void> {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
 }

@@ -54,7 +54,7 @@ describe('a device', () => {
       await rig.server.restart();
       await until(async () => {
         expect((await rig.call(one, 'pull', {})).status).toBe(200);
-        const metrics = await (await fetch(`${rig.url}/metrics`)).text();
+        const metrics = await (await fetch(`${rig.gateway.opsUrl}/metrics`)).text();
         return /^sync_unverified_requests_total\{[^}]*\} [1-9]/m.test(metrics) ? true : null;
       });
       await rig.identity.revoke(one, true);
@@ -101,7 +101,7 @@ describe('a device', () => {
     const asked = first.body.scopes.map(({ scope, cursor }) => ({ scope, cursor }));
     const waiting = rig.call(one, 'pull', { scopes: asked, waitMs: 30_000 });
     await until(async () => {
-      const metrics = await (await fetch(`${rig.url}/metrics`)).text();
+      const metrics = await (await fetch(`${rig.gateway.opsUrl}/metrics`)).text();
       return /^sync_waiting_pulls\{[^}]*\} 1/m.test(metrics) ? true : null;
     });
     await rig.identity.revoke(one, true);

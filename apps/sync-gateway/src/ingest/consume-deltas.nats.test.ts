@@ -121,7 +121,7 @@ describe('the stream of deltas', () => {
     rig.projector.put('t1', scope, 'n1');
     await send('t1', scope);
     await until(async () => (idsOf(await pull(device, null)).length === 1 ? true : null));
-    const text = await (await fetch(`${rig.url}/metrics`)).text();
+    const text = await (await fetch(`${rig.gateway.opsUrl}/metrics`)).text();
     expect(text).toMatch(/^sync_consumed_messages_total\{stream="DELTAS".*\} [1-9]/m);
     expect(text).toMatch(/^sync_inbox_watermark\{stream="DELTAS",producer="delta-projector".*\} [1-9]/m);
     expect(text).toContain('# TYPE sync_relay_lag_seconds gauge');
@@ -183,7 +183,7 @@ describe('the stream of deltas', () => {
 /** Over all replicas, since any of them may have the partition. */
 async function countedLags(): Promise<number> {
   const texts = await Promise.all(
-    rig.gateways.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()),
+    rig.gateways.map(async ({ opsUrl }) => (await fetch(`${opsUrl}/metrics`)).text()),
   );
   const counts = texts.map((text) => /^sync_ingest_lag_seconds_count\{.*\} (\d+)$/m.exec(text)?.[1] ?? '0');
   return counts.reduce((sum, count) => sum + Number(count), 0);

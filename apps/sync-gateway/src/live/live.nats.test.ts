@@ -270,6 +270,6 @@ describe('a live socket', () => {
 
 /** Sockets that were closed because their clients do not read. */
 async function closedSlowly(): Promise<number> {
-  const metrics = await (await fetch(`${rig.url}/metrics`)).text();
+  const metrics = await (await fetch(`${rig.gateway.opsUrl}/metrics`)).text();
   return Number(/^sync_slow_sockets_total\{[^}]*\} (\d+)/m.exec(metrics)?.[1] ?? 0);
 }

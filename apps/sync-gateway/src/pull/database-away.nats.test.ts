@@ -55,7 +55,7 @@ it('answers 503 while Postgres is away, keeps waiting pulls waiting, and recover
     expect([status, body['code'], body['retryable']]).toEqual([503, 'unavailable', true]);
     expect(headers.get('retry-after')).not.toBeNull();
   }
-  expect((await fetch(`${rig.url}/health/ready`)).status).toBe(503);
+  expect((await fetch(`${rig.gateway.opsUrl}/health/ready`)).status).toBe(503);
   await postgres.restart();
   await until(async () => ((await rig.call(device, 'pull', { scopes })).status === 200 ? true : null));
   expect((await rig.call(device, 'ack', { cursors: scopes })).body['cursors']).toMatchObject([
@@ -64,7 +64,7 @@ it('answers 503 while Postgres is away, keeps waiting pulls waiting, and recover
   rig.projector.put('t1', `user:${waiter.device.userId}`, 'n2');
   await rig.ingest();
   expect((await waiting).body.scopes[0]?.deltas).toMatchObject([{ entityId: 'n2' }]);
-  expect((await fetch(`${rig.url}/health/ready`)).status).toBe(200);
+  expect((await fetch(`${rig.gateway.opsUrl}/health/ready`)).status).toBe(200);
 });
 
 /** Asks for something as somebody who may everything. */
@@ -105,8 +105,8 @@ it(
       expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 503));
       for (const { headers } of answers) expect(headers.get('retry-after')).not.toBeNull();
     }
-    expect((await fetch(`${rig.url}/health/ready`)).status).toBe(503);
-    expect((await fetch(`${rig.url}/metrics`)).status).toBe(200);
+    expect((await fetch(`${rig.gateway.opsUrl}/health/ready`)).status).toBe(503);
+    expect((await fetch(`${rig.gateway.opsUrl}/metrics`)).status).toBe(200);
     await postgres.kill('SIGCONT');
     const retried = await until(async () => {
       const answer = await push();
@@ -117,7 +117,7 @@ it(
     expect(ended).toMatchObject({ mutationId: mutation.mutationId, status: 'applied' });
     expect(owner.applied).toEqual([mutation.mutationId]);
     expect((await rig.call(device, 'ack', { cursors: scopes })).status).toBe(200);
-    expect((await fetch(`${rig.url}/health/ready`)).status).toBe(200);
+    expect((await fetch(`${rig.gateway.opsUrl}/health/ready`)).status).toBe(200);
   },
   PATIENCE_MS,
 );

@@ -345,7 +345,7 @@ describe('a long poll', () => {
 });
 
 async function isWaiting(count: number): Promise<void> {
-  await until(async () => ((await waitingAt(rig.url)) === count ? true : null));
+  await until(async () => ((await waitingAt(rig.gateway.opsUrl)) === count ? true : null));
 }
 
 async function waitingAt(url: string): Promise<number> {

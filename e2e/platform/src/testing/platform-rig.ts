@@ -42,6 +42,7 @@ export async function startServiceRig(
   const { ownerUrl, appUrl } = await provision({ adminUrl: postgres.adminUrl, name });
   const config: PlatformConfig = {
     port: 0,
+    opsPort: 0,
     host: '127.0.0.1',
     natsUrl: server.url,
     natsUser: '',

@@ -339,6 +339,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'CLOCK-5: a device can only have seen what exists. CONFLICT-18: conflicts of a scope that was taken from ' +
       'their user show nothing of the server. PUSH-21: outcome code mutation_tampered.',
   },
+  {
+    version: '1.38.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'LIVE-6, LIVE-7: a request for a ticket cannot be used again after five seconds, and a closed socket is ' +
+      'cut off when its client does not answer. Health and metrics have left the port of devices.',
+  },
 ];
 
 /** The version of the newest entry. */
