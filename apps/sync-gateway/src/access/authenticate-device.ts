@@ -10,6 +10,8 @@ export interface SignedFields {
   readonly caller: Omit<Caller, 'receivedAtMs'>;
   /** Base64 of the SHA-256 of the body; null for a request without one. */
   readonly digest: string | null;
+  /** Base64. */
+  readonly signature: string;
   readonly provenAtMs: number;
 }
 
@@ -52,8 +54,9 @@ export class AuthenticateDevice {
     const deviceId = claimed.input.keyId;
     verifySignature(parts, claimed, await this.#keyOf({ tenantId, userId, deviceId }));
     const clockOffsetMs = claimed.input.createdSeconds * 1000 - nowMs;
-    const { digest } = claimed;
-    return { caller: { tenantId, userId, deviceId, clockOffsetMs }, digest, provenAtMs: performance.now() };
+    const { digest, value: signature } = claimed;
+    const caller = { tenantId, userId, deviceId, clockOffsetMs };
+    return { caller, digest, signature, provenAtMs: performance.now() };
   }
 
   /**

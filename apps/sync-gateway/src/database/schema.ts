@@ -21,6 +21,7 @@ import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
 import { RefusedChanges1764000000995 } from './refused-changes.ts';
 import { ShownEntities1764000000990 } from './shown-entities.ts';
 import { SlimWaitingIndex1764000001010 } from './slim-waiting-index.ts';
+import { TicketRequests1764000001030 } from './ticket-requests.ts';
 
 /** In the order of their timestamps. */
 export const MIGRATIONS: readonly MigrationClass[] = [
@@ -45,6 +46,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   ReceivedSequences1764000001000,
   SlimWaitingIndex1764000001010,
   RegisteredByOwner1764000001020,
+  TicketRequests1764000001030,
 ];
 
 /**

@@ -10,6 +10,9 @@ export interface SocketUser {
   readonly sockets: DeviceSocket[];
 }
 
+/** For a client to answer a close frame; a revoked device is gone within a second. */
+const CLOSE_LIMIT_MS = 500;
+
 /** Close codes of `/sync/v1/live`, beside the standard ones. */
 export const CLOSE = {
   serviceRestart: 1012,
@@ -35,6 +38,15 @@ export class DeviceSocket extends WebSocket {
   answered = true;
   /** Pings sent: every so many of them the device's binding is verified again. */
   pings = 0;
+
+  /**
+   * Closes for good: a client that does not answer the close frame would keep its place for half a minute, and
+   * one that was revoked would still be there.
+   */
+  end(code: number, reason: string): void {
+    this.close(code, reason);
+    setTimeout(() => this.terminate(), CLOSE_LIMIT_MS).unref();
+  }
 
   get device(): DeviceKey | null {
     const { user, deviceId } = this;

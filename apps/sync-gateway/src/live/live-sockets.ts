@@ -141,7 +141,7 @@ export class LiveSockets {
   }
 
   revoke(device: DeviceKey): void {
-    for (const socket of this.#users.socketsOf(device)) socket.close(CLOSE.deviceRevoked, 'device_revoked');
+    for (const socket of this.#users.socketsOf(device)) socket.end(CLOSE.deviceRevoked, 'device_revoked');
   }
 
   async #admit(socket: DeviceSocket, ticket: string, onProven: () => void): Promise<void> {
@@ -152,10 +152,10 @@ export class LiveSockets {
       const redeemed = await tickets.redeem(ticket);
       if (redeemed) onProven();
       if (redeemed) await this.#register(socket, redeemed);
-      else socket.close(CLOSE.ticketInvalid, 'ticket_invalid');
+      else socket.end(CLOSE.ticketInvalid, 'ticket_invalid');
     } catch (error) {
       if (!(error instanceof ProblemError)) logger.warn({ err: error }, 'a ticket could not be redeemed');
-      socket.close(CLOSE.unavailable, 'unavailable');
+      socket.end(CLOSE.unavailable, 'unavailable');
     } finally {
       this.#arriving.delete(socket);
     }
@@ -163,7 +163,7 @@ export class LiveSockets {
 
   async #register(socket: DeviceSocket, { device, scopes }: RedeemedTicket): Promise<void> {
     const { status } = await this.#options.bindings.find(device);
-    if (status !== 'bound') socket.close(CLOSE.deviceRevoked, 'device_revoked');
+    if (status !== 'bound') socket.end(CLOSE.deviceRevoked, 'device_revoked');
     if (socket.readyState !== socket.OPEN || !this.#makeRoom(socket, device)) return;
     this.#users.add(socket, device, scopes);
     if (this.#arriving.get(socket)?.has(userKeyText(device))) this.#reloadLater(device);
@@ -173,12 +173,12 @@ export class LiveSockets {
   /** @returns false when the socket was closed because its device has too many that were not closed yet */
   #makeRoom(socket: DeviceSocket, device: DeviceKey): boolean {
     const room = roomForOneMore(this.#users.socketsOf(device), performance.now());
-    if (room.kind === 'refused') socket.close(CLOSE.replaced, TOO_MANY);
+    if (room.kind === 'refused') socket.end(CLOSE.replaced, TOO_MANY);
     if (room.kind !== 'oldest') return room.kind === 'free';
     const { oldest, afterMs } = room;
     oldest.leaving = true;
-    if (afterMs === 0) oldest.close(CLOSE.replaced, TOO_MANY);
-    else setTimeout(() => oldest.close(CLOSE.replaced, TOO_MANY), afterMs).unref();
+    if (afterMs === 0) oldest.end(CLOSE.replaced, TOO_MANY);
+    else setTimeout(() => oldest.end(CLOSE.replaced, TOO_MANY), afterMs).unref();
     return true;
   }
 
@@ -224,7 +224,7 @@ export class LiveSockets {
     if (!device) return;
     try {
       const { status } = await this.#options.bindings.verify(device);
-      if (status !== 'bound') socket.close(CLOSE.deviceRevoked, 'device_revoked');
+      if (status !== 'bound') socket.end(CLOSE.deviceRevoked, 'device_revoked');
     } catch {
       // Asked about with the next ping.
       socket.pings = PINGS_PER_VERIFICATION - 1;

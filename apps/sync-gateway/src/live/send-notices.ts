@@ -44,7 +44,7 @@ export class SendNotices {
         socket.send(JSON.stringify({ scopes: [...scopes].sort() }));
         continue;
       }
-      socket.close(CLOSE.tooSlow, 'notices are not read');
+      socket.end(CLOSE.tooSlow, 'notices are not read');
       this.#onSlow();
     }
     this.#timer = setTimeout(() => {

@@ -15,6 +15,6 @@ export class TicketsController {
 
   @Post('tickets')
   async issue(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    void answerValue(reply, await this.#tickets.issue(callerOf(request)));
+    void answerValue(reply, await this.#tickets.issue(callerOf(request), request.signed?.signature ?? ''));
   }
 }

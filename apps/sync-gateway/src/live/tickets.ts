@@ -19,6 +19,8 @@ export interface RedeemedTicket {
 const SHAPE = /^([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{43})$/;
 /** Unused tickets of one device: a client that asks for more is in a loop. */
 const MAX_OPEN = 16;
+/** As long may one signed request for a ticket come again. */
+const REPEAT_MS = 5_000;
 
 /**
  * Tickets for sockets, which cannot carry headers in a browser: `tenant.secret`, one use, 30 s. The tenant is
@@ -32,16 +34,24 @@ export class Tickets {
     this.#database = database;
   }
 
-  /** @throws ProblemError `rate_limited` when the device has too many unused ones */
-  async issue({ tenantId, userId, deviceId }: DeviceKey): Promise<IssuedTicket> {
+  /**
+   * @param signature of the request, which is good for one ticket
+   * @throws ProblemError `rate_limited` when the device has too many unused ones, `signature_invalid` for a
+   *   request that was used before
+   */
+  async issue({ tenantId, userId, deviceId }: DeviceKey, signature: string): Promise<IssuedTicket> {
     const secret = randomBytes(32).toString('base64url');
     const expiresAt = new Date(Date.now() + LIMITS.ticketLifetimeMs).toISOString();
-    const rows = await this.#database.call<{ issued: boolean }>(
+    const rows = await this.#database.call<{ issued: 'issued' | 'too_many' | 'replayed' }>(
       'issue_ticket',
-      'SELECT issue_ticket($1, $2, $3, $4, $5, $6) AS issued',
-      [tenantId, userId, deviceId, idOf(secret), LIMITS.ticketLifetimeMs, MAX_OPEN],
+      'SELECT issue_ticket($1, $2, $3, $4, $5, $6, $7, $8) AS issued',
+      [tenantId, userId, deviceId, idOf(secret), LIMITS.ticketLifetimeMs, MAX_OPEN, signature, REPEAT_MS],
     );
-    if (!rows[0]?.issued) {
+    const issued = rows[0]?.issued;
+    if (issued === 'replayed') {
+      throw new ProblemError('signature_invalid', 'This request was used before: sign it again');
+    }
+    if (issued !== 'issued') {
       throw new ProblemError('rate_limited', `The device has ${MAX_OPEN} unused tickets`, {
         headers: { 'retry-after': String(LIMITS.ticketLifetimeMs / 1000) },
       });
