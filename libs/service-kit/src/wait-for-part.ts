@@ -22,7 +22,8 @@ const LAST_PAUSE_MS = 5_000;
  * Runs a step of the start that needs another part, such as Postgres, and says so when it takes long: a log
  * line with `event: "waiting"`, and on the operators' port `/health/ready` with 503 and that part in
  * `checks`, as it answers later when the part goes away. `/health/live` is 200, because a restart would help
- * nobody; everything else, and all of the other port, is 503 with `Retry-After`. A process that is told to stop meanwhile ends cleanly.
+ * nobody; everything else, and all of the other port, is 503 with `Retry-After`. A process that is told to
+ * stop meanwhile ends cleanly.
  * @param part its name among the readiness checks
  */
 export async function waitForPart<T>(
