@@ -8,7 +8,7 @@ import 'reflect-metadata';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Body, Controller, HttpCode, Module, Post } from '@nestjs/common';
-import { connect } from '@nats-io/transport-node';
+import { connectNats } from '@sync/messaging';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Pool } from 'pg';
@@ -130,7 +130,7 @@ async function startFramework(): Promise<number> {
 }
 
 await pool.query(TABLES);
-await connect({ servers: process.env['FLOOR_NATS_URL'] ?? '' });
+await connectNats({ url: process.env['FLOOR_NATS_URL'] ?? '', name: 'floor' });
 const server = createServer((request, response) => {
   answer(request, response).catch((error: unknown) => {
     response.writeHead(500);

@@ -1,7 +1,7 @@
 /** small-events and write-visible: a stream of small pushes, and what a person sees of her own meanwhile. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from '@nats-io/transport-node';
+import { connectNats } from '@sync/messaging';
 import type { PullResponse } from '@sync/protocol';
 import { KeepAliveClient } from './keep-alive-client.ts';
 import type { Samples } from './percentiles.ts';
@@ -118,7 +118,7 @@ function startTraffic(devices: readonly BenchDevice[]): Traffic {
 }
 
 async function visibleFloor(world: World): Promise<Samples> {
-  const nats = await connect({ servers: natsUrl(world.stack) });
+  const nats = await connectNats({ url: natsUrl(world.stack), name: 'bench' });
   const echo = nats.subscribe('bench.echo', {
     callback: (_error, message) => void message.respond(message.data),
   });

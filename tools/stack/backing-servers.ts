@@ -1,15 +1,22 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startNats, type RunningNats } from '@sync/messaging/testing';
 import { provision, type ProvisionedDatabase } from '@sync/postgres';
 import { startPostgres, type RunningPostgres } from '@sync/postgres/testing';
+import type { ServiceRights } from '@sync/protocol';
+import { accountLines, type PublicKeys } from '../deployment/nats-account.ts';
+import { newSeed, publicKeyOf } from '../deployment/write-secrets.ts';
 
 /** What the processes stand on. */
 export interface BackingServers {
   /** `undefined` when every database was given by its own URL. */
   readonly postgres: RunningPostgres | undefined;
   readonly nats: RunningNats;
+  /** The seed of each service's nkey; empty where NATS is somebody else's. */
+  readonly nkeySeeds: ReadonlyMap<string, string>;
   /** By database name. */
   readonly databases: ReadonlyMap<string, ProvisionedDatabase>;
   /** Stops both; nothing is started again. */
@@ -19,6 +26,8 @@ export interface BackingServers {
 /** Options of {@link startBackingServers}. */
 export interface BackingOptions {
   readonly databases: readonly string[];
+  /** Everybody who gets an identity in a NATS of ours. */
+  readonly services: readonly string[];
   /** Folder of logs. */
   readonly logDir: string;
   /** Keeps the data between starts when given. */
@@ -32,6 +41,10 @@ export interface BackingOptions {
   readonly postgresSettings: Readonly<Record<string, string>> | undefined;
 }
 
+/** Who is who on the reference platform, here and in `infra/compose.yaml`. */
+const RIGHTS = JSON.parse(
+  readFileSync(new URL('../../infra/services.json', import.meta.url), 'utf8'),
+) as ServiceRights;
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 
@@ -46,10 +59,13 @@ export async function startBackingServers(options: BackingOptions): Promise<Back
   const given = givenDatabases(options);
   const missing = options.databases.filter((name) => !given.has(name));
   if (options.dataDir !== undefined) await mkdir(options.dataDir, { recursive: true });
+  const nkeySeeds = isUnset(options.env['NATS_URL'])
+    ? makeNkeys(options.services)
+    : new Map<string, string>();
   const unwanted = new AbortController();
   const [postgres, nats] = await settleAll([
     missing.length === 0 ? Promise.resolve(undefined) : launchPostgres(options, unwanted.signal),
-    launchNats(options, unwanted.signal),
+    launchNats(options, nkeySeeds, unwanted.signal),
   ]);
   const databases = new Map(given);
   if (postgres !== undefined) {
@@ -62,7 +78,7 @@ export async function startBackingServers(options: BackingOptions): Promise<Back
     await nats.stop();
     await postgres?.stop();
   };
-  return { postgres, nats, databases, stop };
+  return { postgres, nats, nkeySeeds, databases, stop };
 }
 
 /** Waits for both even if one fails, and stops the other: half a stack would stay behind otherwise. */
@@ -101,11 +117,23 @@ async function launchPostgres(options: BackingOptions, unwanted: AbortSignal): P
   return postgres;
 }
 
-async function launchNats(options: BackingOptions, unwanted: AbortSignal): Promise<RunningNats> {
+/**
+ * With an identity for every service, as in production ({@link accountLines}). `url` connects as a developer, who
+ * may do everything: for tests, and for services that are being written.
+ */
+async function launchNats(
+  options: BackingOptions,
+  nkeySeeds: ReadonlyMap<string, string>,
+  unwanted: AbortSignal,
+): Promise<RunningNats> {
   const { dataDir, logDir, env } = options;
+  const developer = { user: 'developer', password: randomBytes(16).toString('hex') };
+  const account = { account: 'SYNC', rights: RIGHTS, keys: publicKeysOf(nkeySeeds), developer };
   const revive = reviver('NATS', options, () => nats, unwanted);
   const nats = await startNats({
     own: isUnset(env['NATS_URL']),
+    configuration: accountLines(account),
+    user: developer,
     ...(dataDir === undefined ? {} : { storeDir: join(dataDir, 'nats') }),
     logFile: join(logDir, 'nats.log'),
     onUnexpectedExit: revive,
@@ -113,6 +141,14 @@ async function launchNats(options: BackingOptions, unwanted: AbortSignal): Promi
   });
   options.progress(`NATS with JetStream on ${new URL(nats.url).host}`);
   return nats;
+}
+
+function makeNkeys(services: readonly string[]): Map<string, string> {
+  return new Map(services.map((service) => [service, newSeed()]));
+}
+
+function publicKeysOf(seeds: ReadonlyMap<string, string>): PublicKeys {
+  return Object.fromEntries([...seeds].map(([service, seed]) => [service, [publicKeyOf(seed)]]));
 }
 
 /** A stack inside a test run must not move into that run's shared servers, whose names other tests use. */

@@ -11,16 +11,41 @@ describe('infra/compose.yaml', () => {
     expect(list.split(' ').sort()).toEqual(SERVICES.map((service) => service.database).sort());
   });
 
-  it.each(SERVICES)('runs $app with its own database, as app and as owner', ({ app, database, entry }) => {
-    const [, block = ''] = new RegExp(`^  ${app}:\\n((?: {4}.*\\n)+)`, 'm').exec(compose) ?? [];
-    expect(block).toContain(
-      `DATABASE_URL: postgres://${database}_app:\${APP_PASSWORD}@postgres:5432/${database}\n`,
-    );
-    expect(block).toContain(
-      `DATABASE_OWNER_URL: postgres://${database}_owner:\${OWNER_PASSWORD}@postgres:5432/${database}\n`,
-    );
+  it.each(SERVICES)('runs $app with secrets of its own, and none of an owner role', ({ app, entry }) => {
+    const block = blockOf(app);
+    expect(secretsOf(block)).toEqual([`${app}-nats → nats`, `${app}-database → database_url`]);
     const main = entry.replace(/^(?:apps\/[^/]+|e2e\/platform)\//, '');
     if (entry.startsWith('e2e/')) expect(block).toContain(`${main}]`);
     else expect(block).toContain(`PROJECT: apps/${app} }`);
   });
+
+  it.each(SERVICES)('migrates the database of $app in a job with nothing but the owner role', ({ app }) => {
+    const block = blockOf(`${app}-migration`);
+    expect(secretsOf(block)).toEqual([`${app}-owner → database_owner_url`]);
+    expect(block).toContain('<<: *migration-environment\n');
+    expect(block).not.toContain('ports:');
+  });
+
+  it.each(SERVICES)(
+    'takes the secrets of $app from the files that npm run secrets makes',
+    ({ app, database }) => {
+      expect(compose).toContain(`  ${app}-nats: { file: ./secrets/nats/${app}.nk }\n`);
+      expect(compose).toContain(`  ${app}-database: { file: ./secrets/${database}/database_url }\n`);
+      expect(compose).toContain(`  ${app}-owner: { file: ./secrets/${database}/database_owner_url }\n`);
+    },
+  );
+
+  it('has no password in it, and none from the environment', () => {
+    expect(compose).not.toMatch(/postgres:\/\/|PASSWORD: |_PASSWORD\}/);
+  });
 });
+
+/** The lines of one service. */
+function blockOf(service: string): string {
+  const [, block = ''] = new RegExp(`^  ${service}:\\n((?: {4}.*\\n)+)`, 'm').exec(compose) ?? [];
+  return block;
+}
+
+function secretsOf(block: string): string[] {
+  return [...block.matchAll(/\{ source: (\S+), target: (\S+) \}/g)].map(([, from, to]) => `${from} → ${to}`);
+}

@@ -114,8 +114,9 @@ function printUrls(stack: Stack): void {
 }
 
 function printJson(stack: Stack): void {
-  const { urls, opsUrls, databases, pids, logDir } = stack;
-  process.stdout.write(`${JSON.stringify({ ready: true, ...urls, opsUrls, databases, pids, logDir })}\n`);
+  const { urls, opsUrls, databases, pids, logDir, nkeySeeds } = stack;
+  const line = { ready: true, ...urls, opsUrls, databases, pids, logDir, nkeySeeds };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
 interface MainJob {

@@ -70,7 +70,9 @@ describe('a running stack', () => {
     const env = await environmentOf(stack, 'gateway');
     expect(env['DATABASE_URL']).toBe(stack.databases['gateway']?.appUrl);
     expect(env['DATABASE_OWNER_URL']).toBe(stack.databases['gateway']?.ownerUrl);
-    expect(env['NATS_URL']).toBe(stack.urls['nats']);
+    expect(new URL(env['NATS_URL'] ?? '').host).toBe(new URL(stack.urls['nats'] ?? '').host);
+    expect(new URL(env['NATS_URL'] ?? '').username).toBe('');
+    expect(env['NATS_NKEY_SEED']).toMatch(/^SU/);
     expect(env['IDENTITY_URL']).toBe(stack.urls['identity']);
     const database = await Database.connect({
       url: env['DATABASE_URL'] ?? '',

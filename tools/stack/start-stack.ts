@@ -55,6 +55,8 @@ export interface Stack {
   readonly pids: Readonly<Record<string, number>>;
   /** By database name. */
   readonly databases: Readonly<Record<string, ProvisionedDatabase>>;
+  /** The seeds of the services' nkeys, by app; empty where NATS is somebody else's. */
+  readonly nkeySeeds: Readonly<Record<string, string>>;
   readonly logDir: string;
   /** The servers below, for what `kill` cannot do: wipe a store while it is down. */
   readonly nats: RunningNats;
@@ -104,6 +106,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   await mkdir(logDir, { recursive: true });
   const backing = await startBackingServers({
     databases: services.map((service) => service.database),
+    services: services.map((service) => service.app),
     logDir,
     dataDir: options.dataDir,
     progress,
@@ -156,6 +159,10 @@ class RunningStack implements Stack {
 
   get opsUrls(): Readonly<Record<string, string>> {
     return Object.fromEntries([...this.#processes].map(([name, { opsUrl }]) => [name, opsUrl]));
+  }
+
+  get nkeySeeds(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#backing.nkeySeeds);
   }
 
   get urls(): Readonly<Record<string, string>> {
@@ -259,12 +266,21 @@ class RunningStack implements Stack {
       HOST: '127.0.0.1',
       PORT: String(this.#ports.get(name) ?? 0),
       OPS_PORT: String(this.#opsPorts.get(name) ?? 0),
-      NATS_URL: this.#backing.nats.url,
+      ...this.#natsOf(service),
       DATABASE_URL: database?.appUrl ?? '',
       DATABASE_OWNER_URL: database?.ownerUrl ?? '',
       IDENTITY_URL: process.env['IDENTITY_URL'] ?? `http://127.0.0.1:${identityPort ?? 0}`,
       LOG_LEVEL: this.#options.logLevel ?? process.env['LOG_LEVEL'] ?? 'info',
     };
+  }
+
+  #natsOf({ app }: ServiceDefinition): Record<string, string> {
+    const seed = this.#backing.nkeySeeds.get(app);
+    const { url } = this.#backing.nats;
+    // The user in the URL is the developer's.
+    return seed === undefined
+      ? { NATS_URL: url }
+      : { NATS_URL: `nats://${new URL(url).host}`, NATS_NKEY_SEED: seed };
   }
 
   #named(name: string): SupervisedProcess | RunningNats | RunningPostgres {

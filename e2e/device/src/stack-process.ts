@@ -20,6 +20,9 @@ export interface StackLine extends PlatformUrls {
   /** By database name. */
   readonly databases: Readonly<Record<string, { readonly ownerUrl: string; readonly appUrl: string }>>;
   readonly pids: Readonly<Record<string, number>>;
+  readonly logDir: string;
+  /** By service; empty where NATS is somebody else's. */
+  readonly nkeySeeds: Readonly<Record<string, string>>;
 }
 
 export interface StackProcess {
@@ -39,13 +42,17 @@ const ROOT = resolve(import.meta.dirname, '../../..');
 /**
  * Starts the platform as anybody would: the command, its one line of JSON, SIGTERM at the end.
  * @param options of the command, besides `--json`
+ * @param settings environment variables of all processes
  */
-export async function startStackProcess(options: readonly string[] = []): Promise<StackProcess> {
+export async function startStackProcess(
+  options: readonly string[] = [],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<StackProcess> {
   const command = ['--conditions=source', 'tools/stack/main.ts', '--json', '--control', ...options];
   const child = spawn(process.execPath, command, {
     cwd: ROOT,
     stdio: 'pipe',
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: { ...process.env, ...settings, NODE_OPTIONS: '' },
   });
   const errors: string[] = [];
   child.stderr.on('data', (chunk: Buffer) => errors.push(chunk.toString()));

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { StackLine } from '@sync/e2e-device';
 import { runMainJob } from '@sync/e2e-main-job';
 
@@ -10,5 +12,11 @@ describe('J-12 airplane mode, as npm start shows it', () => {
     expect(report).toContain('rejected');
     expect(report).toContain('equal');
     expect(report).not.toMatch(/DIFFERENT|NONE/);
+  });
+
+  it('was allowed everything that it asked of NATS, by the keys of its services', async () => {
+    const { logDir, nkeySeeds } = JSON.parse(process.env['STACK_JSON'] ?? '') as StackLine;
+    expect(Object.keys(nkeySeeds)).toContain('sync-gateway');
+    expect(await readFile(join(logDir, 'nats.log'), 'utf8')).not.toContain('Violation');
   });
 });

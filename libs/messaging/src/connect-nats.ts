@@ -1,13 +1,30 @@
-import { connect, type ConnectionOptions, type NatsConnection } from '@nats-io/transport-node';
+import {
+  connect,
+  type ConnectionOptions,
+  type NatsConnection,
+  nkeyAuthenticator,
+} from '@nats-io/transport-node';
+import { inboxPrefix } from '@sync/protocol';
 import type { MessagingLogger } from './ports.ts';
 
-/** Options of {@link connectNats}; credentials go through `authenticator`, `token` or `user` and `pass`. */
+/** Who a service is on NATS: its name, and the seed (`SU…`) of its nkey. */
+export interface NatsIdentity {
+  readonly service: string;
+  readonly nkeySeed: string;
+}
+
+/**
+ * Options of {@link connectNats}. Credentials: an `identity`, or `authenticator`, `token` or `user` and
+ * `pass`.
+ */
 export type NatsOptions = Pick<
   ConnectionOptions,
   'authenticator' | 'token' | 'user' | 'pass' | 'tls' | 'waitOnFirstConnect'
 > & {
-  /** `nats://host:port`, several for a cluster. */
+  /** `nats://host:port`, several for a cluster; a `user:password@` before the host of the first one counts. */
   readonly url: string | readonly string[];
+  /** Replies come to a prefix of the service's own, where the server lets nobody else listen. */
+  readonly identity?: NatsIdentity;
   /** Shown in the server's connection list. */
   readonly name: string;
   readonly logger?: MessagingLogger;
@@ -24,10 +41,16 @@ const PING_INTERVAL_MS = 5_000;
  * `nats.drain()` ends it.
  */
 export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
-  const { url, name, logger, waitOnFirstConnect = true, ...credentials } = options;
+  const { url, name, logger, identity, waitOnFirstConnect = true, ...credentials } = options;
+  const urls = typeof url === 'string' ? [url] : url;
   const nats = await connect({
+    ...userOf(urls[0] ?? ''),
     ...credentials,
-    servers: typeof url === 'string' ? [url] : [...url],
+    ...(identity !== undefined && {
+      authenticator: nkeyAuthenticator(new TextEncoder().encode(identity.nkeySeed)),
+      inboxPrefix: inboxPrefix(identity.service),
+    }),
+    servers: urls.map(withoutUser),
     name,
     waitOnFirstConnect,
     maxReconnectAttempts: -1,
@@ -44,6 +67,19 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
   });
   if (logger !== undefined) void logStatus(nats, name, logger);
   return nats;
+}
+
+const USER = /^(\w+:\/\/)([^:@/]+):([^@/]*)@/;
+
+/** The client itself would take a user in the URL for part of the host. */
+function userOf(url: string): { readonly user?: string; readonly pass?: string } {
+  const [, , user, pass] = USER.exec(url) ?? [];
+  if (user === undefined || pass === undefined) return {};
+  return { user: decodeURIComponent(user), pass: decodeURIComponent(pass) };
+}
+
+function withoutUser(url: string): string {
+  return url.replace(USER, '$1');
 }
 
 async function logStatus(nats: NatsConnection, name: string, logger: MessagingLogger): Promise<void> {

@@ -1,5 +1,5 @@
 export { connectNats } from './connect-nats.ts';
-export type { NatsOptions } from './connect-nats.ts';
+export type { NatsIdentity, NatsOptions } from './connect-nats.ts';
 export type { Batch, BatchHandler, BatchMessage, Pruned } from './consumer-context.ts';
 export { WatermarkMovedError } from './inbox-store.ts';
 export { assertLease, LeaseKeeper, LeaseLostError } from './lease.ts';

@@ -1,5 +1,5 @@
 import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { errors, type NatsConnection } from '@nats-io/transport-node';
 import type { Database } from '@sync/postgres';
 import type { StreamDeclaration } from '@sync/protocol';
 import type { Lease } from './lease.ts';
@@ -36,18 +36,26 @@ export async function openVerifiedHead(
   return restartEpoch(database, { stream: stream.name, partition }, head, lease);
 }
 
+/**
+ * Asked by a direct get, whose subject has ours in it: a service needs no right to read anything else of the
+ * stream. In a cluster a copy that lags may answer, by milliseconds; restoring a database takes longer.
+ */
 async function lastPublished(
   nats: NatsConnection,
   stream: StreamDeclaration,
   subject: string,
 ): Promise<MessageNumber | undefined> {
-  const { streams } = await jetstreamManager(nats, { checkAPI: false });
-  try {
-    const message = await streams.getMessage(stream.name, { last_by_subj: subject });
-    return message === null ? undefined : decodeNumber(message.subject, message.header);
-  } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound)
-      return undefined;
-    throw error;
-  }
+  const query = { last_by_subj: subject };
+  const { direct, streams } = await jetstreamManager(nats, { checkAPI: false });
+  const message = await direct.getMessage(stream.name, query).catch(async (error: unknown) => {
+    if (!(error instanceof errors.RequestError && error.isNoResponders())) throw error;
+    // There is no such stream, or it is older than direct gets are here.
+    return streams.getMessage(stream.name, query).catch((reason: unknown) => {
+      const isMissing =
+        reason instanceof JetStreamApiError && reason.code === JetStreamApiCodes.StreamNotFound;
+      if (isMissing) return null;
+      throw reason;
+    });
+  });
+  return message === null ? undefined : decodeNumber(message.subject, message.header);
 }

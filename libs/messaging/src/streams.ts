@@ -8,7 +8,8 @@ import {
   type JetStreamManager,
   type StreamConfig,
 } from '@nats-io/jetstream';
-import { nanos, type NatsConnection } from '@nats-io/transport-node';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errors, nanos, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
 import { PROBE_STREAM, type StreamDeclaration } from '@sync/protocol';
 
 /**
@@ -19,6 +20,7 @@ export class StreamMismatchError extends Error {
 }
 
 const HOUR_MS = 3_600_000;
+const LOOK_AGAIN_MS = 250;
 /** How many replicas this process asked for, so that a stream restored later is no weaker than before. */
 const replicasOf = new WeakMap<NatsConnection, number>();
 
@@ -33,11 +35,13 @@ type DeclaredConfig = Pick<
   | 'duplicate_window'
   | 'discard'
   | 'num_replicas'
+  | 'allow_direct'
 >;
 
 /**
  * Creates the declared streams, and the one of the `StoreProbe`, or brings existing ones to their
- * declaration, then compares what the server answers.
+ * declaration, then compares what the server answers. A process that may not create streams waits until one
+ * of the platform's apps has.
  *
  * @param replicas 1 on a single server, 3 in a cluster; a stream that has more keeps them, so that a process
  * that was told of fewer does no harm
@@ -52,7 +56,13 @@ export async function ensureStreams(
   replicasOf.set(nats, replicas);
   const manager = await jetstreamManager(nats, { checkAPI: false });
   for (const declaration of [...declarations, PROBE_STREAM]) {
-    await ensureStream(manager, configOf(declaration, replicas));
+    const wanted = configOf(declaration, replicas);
+    try {
+      await ensureStream(manager, wanted);
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      while ((await findStream(manager, wanted.name)) === undefined) await sleep(LOOK_AGAIN_MS);
+    }
   }
 }
 
@@ -78,6 +88,8 @@ function configOf(declaration: StreamDeclaration, replicas: number): DeclaredCon
     duplicate_window: nanos(declaration.duplicateWindowMs),
     discard: DiscardPolicy.Old,
     num_replicas: replicas,
+    // A relay asks for its own last message by subject, which permissions can tell from other subjects.
+    allow_direct: true,
   };
 }
 
@@ -92,6 +104,11 @@ async function ensureStream(manager: JetStreamManager, wanted: DeclaredConfig): 
   if (differences(atLeast, existing).length === 0) return;
   const { config } = await manager.streams.update(atLeast.name, atLeast);
   assertKept(atLeast, config);
+}
+
+/** The request itself was refused: the service may not ask JetStream for this. */
+function isForbidden(error: unknown): boolean {
+  return error instanceof errors.RequestError && error.cause instanceof PermissionViolationError;
 }
 
 async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {

@@ -1,7 +1,7 @@
 /** Builds the AsyncAPI 3 document of everything that travels over NATS (`docs/api/asyncapi.json`). */
 import Type from 'typebox';
 import { NATS_CHANNELS } from './nats-channels.ts';
-import type { NamedSchema, NatsChannel } from './nats-channels.ts';
+import type { NamedSchema, NatsChannel } from './nats-channel.ts';
 import { SchemaComponents } from './schema-components.ts';
 import type { JsonObject } from './schema-components.ts';
 import { STREAMS } from './streams.ts';
@@ -70,6 +70,12 @@ function introduction(): string {
   ].join('\n\n');
 }
 
+/** Who sends and who answers, as `permissionsOf` gives it to their users in NATS. */
+function partiesOf({ senders, receivers }: NatsChannel): string {
+  const list = (parties: readonly string[]): string => (parties.length === 0 ? 'nobody' : parties.join(', '));
+  return `Sent by: ${list(senders)}. Received by: ${list(receivers)}.`;
+}
+
 function operationName(channel: NatsChannel): string {
   const verb = { stream: 'publish', notice: 'announce', request: 'ask' }[channel.kind];
   return verb + channel.name.slice(0, 1).toUpperCase() + channel.name.slice(1);
@@ -83,7 +89,7 @@ function channelEntries(channel: NatsChannel, components: SchemaComponents): [st
   const entry: JsonObject = {
     address: channel.address,
     summary: channel.summary,
-    description: `Audience: ${channel.audience}.`,
+    description: `Audience: ${channel.audience}. ${partiesOf(channel)}`,
     ...(parameters.length > 0
       ? {
           parameters: Object.fromEntries(

@@ -170,6 +170,7 @@ export {
 } from './admin-operations.ts';
 export type { AdminOperation } from './admin-operations.ts';
 export { ADMIN_ROLES, type AdminRole, PLATFORM_TENANT } from './admin-roles.ts';
+export { identitiesOf, inboxPrefix, type NatsPermissions, permissionsOf } from './nats-permissions.ts';
 export { PLATFORM_SERVICE_RIGHTS, type RightsOfService, ServiceRights } from './service-rights.ts';
 export { FaultRequest, FaultState } from './fault-api.ts';
 export type { FaultPlace } from './fault-api.ts';

@@ -35,9 +35,21 @@ export const ServiceRights = Type.Object(
                 'NATS subjects, beside those that begin with the service’s name, that its registrations may name.',
             }),
           ),
+          streams: Type.Optional(
+            Type.Array(Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$' }), {
+              maxItems: 16,
+              description: 'JetStream streams of its own, from which the projector reads its events.',
+            }),
+          ),
         },
         { additionalProperties: false },
       ),
+    ),
+    readers: Type.Optional(
+      Type.Array(ServiceName, {
+        maxItems: 64,
+        description: 'Services that read sync events, such as analytics, and own no entity types.',
+      }),
     ),
   },
   { $id: 'ServiceRights', additionalProperties: false },

@@ -20,7 +20,7 @@ it('waits for the process that migrates, says for what, and then calls the funct
   const logger = pino({}, { write: waits });
   const config = {
     ...{ host: '127.0.0.1', port: 0, opsPort: 0 },
-    ...{ databaseUrl: appUrl, databaseOwnerUrl: '', databasePoolSize: 1 },
+    ...{ databaseUrl: appUrl, databaseOwnerUrl: '', databasePoolSize: 1, migrateAndExit: false },
   };
   const schema = { migrations: [], functions: [answer(2)] };
   const connecting = connectDatabase(config, 'kit', schema, logger);
@@ -31,4 +31,15 @@ it('waits for the process that migrates, says for what, and then calls the funct
   expect(database.roundTrips).toBe(0);
   expect(await database.call('answer', 'SELECT answer() AS n', [])).toEqual([{ n: 2 }]);
   await database.close();
+});
+
+it('refuses to migrate and end without the password of an owner', () => {
+  const config = {
+    ...{ host: '127.0.0.1', port: 0, opsPort: 0 },
+    ...{ databaseUrl: 'postgres://x', databaseOwnerUrl: '', databasePoolSize: 1, migrateAndExit: true },
+  };
+  const logger = pino({}, { write: () => undefined });
+  expect(() => connectDatabase(config, 'kit', { migrations: [] }, logger)).toThrow(
+    'MIGRATE_AND_EXIT needs DATABASE_OWNER_URL',
+  );
 });

@@ -4,6 +4,7 @@ import {
   functionSchemaOf,
   migrate,
   type MigrateOptions,
+  type MigrationReport,
 } from '@sync/postgres';
 import type { Logger } from './logger.ts';
 import type { ConfigOf } from './read-config.ts';
@@ -12,7 +13,7 @@ import { untilAvailable } from './wait-for-part.ts';
 
 type DatabaseConfig = Pick<
   ConfigOf<typeof SERVICE_OPTIONS>,
-  'host' | 'port' | 'opsPort' | 'databaseUrl' | 'databaseOwnerUrl' | 'databasePoolSize'
+  'host' | 'port' | 'opsPort' | 'databaseUrl' | 'databaseOwnerUrl' | 'databasePoolSize' | 'migrateAndExit'
 >;
 
 /** The schema of a process, and the entities of its admin lists. */
@@ -21,7 +22,7 @@ export type DatabaseSchema = Omit<MigrateOptions, 'ownerUrl'> & Pick<DatabaseOpt
 /**
  * Brings the database of a process to its schema, when it was told the owner's URL, and connects. A Postgres
  * that is not there, does not answer, or has not yet been migrated to this build by another process, is waited
- * for ({@link untilAvailable}).
+ * for ({@link untilAvailable}). A process that is only there to migrate ends here, with exit code 0.
  * @param name of the process, for `pg_stat_activity`
  * @throws when Postgres refuses, or a migration fails
  */
@@ -33,8 +34,17 @@ export function connectDatabase(
 ): Promise<Database> {
   const { databaseUrl: url, databaseOwnerUrl: ownerUrl, databasePoolSize: poolSize } = config;
   const functionSchema = functionSchemaOf(schema.functions ?? []);
+  if (config.migrateAndExit && ownerUrl === '') throw new Error('MIGRATE_AND_EXIT needs DATABASE_OWNER_URL');
   return untilAvailable(config, logger, async () => {
-    if (ownerUrl !== '') await migrate({ ownerUrl, ...schema });
+    if (ownerUrl !== '') {
+      const report = await migrate({ ownerUrl, ...schema });
+      if (config.migrateAndExit) endMigrated(logger, report);
+    }
     return Database.connect({ url, applicationName: name, functionSchema, entities, poolSize, logger });
   });
+}
+
+function endMigrated(logger: Logger, report: MigrationReport): never {
+  logger.info({ event: 'migrated', ...report }, 'the database has the schema of this build');
+  process.exit(0);
 }

@@ -33,6 +33,7 @@ describe('connectService', () => {
       natsUrl,
       natsUser: 'gateway',
       natsPassword: 's3cret',
+      natsNkeySeed: '',
     };
     nats = await connectService(config, 'gateway', logger);
     await nats.flush();

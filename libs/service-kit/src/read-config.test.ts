@@ -1,3 +1,6 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
 
 const OPTIONS = {
@@ -41,6 +44,19 @@ describe('readConfig', () => {
     } as const;
     expect(readConfig(options, {}).rights).toBe('');
     expect(() => readConfig(options, { NODE_ENV: 'production' })).toThrow(/RIGHTS must be set in production/);
+  });
+
+  it('takes a text from a file, and says when it can not', async () => {
+    const options = { secret: { env: 'SECRET', type: 'string', desc: 'a key' } } as const;
+    const file = join(await mkdtemp(join(tmpdir(), 'config-')), 'secret');
+    await writeFile(file, 'from a file\n');
+    expect(readConfig(options, { SECRET_FILE: file }).secret).toBe('from a file');
+    expect(readConfig(options, { SECRET: 'given', SECRET_FILE: '' }).secret).toBe('given');
+    const both = { SECRET: 'given', SECRET_FILE: file };
+    expect(() => readConfig(options, both)).toThrow('SECRET is set, and SECRET_FILE too (a key)');
+    expect(() => readConfig(options, { SECRET_FILE: `${file}.none` })).toThrow(
+      /SECRET cannot be read.*ENOENT/,
+    );
   });
 
   it('names every fault at once, with what the variable is for', () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /**
  * Configuration as data: every option is `{env, type, desc}`, from which parsing, error messages and
  * documentation derive. It is read once, in an app's `config.ts`, and handed on typed.
@@ -63,6 +65,9 @@ export class ConfigError extends Error {
 }
 
 /**
+ * A text may also come from a file, so that a secret need not stand in the environment: `CURSOR_SECRET_FILE`
+ * names the file that holds `CURSOR_SECRET`. Blanks and line ends around it do not count.
+ *
  * @param options the app's options by name
  * @param env the environment, usually `process.env`
  * @throws ConfigError listing every missing or malformed variable
@@ -74,7 +79,11 @@ export function readConfig<const S extends Readonly<Record<string, ConfigOption>
   const faults: string[] = [];
   const values: Record<string, string | number | boolean> = {};
   for (const [name, option] of Object.entries(options)) {
-    const raw = env[option.env];
+    const raw = option.type === 'string' ? textOf(option.env, env) : env[option.env];
+    if (raw instanceof Error) {
+      faults.push(`${option.env} ${raw.message} (${option.desc})`);
+      continue;
+    }
     const parsed = raw === undefined || raw === '' ? defaultOf(option, env) : parse(option, raw);
     if (parsed instanceof Error) faults.push(`${option.env} ${parsed.message} (${option.desc})`);
     else if (parsed === true && isRefused(option, env))
@@ -83,6 +92,19 @@ export function readConfig<const S extends Readonly<Record<string, ConfigOption>
   }
   if (faults.length > 0) throw new ConfigError(faults);
   return values as ConfigOf<S>;
+}
+
+/** The variable itself, or what is in the file that its `…_FILE` names; never both. */
+function textOf(name: string, env: Environment): string | undefined | Error {
+  const path = env[`${name}_FILE`] ?? '';
+  const given = env[name];
+  if (path === '') return given;
+  if (given !== undefined && given !== '') return new Error(`is set, and ${name}_FILE too`);
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    return new Error(`cannot be read: ${String(error)}`);
+  }
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

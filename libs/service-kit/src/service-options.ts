@@ -53,6 +53,12 @@ export const SERVICE_OPTIONS = {
   },
   natsUser: { env: 'NATS_USER', type: 'string', optional: true, desc: 'user of the process in NATS' },
   natsPassword: { env: 'NATS_PASSWORD', type: 'string', optional: true, desc: 'password of that user' },
+  natsNkeySeed: {
+    env: 'NATS_NKEY_SEED',
+    type: 'string',
+    optional: true,
+    desc: 'seed (SU…) of the nkey that the process has in NATS; instead of user and password',
+  },
   natsReplicas: {
     env: 'NATS_REPLICAS',
     type: 'int',
@@ -67,6 +73,12 @@ export const SERVICE_OPTIONS = {
     type: 'string',
     optional: true,
     desc: 'Postgres as the owner role; when set, migrations run at start',
+  },
+  migrateAndExit: {
+    env: 'MIGRATE_AND_EXIT',
+    type: 'bool',
+    default: false,
+    desc: 'brings the database to the schema of this build as the owner role, and ends',
   },
   databasePoolSize: {
     env: 'DATABASE_POOL_SIZE',

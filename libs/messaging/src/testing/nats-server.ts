@@ -21,6 +21,8 @@ export interface StartNatsOptions {
   readonly logFile?: string;
   /** Further lines of its configuration: users, routes of a cluster. */
   readonly configuration?: readonly string[];
+  /** A user of that configuration, as whom `url` connects. */
+  readonly user?: { readonly user: string; readonly password: string };
   /** A command that runs the program given behind it, such as `nsenter …`. */
   readonly through?: readonly [string, ...string[]];
   /** Told once when the program has to be downloaded first. */
@@ -31,7 +33,7 @@ export interface StartNatsOptions {
 
 /** A running NATS server with JetStream. */
 export interface RunningNats {
-  /** `nats://127.0.0.1:port`; stays the same over restarts. */
+  /** `nats://127.0.0.1:port`, with the user where one was given; stays the same over restarts. */
   readonly url: string;
   /** `undefined` when the server is not ours or is down. */
   readonly pid: number | undefined;
@@ -92,6 +94,7 @@ class OwnServer implements RunningNats {
   readonly #workDir: string;
   readonly #logFile: string;
   readonly #lines: readonly string[];
+  readonly #user: string;
   readonly #onUnexpectedExit: ((how: string) => void) | undefined;
   #port: number | undefined;
   #process: ChildProcess | undefined;
@@ -103,12 +106,13 @@ class OwnServer implements RunningNats {
     this.#workDir = workDir;
     this.#logFile = options.logFile ?? join(workDir, 'server.log');
     this.#lines = options.configuration ?? [];
+    this.#user = options.user === undefined ? '' : `${options.user.user}:${options.user.password}@`;
     this.#port = options.port;
     this.#onUnexpectedExit = options.onUnexpectedExit;
   }
 
   get url(): string {
-    return `nats://127.0.0.1:${this.#port}`;
+    return `nats://${this.#user}127.0.0.1:${this.#port}`;
   }
 
   get pid(): number | undefined {

@@ -347,6 +347,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'LIVE-6, LIVE-7: a request for a ticket cannot be used again after five seconds, and a closed socket is ' +
       'cut off when its client does not answer. Health and metrics have left the port of devices.',
   },
+  {
+    version: '1.39.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'Each NATS channel names who sends and who receives it; the permissions of services in NATS come from ' +
+      'that. Replies go to _INBOX.<service>. Streams allow direct gets.',
+  },
 ];
 
 /** The version of the newest entry. */
