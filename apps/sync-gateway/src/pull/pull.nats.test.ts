@@ -313,7 +313,7 @@ describe('a long poll', () => {
     const { device, asked } = await quiet();
     const body = { scopes: asked, waitMs: 30_000 };
     const waiting = rig.call<PullResponse>(device, 'pull', body, { url: other.url });
-    await until(async () => ((await waitingAt(other.url)) === 1 ? true : null));
+    await until(async () => ((await waitingAt(other.opsUrl)) === 1 ? true : null));
     await other.stop();
     const { status, headers, body: answer } = await waiting;
     expect([status, headers.get('connection')]).toEqual([200, 'close']);
@@ -325,7 +325,7 @@ describe('a long poll', () => {
     const first = await quiet();
     const second = await quiet();
     const waiting = pull(first.device, first.asked, { waitMs: 30_000 }, small.url);
-    await until(async () => ((await waitingAt(small.url)) === 1 ? true : null));
+    await until(async () => ((await waitingAt(small.opsUrl)) === 1 ? true : null));
     const refused = await rig.call(
       second.device,
       'pull',
