@@ -3,6 +3,7 @@ import {
   FOLDED_REPLICA,
   MAX_COUNTED_ENTRIES,
   clockSize,
+  containsDot,
   countChange,
   counterOf,
   dotIn,
@@ -145,4 +146,13 @@ describe('isOvertaken', () => {
     expect(isOvertaken({ [FOLDED_REPLICA]: 3 }, { 'd:1': 2 })).toBe(false);
     expect(isOvertaken({ 'd:1': 9, [FOLDED_REPLICA]: 3 }, { [FOLDED_REPLICA]: 4 })).toBe(true);
   });
+});
+
+it.each([
+  [1, true],
+  [2, true],
+  [3, false],
+])('a clock with two changes of a replica contains number %i: %s', (counter, contained) => {
+  expect(containsDot({ 'd:a': 2, 'd:b': 9 }, 'd:a', counter)).toBe(contained);
+  expect(containsDot({ 'd:b': 9 }, 'd:a', counter)).toBe(false);
 });
