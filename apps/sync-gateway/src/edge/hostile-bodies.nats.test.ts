@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { BODY_LIMITS, LIMITS } from '@sync/protocol';
+import { BODY_LIMITS, LIMITS, PLATFORM_TENANT } from '@sync/protocol';
 import { mutationOf } from '../push/testing/push-rig.ts';
 import { GatewayRig } from '../testing/gateway-rig.ts';
 import type { TestDevice } from '../testing/test-identity.ts';
@@ -26,7 +26,8 @@ async function send(path: string, body: string, coding?: Coding): Promise<[numbe
     const answer = await rig.call(device, path, null, { bytes, headers });
     return [answer.status, answer.body['code']];
   }
-  const token = await rig.identity.token('t1', 'admin', { roles: ['sync-admin'] });
+  const roles = ['sync-operator', 'sync-admin'];
+  const token = await rig.identity.token(PLATFORM_TENANT, 'operator', { roles });
   const answer = await fetch(new URL(path, rig.url), {
     method: path.includes('replay') ? 'POST' : 'PUT',
     headers: { ...headers, authorization: `Bearer ${token}`, 'content-type': 'application/json' },
