@@ -60,13 +60,14 @@ export class RegisterService {
       const names = entityTypes.map(({ entityType }) => entityType);
       const known = await lockRegistrations(tx.manager, names);
       this.#refuseForeign(registration, known);
-      refuseRegress(registration, known, registrar);
-      const changed = entityTypes.filter((spec) => !isKnown(spec, service, known, registrar));
+      const own = new Map(known.filter((row) => row.service === service).map((row) => [row.entityType, row]));
+      refuseRegress(entityTypes, own, registrar);
+      const changed = entityTypes.filter((spec) => !isKnown(spec, own.get(spec.entityType), registrar));
       if (changed.length === 0) return [];
-      const stored = changed.map((spec) => ({
-        spec,
-        ownVersion: ownVersionOf(spec, service, known, registrar),
-      }));
+      const stored = changed.map((spec) => {
+        const before = own.get(spec.entityType)?.ownVersion ?? null;
+        return { spec, ownVersion: registrar === 'service' ? spec.schemaVersion : before };
+      });
       await saveRegistrations(tx.manager, service, stored);
       refuseTooMany(await countTypes(tx.manager, service), service);
       const changedNames = changed.map(({ entityType }) => entityType);
@@ -106,14 +107,12 @@ export class RegisterService {
  * back what others made of its types.
  */
 function refuseRegress(
-  { service, entityTypes }: SyncRegistration,
-  known: readonly RegistrationEntity[],
+  entityTypes: readonly EntityTypeRegistration[],
+  own: ReadonlyMap<string, RegistrationEntity>,
   registrar: Registrar,
 ): void {
   const errors = entityTypes.flatMap((spec, index): SchemaFault[] => {
-    const row = known.find(
-      ({ entityType, service: owner }) => entityType === spec.entityType && owner === service,
-    );
+    const row = own.get(spec.entityType);
     const fault = row === undefined ? firstVersionFault(spec) : changeFault(spec, row, registrar);
     return fault === null ? [] : [{ ...fault, path: `/entityTypes/${index}${fault.path}` }];
   });
@@ -146,34 +145,22 @@ function changeFault(
 }
 
 function refuseTooMany({ own, all }: { readonly own: number; readonly all: number }, service: string): void {
-  const fault =
-    own > MAX_TYPES_PER_SERVICE
-      ? `${service} has ${own} entity types, at most ${MAX_TYPES_PER_SERVICE}`
-      : `the platform has ${all} entity types, at most ${MAX_TYPES}`;
-  if (own > MAX_TYPES_PER_SERVICE || all > MAX_TYPES) {
-    throw problemOf('registration_invalid', [{ path: '/entityTypes', message: fault }]);
+  const refuse = (message: string): never => {
+    throw problemOf('registration_invalid', [{ path: '/entityTypes', message }]);
+  };
+  if (own > MAX_TYPES_PER_SERVICE) {
+    refuse(`${service} has ${own} entity types, at most ${MAX_TYPES_PER_SERVICE}`);
   }
+  if (all > MAX_TYPES) refuse(`the platform has ${all} entity types, at most ${MAX_TYPES}`);
 }
 
-function ownVersionOf(
-  spec: EntityTypeRegistration,
-  service: string,
-  known: readonly RegistrationEntity[],
-  registrar: Registrar,
-): number | null {
-  if (registrar === 'service') return spec.schemaVersion;
-  const row = known.find(({ entityType }) => entityType === spec.entityType);
-  return row?.service === service ? row.ownVersion : null;
-}
-
+/** @param row of the service, undefined for a type that it has not registered */
 function isKnown(
   spec: EntityTypeRegistration,
-  service: string,
-  known: readonly RegistrationEntity[],
+  row: RegistrationEntity | undefined,
   registrar: Registrar,
 ): boolean {
-  const row = known.find(({ entityType }) => entityType === spec.entityType);
-  if (row?.service !== service) return false;
+  if (row === undefined) return false;
   // What an operator entered becomes the service's own word when it says the same.
   if (registrar === 'service' && row.ownVersion !== spec.schemaVersion) return false;
   return isDeepStrictEqual(row.spec, JSON.parse(JSON.stringify(spec)));
