@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { connectNats, ensureStreams } from '@sync/messaging';
+import { awaitStreams, connectNats, ensureStreams } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { type ServiceRights, STREAMS } from '@sync/protocol';
 import { SERVICES } from '../stack/services.ts';
@@ -79,8 +79,7 @@ it('lets a service in by its file, with the configuration of infra', async () =>
       identity: { service, nkeySeed: await read(`nats/${service}.nk`) },
     });
   const owner = await connect('learning');
-  // It may not create the streams, so it waits until an app of the platform has.
-  const waiting = ensureStreams(owner, [STREAMS.DOMAIN_EVENTS]);
+  const waiting = awaitStreams(owner, [STREAMS.DOMAIN_EVENTS]);
   const gateway = await connect('sync-gateway');
   await ensureStreams(gateway, Object.values(STREAMS));
   await waiting;

@@ -39,6 +39,6 @@ export type { Teller } from './sync-event.ts';
 export { NotStoringError, StoreProbe } from './store-probe.ts';
 export type { Storing } from './store-probe.ts';
 export { setTenants, tenantList } from './set-tenants.ts';
-export { ensureStreams, StreamMismatchError } from './streams.ts';
+export { awaitStreams, ensureStreams, StreamMismatchError } from './streams.ts';
 export { faultPoint, startFaultInjection } from './fault-injection.ts';
 export { AGAIN, GroupedCalls, type ShareOptions } from './grouped-calls.ts';

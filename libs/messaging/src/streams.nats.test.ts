@@ -5,7 +5,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { freePort } from '@sync/postgres/testing';
 import { PROBE_STREAM, STREAMS, type StreamDeclaration } from '@sync/protocol';
 import { connectNats } from './connect-nats.ts';
-import { ensureStreams, restoreStream, StreamMismatchError } from './streams.ts';
+import { awaitStreams, ensureStreams, restoreStream, StreamMismatchError } from './streams.ts';
 import { startNats, type RunningNats } from './testing/nats-server.ts';
 
 let server: RunningNats;
@@ -104,8 +104,26 @@ describe('in a cluster', () => {
 
 describe('restoreStream', () => {
   it('creates what is missing and leaves what exists', async () => {
+    await ensureStreams(nats, [SMALL]);
+    await manager.streams.delete(SMALL.name);
     await restoreStream(nats, SMALL);
     await restoreStream(nats, { ...SMALL, maxBytes: 4_194_304 });
     expect((await manager.streams.info(SMALL.name)).config.max_bytes).toBe(SMALL.maxBytes);
+  });
+
+  it('asks for nothing where the process never ensured the streams', async () => {
+    await restoreStream(nats, SMALL);
+    await expect(manager.streams.info(SMALL.name)).rejects.toThrow('stream not found');
+  });
+});
+
+describe('awaitStreams', () => {
+  it('says what it waits for, and ends once somebody else has created it', async () => {
+    const missing: string[] = [];
+    const waiting = awaitStreams(nats, [SMALL, STREAMS.SYNC_EVENTS], (stream) => missing.push(stream));
+    await ensureStreams(nats, [STREAMS.SYNC_EVENTS]);
+    await ensureStreams(nats, [SMALL]);
+    await waiting;
+    expect(missing).toEqual([SMALL.name]);
   });
 });

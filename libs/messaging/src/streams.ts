@@ -9,7 +9,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errors, nanos, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
+import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { PROBE_STREAM, type StreamDeclaration } from '@sync/protocol';
 
 /**
@@ -40,8 +40,8 @@ type DeclaredConfig = Pick<
 
 /**
  * Creates the declared streams, and the one of the `StoreProbe`, or brings existing ones to their
- * declaration, then compares what the server answers. A process that may not create streams waits until one
- * of the platform's apps has.
+ * declaration, then compares what the server answers. For the platform's apps: nobody else may create
+ * streams, and calls {@link awaitStreams}.
  *
  * @param replicas 1 on a single server, 3 in a cluster; a stream that has more keeps them, so that a process
  * that was told of fewer does no harm
@@ -56,13 +56,27 @@ export async function ensureStreams(
   replicasOf.set(nats, replicas);
   const manager = await jetstreamManager(nats, { checkAPI: false });
   for (const declaration of [...declarations, PROBE_STREAM]) {
-    const wanted = configOf(declaration, replicas);
-    try {
-      await ensureStream(manager, wanted);
-    } catch (error) {
-      if (!isForbidden(error)) throw error;
-      while ((await findStream(manager, wanted.name)) === undefined) await sleep(LOOK_AGAIN_MS);
-    }
+    await ensureStream(manager, configOf(declaration, replicas));
+  }
+}
+
+/**
+ * Waits until one of the platform's apps has created the streams: what a service does at its start that owns
+ * entities or reads events. It asks for nothing that the permissions of such a service refuse, so the log of
+ * NATS stays free of violations that mean no harm.
+ *
+ * @param onMissing called once for each stream that is not there yet, so that the log says what is waited for
+ */
+export async function awaitStreams(
+  nats: NatsConnection,
+  declarations: readonly StreamDeclaration[],
+  onMissing: (stream: string) => void = () => undefined,
+): Promise<void> {
+  const manager = await jetstreamManager(nats, { checkAPI: false });
+  for (const { name } of declarations) {
+    if ((await findStream(manager, name)) !== undefined) continue;
+    onMissing(name);
+    while ((await findStream(manager, name)) === undefined) await sleep(LOOK_AGAIN_MS);
   }
 }
 
@@ -70,11 +84,17 @@ export async function ensureStreams(
  * Creates one stream if it does not exist: what relays and consumers do after a server came back without its
  * store. It gets the replicas of this connection's {@link ensureStreams}. An existing stream is left as it
  * is, so that the processes of two versions do not fight over it.
+ *
+ * Only a process that ensured the streams when it started creates them again. Any other process, a service
+ * that owns entities for example, has no permission to create streams: it does nothing here, and tries again
+ * until one of the platform's apps has created them.
  */
 export async function restoreStream(nats: NatsConnection, declaration: StreamDeclaration): Promise<void> {
+  const replicas = replicasOf.get(nats);
+  if (replicas === undefined) return;
   const manager = await jetstreamManager(nats, { checkAPI: false });
   const existing = await findStream(manager, declaration.name);
-  if (existing === undefined) await manager.streams.add(configOf(declaration, replicasOf.get(nats) ?? 1));
+  if (existing === undefined) await manager.streams.add(configOf(declaration, replicas));
 }
 
 function configOf(declaration: StreamDeclaration, replicas: number): DeclaredConfig {
@@ -104,11 +124,6 @@ async function ensureStream(manager: JetStreamManager, wanted: DeclaredConfig): 
   if (differences(atLeast, existing).length === 0) return;
   const { config } = await manager.streams.update(atLeast.name, atLeast);
   assertKept(atLeast, config);
-}
-
-/** The request itself was refused: the service may not ask JetStream for this. */
-function isForbidden(error: unknown): boolean {
-  return error instanceof errors.RequestError && error.cause instanceof PermissionViolationError;
 }
 
 async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {

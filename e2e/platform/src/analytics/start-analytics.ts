@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { ensureStreams, messagingMigrations, repeatedUpkeep } from '@sync/messaging';
+import { awaitStreams, messagingMigrations, repeatedUpkeep } from '@sync/messaging';
 import { STREAMS } from '@sync/protocol';
 import { type RunningService, runService, storeReadiness } from '@sync/service-kit';
 import { layFoundation } from '../platform-foundation.ts';
@@ -21,7 +21,9 @@ export async function startAnalytics(config: AnalyticsConfig): Promise<RunningSe
   const migrations = [...messagingMigrations, CreateAnalytics1764000000000, KeepEventsAsSent1764100000000];
   const foundation = await layFoundation(NAME, config, migrations);
   const { logger, metrics, database, nats, readiness } = foundation;
-  await ensureStreams(nats, [STREAMS.SYNC_EVENTS], config.natsReplicas);
+  await awaitStreams(nats, [STREAMS.SYNC_EVENTS], (stream) =>
+    logger.info({ stream }, 'waiting for the stream'),
+  );
   const consumer = consumeSyncEvents({ database, nats, logger });
   consumer.start();
   const forgetting = repeatedUpkeep(() => forgetEvents(database, config.retentionHours), {

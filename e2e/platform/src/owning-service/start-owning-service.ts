@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { ensureStreams } from '@sync/messaging';
+import { awaitStreams } from '@sync/messaging';
 import { type Owner, ownerMigrations, startOwner } from '@sync/owner-sdk';
 import type { MigrationClass } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
@@ -39,7 +39,9 @@ export async function startOwningService(
 ): Promise<RunningService> {
   const foundation = await layFoundation(name, config, [...ownerMigrations, ...options.migrations]);
   const { logger, metrics, database, nats, readiness } = foundation;
-  await ensureStreams(nats, [STREAMS.DOMAIN_EVENTS], config.natsReplicas);
+  await awaitStreams(nats, [STREAMS.DOMAIN_EVENTS], (stream) =>
+    logger.info({ stream }, 'waiting for the stream'),
+  );
   const owner = startOwner({
     service: name,
     database,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { connectNats, request } from '@sync/messaging';
+import { connectNats, ensureStreams, request } from '@sync/messaging';
 import { startNats } from '@sync/messaging/testing';
 import { Database, provision } from '@sync/postgres';
 import { startPostgres } from '@sync/postgres/testing';
@@ -10,6 +10,7 @@ import {
   type OwnerPushResult,
   type PushedMutation,
   subjects,
+  STREAMS,
 } from '@sync/protocol';
 import { HTTP_BOUNDS, type RunningService } from '@sync/service-kit';
 import type { PlatformConfig } from '../platform-config.ts';
@@ -56,8 +57,10 @@ export async function startServiceRig(
     logLevel: 'silent',
     faultInjection: false,
   };
-  let running = await start(config);
   const nats = await connectNats({ url: server.url, name: 'platform-test' });
+  // As the platform's apps do.
+  await ensureStreams(nats, Object.values(STREAMS));
+  let running = await start(config);
   const database = await Database.connect({ url: appUrl, applicationName: 'platform-test', poolSize: 2 });
   return {
     config,
