@@ -12,8 +12,8 @@ afterEach(() => rig.close());
 
 it('stores one message however often it is asked, and makes the stream for it', async () => {
   const { streams } = await rig.jetstreamManager();
+  const probe = new StoreProbe(await rig.connectApp('probe'), []);
   await streams.delete(PROBE_STREAM.name);
-  const probe = new StoreProbe(await rig.connect('probe'), []);
   await Promise.all(Array.from({ length: 20 }, () => probe.check()));
   await probe.check();
   const { state, config } = await streams.info(PROBE_STREAM.name);

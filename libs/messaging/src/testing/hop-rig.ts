@@ -129,7 +129,7 @@ export class HopRig {
       if (ownNats) await nats.stop();
       if (ownPostgres) await postgres.stop();
     });
-    await ensureStreams(await rig.connect(), [rig.stream]);
+    await rig.connectApp('test');
     return rig;
   }
 
@@ -140,6 +140,13 @@ export class HopRig {
   async connect(name = 'test'): Promise<NatsConnection> {
     const connection = await connectNats({ url: this.nats.url, name, logger: this.logger });
     this.onClose(() => connection.close());
+    return connection;
+  }
+
+  /** As an app of the platform: it may create streams, and does so when they are lost. */
+  async connectApp(name: string): Promise<NatsConnection> {
+    const connection = await this.connect(name);
+    await ensureStreams(connection, [this.stream]);
     return connection;
   }
 
@@ -155,7 +162,7 @@ export class HopRig {
   async startRelay(options: Partial<RelayOptions> = {}): Promise<OutboxRelay> {
     const relay = new OutboxRelay({
       database: this.producerDb.database,
-      nats: options.nats ?? (await this.connect('relay')),
+      nats: options.nats ?? (await this.connectApp('relay')),
       producer: this.producer,
       streams: [this.stream],
       logger: this.logger,
@@ -173,7 +180,7 @@ export class HopRig {
     const { worker = 'w', ...given } = options;
     const consumer = new PartitionedConsumer({
       database: this.consumerDb.database,
-      nats: options.nats ?? (await this.connect('consumer')),
+      nats: options.nats ?? (await this.connectApp('consumer')),
       stream: this.stream,
       consumer: 'test',
       logger: this.logger,
