@@ -37,6 +37,12 @@ it('NATS killed and its store wiped: streams and consumers are made again, every
   await rig.write(100);
   await rig.nats.restart();
   await expectEverythingOnce(300);
+  // The replay has brought everything even where nobody made the stream again.
+  const { streams } = await rig.jetstreamManager();
+  await rig.until('the stream is there', async () => {
+    const found = await streams.list().next();
+    return found.some(({ config }) => config.name === rig.stream.name);
+  });
 });
 
 it('stream deleted: made again by whoever needs it first', async () => {
