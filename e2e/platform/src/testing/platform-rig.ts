@@ -57,9 +57,7 @@ export async function startServiceRig(
     logLevel: 'silent',
     faultInjection: false,
   };
-  const nats = await connectNats({ url: server.url, name: 'platform-test' });
-  // As the platform's apps do.
-  await ensureStreams(nats, Object.values(STREAMS));
+  const nats = await connectAsApp(server.url);
   let running = await start(config);
   const database = await Database.connect({ url: appUrl, applicationName: 'platform-test', poolSize: 2 });
   return {
@@ -105,6 +103,13 @@ export async function startServiceRig(
       await database.close();
     },
   };
+}
+
+/** As one of the platform's apps, which create the streams that services wait for. */
+async function connectAsApp(url: string): Promise<NatsConnection> {
+  const nats = await connectNats({ url, name: 'platform-test' });
+  await ensureStreams(nats, Object.values(STREAMS));
+  return nats;
 }
 
 /** A mutation by device `d1` of user `ada`, with what a test says otherwise. */
