@@ -57,7 +57,13 @@ export interface EntityDefinition
   extends
     Omit<
       EntityTypeRegistration,
-      'eventSubjects' | 'pushSubject' | 'pushChains' | 'pushShares' | 'snapshotSubject' | 'upcasters'
+      | 'eventSubjects'
+      | 'pushSubject'
+      | 'pushChains'
+      | 'pushShares'
+      | 'pushRefuses'
+      | 'snapshotSubject'
+      | 'upcasters'
     >,
     EntityStore {
   readonly handle: PushHandlerFunction;

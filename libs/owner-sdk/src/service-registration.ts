@@ -20,6 +20,7 @@ export function registrationOf(service: string, entities: readonly EntityDefinit
         pushChains: true,
         // Merging documents may take its time, and nobody should wait for another one’s.
         pushShares: !definition.documents,
+        pushRefuses: true,
         ...(review && { review }),
         ...(grants && { grants }),
         ...(upcasters && {

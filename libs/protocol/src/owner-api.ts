@@ -87,6 +87,20 @@ export const PushedMutation = Type.Object(
      * (`mutationwrites`); others may leave it alone.
      */
     fieldWrites: Type.Optional(FieldWrites),
+    refuse: Type.Optional(
+      Type.Object(
+        {
+          code: Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }),
+          message: Type.Optional(Type.String({ maxLength: 1000 })),
+        },
+        {
+          description:
+            'It may have come before, and is not to be carried out any more. An owner that has applied it answers as it did then. Any other ' +
+            'owner answers `rejected` with this code and keeps that as its answer, for the first request may still be on its way. Only sent ' +
+            'where the registration says `pushRefuses`.',
+        },
+      ),
+    ),
     identity: Type.Optional(
       Type.String({
         pattern: '^[0-9a-f]{72}$',

@@ -120,6 +120,14 @@ export const EntityTypeRegistration = Type.Object(
           '`shared_failed` when it cannot do all of them soon. Only then they are sent so. The SDK does.',
       }),
     ),
+    pushRefuses: Type.Optional(
+      Type.Boolean({
+        description:
+          'The push handler knows `refuse`: it says of such a mutation whether it has applied it, and refuses ' +
+          'it for good otherwise. Only then a mutation that was perhaps applied is asked for without being ' +
+          'carried out. The SDK does.',
+      }),
+    ),
     snapshotSubject: Type.Optional(Subject),
   },
   { $id: 'EntityTypeRegistration' },

@@ -17,7 +17,7 @@ import {
 } from '../push/outcome/settlement.ts';
 import type { Failing } from '../push/owners/give-up.ts';
 import { admitMutation } from '../push/prepare/admit-mutation.ts';
-import type { PreparedMutation } from '../push/prepare/prepare-mutation.ts';
+import type { PreparedMutation, Refusal } from '../push/prepare/prepare-mutation.ts';
 import { restoreAsItCame } from '../push/prepare/restore-as-it-came.ts';
 import type { SettleMutations } from '../push/settle-mutations.ts';
 import { addressKey, type EntityAddress } from '../read-model/entity-address.ts';
@@ -173,7 +173,7 @@ export class DispatchDevice {
     const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptDecision);
     const mayBeSent = row.may_be_sent;
     const work = registration && {
-      ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null },
+      ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null, refuse: null },
       ...{ receivedAtMs: row.received_at_ms, mayForget: row.anew },
     };
     if (row.in_circle && work) {
@@ -182,8 +182,12 @@ export class DispatchDevice {
       const end = { ...refusedHere(refusal, mutation, head, registration, nowIso), ...lost };
       return { row, mutation, address: mutation, work: null, end };
     }
-    // What was sent while the scope was held may have been applied: only its owner can tell.
-    const refusal = admitMutation(mutation, registration, row.held || wasSent(row));
+    // What was sent may have been applied: only its owner can tell. One that cannot be asked without being sent
+    // the mutation is sent it where only the scope is gone.
+    const mayAsk = registration?.pushRefuses === true;
+    const refusal = admitMutation(mutation, registration, row.held || (wasSent(row) && !mayAsk));
+    if (refusal && work && mayAsk && wasSent(row))
+      return { row, mutation, address: mutation, end: null, work: { ...work, refuse: refusal } };
     if (!refusal && work) return { row, mutation, address: mutation, end: null, work };
     const named = refusal ?? { code: 'entity_type_unknown', message: '/entityType' };
     // Its device may have forgotten what was accepted. What was not will be sent again.
@@ -255,6 +259,7 @@ export class DispatchDevice {
     const settlement = (work && settlements.get(work)) ?? postponed('out_of_time', row.may_be_sent);
     if (!work) return settlement;
     if (!row.held) return withoutScope(author, work, settlement, nowIso);
+    if (work.refuse) return asRefused(author, work, work.refuse, settlement);
     if (settlement.kind === 'settled' || settlement.reason !== 'projection_behind') return settlement;
     const hidden = await this.#lastResorts.hidden.refuse(author, work, row.attempts, nowIso);
     return hidden ?? settlement;
@@ -302,6 +307,16 @@ function withoutScope(author: Author, work: Work, settlement: Settlement, nowIso
   if (!refusal) return settlement;
   const refused = refusedHere(refusal, mutation, null, registration, nowIso);
   return { ...refused, ...refusedConflict(work, author.deviceId, null) };
+}
+
+/**
+ * The end of what may have been sent before something else was found wrong with it: its owner has now refused
+ * it for good. Its device may have forgotten it, and its id is used up, so there is a record of what it wrote.
+ */
+function asRefused(author: Author, work: Work, refusal: Refusal, settlement: Settlement): Settlement {
+  if (settlement.kind === 'postponed' || settlement.status !== 'rejected') return settlement;
+  const lost = refusedConflict(work, author.deviceId, work.head && stateOfHead(work.head));
+  return { ...settlement, ...refusal, ...lost };
 }
 
 /**

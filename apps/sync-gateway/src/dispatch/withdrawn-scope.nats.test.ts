@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { LocalMutation } from '@sync/protocol';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { request } from '@sync/messaging';
+import { type LocalMutation, type OwnerPushReply, type RegisteredEntityType, subjects } from '@sync/protocol';
 import type { Author } from '../push/outcome/settlement.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../push/testing/push-rig.ts';
 
@@ -141,6 +142,74 @@ describe('a mutation whose scope was withdrawn while it waited', () => {
       expect(JSON.stringify(draft)).not.toContain('secret');
     },
   );
+});
+
+describe('an owner that can be asked without being sent the mutation', () => {
+  const before = new Map<string, RegisteredEntityType>();
+  beforeAll(() => {
+    for (const [name, type] of rig.types) {
+      before.set(name, type);
+      rig.types.set(name, { ...type, pushRefuses: true });
+    }
+  });
+  afterEach(() => {
+    for (const [name, type] of before) rig.types.set(name, { ...type, pushRefuses: true });
+  });
+  afterAll(() => {
+    for (const [name, type] of before) rig.types.set(name, type);
+  });
+
+  /** The first request, which took until now. */
+  const sendLate = async ({ tenantId }: Author): Promise<OwnerPushReply> => {
+    const mutations = rig.owner.requests.at(-1)?.map(({ refuse: _refuse, ...first }) => first) ?? [];
+    const subject = subjects.push('learning', mutations[0]?.entityType ?? '');
+    return request<OwnerPushReply>(rig.nats, subject, { tenantId, mutations }, { timeoutMs: 10_000 });
+  };
+
+  it.each<[string, Partial<LocalMutation>]>([
+    ['put', {}],
+    ['append', { entityType: 'statement', op: 'append' }],
+  ])('carries no %s out that it never got, also when the first request comes late', async (_op, change) => {
+    const author = newAuthor();
+    const mutation = await acceptedThenWithdrawn(author, change, 'deaf');
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([
+      { status: 'rejected', code: 'scope_not_held', conflictId: expect.any(String), current: { data: null } },
+    ]);
+    expect(await draftOf(mutation)).toMatchObject({ theirs: WRITTEN, ours: null });
+    expect(await sendLate(author)).toMatchObject({
+      results: [{ status: 'rejected', code: 'scope_not_held' }],
+    });
+    expect(rig.owner.entity(author.tenantId, mutation.entityType, mutation.entityId)).toBeUndefined();
+  });
+
+  it.each<[string, Partial<LocalMutation>]>([
+    ['put', {}],
+    ['append', { entityType: 'statement', op: 'append' }],
+    ['patch', { op: 'patch' }],
+  ])('says that it has applied a %s', async (_op, change) => {
+    const author = newAuthor();
+    const mutation = await acceptedThenWithdrawn(author, change, 'silent');
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([{ status: 'applied' }]);
+    expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
+    expect(rig.owner.requests.at(-1)).toMatchObject([{ refuse: { code: 'scope_not_held' } }]);
+  });
+
+  it.each<['silent' | 'deaf', object]>([
+    ['silent', { status: 'applied' }],
+    ['deaf', { status: 'rejected', code: 'schema_version_unknown', conflictId: expect.any(String) }],
+  ])('is asked when it was %s and the version cannot be read any more', async (mode, outcome) => {
+    const author = newAuthor();
+    rig.owner.mode = mode;
+    const mutation = mutationOf(author, { data: { ...WRITTEN, userId: author.userId }, schemaVersion: 1 });
+    await rig.push(author, [mutation]);
+    rig.owner.mode = 'answers';
+    const type = rig.types.get('progress');
+    if (type) rig.types.set('progress', { ...type, schemaVersion: 2 });
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([outcome]);
+  });
 });
 
 async function grant({ tenantId, userId }: Author, granted: boolean): Promise<void> {

@@ -57,7 +57,7 @@ export function sortReceived(
   const hold = holdOf(row);
   const payloadBytes = Buffer.byteLength(prepared.payload);
   const fresh = { receivedAtMs, mayForget: row.anew, mayBeSent: false, kept: null };
-  return { kind: 'work', work: { mutation, registration, payloadBytes, head, ...fresh, hold } };
+  return { kind: 'work', work: { mutation, registration, payloadBytes, head, ...fresh, hold, refuse: null } };
 }
 
 function holdOf(row: Received): Postponed | null {

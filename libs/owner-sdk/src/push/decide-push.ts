@@ -77,10 +77,11 @@ const NOT_EXISTING: EntityNow = { revision: 0, clock: {}, deleted: false, data: 
  *
  * 1. What the inbox knows keeps its answer. Another change under the id of an applied one is rejected; a
  *    rejection had no effect and gives way.
- * 2. `expectedRevision` must be the entity's revision, counted with what this batch did to it; else
+ * 2. What is only asked for (`refuse`) is refused for good: nothing has applied it.
+ * 3. `expectedRevision` must be the entity's revision, counted with what this batch did to it; else
  *    `conflict`. append_only has no revisions to expect: the id exists or not.
- * 3. The handler decides; accepted data must be storable and within bounds.
- * 4. The mutation is counted in the entity's clock.
+ * 4. The handler decides; accepted data must be storable and within bounds.
+ * 5. The mutation is counted in the entity's clock.
  */
 export function decidePush(
   definition: EntityDefinition,
@@ -135,6 +136,13 @@ class PushDecider {
     const answer = known && answerAgain(known, mutation);
     if (answer) {
       this.#results.set(mutationId, answer);
+      return;
+    }
+    const { refuse } = mutation;
+    if (refuse) {
+      const refusal = rejected(mutationId, reject(refuse.code, refuse.message ?? ''));
+      this.#results.set(mutationId, refusal);
+      this.#keep(mutation, refusal);
       return;
     }
     if (this.#stopped.has(entityId)) {

@@ -34,6 +34,18 @@ function chainOf(entityId: string, count: number, from = 0): PushedMutation[] {
 }
 
 describe('a push', () => {
+  it('refuses for good what it is only asked for, and answers what it has applied', async () => {
+    const [known, unknown] = [mutationOf(), mutationOf()];
+    const [applied] = await rig.push('alpha', [known]);
+    const refuse = { code: 'scope_not_held', message: '/scope' };
+    const asked = [known, unknown].map((mutation) => ({ ...mutation, refuse }));
+    const refused = { mutationId: unknown.mutationId, status: 'rejected', ...refuse };
+    expect(await rig.push('alpha', asked)).toEqual([applied, refused]);
+    // The first request, which took until now.
+    expect(await rig.push('alpha', [unknown])).toEqual([refused]);
+    expect(await eventsOf(unknown.entityId)).toEqual([]);
+  });
+
   it('applies a new entity: version, row, event and answer agree', async () => {
     const mutation = mutationOf({ clock: { 'd:d1': 4, 'd:other': 0 } });
     const results = await rig.push('alpha', [mutation]);

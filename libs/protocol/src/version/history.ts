@@ -355,6 +355,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'Each NATS channel names who sends and who receives it; the permissions of services in NATS come from ' +
       'that. Replies go to _INBOX.<service>. Streams allow direct gets.',
   },
+  {
+    version: '1.40.0',
+    date: '2026-11-30',
+    schemas: ['PushQuestion', 'RegisterQuestion'],
+    change:
+      'OWNER-17: what was perhaps applied, and is refused now, is asked for without being carried out (refuse), ' +
+      'where the registration says pushRefuses.',
+  },
 ];
 
 /** The version of the newest entry. */

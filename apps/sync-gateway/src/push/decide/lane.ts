@@ -229,8 +229,13 @@ export class Lane {
     if (!chains && this.#plan.lastChange) return undefined;
     const gated = work.hold ?? this.#context.gate(work);
     if (gated) return gated.kind === 'postponed' ? gated : { work, end: () => gated };
-    const counted = this.#counted(work);
     const before = this.#planned();
+    if (work.refuse) {
+      // Its owner answers from its inbox alone, so nothing has to be read for it.
+      const change = lookUp({ ...this.#inputOf(work), current: bareState(before) });
+      return submissionOf(work, change, before, this.#context.deviceId);
+    }
+    const counted = this.#counted(work);
     if (counted === 'orphan') {
       const end = endOfOrphan(work, before, this.#context);
       return { work, end: () => end };

@@ -38,6 +38,11 @@ export interface Work {
   /** What an earlier attempt decided before it sent it; null when it went as sent, or never. */
   readonly kept: KeptDecision | null;
   /**
+   * It may have been sent, and is not to be carried out any more. Its owner says whether it has applied it; if
+   * not, it is refused with this, also when it comes later. Null: it is to be carried out.
+   */
+  readonly refuse: Refusal | null;
+  /**
    * Known before anything is decided: it has to wait, and with it what follows in its lane, or it has its
    * end.
    */

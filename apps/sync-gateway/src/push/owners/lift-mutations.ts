@@ -98,9 +98,9 @@ export class LiftMutations {
 }
 
 function liftingOf(work: Work, place: number): Lifting[] | null {
-  const { mutation, registration, hold } = work;
+  const { mutation, registration, hold, refuse } = work;
   const { schemaVersion: from } = mutation;
-  if (from === undefined || from === registration.schemaVersion || hold) return null;
+  if (from === undefined || from === registration.schemaVersion || hold || refuse) return null;
   const plan = planUpcast(registration.upcasters ?? [], from, registration.schemaVersion);
   // Not admitted then; whoever let it through has refused it.
   if (!plan.ok) return null;

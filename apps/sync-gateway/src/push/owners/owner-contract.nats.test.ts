@@ -61,6 +61,7 @@ function submission(
       mayBeSent: false,
       kept: null,
       hold: null,
+      refuse: null,
     },
     change: {
       kind: 'submit',

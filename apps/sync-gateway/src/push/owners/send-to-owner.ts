@@ -108,6 +108,7 @@ function pushedOf(author: Author, { work, change }: Submission): PushedMutation 
     schemaVersion: mutation.schemaVersion ?? registration.schemaVersion,
     ...(change.status === 'applied' ? {} : { fieldWrites: writesToSend(change) }),
     identity,
+    ...(work.refuse && { refuse: work.refuse }),
     ...(change.op === 'append' && dataDigest !== undefined && !isLifted && { dataDigest }),
   };
 }

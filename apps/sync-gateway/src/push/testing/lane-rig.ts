@@ -58,6 +58,7 @@ export function workOf(changes: Partial<PreparedMutation> = {}, more: Partial<Wo
     mayBeSent: false,
     kept: null,
     hold: null,
+    refuse: null,
     ...more,
   };
 }

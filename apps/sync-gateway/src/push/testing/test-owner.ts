@@ -137,7 +137,8 @@ export class TestOwner {
     for (const mutation of mutations.filter(({ entityId }) => !poisoned.has(entityId))) {
       const behind = this.comparesChains && conflicted.has(mutation.entityId);
       const asked = behind ? { ...mutation, expectedRevision: -1 } : mutation;
-      const result = this.#inbox.get(mutation.mutationId) ?? (await this.#handle(tenantId, asked));
+      const known = this.#inbox.get(mutation.mutationId) ?? refusalOf(mutation);
+      const result = known ?? (await this.#handle(tenantId, asked));
       if (result.status === 'conflict') conflicted.add(mutation.entityId);
       else this.#inbox.set(mutation.mutationId, result);
       results.push(result);
@@ -313,4 +314,9 @@ function trimmed(data: JsonObject | null): JsonObject | null {
 
 function isPoison({ data }: PushedMutation): boolean {
   return (data as JsonObject | null)?.['text'] === 'poison';
+}
+
+/** The answer to a mutation that is only asked for. */
+function refusalOf({ mutationId, refuse }: PushedMutation): OwnerPushResult | undefined {
+  return refuse && { mutationId, status: 'rejected', ...refuse };
 }
