@@ -95,9 +95,10 @@ export const PushedMutation = Type.Object(
         },
         {
           description:
-            'It may have come before, and is not to be carried out any more. An owner that has applied it answers as it did then. Any other ' +
-            'owner answers `rejected` with this code and keeps that as its answer, for the first request may still be on its way. Only sent ' +
-            'where the registration says `pushRefuses`.',
+            'It may have come before, and is not to be carried out any more. An owner that has applied ' +
+            'it answers as it did then. Any other owner answers `rejected` with this code and keeps ' +
+            'that as its answer, for the first request may still be on its way. Only sent where the ' +
+            'registration says `pushRefuses`.',
         },
       ),
     ),
