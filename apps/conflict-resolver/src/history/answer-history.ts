@@ -1,9 +1,8 @@
 import { RemoteError } from '@sync/messaging';
-import type { Database } from '@sync/postgres';
+import { type Database, readInOrder } from '@sync/postgres';
 import { type ConflictHistoryReply, ConflictHistoryRequest } from '@sync/protocol';
 import { checked } from '../answering/checked.ts';
 import { encodeCursor, positionOf } from '../answering/page-cursor.ts';
-import { readInOrder } from '../answering/read-in-order.ts';
 import { loadRows } from '../records/conflict-store.ts';
 import { entryOf } from './history-entry.ts';
 import { readLinksOf } from './history-store.ts';

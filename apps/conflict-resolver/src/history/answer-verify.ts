@@ -1,11 +1,18 @@
-import type { Database, Tx } from '@sync/postgres';
-import { type ConflictVerifyReply, ConflictVerifyRequest } from '@sync/protocol';
+import {
+  CHAIN_START,
+  type ChainFault,
+  type ChainPoint,
+  type Database,
+  endFault,
+  type Tx,
+} from '@sync/postgres';
+import { type BrokenLink, type ConflictVerifyReply, ConflictVerifyRequest } from '@sync/protocol';
 import { checked } from '../answering/checked.ts';
 import { decodeCursor, encodeCursor, POSITION, UUID } from '../answering/page-cursor.ts';
 import { readAnchored, readCustody, readEvidence } from './custody-store.ts';
 import { readLinks, type StoredLink } from './history-store.ts';
-import { type ChainStart, type RecordEvidence, verifyChain } from './verify-chain.ts';
-import { verifyCustody, verifyEnd } from './verify-custody.ts';
+import { type RecordEvidence, verifyChain } from './verify-chain.ts';
+import { verifyCustody } from './verify-custody.ts';
 
 const checkRequest = checked(ConflictVerifyRequest);
 
@@ -44,15 +51,15 @@ async function walkEntries(
   const records = await evidenceOf(tx, tenantId, links);
   const last = links.at(-1);
   const ended = links.length < limit;
-  const end = { entries: last?.position ?? start.position, hash: last?.hash ?? start.hash };
-  const broken = verifyChain(start, links, records) ?? (ended ? verifyEnd(anchor, end) : null);
+  const end = last ?? start;
+  const broken = verifyChain(start, links, records) ?? (ended ? recordless(endFault(anchor, end)) : null);
   const whole = broken ? links.filter((link) => BigInt(link.position) < BigInt(broken.position)) : links;
   const seen = {
     checked: whole.length,
     hash: whole.at(-1)?.hash ?? (start.hash === '' ? null : start.hash),
   };
   if (broken) return { ...seen, records: 0, broken, next: null };
-  if (!ended) return { ...seen, records: 0, broken, next: encodeCursor(['entries', end.entries]) };
+  if (!ended) return { ...seen, records: 0, broken, next: encodeCursor(['entries', end.position]) };
   return walkRecords(tx, tenantId, FIRST_ID, limit, seen);
 }
 
@@ -77,10 +84,15 @@ async function walkRecords(
 }
 
 /** The link before the page: its hash is what the page's first link has to name. */
-async function startAt(tx: Tx, tenantId: string, position: string): Promise<ChainStart> {
-  if (position === '0') return { position, hash: '' };
+async function startAt(tx: Tx, tenantId: string, position: string): Promise<ChainPoint> {
+  if (position === CHAIN_START.position) return CHAIN_START;
   const [link] = await readLinks(tx, tenantId, (BigInt(position) - 1n).toString(), 1);
   return { position, hash: link?.position === position ? link.hash : '' };
+}
+
+/** The end of a chain is about no record. */
+function recordless(fault: ChainFault | null): BrokenLink | null {
+  return fault && { ...fault, conflictId: null };
 }
 
 async function evidenceOf(

@@ -1,17 +1,17 @@
 import { hashJson } from './hashes.ts';
 import type { JsonObject } from '@sync/domain';
-import type { Tx } from '@sync/postgres';
+import type { ChainAnchor, Tx } from '@sync/postgres';
 import type { ConflictStatus } from '@sync/protocol';
 import { contentHash } from '../records/conflict-record.ts';
 import { type ConflictRow, RECORD_COLUMNS } from '../records/conflict-store.ts';
 import type { StoredLink } from './history-store.ts';
-import type { Anchor, RecordCustody } from './verify-custody.ts';
+import type { RecordCustody } from './verify-custody.ts';
 import type { RecordEvidence } from './verify-chain.ts';
 
 /** A page of the chain and what was counted of it, as they were at one moment. */
 export interface AnchoredPage {
   /** null: nothing was ever appended. */
-  readonly anchor: Anchor | null;
+  readonly anchor: ChainAnchor | null;
   readonly links: readonly StoredLink[];
 }
 

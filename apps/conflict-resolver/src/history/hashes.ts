@@ -1,10 +1,10 @@
-import { hash } from 'node:crypto';
 import { type JsonValue, canonicalJson } from '@sync/domain';
+import { hashText } from '@sync/postgres';
 import { type VectorClock, canonicalClockJson } from '@sync/vector-clock';
 
 /** SHA-256 of the canonical JSON of a value, 64 lower-case hex digits: equal exactly for equal values. */
 export function hashJson(value: JsonValue): string {
-  return hash('sha256', canonicalJson(value), 'hex');
+  return hashText(canonicalJson(value));
 }
 
 /**
@@ -12,10 +12,5 @@ export function hashJson(value: JsonValue): string {
  * for.
  */
 export function hashClock(clock: VectorClock): string {
-  return hash('sha256', canonicalClockJson(clock), 'hex');
-}
-
-/** SHA-256 of a text, 64 lower-case hex digits. */
-export function hashText(text: string): string {
-  return hash('sha256', text, 'hex');
+  return hashText(canonicalClockJson(clock));
 }

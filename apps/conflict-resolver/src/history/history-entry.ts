@@ -1,6 +1,6 @@
-import { canonicalJson, type JsonObject } from '@sync/domain';
+import type { JsonObject } from '@sync/domain';
+import type { Link } from '@sync/postgres';
 import type { ConflictDecider, ConflictHistoryEntry } from '@sync/protocol';
-import { hashText } from './hashes.ts';
 
 /** Something that happened to a record. */
 export interface HistoryDraft {
@@ -13,20 +13,9 @@ export interface HistoryDraft {
   readonly facts: JsonObject;
 }
 
-/** A link of the chain as it is stored: the text that was hashed, and its hash. */
-export interface Link {
-  readonly text: string;
-  readonly hash: string;
-}
-
-/**
- * The next link: the draft with the hash of the link before it, as canonical JSON, hashed.
- * @param previous hash of the tenant's link before it, '' for the first
- */
-export function linkOf(draft: HistoryDraft, previous: string): Link {
-  const { conflictId, at, what, who, facts } = draft;
-  const text = canonicalJson({ conflictId, at, what, who: who as JsonObject, facts, previous });
-  return { text, hash: hashText(text) };
+/** What of a draft is hashed, with the hash of the link before it. */
+export function fieldsOf({ conflictId, at, what, who, facts }: HistoryDraft): JsonObject {
+  return { conflictId, at, what, who: who as JsonObject, facts };
 }
 
 /** A stored link as the API shows it. */

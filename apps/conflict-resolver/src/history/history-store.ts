@@ -1,21 +1,17 @@
-import type { Tx } from '@sync/postgres';
+import { nextLinks, type StoredLink as ChainLink, type Tx } from '@sync/postgres';
 import type { ConflictHistoryEntry } from '@sync/protocol';
-import { entryOf, type HistoryDraft, linkOf } from './history-entry.ts';
+import { entryOf, fieldsOf, type HistoryDraft } from './history-entry.ts';
 
-/** A row of the chain. `position` counts from 1 without gaps within a tenant. */
-export interface StoredLink {
-  readonly position: string;
+/** A row of the tenant's chain. */
+export interface StoredLink extends ChainLink {
   readonly conflictId: string;
-  readonly text: string;
-  readonly hash: string;
 }
 
 /**
  * Appends to the tenant's history, in the caller's transaction.
  *
- * The tenant's appends queue behind an advisory lock until the transaction ends; the last link is read by a
- * statement of its own, because a statement's snapshot is older than the lock that it waited for. Take locks
- * in this order: the record's row, this one, then `announce`.
+ * The tenant's appends queue behind a lock until the transaction ends. Take locks in this order: the record's
+ * row, this one, then `announce`.
  *
  * @returns the hash of each new link
  */
@@ -25,22 +21,18 @@ export async function appendHistory(
   drafts: readonly HistoryDraft[],
 ): Promise<string[]> {
   if (drafts.length === 0) return [];
-  await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('conflict-history:' || $1, 0))`, [tenantId]);
-  const [last] = await tx.query<{ position: string; hash: string }>(
-    `SELECT position, hash FROM conflict_history WHERE tenant_id = $1 ORDER BY position DESC LIMIT 1`,
-    [tenantId],
-  );
-  let previous = last?.hash ?? '';
-  const rows = drafts.map((draft) => {
-    const { text, hash } = linkOf(draft, previous);
-    previous = hash;
-    return { id: draft.conflictId, text, hash };
-  });
+  const links = await nextLinks(tx, 'conflict_history', tenantId, drafts, fieldsOf);
+  const rows = links.map(({ draft, position, text, hash }) => ({
+    id: draft.conflictId,
+    position,
+    text,
+    hash,
+  }));
   await tx.query(
     `INSERT INTO conflict_history (tenant_id, position, conflict_id, entry, hash)
-     SELECT $1, $2::bigint + r.place, (r.link ->> 'id')::uuid, r.link ->> 'text', r.link ->> 'hash'
-     FROM json_array_elements($3::json) WITH ORDINALITY AS r (link, place)`,
-    [tenantId, last?.position ?? '0', JSON.stringify(rows)],
+     SELECT $1, (link ->> 'position')::bigint, (link ->> 'id')::uuid, link ->> 'text', link ->> 'hash'
+     FROM json_array_elements($2::json) AS link`,
+    [tenantId, JSON.stringify(rows)],
   );
   return rows.map(({ hash }) => hash);
 }

@@ -1,6 +1,6 @@
 import { deepEqualJson, isJsonObject, type JsonObject, type JsonValue } from '@sync/domain';
+import { type ChainPoint, entryIn, linkFault } from '@sync/postgres';
 import type { BrokenLink, ConflictDecider, ConflictStatus } from '@sync/protocol';
-import { hashText } from './hashes.ts';
 import type { StoredLink } from './history-store.ts';
 
 /** What the record's row comes to now, to be compared with what the history says it was. */
@@ -20,52 +20,34 @@ export interface RecordEvidence {
   readonly fieldsFit: boolean;
 }
 
-/** Where a page begins: behind the link at `position`, whose hash is `hash`. */
-export interface ChainStart {
-  readonly position: string;
-  readonly hash: string;
-}
-
 /**
  * Checks a page of the chain: no position is missing, each text still has its hash, each link names the one
  * before it, and the records still are what their entries say. Pure.
  * @returns the first fault, null when all is as it was written
  */
 export function verifyChain(
-  start: ChainStart,
+  start: ChainPoint,
   links: readonly StoredLink[],
   records: ReadonlyMap<string, RecordEvidence>,
 ): BrokenLink | null {
-  let { position, hash } = start;
+  let before = start;
   for (const link of links) {
-    const expected = (BigInt(position) + 1n).toString();
-    const fault = linkFault(link, expected, hash) ?? recordFault(link, records);
-    if (fault) return fault;
-    position = link.position;
-    hash = link.hash;
+    const fault = linkFault(link, before);
+    // What is missing has no record that could be named.
+    if (fault) return { ...fault, conflictId: fault.fault === 'entry_missing' ? null : link.conflictId };
+    const broken = recordFault(link, records);
+    if (broken) return broken;
+    before = link;
   }
-  return null;
-}
-
-function linkFault(link: StoredLink, expected: string, previous: string): BrokenLink | null {
-  if (link.position !== expected) {
-    const detail = `position ${expected} is missing; the next one is ${link.position}`;
-    return { position: expected, conflictId: null, fault: 'entry_missing', detail };
-  }
-  if (hashText(link.text) !== link.hash)
-    return brokenAt(link, 'entry_altered', 'the entry is not what was hashed');
-  const entry = entryIn(link.text);
-  if (entry['previous'] !== previous)
-    return brokenAt(link, 'link_broken', 'it does not name the hash of the entry before it');
-  if (entry['conflictId'] !== link.conflictId)
-    return brokenAt(link, 'entry_altered', 'the entry is about another record than its row says');
   return null;
 }
 
 function recordFault(link: StoredLink, records: ReadonlyMap<string, RecordEvidence>): BrokenLink | null {
+  const entry = entryIn(link.text);
+  if (entry['conflictId'] !== link.conflictId)
+    return brokenAt(link, 'entry_altered', 'the entry is about another record than its row says');
   const record = records.get(link.conflictId);
   if (!record) return brokenAt(link, 'record_missing', 'its ConflictRecord does not exist');
-  const entry = entryIn(link.text);
   const facts = entry['facts'];
   if (!isJsonObject(facts)) return brokenAt(link, 'entry_altered', 'the entry has no facts');
   const altered = differences(entry, facts, record);
@@ -101,14 +83,4 @@ function sameTime(said: JsonValue | undefined, stored: string | null): boolean {
 
 function brokenAt(link: StoredLink, fault: BrokenLink['fault'], detail: string): BrokenLink {
   return { position: link.position, conflictId: link.conflictId, fault, detail };
-}
-
-/** A text whose hash fits was written by us; one that is no JSON object has no fields. */
-function entryIn(text: string): JsonObject {
-  try {
-    const value = JSON.parse(text) as JsonValue;
-    return isJsonObject(value) ? value : {};
-  } catch {
-    return {};
-  }
 }

@@ -1,10 +1,5 @@
+import type { ChainAnchor } from '@sync/postgres';
 import type { BrokenLink, ConflictStatus } from '@sync/protocol';
-
-/** How many entries a history has, and the hash of the newest ('' for none). */
-export interface Anchor {
-  readonly entries: string;
-  readonly hash: string;
-}
 
 /** What is left of a record. */
 export interface RecordCustody {
@@ -12,30 +7,10 @@ export interface RecordCustody {
   /** null: there is no row of it. */
   readonly status: ConflictStatus | null;
   /** As it was counted when entries were added; null: nothing was counted. */
-  readonly head: Anchor | null;
-  readonly found: Anchor;
+  readonly head: ChainAnchor | null;
+  readonly found: ChainAnchor;
   /** Entries that say that it was resolved. */
   readonly resolutions: number;
-}
-
-/**
- * Compares where the chain ends with what was counted when its entries were added. Pure.
- * @param end the last link that is there: its position and hash
- * @returns null when nothing was cut off and nothing put on
- */
-export function verifyEnd(anchor: Anchor | null, end: Anchor): BrokenLink | null {
-  const there = BigInt(end.entries);
-  const counted = BigInt(anchor?.entries ?? '0');
-  if (there < counted) {
-    const detail = `the history ends at ${end.entries}; ${counted.toString()} entries were added`;
-    return { position: (there + 1n).toString(), conflictId: null, fault: 'entry_missing', detail };
-  }
-  if (there === counted && end.hash === (anchor?.hash ?? '')) return null;
-  const detail =
-    anchor === null
-      ? 'there is no count of the entries that were added'
-      : `the history does not end with the entry that was added last, the ${counted.toString()}.`;
-  return { position: end.entries, conflictId: null, fault: 'anchor_altered', detail };
 }
 
 /**

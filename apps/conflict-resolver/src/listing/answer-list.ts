@@ -1,9 +1,8 @@
 import { firstThatFit } from '@sync/messaging';
-import type { Database } from '@sync/postgres';
+import { type Database, readInOrder } from '@sync/postgres';
 import { type ConflictsReply, ConflictsRequest } from '@sync/protocol';
 import { checked } from '../answering/checked.ts';
 import { decodeCursor, encodeCursor, UUID } from '../answering/page-cursor.ts';
-import { readInOrder } from '../answering/read-in-order.ts';
 import { type PagePosition, listConflicts } from './list-store.ts';
 
 const checkRequest = checked(ConflictsRequest);

@@ -1,8 +1,7 @@
-import type { Tx } from '@sync/postgres';
+import { readInOrder, type Tx } from '@sync/postgres';
 import { readAnchored, readCustody, readEvidence } from '../history/custody-store.ts';
 import { loadHistories, readLinks, readLinksOf } from '../history/history-store.ts';
 import { listConflicts } from '../listing/list-store.ts';
-import { readInOrder } from '../answering/read-in-order.ts';
 import { readClaim, TAKE_DUE_CLAIMS, writeClaim } from '../resolve/claim-store.ts';
 import { ConflictRig } from '../testing/conflict-rig.ts';
 import { insertConflicts, loadRows, lockRow } from './conflict-store.ts';

@@ -1,8 +1,8 @@
 import type { JsonObject, JsonValue } from '@sync/domain';
+import { hashText } from '@sync/postgres';
 import type { AIQuestion } from './ai-client.ts';
 import { answerKey, answerSchema } from './answer-format.ts';
 import type { ContestedField } from './contested-field.ts';
-import { hashText } from '../history/hashes.ts';
 
 /**
  * The instructions, as they are sent. Changing a letter changes `PROMPT_HASH`, by which every stored

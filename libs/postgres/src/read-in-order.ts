@@ -1,4 +1,4 @@
-import type { Tx } from '@sync/postgres';
+import type { Tx } from './transaction.ts';
 
 /**
  * Makes the rest of the transaction read its lists in the order of an index. Row level security and our own
