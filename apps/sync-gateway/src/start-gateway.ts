@@ -3,6 +3,7 @@ import { backingReadiness, runService, type RunningService, storeReadiness } fro
 import type { GatewayConfig } from './config.ts';
 import { wireAccess } from './wire-access.ts';
 import { wireAdmin } from './wire-admin.ts';
+import { wireAudit } from './wire-audit.ts';
 import { wireConflicts } from './wire-conflicts.ts';
 import { type Foundation, PRODUCER, wireFoundation } from './wire-foundation.ts';
 import { wireReading } from './wire-reading.ts';
@@ -26,9 +27,10 @@ export interface RunningGateway extends RunningService {
 export async function startGateway(settings: GatewayConfig): Promise<RunningGateway> {
   const foundation = await wireFoundation(settings);
   const { config, logger, metrics, database, requestDatabase, nats, relay } = foundation;
+  const audit = wireAudit(foundation);
   const access = wireAccess(foundation);
   const reading = await wireReading(foundation, access);
-  const writing = wireWriting(foundation, reading);
+  const writing = wireWriting(foundation, reading, audit);
   const parts = [
     access,
     reading,
@@ -36,6 +38,8 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
     wireConflicts(foundation, writing.registry),
     wireAdmin(foundation, writing),
     wireSuggestions(foundation),
+    // Last: what the others refuse until they have stopped is written, too.
+    audit,
   ];
 
   relay.start();

@@ -13,7 +13,7 @@ import type { Provider, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayConfig } from './config.ts';
-import { MIGRATIONS, FUNCTIONS } from './database/schema.ts';
+import { APP_RIGHTS, FUNCTIONS, MIGRATIONS } from './database/schema.ts';
 import { RegistrationRights } from './registration/registration-rights.ts';
 import { RegistrationEntity } from './registration/registration-entity.ts';
 
@@ -63,7 +63,10 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
   const logger = createLogger({ service: PRODUCER, level: config.logLevel });
   const metrics = new Metrics(PRODUCER);
   const rights = await rightsOf(config, logger);
-  const schema = { migrations: MIGRATIONS, functions: FUNCTIONS, entities: [RegistrationEntity] };
+  const schema = {
+    ...{ migrations: MIGRATIONS, functions: FUNCTIONS, appRights: APP_RIGHTS },
+    entities: [RegistrationEntity],
+  };
   const database = await connectDatabase(config, PRODUCER, schema, logger);
   const requestDatabase = database.withLimits({
     connectMs: CONNECTION_WAIT_MS,

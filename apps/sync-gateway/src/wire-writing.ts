@@ -19,6 +19,7 @@ import { PushMetrics } from './push/push-metrics.ts';
 import { ReadHeads } from './read-model/read-heads.ts';
 import { SendToOwner } from './push/owners/send-to-owner.ts';
 import { SettleMutations } from './push/settle-mutations.ts';
+import type { WiredAudit } from './wire-audit.ts';
 import { AnswerRegistry } from './registration/answer-registry.ts';
 import { RegisterService } from './registration/register-service.ts';
 import { Registry } from './registration/registry.ts';
@@ -42,14 +43,15 @@ const DEVICE_LINE = { waitingPerDevice: 8, waitMs: 5_000 };
 export function wireWriting(
   foundation: Foundation,
   { news, deviceSeen }: ReadingSide,
+  audit: WiredAudit,
 ): Wired & { readonly registry: Registry; readonly registerService: RegisterService } {
   const { config, logger, metrics, database, requestDatabase, nats, relay, rights } = foundation;
   const registry = new Registry(requestDatabase, nats, logger);
-  const registerService = new RegisterService(requestDatabase, rights, async () => {
+  const registerService = new RegisterService(requestDatabase, rights, audit.log, async () => {
     relay.kick();
     await registry.announceChange();
   });
-  const answers = new AnswerRegistry(nats, { rights, registerService }, registry, logger);
+  const answers = new AnswerRegistry(nats, { rights, registerService, audit }, registry, logger);
 
   const pushMetrics = new PushMetrics(metrics);
   const ledger = ledgerOf(foundation);

@@ -1,5 +1,5 @@
 /** The HTTP side of the admin API `/admin/v1/`: answers, query parameters, and its operations as data. */
-import Type, { type Static, type TSchema } from 'typebox';
+import Type, { type Static } from 'typebox';
 import {
   DeadLetterReplayReply,
   DeadLetterReplayRequest,
@@ -14,13 +14,14 @@ import {
   RecordId,
 } from './admin-api.ts';
 import {
-  type AdminRole,
   ALL_WHO_LOOK,
   CONFLICT_READERS,
   ONLY_ADMINS,
   ONLY_OPERATORS,
   REGISTRATION_READERS,
 } from './admin-roles.ts';
+import type { AdminOperation } from './admin-operation.ts';
+import { AUDIT_OPERATIONS } from './audit-operations.ts';
 import { ConflictHistoryReply, ConflictVerifyReply, ConflictsReply } from './conflict-api.ts';
 import { ConflictResponse, ConflictStatus } from './conflict-record.ts';
 import { Revision } from './owner-api.ts';
@@ -195,24 +196,6 @@ export const AdminExplainQuery = Type.Object({
   }),
 });
 
-/** One operation of the admin API, as data: the OpenAPI document is generated from this list. */
-export interface AdminOperation {
-  readonly method: 'get' | 'put' | 'post';
-  /** With OpenAPI path parameters in braces. */
-  readonly path: string;
-  readonly summary: string;
-  readonly params?: Readonly<Record<string, TSchema>>;
-  readonly query?: TSchema;
-  readonly body?: TSchema;
-  /** The request may come without its body. */
-  readonly bodyIsOptional?: boolean;
-  readonly response: TSchema;
-  /** A token needs one of them. */
-  readonly roles: readonly AdminRole[];
-  /** Problem codes beyond those of every operation (unauthenticated, forbidden, unavailable, internal). */
-  readonly problems: readonly string[];
-}
-
 export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'get',
@@ -236,6 +219,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     method: 'put',
     path: '/admin/v1/registrations/{service}',
     roles: ONLY_OPERATORS,
+    audited: 'with_change',
     summary: 'Registers entity types of a service, or changes them',
     params: { service: ServiceName },
     body: SyncRegistration,
@@ -316,6 +300,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'post',
     path: '/admin/v1/dead-letters/{id}/replay',
+    audited: 'around_request',
     roles: ONLY_ADMINS,
     summary: 'Projects one dead letter again',
     params: { id: RecordId },
@@ -325,6 +310,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'post',
     path: '/admin/v1/dead-letters/replay',
+    audited: 'around_request',
     roles: ONLY_ADMINS,
     summary: 'Projects all quarantined dead letters again, or those that match',
     body: AdminReplayBody,
@@ -362,6 +348,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   {
     method: 'put',
     path: '/admin/v1/suggestions',
+    audited: 'around_request',
     roles: ONLY_ADMINS,
     summary: 'Switches AI suggestions on or off, with budgets and redaction',
     body: SuggestionSettings,
@@ -377,4 +364,5 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
     response: AdminMissingPurgesResponse,
     problems: ['schema_invalid'],
   },
+  ...AUDIT_OPERATIONS,
 ];

@@ -4,7 +4,7 @@
  *
  * | role            | may                                                                       |
  * | --------------- | ------------------------------------------------------------------------- |
- * | `sync-operator` | change what all tenants share: registrations                              |
+ * | `sync-operator` | change what all tenants share: registrations; read the platform's audit log |
  * | `sync-admin`    | see everything of its tenant, replay dead letters, set up suggestions     |
  * | `sync-reviewer` | see conflicts of its tenant                                               |
  * | `sync-viewer`   | see everything of its tenant, change nothing                              |
@@ -23,4 +23,6 @@ export const ONLY_OPERATORS: readonly AdminRole[] = ['sync-operator'];
 export const ONLY_ADMINS: readonly AdminRole[] = ['sync-admin'];
 export const ALL_WHO_LOOK: readonly AdminRole[] = ['sync-admin', 'sync-viewer'];
 export const CONFLICT_READERS: readonly AdminRole[] = ['sync-admin', 'sync-reviewer', 'sync-viewer'];
+/** An operator's tenant is the platform, so that it reads the platform's own log. */
+export const AUDIT_READERS: readonly AdminRole[] = ['sync-operator', 'sync-admin', 'sync-viewer'];
 export const REGISTRATION_READERS: readonly AdminRole[] = ['sync-operator', 'sync-admin', 'sync-viewer'];

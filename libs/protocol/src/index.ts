@@ -168,7 +168,8 @@ export {
   ExplainStep,
   MissingPurge,
 } from './admin-operations.ts';
-export type { AdminOperation } from './admin-operations.ts';
+export { type AdminChange, type AdminOperation, operationIdOf } from './admin-operation.ts';
+export { AuditActor, AuditEntry, type AuditExportLine, AuditOutcome, BrokenAuditLine } from './audit-api.ts';
 export { ADMIN_ROLES, type AdminRole, PLATFORM_TENANT } from './admin-roles.ts';
 export { identitiesOf, inboxPrefix, type NatsPermissions, permissionsOf } from './nats-permissions.ts';
 export { PLATFORM_SERVICE_RIGHTS, type RightsOfService, ServiceRights } from './service-rights.ts';

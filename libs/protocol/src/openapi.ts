@@ -3,8 +3,8 @@
  * codes.
  */
 import Type, { type TSchema } from 'typebox';
+import { type AdminOperation, operationIdOf } from './admin-operation.ts';
 import { ADMIN_OPERATIONS } from './admin-operations.ts';
-import type { AdminOperation } from './admin-operations.ts';
 import { LiveNotice } from './device-api.ts';
 import { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 import type { DeviceOperation } from './device-operations.ts';
@@ -185,19 +185,16 @@ function adminOperation(operation: AdminOperation, components: SchemaComponents)
     security: operation.roles.map((role) => ({ accessToken: [role] })),
     parameters,
     ...requestBody(operation.body, components, operation.bodyIsOptional !== true),
-    responses: { ...success(operation.response, components), ...problemResponses(problems, components) },
+    responses: {
+      ...success(operation.response, components, 200, operation.mediaType),
+      ...problemResponses(problems, components),
+    },
   };
 }
 
 function asProblemCode(code: string): ProblemCode {
   if (Object.hasOwn(PROBLEM_CODES, code)) return code as ProblemCode;
   throw new Error(`${code} is not in PROBLEM_CODES`);
-}
-
-/** `POST /admin/v1/dead-letters/{id}/replay` → `postDeadLettersIdReplay`: stable, for generated clients. */
-function operationIdOf({ method, path }: { readonly method: string; readonly path: string }): string {
-  const words = path.replace(/^\/(sync|admin)\/v1\//, '').match(/[A-Za-z]+/g) ?? [];
-  return method + words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
 }
 
 function parameterRef(name: string): JsonObject {
@@ -235,12 +232,17 @@ const SWITCHING_PROTOCOLS: JsonObject = {
   '101': { description: 'The connection is a WebSocket now; its messages are LiveNotice.' },
 };
 
-function success(response: TSchema, components: SchemaComponents, status: 200 | 202 = 200): JsonObject {
+function success(
+  response: TSchema,
+  components: SchemaComponents,
+  status: 200 | 202 = 200,
+  mediaType = 'application/json',
+): JsonObject {
   return {
     [String(status)]: {
       description: status === 200 ? 'OK' : 'Accepted',
       headers: { Date: headerRef('Date'), 'Content-Encoding': headerRef('Content-Encoding') },
-      content: { 'application/json': { schema: components.use(response) } },
+      content: { [mediaType]: { schema: components.use(response) } },
     },
   };
 }

@@ -6,6 +6,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from './logger.ts';
 import { ProblemError } from './problem-error.ts';
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Of the problem document that it is answered with. */
+    problemCode?: ProblemCode;
+  }
+}
+
 const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
   400: 'schema_invalid',
   401: 'unauthenticated',
@@ -71,6 +78,7 @@ export class ProblemFilter implements ExceptionFilter {
 
 /** Answers with a problem document; whoever is told to come back is told when. */
 export function sendProblem(reply: FastifyReply, known: ProblemError): void {
+  reply.problemCode = known.code;
   const comesBack = known.status === 429 || known.status === 503;
   void reply
     .code(known.status)

@@ -243,7 +243,7 @@ describe('verify', () => {
     await resolve(tenantId, second);
     await rig.conflict(tenantId, { status: 'auto_resolved' });
     expect((await verify(tenantId)).broken).toBeNull();
-    await rig.tamper(
+    await rig.test.tamper(
       sql.replace('$t', `tenant_id = '${tenantId}'`).replace('$id', `conflict_id = '${second}'`),
     );
     expect(await verify(tenantId)).toMatchObject({ broken: { fault, position }, next: null });
@@ -257,12 +257,12 @@ describe('verify', () => {
     const ofTenant = `tenant_id = '${tenantId}'`;
     const fitted = `UPDATE ${H}_anchor SET entries = 2,
       hash = (SELECT hash FROM ${H} WHERE ${ofTenant} AND position = 2) WHERE ${ofTenant}`;
-    await rig.tamper(`DELETE FROM ${H} WHERE ${ofLast}`, fitted);
+    await rig.test.tamper(`DELETE FROM ${H} WHERE ${ofLast}`, fitted);
     const of = { position: '0', conflictId: last };
     expect((await verify(tenantId)).broken).toMatchObject({ ...of, fault: 'history_missing' });
-    await rig.tamper(`DELETE FROM ${H}_head WHERE ${ofLast}`);
+    await rig.test.tamper(`DELETE FROM ${H}_head WHERE ${ofLast}`);
     expect((await verify(tenantId)).broken).toMatchObject({ ...of, fault: 'history_missing' });
-    await rig.tamper(`DELETE FROM ${R} WHERE ${ofLast}`);
+    await rig.test.tamper(`DELETE FROM ${R} WHERE ${ofLast}`);
     expect((await verify(tenantId)).broken).toBeNull();
   });
 
@@ -270,14 +270,18 @@ describe('verify', () => {
     const tenantId = tenant();
     const only = await rig.conflict(tenantId);
     const of = `WHERE tenant_id = '${tenantId}'`;
-    await rig.tamper(`DELETE FROM ${R} ${of}`, `DELETE FROM ${H} ${of}`, `DELETE FROM ${H}_anchor ${of}`);
+    await rig.test.tamper(
+      `DELETE FROM ${R} ${of}`,
+      `DELETE FROM ${H} ${of}`,
+      `DELETE FROM ${H}_anchor ${of}`,
+    );
     expect((await verify(tenantId)).broken).toMatchObject({ conflictId: only, fault: 'record_missing' });
   });
 
   it('is not appeased by what is appended after something was cut off', async () => {
     const tenantId = tenant();
     for (let count = 0; count < 2; count += 1) await rig.conflict(tenantId, { status: 'auto_resolved' });
-    await rig.tamper(`DELETE FROM ${H} WHERE tenant_id = '${tenantId}' AND position = 4`);
+    await rig.test.tamper(`DELETE FROM ${H} WHERE tenant_id = '${tenantId}' AND position = 4`);
     await rig.conflict(tenantId);
     expect((await verify(tenantId)).broken).toMatchObject({ fault: 'entry_missing', position: '5' });
   });

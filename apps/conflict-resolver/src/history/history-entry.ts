@@ -15,7 +15,7 @@ export interface HistoryDraft {
 
 /** What of a draft is hashed, with the hash of the link before it. */
 export function fieldsOf({ conflictId, at, what, who, facts }: HistoryDraft): JsonObject {
-  return { conflictId, at, what, who: who as JsonObject, facts };
+  return { conflictId, at, what, who, facts };
 }
 
 /** A stored link as the API shows it. */

@@ -3,7 +3,6 @@ import type { ConflictDraft } from '@sync/domain';
 import type { Batch } from '@sync/messaging';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { ConflictRecord, SyncEvent } from '@sync/protocol';
-import { Client } from 'pg';
 import { APP_RIGHTS, MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
 import { type DetectedConflict } from '../records/conflict-record.ts';
 import { recordConflicts } from '../records/record-conflicts.ts';
@@ -28,11 +27,8 @@ export class ConflictRig {
   readonly test: TestDatabase;
   readonly owner = new SilentOwner();
 
-  readonly #adminUrl: string;
-
-  private constructor(test: TestDatabase, adminUrl: string) {
+  private constructor(test: TestDatabase) {
     this.test = test;
-    this.#adminUrl = adminUrl;
   }
 
   static async start(): Promise<ConflictRig> {
@@ -45,27 +41,7 @@ export class ConflictRig {
         functions: FUNCTIONS,
         appRights: APP_RIGHTS,
       }),
-      postgres.adminUrl,
     );
-  }
-
-  /**
-   * Statements of a superuser for whom no trigger and no policy counts: somebody who has the server in hands.
-   */
-  async tamper(...statements: readonly string[]): Promise<void> {
-    const url = new URL(this.#adminUrl);
-    url.pathname = new URL(this.test.ownerUrl).pathname;
-    const superuser = new Client({ connectionString: url.href });
-    await superuser.connect();
-    try {
-      await superuser.query(`SET session_replication_role = 'replica'`);
-      for (const sql of statements) {
-        const { rowCount } = await superuser.query(sql);
-        if (rowCount === 0) throw new Error(`nothing to tamper with: ${sql}`);
-      }
-    } finally {
-      await superuser.end();
-    }
   }
 
   /** Records a conflict as the gateway's event brings it. @returns its id */

@@ -31,6 +31,9 @@ const EXPECTED: Readonly<Record<string, string>> = {
   'get /admin/v1/suggestions': '-a-v',
   'put /admin/v1/suggestions': '-a--',
   'get /admin/v1/purges/missing': '-a-v',
+  'get /admin/v1/audit': 'oa-v',
+  'get /admin/v1/audit/verify': 'oa-v',
+  'get /admin/v1/audit/export': 'oa-v',
 };
 
 /** Whether the door opened: what is behind it may well find fault with what was asked. */

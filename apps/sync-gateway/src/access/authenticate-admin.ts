@@ -1,19 +1,21 @@
-import { ADMIN_OPERATIONS, type AdminRole } from '@sync/protocol';
+import { ADMIN_OPERATIONS, type AdminOperation, type AdminRole } from '@sync/protocol';
 import { ProblemError, type TokenClaims, type TokenVerifier } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
+import { AdminAct } from '../audit/admin-act.ts';
 
-/** The roles that may use a route, by `METHOD /path/:param` as Fastify writes it. */
-const ROLES_BY_ROUTE: ReadonlyMap<string, readonly AdminRole[]> = new Map(
-  ADMIN_OPERATIONS.map(({ method, path, roles }) => [
-    `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`,
-    roles,
+/** By `METHOD /path/:param` as Fastify writes a route. */
+const OPERATIONS: ReadonlyMap<string, AdminOperation> = new Map(
+  ADMIN_OPERATIONS.map((operation) => [
+    `${operation.method.toUpperCase()} ${operation.path.replace(/\{(\w+)\}/g, ':$1')}`,
+    operation,
   ]),
 );
 
 /**
  * Those who look after a tenant, or run the platform, come with an access token that has one of the roles
  * that the operation names ({@link ADMIN_OPERATIONS}). They have no device and sign nothing. A route that
- * names no roles is open to nobody.
+ * names no roles is open to nobody. From here on the request is an act of somebody: whoever is refused is
+ * named in the audit log.
  *
  * @param platformTenant the tenant in whose tokens the role `sync-operator` counts
  * @throws ProblemError `unauthenticated` or `forbidden`
@@ -24,7 +26,9 @@ export async function authenticateAdmin(
   platformTenant: string,
 ): Promise<TokenClaims> {
   const claims = await tokens.verify(request.headers.authorization);
-  const needed = rolesOf(request);
+  const operation = operationOf(request);
+  request.act = new AdminAct(request, claims, operation, platformTenant);
+  const needed = operation?.roles ?? [];
   if (needed.some((role) => holds(claims, role, platformTenant))) return claims;
   const named = needed.length === 0 ? 'Nobody may use this route' : `The token needs ${needed.join(' or ')}`;
   const where = needed.includes('sync-operator') ? `; sync-operator counts for ${platformTenant} only` : '';
@@ -37,7 +41,7 @@ function holds(claims: TokenClaims, role: AdminRole, platformTenant: string): bo
 }
 
 /** Fastify answers HEAD wherever there is a GET, by the same handler. */
-function rolesOf(request: FastifyRequest): readonly AdminRole[] {
+function operationOf(request: FastifyRequest): AdminOperation | null {
   const method = request.method === 'HEAD' ? 'GET' : request.method;
-  return ROLES_BY_ROUTE.get(`${method} ${request.routeOptions.url ?? ''}`) ?? [];
+  return OPERATIONS.get(`${method} ${request.routeOptions.url ?? ''}`) ?? null;
 }

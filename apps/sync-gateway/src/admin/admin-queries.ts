@@ -4,15 +4,32 @@ import {
   DeadLetterStatus,
   DeviceStatus,
   ENTITY_TYPE_PATTERN,
+  Timestamp,
   USER_ID_PATTERN,
+  validator,
 } from '@sync/protocol';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, Min } from 'class-validator';
+import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, Min, ValidateBy } from 'class-validator';
 
 /** Query parameters arrive as text; what is no number stays as it is and is refused as it stands. */
 const toNumber = ({ value }: { readonly value: unknown }): unknown => {
   return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
 };
+
+const checkTime = validator(Timestamp);
+
+/**
+ * ISO 8601 has notations, such as weeks, that neither JavaScript nor Postgres reads: the protocol's own check
+ * decides.
+ */
+export const IsTimestamp = (): PropertyDecorator =>
+  ValidateBy({
+    name: 'isTimestamp',
+    validator: {
+      validate: (value) => checkTime(value).ok,
+      defaultMessage: () => '$property must be a time in RFC 3339, without a leap second',
+    },
+  });
 
 /** A page of a list. */
 export class PageQuery {

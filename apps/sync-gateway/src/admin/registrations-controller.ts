@@ -3,6 +3,7 @@ import { firstThatFit } from '@sync/messaging';
 import { ADMIN_PAGE_SIZE, SyncRegistration, validator } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { actOf } from '../audit/admin-act.ts';
 import { answerValue } from '../edge/answer.ts';
 import { decodeBody } from '../edge/decode-body.ts';
 import { RegisterService } from '../registration/register-service.ts';
@@ -57,7 +58,7 @@ export class RegistrationsController {
       const fault = { path: '/service', message: `must be "${service}", as in the path` };
       throw new ProblemError('registration_invalid', `${fault.path}: ${fault.message}`, { errors: [fault] });
     }
-    await this.registerService.execute(registration, 'operator');
+    await this.registerService.execute(registration, actOf(request));
     await answerValue(reply, { registration: this.find(service) });
   }
 

@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
 import { Database } from '@sync/postgres';
-import { ADMIN_PAGE_SIZE, findUnstorable, USER_ID_PATTERN } from '@sync/protocol';
+import { ADMIN_PAGE_SIZE, USER_ID_PATTERN } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { adminOf } from '../access/caller.ts';
@@ -8,6 +8,7 @@ import { answerValue } from '../edge/answer.ts';
 import { PageQuery } from './admin-queries.ts';
 import { decodeQuery } from './decode-query.ts';
 import { DEFAULT_PAGE } from './fleet-controller.ts';
+import { decodePosition, encodePosition } from './page-position.ts';
 import { type PurgePosition, readHeldScopes, readMissingPurges } from './scopes-store.ts';
 
 const USER_ID = new RegExp(USER_ID_PATTERN);
@@ -54,28 +55,4 @@ export class ScopesController {
       found.length > limit && last ? encodePosition([last.userId, last.deviceId, last.scope]) : null;
     await answerValue(reply, { missing, next });
   }
-}
-
-function encodePosition(position: readonly string[]): string {
-  return Buffer.from(JSON.stringify(position)).toString('base64url');
-}
-
-/** Not secret and not signed: whatever it says, the page holds only rows of the administrator's tenant. */
-function decodePosition(cursor: string, length: number): string[] {
-  try {
-    const position = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown;
-    if (
-      Array.isArray(position) &&
-      position.length === length &&
-      position.every((part) => typeof part === 'string') &&
-      findUnstorable(position) === null
-    ) {
-      return position;
-    }
-  } catch {
-    // Answered below, like any other text that is not ours.
-  }
-  throw new ProblemError('schema_invalid', '/cursor: not a cursor of this list', {
-    errors: [{ path: '/cursor', message: 'not a cursor of this list' }],
-  });
 }

@@ -3,27 +3,10 @@ import {
   ConflictStatus,
   ENTITY_ID_PATTERN,
   ENTITY_TYPE_PATTERN,
-  Timestamp,
   USER_ID_PATTERN,
-  validator,
 } from '@sync/protocol';
-import { IsIn, IsOptional, IsString, Matches, ValidateBy } from 'class-validator';
-import { PageQuery } from '../admin/admin-queries.ts';
-
-const checkTime = validator(Timestamp);
-
-/**
- * ISO 8601 has notations, such as weeks, that neither JavaScript nor Postgres reads: the protocol's own check
- * decides.
- */
-const IsTimestamp = (): PropertyDecorator =>
-  ValidateBy({
-    name: 'isTimestamp',
-    validator: {
-      validate: (value) => checkTime(value).ok,
-      defaultMessage: () => '$property must be a time in RFC 3339, without a leap second',
-    },
-  });
+import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
+import { IsTimestamp, PageQuery } from '../admin/admin-queries.ts';
 
 /** What a device may filter its user's conflicts by. */
 export class OwnConflictsQuery extends PageQuery {

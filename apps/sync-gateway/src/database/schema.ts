@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { messagingMigrations } from '@sync/messaging';
-import type { MigrationClass, FunctionScript } from '@sync/postgres';
+import type { FunctionScript, MigrationClass, TableRights } from '@sync/postgres';
+import { CreateAuditLog1764000001090 } from './create-audit-log.ts';
 import { CountFailures1764000000750 } from './count-failures.ts';
 import { CreateDeviceScopes1764000000100 } from './create-device-scopes.ts';
 import { CreateLedger1764000000200 } from './create-ledger.ts';
@@ -47,6 +48,13 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   SlimWaitingIndex1764000001010,
   RegisteredByOwner1764000001020,
   TicketRequests1764000001030,
+  CreateAuditLog1764000001090,
+];
+
+/** The audit log is evidence: rights and triggers refuse the same, so that a mistake in one changes nothing. */
+export const APP_RIGHTS: readonly TableRights[] = [
+  { table: 'audit_entry', rights: 'SELECT, INSERT' },
+  { table: 'audit_entry_anchor', rights: 'SELECT' },
 ];
 
 /**

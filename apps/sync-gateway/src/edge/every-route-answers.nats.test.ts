@@ -82,6 +82,9 @@ const ADMIN_ROUTES: readonly Asked[] = [
   ['GET', `conflicts/${ID}/history`],
   ['GET', 'suggestions'],
   ['PUT', 'suggestions', SETTINGS],
+  ['GET', 'audit'],
+  ['GET', 'audit/verify'],
+  ['GET', 'audit/export'],
 ];
 
 const adminToken = (): Promise<string> =>

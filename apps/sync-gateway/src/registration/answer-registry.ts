@@ -1,13 +1,19 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { firstThatFit, RemoteError, Responder } from '@sync/messaging';
 import {
+  PROBLEM_CODES,
+  type ProblemCode,
   type RegisterReply,
   type RegistryListReply,
   RegistryListRequest,
+  SERVICE_PATTERN,
   subjects,
   validator,
 } from '@sync/protocol';
 import { type Logger, toProblem } from '@sync/service-kit';
+import type { AuditLog } from '../audit/audit-log.ts';
+import type { Refusals } from '../audit/refusals.ts';
+import { refusedRegistration } from './registration-line.ts';
 import type { RegistrationRights } from './registration-rights.ts';
 import type { RegisterService } from './register-service.ts';
 import type { Registry } from './registry.ts';
@@ -16,7 +22,18 @@ const QUEUE = 'sync-gateway';
 /** Of one reply, well below the bound of a message. */
 const MAX_PAGE_BYTES = 300 * 1024;
 
+const SERVICE = new RegExp(SERVICE_PATTERN);
+/** Who gives no name that a service can have. */
+const UNNAMED = 'unnamed';
+
 const checkRequest = validator(RegistryListRequest);
+
+interface Registering {
+  readonly rights: RegistrationRights;
+  readonly registerService: RegisterService;
+  /** Whatever is refused here is written into the log of the platform. */
+  readonly audit: { readonly log: AuditLog; readonly refusals: Refusals };
+}
 
 /**
  * Answers registrations, on `sync.registry.v1.register.<service>`, and `sync.registry.v1.list`; any replica
@@ -24,24 +41,14 @@ const checkRequest = validator(RegistryListRequest);
  */
 export class AnswerRegistry {
   readonly #nats: NatsConnection;
-  readonly #rights: RegistrationRights;
-  readonly #registerService: RegisterService;
+  readonly #registering: Registering;
   readonly #registry: Registry;
   readonly #logger: Logger;
   #responders: Responder[] = [];
 
-  constructor(
-    nats: NatsConnection,
-    {
-      rights,
-      registerService,
-    }: { readonly rights: RegistrationRights; readonly registerService: RegisterService },
-    registry: Registry,
-    logger: Logger,
-  ) {
+  constructor(nats: NatsConnection, registering: Registering, registry: Registry, logger: Logger) {
     this.#nats = nats;
-    this.#rights = rights;
-    this.#registerService = registerService;
+    this.#registering = registering;
     this.#registry = registry;
     this.#logger = logger;
   }
@@ -52,15 +59,34 @@ export class AnswerRegistry {
       new Responder({
         ...common,
         subject: subjects.registerAs('*'),
-        handle: (body, { subject }) => this.#registerAs(subject, body),
+        handle: (body, { subject }) =>
+          this.#noting(subject.split('.').at(-1), body, () => this.#registerAs(subject, body)),
       }),
-      new Responder({ ...common, subject: subjects.register, handle: (body) => this.#registerUnnamed(body) }),
+      new Responder({
+        ...common,
+        subject: subjects.register,
+        handle: (body) => this.#noting(nameIn(body), body, () => this.#registerUnnamed(body)),
+      }),
       new Responder({ ...common, subject: subjects.registryList, handle: (body) => this.#list(body) }),
     ];
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#responders.map((responder) => responder.stop()));
+  }
+
+  /** Whoever is refused is named in the audit log. @param sender as far as anything says who it is */
+  async #noting<T>(sender: string | undefined, body: unknown, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof RemoteError && isRefusal(error.code)) {
+        const { log, refusals } = this.#registering.audit;
+        const draft = refusedRegistration(serviceNamed(sender), serviceNamed(nameIn(body)), error.code);
+        await refusals.note({ chain: log.platformTenant, draft });
+      }
+      throw error;
+    }
   }
 
   /** NATS permissions decide who may send on a subject with the service's name; the body must name the same. */
@@ -74,7 +100,7 @@ export class AnswerRegistry {
 
   /** Anybody may send here, in anybody's name: so only where everybody may register anything. */
   async #registerUnnamed(body: unknown): Promise<RegisterReply> {
-    if (this.#rights.isConfigured) {
+    if (this.#registering.rights.isConfigured) {
       throw new RemoteError('forbidden', `Register on ${subjects.registerAs(nameIn(body) ?? '<service>')}`);
     }
     return this.#register(body);
@@ -82,7 +108,7 @@ export class AnswerRegistry {
 
   async #register(body: unknown): Promise<RegisterReply> {
     try {
-      return { registered: await this.#registerService.execute(body, 'service') };
+      return { registered: await this.#registering.registerService.execute(body, 'service') };
     } catch (error) {
       const { code, message, status } = toProblem(error);
       if (status >= 500) this.#logger.error({ err: error }, 'a registration failed');
@@ -108,6 +134,15 @@ export class AnswerRegistry {
     }));
     return { registrations, next: rest.length > page.length ? (page.at(-1)?.type.entityType ?? null) : null };
   }
+}
+
+/** Anything else is a fault of ours, or of a part that is away. */
+function isRefusal(code: string): boolean {
+  return Object.hasOwn(PROBLEM_CODES, code) && PROBLEM_CODES[code as ProblemCode].status < 500;
+}
+
+function serviceNamed(name: string | undefined): string {
+  return name !== undefined && SERVICE.test(name) ? name : UNNAMED;
 }
 
 /** The service that a registration says it is from; undefined where it says none. */

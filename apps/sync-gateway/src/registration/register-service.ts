@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { appendToOutbox, eventMessages, type OutboxRow, syncEvent } from '@sync/messaging';
-import type { Database } from '@sync/postgres';
+import type { Database, Tx } from '@sync/postgres';
 import {
   type EntityTypeRegistration,
   type SchemaFault,
@@ -9,8 +9,11 @@ import {
   validator,
 } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
+import type { AdminAct } from '../audit/admin-act.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import { findContradictions } from './check-registration.ts';
 import type { RegistrationEntity } from './registration-entity.ts';
+import { registrationLine } from './registration-line.ts';
 import type { RegistrationRights } from './registration-rights.ts';
 import { countTypes, lockRegistrations, saveRegistrations } from './registration-store.ts';
 
@@ -27,8 +30,8 @@ const MAX_TYPES = 5_000;
 const MAX_VERSION_STEP = 10;
 const MAX_FIRST_VERSION = 1_000;
 
-/** Who registers: the owning service itself, or an operator on its behalf. */
-export type Registrar = 'service' | 'operator';
+/** Who registers: the owning service itself, or an operator on its behalf, who acts. */
+export type Registrar = 'service' | AdminAct;
 
 /**
  * Registers entity types of a service, or changes them. Types that the service registered before and does not
@@ -40,11 +43,13 @@ export type Registrar = 'service' | 'operator';
 export class RegisterService {
   readonly #database: Database;
   readonly #rights: RegistrationRights;
+  readonly #audit: AuditLog;
   readonly #changed: RegistrationChanged;
 
-  constructor(database: Database, rights: RegistrationRights, changed: RegistrationChanged) {
+  constructor(database: Database, rights: RegistrationRights, audit: AuditLog, changed: RegistrationChanged) {
     this.#database = database;
     this.#rights = rights;
+    this.#audit = audit;
     this.#changed = changed;
   }
 
@@ -55,27 +60,38 @@ export class RegisterService {
    */
   async execute(body: unknown, registrar: Registrar): Promise<string[]> {
     const registration = this.#validate(body);
-    const changedTypes = await this.#database.transaction(async (tx) => {
-      const { service, entityTypes } = registration;
-      const names = entityTypes.map(({ entityType }) => entityType);
-      const known = await lockRegistrations(tx.manager, names);
-      this.#refuseForeign(registration, known);
-      const own = new Map(known.filter((row) => row.service === service).map((row) => [row.entityType, row]));
-      refuseRegress(entityTypes, own, registrar);
-      const changed = entityTypes.filter((spec) => !isKnown(spec, own.get(spec.entityType), registrar));
-      if (changed.length === 0) return [];
-      const stored = changed.map((spec) => {
-        const before = own.get(spec.entityType)?.ownVersion ?? null;
-        return { spec, ownVersion: registrar === 'service' ? spec.schemaVersion : before };
-      });
-      await saveRegistrations(tx.manager, service, stored);
-      refuseTooMany(await countTypes(tx.manager, service), service);
-      const changedNames = changed.map(({ entityType }) => entityType);
-      await appendToOutbox(tx, changedMessages(service, changedNames));
-      return changedNames;
-    });
+    // Registrations have no tenant; their line in the audit log is in the platform's chain.
+    const changedTypes = await this.#database.inTenant(this.#audit.platformTenant, (tx) =>
+      this.#change(tx, registration, registrar),
+    );
+    if (registrar !== 'service') registrar.recorded();
     if (changedTypes.length > 0) await this.#changed();
     return registration.entityTypes.map(({ entityType }) => entityType);
+  }
+
+  /** @returns the entity types that are not as they were before */
+  async #change(tx: Tx, registration: SyncRegistration, registrar: Registrar): Promise<string[]> {
+    const { service, entityTypes } = registration;
+    const names = entityTypes.map(({ entityType }) => entityType);
+    const known = await lockRegistrations(tx.manager, names);
+    this.#refuseForeign(registration, known);
+    const own = new Map(known.filter((row) => row.service === service).map((row) => [row.entityType, row]));
+    refuseRegress(entityTypes, own, registrar);
+    const changed = entityTypes.filter((spec) => !isKnown(spec, own.get(spec.entityType), registrar));
+    // A service says every minute what it has said before; what a person does is told even if nothing changes.
+    if (changed.length === 0 && registrar === 'service') return [];
+    const stored = changed.map((spec) => {
+      const before = own.get(spec.entityType)?.ownVersion ?? null;
+      return { spec, ownVersion: registrar === 'service' ? spec.schemaVersion : before };
+    });
+    const line = registrationLine(service, registrar, changed, known);
+    await saveRegistrations(tx.manager, service, stored);
+    refuseTooMany(await countTypes(tx.manager, service), service);
+    await this.#audit.append(tx, this.#audit.platformTenant, line);
+    if (changed.length === 0) return [];
+    const changedNames = changed.map(({ entityType }) => entityType);
+    await appendToOutbox(tx, changedMessages(service, changedNames));
+    return changedNames;
   }
 
   #validate(body: unknown): SyncRegistration {

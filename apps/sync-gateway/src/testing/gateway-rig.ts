@@ -4,7 +4,7 @@ import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { readGatewayConfig } from '../config.ts';
-import { MIGRATIONS, FUNCTIONS } from '../database/schema.ts';
+import { APP_RIGHTS, FUNCTIONS, MIGRATIONS } from '../database/schema.ts';
 import { RegistrationEntity } from '../registration/registration-entity.ts';
 import { type RunningGateway, startGateway } from '../start-gateway.ts';
 import { type Answer, type CallOptions, signedCall } from './signed-call.ts';
@@ -21,6 +21,7 @@ export async function gatewayDatabase(
     name: 'gateway',
     migrations: MIGRATIONS,
     functions: FUNCTIONS,
+    appRights: APP_RIGHTS,
     entities: [RegistrationEntity],
     poolSize,
   });

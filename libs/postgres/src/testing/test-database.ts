@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { escapeIdentifier, type Client } from 'pg';
+import { Client, escapeIdentifier } from 'pg';
 import { Database, type DatabaseOptions } from '../database.ts';
 import { type FunctionScript, functionSchemaOf } from '../function-schema.ts';
 import { migrate, type MigrationClass, type TableRights } from '../migrate.ts';
@@ -23,6 +23,11 @@ export interface TestDatabase {
   readonly database: Database;
   readonly ownerUrl: string;
   readonly appUrl: string;
+  /**
+   * Statements of a superuser for whom no trigger and no policy counts: somebody who has the server in hands.
+   * @throws when one of them touches no row
+   */
+  tamper(...statements: readonly string[]): Promise<void>;
   /** Closes `database` and drops it. */
   drop(): Promise<void>;
 }
@@ -64,7 +69,24 @@ export async function createTestDatabase(options: TestDatabaseOptions): Promise<
       admin.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`),
     );
   };
-  return { database, ownerUrl: urlFor(roles.owner), appUrl: urlFor(roles.app), drop };
+  const tamper = (...statements: readonly string[]): Promise<void> => tamperWith(adminUrl, name, statements);
+  return { database, ownerUrl: urlFor(roles.owner), appUrl: urlFor(roles.app), tamper, drop };
+}
+
+async function tamperWith(adminUrl: string, name: string, statements: readonly string[]): Promise<void> {
+  const url = new URL(adminUrl);
+  url.pathname = `/${name}`;
+  const superuser = new Client({ connectionString: url.href });
+  await superuser.connect();
+  try {
+    await superuser.query(`SET session_replication_role = 'replica'`);
+    for (const sql of statements) {
+      const { rowCount } = await superuser.query(sql);
+      if (rowCount === 0) throw new Error(`nothing to tamper with: ${sql}`);
+    }
+  } finally {
+    await superuser.end();
+  }
 }
 
 /**

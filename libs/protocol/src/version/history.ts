@@ -363,6 +363,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'OWNER-17: what was perhaps applied, and is refused now, is asked for without being carried out (refuse), ' +
       'where the registration says pushRefuses.',
   },
+  {
+    version: '1.41.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'ADMIN-9 to ADMIN-12: an audit log of administrative changes and refused attempts, /admin/v1/audit, which ' +
+      'is listed, verified and exported.',
+  },
 ];
 
 /** The version of the newest entry. */
