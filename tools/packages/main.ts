@@ -1,5 +1,5 @@
 /**
- * `npm run dependencies`: licences and known vulnerabilities of everything that is installed.
+ * `npm run packages`: licences and known vulnerabilities of everything that is installed.
  *
  * | exit code | meaning                                                        |
  * | --------- | -------------------------------------------------------------- |
