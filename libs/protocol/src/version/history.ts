@@ -358,7 +358,7 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
   {
     version: '1.40.0',
     date: '2026-11-30',
-    schemas: ['PushQuestion', 'RegisterQuestion'],
+    schemas: ['PushQuestion', 'RegisterAsQuestion', 'RegisterQuestion'],
     change:
       'OWNER-17: what was perhaps applied, and is refused now, is asked for without being carried out (refuse), ' +
       'where the registration says pushRefuses.',
