@@ -30,7 +30,7 @@ export async function startGateway(settings: GatewayConfig): Promise<RunningGate
   const audit = wireAudit(foundation);
   const access = wireAccess(foundation);
   const reading = await wireReading(foundation, access);
-  const writing = wireWriting(foundation, reading, audit);
+  const writing = wireWriting(foundation, access, reading, audit);
   const parts = [
     access,
     reading,

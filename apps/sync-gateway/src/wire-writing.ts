@@ -12,6 +12,8 @@ import { AskDeleted } from './push/decide/ask-deleted.ts';
 import { DecideLanes } from './push/decide/decide-lanes.ts';
 import { KeepDecisions } from './push/ledger/keep-decisions.ts';
 import { LedgerStore } from './push/ledger/ledger-store.ts';
+import type { Admission } from './push/prepare/admit-mutation.ts';
+import { VerifyTags } from './push/prepare/verify-tags.ts';
 import { PUSH_LOGGER, PushController } from './push/push-controller.ts';
 import { PushGate } from './push/push-gate.ts';
 import { ledgerPruning } from './push/ledger/prune-ledger.ts';
@@ -23,6 +25,7 @@ import type { WiredAudit } from './wire-audit.ts';
 import { AnswerRegistry } from './registration/answer-registry.ts';
 import { RegisterService } from './registration/register-service.ts';
 import { Registry } from './registration/registry.ts';
+import type { WiredAccess } from './wire-access.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
 
 /** What the reading side gives: it wakes those who wait for what is written here. */
@@ -42,6 +45,7 @@ const DEVICE_LINE = { waitingPerDevice: 8, waitMs: 5_000 };
 /** Pushes, the background work they leave, and the registrations they are routed by. */
 export function wireWriting(
   foundation: Foundation,
+  { bindings }: Pick<WiredAccess, 'bindings'>,
   { news, deviceSeen }: ReadingSide,
   audit: WiredAudit,
 ): Wired & { readonly registry: Registry; readonly registerService: RegisterService } {
@@ -70,7 +74,17 @@ export function wireWriting(
     relay.kick();
     news.announce({ devices: [author] });
   };
-  const acceptPush = new AcceptPush(ledger, settler, heads, registry, pushMetrics, outcomesStored);
+  const admission: Admission = {
+    types: registry,
+    tags: new VerifyTags(bindings),
+    noteRefused: (author, code, mutationIds) => {
+      pushMetrics.refusedTags.inc({ code }, mutationIds.length);
+      const { tenantId, userId, deviceId } = author;
+      const some = mutationIds.slice(0, 20);
+      logger.warn({ tenantId, userId, deviceId, mutationIds: some, event: code }, 'tags were refused');
+    },
+  };
+  const acceptPush = new AcceptPush(ledger, settler, heads, admission, pushMetrics, outcomesStored);
   const gate = new PushGate({ inFlight: config.maxPushesInFlight, ...DEVICE_LINE }, pushMetrics);
 
   const store = new DispatchStore(database);
@@ -83,7 +97,7 @@ export function wireWriting(
   const giveUpAfterMs = config.giveUpAfterHours * 3_600_000;
   const noteTampered = (): void => pushMetrics.tampered.inc();
   const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs, noteTampered };
-  const dispatchDevice = new DispatchDevice(store, ledger, settler, registry, lastResorts, outcomesStored);
+  const dispatchDevice = new DispatchDevice(store, ledger, settler, admission, lastResorts, outcomesStored);
   const dispatcher = new Dispatcher(store, dispatchDevice, logger);
   ledger.onOpen((dueInMs) => dispatcher.expect(dueInMs));
   const prune = ledgerPruning(database, logger, config.ledgerDays);

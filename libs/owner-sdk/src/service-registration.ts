@@ -12,6 +12,7 @@ export function registrationOf(service: string, entities: readonly EntityDefinit
     service,
     entityTypes: entities.map((definition) => {
       const { entityType, schemaVersion, policy, review, projection, grants, upcasters } = definition;
+      const { requiresTags } = definition;
       return {
         entityType,
         schemaVersion,
@@ -23,6 +24,7 @@ export function registrationOf(service: string, entities: readonly EntityDefinit
         pushRefuses: true,
         ...(review && { review }),
         ...(grants && { grants }),
+        ...(requiresTags && { requiresTags }),
         ...(upcasters && {
           upcasters: upcasters.map((upcaster) => registered(service, entityType, upcaster)),
         }),

@@ -14,6 +14,7 @@ import {
   EntityType,
   MutationId,
   MutationOp,
+  MutationTag,
   SentUuid,
   OutcomeStatus,
   SchemaVersion,
@@ -55,6 +56,7 @@ export const LocalMutation = Type.Object(
     occurredAt: Timestamp,
     schemaVersion: Type.Optional(SchemaVersion),
     dependsOn: Type.Optional(Type.Array(SentUuid, { maxItems: LIMITS.dependsOnPerMutation })),
+    tag: Type.Optional(MutationTag),
   },
   { $id: 'LocalMutation' },
 );

@@ -111,6 +111,8 @@ export {
   signatureParams,
 } from './http-signature.ts';
 export type { SignatureInput, SignedRequest } from './http-signature.ts';
+export { tagKeyInfo, taggedText } from './mutation-tag.ts';
+export type { TagAuthor } from './mutation-tag.ts';
 export {
   ADMIN_PAGE_SIZE,
   DeadLetter,

@@ -25,6 +25,13 @@ export const OUTCOME_CODES = {
     'open where it can still be carried out.',
   mutation_tampered:
     'It was changed where it waited, and is not carried out. Send it again under a new mutationId.',
+  tag_invalid:
+    'Its tag does not fit: it was changed after its device made it, or the tag was made in another way or for ' +
+    'somebody else. Make it again under a new mutationId.',
+  tag_missing: 'The registration asks for tags (`requiresTags`). Send it with one, under a new mutationId.',
+  tag_unverifiable:
+    'Its device is bound no longer, and nobody has the key that its tag was made with. A ConflictRecord keeps ' +
+    'it.',
 } as const;
 
 export type OutcomeCode = keyof typeof OUTCOME_CODES;

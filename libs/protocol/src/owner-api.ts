@@ -13,6 +13,7 @@ import {
   EntityType,
   MutationId,
   MutationOp,
+  MutationTag,
   SchemaVersion,
   Scope,
   TenantId,
@@ -120,6 +121,7 @@ export const PushedMutation = Type.Object(
           'base64url. Spares an owner the work that knows a record again by what was sent.',
       }),
     ),
+    tag: Type.Optional(MutationTag),
   },
   { $id: 'PushedMutation' },
 );
@@ -345,8 +347,21 @@ export const DeviceBindingReply = Type.Object(
   {
     status: Type.Enum(['bound', 'unbound', 'revoked']),
     hmacKey: Type.Optional(Base64),
+    earlierKeys: Type.Optional(
+      Type.Array(Base64, {
+        maxItems: 8,
+        description:
+          'Keys that the device had before this one, newest first. Tags that were made with them are still ' +
+          'good; requests are signed with `hmacKey` alone.',
+      }),
+    ),
   },
-  { $id: 'DeviceBindingReply' },
+  {
+    $id: 'DeviceBindingReply',
+    description:
+      'With `revoked` and `unbound` the keys may come, too: no request is accepted by them, but what the ' +
+      'device had tagged before, and what waits, is verified and carried out. Keep them for 90 days.',
+  },
 );
 export type DeviceBindingReply = Static<typeof DeviceBindingReply>;
 

@@ -129,6 +129,13 @@ export const EntityTypeRegistration = Type.Object(
       }),
     ),
     snapshotSubject: Type.Optional(Subject),
+    requiresTags: Type.Optional(
+      Type.Boolean({
+        description:
+          'Mutations without a `tag` of their device are refused (`tag_missing`), so that nobody can change ' +
+          'one where it waits and take its tag away. For types of which all apps make tags.',
+      }),
+    ),
   },
   { $id: 'EntityTypeRegistration' },
 );

@@ -69,6 +69,14 @@ export const Base64 = Type.Refine(
   (text) => text.length % 4 === 0,
   () => 'must be base64 with its padding',
 );
+/** 32 bytes: what HMAC-SHA-256 gives. */
+export const MutationTag = Type.String({
+  pattern: '^[A-Za-z0-9+/]{43}=$',
+  contentEncoding: 'base64',
+  description:
+    'HMAC-SHA-256 by the mutation’s device over all its other fields (PUSH-22), base64. Required where the ' +
+    'registration says `requiresTags`.',
+});
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const SchemaVersion = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 /** Decimal text: 64-bit positions never travel as JSON numbers. */

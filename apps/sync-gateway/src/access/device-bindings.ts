@@ -3,6 +3,7 @@ import type { Database } from '@sync/postgres';
 import { DeviceBindingReply, subjects, validator } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { tagKeyOf } from './tag-keys.ts';
 
 /** A device of a user of a tenant: the anchor of everything that is stored for it. */
 export interface DeviceKey {
@@ -16,6 +17,11 @@ export interface DeviceBinding {
   readonly status: 'bound' | 'unbound' | 'revoked';
   /** Present when bound. */
   readonly key: KeyObject | null;
+  /**
+   * Of tags that the device made or may have made, newest first; also of a device that is bound no longer, as
+   * far as the identity service has them.
+   */
+  readonly tagKeys: readonly KeyObject[];
 }
 
 interface Remembered {
@@ -112,6 +118,14 @@ export class DeviceBindings {
     return this.#asking.get(id) ?? this.#ask(id, device);
   }
 
+  /**
+   * For whoever cannot go on by what is remembered: what the identity service says now.
+   * @throws ProblemError `unavailable` when it does not answer
+   */
+  askAgain(device: DeviceKey): Promise<DeviceBinding> {
+    return this.#ask(deviceKeyText(device), device);
+  }
+
   /** The device was revoked: the next request asks again. */
   forget(device: DeviceKey): void {
     this.#generation += 1;
@@ -173,10 +187,7 @@ export class DeviceBindings {
       });
       const reply = parseReply(message.json());
       if (!reply.ok) throw new Error(`Malformed reply: ${reply.faults[0]?.path ?? ''}`);
-      const { status, hmacKey } = reply.value;
-      if (status !== 'bound' || hmacKey === undefined)
-        return { status: status === 'bound' ? 'unbound' : status, key: null };
-      return { status, key: createSecretKey(Buffer.from(hmacKey, 'base64')) };
+      return bindingOf(device, reply.value);
     } catch (cause) {
       throw unavailable(cause);
     }
@@ -199,6 +210,20 @@ export class DeviceBindings {
     const verifiedAt = new Date().toISOString();
     this.#remembered.set(id, { binding, freshUntilMs, verifiedAtMs, verifiedAt });
   }
+}
+
+function bindingOf(
+  device: DeviceKey,
+  { status, hmacKey, earlierKeys = [] }: DeviceBindingReply,
+): DeviceBinding {
+  const keys = [...(hmacKey === undefined ? [] : [hmacKey]), ...earlierKeys].map((key) => {
+    return Buffer.from(key, 'base64');
+  });
+  const tagKeys = keys.map((key) => tagKeyOf(key, device));
+  const [current] = keys;
+  if (status !== 'bound' || hmacKey === undefined || !current)
+    return { status: status === 'bound' ? 'unbound' : status, key: null, tagKeys };
+  return { status, key: createSecretKey(current), tagKeys };
 }
 
 function unavailable(cause: unknown): ProblemError {

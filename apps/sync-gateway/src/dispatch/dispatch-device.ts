@@ -16,13 +16,14 @@ import {
   type Work,
 } from '../push/outcome/settlement.ts';
 import type { Failing } from '../push/owners/give-up.ts';
-import { admitMutation } from '../push/prepare/admit-mutation.ts';
+import { type Admission, admitMutation } from '../push/prepare/admit-mutation.ts';
 import type { PreparedMutation, Refusal } from '../push/prepare/prepare-mutation.ts';
+import { isTagCode, UNVERIFIABLE } from '../push/prepare/refuse-tags.ts';
 import { restoreAsItCame } from '../push/prepare/restore-as-it-came.ts';
+import type { TagVerdict } from '../push/prepare/verify-tags.ts';
 import type { SettleMutations } from '../push/settle-mutations.ts';
 import { addressKey, type EntityAddress } from '../read-model/entity-address.ts';
 import { type EntityHead, headOf, stateOfHead } from '../read-model/entity-head.ts';
-import type { RegisteredTypes } from '../registration/registered-types.ts';
 import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
 import type { FindHidden } from './find-hidden.ts';
 
@@ -73,7 +74,7 @@ export class DispatchDevice {
   readonly #store: DispatchStore;
   readonly #ledger: LedgerStore;
   readonly #settler: SettleMutations;
-  readonly #types: RegisteredTypes;
+  readonly #admission: Admission;
   readonly #lastResorts: LastResorts;
   readonly #outcomesStored: OutcomesStored;
 
@@ -81,14 +82,14 @@ export class DispatchDevice {
     store: DispatchStore,
     ledger: LedgerStore,
     settler: SettleMutations,
-    types: RegisteredTypes,
+    admission: Admission,
     lastResorts: LastResorts,
     outcomesStored: OutcomesStored,
   ) {
     this.#store = store;
     this.#ledger = ledger;
     this.#settler = settler;
-    this.#types = types;
+    this.#admission = admission;
     this.#lastResorts = lastResorts;
     this.#outcomesStored = outcomesStored;
   }
@@ -116,17 +117,19 @@ export class DispatchDevice {
     const nowMs = Date.now();
     const nowIso = new Date(nowMs).toISOString();
     const heads = new Map<string, EntityHead>();
-    const open = (): Opened[] => rows.map((row) => this.#open(author, row, heads, nowIso));
+    const tags = await this.#admission.tags.verify(
+      author,
+      rows.map(({ payload }) => payload),
+    );
+    const open = (): Opened[] => {
+      return rows.map((row, place) => this.#open(author, row, tags[place] ?? 'absent', heads, nowIso));
+    };
     let opened = open();
     if (opened.some(({ end }) => end?.code !== undefined && MAY_BE_REGISTERED.has(end.code))) {
-      await this.#types.refresh();
+      await this.#admission.types.refresh();
       opened = open();
     }
-    for (const { row, end } of opened) {
-      if (end !== TAMPERED) continue;
-      this.#lastResorts.noteTampered();
-      logger.error({ ...author, mutationId: row.mutation_id, event: TAMPERED.code }, TAMPERED.message);
-    }
+    this.#noteRefused(author, opened, logger);
     const works = inOrder(opened.flatMap(({ work }) => work ?? []));
     // What was answered a few times without all of it may be one mutation that breaks its owner: it must not
     // take the others with it for ever. An owner that was merely away, or silent, gets all of it at once, in
@@ -162,18 +165,35 @@ export class DispatchDevice {
     return ended;
   }
 
-  #open(author: Author, row: OpenMutation, heads: Map<string, EntityHead>, nowIso: string): Opened {
+  #noteRefused(author: Author, opened: readonly Opened[], logger: Logger): void {
+    for (const { row, end } of opened) {
+      const mutationId = row.mutation_id;
+      if (isTagCode(end?.code)) this.#admission.noteRefused(author, end.code, [mutationId]);
+      if (end !== TAMPERED) continue;
+      this.#lastResorts.noteTampered();
+      logger.error({ ...author, mutationId, event: TAMPERED.code }, TAMPERED.message);
+    }
+  }
+
+  #open(
+    author: Author,
+    row: OpenMutation,
+    tag: TagVerdict,
+    heads: Map<string, EntityHead>,
+    nowIso: string,
+  ): Opened {
     const { payload } = row;
     if (payload === null) return this.#openRefused(row, heads, nowIso);
-    const mutation = restoreAsItCame({ ...row, payload }, author);
+    const mutation = restoreAsItCame({ ...row, payload }, author, tag);
     if (!mutation) return { row, mutation, address: null, work: null, end: TAMPERED };
-    const registration: RegisteredEntityType | null = this.#types.find(mutation.entityType);
+    const registration: RegisteredEntityType | null = this.#admission.types.find(mutation.entityType);
     const head = headOfRow(row, mutation, heads);
     const payloadBytes = Buffer.byteLength(payload);
     const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptDecision);
     const mayBeSent = row.may_be_sent;
     const work = registration && {
-      ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, hold: null, refuse: null },
+      ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, refuse: null },
+      hold: tag === 'unknown' ? postponed('identity_unavailable', mayBeSent) : null,
       ...{ receivedAtMs: row.received_at_ms, mayForget: row.anew },
     };
     if (row.in_circle && work) {
@@ -185,7 +205,8 @@ export class DispatchDevice {
     // What was sent may have been applied: only its owner can tell. One that cannot be asked without being sent
     // the mutation is sent it where only the scope is gone.
     const mayAsk = registration?.pushRefuses === true;
-    const refusal = admitMutation(mutation, registration, row.held || (wasSent(row) && !mayAsk));
+    const admitted = admitMutation(mutation, registration, row.held || (wasSent(row) && !mayAsk));
+    const refusal = tag === 'unverifiable' ? UNVERIFIABLE : admitted;
     if (refusal && work && mayAsk && wasSent(row))
       return { row, mutation, address: mutation, end: null, work: { ...work, refuse: refusal } };
     if (!refusal && work) return { row, mutation, address: mutation, end: null, work };
@@ -204,7 +225,7 @@ export class DispatchDevice {
     const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptRefusal);
     if (kept) {
       const { refusal, address } = kept;
-      const registration = this.#types.find(address.entityType);
+      const registration = this.#admission.types.find(address.entityType);
       const head = headOfRow(row, address, heads);
       return {
         row,

@@ -5,7 +5,6 @@ import type { RegisteredEntityType } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import { addressKey, type EntityAddress } from '../read-model/entity-address.ts';
 import type { ReadHeads } from '../read-model/read-heads.ts';
-import type { RegisteredTypes } from '../registration/registered-types.ts';
 import { type Completed, statusOf } from './ledger/completion.ts';
 import { type LedgerStore, SENT_TWICE, type StoredOutcomes } from './ledger/ledger-store.ts';
 import { BACKLOG_FULL, type Received } from './ledger/receive-pushes.ts';
@@ -20,9 +19,10 @@ import {
   type Settlement,
   type Work,
 } from './outcome/settlement.ts';
-import { isReadable } from './prepare/admit-mutation.ts';
+import { type Admission, isReadable } from './prepare/admit-mutation.ts';
 import { parseTimestampMs, type Prepared, prepareMutation } from './prepare/prepare-mutation.ts';
 import { batchOf, type PushBatch, REUSED } from './prepare/push-batch.ts';
+import { isTagCode, refuseWrongTags, TAG_CODES } from './prepare/refuse-tags.ts';
 import type { PushMetrics } from './push-metrics.ts';
 import type { SettleMutations, StatusOf } from './settle-mutations.ts';
 import { type Sorted, sortReceived } from './sort-received.ts';
@@ -60,7 +60,7 @@ export class AcceptPush {
   readonly #ledger: LedgerStore;
   readonly #settler: SettleMutations;
   readonly #heads: ReadHeads;
-  readonly #types: RegisteredTypes;
+  readonly #admission: Admission;
   readonly #metrics: PushMetrics;
   readonly #outcomesStored: OutcomesStored;
 
@@ -68,14 +68,14 @@ export class AcceptPush {
     ledger: LedgerStore,
     settler: SettleMutations,
     heads: ReadHeads,
-    types: RegisteredTypes,
+    admission: Admission,
     metrics: PushMetrics,
     outcomesStored: OutcomesStored,
   ) {
     this.#ledger = ledger;
     this.#settler = settler;
     this.#heads = heads;
-    this.#types = types;
+    this.#admission = admission;
     this.#metrics = metrics;
     this.#outcomesStored = outcomesStored;
   }
@@ -85,7 +85,7 @@ export class AcceptPush {
    * @param suspicious see `parseJson`
    * @returns the wire text of one Outcome per mutation, in order
    * @throws the driver's error when Postgres is away; ProblemError `rate_limited` when the device has too
-   * much unfinished work
+   * much unfinished work, `unavailable` when tags cannot be verified
    */
   async execute(
     author: Author,
@@ -103,7 +103,10 @@ export class AcceptPush {
     if (elements.length === 0) return [];
     const batch = batchOf(elements);
     try {
-      const tellings = await this.#answer(author, batch.distinct, receivedAtMs);
+      const payloads = batch.distinct.map(({ payload }) => payload);
+      const verdicts = await this.#admission.tags.verify(author, payloads);
+      const distinct = refuseWrongTags(batch.distinct, verdicts);
+      const tellings = await this.#answer(author, distinct, receivedAtMs);
       return tellOutcomes(await this.#spread(author, elements, batch, tellings));
     } catch (error) {
       throw asProblem(error);
@@ -119,6 +122,7 @@ export class AcceptPush {
     const sorted = distinct.map((prepared, place) => {
       return sortReceived(prepared, rows[place] as Received, this.#typeOf(prepared), receivedAtMs);
     });
+    this.#noteTags(author, distinct, sorted);
     const works = sorted.flatMap((one) => (one.kind === 'work' ? [one.work] : []));
     const statusOf = statusesOf(distinct, sorted, rows);
     const limits = { deadlineMs: receivedAtMs + BUDGET_MS, apart: false, patient: false };
@@ -161,6 +165,20 @@ export class AcceptPush {
       const wire = row?.wire ?? rows.get(row?.holder ?? '')?.wire ?? null;
       return { ...telling, shown: { wire } };
     });
+  }
+
+  #noteTags(author: Author, distinct: readonly Prepared[], sorted: readonly Sorted[]): void {
+    const refused = sorted.flatMap((one, place) => {
+      const settled = one.kind === 'refused' || one.kind === 'reused' ? one.settled : null;
+      const code = settled?.kind === 'settled' ? settled.code : distinct[place]?.refusal?.code;
+      return isTagCode(code) && one.kind !== 'answered'
+        ? [{ code, id: distinct[place]?.mutationId ?? '' }]
+        : [];
+    });
+    for (const code of TAG_CODES) {
+      const ids = refused.flatMap((one) => (one.code === code ? [one.id] : []));
+      if (ids.length > 0) this.#admission.noteRefused(author, code, ids);
+    }
   }
 
   /** What follows such a change on its device counts it, and must not wait for it. */
@@ -220,11 +238,11 @@ export class AcceptPush {
       const version = prepared.mutation?.schemaVersion;
       return prepared.mutation && (!type || (version !== undefined && !isReadable(type, version)));
     });
-    if (unsure) await this.#types.refresh();
+    if (unsure) await this.#admission.types.refresh();
   }
 
   #typeOf({ address }: Prepared): RegisteredEntityType | null {
-    return address && this.#types.find(address.entityType);
+    return address && this.#admission.types.find(address.entityType);
   }
 
   /** An append is decided without looking; only what may have to be shown is looked up. */

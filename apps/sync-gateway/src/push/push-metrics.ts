@@ -14,6 +14,7 @@ export class PushMetrics {
   readonly givenUp;
   readonly conflicts;
   readonly tampered;
+  readonly refusedTags;
 
   constructor(metrics: Metrics) {
     this.outcomes = metrics.counter('sync_push_outcomes_total', 'Outcomes given, by status.', ['status']);
@@ -55,6 +56,11 @@ export class PushMetrics {
     this.tampered = metrics.counter(
       'sync_tampered_mutations_total',
       'Stored mutations that were not what had come, and were not carried out.',
+    );
+    this.refusedTags = metrics.counter(
+      'sync_refused_tags_total',
+      'Mutations refused because of the tag of their device, by outcome code.',
+      ['code'],
     );
   }
 }

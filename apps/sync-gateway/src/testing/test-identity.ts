@@ -15,14 +15,23 @@ export interface TestDevice {
   readonly accessToken: string;
 }
 
+interface Bound {
+  device: TestDevice;
+  /** Base64, newest first. */
+  earlierKeys: string[];
+  revoked: boolean;
+}
+
 /** Stands where the identity service is: JWKS over HTTP, device bindings over NATS. */
 export class TestIdentity {
   /** Verifications asked so far. */
   asked = 0;
+  /** Devices that are bound no longer are still told with their keys. */
+  keepsKeys = true;
   /** While false, nobody answers verifications. */
   answering = true;
   readonly #nats: NatsConnection;
-  readonly #devices = new Map<string, { device: TestDevice; revoked: boolean }>();
+  readonly #devices = new Map<string, Bound>();
   readonly #key: CryptoKey;
   readonly #server: Server;
   readonly #subscription: Subscription;
@@ -40,9 +49,9 @@ export class TestIdentity {
         const { tenantId, userId, deviceId } = message.json<TestDevice>();
         const known = this.#devices.get(`${tenantId}/${userId}/${deviceId}`);
         const status = known ? (known.revoked ? 'revoked' : 'bound') : 'unbound';
-        message.respond(
-          JSON.stringify(status === 'bound' ? { status, hmacKey: known?.device.hmacKey } : { status }),
-        );
+        const { device, earlierKeys = [] } = known ?? {};
+        const keys = { ...(device && { hmacKey: device.hmacKey }), earlierKeys };
+        message.respond(JSON.stringify({ status, ...(status === 'bound' || this.keepsKeys ? keys : {}) }));
       },
     });
   }
@@ -63,8 +72,18 @@ export class TestIdentity {
   async bind(tenantId: string, userId: string, deviceId: string): Promise<TestDevice> {
     const accessToken = await this.token(tenantId, userId);
     const device = { tenantId, userId, deviceId, hmacKey: randomBytes(32).toString('base64'), accessToken };
-    this.#devices.set(`${tenantId}/${userId}/${deviceId}`, { device, revoked: false });
+    const bound = { device, earlierKeys: [], revoked: false };
+    this.#devices.set(`${tenantId}/${userId}/${deviceId}`, bound);
     return device;
+  }
+
+  /** Gives the device a new key; what it tagged with those before is still its own. */
+  rotate({ tenantId, userId, deviceId }: TestDevice): TestDevice {
+    const known = this.#devices.get(`${tenantId}/${userId}/${deviceId}`);
+    if (!known) throw new Error(`there is no device ${deviceId}`);
+    known.earlierKeys = [known.device.hmacKey, ...known.earlierKeys];
+    known.device = { ...known.device, hmacKey: randomBytes(32).toString('base64') };
+    return known.device;
   }
 
   async token(tenantId: string, userId: string, claims: Record<string, unknown> = {}): Promise<string> {

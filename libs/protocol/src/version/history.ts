@@ -371,6 +371,22 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'ADMIN-9 to ADMIN-12: an audit log of administrative changes and refused attempts, /admin/v1/audit, which ' +
       'is listed, verified and exported.',
   },
+  {
+    version: '1.42.0',
+    date: '2026-11-30',
+    schemas: [
+      'DeviceBindingVerifyAnswer',
+      'PushQuestion',
+      'PushRequest',
+      'RegisterAsQuestion',
+      'RegisterQuestion',
+    ],
+    change:
+      'PUSH-22 to PUSH-24, OWNER-18: a device may tag its mutations; a tag is verified when the mutation comes and ' +
+      'before it is sent. Registrations may require tags (requiresTags), owners get them. Identity services ' +
+      'may name earlier keys of a device, and those of revoked ones (ACCESS-14). Outcome codes tag_invalid, ' +
+      'tag_missing and tag_unverifiable.',
+  },
 ];
 
 /** The version of the newest entry. */

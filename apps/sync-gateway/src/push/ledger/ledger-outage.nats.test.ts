@@ -7,6 +7,8 @@ import { createTestDatabase, startPostgres } from '@sync/postgres/testing';
 import type { Outcome } from '@sync/protocol';
 import { Metrics } from '@sync/service-kit';
 import { MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
+import { DeviceBindings } from '../../access/device-bindings.ts';
+import { VerifyTags } from '../prepare/verify-tags.ts';
 import { AcceptPush } from '../accept-push.ts';
 import { AskDeleted } from '../decide/ask-deleted.ts';
 import { DecideLanes } from '../decide/decide-lanes.ts';
@@ -50,7 +52,9 @@ beforeAll(async () => {
     refresh: async () => undefined,
   };
   const ledger = new LedgerStore(test.database, { visibleMs: 1_000, maxOpen: 100 });
-  acceptPush = new AcceptPush(ledger, settler, heads, types, metrics, () => undefined);
+  const bindings = new DeviceBindings({ nats, database: test.database, graceMs: 0 });
+  const admission = { types, tags: new VerifyTags(bindings), noteRefused: () => undefined };
+  acceptPush = new AcceptPush(ledger, settler, heads, admission, metrics, () => undefined);
   stop = async () => {
     await nats.close();
     await server.stop();

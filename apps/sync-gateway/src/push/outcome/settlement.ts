@@ -97,6 +97,8 @@ export type PostponeReason =
   | 'owner_busy'
   /** The owner answered, and had no answer for it although it was sent alone: its handler threw. */
   | 'owner_failed'
+  /** It has a tag, and nobody says with which keys its device makes them. */
+  | 'identity_unavailable'
   /** It brings back what was deleted, and nobody says what that was. */
   | 'projector_unavailable'
   | 'projection_behind'

@@ -109,6 +109,7 @@ function pushedOf(author: Author, { work, change }: Submission): PushedMutation 
     ...(change.status === 'applied' ? {} : { fieldWrites: writesToSend(change) }),
     identity,
     ...(work.refuse && { refuse: work.refuse }),
+    ...(mutation.tag === undefined ? {} : { tag: mutation.tag }),
     ...(change.op === 'append' && dataDigest !== undefined && !isLifted && { dataDigest }),
   };
 }

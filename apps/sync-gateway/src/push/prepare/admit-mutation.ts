@@ -1,8 +1,20 @@
 import { checkOp, planUpcast } from '@sync/domain';
 import type { RegisteredEntityType } from '@sync/protocol';
+import type { DeviceKey } from '../../access/device-bindings.ts';
+import type { RegisteredTypes } from '../../registration/registered-types.ts';
 import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
+import type { TagCode } from './refuse-tags.ts';
+import type { VerifyTags } from './verify-tags.ts';
 
 const CONFLICT_CHANGES = '/entityType: a ConflictRecord changes only through resolve-conflict';
+
+/** What is asked before a mutation goes anywhere, when it comes and again before it is sent. */
+export interface Admission {
+  readonly types: RegisteredTypes;
+  readonly tags: VerifyTags;
+  /** Told of mutations that were refused because of their tags. */
+  noteRefused(author: DeviceKey, code: TagCode, mutationIds: readonly string[]): void;
+}
 
 /**
  * Whether a mutation may go to its owner at all, in the order in which a developer would want to be told.
@@ -10,7 +22,7 @@ const CONFLICT_CHANGES = '/entityType: a ConflictRecord changes only through res
  * @returns null when it may
  */
 export function admitMutation(
-  mutation: Pick<PreparedMutation, 'entityType' | 'op' | 'schemaVersion' | 'scope'>,
+  mutation: Pick<PreparedMutation, 'entityType' | 'op' | 'schemaVersion' | 'scope' | 'tag'>,
   registration: RegisteredEntityType | null,
   held: boolean,
 ): Refusal | null {
@@ -23,6 +35,9 @@ export function admitMutation(
   if (!held) return { code: 'scope_not_held', message: `/scope: the user does not hold "${scope}"` };
   const refusal = checkOp(registration.policy, op);
   if (refusal) return { code: refusal, message: `/op: ${registration.policy} does not know ${op}` };
+  if (registration.requiresTags && mutation.tag === undefined) {
+    return { code: 'tag_missing', message: `/tag: ${entityType} asks for a tag by the device` };
+  }
   // A mutation that names no version was written against whatever its app knew; the owner's own checks
   // decide.
   if (schemaVersion === undefined || isReadable(registration, schemaVersion)) return null;

@@ -121,8 +121,13 @@ function readElement(
     return invalid(checked.faults[0]?.path ?? '', checked.faults[0]?.message ?? 'is malformed');
   const unstorable = suspicious ? findUnstorable(checked.value) : null;
   if (unstorable) return invalid(unstorable.path, unstorable.message);
+  if (payload.unknownLength > MAX_UNKNOWN_LENGTH) return invalid('', UNKNOWN_TOO_LONG);
   return faultOfContent(checked.value, payload.text) ?? readMutation(checked.value, payload.data, moment);
 }
+
+/** What a tag covers is stored with it, also fields that mean nothing here. */
+const MAX_UNKNOWN_LENGTH = 4_096;
+const UNKNOWN_TOO_LONG = `fields without a meaning have more than ${MAX_UNKNOWN_LENGTH} characters beside a tag`;
 
 /** The mutation of a stored payload; it was prepared once, so it cannot fail. */
 export function restoreMutation(

@@ -13,6 +13,7 @@ import {
   type SyncEvent,
 } from '@sync/protocol';
 import { createLogger, Metrics } from '@sync/service-kit';
+import { DeviceBindings } from '../../access/device-bindings.ts';
 import { MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
 import { DispatchDevice } from '../../dispatch/dispatch-device.ts';
 import { DispatchStore } from '../../dispatch/dispatch-store.ts';
@@ -28,6 +29,9 @@ import type { Author } from '../outcome/settlement.ts';
 import { AskUpcaster } from '../owners/ask-upcaster.ts';
 import { LiftMutations } from '../owners/lift-mutations.ts';
 import { SendToOwner } from '../owners/send-to-owner.ts';
+import type { Admission } from '../prepare/admit-mutation.ts';
+import { VerifyTags } from '../prepare/verify-tags.ts';
+import { TestIdentity } from '../../testing/test-identity.ts';
 import { PushMetrics } from '../push-metrics.ts';
 import { SettleMutations } from '../settle-mutations.ts';
 import { TestOwner } from './test-owner.ts';
@@ -55,6 +59,7 @@ function typeOf(
 export const TYPES: readonly RegisteredEntityType[] = [
   typeOf('statement', 'append_only'),
   typeOf('progress', 'lww'),
+  typeOf('bookmark', 'lww', { requiresTags: true }),
   typeOf('note', 'lww', { review: 'collisions' }),
   typeOf('enrollment', 'server_authoritative'),
   typeOf('document', 'crdt_yjs', {
@@ -69,6 +74,8 @@ export interface PushRig {
   readonly test: TestDatabase;
   readonly nats: NatsConnection;
   readonly owner: TestOwner;
+  readonly identity: TestIdentity;
+  readonly metrics: PushMetrics;
   readonly acceptPush: AcceptPush;
   readonly ledger: LedgerStore;
   readonly store: DispatchStore;
@@ -120,7 +127,7 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
     handle: async (body) => owner.deletedData(body as DeletedDataRequest),
     logger: silent,
   });
-  await nats.flush();
+  const identity = await TestIdentity.start(nats);
   const parts = wire(test, nats, options);
   const dispatchDue = async (...authors: readonly Author[]): Promise<number> => {
     if (authors.length === 0) return 0;
@@ -133,6 +140,7 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
     test,
     nats,
     owner,
+    identity,
     ...parts,
     push: async (author, mutations, sentAt) => {
       // One moment for both: a push takes no time here, which would count as an offset of the device's clock.
@@ -157,6 +165,7 @@ export async function startPushRig(options: RigOptions = {}): Promise<PushRig> {
     stopProjector: () => projector.stop(),
     stop: async () => {
       await projector.stop();
+      await identity.stop();
       await nats.close();
       await server.stop();
       await test.drop();
@@ -178,7 +187,10 @@ function wire(
   { database }: TestDatabase,
   nats: NatsConnection,
   { ownerTimeoutMs = 3_000, listsMutations = false }: RigOptions,
-): Pick<PushRig, 'acceptPush' | 'ledger' | 'store' | 'dispatchDevice' | 'told' | 'types' | 'lateTypes'> {
+): Pick<
+  PushRig,
+  'acceptPush' | 'ledger' | 'store' | 'dispatchDevice' | 'told' | 'types' | 'lateTypes' | 'metrics'
+> {
   const types = new Map(TYPES.map((type) => [type.entityType, type]));
   const lateTypes: RegisteredEntityType[] = [];
   const registered = {
@@ -202,13 +214,19 @@ function wire(
     new KeepDecisions(database),
     metrics,
   );
-  const acceptPush = new AcceptPush(ledger, settler, heads, registered, metrics, outcomesStored);
+  const bindings = new DeviceBindings({ nats, database, graceMs: 24 * 3_600_000 });
+  const admission: Admission = {
+    types: registered,
+    tags: new VerifyTags(bindings),
+    noteRefused: (_author, code, mutationIds) => metrics.refusedTags.inc({ code }, mutationIds.length),
+  };
+  const acceptPush = new AcceptPush(ledger, settler, heads, admission, metrics, outcomesStored);
   const store = new DispatchStore(database);
   const hidden = new FindHidden(nats, silent);
   const noteTampered = (): void => metrics.tampered.inc();
   const lastResorts = { hidden, giveUpAfterMs: 24 * 3_600_000, noteTampered };
-  const dispatchDevice = new DispatchDevice(store, ledger, settler, registered, lastResorts, outcomesStored);
-  return { acceptPush, ledger, store, told, types, lateTypes, dispatchDevice };
+  const dispatchDevice = new DispatchDevice(store, ledger, settler, admission, lastResorts, outcomesStored);
+  return { acceptPush, ledger, store, told, types, lateTypes, dispatchDevice, metrics };
 }
 
 async function makeDue({ database }: TestDatabase, { tenantId, deviceId }: Author): Promise<void> {

@@ -1,0 +1,49 @@
+import { OUTCOME_CODES } from '@sync/protocol';
+import { ProblemError } from '@sync/service-kit';
+import type { Prepared, Refusal } from './prepare-mutation.ts';
+import type { TagVerdict } from './verify-tags.ts';
+
+/** Outcome codes of tags. */
+export const TAG_CODES = ['tag_invalid', 'tag_missing', 'tag_unverifiable'] as const;
+export type TagCode = (typeof TAG_CODES)[number];
+
+export function isTagCode(code: string | undefined): code is TagCode {
+  return TAG_CODES.some((one) => one === code);
+}
+
+/** What comes with these verdicts is not carried out. */
+const REFUSED = {
+  absent: null,
+  valid: null,
+  wrong: 'tag_invalid',
+  unverifiable: 'tag_unverifiable',
+  unknown: null,
+} as const satisfies Record<TagVerdict, TagCode | null>;
+
+/** How a mutation ends whose tag nobody can verify any more. */
+export const UNVERIFIABLE: Refusal = refusalOf('tag_unverifiable');
+
+/**
+ * Mutations as they came, those without the tag that they should have refused: nothing of what they carry is
+ * kept. They stay the change that they are: what has its outcome already is answered with that, so that a tag
+ * cannot turn what was applied into a refusal.
+ * @throws ProblemError `unavailable` while nobody can tell
+ */
+export function refuseWrongTags(
+  prepared: readonly Prepared[],
+  verdicts: readonly TagVerdict[],
+): readonly Prepared[] {
+  if (verdicts.includes('unknown')) {
+    const headers = { 'retry-after': '2' };
+    throw new ProblemError('unavailable', 'Tags cannot be verified now', { headers });
+  }
+  return prepared.map((one, place) => {
+    const code = REFUSED[verdicts[place] ?? 'absent'];
+    if (code === null) return one;
+    return { ...one, mutation: null, payload: null, refusal: refusalOf(code) };
+  });
+}
+
+function refusalOf(code: TagCode): Refusal {
+  return { code, message: `/tag: ${OUTCOME_CODES[code]}` };
+}
