@@ -1,4 +1,5 @@
-import { untilAvailable } from '@sync/service-kit';
+import { type Logger, untilAvailable } from '@sync/service-kit';
+import type { DeviceBindings } from './access/device-bindings.ts';
 import type { GatewayNews } from './heads/gateway-news.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from './presence/record-device-seen.ts';
 import { DispatchDevice } from './dispatch/dispatch-device.ts';
@@ -74,16 +75,7 @@ export function wireWriting(
     relay.kick();
     news.announce({ devices: [author] });
   };
-  const admission: Admission = {
-    types: registry,
-    tags: new VerifyTags(bindings),
-    noteRefused: (author, code, mutationIds) => {
-      pushMetrics.refusedTags.inc({ code }, mutationIds.length);
-      const { tenantId, userId, deviceId } = author;
-      const some = mutationIds.slice(0, 20);
-      logger.warn({ tenantId, userId, deviceId, mutationIds: some, event: code }, 'tags were refused');
-    },
-  };
+  const admission = admissionOf(registry, bindings, pushMetrics, logger);
   const acceptPush = new AcceptPush(ledger, settler, heads, admission, pushMetrics, outcomesStored);
   const gate = new PushGate({ inFlight: config.maxPushesInFlight, ...DEVICE_LINE }, pushMetrics);
 
@@ -121,6 +113,23 @@ export function wireWriting(
     drain: async () => {
       registry.stop();
       await Promise.all([answers.stop(), dispatcher.stop(), prune.stop()]);
+    },
+  };
+}
+
+function admissionOf(
+  types: Registry,
+  bindings: DeviceBindings,
+  { refusedTags }: PushMetrics,
+  logger: Logger,
+): Admission {
+  return {
+    types,
+    tags: new VerifyTags(bindings),
+    noteRefused: ({ tenantId, userId, deviceId }, code, mutationIds) => {
+      refusedTags.inc({ code }, mutationIds.length);
+      const some = mutationIds.slice(0, 20);
+      logger.warn({ tenantId, userId, deviceId, mutationIds: some, event: code }, 'tags were refused');
     },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The canonical JSON text of RFC 8785 (JCS), as any library of that name writes it: keys in the order of their
+ * The canonical JSON text of RFC 8785 (JCS) that every library of that name writes: keys in the order of their
  * UTF-16 units, numbers and strings as ECMAScript writes them, no spaces. {@link canonicalJson} orders keys by
  * code point, which differs for keys with characters above U+FFFF.
  *

@@ -75,6 +75,7 @@ export interface PushRig {
   readonly nats: NatsConnection;
   readonly owner: TestOwner;
   readonly identity: TestIdentity;
+  readonly bindings: DeviceBindings;
   readonly metrics: PushMetrics;
   readonly acceptPush: AcceptPush;
   readonly ledger: LedgerStore;
@@ -189,7 +190,15 @@ function wire(
   { ownerTimeoutMs = 3_000, listsMutations = false }: RigOptions,
 ): Pick<
   PushRig,
-  'acceptPush' | 'ledger' | 'store' | 'dispatchDevice' | 'told' | 'types' | 'lateTypes' | 'metrics'
+  | 'acceptPush'
+  | 'ledger'
+  | 'store'
+  | 'dispatchDevice'
+  | 'told'
+  | 'types'
+  | 'lateTypes'
+  | 'metrics'
+  | 'bindings'
 > {
   const types = new Map(TYPES.map((type) => [type.entityType, type]));
   const lateTypes: RegisteredEntityType[] = [];
@@ -226,7 +235,7 @@ function wire(
   const noteTampered = (): void => metrics.tampered.inc();
   const lastResorts = { hidden, giveUpAfterMs: 24 * 3_600_000, noteTampered };
   const dispatchDevice = new DispatchDevice(store, ledger, settler, admission, lastResorts, outcomesStored);
-  return { acceptPush, ledger, store, told, types, lateTypes, dispatchDevice, metrics };
+  return { acceptPush, ledger, store, told, types, lateTypes, dispatchDevice, metrics, bindings };
 }
 
 async function makeDue({ database }: TestDatabase, { tenantId, deviceId }: Author): Promise<void> {
