@@ -101,11 +101,13 @@ describe('a mutation with a tag that waits', () => {
     const device = await newDevice();
     const mutation = tagMutation(device, mutationOf(device, { entityType: 'bookmark' }));
     await accepted(device, mutation);
-    const payload = JSON.stringify({ tag: mutation.tag, ...mutation });
-    await write(device, 'UPDATE mutation SET payload = $2 WHERE mutation_id = $1', [
-      mutation.mutationId,
-      payload.replace('"percent":10', '"percent":99'),
-    ]);
+    const { tag, ...bare } = mutation;
+    await overwrite(device, mutation.mutationId, { ...bare, data: { ...bare.data, percent: 99 } });
+    await write(
+      device,
+      `UPDATE mutation SET payload = '{"tag":"' || $2 || '",' || substr(payload, 2) WHERE mutation_id = $1`,
+      [mutation.mutationId, tag],
+    );
     expect((await dispatched(device, 1)).get(mutation.mutationId)).toMatchObject(TAMPERED);
   });
 
