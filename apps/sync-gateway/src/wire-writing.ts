@@ -1,4 +1,4 @@
-import { type Logger, untilAvailable } from '@sync/service-kit';
+import { type Logger, type Metrics, untilAvailable } from '@sync/service-kit';
 import type { DeviceBindings } from './access/device-bindings.ts';
 import type { GatewayNews } from './heads/gateway-news.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from './presence/record-device-seen.ts';
@@ -80,12 +80,7 @@ export function wireWriting(
   const gate = new PushGate({ inFlight: config.maxPushesInFlight, ...DEVICE_LINE }, pushMetrics);
 
   const store = new DispatchStore(database);
-  metrics.gauge(
-    'sync_dispatch_devices',
-    'Devices with accepted mutations that wait for their outcome.',
-    [],
-    async (gauge) => gauge.set(await store.countDevices()),
-  );
+  measureQueue(metrics, store);
   const giveUpAfterMs = config.giveUpAfterHours * 3_600_000;
   const noteTampered = (): void => pushMetrics.tampered.inc();
   const lastResorts = { hidden: new FindHidden(nats, logger), giveUpAfterMs, noteTampered };
@@ -117,6 +112,15 @@ export function wireWriting(
   };
 }
 
+function measureQueue(metrics: Metrics, store: DispatchStore): void {
+  metrics.gauge(
+    'sync_dispatch_devices',
+    'Devices with accepted mutations that wait for their outcome.',
+    [],
+    async (gauge) => gauge.set(await store.countDevices()),
+  );
+}
+
 function admissionOf(
   types: Registry,
   bindings: DeviceBindings,
@@ -126,10 +130,11 @@ function admissionOf(
   return {
     types,
     tags: new VerifyTags(bindings),
-    noteRefused: ({ tenantId, userId, deviceId }, code, mutationIds) => {
-      refusedTags.inc({ code }, mutationIds.length);
+    noteRefused: ({ tenantId, userId, deviceId }, { code, when, mutationIds }) => {
+      refusedTags.inc({ code, when }, mutationIds.length);
       const some = mutationIds.slice(0, 20);
-      logger.warn({ tenantId, userId, deviceId, mutationIds: some, event: code }, 'tags were refused');
+      const fields = { tenantId, userId, deviceId, mutationIds: some, when, event: code };
+      logger.warn(fields, 'tags were refused');
     },
   };
 }

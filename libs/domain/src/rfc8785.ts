@@ -14,7 +14,7 @@ export function rfc8785Json(value: unknown): string {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return JSON.stringify(value);
   if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(rfc8785Json).join(',')}]`;
-  if (typeof value !== 'object') throw new TypeError(`not a JSON value: ${String(value)}`);
+  if (typeof value !== 'object') throw new TypeError(`not a JSON value: ${typeof value}`);
   const object = value as Readonly<Record<string, unknown>>;
   // `sort` without a function compares UTF-16 units.
   const keys = Object.keys(object).sort();

@@ -168,7 +168,9 @@ export class DispatchDevice {
   #noteRefused(author: Author, opened: readonly Opened[], logger: Logger): void {
     for (const { row, end } of opened) {
       const mutationId = row.mutation_id;
-      if (isTagCode(end?.code)) this.#admission.noteRefused(author, end.code, [mutationId]);
+      if (isTagCode(end?.code)) {
+        this.#admission.noteRefused(author, { code: end.code, when: 'waited', mutationIds: [mutationId] });
+      }
       if (end !== TAMPERED) continue;
       this.#lastResorts.noteTampered();
       logger.error({ ...author, mutationId, event: TAMPERED.code }, TAMPERED.message);

@@ -95,6 +95,8 @@ describe('a mutation with a tag that waits', () => {
     expect(outcome).toMatchObject({ status: 'rejected', code: 'tag_missing' });
     expect(outcome?.conflictId).toBeDefined();
     expect(rig.owner.applied).not.toContain(mutation.mutationId);
+    const { values } = await rig.metrics.refusedTags.get();
+    expect(values).toMatchObject([{ labels: { code: 'tag_missing', when: 'waited' }, value: 1 }]);
   });
 
   it('is not carried out with a tag in another place than its own', async () => {

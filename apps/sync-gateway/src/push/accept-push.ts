@@ -176,8 +176,8 @@ export class AcceptPush {
         : [];
     });
     for (const code of TAG_CODES) {
-      const ids = refused.flatMap((one) => (one.code === code ? [one.id] : []));
-      if (ids.length > 0) this.#admission.noteRefused(author, code, ids);
+      const mutationIds = refused.flatMap((one) => (one.code === code ? [one.id] : []));
+      if (mutationIds.length > 0) this.#admission.noteRefused(author, { code, when: 'came', mutationIds });
     }
   }
 

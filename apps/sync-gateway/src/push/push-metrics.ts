@@ -59,8 +59,8 @@ export class PushMetrics {
     );
     this.refusedTags = metrics.counter(
       'sync_refused_tags_total',
-      'Mutations refused because of the tag of their device, by outcome code.',
-      ['code'],
+      'Mutations refused because of the tag of their device, by outcome code, when they came or had waited.',
+      ['code', 'when'],
     );
   }
 }

@@ -19,10 +19,10 @@ async function newDevice(): Promise<TestDevice> {
   return rig.identity.bind(tenantId, userId, deviceId);
 }
 
-const counted = async (code: string): Promise<number> => {
+async function counted(code: string): Promise<number> {
   const { values } = await rig.metrics.refusedTags.get();
-  return values.find(({ labels }) => labels['code'] === code)?.value ?? 0;
-};
+  return values.find(({ labels }) => labels.code === code && labels.when === 'came')?.value ?? 0;
+}
 
 describe('a tag', () => {
   it('by the device of the mutation is taken, and its owner gets it', async () => {

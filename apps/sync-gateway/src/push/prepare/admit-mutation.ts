@@ -3,7 +3,7 @@ import type { RegisteredEntityType } from '@sync/protocol';
 import type { DeviceKey } from '../../access/device-bindings.ts';
 import type { RegisteredTypes } from '../../registration/registered-types.ts';
 import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
-import type { TagCode } from './refuse-tags.ts';
+import type { RefusedTags } from './refuse-tags.ts';
 import type { VerifyTags } from './verify-tags.ts';
 
 const CONFLICT_CHANGES = '/entityType: a ConflictRecord changes only through resolve-conflict';
@@ -12,8 +12,8 @@ const CONFLICT_CHANGES = '/entityType: a ConflictRecord changes only through res
 export interface Admission {
   readonly types: RegisteredTypes;
   readonly tags: VerifyTags;
-  /** Told of mutations that were refused because of their tags. */
-  noteRefused(author: DeviceKey, code: TagCode, mutationIds: readonly string[]): void;
+  /** Told of mutations that were refused because of their tags: when they came, or after they had waited. */
+  noteRefused(author: DeviceKey, refused: RefusedTags): void;
 }
 
 /**

@@ -7,6 +7,13 @@ import type { TagVerdict } from './verify-tags.ts';
 export const TAG_CODES = ['tag_invalid', 'tag_missing', 'tag_unverifiable'] as const;
 export type TagCode = (typeof TAG_CODES)[number];
 
+/** Mutations that one device is refused for one reason. */
+export interface RefusedTags {
+  readonly code: TagCode;
+  readonly when: 'came' | 'waited';
+  readonly mutationIds: readonly string[];
+}
+
 export function isTagCode(code: string | undefined): code is TagCode {
   return TAG_CODES.some((one) => one === code);
 }

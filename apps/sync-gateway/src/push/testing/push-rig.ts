@@ -227,7 +227,9 @@ function wire(
   const admission: Admission = {
     types: registered,
     tags: new VerifyTags(bindings),
-    noteRefused: (_author, code, mutationIds) => metrics.refusedTags.inc({ code }, mutationIds.length),
+    noteRefused: (_author, { code, when, mutationIds }) => {
+      metrics.refusedTags.inc({ code, when }, mutationIds.length);
+    },
   };
   const acceptPush = new AcceptPush(ledger, settler, heads, admission, metrics, outcomesStored);
   const store = new DispatchStore(database);
