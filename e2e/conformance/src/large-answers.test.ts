@@ -89,7 +89,7 @@ describe('100 small changes of a note of 720 KB that are refused', () => {
           op: 'patch',
           data: { colour: 'red' },
         });
-        return { ...written, ...invalid };
+        return device.tag({ ...written, ...invalid });
       });
       device.outbox.splice(0, 100, ...mutations);
       const { outcomes, bytes } = await pushAll(device);
@@ -122,7 +122,7 @@ it('refused changes of 15 notes of 720 KB come in answers that are bounded, and 
       op: 'patch',
       data: { colour: 'red' },
     });
-    return { ...written, occurredAt: 'yesterday' };
+    return device.tag({ ...written, occurredAt: 'yesterday' });
   });
   device.outbox.splice(0, mutations.length, ...mutations);
   const { outcomes, bytes } = await pushAll(device);

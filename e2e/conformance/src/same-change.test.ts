@@ -152,7 +152,7 @@ describe('the same change', () => {
 
 /** Sends again what the gateway cannot take at this moment, and asks again for what was only accepted. */
 async function sendUntilAnswered(device: DriverDevice, mutation: LocalMutation): Promise<Outcome> {
-  const body = { sentAt: new Date().toISOString(), mutations: [mutation] };
+  const body = { sentAt: new Date().toISOString(), mutations: [device.tag(mutation)] };
   for (;;) {
     const answer = await device.send<PushResponse>('/sync/v1/push', body);
     if (answer.status !== 503) expect(answer.status).toBe(200);

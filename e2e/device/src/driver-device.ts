@@ -3,6 +3,7 @@ import type { AckResponse, LocalMutation, Outcome, PullResponse, PushResponse } 
 import { type VectorClock, counterOf, deviceReplica, mergeClocks } from '@sync/vector-clock';
 import { ScopeReplica } from './scope-replica.ts';
 import { type DeviceCredentials, type GatewayAnswer, callGateway } from './signed-http.ts';
+import { tagMutation } from './tag-mutation.ts';
 
 /** What a learner's app changes: everything else of a LocalMutation is the device's business. */
 export interface LocalChange {
@@ -61,7 +62,7 @@ export class DriverDevice {
     // Of what it once saw nothing but its own counter: the rest may have been folded away since.
     const baseClock = mergeClocks(held, { [own]: counterOf(last, own) });
     this.sequence += 1;
-    const mutation: LocalMutation = {
+    const mutation = this.tag<LocalMutation>({
       mutationId: randomUUID(),
       sequence: this.sequence,
       scope: change.scope,
@@ -74,10 +75,15 @@ export class DriverDevice {
       baseClock,
       occurredAt: new Date(Date.now() + this.clockOffsetMs - (change.agoMs ?? 0)).toISOString(),
       schemaVersion: 1,
-    };
+    });
     this.clocks.set(key, { ...baseClock, [own]: counterOf(baseClock, own) + 1 });
     this.outbox.push(mutation);
     return mutation;
+  }
+
+  /** The mutation with the tag of this device; `write` makes one, and whoever changes what it wrote another. */
+  tag<T extends object>(mutation: T): T {
+    return tagMutation(this.credentials, mutation);
   }
 
   /** Pushes what waits, at most 500 a request, until the outbox is empty. */

@@ -12,6 +12,7 @@ export {
   revokeDevice,
 } from './platform-client.ts';
 export type { PlatformUrls } from './platform-client.ts';
+export { tagMutation } from './tag-mutation.ts';
 export { until } from './until.ts';
 export type { UntilOptions } from './until.ts';
 export { startStackProcess } from './stack-process.ts';

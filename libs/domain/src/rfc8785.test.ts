@@ -87,6 +87,10 @@ describe('rfc8785Json', () => {
     );
   });
 
+  it('leaves out fields that are undefined, and only these', () => {
+    expect(rfc8785Json({ b: undefined, a: null })).toBe('{"a":null}');
+  });
+
   it.each([[Number.NaN], [Number.POSITIVE_INFINITY], [undefined], [10n]])('refuses %p', (value) => {
     expect(() => rfc8785Json([value])).toThrow(TypeError);
   });

@@ -7,8 +7,8 @@
  * (COMMON-15), so that nothing which was taken depends on this.
  *
  * Recursive: for values of bounded depth.
- * @param value what `JSON.parse` returns
- * @throws TypeError for what is not JSON: undefined, functions, bigint, NaN and the infinities
+ * @param value what `JSON.parse` returns; a field that is undefined counts as left out, as in `JSON.stringify`
+ * @throws TypeError for what is not JSON: functions, bigint, NaN and the infinities
  */
 export function rfc8785Json(value: unknown): string {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return JSON.stringify(value);
@@ -17,6 +17,8 @@ export function rfc8785Json(value: unknown): string {
   if (typeof value !== 'object') throw new TypeError(`not a JSON value: ${typeof value}`);
   const object = value as Readonly<Record<string, unknown>>;
   // `sort` without a function compares UTF-16 units.
-  const keys = Object.keys(object).sort();
+  const keys = Object.keys(object)
+    .filter((key) => object[key] !== undefined)
+    .sort();
   return `{${keys.map((key) => `${JSON.stringify(key)}:${rfc8785Json(object[key])}`).join(',')}}`;
 }

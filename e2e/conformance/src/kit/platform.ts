@@ -76,8 +76,20 @@ export function appendStatements(device: DriverDevice, scope: string, count: num
   });
 }
 
-/** Pushes mutations past the device's outbox; @returns their outcomes, in order */
+/**
+ * Pushes mutations past the device's outbox. What a test changed of what a device wrote, the device has written
+ * so: it gets a tag of its own. @returns their outcomes, in order
+ */
 export async function send(
+  device: DriverDevice,
+  ...mutations: readonly Readonly<Record<string, unknown>>[]
+): Promise<Outcome[]> {
+  const written = mutations.map((mutation) => ('tag' in mutation ? device.tag(mutation) : mutation));
+  return sendAsItIs(device, ...written);
+}
+
+/** The same, with the tags that they have. */
+export async function sendAsItIs(
   device: DriverDevice,
   ...mutations: readonly Readonly<Record<string, unknown>>[]
 ): Promise<Outcome[]> {

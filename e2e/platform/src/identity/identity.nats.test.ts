@@ -100,7 +100,9 @@ describe('device bindings', () => {
       ok: true,
       value: { tenantId: 'acme', userId: 'ada', deviceId },
     });
-    expect(await verifyDevice('acme', 'ada', deviceId)).toEqual({ status: 'revoked' });
+    // With its key, by which nothing but tags made before is verified.
+    const { hmacKey } = body;
+    expect(await verifyDevice('acme', 'ada', deviceId)).toEqual({ status: 'revoked', hmacKey });
     expect((await rig.call('DELETE', '/dev/devices/never-was')).status).toBe(404);
   });
 });

@@ -57,7 +57,8 @@ export class DeviceBindings {
       ),
     );
     if (!device) return { status: 'unbound' };
-    return device.revoked ? { status: 'revoked' } : { status: 'bound', hmacKey: device.hmac_key };
+    // Of a revoked device, too: what it had tagged before is still its own.
+    return { status: device.revoked ? 'revoked' : 'bound', hmacKey: device.hmac_key };
   }
 
   /**

@@ -51,6 +51,8 @@ export const highlight: OwnedEntity = {
       { from: 2, upcast: splitPages },
     ],
     policy: 'lww',
+    // What somebody marked is nobody else's word: not even of whoever has the gateway's database.
+    requiresTags: true,
     projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },
     ...jsonEntityStore('highlight'),
     handle(mutation, current, { userId }) {
