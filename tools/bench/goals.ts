@@ -59,6 +59,7 @@ const GOALS: readonly GoalRow[] = [
     1.2,
     '× empty databases',
   ],
+  ['check of a push of 20 with tags, CPU', 'push-check-20', 1, cpu, '≤', 0.3, 'ms'],
   ['push with 10 % conflicts, p50', 'push-100-conflicts', 1, ratio, '≤', 1.3, '× the clean push'],
   ['500 small events a second', 'small-events', 4, beside('cores'), '≤', 0.5, 'cores'],
   ['write to visible at 500 events a second, p50', 'write-visible', 1, p50, '≤', 15, 'ms'],

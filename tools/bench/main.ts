@@ -9,6 +9,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
 import { measureAged } from './measure-aged.ts';
+import { measureCheck } from './measure-check.ts';
 import { measureConflicts } from './measure-conflicts.ts';
 import { measureBackups } from './measure-backups.ts';
 import { measureAutoResolution } from './measure-auto-resolution.ts';
@@ -50,6 +51,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
     ['push-1', () => measurePush(world, 1, 64)],
     ['push-100', () => measurePush(world, 100, 1)],
     ['push-100', () => measurePush(world, 100, 16)],
+    ['push-check-20', () => measureCheck()],
     ['push-100-conflicts', () => measureConflicts(world)],
     ['pull-500', () => measurePull(world, 1)],
     ['pull-500', () => measurePull(world, 16)],

@@ -140,7 +140,7 @@ function mergesOf(
     occurredAt: now,
     schemaVersion: 1,
   }));
-  return { sentAt: now, mutations };
+  return { sentAt: now, mutations: mutations.map((mutation) => device.tag(mutation)) };
 }
 
 async function pushMerges(writer: Writer, body: object): Promise<void> {

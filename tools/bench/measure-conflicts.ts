@@ -71,7 +71,8 @@ function conflictBody(device: BenchDevice, entityIds: readonly string[]): object
     occurredAt: new Date().toISOString(),
     schemaVersion: 1,
   }));
-  return { ...body, mutations: [...body.mutations, ...conflicts] };
+  const tagged = conflicts.map((conflict) => device.tag(conflict));
+  return { ...body, mutations: [...body.mutations, ...tagged] };
 }
 
 /** @throws unless ten of the mutations were decided by policy and recorded */

@@ -33,7 +33,7 @@ export function pushBody(device: BenchDevice, count: number): Record<string, unk
     sentAt: now,
     mutations: Array.from({ length: count }, (_unused, index) => {
       const entityId = randomUUID();
-      return {
+      return device.tag({
         mutationId: randomUUID(),
         sequence: device.nextSequence(),
         scope: device.scope,
@@ -44,7 +44,7 @@ export function pushBody(device: BenchDevice, count: number): Record<string, unk
         baseClock: {},
         occurredAt: now,
         schemaVersion: 1,
-      };
+      });
     }),
   };
 }

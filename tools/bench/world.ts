@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type DeviceCredentials, type PlatformUrls, bindDevice, signRequest } from '@sync/e2e-device';
+import {
+  type DeviceCredentials,
+  type PlatformUrls,
+  bindDevice,
+  signRequest,
+  tagMutation,
+} from '@sync/e2e-device';
 import { freePort } from '@sync/postgres/testing';
 import { SERVICES } from '../stack/services.ts';
 import { type Stack, startStack } from '../stack/start-stack.ts';
@@ -210,6 +216,11 @@ export class BenchDevice {
   nextSequence(): number {
     this.sequence += 1;
     return this.sequence;
+  }
+
+  /** As its app does when it makes one. */
+  tag<T extends object>(mutation: T): T {
+    return tagMutation(this.credentials, mutation);
   }
 
   /** Signs now, so that the signature costs the measured operation nothing on the client's side. */
