@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { signRequest, type DeviceCredentials } from '@sync/e2e-device';
+import { signRequest, tagMutation, type DeviceCredentials } from '@sync/e2e-device';
 import type {
   ConflictRecord,
   LocalMutation,
@@ -117,14 +117,14 @@ export class CustodyDevice {
     const known = mergeClocks(this.#memory.clocks.get(key) ?? {}, pulled);
     const { [own]: _own, ...others } = pulled;
     this.#memory.sequence += 1;
-    const mutation: LocalMutation = {
+    const mutation = this.#tagged({
       mutationId: randomUUID(),
       sequence: this.#memory.sequence,
       baseClock: this.#leavesOwnEntryOut ? others : known,
       occurredAt: new Date().toISOString(),
       schemaVersion: 1,
       ...fields,
-    };
+    });
     this.#memory.clocks.set(key, incrementClock(known, own));
     this.#memory.outbox.push(mutation);
     if (held) this.#memory.texts.set(key, held);
@@ -146,7 +146,9 @@ export class CustodyDevice {
     if (mutations.length === 0) return;
     const sender = as ?? this;
     this.#log.sent(mutations);
-    const body = { sentAt: new Date().toISOString(), mutations };
+    // A tag of one device is none of another’s; without them a stranger’s session may get through.
+    const sent = as ? mutations.map(({ tag: _, ...mutation }) => mutation) : mutations;
+    const body = { sentAt: new Date().toISOString(), mutations: sent };
     const { outcomes } = await sender.call<PushResponse>('/sync/v1/push', body);
     if (lost) return;
     this.#log.answered(sender.credentials.deviceId, sender.userId, outcomes);
@@ -219,10 +221,16 @@ export class CustodyDevice {
   reinstall(credentials: DeviceCredentials, clientId: number): void {
     this.credentials = credentials;
     this.clientId = clientId;
-    const { outbox, ended, saw } = this.#memory;
+    const { outbox: old, ended: gone, saw } = this.#memory;
+    const outbox = old.map((mutation) => this.#tagged(mutation));
+    const ended = gone.map((mutation) => this.#tagged(mutation));
     this.#memory = { ...emptyMemory(), outbox, ended, saw };
     this.countsItsChanges = false;
     this.#backup = null;
+  }
+
+  #tagged(mutation: LocalMutation): LocalMutation {
+    return tagMutation(this.credentials, mutation);
   }
 
   async call<T>(path: string, body: unknown): Promise<T> {
@@ -315,7 +323,8 @@ export class CustodyDevice {
   /** A stranger's session has used the id. */
   #underNewId(mutation: LocalMutation): LocalMutation {
     this.#memory.sequence += 1;
-    const again = { ...mutation, mutationId: randomUUID(), sequence: this.#memory.sequence };
+    const { sequence } = this.#memory;
+    const again = this.#tagged({ ...mutation, mutationId: randomUUID(), sequence });
     const written = this.#log.writes.get(mutation.mutationId);
     if (written) this.#log.writes.set(again.mutationId, { ...written, mutation: again });
     const [before, after] = [mutation, again].map(({ mutationId }) => mutationId.slice(0, 8));

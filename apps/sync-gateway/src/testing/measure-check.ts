@@ -32,7 +32,10 @@ const WARM_UP = 2_000;
 const COUNTED = 5_000;
 
 /** A statement of ordinary size. */
-function statement(device: TestDevice, sequence: number): { readonly mutationId: string } {
+function statement(
+  device: TestDevice,
+  sequence: number,
+): Record<string, unknown> & { readonly mutationId: string } {
   const id = randomUUID();
   return {
     ...{ mutationId: randomUUID(), sequence, scope: `user:${device.userId}`, entityType: 'statement' },
@@ -108,7 +111,7 @@ const reading = await measured(() => {
   for (const mutation of tagged) prepareMutation(mutation, moment, false);
 });
 const readingUntagged = await measured(() => {
-  for (const mutation of plain) prepareMutation(mutation as typeof mutation & { op: string }, moment, false);
+  for (const mutation of plain) prepareMutation(mutation, moment, false);
 });
 const cost: CheckCost = {
   ...{ checkMs: check.ms, floorMs: floor.ms, cpuMs: check.cpuMs, floorCpuMs: floor.cpuMs },

@@ -29,7 +29,8 @@ export function restoreAsItCame(
 ): PreparedMutation | null {
   const { payload, payload_hash: known, stored_scope: scope, occurred_at_ms: occurredAtMs } = stored;
   const mutation = tag === 'wrong' ? null : parse(payload, author, occurredAtMs ?? 0);
-  if (mutation?.mutationId !== stored.mutation_id || mutation.scope !== scope) return null;
+  // Earlier releases kept the case in which an id came.
+  if (mutation?.mutationId.toLowerCase() !== stored.mutation_id || mutation.scope !== scope) return null;
   // A tag in another place than where one is looked for is none.
   if ((mutation.tag === undefined) !== (tag === 'absent')) return null;
   const sent = known.length === SHA256_LENGTH ? hash('sha256', payload, 'hex') : mutation.identity;
