@@ -44,10 +44,8 @@ export { findUnstorable, isNestedDeeper, parseJson } from './parse-json.ts';
 export type { ParsedJson } from './parse-json.ts';
 export { EntityTypeRegistration, GrantRule, SyncRegistration, Upcaster } from './registration.ts';
 export type { RegisteredEntityType } from './registration.ts';
+export { DeviceBindingReply, DeviceBindingRequest, DeviceRevokedNotice } from './device-binding-api.ts';
 export {
-  DeviceBindingReply,
-  DeviceBindingRequest,
-  DeviceRevokedNotice,
   OwnerPushReply,
   OwnerPushRequest,
   AcceptedWords,

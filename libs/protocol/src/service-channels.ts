@@ -1,10 +1,8 @@
 import Type from 'typebox';
 import { DeltaBatch } from './delta-batch.ts';
 import { DomainEvent } from './domain-event.ts';
+import { DeviceBindingReply, DeviceBindingRequest, DeviceRevokedNotice } from './device-binding-api.ts';
 import {
-  DeviceBindingReply,
-  DeviceBindingRequest,
-  DeviceRevokedNotice,
   OwnerPushReply,
   OwnerPushRequest,
   RegisterReply,

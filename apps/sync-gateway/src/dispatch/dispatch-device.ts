@@ -1,4 +1,3 @@
-import { backoffMs } from '@sync/domain';
 import { OUTCOME_CODES, type RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored } from '../push/accept-push.ts';
@@ -15,7 +14,6 @@ import {
   type Settlement,
   type Work,
 } from '../push/outcome/settlement.ts';
-import type { Failing } from '../push/owners/give-up.ts';
 import { type Admission, admitMutation } from '../push/prepare/admit-mutation.ts';
 import type { PreparedMutation, Refusal } from '../push/prepare/prepare-mutation.ts';
 import { isTagCode, UNVERIFIABLE } from '../push/prepare/refuse-tags.ts';
@@ -26,10 +24,7 @@ import { addressKey, type EntityAddress } from '../read-model/entity-address.ts'
 import { type EntityHead, headOf, stateOfHead } from '../read-model/entity-head.ts';
 import type { DispatchStore, DueDevice, OpenMutation } from './dispatch-store.ts';
 import type { FindHidden } from './find-hidden.ts';
-
-const RETRY_BACKOFF = { baseMs: 500, capMs: 60_000 } as const;
-/** Of a mutation that its owner fails at: it waits for a release, not for a restart. */
-const FAILING_BACKOFF = { baseMs: 500, capMs: 15 * 60_000 } as const;
+import { delayOf, failingOf, togetherOf } from './retry-pace.ts';
 
 /** The end of what is not in the ledger as it came. Nothing of it is believed, not even its entity. */
 const TAMPERED = {
@@ -129,7 +124,11 @@ export class DispatchDevice {
       await this.#admission.types.refresh();
       opened = open();
     }
-    this.#noteRefused(author, opened, logger);
+    for (const { row, end } of opened) {
+      if (end !== TAMPERED) continue;
+      this.#lastResorts.noteTampered();
+      logger.error({ ...author, mutationId: row.mutation_id, event: TAMPERED.code }, TAMPERED.message);
+    }
     const works = inOrder(opened.flatMap(({ work }) => work ?? []));
     // What was answered a few times without all of it may be one mutation that breaks its owner: it must not
     // take the others with it for ever. An owner that was merely away, or silent, gets all of it at once, in
@@ -148,6 +147,7 @@ export class DispatchDevice {
         return { one, settlement };
       }),
     );
+    this.#noteRefused(author, ends);
     const freed = new Set(
       ends.flatMap(({ one, settlement }) => (settlement.kind === 'settled' ? laneOf(one) : [])),
     );
@@ -157,7 +157,7 @@ export class DispatchDevice {
     const completed = ends.map(({ one, settlement }) => {
       const isFreed =
         freed.has(laneOf(one)) && settlement.kind === 'postponed' && settlement.reason === 'lane_waits';
-      return completedOf(one, settlement, isFreed ? 0 : delayOf(one, settlement, random));
+      return completedOf(one, settlement, isFreed ? 0 : delayOf(one.row, settlement, random));
     });
     await this.#ledger.complete(author, completed, nowIso);
     const ended = completed.filter(({ settlement }) => settlement.kind === 'settled').length;
@@ -165,15 +165,14 @@ export class DispatchDevice {
     return ended;
   }
 
-  #noteRefused(author: Author, opened: readonly Opened[], logger: Logger): void {
-    for (const { row, end } of opened) {
-      const mutationId = row.mutation_id;
-      if (isTagCode(end?.code)) {
-        this.#admission.noteRefused(author, { code: end.code, when: 'waited', mutationIds: [mutationId] });
-      }
-      if (end !== TAMPERED) continue;
-      this.#lastResorts.noteTampered();
-      logger.error({ ...author, mutationId, event: TAMPERED.code }, TAMPERED.message);
+  #noteRefused(
+    author: Author,
+    ends: readonly { readonly one: Opened; readonly settlement: Settlement }[],
+  ): void {
+    for (const { one, settlement } of ends) {
+      if (settlement.kind === 'postponed' || !isTagCode(settlement.code)) continue;
+      const mutationIds = [one.row.mutation_id];
+      this.#admission.noteRefused(author, { code: settlement.code, when: 'waited', mutationIds });
     }
   }
 
@@ -342,41 +341,9 @@ function asRefused(author: Author, work: Work, refusal: Refusal, settlement: Set
   return { ...settlement, ...refusal, ...lost };
 }
 
-/**
- * With how many others each mutation goes at most that its owner did not answer in time. The first time with
- * as many as before, because an owner that was only slow has all the answers by now; then with half as many
- * each time, so that one that it never answers does not keep the others from their outcomes.
- */
-function togetherOf(rows: readonly OpenMutation[]): Map<string, number> {
-  const silent = rows.filter(({ last_error: reason }) => reason === 'owner_silent');
-  return new Map(
-    silent.map(({ mutation_id: mutationId, attempts }) => {
-      return [mutationId, Math.max(1, Math.ceil(silent.length / 2 ** (attempts - 1)))];
-    }),
-  );
-}
-
-/** As it will be if the present attempt fails as well. */
-function failingOf(rows: readonly OpenMutation[]): Map<string, Failing> {
-  return new Map(
-    rows.map(({ mutation_id: mutationId, failures, failing_since_ms: sinceMs }) => {
-      return [mutationId, { failures: failures + 1, sinceMs }];
-    }),
-  );
-}
-
 /** NUL occurs in neither part. */
 function laneOf({ mutation, row }: Opened): string {
   return mutation ? `${mutation.entityType}\0${mutation.entityId}` : row.mutation_id;
-}
-
-/** @param random in [0, 1) */
-function delayOf({ row }: Opened, settlement: Settlement, random: number): number {
-  const reason = settlement.kind === 'postponed' ? settlement.reason : null;
-  const failing = reason === 'owner_failed';
-  // What was not even sent has no failed attempts to pause for.
-  const attempts = failing ? row.failures + 1 : reason === 'owner_busy' ? 1 : row.attempts;
-  return backoffMs(attempts, failing ? FAILING_BACKOFF : RETRY_BACKOFF, random);
 }
 
 /**

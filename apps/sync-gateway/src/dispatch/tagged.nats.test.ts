@@ -9,7 +9,8 @@ import { until } from '../testing/until.ts';
 /** Mutations with tags that wait, while somebody writes to the gateway’s database or to the device’s binding. */
 let rig: PushRig;
 beforeAll(async () => {
-  rig = await startPushRig();
+  rig = await startPushRig({ ownerTimeoutMs: 300 });
+  for (const [name, type] of rig.types) rig.types.set(name, { ...type, pushRefuses: true });
 });
 afterAll(() => rig.stop());
 beforeEach(async () => {
@@ -183,6 +184,27 @@ describe('a mutation with a tag that waits', () => {
     expect(outcomes.get(tagged.mutationId)).toMatchObject({ status: 'rejected', code: 'tag_unverifiable' });
     expect(outcomes.get(tagged.mutationId)?.conflictId).toBeDefined();
     expect(outcomes.get(bare.mutationId)).toMatchObject({ status: 'applied' });
+  });
+
+  it('that its owner may have is asked for before it is refused', async () => {
+    const device = await newDevice();
+    rig.owner.start();
+    await rig.nats.flush();
+    rig.owner.mode = 'silent';
+    const applied = tagMutation(device, mutationOf(device));
+    await accepted(device, applied);
+    rig.owner.mode = 'deaf';
+    const unheard = tagMutation(device, mutationOf(device));
+    await accepted(device, unheard);
+    rig.owner.mode = 'answers';
+    rig.identity.keepsKeys = false;
+    await rig.identity.revoke(device);
+    rig.bindings.forget(device);
+    const outcomes = await dispatched(device, 2);
+    expect(outcomes.get(applied.mutationId)).toMatchObject({ status: 'applied' });
+    expect(outcomes.get(unheard.mutationId)).toMatchObject({ status: 'rejected', code: 'tag_unverifiable' });
+    expect(outcomes.get(unheard.mutationId)?.conflictId).toBeDefined();
+    expect(rig.owner.applied).not.toContain(unheard.mutationId);
   });
 
   it('waits while nobody can tell, and holds nothing back but its entity', async () => {
