@@ -4,6 +4,9 @@ import { AuthenticateDevice } from './access/authenticate-device.ts';
 import { DeviceBindings } from './access/device-bindings.ts';
 import { FollowRevocations } from './access/follow-revocations.ts';
 import { installEdge } from './edge/install-edge.ts';
+import { AdmitRequests } from './fairness/admit-requests.ts';
+import { type FairnessMetrics, fairnessMetrics } from './fairness/fairness-metrics.ts';
+import { FairPlaces } from './fairness/fair-places.ts';
 import { UnprovenConnections } from './edge/unproven-connections.ts';
 import type { Foundation, Wired } from './wire-foundation.ts';
 
@@ -51,6 +54,8 @@ export function wireAccess(foundation: Foundation): WiredAccess {
     ['code'],
   );
   const connections = new UnprovenConnections(config.maxUnprovenConnections);
+  const fairness = fairnessMetrics(metrics);
+  const admission = admissionOf(foundation, fairness);
   const counted = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -65,12 +70,50 @@ export function wireAccess(foundation: Foundation): WiredAccess {
     connections,
     prepare: (app) =>
       installEdge(app, {
-        ...{ limitMs: config.requestLimitMs, logger, connections },
+        ...{
+          limitMs: config.requestLimitMs,
+          answerReadMs: config.answerReadMs,
+          logger,
+          connections,
+          admission,
+        },
+        onSlowReader: () => fairness.slowReader(),
         authenticateDevice: (request) => counted(devices.authenticate(request)),
         verifyBody: (signed, rawBody) => counted(devices.withBody(signed, rawBody)),
         authenticateAdmin: (request) => counted(authenticateAdmin(tokens, request, config.platformTenant)),
       }),
     start: () => revocations.start(),
-    drain: () => revocations.stop(),
+    drain: () => {
+      admission.stop();
+      return revocations.stop();
+    },
   };
+}
+
+/** Fewer would let a tenant whose owning service is slow wait for itself. */
+const LEAST_PLACES = 8;
+/** Of requests that wait in line; bodies have 1 MiB at the most. */
+const MAX_LINE_BYTES = 128 * 1_048_576;
+
+/** Who is let in when: what a device, user and tenant may cause, and how the rest is shared out. */
+function admissionOf({ config, poolWaits }: Foundation, metrics: FairnessMetrics): AdmitRequests {
+  const most = config.maxRequestsAtWork;
+  const places = new FairPlaces({
+    places: most,
+    maxWaiting: config.maxRequestsInLine,
+    maxWaitingBytes: MAX_LINE_BYTES,
+    onEnter: (waitedMs) => metrics.entered(waitedMs),
+  });
+  const admission = new AdmitRequests({
+    limits: {
+      device: { msPerSecond: config.deviceWorkMsPerSecond, burstMs: config.deviceWorkBurstMs },
+      user: { msPerSecond: config.userWorkMsPerSecond, burstMs: config.userWorkBurstMs },
+      tenant: { msPerSecond: config.tenantWorkMsPerSecond, burstMs: config.tenantWorkBurstMs },
+    },
+    bounds: { least: Math.min(LEAST_PLACES, most), most },
+    shedFrom: { loopDelayMs: config.shedLoopDelayMs, poolWaitMs: config.shedPoolWaitMs },
+    ...{ places, poolWaits, metrics },
+  });
+  metrics.watch(admission);
+  return admission;
 }

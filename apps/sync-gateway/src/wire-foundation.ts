@@ -14,6 +14,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayConfig } from './config.ts';
 import { APP_RIGHTS, FUNCTIONS, MIGRATIONS } from './database/schema.ts';
+import { PoolWaits } from './fairness/pool-waits.ts';
 import { RegistrationRights } from './registration/registration-rights.ts';
 import { RegistrationEntity } from './registration/registration-entity.ts';
 
@@ -28,6 +29,8 @@ export interface Foundation {
   readonly database: Database;
   /** The same pool for whatever answers a request: what Postgres does not answer in time becomes 503. */
   readonly requestDatabase: Database;
+  /** Of `requestDatabase`. */
+  readonly poolWaits: PoolWaits;
   readonly nats: NatsConnection;
   readonly relay: OutboxRelay;
   readonly rights: RegistrationRights;
@@ -68,9 +71,11 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     entities: [RegistrationEntity],
   };
   const database = await connectDatabase(config, PRODUCER, schema, logger);
+  const poolWaits = new PoolWaits();
   const requestDatabase = database.withLimits({
     connectMs: CONNECTION_WAIT_MS,
     answerMs: config.databaseAnswerMs,
+    onConnectWait: (waitedMs) => poolWaits.note(waitedMs),
   });
   const nats = await connectService(config, PRODUCER, logger);
   await ensureStreams(nats, Object.values(STREAMS), config.natsReplicas);
@@ -84,7 +89,8 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     logger,
     metrics: hopMetrics,
   });
-  return { config, logger, metrics, hopMetrics, database, requestDatabase, nats, relay, rights };
+  const databases = { database, requestDatabase, poolWaits };
+  return { config, logger, metrics, hopMetrics, ...databases, nats, relay, rights };
 }
 
 async function rightsOf({ serviceRightsFile }: GatewayConfig, logger: Logger): Promise<RegistrationRights> {

@@ -33,6 +33,8 @@ export interface AnswerLimits {
   readonly connectMs: number;
   /** For a statement, or for a whole transaction. */
   readonly answerMs: number;
+  /** Told how long each one waited for a connection, whether it got one or not. */
+  readonly onConnectWait?: (waitedMs: number) => void;
 }
 
 function sessionOptions(functionSchema: string | null): string {
@@ -217,7 +219,8 @@ export class Database {
   async #connect(): Promise<PoolClient> {
     const connecting = this.#pool.connect();
     if (this.#limits === undefined) return connecting;
-    const { connectMs } = this.#limits;
+    const { connectMs, onConnectWait } = this.#limits;
+    const sinceMs = performance.now();
     const { promise: late, reject } = Promise.withResolvers<never>();
     const giveUp = (): void => reject(new NoAnswerError(`No connection to Postgres within ${connectMs} ms`));
     const timer = setTimeout(giveUp, connectMs);
@@ -231,6 +234,7 @@ export class Database {
       throw error;
     } finally {
       clearTimeout(timer);
+      onConnectWait?.(performance.now() - sinceMs);
     }
   }
 }

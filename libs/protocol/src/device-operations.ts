@@ -17,6 +17,7 @@ import {
 } from './device-api.ts';
 import type { ProblemCode } from './error-codes.ts';
 import { LIVE_CLOSE_CODES } from './live-close-codes.ts';
+import type { Priority } from './priorities.ts';
 import { SuggestionResponse } from './suggestion.ts';
 import { EntityType, SentUuid, Timestamp } from './scalars.ts';
 
@@ -27,6 +28,8 @@ export interface DeviceOperation {
   readonly description: string;
   /** Proof of who calls: a signed request with a token, or the ticket of a socket. */
   readonly access: 'signature' | 'ticket';
+  /** When it is refused while the server has too much to do. */
+  readonly priority: Priority;
   readonly params?: Readonly<Record<string, TSchema>>;
   readonly query?: TSchema;
   readonly body?: TSchema;
@@ -87,6 +90,7 @@ const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
       'Newest first. A ConflictRecord belongs to the user whose mutation it is about; records of others do ' +
       'not exist here. They are pulled as well, as entities of type `conflict`.',
     access: 'signature',
+    priority: 'resync',
     query: ConflictsQuery,
     response: ConflictsResponse,
     problems: ['schema_invalid', 'cursor_invalid'],
@@ -97,6 +101,7 @@ const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
     summary: 'One conflict with everything that a person needs to decide it',
     description: 'Both sides, field by field, policy, history and suggestions.',
     access: 'signature',
+    priority: 'resync',
     params: { id: SentUuid },
     response: ConflictResponse,
     problems: ['not_found'],
@@ -113,6 +118,7 @@ const CONFLICT_OPERATIONS: readonly DeviceOperation[] = [
       '`current`, `conflict_already_resolved` the record (`conflict`), `resolution_rejected` the owner’s ' +
       'code (`ownerCode`).',
     access: 'signature',
+    priority: 'push',
     body: ResolveConflictRequest,
     response: ConflictResponse,
     problems: [
@@ -137,6 +143,7 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
       'null, expired or outdated cursor starts a full resync: `reset` is true on its first page and means ' +
       '“replace what you hold of this scope; keep your unpushed mutations”.',
     access: 'signature',
+    priority: 'delivery',
     body: PullRequest,
     response: PullResponse,
     problems: [...BODY_PROBLEMS, 'cursor_invalid'],
@@ -150,6 +157,7 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
       'applied twice, however often it is sent. A mutation that does not match its schema is answered ' +
       '`rejected` and does not harm its neighbours.',
     access: 'signature',
+    priority: 'push',
     body: PushRequest,
     response: PushResponse,
     problems: BODY_PROBLEMS,
@@ -162,6 +170,7 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
       'Cursors up to which everything is stored, outcomes that were seen, scopes that were purged. A late ' +
       'or repeated ack is no error: a SyncCursor only ever advances.',
     access: 'signature',
+    priority: 'delivery',
     body: AckRequest,
     response: AckResponse,
     problems: [...BODY_PROBLEMS, 'cursor_invalid'],
@@ -174,6 +183,7 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     description:
       'For WebSockets, which cannot carry headers in a browser. One use, 30 s. The body is empty or `{}`.',
     access: 'signature',
+    priority: 'delivery',
     response: TicketResponse,
     problems: [],
   },
@@ -186,6 +196,7 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
       'While one waits or is ready for the present state, asking again answers that one. The body is empty ' +
       'or `{}`. `rate_limited`: the tenant’s budget of the day is used up.',
     access: 'signature',
+    priority: 'resync',
     params: { id: Type.String({ description: 'The conflictId.' }) },
     response: SuggestionResponse,
     status: 202,
@@ -197,6 +208,7 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     summary: 'A socket that tells when to pull',
     description: `Upgrade to WebSocket. The server sends a LiveNotice as text whenever something new can be pulled in the named scopes; it may name too many, never too few. It pings; an unanswered ping closes the socket. ${closeCodes()}`,
     access: 'ticket',
+    priority: 'delivery',
     query: TicketQuery,
     response: null,
     problems: ['unavailable'],

@@ -35,6 +35,7 @@ export {
 } from './device-api.ts';
 export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 export type { DeviceOperation } from './device-operations.ts';
+export { PRIORITIES, type Priority } from './priorities.ts';
 export { PROBLEM_CODES, Problem, problem } from './error-codes.ts';
 export type { ProblemCode, ProblemKind } from './error-codes.ts';
 export { OUTCOME_CODES, type OutcomeCode } from './outcome-codes.ts';

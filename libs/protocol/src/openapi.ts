@@ -15,7 +15,13 @@ import { SchemaComponents } from './schema-components.ts';
 import type { Json, JsonObject } from './schema-components.ts';
 import { PROTOCOL_VERSION } from './version/history.ts';
 
-const ADMIN_PROBLEMS: readonly ProblemCode[] = ['unauthenticated', 'forbidden', 'internal', 'unavailable'];
+const ADMIN_PROBLEMS: readonly ProblemCode[] = [
+  'unauthenticated',
+  'forbidden',
+  'rate_limited',
+  'internal',
+  'unavailable',
+];
 
 /** `docs/api/sync-v1.openapi.json` */
 export function deviceApiDocument(): JsonObject {
@@ -160,6 +166,7 @@ function deviceOperation(operation: DeviceOperation, components: SchemaComponent
     operationId: operationIdOf(operation),
     summary: operation.summary,
     description: operation.description,
+    'x-priority': operation.priority,
     security: signed ? [{ accessToken: [], deviceSignature: [] }] : [{ ticket: [] }],
     parameters,
     ...requestBody(operation.body, components),

@@ -34,6 +34,7 @@ export class AckController {
   async ack(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const caller = callerOf(request);
     const { cursors = [], outcomes = [], purged = [], backlog } = decodeBody(request, validate);
+    request.work?.count({ ackElement: cursors.length + outcomes.length + purged.length });
     refuseRepeated(
       cursors.map(({ scope }) => scope),
       (at) => `/cursors/${at}/scope`,

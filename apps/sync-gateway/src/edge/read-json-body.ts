@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { LIMITS, parseJson } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
+import type { RequestWork } from '../fairness/request-work.ts';
 import { bodyLimitsOf } from './body-limits.ts';
 import { inflateBody } from './inflate-body.ts';
 
@@ -13,7 +14,7 @@ const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset\s*=\s*
  * @throws ProblemError `unsupported_media_type`, `payload_too_large`, `malformed_json`, or `limit_exceeded`
  * for its depth or the number of its values
  */
-export async function readJsonBody(request: FastifyRequest): Promise<void> {
+export async function readJsonBody(request: FastifyRequest, work: RequestWork): Promise<void> {
   const raw = rawBodyOf(request);
   request.body = undefined;
   if (raw.length === 0) return;
@@ -21,7 +22,8 @@ export async function readJsonBody(request: FastifyRequest): Promise<void> {
     throw new ProblemError('unsupported_media_type', 'Content-Type must be application/json, UTF-8');
   }
   const limits = bodyLimitsOf(request.routeOptions.url ?? '');
-  const bytes = await inflateBody(raw, request.headers['content-encoding'], limits);
+  const bytes = await inflateBody(raw, request.headers['content-encoding'], limits, work.asker);
+  work.count({ bodyKib: (bytes.length - raw.length) / 1_024 });
   // Decoding would silently replace what is not UTF-8, and then something else would be stored than was sent.
   if (!isUtf8(bytes)) throw new ProblemError('malformed_json', 'The body is not UTF-8');
   const parsed = parseJson(bytes.toString('utf8'), LIMITS.jsonDepth, limits.jsonValues);

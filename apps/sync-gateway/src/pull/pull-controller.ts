@@ -5,7 +5,7 @@ import { answerPieces as sendPieces } from '../edge/answer.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from '../presence/record-device-seen.ts';
 import { answerPieces } from './compose-answer.ts';
 import { CursorTokens } from './cursor-token.ts';
-import { decodePull } from './decode-pull.ts';
+import { type DecodedPull, decodePull } from './decode-pull.ts';
 import { PullScopes } from './pull-scopes.ts';
 
 /** `POST /sync/v1/pull` */
@@ -30,11 +30,17 @@ export class PullController {
     const caller = callerOf(request);
     const pull = decodePull(request, caller, this.#tokens);
     this.#deviceSeen.record(caller, { clockOffsetMs: caller.clockOffsetMs, backlog: pull.backlog });
+    if (beginsAnew(pull)) request.work?.demand('resync');
     request.limit?.extend(pull.waitMs);
     const gone = new AbortController();
     if (pull.waitMs > 0) reply.raw.once('close', () => gone.abort());
-    const answer = await this.#pullScopes.pull(caller, pull, gone.signal);
+    const answer = await this.#pullScopes.pull(caller, pull, gone.signal, () => request.work?.leave());
     if (gone.signal.aborted) return;
     void sendPieces(reply, answerPieces(answer, new Date().toISOString()));
   }
+}
+
+/** Some scope is asked for from its beginning: what a device has of it, if anything, is as good meanwhile. */
+function beginsAnew({ asked }: DecodedPull): boolean {
+  return asked === null || asked.some(({ token }) => token === null);
 }

@@ -3,7 +3,7 @@ import type { Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import { ProblemError, toProblem } from '@sync/service-kit';
 import type { Caller } from '../access/caller.ts';
-import { Places } from '../edge/places.ts';
+import { FairPlaces } from '../fairness/fair-places.ts';
 import type { GatewayMemory } from '../heads/gateway-memory.ts';
 import { type AnsweredPage, answerOfRows, type PullAnswer } from './compose-answer.ts';
 import type { CursorTokens } from './cursor-token.ts';
@@ -40,19 +40,25 @@ interface Reading {
  */
 export class PullScopes {
   readonly #options: PullScopesOptions;
-  readonly #reads: Places;
+  readonly #reads: FairPlaces;
 
   constructor(options: PullScopesOptions) {
     this.#options = options;
-    this.#reads = new Places(options.maxReads);
+    this.#reads = new FairPlaces({ places: options.maxReads });
   }
 
   /**
    * @param signal aborted when the client has gone: then the answer is worth nothing and the wait ends
+   * @param onWait told when it begins to wait for news
    * @throws the driver's error when the database is away before the wait; ProblemError `unavailable` or
    * `rate_limited` when too many pulls wait, `device_revoked` when the device is revoked during its wait
    */
-  async pull(caller: Caller, pull: DecodedPull, signal: AbortSignal): Promise<PullAnswer> {
+  async pull(
+    caller: Caller,
+    pull: DecodedPull,
+    signal: AbortSignal,
+    onWait: () => void = () => undefined,
+  ): Promise<PullAnswer> {
     const { waiting, metrics } = this.#options;
     const { asked } = pull;
     const untilMs = performance.now() + pull.waitMs;
@@ -61,6 +67,7 @@ export class PullScopes {
     while (!reading.isNews && asked && performance.now() < untilMs) {
       const noRoom = waiting.noRoom(caller);
       if (noRoom) throw tooManyWaiting(noRoom);
+      onWait();
       const why = await waiting.wait({
         device: caller,
         scopes: asked.map(({ scope }) => scope),
@@ -121,11 +128,14 @@ export class PullScopes {
   async #fromDatabase(caller: Caller, { asked, limit }: DecodedPull): Promise<Reading> {
     const { memory, database, metrics } = this.#options;
     const partition = partitionOf(`${caller.tenantId}\0${caller.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-    const { turn, readAtMs, ...read } = await this.#reads.run(async () => ({
-      turn: memory.turn,
-      readAtMs: performance.now(),
-      rows: await readPull(database, caller, asked, limit, partition),
-    }));
+    const { turn, readAtMs, ...read } = await this.#reads.run(
+      { tenantId: caller.tenantId, callerId: caller.deviceId },
+      async () => ({
+        turn: memory.turn,
+        readAtMs: performance.now(),
+        rows: await readPull(database, caller, asked, limit, partition),
+      }),
+    );
     const rows = asked ? await this.#options.differences.inPages(read.rows, asked) : read.rows;
     const byScope = new Map((asked ?? []).map((each) => [each.scope, each]));
     let isNews = false;

@@ -8,7 +8,7 @@ import { decodeBody } from '../edge/decode-body.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from '../presence/record-device-seen.ts';
 import { AcceptPush } from './accept-push.ts';
 import { parseTimestampMs } from './prepare/prepare-mutation.ts';
-import { PushGate } from './push-gate.ts';
+import { type Meanwhile, PushGate } from './push-gate.ts';
 
 export const PUSH_LOGGER = Symbol('Logger');
 
@@ -43,7 +43,8 @@ export class PushController {
       ...(sentAtMs === null ? {} : { clockOffsetMs: sentAtMs - caller.receivedAtMs }),
       backlog: envelope.backlog,
     });
-    const outcomes = await this.gate.run(caller, () =>
+    request.work?.count({ mutation: envelope.mutations.length });
+    const outcomes = await this.gate.run(caller, meanwhile(request, reply), () =>
       this.acceptPush.execute(caller, envelope, caller.receivedAtMs, request.bodySuspicious),
     );
     this.logPush(request, envelope.mutations);
@@ -69,4 +70,9 @@ export class PushController {
     };
     this.logger.debug(fields, 'push');
   }
+}
+
+/** While it waits for the push before it, a request needs no place. */
+function meanwhile({ work }: FastifyRequest, { raw }: FastifyReply): Meanwhile {
+  return (wait) => (work ? work.away(raw, wait) : wait());
 }

@@ -11,6 +11,8 @@ const device = (deviceId: string): { tenantId: string; userId: string; deviceId:
   deviceId,
 });
 
+const atOnce = (wait: () => Promise<void>): Promise<void> => wait();
+
 /** Work that goes on until it is told to end. */
 function endless(): { readonly work: () => Promise<string>; readonly end: () => void } {
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -22,8 +24,8 @@ describe('PushGate', () => {
     const gate = gateOf(10, 60_000);
     const order: string[] = [];
     const first = endless();
-    const running = gate.run(device('d'), first.work).then(() => order.push('first'));
-    const second = gate.run(device('d'), async () => order.push('second'));
+    const running = gate.run(device('d'), atOnce, first.work).then(() => order.push('first'));
+    const second = gate.run(device('d'), atOnce, async () => order.push('second'));
     first.end();
     await Promise.all([running, second]);
     expect(order).toEqual(['first', 'second']);
@@ -32,23 +34,29 @@ describe('PushGate', () => {
   it('refuses more than may wait, and one that waits too long', async () => {
     const gate = gateOf(10, 5);
     const first = endless();
-    const running = gate.run(device('d'), first.work);
-    const second = gate.run(device('d'), async () => 'never');
-    await expect(gate.run(device('d'), async () => 'never')).rejects.toMatchObject({ code: 'rate_limited' });
+    const running = gate.run(device('d'), atOnce, first.work);
+    const second = gate.run(device('d'), atOnce, async () => 'never');
+    await expect(gate.run(device('d'), atOnce, async () => 'never')).rejects.toMatchObject({
+      code: 'rate_limited',
+    });
     await expect(second).rejects.toMatchObject({ code: 'rate_limited' });
     first.end();
     await running;
-    expect(await gate.run(device('d'), async () => 'free')).toBe('free');
+    expect(await gate.run(device('d'), atOnce, async () => 'free')).toBe('free');
   });
 
   it('refuses more devices at once than it may work on, and frees the place also after a failure', async () => {
     const gate = gateOf(1, 5);
     const first = endless();
-    const running = gate.run(device('a'), first.work);
-    await expect(gate.run(device('b'), async () => 'never')).rejects.toMatchObject({ code: 'unavailable' });
+    const running = gate.run(device('a'), atOnce, first.work);
+    await expect(gate.run(device('b'), atOnce, async () => 'never')).rejects.toMatchObject({
+      code: 'unavailable',
+    });
     first.end();
     await running;
-    await expect(gate.run(device('b'), () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
-    expect(await gate.run(device('b'), async () => 'free')).toBe('free');
+    await expect(gate.run(device('b'), atOnce, () => Promise.reject(new Error('broken')))).rejects.toThrow(
+      'broken',
+    );
+    expect(await gate.run(device('b'), atOnce, async () => 'free')).toBe('free');
   });
 });

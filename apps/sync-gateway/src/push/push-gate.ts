@@ -12,6 +12,9 @@ export interface GateLimits {
   readonly waitMs: number;
 }
 
+/** Runs a wait, and settles as it does. */
+export type Meanwhile = (wait: () => Promise<void>) => Promise<void>;
+
 /** The pushes of a device that are here now, in the order in which they came. */
 interface Line {
   /** Ends with the last of them. */
@@ -37,9 +40,10 @@ export class PushGate {
 
   /**
    * Runs `work` when it may.
+   * @param meanwhile runs the wait for the push before it: others may have what this one needs until then
    * @throws ProblemError `rate_limited` or `unavailable`, both with Retry-After; whatever `work` throws
    */
-  async run<T>({ tenantId, deviceId }: Author, work: () => Promise<T>): Promise<T> {
+  async run<T>({ tenantId, deviceId }: Author, meanwhile: Meanwhile, work: () => Promise<T>): Promise<T> {
     // Neither part can hold a space.
     const device = `${tenantId} ${deviceId}`;
     const line = this.#lines.get(device) ?? { tail: Promise.resolve(), length: 0 };
@@ -52,7 +56,11 @@ export class PushGate {
     line.tail = Promise.all([before, end]);
     line.length += 1;
     try {
-      if (line.length > 1 && !(await endsWithin(before, this.#limits.waitMs))) throw this.#deviceBusy();
+      if (line.length > 1) {
+        await meanwhile(async () => {
+          if (!(await endsWithin(before, this.#limits.waitMs))) throw this.#deviceBusy();
+        });
+      }
       return await this.#work(work);
     } finally {
       resolve(undefined);
