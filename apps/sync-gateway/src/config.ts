@@ -227,6 +227,14 @@ const OPTIONS = {
     max: 600_000,
     desc: 'how long a client may take to read a short answer before its connection is closed',
   },
+  answerReadBytesPerSecond: {
+    env: 'ANSWER_READ_BYTES_PER_SECOND',
+    type: 'int',
+    default: 8_192,
+    min: 1,
+    max: 1_000_000_000,
+    desc: 'a long answer has as much more time as it needs at this pace',
+  },
   maxPushesInFlight: {
     env: 'MAX_PUSHES_IN_FLIGHT',
     type: 'int',

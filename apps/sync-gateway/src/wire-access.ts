@@ -72,10 +72,14 @@ export function wireAccess(foundation: Foundation): WiredAccess {
       installEdge(app, {
         ...{
           limitMs: config.requestLimitMs,
-          answerReadMs: config.answerReadMs,
+
           logger,
           connections,
           admission,
+        },
+        reading: {
+          answerReadMs: config.answerReadMs,
+          leastBytesPerSecond: config.answerReadBytesPerSecond,
         },
         onSlowReader: () => fairness.slowReader(),
         authenticateDevice: (request) => counted(devices.authenticate(request)),
@@ -85,7 +89,7 @@ export function wireAccess(foundation: Foundation): WiredAccess {
     start: () => revocations.start(),
     drain: () => {
       admission.stop();
-      return revocations.stop();
+      revocations.stop();
     },
   };
 }

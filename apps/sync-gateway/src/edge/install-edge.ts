@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SignedFields } from '../access/authenticate-device.ts';
 import type { Caller } from '../access/caller.ts';
 import type { AdmitRequests, Who } from '../fairness/admit-requests.ts';
-import { boundReading } from '../fairness/bound-reading.ts';
+import { boundReading, type ReadingBounds } from '../fairness/bound-reading.ts';
 import { leaveAfterHandler } from '../fairness/leave-after-handler.ts';
 import { bodyLimitsOf } from './body-limits.ts';
 import { checkParameters } from './check-parameters.ts';
@@ -17,8 +17,7 @@ import type { UnprovenConnections } from './unproven-connections.ts';
 export interface EdgeOptions {
   /** For a request as a whole, besides the time for which it was asked to wait. */
   readonly limitMs: number;
-  /** For a client to read a short answer. */
-  readonly answerReadMs: number;
+  readonly reading: ReadingBounds;
   readonly logger: Logger;
   readonly connections: UnprovenConnections;
   readonly admission: AdmitRequests;
@@ -83,7 +82,7 @@ export function installEdge(app: NestFastifyApplication, options: EdgeOptions): 
   fastify.addHook('onSend', async (request, reply, payload: unknown) => {
     const bytes = lengthOf(payload);
     request.work?.count({ answerKib: bytes / 1_024 });
-    boundReading(reply, bytes, options.answerReadMs, options.onSlowReader);
+    boundReading(reply.raw, bytes, options.reading, options.onSlowReader);
     return compressAnswer(request, reply, payload);
   });
 }

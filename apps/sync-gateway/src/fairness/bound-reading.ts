@@ -1,22 +1,30 @@
-import type { FastifyReply } from 'fastify';
+import type { ServerResponse } from 'node:http';
 
-/** Whoever reads slower than this is as good as gone; a phone on a bad line is faster. */
-const LEAST_BYTES_PER_SECOND = 8_192;
+/** How slowly a client may read. */
+export interface ReadingBounds {
+  /** For an answer of no length, milliseconds. */
+  readonly answerReadMs: number;
+  /** A long answer has as much more time as it needs at this pace. */
+  readonly leastBytesPerSecond: number;
+}
 
 /**
  * Closes a connection whose client does not read its answer: until then the answer stays in memory.
  * @param bytes of the answer
- * @param limitMs for an answer of no length; a long one has as much more as it needs at 8 KiB a second
  * @param onSlow told when that happens
  */
-export function boundReading(reply: FastifyReply, bytes: number, limitMs: number, onSlow: () => void): void {
-  const { raw } = reply;
-  const timer = setTimeout(
-    () => {
-      onSlow();
-      raw.destroy();
-    },
-    limitMs + (bytes / LEAST_BYTES_PER_SECOND) * 1_000,
-  ).unref();
-  raw.once('close', () => clearTimeout(timer));
+export function boundReading(
+  response: ServerResponse,
+  bytes: number,
+  { answerReadMs, leastBytesPerSecond }: ReadingBounds,
+  onSlow: () => void,
+): void {
+  const limitMs = answerReadMs + (bytes / leastBytesPerSecond) * 1_000;
+  const giveUp = (): void => {
+    onSlow();
+    // Not the response: behind another one of the same connection it has none yet.
+    response.req.socket.destroy();
+  };
+  const timer = setTimeout(giveUp, limitMs).unref();
+  response.once('close', () => clearTimeout(timer));
 }

@@ -44,6 +44,8 @@ export interface Place {
 
 interface InLine extends Waiting {
   readonly sinceMs: number;
+  /** Of its patience; none while it may still find a place at once. */
+  timer: NodeJS.Timeout | undefined;
   readonly enter: (place: Place) => void;
   readonly refuse: (problem: ProblemError) => void;
 }
@@ -103,13 +105,12 @@ export class FairPlaces {
    */
   enter({ asker, costMs = 1, bytes = 0, stream }: Errand): Promise<Place> {
     return new Promise<Place>((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
       const settled = (): void => {
-        clearTimeout(timer);
+        clearTimeout(inLine.timer);
         stream?.off('close', gone);
       };
       const inLine: InLine = {
-        ...{ asker, costMs, bytes, sinceMs: performance.now() },
+        ...{ asker, costMs, bytes, sinceMs: performance.now(), timer: undefined },
         enter: (place) => {
           settled();
           resolve(place);
@@ -122,10 +123,8 @@ export class FairPlaces {
       const gone = (): void => this.#dismiss(inLine, 'unavailable', 'Nobody waits for the answer any more');
       this.#line.add(inLine);
       if (this.#fill().has(inLine)) return;
-      timer = setTimeout(
-        () => this.#dismiss(inLine, 'unavailable', 'Too many requests wait here'),
-        this.#options.waitMs,
-      );
+      const late = (): void => this.#dismiss(inLine, 'unavailable', 'Too many requests wait here');
+      inLine.timer = setTimeout(late, this.#options.waitMs);
       stream?.once('close', gone);
       this.#shorten();
     });

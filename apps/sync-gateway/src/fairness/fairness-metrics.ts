@@ -1,6 +1,6 @@
 import { PRIORITIES, type Priority } from '@sync/protocol';
 import type { Metrics } from '@sync/service-kit';
-import type { AdmitRequests, Limited } from './admit-requests.ts';
+import { type AdmitRequests, LIMITED, type Limited } from './admit-requests.ts';
 import type { Strain } from './shed-load.ts';
 
 /** What operators see of limits, lines and shedding. */
@@ -51,7 +51,7 @@ export function fairnessMetrics(metrics: Metrics): FairnessMetrics {
     'sync_pool_wait_seconds',
     'Mean wait of requests for a connection to Postgres when last looked at.',
   );
-  for (const by of ['device', 'user', 'tenant']) limited.inc({ by }, 0);
+  for (const by of LIMITED) limited.inc({ by }, 0);
   for (const priority of PRIORITIES) shed.inc({ priority }, 0);
   return {
     limited: (by) => limited.inc({ by }),
@@ -86,7 +86,7 @@ function watchPlaces(metrics: Metrics, admission: AdmitRequests): void {
     'Devices, users and tenants that have caused work of late.',
     ['of'],
     (gauge) => {
-      for (const of of ['device', 'user', 'tenant'] as const) gauge.set({ of }, admission.bucketCount(of));
+      for (const limited of LIMITED) gauge.set({ of: limited }, admission.bucketCount(limited));
     },
   );
 }
