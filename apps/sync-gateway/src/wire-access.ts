@@ -1,4 +1,4 @@
-import { TokenVerifier, ProblemError } from '@sync/service-kit';
+import { type Metrics, ProblemError, TokenVerifier } from '@sync/service-kit';
 import { authenticateAdmin } from './access/authenticate-admin.ts';
 import { AuthenticateDevice } from './access/authenticate-device.ts';
 import { DeviceBindings } from './access/device-bindings.ts';
@@ -48,22 +48,10 @@ export function wireAccess(foundation: Foundation): WiredAccess {
   // The notice of its revocation may have been missed; reporting it twice is no event.
   bindings.onRevoked = (device) => void revocations.note(device, new Date().toISOString());
   const devices = new AuthenticateDevice(tokens, bindings);
-  const refusals = metrics.counter(
-    'sync_refused_requests_total',
-    'Requests refused before their handler, by code.',
-    ['code'],
-  );
   const connections = new UnprovenConnections(config.maxUnprovenConnections);
   const fairness = fairnessMetrics(metrics);
   const admission = admissionOf(foundation, fairness);
-  const counted = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      return await work;
-    } catch (error) {
-      refusals.inc({ code: error instanceof ProblemError ? error.code : 'internal' });
-      throw error;
-    }
-  };
+  const counted = countingRefusals(metrics);
   return {
     bindings,
     revocations,
@@ -91,6 +79,23 @@ export function wireAccess(foundation: Foundation): WiredAccess {
       admission.stop();
       revocations.stop();
     },
+  };
+}
+
+/** Runs a check of a caller, and counts whom it refuses. */
+function countingRefusals(metrics: Metrics): <T>(work: Promise<T>) => Promise<T> {
+  const refusals = metrics.counter(
+    'sync_refused_requests_total',
+    'Requests refused before their handler, by code.',
+    ['code'],
+  );
+  return async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      refusals.inc({ code: error instanceof ProblemError ? error.code : 'internal' });
+      throw error;
+    }
   };
 }
 

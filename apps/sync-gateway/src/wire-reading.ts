@@ -37,7 +37,7 @@ export interface WiredReading extends Wired {
 }
 
 /** Full resyncs after digest mismatches that one replica asks for in a minute. */
-const RESYNCS_PER_MINUTE = 60;
+const RESYNCS = { ownPerMinute: 6, commonPerMinute: 54 };
 
 /**
  * Everything that devices read, and what feeds it: pull, ack, live, ingest, and the memory that makes an
@@ -178,7 +178,7 @@ async function readingProviders(
   const ackCursors = new AckCursors({
     store: new AckStore(database),
     news: hints,
-    budget: new ResyncBudget(RESYNCS_PER_MINUTE, performance.now()),
+    budget: new ResyncBudget(RESYNCS, performance.now()),
     metrics: ackMetrics(metrics),
     onEvents: () => relay.kick(),
   });

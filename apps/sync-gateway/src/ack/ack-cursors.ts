@@ -32,10 +32,10 @@ export class AckCursors {
     const { store, news, budget, metrics } = this.#options;
     if (ack.cursors.length + ack.outcomes.length + ack.purged.length === 0) return [];
     const partition = partitionOf(`${caller.tenantId}\0${caller.deviceId}`, STREAMS.SYNC_EVENTS.partitions);
-    const input = { ...ack, maxResyncs: budget.left(performance.now()), partition };
+    const input = { ...ack, maxResyncs: budget.left(caller.tenantId, performance.now()), partition };
     const rows = await store.write(caller, input);
     const resyncs = rows.filter(({ kind }) => kind === 'resync').length;
-    budget.spend(resyncs);
+    budget.spend(caller.tenantId, resyncs);
     metrics.digestMismatches(rows.filter(({ kind }) => kind !== 'cursor').length, resyncs);
     const { tenantId, userId, deviceId } = caller;
     if (resyncs + ack.outcomes.length + ack.purged.length > 0) {

@@ -107,7 +107,7 @@ async function unlessRefused(
     reply.request.work?.leave();
     const comesBack = error instanceof ProblemError && (error.status === 429 || error.status === 503);
     if (!comesBack) throw error;
-    sendProblem(reply, error);
+    if (!reply.sent) sendProblem(reply, error);
     return reply;
   }
 }

@@ -51,8 +51,8 @@ interface InLine extends Waiting {
 }
 
 /**
- * A bounded number of places; who finds none waits in a {@link FairLine}, for a bounded time. When the line is
- * too long, the tenant that has most of it loses its newest.
+ * A bounded number of places; who finds none waits in a {@link FairLine}, for a bounded time. When the line
+ * is too long, the tenant that has most of it loses its newest.
  */
 export class FairPlaces {
   readonly #options: Required<PlacesOptions>;

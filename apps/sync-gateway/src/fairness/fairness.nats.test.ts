@@ -59,7 +59,7 @@ function flood(
 const all = async <T>(count: number, make: () => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, make));
 
-it('answers a tenant while another one floods, and not behind the flood; whoever is refused is told when to come', async () => {
+it('answers a tenant while another one floods, and not behind the flood', async () => {
   const hostile = await all(10, () => rig.device('hostile'));
   const victim = await rig.device('victim');
   const first = await rig.call<PullResponse>(victim, 'pull', {});

@@ -8,8 +8,8 @@ const NS_PER_MS = 1e6;
 const LOOK_EVERY_MS = 500;
 
 /**
- * Measures for how long the gateway itself is waited for, and says so twice a second while there are requests.
- * With none it stops and costs nothing.
+ * Measures for how long the gateway itself is waited for, and says so twice a second while there are
+ * requests. With none it stops and costs nothing.
  */
 export class MeasureLoad {
   readonly #poolWaits: PoolWaits;

@@ -5,8 +5,8 @@ import type { Asker } from './fair-line.ts';
 import type { Place } from './fair-places.ts';
 
 /**
- * What a request costs, in milliseconds of the gateway's work: its own thread, and its part of Postgres. Rounded
- * from the CPU of the same operations in docs/measurements.md; they are for shares, not for bills.
+ * What a request costs, in milliseconds of the gateway's work: its own thread, and its part of Postgres.
+ * Rounded from the CPU of the same operations in docs/measurements.md; they are for shares, not for bills.
  */
 export const COST_MS = {
   request: 0.2,

@@ -387,6 +387,15 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'may name earlier keys of a device, and those of revoked ones (ACCESS-14). Outcome codes tag_invalid, ' +
       'tag_missing and tag_unverifiable.',
   },
+  {
+    version: '1.43.0',
+    date: '2026-11-30',
+    schemas: [],
+    change:
+      'COMMON-27 to 30: work of a device, user and tenant is bounded (429), tenants take turns, a server with ' +
+      'too much to do refuses by priority (503), and answers are read in time. OpenAPI names the priority of ' +
+      'each operation of devices; operations of the admin API may be answered 429.',
+  },
 ];
 
 /** The version of the newest entry. */
