@@ -7,10 +7,9 @@ import type { FastifyRequest } from 'fastify';
 import { silent } from '../push/testing/push-rig.ts';
 import { AdminAct } from './admin-act.ts';
 import { installAudit } from './install-audit.ts';
-import type { Refusals } from './refusals.ts';
 
 const CLAIMS = { tenantId: 't1', userId: 'u1', roles: ['sync-admin'], expiresAtMs: 0 };
-const NOTHING_REFUSED = { note: () => Promise.resolve() } as unknown as Refusals;
+const NOTHING_REFUSED = { note: () => Promise.resolve() };
 
 /** As an operation would look whose author has not heard of the audit log. */
 @Controller('admin/v1/suggestions')

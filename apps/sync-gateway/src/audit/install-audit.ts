@@ -10,7 +10,11 @@ import type { Refusals } from './refusals.ts';
  * and no change is answered as done that has none: an operation that forgets the log fails its first test.
  * Answers to strangers are not looked at: nobody is named in them.
  */
-export function installAudit(app: NestFastifyApplication, refusals: Refusals, logger: Logger): void {
+export function installAudit(
+  app: NestFastifyApplication,
+  refusals: Pick<Refusals, 'note'>,
+  logger: Logger,
+): void {
   const fastify = app.getHttpAdapter().getInstance();
   fastify.decorateRequest('act', null);
   fastify.addHook('onSend', (request, reply, payload, done) => {
@@ -27,7 +31,7 @@ export function installAudit(app: NestFastifyApplication, refusals: Refusals, lo
   });
 }
 
-async function refuse(act: AdminAct, reply: FastifyReply, refusals: Refusals): Promise<void> {
+async function refuse(act: AdminAct, reply: FastifyReply, refusals: Pick<Refusals, 'note'>): Promise<void> {
   act.recorded();
   const code = reply.problemCode ?? String(reply.statusCode);
   await refusals.note({ chain: act.chain, draft: act.draft('refused', { code }) });
