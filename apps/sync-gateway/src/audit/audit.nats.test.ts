@@ -246,6 +246,18 @@ describe('a change and its line', () => {
   });
 });
 
+it('the line of a change that fails after it is taken back with the change', async () => {
+  const [who, service] = [operator(), fresh()];
+  await rig.test.tamper(
+    `ALTER TABLE sync_outbox ADD CONSTRAINT nobody CHECK (payload NOT LIKE '%${service}%')`,
+  );
+  const { status } = await call(who, 'PUT', `registrations/${service}`, registrationOf(service));
+  await rig.test.tamper('ALTER TABLE sync_outbox DROP CONSTRAINT nobody');
+  expect(status).toBe(500);
+  expect((await call(operator(), 'GET', `registrations/${service}`)).status).toBe(404);
+  expect(await linesOf(who.userId, PLATFORM_TENANT)).toEqual([]);
+});
+
 /** The process id of the backend that has changed registrations and waits for the chain. */
 async function backendThatWaits(): Promise<number> {
   for (;;) {

@@ -122,14 +122,14 @@ describe('lines', () => {
 });
 
 const E = 'audit_entry';
-const REHASHED = `encode(sha256(convert_to(replace(entry, 'u1', 'u2'), 'UTF8')), 'hex')`;
+const REHASHED = `encode(sha256(convert_to(replace(entry, 'r1', 'r2'), 'UTF8')), 'hex')`;
 
 describe('verification', () => {
   it.each([
-    ['a text', `UPDATE ${E} SET entry = replace(entry, 'u1', 'u2') WHERE $t AND position = 3`, '3'],
+    ['a text', `UPDATE ${E} SET entry = replace(entry, 'r1', 'r2') WHERE $t AND position = 3`, '3'],
     [
       'a text and its hash',
-      `UPDATE ${E} SET entry = replace(entry, 'u1', 'u2'), actor = 'u2', hash = ${REHASHED} WHERE $t AND position = 3`,
+      `UPDATE ${E} SET entry = replace(entry, 'r1', 'r2'), hash = ${REHASHED} WHERE $t AND position = 3`,
       '4',
     ],
     ['a column', `UPDATE ${E} SET actor = 'u2' WHERE $t AND position = 3`, '3'],
