@@ -1,4 +1,5 @@
 import { adminToken, changeOnServer, operatorToken } from '@sync/e2e-device';
+import type { AuditEntry } from '@sync/protocol';
 import {
   type Bound,
   appendStatements,
@@ -131,5 +132,20 @@ describe('admin', () => {
   it('lists dead letters', async () => {
     const { status, body } = await admin<{ deadLetters: unknown[] }>(user.tenantId, '/admin/v1/dead-letters');
     expect([status, body.deadLetters]).toEqual([200, []]);
+  });
+
+  it('keeps a log of what is changed and who was refused, which verifies', async () => {
+    const tenantId = fresh('t');
+    const replay = '/admin/v1/dead-letters/replay';
+    expect((await admin(tenantId, replay, { method: 'POST' })).status).toBe(200);
+    expect((await admin(tenantId, '/admin/v1/devices?limit=x')).status).toBe(400);
+    const { body } = await admin<{ entries: AuditEntry[] }>(tenantId, '/admin/v1/audit');
+    expect(body.entries.map(({ operation, outcome, code }) => [operation, outcome, code])).toEqual([
+      ['getDevices', 'refused', 'schema_invalid'],
+      ['postDeadLettersReplay', 'done', null],
+      ['postDeadLettersReplay', 'attempted', null],
+    ]);
+    const verified = await admin(tenantId, '/admin/v1/audit/verify');
+    expect(verified.body).toMatchObject({ checked: 3, broken: null, hash: body.entries[0]?.hash });
   });
 });
