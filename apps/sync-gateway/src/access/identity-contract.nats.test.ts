@@ -38,7 +38,7 @@ describe('the gateway expects of the identity service', () => {
       },
       () => new DeviceBindings({ nats, database, graceMs: 0 }).find(device),
     );
-    expect(binding).toEqual({ status: 'unbound', key: null });
+    expect(binding).toEqual({ status: 'unbound', key: null, tagKeys: [] });
   });
 
   it('that a bound device comes with its key of 32 bytes', async () => {
