@@ -96,7 +96,8 @@ async function sendOne(
     ...(sent.bytes && { body: new Uint8Array(sent.bytes) }),
     signal: AbortSignal.timeout(ANSWER_MS),
   }).catch((error: unknown) => error as Error);
-  const told = `request ${number}: ${draft.method} ${url.pathname}${url.search} ${(plain ?? '').toString().slice(0, 2_000)}`;
+  const shown = (plain ?? '').toString().slice(0, 2_000);
+  const told = `request ${number}: ${draft.method} ${url.pathname}${url.search} ${shown}`;
   if (answer instanceof Error) {
     if (answer.name === 'TimeoutError') throw new HarmError(`${told}\nwas not answered`);
     return 'closed';
