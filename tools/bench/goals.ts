@@ -74,6 +74,7 @@ const GOALS: readonly GoalRow[] = [
   ['decision of 1,000 conflicts, p50', 'decide-1000', 1, p50, '≤', 100, 'ms'],
   ['conflicts resolved without people', 'auto-resolution', 4, beside('autoResolvedPercent'), '≥', 99, '%'],
   ['mutations that need a person', 'auto-resolution', 4, beside('forPeoplePercent'), '≤', 1, '%'],
+  ['p99 beside a hostile tenant', 'hostile-tenant', 1, beside('p99Ratio'), '≤', 1.5, '× quiet'],
   ['live socket, of 1,000', 'idle-sockets-1000', 1_000, beside('kibPerSocket'), '≤', 12, 'KiB'],
   ['live socket, of 10,000', 'idle-sockets-10000', 10_000, beside('kibPerSocket'), '≤', 12, 'KiB'],
   ['backups of documents', 'doc-backups', 2, beside('overheadPercent'), '≤', 10, '% of their log'],

@@ -17,6 +17,7 @@ import { measureDocuments } from './measure-documents.ts';
 import { measurePeers } from './measure-peers.ts';
 import { measureDecisions } from './measure-decisions.ts';
 import { measureFirstSync, measureProjection } from './measure-flow.ts';
+import { measureHostile } from './measure-hostile.ts';
 import { measureIdle } from './measure-idle.ts';
 import { measurePush } from './measure-push.ts';
 import { measureAck, measureEmptyPull, measurePull } from './measure-requests.ts';
@@ -66,6 +67,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
     ['projection', () => measureProjection(world)],
     ['first-sync-50k', () => measureFirstSync(world)],
     ['doc-backups', () => measureBackups(world)],
+    ['hostile-tenant', () => measureHostile(world)],
     ...world.sizes.sockets.map((count): [string, () => Promise<OperationResult>] => [
       `idle-sockets-${count}`,
       () => measureSockets(world, count),

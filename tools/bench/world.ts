@@ -55,6 +55,8 @@ export interface Sizes {
   readonly firstSyncEntities: number;
   /** Pushes of a hundred edits by each of two devices. */
   readonly backupRounds: number;
+  /** A push, a pull and an ack each. */
+  readonly hostileRounds: number;
   readonly sockets: readonly number[];
 }
 
@@ -74,6 +76,7 @@ export const FULL_SIZES: Sizes = {
   rounds: 5,
   firstSyncEntities: 50_000,
   backupRounds: 100,
+  hostileRounds: 400,
   sockets: [1_000, 10_000],
 };
 
@@ -96,6 +99,7 @@ export const QUICK_SIZES: Sizes = {
   rounds: 4,
   firstSyncEntities: 50_000,
   backupRounds: 10,
+  hostileRounds: 120,
   sockets: [1_000],
 };
 
