@@ -76,7 +76,7 @@ export const FULL_SIZES: Sizes = {
   rounds: 5,
   firstSyncEntities: 50_000,
   backupRounds: 100,
-  hostileRounds: 400,
+  hostileRounds: 200,
   sockets: [1_000, 10_000],
 };
 
@@ -99,7 +99,7 @@ export const QUICK_SIZES: Sizes = {
   rounds: 4,
   firstSyncEntities: 50_000,
   backupRounds: 10,
-  hostileRounds: 120,
+  hostileRounds: 60,
   sockets: [1_000],
 };
 

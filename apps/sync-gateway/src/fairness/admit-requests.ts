@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import type { FairnessMetrics } from './fairness-metrics.ts';
 import type { FairPlaces } from './fair-places.ts';
 import { MeasureLoad } from './measure-load.ts';
+import { PresentTenants } from './present-tenants.ts';
 import type { PoolWaits } from './pool-waits.ts';
 import { costOf, RequestWork } from './request-work.ts';
 import { isShed, nextPlaces, nextShedding, NOTHING_SHED, type Strain } from './shed-load.ts';
@@ -31,6 +32,8 @@ export interface AdmissionOptions {
   readonly metrics: FairnessMetrics;
 }
 
+/** Longer than most requests take, however late the gateway is. */
+const PRESENT_MS = 30_000;
 /** Seconds; a little different for each, because those who are refused together come back together. */
 const SHED_RETRY = { least: 2, spread: 4 };
 
@@ -62,8 +65,7 @@ export class AdmitRequests {
   readonly #options: AdmissionOptions;
   readonly #buckets: Readonly<Record<Limited, TokenBuckets>>;
   readonly #meter: MeasureLoad;
-  /** Since the last look at the load. */
-  readonly #tenants = new Set<string>();
+  readonly #tenants = new PresentTenants(PRESENT_MS);
   #shedding = NOTHING_SHED;
 
   constructor(options: AdmissionOptions) {
@@ -88,7 +90,7 @@ export class AdmitRequests {
    */
   arrive(request: FastifyRequest, who: Who): RequestWork {
     this.#meter.noteRequest();
-    this.#tenants.add(who.tenantId);
+    this.#tenants.note(who.tenantId, performance.now());
     this.#refuseIndebted(who);
     this.refuseShed(priorityOf(request));
     const announced = Number(request.headers['content-length'] ?? 0);
@@ -145,8 +147,7 @@ export class AdmitRequests {
   #adapt(strain: Strain): void {
     const { places, bounds, shedFrom, metrics } = this.#options;
     this.#shedding = nextShedding(this.#shedding, strain, shedFrom);
-    places.places = nextPlaces(places.places, strain, this.#tenants.size, bounds);
-    this.#tenants.clear();
+    places.places = nextPlaces(places.places, strain, this.#tenants.count(performance.now()), bounds);
     metrics.looked(strain, this.#shedding.level);
   }
 }

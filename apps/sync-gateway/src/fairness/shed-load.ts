@@ -55,7 +55,7 @@ const GROW = 0.1;
  * together. Where several tenants are here, whoever comes waits behind those who are inside, so places become
  * fewer while the gateway is late, and come back step by step (additive increase, multiplicative decrease).
  *
- * @param tenants that asked for something since the last look
+ * @param tenants that are here
  * @param bounds what there is at least, and at most
  */
 export function nextPlaces(
