@@ -18,9 +18,10 @@ export const DeviceBindingReply = Type.Object(
         maxItems: 8,
         description:
           'Keys that the device had before this one, newest first. Tags that were made with them are still ' +
-          'good; requests are signed with `hmacKey` alone.',
+          'good; requests are signed with `hmacKey`, or with the first of these until `previousKeyUntil`.',
       }),
     ),
+    previousKeyUntil: Type.Optional(Timestamp),
   },
   {
     $id: 'DeviceBindingReply',

@@ -2,8 +2,14 @@ import type { KeyObject } from 'node:crypto';
 import { ProblemError, type TokenVerifier } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from './caller.ts';
-import type { DeviceBindings, DeviceKey } from './device-bindings.ts';
-import { readSignature, type SignedParts, verifyBody, verifySignature } from './verify-signature.ts';
+import type { DeviceBinding, DeviceBindings, DeviceKey } from './device-bindings.ts';
+import {
+  type ClaimedSignature,
+  isSignedWith,
+  readSignature,
+  type SignedParts,
+  verifyBody,
+} from './verify-signature.ts';
 
 /** Who sends a request, as its fields prove it: its body has yet to come, and to fit what was signed. */
 export interface SignedFields {
@@ -52,7 +58,7 @@ export class AuthenticateDevice {
     };
     const claimed = readSignature(parts, nowMs);
     const deviceId = claimed.input.keyId;
-    verifySignature(parts, claimed, await this.#keyOf({ tenantId, userId, deviceId }));
+    await this.#verify({ tenantId, userId, deviceId }, parts, claimed);
     const clockOffsetMs = claimed.input.createdSeconds * 1000 - nowMs;
     const { digest, value: signature } = claimed;
     const caller = { tenantId, userId, deviceId, clockOffsetMs };
@@ -66,19 +72,36 @@ export class AuthenticateDevice {
    */
   async withBody({ caller, digest, provenAtMs }: SignedFields, rawBody: Buffer): Promise<Caller> {
     verifyBody(digest, rawBody);
-    if (performance.now() > provenAtMs + BODY_AT_ONCE_MS) await this.#keyOf(caller);
+    if (performance.now() > provenAtMs + BODY_AT_ONCE_MS) assertBound(await this.#bindings.find(caller));
     return { ...caller, receivedAtMs: Date.now() };
   }
 
-  /** @throws ProblemError `device_not_bound`, `device_revoked` or `unavailable` */
-  async #keyOf(device: DeviceKey): Promise<KeyObject> {
-    const { status, key } = await this.#bindings.find(device);
-    if (status === 'revoked') throw new ProblemError('device_revoked', 'The device was revoked');
-    if (status === 'unbound' || key === null) {
-      throw new ProblemError('device_not_bound', 'The device is not bound to this user');
-    }
-    return key;
+  /**
+   * A signature that fits no known key may be made with a key that the device got a moment ago: then the
+   * identity service is asked again.
+   * @throws ProblemError `device_not_bound`, `device_revoked`, `signature_invalid` or `unavailable`
+   */
+  async #verify(device: DeviceKey, parts: SignedParts, claimed: ClaimedSignature): Promise<void> {
+    const known = await this.#bindings.find(device);
+    if (isSignedWith(keysOf(known), parts, claimed)) return;
+    const renewed = await this.#bindings.askAgain(device);
+    if (!isSignedWith(keysOf(renewed), parts, claimed))
+      throw new ProblemError('signature_invalid', 'The signature does not match');
   }
+}
+
+/** The keys that are good now. @throws ProblemError `device_not_bound` or `device_revoked` */
+function keysOf(binding: DeviceBinding): KeyObject[] {
+  assertBound(binding);
+  const nowMs = Date.now();
+  return binding.requestKeys.flatMap(({ key, untilMs }) => (untilMs > nowMs ? [key] : []));
+}
+
+/** @throws ProblemError `device_not_bound` or `device_revoked` */
+function assertBound({ status }: DeviceBinding): void {
+  if (status === 'revoked') throw new ProblemError('device_revoked', 'The device was revoked');
+  if (status === 'unbound')
+    throw new ProblemError('device_not_bound', 'The device is not bound to this user');
 }
 
 function single(header: string | string[] | undefined): string | undefined {

@@ -12,11 +12,17 @@ export interface DeviceKey {
   readonly deviceId: string;
 }
 
+export interface RequestKey {
+  readonly key: KeyObject;
+  /** By the wall clock, epoch milliseconds; Infinity for the present one. */
+  readonly untilMs: number;
+}
+
 /** What the identity service says about a device. */
 export interface DeviceBinding {
   readonly status: 'bound' | 'unbound' | 'revoked';
-  /** Present when bound. */
-  readonly key: KeyObject | null;
+  /** By which it signs its requests; none unless it is bound, two while it changes its key. */
+  readonly requestKeys: readonly RequestKey[];
   /**
    * Of tags that the device made or may have made, newest first; also of a device that is bound no longer, as
    * far as the identity service has them.
@@ -119,10 +125,12 @@ export class DeviceBindings {
   }
 
   /**
-   * For whoever cannot go on by what is remembered: what the identity service says now.
-   * @throws ProblemError `unavailable` when it does not answer
+   * For whoever cannot go on by what is remembered, because the device may have a new key: what the identity
+   * service says now.
+   * @throws ProblemError `unavailable` when it does not answer, at once while it is known to be away
    */
-  askAgain(device: DeviceKey): Promise<DeviceBinding> {
+  async askAgain(device: DeviceKey): Promise<DeviceBinding> {
+    if (performance.now() < this.#awayUntilMs) throw unavailable(undefined);
     return this.#ask(deviceKeyText(device), device);
   }
 
@@ -214,16 +222,19 @@ export class DeviceBindings {
 
 function bindingOf(
   device: DeviceKey,
-  { status, hmacKey, earlierKeys = [] }: DeviceBindingReply,
+  { status, hmacKey, earlierKeys = [], previousKeyUntil }: DeviceBindingReply,
 ): DeviceBinding {
   const keys = [...(hmacKey === undefined ? [] : [hmacKey]), ...earlierKeys].map((key) => {
     return Buffer.from(key, 'base64');
   });
   const tagKeys = keys.map((key) => tagKeyOf(key, device));
-  const [current] = keys;
+  const [current, previous] = keys;
   if (status !== 'bound' || hmacKey === undefined || !current)
-    return { status: status === 'bound' ? 'unbound' : status, key: null, tagKeys };
-  return { status, key: createSecretKey(current), tagKeys };
+    return { status: status === 'bound' ? 'unbound' : status, requestKeys: [], tagKeys };
+  const requestKeys = [{ key: createSecretKey(current), untilMs: Infinity }];
+  if (previous && previousKeyUntil !== undefined)
+    requestKeys.push({ key: createSecretKey(previous), untilMs: Date.parse(previousKeyUntil) });
+  return { status, requestKeys, tagKeys };
 }
 
 function unavailable(cause: unknown): ProblemError {

@@ -38,7 +38,7 @@ describe('the gateway expects of the identity service', () => {
       },
       () => new DeviceBindings({ nats, database, graceMs: 0 }).find(device),
     );
-    expect(binding).toEqual({ status: 'unbound', key: null, tagKeys: [] });
+    expect(binding).toEqual({ status: 'unbound', requestKeys: [], tagKeys: [] });
   });
 
   it('that a bound device comes with its key of 32 bytes', async () => {
@@ -56,6 +56,6 @@ describe('the gateway expects of the identity service', () => {
       () => new DeviceBindings({ nats, database, graceMs: 0 }).find(device),
     );
     expect(binding.status).toBe('bound');
-    expect(binding.key?.symmetricKeySize).toBe(32);
+    expect(binding.requestKeys.map(({ key }) => key.symmetricKeySize)).toEqual([32]);
   });
 });

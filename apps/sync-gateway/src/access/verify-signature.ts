@@ -53,10 +53,14 @@ export function readSignature(parts: SignedParts, nowMs: number): ClaimedSignatu
 }
 
 /**
- * Checks the signature itself, in constant time; the body need not be there, only its digest is signed.
- * @throws ProblemError `signature_invalid`
+ * Whether one of the keys made the signature; each is compared in constant time. The body need not be there,
+ * only its digest is signed.
  */
-export function verifySignature(parts: SignedParts, claimed: ClaimedSignature, key: KeyObject): void {
+export function isSignedWith(
+  keys: readonly KeyObject[],
+  parts: SignedParts,
+  claimed: ClaimedSignature,
+): boolean {
   const at = parts.url.indexOf('?');
   const base = signatureBase(
     {
@@ -69,8 +73,7 @@ export function verifySignature(parts: SignedParts, claimed: ClaimedSignature, k
     claimed.input.components,
     claimed.input.params,
   );
-  const expected = createHmac('sha256', key).update(base).digest('base64');
-  if (!equal(expected, claimed.value)) throw invalid('The signature does not match');
+  return keys.some((key) => equal(createHmac('sha256', key).update(base).digest('base64'), claimed.value));
 }
 
 /**

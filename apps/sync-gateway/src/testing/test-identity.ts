@@ -19,6 +19,7 @@ interface Bound {
   device: TestDevice;
   /** Base64, newest first. */
   earlierKeys: string[];
+  previousKeyUntil?: string;
   revoked: boolean;
 }
 
@@ -49,8 +50,8 @@ export class TestIdentity {
         const { tenantId, userId, deviceId } = message.json<TestDevice>();
         const known = this.#devices.get(`${tenantId}/${userId}/${deviceId}`);
         const status = known ? (known.revoked ? 'revoked' : 'bound') : 'unbound';
-        const { device, earlierKeys = [] } = known ?? {};
-        const keys = { ...(device && { hmacKey: device.hmacKey }), earlierKeys };
+        const { device, earlierKeys = [], previousKeyUntil } = known ?? {};
+        const keys = { ...(device && { hmacKey: device.hmacKey }), earlierKeys, previousKeyUntil };
         message.respond(JSON.stringify({ status, ...(status === 'bound' || this.keepsKeys ? keys : {}) }));
       },
     });
@@ -77,10 +78,14 @@ export class TestIdentity {
     return device;
   }
 
-  /** Gives the device a new key; what it tagged with those before is still its own. */
-  rotate({ tenantId, userId, deviceId }: TestDevice): TestDevice {
+  /**
+   * Gives the device a new key; what it tagged with those before is still its own.
+   * @param previousGoodForMs how long requests may still be signed with the one before
+   */
+  rotate({ tenantId, userId, deviceId }: TestDevice, previousGoodForMs = 0): TestDevice {
     const known = this.#devices.get(`${tenantId}/${userId}/${deviceId}`);
     if (!known) throw new Error(`there is no device ${deviceId}`);
+    known.previousKeyUntil = new Date(Date.now() + previousGoodForMs).toISOString();
     known.earlierKeys = [known.device.hmacKey, ...known.earlierKeys];
     known.device = { ...known.device, hmacKey: randomBytes(32).toString('base64') };
     return known.device;

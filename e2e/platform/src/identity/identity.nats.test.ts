@@ -82,6 +82,27 @@ describe('device bindings', () => {
     expect(await verifyDevice('other', 'ada', body['deviceId'])).toEqual({ status: 'unbound' });
   });
 
+  it('get a new key, and name those before: one for requests, all for tags', async () => {
+    const { body } = await rig.call('POST', '/dev/tenants/acme/users/ada/devices');
+    const [deviceId, first] = [String(body['deviceId']), body['hmacKey']];
+    const rotate = async (hours?: number): Promise<Record<string, unknown>> => {
+      const asked = hours === undefined ? undefined : { previousGoodForHours: hours };
+      return (await rig.call('POST', `/dev/devices/${deviceId}/keys`, asked)).body;
+    };
+    const { hmacKey: second, previousKeyUntil } = await rotate();
+    expect(Date.parse(String(previousKeyUntil)) - Date.now()).toBeGreaterThan(23 * 3_600_000);
+    const bound = await verifyDevice('acme', 'ada', deviceId);
+    expect(validator(DeviceBindingReply)(bound).ok).toBe(true);
+    expect(bound).toEqual({ status: 'bound', hmacKey: second, earlierKeys: [first], previousKeyUntil });
+    const { hmacKey: third } = await rotate(0);
+    const again = await verifyDevice('acme', 'ada', deviceId);
+    expect(again).toMatchObject({ hmacKey: third, earlierKeys: [second, first] });
+    expect(Date.parse(String(again.previousKeyUntil))).toBeLessThanOrEqual(Date.now() + 1_000);
+    expect(await rotate(169)).toMatchObject({ code: 'schema_invalid' });
+    await rig.call('DELETE', `/dev/devices/${deviceId}`);
+    expect((await rig.call('POST', `/dev/devices/${deviceId}/keys`)).status).toBe(404);
+  });
+
   it('are revoked for good, with a notice each time', async () => {
     const { body } = await rig.call('POST', '/dev/tenants/acme/users/ada/devices');
     const deviceId = String(body['deviceId']);

@@ -6,6 +6,7 @@ import type { PlatformConfig } from '../platform-config.ts';
 import { layFoundation } from '../platform-foundation.ts';
 import { AccessTokensController } from './access-tokens/access-tokens.controller.ts';
 import { CreateIdentity1764000000000 } from './database/create-identity.ts';
+import { KeepEarlierKeys1764600000000 } from './database/keep-earlier-keys.ts';
 import { DeviceBindings } from './devices/device-bindings.ts';
 import { DevicesController } from './devices/devices.controller.ts';
 import { JwksController } from './keys/jwks.controller.ts';
@@ -21,7 +22,10 @@ const checkVerify = validator(DeviceBindingRequest);
 
 /** Stands where a company's identity service would: keys, tokens, device bindings. */
 export async function startIdentity(config: PlatformConfig): Promise<RunningService> {
-  const foundation = await layFoundation(NAME, config, [CreateIdentity1764000000000]);
+  const foundation = await layFoundation(NAME, config, [
+    CreateIdentity1764000000000,
+    KeepEarlierKeys1764600000000,
+  ]);
   const { logger, metrics, database, nats, readiness } = foundation;
   const key = await loadSigningKey(database);
   const devices = new DeviceBindings(database, nats);

@@ -232,6 +232,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'too much to do refuses by priority (503), and answers are read in time. OpenAPI names the priority of ' +
       'each operation of devices; operations of the admin API may be answered 429.',
   },
+  {
+    version: '1.44.0',
+    date: '2026-11-30',
+    schemas: ['DeviceBindingVerifyAnswer'],
+    change:
+      'ACCESS-15: a device that changes its key may sign with the one before until previousKeyUntil, which the ' +
+      'identity service names.',
+  },
 ];
 
 /** The version of the newest entry. */

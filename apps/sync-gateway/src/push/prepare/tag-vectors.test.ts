@@ -28,7 +28,7 @@ const phone = devices['phone'] as Device;
 const keys = [phone, devices['phoneBefore'] as Device].map(({ hmacKey }) => {
   return tagKeyOf(Buffer.from(hmacKey, 'base64'), phone);
 });
-const binding = { status: 'bound' as const, key: null, tagKeys: keys };
+const binding = { status: 'bound' as const, requestKeys: [], tagKeys: keys };
 const tags = new VerifyTags({ find: async () => binding, askAgain: async () => binding });
 const moment = { ...phone, sentAtMs: null, serverNowMs: 0 };
 
