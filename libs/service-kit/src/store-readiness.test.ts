@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { connectNats, NotStoringError } from '@sync/messaging';
+import { connectNats, ensureStreams, NotStoringError } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { Metrics } from './metrics.ts';
 import { storeReadiness } from './store-readiness.ts';
@@ -22,6 +22,7 @@ const gaugeOf = async (metrics: Metrics): Promise<string | undefined> =>
 
 it('is ready where JetStream stores', async () => {
   await connect(['authorization { user: app, password: p }']);
+  await ensureStreams(nats, []);
   const metrics = new Metrics('test');
   await storeReadiness(nats, metrics, []).check();
   expect(await gaugeOf(metrics)).toBe('0');
