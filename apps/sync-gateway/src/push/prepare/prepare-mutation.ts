@@ -68,9 +68,11 @@ const checkAddress = validator(Type.Pick(LocalMutation, ['scope', 'entityType', 
  */
 export function prepareMutation(sent: SentElement, moment: PushMoment, suspicious: boolean): Prepared {
   const raw = withLowerCaseIds(sent);
-  const canonical = canonicalPayload(raw);
+  const unstorable = suspicious ? findUnstorable(raw) : null;
+  // What is refused anyway needs no tag, and of a number out of range RFC 8785 has no text for one.
+  const canonical = canonicalPayload(unstorable ? { ...raw, tag: undefined } : raw);
   const { mutationId } = raw;
-  const read = readElement(raw, canonical, moment, suspicious);
+  const read = readElement(raw, canonical, moment, unstorable);
   if (!('code' in read)) {
     const { identity, counter, sequence } = read;
     const payload = canonical.text;
@@ -114,12 +116,11 @@ function readElement(
   raw: unknown,
   payload: CanonicalPayload,
   moment: PushMoment,
-  suspicious: boolean,
+  unstorable: ReturnType<typeof findUnstorable>,
 ): PreparedMutation | Refusal {
   const checked = checkMutation(raw);
   if (!checked.ok)
     return invalid(checked.faults[0]?.path ?? '', checked.faults[0]?.message ?? 'is malformed');
-  const unstorable = suspicious ? findUnstorable(checked.value) : null;
   if (unstorable) return invalid(unstorable.path, unstorable.message);
   if (payload.unknownLength > MAX_UNKNOWN_LENGTH) return invalid('', UNKNOWN_TOO_LONG);
   return faultOfContent(checked.value, payload.text) ?? readMutation(checked.value, payload.data, moment);

@@ -51,3 +51,11 @@ describe('the vectors for authors of clients', () => {
     else expect(await tags.verify(phone, [payload])).toEqual(['wrong']);
   });
 });
+
+it.each(['{"data":{"1":1e400}}', '{"later":[1e400]}'])(
+  'a tag beside a number out of range is of a mutation that is refused: %s',
+  (out) => {
+    const sent = { ...(valid[0] as Vector).mutation, ...(JSON.parse(out) as object) };
+    expect(prepareMutation(sent, moment, true)).toMatchObject({ refusal: { code: 'mutation_invalid' } });
+  },
+);
