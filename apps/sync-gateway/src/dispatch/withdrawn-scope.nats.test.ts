@@ -83,11 +83,7 @@ describe('a mutation whose scope was withdrawn while it waited', () => {
   it('is applied if it had been, also where a crash has left no word of that', async () => {
     const author = newAuthor();
     await acceptedThenWithdrawn(author, {}, 'silent');
-    await rig.test.database.inTenant(author.tenantId, (tx) =>
-      tx.query(`UPDATE mutation SET status = 'pending', last_error = NULL WHERE device_id = $1`, [
-        author.deviceId,
-      ]),
-    );
+    await leftByCrash(author);
     expect(await rig.dispatch(author)).toBe(1);
     expect(await rig.waiting(author)).toMatchObject([{ status: 'applied' }]);
   });
@@ -196,6 +192,37 @@ describe('an owner that can be asked without being sent the mutation', () => {
     expect(rig.owner.requests.at(-1)).toMatchObject([{ refuse: { code: 'scope_not_held' } }]);
   });
 
+  it('keeps what it refused in a record, also where it said so in vain and the scope is held again', async () => {
+    const author = newAuthor();
+    const mutation = await acceptedThenWithdrawn(author, {}, 'deaf');
+    rig.owner.mode = 'silent';
+    expect(await rig.dispatch(author)).toBe(0);
+    await grant(author, true);
+    rig.owner.mode = 'answers';
+    expect(await rig.dispatch(author)).toBe(1);
+    expect(await rig.waiting(author)).toMatchObject([
+      { status: 'rejected', code: 'scope_not_held', conflictId: expect.any(String) },
+    ]);
+    expect(await draftOf(mutation)).toMatchObject({ theirs: WRITTEN });
+  });
+
+  it('lets nothing behind what it refuses overwrite what nobody has seen', async () => {
+    const author = newAuthor();
+    const entityId = `e-${author.deviceId}`;
+    await acceptedThenWithdrawn(author, { entityId }, 'deaf');
+    const behind = mutationOf(author, {
+      ...{ entityId, data: { ...WRITTEN, lastPage: 'behind' } },
+      baseClock: { [`d:${author.deviceId}`]: 1 },
+    });
+    await rig.push(author, [behind]);
+    await leftByCrash(author);
+    rig.owner.projectsAtOnce = false;
+    await rig.owner.change(author.tenantId, 'progress', entityId, { courseId: 'c1', lastPage: 'theirs' });
+    await rig.dispatch(author);
+    expect(rig.owner.applied).not.toContain(behind.mutationId);
+    rig.owner.projectsAtOnce = true;
+  });
+
   it.each<['silent' | 'deaf', object]>([
     ['silent', { status: 'applied' }],
     ['deaf', { status: 'rejected', code: 'schema_version_unknown', conflictId: expect.any(String) }],
@@ -211,6 +238,13 @@ describe('an owner that can be asked without being sent the mutation', () => {
     expect(await rig.waiting(author)).toMatchObject([outcome]);
   });
 });
+
+/** No word is left of what became of the device's mutations. */
+async function leftByCrash({ tenantId, deviceId }: Author): Promise<void> {
+  await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query(`UPDATE mutation SET status = 'pending', last_error = NULL WHERE device_id = $1`, [deviceId]),
+  );
+}
 
 async function grant({ tenantId, userId }: Author, granted: boolean): Promise<void> {
   await rig.test.database.inTenant(tenantId, (tx) =>

@@ -18,7 +18,7 @@ export type AnswerKind =
   | 'repeated'
   /** From an attempt that the ledger has forgotten: the revision is not new. */
   | 'remembered'
-  /** From a change that was only asked for, because the entity has its dot. */
+  /** From a change that was only asked for: the entity has its dot, or it is not to be carried out. */
   | 'lookedUp';
 
 /** What the owner made of the values that were sent. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
+import type { OwnerPushResult } from '@sync/protocol';
 import { postponed, type Work } from '../outcome/settlement.ts';
 import {
   absorb,
@@ -307,5 +308,45 @@ describe('an append whose id is taken, at an owner that says conflict', () => {
     const settled = lane.settlements.get(other);
     expect(settled).toMatchObject({ status: 'rejected', code: 'append_only_violation' });
     expect(JSON.stringify(settled)).not.toContain('secret');
+  });
+});
+
+describe('what is only asked for', () => {
+  const refuse = { code: 'scope_not_held', message: '/scope' };
+  const asked = (): Work => workOf({ op: 'put' }, { mayBeSent: true, refuse });
+  const refused = ({ mutation: { mutationId } }: Work): OwnerPushResult => {
+    return { mutationId, status: 'rejected', ...refuse };
+  };
+
+  it('is not counted on by what follows it, where nobody here knows of the entity', () => {
+    const works = [asked(), workOf({ op: 'put', baseClock: { 'd:d1': 1 } })] as const;
+    const lane = planned(works);
+    expect(lane.submissions.map(({ change }) => change.expectedRevision)).toEqual([0, 0]);
+    absorb(lane, refused(works[0]), applied(works[1], 1));
+    expect(works.map((work) => lane.settlements.get(work))).toMatchObject([
+      { status: 'rejected' },
+      { status: 'applied' },
+    ]);
+  });
+
+  it('is built on by what follows it once its owner says that it has it', () => {
+    const works = [asked(), workOf({ op: 'put', baseClock: { 'd:d1': 1 } })] as const;
+    const lane = planned(works);
+    absorb(lane, applied(works[0], 1, { 'd:d1': 1 }), conflict(works[1], 1, { 'd:d1': 1 }, { text: 'text' }));
+    plan(lane);
+    expect(lane.submissions.map(({ change }) => change.expectedRevision)).toEqual([1]);
+    absorb(lane, applied(works[1], 2));
+    expect(works.map((work) => lane.settlements.get(work))).toMatchObject([
+      { status: 'applied' },
+      { status: 'applied' },
+    ]);
+  });
+
+  it.each([null, headOf(1, {}, { text: 'x' })])('waits for an owner that knows what is asked', (head) => {
+    const work = asked();
+    const lane = planned([work], head);
+    absorb(lane, conflict(work, 1, {}, { text: 'x' }));
+    plan(lane);
+    expect([lane.done, lane.settlements.get(work)]).toEqual([true, postponed('contended', true)]);
   });
 });

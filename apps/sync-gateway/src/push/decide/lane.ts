@@ -231,6 +231,8 @@ export class Lane {
     if (gated) return gated.kind === 'postponed' ? gated : { work, end: () => gated };
     const before = this.#planned();
     if (work.refuse) {
+      // Beside replicas of its owner that know `refuse` there may be older ones, which compare revisions.
+      if (this.#device.isUnknown(work)) return postponed('contended', true);
       // Its owner answers from its inbox alone, so nothing has to be read for it.
       const change = lookUp({ ...this.#inputOf(work), current: bareState(before) });
       return submissionOf(work, change, before, this.#context.deviceId);

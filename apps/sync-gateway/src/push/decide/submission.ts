@@ -18,17 +18,17 @@ export function submissionOf(
   deviceId: string,
 ): Submission {
   const asked = { work, change, before };
-  // What the entity has already adds no revision to it: counted as one, it would let the next change
-  // overwrite one that nobody has seen.
+  // What the entity has already, or is refused, adds no revision to it: counted as one, it would let the next
+  // change overwrite one that nobody has seen.
   const after = isLookedUp(asked) ? before : standingAfter(before, work.mutation, deviceId, change);
   return { ...asked, after };
 }
 
 /**
- * Sent only because the entity has its dot already: an owner that applied it has it in its inbox, and
- * `conflict` of another is no contention.
+ * Sent only because the entity has its dot already, or to have it refused: an owner that applied it has it in
+ * its inbox, and `conflict` of another is no contention.
  */
 export function isLookedUp({ work, change, before }: Omit<Submission, 'after'>): boolean {
   const { isWrittenOnce } = POLICIES[work.registration.policy];
-  return !isWrittenOnce && change.expectedRevision === 0 && before.revision > 0;
+  return !isWrittenOnce && (work.refuse !== null || (change.expectedRevision === 0 && before.revision > 0));
 }
