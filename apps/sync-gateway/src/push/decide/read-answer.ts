@@ -55,6 +55,19 @@ export interface ReadAnswer {
 /** Codes of owners on the SDK that say nothing about the mutation, but of what stands already. */
 const REFUSED_BY_STATE: ReadonlySet<string> = new Set(['clock_limit_exceeded', 'entity_exists']);
 
+/**
+ * Codes that an earlier attempt may have asked its owner to refuse it with, whose answer was lost (OWNER-17):
+ * what was found wrong then may be well by now, and the owner keeps its word.
+ */
+const ASKED_TO_REFUSE: ReadonlySet<string> = new Set([
+  'append_only_violation',
+  'op_not_allowed',
+  'schema_version_unknown',
+  'scope_not_held',
+  'tag_missing',
+  'tag_unverifiable',
+]);
+
 const STATUS_OF = { supersede: 'superseded', reject: 'rejected', hold: 'conflict' } as const;
 
 /** @param submission on the standing that was reached before it, not only planned */
@@ -142,8 +155,8 @@ function readRefusal(
 /**
  * The record of what the owner refused, where it lost to what stands and not by itself: it had been merged
  * into a state that its device had not seen, the entity takes nothing more, or there is none of which it
- * could be a part. Of an update always: nobody can type again what an app made of a person's words, and what
- * was written after it builds on it.
+ * could be a part; or where it may have been refused at our word. Of an update always: nobody can type again
+ * what an app made of a person's words, and what was written after it builds on it.
  */
 function lostTo(submission: Submission, code: string, { deviceId }: Scene): WithConflict {
   const { work, change, before } = submission;
@@ -151,7 +164,8 @@ function lostTo(submission: Submission, code: string, { deviceId }: Scene): With
   // as sent, and of a patch nobody knows any more what there was.
   const wasMerged = change.status === 'merged' || work.kept !== null;
   const mayLackRest = change.op === 'patch' && (isNothing(before) || isLookedUp(submission));
-  const byItself = !wasMerged && !mayLackRest && !REFUSED_BY_STATE.has(code);
+  const atOurWord = work.mayBeSent && ASKED_TO_REFUSE.has(code);
+  const byItself = !wasMerged && !mayLackRest && !atOurWord && !REFUSED_BY_STATE.has(code);
   if (byItself && change.op !== 'merge') return {};
   return refusedConflict(work, deviceId, knownOf(before));
 }
