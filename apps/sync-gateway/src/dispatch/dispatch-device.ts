@@ -171,6 +171,8 @@ export class DispatchDevice {
   ): void {
     for (const { one, settlement } of ends) {
       if (settlement.kind === 'postponed' || !isTagCode(settlement.code)) continue;
+      // What had to wait to show its entity was refused, and counted, when it came.
+      if (!one.mutation) continue;
       const mutationIds = [one.row.mutation_id];
       this.#admission.noteRefused(author, { code: settlement.code, when: 'waited', mutationIds });
     }
@@ -197,6 +199,8 @@ export class DispatchDevice {
       hold: tag === 'unknown' ? postponed('identity_unavailable', mayBeSent) : null,
       ...{ receivedAtMs: row.received_at_ms, mayForget: row.anew },
     };
+    // Neither is it sent, nor does a record say that its user wrote it.
+    if (work?.hold) return { row, mutation, address: mutation, end: null, work };
     if (row.in_circle && work) {
       const refusal = { code: 'dependency_cycle', message: 'dependsOn forms a circle' };
       const lost = lostContent(work, author.deviceId, head && stateOfHead(head));

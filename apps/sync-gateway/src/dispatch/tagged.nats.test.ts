@@ -219,6 +219,22 @@ describe('a mutation with a tag that waits', () => {
     expect((await dispatched(device, 2)).get(tagged.mutationId)).toMatchObject({ status: 'applied' });
   });
 
+  it('is kept in no record while nobody can tell, whatever else is wrong with it', async () => {
+    const device = await newDevice();
+    const mutation = tagMutation(device, mutationOf(device));
+    await accepted(device, mutation);
+    await overwrite(device, mutation.mutationId, {
+      ...mutation,
+      scope: 'user:another',
+      data: { percent: 99 },
+    });
+    rig.bindings.forget(device);
+    rig.identity.answering = false;
+    expect(await rig.dispatch(device)).toBe(0);
+    rig.identity.answering = true;
+    expect((await dispatched(device, 1)).get(mutation.mutationId)).toMatchObject(TAMPERED);
+  });
+
   it('of fields and keys that this gateway does not know is carried out', async () => {
     const device = await newDevice();
     const data = { userId: device.userId, '10': 1, '9': { '1': 2 }, '😀': 1, '￿': 2 };

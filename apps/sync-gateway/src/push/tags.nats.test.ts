@@ -157,6 +157,31 @@ describe('a tag', () => {
     expect(await rig.push(device, [mutation])).toMatchObject([{ status: 'applied' }]);
   });
 
+  it('of a device that was unbound on the way is refused for no reason of its own', async () => {
+    const device = await newDevice();
+    rig.identity.keepsKeys = false;
+    await rig.identity.revoke(device);
+    await expect(rig.push(device, [tagMutation(device, mutationOf(device))])).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    rig.identity.keepsKeys = true;
+  });
+
+  it('that does not fit is counted once, also where its outcome has to wait', async () => {
+    const device = await newDevice();
+    rig.owner.projectsAtOnce = false;
+    const first = tagMutation(device, mutationOf(device));
+    expect(await rig.push(device, [first])).toMatchObject([{ status: 'applied' }]);
+    const bad = { ...tagMutation(device, mutationOf(device)), entityId: first.entityId };
+    expect(await rig.push(device, [bad])).toMatchObject([{ status: 'accepted' }]);
+    rig.owner.projectsAtOnce = true;
+    await rig.owner.projectAll();
+    expect(await rig.dispatch(device)).toBe(1);
+    expect(await rig.waiting(device)).toContainEqual(expect.objectContaining({ code: 'tag_invalid' }));
+    const { values } = await rig.metrics.refusedTags.get();
+    expect(values.filter(({ labels }) => labels.when === 'waited')).toEqual([]);
+  });
+
   it('stores no more of unknown fields than it has to', async () => {
     const device = await newDevice();
     const mutation = tagMutation(device, { ...mutationOf(device), later: 'x'.repeat(4_097) });

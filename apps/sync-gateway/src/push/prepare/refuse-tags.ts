@@ -18,36 +18,29 @@ export function isTagCode(code: string | undefined): code is TagCode {
   return TAG_CODES.some((one) => one === code);
 }
 
-/** What comes with these verdicts is not carried out. */
-const REFUSED = {
-  absent: null,
-  valid: null,
-  wrong: 'tag_invalid',
-  unverifiable: 'tag_unverifiable',
-  unknown: null,
-} as const satisfies Record<TagVerdict, TagCode | null>;
-
 /** How a mutation ends whose tag nobody can verify any more. */
 export const UNVERIFIABLE: Refusal = refusalOf('tag_unverifiable');
 
+/** Nobody can tell now. What comes from a device that is bound no longer is refused with its next request. */
+const UNTOLD: ReadonlySet<TagVerdict> = new Set(['unknown', 'unverifiable']);
+
 /**
- * Mutations as they came, those without the tag that they should have refused: nothing of what they carry is
- * kept. They stay the change that they are: what has its outcome already is answered with that, so that a tag
- * cannot turn what was applied into a refusal.
+ * Mutations as they came, those with a wrong tag refused: nothing of what they carry is kept. They stay the
+ * change that they are: what has its outcome already is answered with that, so that a tag cannot turn what was
+ * applied into a refusal.
  * @throws ProblemError `unavailable` while nobody can tell
  */
 export function refuseWrongTags(
   prepared: readonly Prepared[],
   verdicts: readonly TagVerdict[],
 ): readonly Prepared[] {
-  if (verdicts.includes('unknown')) {
+  if (verdicts.some((verdict) => UNTOLD.has(verdict))) {
     const headers = { 'retry-after': '2' };
     throw new ProblemError('unavailable', 'Tags cannot be verified now', { headers });
   }
   return prepared.map((one, place) => {
-    const code = REFUSED[verdicts[place] ?? 'absent'];
-    if (code === null) return one;
-    return { ...one, mutation: null, payload: null, refusal: refusalOf(code) };
+    if (verdicts[place] !== 'wrong') return one;
+    return { ...one, mutation: null, payload: null, refusal: refusalOf('tag_invalid') };
   });
 }
 
