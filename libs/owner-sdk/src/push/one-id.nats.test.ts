@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PushedMutation } from '@sync/protocol';
 import { mutationOf, startOwnerRig, type OwnerRig } from '../testing/owner-rig.ts';
 
@@ -68,4 +69,50 @@ describe('an id that was answered', () => {
       expect(await eventCount(mutation, other)).toBe(1);
     }
   });
+
+  it('stays refused at the gateway’s word, where a request under way was to take its place', async () => {
+    const refused = mutationOf({ identity: identity('a1c'), data: REFUSED });
+    const known = mutationOf();
+    await rig.push('alpha', [refused, known]);
+    const other = otherOf(refused);
+    const entity = await holdNew(other.entityId);
+    const edit = mutationOf({ entityId: known.entityId, expectedRevision: 1, clock: { 'd:d1': 2 } });
+    const late = rig.push('alpha', [edit, other]);
+    await entity.awaited();
+    const refuse = { code: 'scope_not_held', message: '/scope' };
+    expect(await rig.push('alpha', [{ ...other, refuse }])).toMatchObject([{ code: 'scope_not_held' }]);
+    await entity.free();
+    expect(await late).toMatchObject([{ status: 'applied' }, { code: 'scope_not_held' }]);
+    expect(await eventCount(other)).toBe(0);
+  });
 });
+
+/** Keeps whoever creates an entity waiting, until it is freed without having been created. */
+async function holdNew(
+  entityId: string,
+): Promise<{ readonly awaited: () => Promise<void>; readonly free: () => Promise<void> }> {
+  const { database } = rig.test;
+  const [held, free] = [Promise.withResolvers<null>(), Promise.withResolvers<null>()];
+  const over = database.inTenant('alpha', async (tx) => {
+    await tx.query(
+      `INSERT INTO sync_entity (tenant_id, entity_type, entity_id, revision, clock, deleted, changed_at)
+       VALUES ('alpha', 'note', $1, 1, '{}', false, now())`,
+      [entityId],
+    );
+    held.resolve(null);
+    await free.promise;
+    throw new Error('freed');
+  });
+  await held.promise;
+  const waits = `SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return {
+    awaited: async () => {
+      while ((await database.call('test_lock_waits', waits, [])).length === 0) await sleep(10);
+    },
+    free: async () => {
+      free.resolve(null);
+      await expect(over).rejects.toThrow('freed');
+    },
+  };
+}

@@ -73,6 +73,9 @@ SELECT $1, r.id, r.result::jsonb, decode(r.identity, 'hex')
 FROM ROWS FROM (unnest($11::uuid[], $12::text[]), string_to_table($13, E'\\n')) AS r (id, identity, result)`;
 
 /**
+ * An answer takes the place of one to another change alone: the same may have been refused since this
+ * transaction looked (`refuse`), which locks no entity that is new.
+ *
  * Changed rows are upserted although they exist and are locked: an upsert looks each row up by its key,
  * whatever the planner believes. `UPDATE … FROM changed` is a join, and with the tenant named twice (by us
  * and by the policy) the planner expects one row of it and read all rows of the tenant for each of the batch:
@@ -92,6 +95,7 @@ WITH tenant AS (${ENTER_TENANT}), updated AS (
   ON CONFLICT (tenant_id, mutation_id) DO UPDATE SET
     result = excluded.result, identity = excluded.identity, at = now()
     WHERE i.mutation_id = ANY ($14::uuid[]) AND i.result ->> 'status' = 'rejected'
+      AND i.identity IS DISTINCT FROM excluded.identity
   RETURNING 1
 )
 SELECT (SELECT count(*) FROM updated)::int4 + (SELECT count(*) FROM created)::int4 AS entities,
