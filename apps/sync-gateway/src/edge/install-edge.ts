@@ -7,7 +7,7 @@ import type { Caller } from '../access/caller.ts';
 import type { AdmitRequests, Who } from '../fairness/admit-requests.ts';
 import { boundReading, type ReadingBounds } from '../fairness/bound-reading.ts';
 import { leaveAfterHandler } from '../fairness/leave-after-handler.ts';
-import { bodyLimitsOf } from './body-limits.ts';
+import { announcedBytes, bodyLimitsOf } from './body-limits.ts';
 import { checkParameters } from './check-parameters.ts';
 import { compressAnswer } from './compress-answer.ts';
 import { limitRequests } from './limit-requests.ts';
@@ -61,15 +61,16 @@ export function installEdge(app: NestFastifyApplication, options: EdgeOptions): 
     const who = whoSends(request);
     if (!who) return undefined;
     connections.prove(request.raw.socket);
-    checkParameters(request);
     return unlessRefused(reply, () => {
       request.work = admission.arrive(request, who);
+      checkParameters(request);
     });
   });
   fastify.addHook('preHandler', async (request, reply) => {
     const { work } = request;
     if (!work) return undefined;
     const rawBody = rawBodyOf(request);
+    work.count({ bodyKib: (rawBody.length - announcedBytes(request)) / 1_024 });
     if (request.signed) request.caller = await options.verifyBody(request.signed, rawBody);
     // It may have taken so long that the last resort has answered.
     if (reply.sent) return undefined;

@@ -1,6 +1,7 @@
 import { DEVICE_OPERATIONS, type Priority } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
+import { announcedBytes } from '../edge/body-limits.ts';
 import type { FairnessMetrics } from './fairness-metrics.ts';
 import type { FairPlaces } from './fair-places.ts';
 import { MeasureLoad } from './measure-load.ts';
@@ -93,8 +94,7 @@ export class AdmitRequests {
     this.#tenants.note(who.tenantId, performance.now());
     this.#refuseIndebted(who);
     this.refuseShed(priorityOf(request));
-    const announced = Number(request.headers['content-length'] ?? 0);
-    const expectedMs = costOf({ request: 1, bodyKib: announced / 1_024 });
+    const expectedMs = costOf({ request: 1, bodyKib: announcedBytes(request) / 1_024 });
     this.charge(who, expectedMs);
     return new RequestWork(this, who, expectedMs);
   }

@@ -49,7 +49,7 @@ export class RequestWork {
   readonly #admission: AdmitRequests;
   readonly #expectedMs: number;
   #place: Place | null = null;
-  /** Counted since it has its place. */
+  /** Counted beyond what was expected, and not said to its tenant's line yet. */
   #countedMs = 0;
   /** Its handler runs, and will give the place back. */
   handled = false;
