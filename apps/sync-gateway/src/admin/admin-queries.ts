@@ -22,11 +22,13 @@ const checkTime = validator(Timestamp);
  * ISO 8601 has notations, such as weeks, that neither JavaScript nor Postgres reads: the protocol's own check
  * decides.
  */
+export const isTimestamp = (value: unknown): boolean => checkTime(value).ok;
+
 export const IsTimestamp = (): PropertyDecorator =>
   ValidateBy({
     name: 'isTimestamp',
     validator: {
-      validate: (value) => checkTime(value).ok,
+      validate: isTimestamp,
       defaultMessage: () => '$property must be a time in RFC 3339, without a leap second',
     },
   });

@@ -3,7 +3,7 @@ import { CHAIN_START, Database, readInOrder } from '@sync/postgres';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { adminOf } from '../access/caller.ts';
-import { PageQuery } from '../admin/admin-queries.ts';
+import { isTimestamp, PageQuery } from '../admin/admin-queries.ts';
 import { decodeQuery } from '../admin/decode-query.ts';
 import { DEFAULT_PAGE } from '../admin/fleet-controller.ts';
 import { decodePosition, encodePosition } from '../admin/page-position.ts';
@@ -53,7 +53,14 @@ export class AuditController {
   @Get('export')
   async export(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const { after = CHAIN_START.position } = decodeQuery(AuditExportQuery, request.query);
-    const stream = await this.exports.start(adminOf(request).tenantId, after);
+    const stream = await this.exports.start(adminOf(request).tenantId, after, (bytes) =>
+      request.work?.count({ answerKib: bytes / 1_024 }),
+    );
+    if (reply.sent) {
+      // The last resort has answered. Nobody reads the stream, so it would count as running for ever.
+      stream.destroy();
+      return;
+    }
     // It may take as long as its reader; who takes nothing is cut off.
     request.limit?.clear();
     void reply.header('content-type', 'application/x-ndjson').send(stream);
@@ -62,8 +69,8 @@ export class AuditController {
 
 function placeOf(cursor: string): AuditPlace {
   const [at = '', position = ''] = decodePosition(cursor, 2);
-  if (Number.isNaN(Date.parse(at)) || !POSITION.test(position)) throw notOfThisList();
-  return { at: new Date(at).toISOString(), position };
+  if (!isTimestamp(at) || !POSITION.test(position)) throw notOfThisList();
+  return { at, position };
 }
 
 function positionOf(cursor: string): string {

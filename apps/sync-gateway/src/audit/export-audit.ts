@@ -5,15 +5,23 @@ import { type AnchoredRows, type AuditRow, readChain } from './audit-store.ts';
 
 /** Lines read at once, each batch in a short transaction of its own: a slow reader holds no connection. */
 const BATCH = 500;
-/** Of one replica. */
-const MAX_EXPORTS = 2;
+/** Of one replica. One may take hours, so those of one tenant leave some to others. */
+const MAX_EXPORTS = 6;
+const MAX_OF_TENANT = 2;
 /** A reader that takes nothing for so long is cut off. */
 const STALL_MS = 60_000;
+
+/** Who is told of an export while it runs. */
+interface Watching {
+  readonly cutOff: (error: Error) => unknown;
+  readonly onBytes: (bytes: number) => void;
+}
 
 /** Streams a tenant's chain as lines of JSON: a head, the entries in order, and an end. */
 export class ExportAudit {
   readonly #database: Database;
-  #running = 0;
+  /** How many run, by tenant. */
+  readonly #running = new Map<string, number>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -21,29 +29,42 @@ export class ExportAudit {
 
   /**
    * @param after the position behind which it begins; '0' for all of it
+   * @param onBytes told how long each batch is
    * @throws ProblemError `unavailable` when too many run at once, `schema_invalid` for a position that the
    * chain does not have
    */
-  async start(tenantId: string, after: string): Promise<Readable> {
-    if (this.#running >= MAX_EXPORTS) {
-      throw new ProblemError('unavailable', `${MAX_EXPORTS} exports are running`, {
-        headers: { 'retry-after': '30' },
-      });
-    }
-    this.#running += 1;
+  async start(tenantId: string, after: string, onBytes: (bytes: number) => void): Promise<Readable> {
+    const end = this.#begin(tenantId);
     try {
       const start = await this.#startAt(tenantId, after);
       // Before anything is answered: what cannot be read at all is 503, and no stream that breaks off.
       const first = await this.#read(tenantId, start.position, BATCH);
       const cutOff = (error: Error): unknown => stream.destroy(error);
-      const lines = this.#lines(tenantId, start, first, cutOff);
+      const lines = this.#lines(tenantId, start, first, { cutOff, onBytes });
       const stream: Readable = Readable.from(lines, { objectMode: false });
-      stream.once('close', () => (this.#running -= 1));
+      stream.once('close', end);
       return stream;
     } catch (error) {
-      this.#running -= 1;
+      end();
       throw error;
     }
+  }
+
+  /** @returns to be called once, when the export has ended */
+  #begin(tenantId: string): () => void {
+    const own = this.#running.get(tenantId) ?? 0;
+    const all = [...this.#running.values()].reduce((sum, count) => sum + count, 0);
+    if (own >= MAX_OF_TENANT || all >= MAX_EXPORTS) {
+      throw new ProblemError('unavailable', 'Too many exports are running', {
+        headers: { 'retry-after': '30' },
+      });
+    }
+    this.#running.set(tenantId, own + 1);
+    return () => {
+      const left = (this.#running.get(tenantId) ?? 0) - 1;
+      if (left > 0) this.#running.set(tenantId, left);
+      else this.#running.delete(tenantId);
+    };
   }
 
   /** The line before the first: whoever verifies the export begins with its hash. */
@@ -60,7 +81,7 @@ export class ExportAudit {
     tenantId: string,
     start: ChainPoint,
     first: AnchoredRows,
-    cutOff: (error: Error) => unknown,
+    { cutOff, onBytes }: Watching,
   ): AsyncGenerator<string> {
     const { position: after, hash } = start;
     yield lineOf({ head: { tenantId, after, hash, exportedAt: new Date().toISOString() } });
@@ -71,7 +92,9 @@ export class ExportAudit {
       if (rows.length > 0) {
         const stalled = setTimeout(() => cutOff(new Error('The reader takes nothing')), STALL_MS);
         try {
-          yield rows.map(entryLine).join('');
+          const lines = rows.map(entryLine).join('');
+          onBytes(lines.length);
+          yield lines;
         } finally {
           clearTimeout(stalled);
         }

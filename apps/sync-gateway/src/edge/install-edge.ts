@@ -82,7 +82,7 @@ export function installEdge(app: NestFastifyApplication, options: EdgeOptions): 
   });
   fastify.addHook('onSend', async (request, reply, payload: unknown) => {
     const bytes = lengthOf(payload);
-    request.work?.count({ answerKib: bytes / 1_024 });
+    request.work?.count({ answerKib: (bytes ?? 0) / 1_024 });
     boundReading(reply.raw, bytes, options.reading, options.onSlowReader);
     return compressAnswer(request, reply, payload);
   });
@@ -113,6 +113,8 @@ async function unlessRefused(
   }
 }
 
-function lengthOf(payload: unknown): number {
-  return typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+/** null for a stream. */
+function lengthOf(payload: unknown): number | null {
+  if (payload === null || payload === undefined) return 0;
+  return typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : null;
 }

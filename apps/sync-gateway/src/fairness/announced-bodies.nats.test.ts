@@ -29,7 +29,12 @@ async function send(url: string, device: TestDevice, body: Buffer, framing: stri
 
 it('charges nobody for a body that is longer than any that is taken', async () => {
   const hostile = await rig.device('announced');
-  const announced = await send(rig.url, hostile, Buffer.from('{}'), 'content-length: 9000000000000000\r\n\r\n');
+  const announced = await send(
+    rig.url,
+    hostile,
+    Buffer.from('{}'),
+    'content-length: 9000000000000000\r\n\r\n',
+  );
   const others = [hostile, await rig.device('announced')];
   const after = await Promise.all(others.map((device) => rig.call(device, 'pull', {})));
   expect([announced, ...after.map(({ status }) => status)]).toEqual([413, 200, 200]);

@@ -10,21 +10,31 @@ export interface ReadingBounds {
 
 /**
  * Closes a connection whose client does not read its answer: until then the answer stays in memory.
- * @param bytes of the answer
+ * @param bytes of the answer; null for a stream, which has as many as were taken when somebody looks
  * @param onSlow told when that happens
  */
 export function boundReading(
   response: ServerResponse,
-  bytes: number,
+  bytes: number | null,
   { answerReadMs, leastBytesPerSecond }: ReadingBounds,
   onSlow: () => void,
 ): void {
-  const limitMs = answerReadMs + (bytes / leastBytesPerSecond) * 1_000;
-  const giveUp = (): void => {
+  // Not the response's: behind another one of the same connection it has none yet.
+  const { socket } = response.req;
+  const startedAtMs = performance.now();
+  const writtenBefore = socket.bytesWritten;
+  const look = (): void => {
+    const taken = bytes ?? socket.bytesWritten - writtenBefore;
+    const untilMs = startedAtMs + answerReadMs + (taken / leastBytesPerSecond) * 1_000;
+    const leftMs = untilMs - performance.now();
+    if (leftMs > 0) {
+      timer = setTimeout(look, leftMs).unref();
+      return;
+    }
     onSlow();
-    // Not the response: behind another one of the same connection it has none yet.
-    response.req.socket.destroy();
+    socket.destroy();
   };
-  const timer = setTimeout(giveUp, limitMs).unref();
+  let timer: NodeJS.Timeout | undefined;
+  look();
   response.once('close', () => clearTimeout(timer));
 }
