@@ -144,11 +144,13 @@ export class AdmitRequests {
     }
   }
 
-  #adapt(strain: Strain): void {
+  /** @returns whether nobody is refused now */
+  #adapt(strain: Strain): boolean {
     const { places, bounds, shedFrom, metrics } = this.#options;
     this.#shedding = nextShedding(this.#shedding, strain, shedFrom);
     places.places = nextPlaces(places.places, strain, this.#tenants.count(performance.now()), bounds);
     metrics.looked(strain, this.#shedding.level);
+    return this.#shedding.level === NOTHING_SHED.level;
   }
 }
 

@@ -7,18 +7,21 @@ const RESOLUTION_MS = 20;
 const NS_PER_MS = 1e6;
 const LOOK_EVERY_MS = 500;
 
+const NO_STRAIN: Strain = { loopDelayMs: 0, poolWaitMs: 0 };
+
 /**
  * Measures for how long the gateway itself is waited for, and says so twice a second while there are
- * requests. With none it stops and costs nothing.
+ * requests, and afterwards until nobody is refused for it any more. Then it stops and costs nothing.
  */
 export class MeasureLoad {
   readonly #poolWaits: PoolWaits;
-  readonly #onLook: (strain: Strain) => void;
+  readonly #onLook: (strain: Strain) => boolean;
   readonly #loop = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   #timer: NodeJS.Timeout | undefined;
   #asked = false;
 
-  constructor(poolWaits: PoolWaits, onLook: (strain: Strain) => void) {
+  /** @param onLook told of each look; true: nothing is left of what earlier ones led to */
+  constructor(poolWaits: PoolWaits, onLook: (strain: Strain) => boolean) {
     this.#poolWaits = poolWaits;
     this.#onLook = onLook;
   }
@@ -42,13 +45,10 @@ export class MeasureLoad {
     const poolWaitMs = this.#poolWaits.takeMeanMs();
     const loopDelayMs = this.#loop.count === 0 ? 0 : Math.max(0, this.#loop.mean / NS_PER_MS - RESOLUTION_MS);
     this.#loop.reset();
-    if (this.#asked) {
-      this.#asked = false;
-      this.#onLook({ loopDelayMs, poolWaitMs });
-      return;
-    }
+    const asked = this.#asked;
+    this.#asked = false;
     // What was measured last must not stand for a process that has nothing to do.
-    this.stop();
-    this.#onLook({ loopDelayMs: 0, poolWaitMs: 0 });
+    const isCalm = this.#onLook(asked ? { loopDelayMs, poolWaitMs } : NO_STRAIN);
+    if (!asked && isCalm) this.stop();
   }
 }
