@@ -66,9 +66,17 @@ it('answers a tenant while another one floods, and not behind the flood', async 
   const [page] = first.body.scopes;
   const cursors = [{ scope: page?.scope ?? '', cursor: page?.cursor ?? '' }];
   let answered = 0;
-  const requests = flood(hostile, 6);
-  for (const request of requests) void request.then(() => (answered += 1));
-  while ((await metric('sync_requests_in_line')) < 2 * PLACES) await new Promise(setImmediate);
+  const requests: ReturnType<typeof flood> = [];
+  const floodAgain = (): void => {
+    const more = flood(hostile, 6);
+    for (const request of more) void request.then(() => (answered += 1));
+    requests.push(...more);
+  };
+  // A busy machine may answer all of them before it shows that they wait.
+  while ((await metric('sync_requests_in_line')) < 2 * PLACES) {
+    if (answered === requests.length) floodAgain();
+    await new Promise(setImmediate);
+  }
   const before = answered;
   const statuses: number[] = [];
   for (const [path, body] of [
