@@ -20,6 +20,8 @@ export interface VerifiedPage {
   readonly end: ChainPoint;
   /** The chain goes on behind this page. */
   readonly hasMore: boolean;
+  /** How many lines the chain was given until now. */
+  readonly counted: string;
 }
 
 /** Checks one page of a tenant's chain, and at its end that nothing was cut off. */
@@ -36,7 +38,8 @@ export async function verifyPage(
   const whole = broken ? rows.filter(({ position }) => BigInt(position) < BigInt(broken.position)) : rows;
   const end = whole.at(-1) ?? start;
   const cut = broken ?? (hasMore ? null : endFault(anchor, end));
-  return { checked: whole.length, broken: cut, end, hasMore: hasMore && cut === null };
+  const counted = anchor?.entries ?? '0';
+  return { checked: whole.length, broken: cut, end, hasMore: hasMore && cut === null, counted };
 }
 
 /**

@@ -26,6 +26,8 @@ export class WatchChains {
   }, EVERY_MS);
   #tenantId = NO_TENANT;
   #position = CHAIN_START.position;
+  /** Lines that the chain had when its first page was read; later ones are for the next round. */
+  #counted = '0';
 
   constructor({ database, metrics, logger }: WatchOptions) {
     this.#database = database;
@@ -50,11 +52,13 @@ export class WatchChains {
   async pass(): Promise<void> {
     if (this.#position === CHAIN_START.position && !(await this.#nextChain())) return;
     const tenantId = this.#tenantId;
-    const { broken, end, hasMore } = await this.#database.inTenant(tenantId, (tx) =>
+    const { broken, end, hasMore, counted } = await this.#database.inTenant(tenantId, (tx) =>
       verifyPage(tx, tenantId, this.#position, LINES),
     );
-    this.#position = hasMore ? end.position : CHAIN_START.position;
-    if (hasMore) return;
+    if (this.#position === CHAIN_START.position) this.#counted = counted;
+    const goesOn = hasMore && BigInt(end.position) < BigInt(this.#counted);
+    this.#position = goesOn ? end.position : CHAIN_START.position;
+    if (goesOn) return;
     if (broken === null) {
       this.#broken.delete(tenantId);
       return;
