@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readInOrder, sqlStateOf, type Tx } from '@sync/postgres';
 import type { TestDatabase } from '@sync/postgres/testing';
@@ -9,6 +10,7 @@ import { gatewayDatabase } from '../testing/gateway-rig.ts';
 import type { AuditDraft } from './audit-entry.ts';
 import { AuditLog } from './audit-log.ts';
 import { appendEntries, chainAfter, type AuditFilter, listEntries, readChain } from './audit-store.ts';
+import { ExportAudit } from './export-audit.ts';
 import { Refusals } from './refusals.ts';
 import { verifyPage } from './verify-audit.ts';
 import { WatchChains } from './watch-chains.ts';
@@ -196,6 +198,39 @@ describe('verification', () => {
     const chains = await test.database.transaction((tx) => tx.query('SELECT FROM audit_entry_anchor'));
     expect(Number(count)).toBeGreaterThan(1);
     expect(Number(count)).toBeLessThan(chains.length);
+  });
+});
+
+it('goes on to the other chains where one grows faster than it is looked at', async () => {
+  const found: unknown[] = [];
+  const logger = { ...silent, error: ({ tenantId }: Record<string, unknown>) => found.push(tenantId) };
+  const watch = new WatchChains({
+    database: test.database,
+    metrics: new Metrics('test'),
+    logger,
+  });
+  // The first two of all chains.
+  const [growing, broken] = ['-1', '-2'];
+  const more = Array.from({ length: 600 }, () => draft());
+  await append(growing, ...more);
+  await append(broken, draft());
+  await test.tamper(`UPDATE ${E} SET entry = '{}' WHERE tenant_id = '${broken}'`);
+  for (let pass = 0; pass < 4; pass += 1) {
+    await watch.pass();
+    await append(growing, ...more);
+  }
+  expect(found).toContain(broken);
+});
+
+describe('an export', () => {
+  it('ends with the hash that was counted, so that a last line that was changed shows', async () => {
+    const tenantId = tenant();
+    await append(tenantId, draft(), draft());
+    const [last] = (await list(tenantId)).rows;
+    await test.tamper(`UPDATE ${E} SET hash = 'x' WHERE tenant_id = '${tenantId}' AND position = 2`);
+    const lines = await text(await new ExportAudit(test.database).start(tenantId, '0', () => undefined));
+    const end = JSON.parse(lines.trimEnd().split('\n').at(-1) ?? '') as unknown;
+    expect(end).toEqual({ end: { position: '2', hash: last?.hash, entries: '2' } });
   });
 });
 

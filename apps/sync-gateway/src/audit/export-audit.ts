@@ -100,8 +100,9 @@ export class ExportAudit {
         }
       }
       if (rows.length === BATCH) continue;
-      const { position, hash: last } = end;
-      yield lineOf({ end: { position, hash: last, entries: anchor?.entries ?? '0' } });
+      // The hash that was counted and not that of the last line: a line that was changed since shows.
+      const { entries, hash: newest } = anchor ?? { entries: '0', hash: '' };
+      yield lineOf({ end: { position: end.position, hash: newest, entries } });
       return;
     }
   }
