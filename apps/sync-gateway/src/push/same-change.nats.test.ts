@@ -5,6 +5,7 @@ import { AckStore } from '../ack/ack-store.ts';
 import { type NoteRow, readPull } from '../pull/pull-store.ts';
 import type { Author } from './outcome/settlement.ts';
 import { canonicalPayload } from './prepare/canonical-payload.ts';
+import { tagMutation } from '../testing/tag-mutation.ts';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from './testing/push-rig.ts';
 
 /** What counts as one change under one mutationId, and whom a used id is closed to. */
@@ -209,7 +210,8 @@ describe('the same change', () => {
   });
 
   it('is recognised by the hash that releases before identities have left', async () => {
-    const author = newAuthor();
+    const { tenantId, userId, deviceId } = newAuthor();
+    const author = await rig.identity.bind(tenantId, userId, deviceId);
     const mutation = mutationOf(author);
     const first = await rig.pushTexts(author, [mutation]);
     const before = hash('sha256', canonicalPayload({ ...mutation }).text, 'hex');
@@ -217,6 +219,7 @@ describe('the same change', () => {
       tx.query(`UPDATE mutation SET payload_hash = decode($1, 'hex')`, [before]),
     );
     expect(await rig.pushTexts(author, [mutation])).toEqual(first);
+    expect(await rig.pushTexts(author, [tagMutation(author, mutation)])).toEqual(first);
     expect(await rig.pushTexts(reinstalled(author), [mutation])).toEqual(first);
     expect(await rig.push(author, [{ ...mutation, data: {} }])).toMatchObject([REUSED]);
   });

@@ -29,13 +29,14 @@ END $$;
 
 -- Whether a mutation is the one that the ledger has under its id, for the same user. p_known is its
 -- payload_hash, p_sent what came: identities of 36 bytes, see sameChange of @sync/domain. Rows of releases
--- before identities have the SHA-256 of their canonical payload, 32 bytes, for the 30 days that they stay;
--- and while such a release runs beside this one, it sends that, which says nothing about an identity: an id
--- of the user is believed then.
+-- before identities have the SHA-256 of their canonical payload, 32 bytes and without a tag, for the 30 days
+-- that they stay; and while such a release runs beside this one, it sends that, which says nothing about an
+-- identity: an id of the user is believed then.
 CREATE OR REPLACE FUNCTION same_change(p_known bytea, p_sent bytea, p_payload text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
   SELECT p_known = p_sent OR CASE
-    WHEN octet_length(p_known) = 32 THEN p_known = sha256(convert_to(p_payload, 'UTF8'))
+    WHEN octet_length(p_known) = 32 THEN p_known = sha256(convert_to(
+      regexp_replace(p_payload, ',"tag":"[^"]{44}"}$', '}'), 'UTF8'))
     WHEN octet_length(p_sent) = 32 THEN true
     ELSE substring(p_known, 1, 16) = substring(p_sent, 1, 16)
       AND substring(p_known, 17, 4) <> substring(p_sent, 17, 4) END
