@@ -79,6 +79,11 @@ describe('an export', () => {
     ['an end that says less', '5', (lines) => [...lines.slice(0, 5), (lines[7] ?? '').replace('"6"', '"4"')]],
     ['a line behind the end', '7', (lines) => [...lines, lines[6] ?? '']],
     ['a line of no JSON', '3', (lines) => lines.with(3, '{')],
+    [
+      'a number that JSON has not',
+      '3',
+      (lines) => lines.with(3, (lines[3] ?? '').replace('1.5e+300', '1e999')),
+    ],
     ['another tenant', '1', (lines) => lines.with(0, (lines[0] ?? '').replace('t1', 't2'))],
   ])('with %s is broken there', async (_what, position, change) => {
     expect(await verifyExport(change(await exported('t1')))).toMatchObject({ broken: { position } });
@@ -92,8 +97,11 @@ describe('an export', () => {
 
 it('the command verifies files and databases, and its exit code says what came of it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'audit-'));
-  const [good, bad] = [join(folder, 'good'), join(folder, 'bad')];
+  const [good, bad, late] = [join(folder, 'good'), join(folder, 'bad'), join(folder, 'late')];
   const lines = await exported('t1');
+  const { hash } = JSON.parse(lines[2] ?? '') as { readonly hash: string };
+  const head = JSON.stringify({ head: { tenantId: 't1', after: '2', hash } });
+  await writeFile(late, `${[head, ...lines.slice(3)].join('\n')}\n`);
   await writeFile(good, `${lines.join('\n')}\n`);
   await writeFile(bad, `${lines.toSpliced(2, 1).join('\n')}\n`);
   const run = async (...args: string[]): Promise<readonly [number, string]> => {
@@ -109,13 +117,15 @@ it('the command verifies files and databases, and its exit code says what came o
       },
     );
   };
-  const [whole, broken, database, nothing] = await Promise.all([
+  const [whole, rest, broken, database, nothing] = await Promise.all([
     run('verify', good),
+    run('verify', late),
     run('verify', good, bad),
     run('verify', '--database', test.appUrl),
     run('verify'),
   ]);
   expect(whole).toEqual([0, expect.stringContaining('t1: 6 lines are whole')]);
+  expect(rest).toEqual([0, expect.stringContaining('t1: 4 lines behind line 2 are whole')]);
   expect(broken).toEqual([1, expect.stringContaining('t1: BROKEN at line 2')]);
   expect(database).toEqual([0, expect.stringContaining('t2: 1200 lines are whole')]);
   expect(nothing[0]).toBe(2);

@@ -52,7 +52,10 @@ async function report(lines: AsyncIterable<string>): Promise<void> {
   try {
     const { tenantId, checked, end, broken } = await verifyExport(lines);
     if (broken === null) {
-      process.stdout.write(`${tenantId}: ${checked} lines are whole, up to ${end.position} ${end.hash}\n`);
+      const before = BigInt(end.position) - BigInt(checked);
+      // Whoever gets a part of a log has to see that it is one.
+      const lines = before === 0n ? `${checked} lines` : `${checked} lines behind line ${before}`;
+      process.stdout.write(`${tenantId}: ${lines} are whole, up to ${end.position} ${end.hash}\n`);
       return;
     }
     const { position, fault, detail } = broken;

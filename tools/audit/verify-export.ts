@@ -86,7 +86,7 @@ class Walk {
 
   #entry({ hash = '', ...fields }: JsonObject): void {
     const position = textOf(fields['position']);
-    const text = canonicalJson(fields);
+    const text = canonicalOf(fields);
     this.#broken = /^[1-9]\d{0,18}$/.test(position)
       ? linkFault({ position, text, hash: textOf(hash) }, this.#before)
       : this.#fault('no entry');
@@ -118,6 +118,15 @@ function headOf(line: string): Head {
   if (typeof tenantId !== 'string' || typeof hash !== 'string' || !/^\d{1,19}$/.test(textOf(after)))
     throw new NoExportError('The head of the export cannot be read');
   return { tenantId, start: { position: textOf(after), hash } };
+}
+
+/** '' for what has none: `1e999` is read as a number that JSON has not. */
+function canonicalOf(fields: JsonObject): string {
+  try {
+    return canonicalJson(fields);
+  } catch {
+    return '';
+  }
 }
 
 /** '' for what is no text. */
