@@ -8,6 +8,9 @@ export interface ReadingBounds {
   readonly leastBytesPerSecond: number;
 }
 
+/** A longer one would end at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * Closes a connection whose client does not read its answer: until then the answer stays in memory.
  * @param bytes of the answer; null for a stream, which has as many as were taken when somebody looks
@@ -28,7 +31,7 @@ export function boundReading(
     const untilMs = startedAtMs + answerReadMs + (taken / leastBytesPerSecond) * 1_000;
     const leftMs = untilMs - performance.now();
     if (leftMs > 0) {
-      timer = setTimeout(look, leftMs).unref();
+      timer = setTimeout(look, Math.min(leftMs, MAX_TIMER_MS)).unref();
       return;
     }
     onSlow();
