@@ -1,13 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { OwnerPushResult } from '@sync/protocol';
-import { postponed, type Work } from '../outcome/settlement.ts';
+import { postponed, type Settlement, type Work } from '../outcome/settlement.ts';
 import {
   absorb,
   append,
   applied,
   COLOURED,
   conflict,
+  context,
   headOf,
   lww,
   NOW_ISO,
@@ -16,7 +17,7 @@ import {
   unanswered,
   workOf,
 } from '../testing/lane-rig.ts';
-import type { Lane } from './lane.ts';
+import { Lane } from './lane.ts';
 
 describe('planning', () => {
   it('expects each change to succeed', () => {
@@ -340,6 +341,16 @@ describe('what is only asked for', () => {
       { status: 'applied' },
       { status: 'applied' },
     ]);
+  });
+
+  it('is asked for whatever became of what it depends on: it may have been applied', () => {
+    const gate = (): Settlement => ({ kind: 'settled', status: 'rejected', code: 'dependency_failed' });
+    const lane = new Lane(null, { ...context, gate });
+    const work = asked();
+    lane.extend([work]);
+    plan(lane);
+    absorb(lane, applied(work, 1, { 'd:d1': 1 }));
+    expect(lane.settlements.get(work)).toMatchObject({ status: 'applied' });
   });
 
   it.each([null, headOf(1, {}, { text: 'x' })])('waits for an owner that knows what is asked', (head) => {

@@ -227,7 +227,8 @@ export class Lane {
   #nextFor(work: Work): Submission | PlannedEnd | LaneNeed | Postponed | undefined {
     const chains = work.registration.pushChains && !this.#context.apart;
     if (!chains && this.#plan.lastChange) return undefined;
-    const gated = work.hold ?? this.#context.gate(work);
+    // What is only asked for may have been applied, whatever became of what it depends on.
+    const gated = work.hold ?? (work.refuse ? null : this.#context.gate(work));
     if (gated) return gated.kind === 'postponed' ? gated : { work, end: () => gated };
     const before = this.#planned();
     if (work.refuse) {
