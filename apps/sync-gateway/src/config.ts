@@ -206,7 +206,7 @@ const OPTIONS = {
   shedLoopDelayMs: {
     env: 'SHED_LOOP_DELAY_MS',
     type: 'int',
-    default: 500,
+    default: 2_000,
     min: 20,
     max: 60_000,
     desc: 'mean delay of the event loop from which on admin requests are answered 503; others at a multiple',
@@ -214,7 +214,7 @@ const OPTIONS = {
   shedPoolWaitMs: {
     env: 'SHED_POOL_WAIT_MS',
     type: 'int',
-    default: 500,
+    default: 2_000,
     min: 20,
     max: 60_000,
     desc: 'the same for the mean wait for a connection to Postgres',
