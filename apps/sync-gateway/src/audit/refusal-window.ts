@@ -1,5 +1,5 @@
 import type { AuditActor } from '@sync/protocol';
-import type { AuditDraft } from './audit-entry.ts';
+import { actorName, type AuditDraft } from './audit-entry.ts';
 
 /** A refused attempt, and the chain that it belongs into. */
 export interface Refusal {
@@ -95,7 +95,7 @@ function lineOf({ refusal: { chain, draft }, count, lastAt }: Counted): Refusal 
 }
 
 function kindOf({ chain, draft: { actor, operation, code } }: Refusal): string {
-  return JSON.stringify([chain, actor.kind, tenantOf(actor), nameOf(actor), operation, code]);
+  return JSON.stringify([chain, actor.kind, tenantOf(actor), actorName(actor), operation, code]);
 }
 
 function groupOf({ chain, draft: { actor } }: Refusal): string {
@@ -112,15 +112,4 @@ function othersOf({ chain, draft }: Refusal, ofNobody: boolean): Refusal {
 
 function tenantOf(actor: AuditActor): string | null {
   return actor.kind === 'service' ? null : actor.tenantId;
-}
-
-function nameOf(actor: AuditActor): string | null {
-  switch (actor.kind) {
-    case 'person':
-      return actor.userId;
-    case 'service':
-      return actor.service;
-    case 'others':
-      return null;
-  }
 }
