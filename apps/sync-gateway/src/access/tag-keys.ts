@@ -1,6 +1,7 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { tagKeyInfo } from '@sync/protocol';
 import type { DeviceKey } from './device-bindings.ts';
+import { isEqual } from './is-equal.ts';
 
 const KEY_BYTES = 32;
 
@@ -18,9 +19,5 @@ export function tagOf(key: KeyObject, text: string): string {
 
 /** Whether a tag was made with one of the keys; each is compared in constant time. */
 export function isTaggedWith(keys: readonly KeyObject[], text: string, tag: string): boolean {
-  const claimed = Buffer.from(tag);
-  return keys.some((key) => {
-    const expected = Buffer.from(tagOf(key, text));
-    return expected.length === claimed.length && timingSafeEqual(expected, claimed);
-  });
+  return keys.some((key) => isEqual(tagOf(key, text), tag));
 }

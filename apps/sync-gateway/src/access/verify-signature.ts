@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject, hash, timingSafeEqual } from 'node:crypto';
+import { createHmac, type KeyObject, hash } from 'node:crypto';
 import {
   LIMITS,
   parseContentDigest,
@@ -8,6 +8,7 @@ import {
   signatureBase,
 } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
+import { isEqual } from './is-equal.ts';
 
 /** The parts of a request that its signature covers, and the signature itself. */
 export interface SignedParts {
@@ -73,7 +74,7 @@ export function isSignedWith(
     claimed.input.components,
     claimed.input.params,
   );
-  return keys.some((key) => equal(createHmac('sha256', key).update(base).digest('base64'), claimed.value));
+  return keys.some((key) => isEqual(createHmac('sha256', key).update(base).digest('base64'), claimed.value));
 }
 
 /**
@@ -87,13 +88,8 @@ export function verifyBody(digest: string | null, rawBody: Buffer): void {
     if (rawBody.length > 0) throw invalid('Signature-Input does not cover the digest of the body');
     return;
   }
-  if (!equal(hash('sha256', rawBody, 'base64'), digest))
+  if (!isEqual(hash('sha256', rawBody, 'base64'), digest))
     throw invalid('Content-Digest does not match the body');
-}
-
-/** Both are 44 characters of base64: the parsers accept nothing else, so lengths never differ. */
-function equal(left: string, right: string): boolean {
-  return left.length === right.length && timingSafeEqual(Buffer.from(left), Buffer.from(right));
 }
 
 function invalid(detail: string): ProblemError {
