@@ -1,0 +1,84 @@
+import type { Problem } from '@sync/protocol';
+
+/** Sends the requests of a device, signed, and says of each answer what can be done about it. */
+export interface Transport {
+  /** @throws never: what goes wrong is a {@link Failure} */
+  send<T>(call: Call): Promise<Answer<T>>;
+}
+
+export interface Call {
+  readonly method: 'GET' | 'POST';
+  /** With its query, such as `/sync/v1/pull`. */
+  readonly path: string;
+  /** Of a POST. */
+  readonly body?: unknown;
+  /** Given up after so long; a waiting pull adds its own time. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export type Answer<T> = Success<T> | Failure;
+
+export interface Success<T> {
+  readonly ok: true;
+  readonly body: T;
+}
+
+/**
+ * | kind             | what came                             | what the device does                  |
+ * | ---------------- | ------------------------------------- | ------------------------------------- |
+ * | `offline`        | no network, a time-out, a broken line | waits with growing pauses             |
+ * | `busy`           | 429, 503, what else is `retryable`    | waits for as long as it was told      |
+ * | `garbage`        | HTML, a cut answer, no JSON           | waits with growing pauses             |
+ * | `needs_auth`     | 401 `unauthenticated`, or no token    | asks the app for a token              |
+ * | `wrong_clock`    | 401 `clock_skew`, corrected or not    | waits with growing pauses             |
+ * | `revoked`        | 403 `device_revoked`                  | stops; removes its data               |
+ * | `not_bound`      | 403 `device_not_bound`                | stops; the app binds the device again |
+ * | `too_large`      | 413, 400 `limit_exceeded`             | sends less at once                    |
+ * | `cursor_invalid` | 400 `cursor_invalid`                  | pulls that scope from its beginning   |
+ * | `refused`        | any other 4xx                         | does not send that again as it is     |
+ * | `aborted`        | the caller's own signal               | nothing                               |
+ */
+export interface Failure {
+  readonly ok: false;
+  readonly kind: FailureKind;
+  /** The HTTP status, where one came. */
+  readonly status: number | null;
+  readonly problem: Problem | null;
+  /** Not before so long, where the server said so. */
+  readonly retryAfterMs: number | null;
+  /** In one sentence, for people who look into it. */
+  readonly detail: string;
+  readonly cause?: unknown;
+}
+
+export type FailureKind =
+  | 'offline'
+  | 'busy'
+  | 'garbage'
+  | 'needs_auth'
+  | 'wrong_clock'
+  | 'revoked'
+  | 'not_bound'
+  | 'too_large'
+  | 'cursor_invalid'
+  | 'refused'
+  | 'aborted';
+
+/** Who the device is. The key itself is with {@link DeviceKey}. */
+export interface DeviceIdentity {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+}
+
+/**
+ * The key of the device, that nobody can read out of it: WebCrypto where there is one, and for React Native
+ * whatever the app brings.
+ */
+export interface DeviceKey {
+  /** HMAC-SHA-256 of the text in UTF-8 with the device's own key, in base64: signs requests. */
+  sign(text: string): Promise<string>;
+  /** The same with the key of tags (PUSH-22). */
+  tag(text: string): Promise<string>;
+}
