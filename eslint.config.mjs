@@ -98,6 +98,11 @@ const NODE_MODULES = {
   regex: `^(node:.*|(${builtinModules.join('|')})(/.*)?)$`,
   message: 'No Node module here: it must run in a browser and in the simulator.',
 };
+const ONLY_ITS_TYPES = {
+  name: '@sync/protocol',
+  allowTypeImports: true,
+  message: 'Only its types: values come from @sync/protocol/device, which loads no schemas.',
+};
 
 const EXPORT_ALL = {
   selector: 'ExportAllDeclaration',
@@ -177,7 +182,10 @@ export default defineConfig(
     // It runs in browsers, in React Native and in Node.
     files: ['libs/client-sdk/src/**/*.ts'],
     ignores: TESTS,
-    rules: { 'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }] },
+    rules: {
+      'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],
+      '@typescript-eslint/no-restricted-imports': ['error', { paths: [ONLY_ITS_TYPES] }],
+    },
   },
   {
     files: PURE_SOURCES,

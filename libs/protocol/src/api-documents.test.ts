@@ -10,7 +10,7 @@ import Type from 'typebox';
 import { ADMIN_OPERATIONS } from './admin-operations.ts';
 import { apiDocuments } from './api-documents.ts';
 import { DEVICE_OPERATIONS } from './device-operations.ts';
-import { PROBLEM_CODES } from './error-codes.ts';
+import { PROBLEM_CODES } from './problem-codes.ts';
 import { NATS_CHANNELS } from './nats-channels.ts';
 import { SchemaComponents } from './schema-components.ts';
 import { STREAMS } from './streams.ts';

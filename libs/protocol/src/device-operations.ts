@@ -15,7 +15,7 @@ import {
   PushResponse,
   TicketResponse,
 } from './device-api.ts';
-import type { ProblemCode } from './error-codes.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import { LIVE_CLOSE_CODES } from './live-close-codes.ts';
 import type { Priority } from './priorities.ts';
 import { SuggestionResponse } from './suggestion.ts';

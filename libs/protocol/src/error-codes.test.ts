@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { PROBLEM_CODES, problem } from './error-codes.ts';
+import { problem } from './error-codes.ts';
+import { PROBLEM_CODES } from './problem-codes.ts';
 import { OUTCOME_CODES } from './outcome-codes.ts';
 
 describe('PROBLEM_CODES', () => {

@@ -6,7 +6,7 @@
  * Parsing accepts only the canonical text of RFC 8941, because the verifier signs the received text again:
  * with two readings of one text, what is verified could differ from what is used.
  */
-import { DEVICE_ID_PATTERN } from './scalars.ts';
+import { DEVICE_ID_PATTERN } from './patterns.ts';
 import { dictionaryMembers } from './structured-fields.ts';
 
 export interface SignedRequest {
@@ -30,14 +30,20 @@ export interface SignatureInput {
 const COMPONENTS_WITH_BODY = ['@method', '@path', '@query', 'content-digest', 'authorization'] as const;
 const COMPONENTS_WITHOUT_BODY = ['@method', '@path', '@query', 'authorization'] as const;
 
+/** What is signed, in the order of {@link signatureParams}. */
+export function signatureComponents(hasBody: boolean): readonly string[] {
+  return hasBody ? COMPONENTS_WITH_BODY : COMPONENTS_WITHOUT_BODY;
+}
+
 /**
  * @param keyId the deviceId
  * @param createdSeconds Unix time, whole seconds
  * @returns the signature parameters that a device sends as `Signature-Input: sync=<params>`
  */
 export function signatureParams(keyId: string, createdSeconds: number, hasBody: boolean): string {
-  const components = hasBody ? COMPONENTS_WITH_BODY : COMPONENTS_WITHOUT_BODY;
-  const list = components.map((name) => `"${name}"`).join(' ');
+  const list = signatureComponents(hasBody)
+    .map((name) => `"${name}"`)
+    .join(' ');
   return `(${list});created=${createdSeconds};keyid="${keyId}";alg="hmac-sha256"`;
 }
 
@@ -70,7 +76,7 @@ export function parseSignatureInput(header: string | undefined, hasBody: boolean
   const params = dictionaryMembers(header)?.get('sync') ?? '';
   const [, list = '', parameterText = ''] = INPUT.exec(params) ?? [];
   const components = list.split(' ').map((item) => item.slice(1, -1));
-  const required = hasBody ? COMPONENTS_WITH_BODY : COMPONENTS_WITHOUT_BODY;
+  const required = signatureComponents(hasBody);
   if (components.length !== required.length || !required.every((name) => components.includes(name)))
     return null;
   const parameters = readParameters(parameterText);

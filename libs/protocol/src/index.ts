@@ -1,20 +1,7 @@
 export { BODY_LIMITS, LIMITS, MESSAGE_DEPTH } from './limits.ts';
 export type { BodyLimits } from './limits.ts';
 export { LIVE_CLOSE_CODES } from './live-close-codes.ts';
-export {
-  ConflictPolicy,
-  DEVICE_ID_PATTERN,
-  ENTITY_ID_PATTERN,
-  ENTITY_TYPE_PATTERN,
-  MUTATION_ID_PATTERN,
-  SCOPE_ID_PATTERN,
-  SCOPE_PATTERN,
-  SERVICE_PATTERN,
-  SentUuid,
-  TENANT_ID_PATTERN,
-  Timestamp,
-  USER_ID_PATTERN,
-} from './scalars.ts';
+export { ConflictPolicy, SentUuid, Timestamp } from './scalars.ts';
 export {
   AckRequest,
   AckResponse,
@@ -33,11 +20,22 @@ export {
   RemoteDelta,
   TicketResponse,
 } from './device-api.ts';
+export {
+  DEVICE_ID_PATTERN,
+  ENTITY_ID_PATTERN,
+  ENTITY_TYPE_PATTERN,
+  MUTATION_ID_PATTERN,
+  SCOPE_ID_PATTERN,
+  SCOPE_PATTERN,
+  SERVICE_PATTERN,
+  TENANT_ID_PATTERN,
+  USER_ID_PATTERN,
+} from './patterns.ts';
 export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 export type { DeviceOperation } from './device-operations.ts';
 export { PRIORITIES, type Priority } from './priorities.ts';
-export { PROBLEM_CODES, Problem, problem } from './error-codes.ts';
-export type { ProblemCode, ProblemKind } from './error-codes.ts';
+export { Problem, problem } from './error-codes.ts';
+export { PROBLEM_CODES, type ProblemCode, type ProblemKind } from './problem-codes.ts';
 export { OUTCOME_CODES, type OutcomeCode } from './outcome-codes.ts';
 export { decoder, validator } from './validate.ts';
 export type { SchemaFault, Validated } from './validate.ts';

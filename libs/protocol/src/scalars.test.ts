@@ -3,18 +3,17 @@ import { deviceReplica, parseClock, serviceReplica } from '@sync/vector-clock';
 import fc from 'fast-check';
 import {
   Base64,
-  DEVICE_ID_PATTERN,
   EntityId,
   EntityType,
   MutationId,
   Position,
-  SERVICE_PATTERN,
   Scope,
   TenantId,
   Timestamp,
   VectorClock,
 } from './scalars.ts';
 import { LIMITS } from './limits.ts';
+import { DEVICE_ID_PATTERN, SERVICE_PATTERN } from './patterns.ts';
 import { validator } from './validate.ts';
 
 describe('Timestamp', () => {

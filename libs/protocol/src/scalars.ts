@@ -1,19 +1,16 @@
 import Type from 'typebox';
 import { LIMITS } from './limits.ts';
+import {
+  DEVICE_ID_PATTERN,
+  ENTITY_ID_PATTERN,
+  ENTITY_TYPE_PATTERN,
+  MUTATION_ID_PATTERN,
+  SCOPE_PATTERN,
+  SERVICE_PATTERN,
+  TENANT_ID_PATTERN,
+  USER_ID_PATTERN,
+} from './patterns.ts';
 
-/**
- * Ids that become part of a scope, a subject or an SQL setting: no separators, no wildcard, no whitespace.
- */
-export const TENANT_ID_PATTERN = '^[A-Za-z0-9_-]{1,64}$';
-export const USER_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
-export const DEVICE_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
-export const ENTITY_TYPE_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
-export const ENTITY_ID_PATTERN = '^[A-Za-z0-9._~:-]{1,128}$';
-export const SERVICE_PATTERN = '^[a-z][a-z0-9-]{0,63}$';
-export const SCOPE_PATTERN = '^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._~-]{1,128}$';
-/** What stands behind the colon of a scope. */
-export const SCOPE_ID_PATTERN = '^[A-Za-z0-9._~-]{1,128}$';
-export const MUTATION_ID_PATTERN = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
 /**
  * RFC 3339 without what one of our readers would refuse or move: no leap second (JavaScript's Date has none),
  * no year 0 and no offset beyond 14 hours (Postgres refuses them). `format: 'date-time'` adds the days of
