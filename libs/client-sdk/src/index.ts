@@ -1,4 +1,5 @@
 /** The device half of protocol v1: offline writes, live reads, honest status. */
+export { MemoryDisk, MemoryStore } from './storage/memory-store.ts';
 export { StorageError, keyOf } from './storage/store.ts';
 export type { Commit, Store, StorageErrorCode, StoredRow, StoredValue, TableName } from './storage/store.ts';
 export type {

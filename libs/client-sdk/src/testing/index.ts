@@ -1,0 +1,2 @@
+/** `@sync/client/testing`: for the tests of what is built upon the SDK. */
+export { FaultyStore } from './faulty-store.ts';
