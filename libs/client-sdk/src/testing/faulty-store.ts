@@ -60,7 +60,7 @@ export class FaultyStore implements Store {
       if (crash) crash.commitsLeft -= 1;
       const isLast = crash?.commitsLeft === 0;
       if (isLast && crash.when === 'before') this.kill();
-      if (this.#isDead) return false;
+      if (this.#hasDied()) return false;
       const failure = this.#failures.pop();
       if (failure !== undefined) throw new StorageError(failure, 'told to fail by the test');
       const stored = await this.#inner.commit(change);
@@ -77,16 +77,20 @@ export class FaultyStore implements Store {
     return this.#whileAlive(() => this.#inner.close());
   }
 
-  #whileAlive<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#isDead) return;
-      const unlessDead = (settle: () => void): void => {
-        if (!this.#isDead) settle();
-      };
-      work().then(
-        (result) => unlessDead(() => resolve(result)),
-        (error: Error) => unlessDead(() => reject(error)),
-      );
-    });
+  async #whileAlive<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#hasDied()) return NEVER;
+    try {
+      const result = await work();
+      return this.#hasDied() ? await NEVER : result;
+    } catch (error) {
+      if (this.#hasDied()) return NEVER;
+      throw error;
+    }
+  }
+
+  #hasDied(): boolean {
+    return this.#isDead;
   }
 }
+
+const NEVER = new Promise<never>(() => undefined);
