@@ -2,19 +2,19 @@
  * Keeps docs/protocol.md honest: every rule names tests that exist, every test of the conformance kit belongs
  * to a rule.
  */
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { checkNames, titlesIn } from '@sync/e2e-conformance';
 import { BODY_LIMITS, LIMITS, LIVE_CLOSE_CODES, OUTCOME_CODES, PROBLEM_CODES } from '@sync/protocol';
-import { readRules, readRuleTests, readTestTitles } from './read-rules.ts';
+import { readRules, readRuleTests } from './read-rules.ts';
 import type { ProtocolRule, TestReference } from './read-rules.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const kit = 'e2e/conformance/src';
 
 const known = new Map<string, Promise<string[]>>();
-function titlesIn(path: string): Promise<string[]> {
-  const titles = known.get(path) ?? readFile(join(root, path), 'utf8').then(readTestTitles, () => []);
+function titlesOf(path: string): Promise<string[]> {
+  const titles = known.get(path) ?? readFile(join(root, path), 'utf8').then(titlesIn, () => []);
   known.set(path, titles);
   return titles;
 }
@@ -47,7 +47,7 @@ describe('docs/protocol.md', () => {
     const missing: string[] = [];
     for (const [id, references] of tests) {
       for (const reference of references) {
-        if (!(await titlesIn(reference.path)).includes(reference.title))
+        if (!(await titlesOf(reference.path)).includes(reference.title))
           missing.push(`${id}: ${textOf(reference)}`);
       }
     }
@@ -56,13 +56,8 @@ describe('docs/protocol.md', () => {
 
   it('has a rule for every test of the conformance kit', async () => {
     const named = new Set([...tests.values()].flat().map(textOf));
-    const files = (await readdir(join(root, kit))).filter((file) => file.endsWith('.test.ts'));
-    const all = await Promise.all(
-      files.map(async (file) =>
-        (await titlesIn(`${kit}/${file}`)).map((title) => textOf({ path: `${kit}/${file}`, title })),
-      ),
-    );
-    expect(all.flat().filter((test) => !named.has(test))).toEqual([]);
+    const all = (await checkNames()).map(textOf);
+    expect(all.filter((test) => !named.has(test))).toEqual([]);
   });
 
   it('lists every limit and every code as the code has it', () => {
@@ -123,13 +118,13 @@ describe('readRuleTests', () => {
   });
 });
 
-describe('readTestTitles', () => {
+describe('titlesIn', () => {
   it('finds it, test and it.each, nested and generic, but no other calls', () => {
     const source = `
       describe('d', () => { it('one', () => {}); test(\`two\`, () => {}); });
       it.each([1])('three %s', () => {});
       it.each<[string]>([['x']])('four', () => {});
       it(name, () => {}); emit('five'); it.skip('six', () => {});`;
-    expect(readTestTitles(source)).toEqual(['one', 'two', 'three %s', 'four']);
+    expect(titlesIn(source)).toEqual(['one', 'two', 'three %s', 'four']);
   });
 });

@@ -1,4 +1,4 @@
-import ts from 'typescript';
+import type { CheckName } from '@sync/e2e-conformance';
 
 /** One rule of docs/protocol.md. */
 export interface ProtocolRule {
@@ -9,11 +9,8 @@ export interface ProtocolRule {
   readonly line: number;
 }
 
-/** `path › title`, the title as it stands in the source, placeholders of `it.each` included. */
-export interface TestReference {
-  readonly path: string;
-  readonly title: string;
-}
+/** `path › title`: of the kit's own tests and of all others alike. */
+export type TestReference = CheckName;
 
 /** The rules of a markdown text: paragraphs that begin with a bold id. */
 export function readRules(markdown: string): ProtocolRule[] {
@@ -48,25 +45,4 @@ function readReference(line: string): TestReference[] {
     .replace(/\\([_*])/g, '$1')
     .split(' › ');
   return [{ path: path.replaceAll('`', ''), title: title.join(' › ') }];
-}
-
-/** Titles of all tests in a test file, as written: `it('title')`, `it.each(table)('title %s')`. */
-export function readTestTitles(source: string): string[] {
-  const file = ts.createSourceFile('x.test.ts', source, ts.ScriptTarget.ESNext, true);
-  const titles: string[] = [];
-  const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && isTestCallee(node.expression)) {
-      const title = node.arguments[0];
-      if (title !== undefined && ts.isStringLiteralLike(title)) titles.push(title.text);
-    }
-    node.forEachChild(visit);
-  };
-  visit(file);
-  return titles;
-}
-
-function isTestCallee(callee: ts.Expression): boolean {
-  if (ts.isIdentifier(callee)) return callee.text === 'it' || callee.text === 'test';
-  if (!ts.isCallExpression(callee) || !ts.isPropertyAccessExpression(callee.expression)) return false;
-  return callee.expression.name.text === 'each' && isTestCallee(callee.expression.expression);
 }

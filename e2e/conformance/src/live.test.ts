@@ -5,7 +5,7 @@ import { type Bound, anotherDevice, appendStatements, boundUser, platform } from
 
 function liveUrl(ticket: string): string {
   const url = new URL('/sync/v1/live', platform().gateway);
-  url.protocol = 'ws:';
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   url.searchParams.set('ticket', ticket);
   return url.href;
 }

@@ -11,6 +11,9 @@ import {
   rawPull,
 } from './kit/platform.ts';
 
+/** Any request is answered by then, and a waiting pull so long after its `waitMs` (COMMON-20). */
+const ANSWERED_WITHIN_MS = 20_000;
+
 describe('pull', () => {
   it('brings 100 appends to the second device once each, in order', async () => {
     const user = await boundUser();
@@ -247,8 +250,43 @@ describe('pull', () => {
   it('ends a long poll after waitMs with an empty answer', async () => {
     const { device } = await boundUser();
     await device.sync();
-    const answer = await device.pullOnce({ waitMs: 400 });
-    expect(answer.scopes.flatMap(({ deltas }) => deltas)).toEqual([]);
+    const scopes = [...device.scopes].map(([scope, { cursor }]) => ({ scope, cursor }));
+    const signal = AbortSignal.timeout(400 + ANSWERED_WITHIN_MS);
+    const body = { scopes, waitMs: 400 };
+    const answer = await device.send<PullResponse>('/sync/v1/pull', body, { signal });
+    expect(answer.body.scopes.flatMap(({ deltas }) => deltas)).toEqual([]);
+  });
+
+  it('refuses more waiting pulls of a device than sixteen, and says when to come back', async () => {
+    const { device } = await boundUser();
+    await device.sync();
+    const over = new AbortController();
+    const options = { signal: over.signal };
+    const scopes = [...device.scopes].map(([scope, { cursor }]) => ({ scope, cursor }));
+    const pulls = Array.from({ length: 20 }, async () => {
+      const body = { scopes, waitMs: 20_000 };
+      const answer = await device.send<{ code?: string; retryable?: boolean }>(
+        '/sync/v1/pull',
+        body,
+        options,
+      );
+      if (answer.status === 200) throw new Error('it was let in');
+      return answer;
+    });
+    const { status, headers, body } = await Promise.any(pulls);
+    over.abort();
+    await Promise.allSettled(pulls);
+    expect(body).toMatchObject({ status: 429, code: 'rate_limited', retryable: true });
+    expect([status, headers.get('retry-after')]).toEqual([429, expect.stringMatching(/^[1-9]\d*$/)]);
+  });
+
+  it('refuses a scope that is named twice, with its path', async () => {
+    const { device, scope } = await boundUser();
+    const answer = await device.send<{ code: string; errors?: { path: string }[] }>('/sync/v1/pull', {
+      scopes: [{ scope, cursor: null }, { scope }],
+    });
+    const { code, errors } = answer.body;
+    expect([answer.status, code, errors?.[0]?.path]).toEqual([400, 'schema_invalid', '/scopes/1/scope']);
   });
 
   it('repeats terminal outcomes until they are acked', async () => {

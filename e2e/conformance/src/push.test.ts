@@ -12,6 +12,7 @@ import {
   platform,
   pullUntil,
   send,
+  sendAsItIs,
 } from './kit/platform.ts';
 
 /** A note that both of a user's devices hold. */
@@ -69,6 +70,21 @@ describe('push', () => {
     expect(first?.status).toBe('applied');
     expect(reused).toMatchObject({ status: 'rejected', code: 'mutation_id_reused' });
     expect(again).toEqual(first);
+  });
+
+  it('reads a mutationId in either case and answers it in lower case', async () => {
+    const user = await boundUser();
+    appendStatements(user.device, user.scope, 1);
+    const [mutation] = user.device.outbox;
+    if (!mutation) throw new Error('nothing was written');
+    const { mutationId } = mutation;
+    // Its tag was made of the lower case, and fits.
+    const sent = { ...mutation, mutationId: mutationId.toUpperCase() };
+    const first = await sendAsItIs(user.device, sent);
+    expect(first).toMatchObject([{ mutationId, status: 'applied' }]);
+    expect(await send(user.device, mutation)).toEqual(first);
+    const { outcomes } = await user.device.pullOnce();
+    expect(outcomes.map((outcome) => outcome.mutationId)).toEqual([mutationId]);
   });
 
   it('applies chained offline edits of one device without a conflict', async () => {

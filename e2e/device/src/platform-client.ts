@@ -9,9 +9,12 @@ export interface PlatformUrls {
   readonly authoring: string;
 }
 
+/** Who binds devices and gives out tokens. */
+type IdentityUrl = Pick<PlatformUrls, 'identity'>;
+
 /** Binds a new device to a user. */
 export async function bindDevice(
-  urls: PlatformUrls,
+  urls: IdentityUrl,
   tenantId: string,
   userId: string,
 ): Promise<DeviceCredentials> {
@@ -19,17 +22,17 @@ export async function bindDevice(
 }
 
 /** An access token without a device, for the admin API. */
-export async function adminToken(urls: PlatformUrls, tenantId: string, userId = 'clerk'): Promise<string> {
+export async function adminToken(urls: IdentityUrl, tenantId: string, userId = 'clerk'): Promise<string> {
   return tokenWith(urls, tenantId, userId, ['sync-admin']);
 }
 
 /** An access token of somebody who runs the platform. */
-export async function operatorToken(urls: PlatformUrls): Promise<string> {
+export async function operatorToken(urls: IdentityUrl): Promise<string> {
   return tokenWith(urls, PLATFORM_TENANT, 'operator', ['sync-operator']);
 }
 
 async function tokenWith(
-  urls: PlatformUrls,
+  urls: IdentityUrl,
   tenantId: string,
   userId: string,
   roles: readonly string[],
@@ -38,7 +41,7 @@ async function tokenWith(
   return (await postJson<{ accessToken: string }>(url, { roles })).accessToken;
 }
 
-export async function revokeDevice(urls: PlatformUrls, deviceId: string): Promise<void> {
+export async function revokeDevice(urls: IdentityUrl, deviceId: string): Promise<void> {
   await expectOk(await fetch(`${urls.identity}/dev/devices/${deviceId}`, { method: 'DELETE' }));
 }
 

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { DriverDevice, type StackLine, bindDevice } from '@sync/e2e-device';
 import type { LocalMutation, Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
+import { withNeeds } from './needs.ts';
 
-/** The platform under test, as the setup handed it over. */
+/** The platform under test, as the setup or the command handed it over: maybe of a few URLs only. */
 export function platform(): StackLine {
   const line = process.env['STACK_JSON'];
   if (!line) throw new Error('STACK_JSON is not set: run this kit through its jest.config.mjs');
-  return JSON.parse(line) as StackLine;
+  return withNeeds(JSON.parse(line) as Partial<StackLine>);
 }
 
 /** An id that no other test uses. */
@@ -103,7 +105,7 @@ export async function sendAsItIs(
  */
 export const minutes = (count: number): number => count * 60_000;
 
-/** Pulls until `wanted` holds of what the device has; projection is asynchronous. */
+/** Pulls until `wanted` holds of what the device has; projection is asynchronous. Every digest is compared. */
 export async function pullUntil(
   device: DriverDevice,
   wanted: () => boolean,
@@ -111,6 +113,7 @@ export async function pullUntil(
 ): Promise<void> {
   const deadlineMs = Date.now() + limitMs;
   await device.sync();
+  compareDigests(device);
   while (!wanted()) {
     if (Date.now() > deadlineMs) {
       const held = [...device.scopes].map(([scope, { digest }]) => `${scope}: ${digest.count}`).join(', ');
@@ -118,6 +121,19 @@ export async function pullUntil(
     }
     await device.pullOnce({ waitMs: 200 });
     await device.sync();
+    compareDigests(device);
+  }
+}
+
+/**
+ * Wherever a device has pulled everything, it holds what the server says that it does (PULL-6): a server that
+ * skips, changes or keeps back a delta is found at once, not after the wait for it.
+ */
+function compareDigests(device: DriverDevice): void {
+  for (const [scope, { digest, serverDigest }] of device.scopes) {
+    if (serverDigest === null || isDeepStrictEqual(digest, serverDigest)) continue;
+    const [held, told] = [digest, serverDigest].map((one) => `${one.count} entities, ${one.hash}`);
+    throw new Error(`${scope} is not what its digest says: pulled ${held}; the server has ${told}`);
   }
 }
 

@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import type { AckResponse } from '@sync/protocol';
+import { platform } from '../kit/platform.ts';
+import { onAnswers } from './change-answers.ts';
+import { DistortingProxy } from './distorting-proxy.ts';
+
+/** The command as anybody runs it. @returns its exit code and the report */
+async function conformance(...args: readonly string[]): Promise<{ code: number; report: string }> {
+  const child = spawn(process.execPath, ['--conditions=source', 'tools/conformance/main.ts', ...args], {
+    cwd: resolve(import.meta.dirname, '../../../..'),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let report = '';
+  child.stdout.on('data', (chunk: Buffer) => (report += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, report };
+}
+
+describe('npm run conformance', () => {
+  it('tells of each rule whether it holds, and what it would need to know', async () => {
+    const { gateway, identity } = platform();
+    const urls = ['--gateway', gateway, '--identity', identity];
+    const { code, report } = await conformance(...urls, '--only', 'ACK-1,ACK-4,PULL-14,COMMON-22');
+    expect(report).toMatch(/✓ ACK-1 +holds/);
+    expect(report).toMatch(/✓ ACK-4 +holds/);
+    expect(report).toMatch(/– PULL-14 +not checked here: needs --learning URL/);
+    expect(report).toMatch(/– COMMON-22 +no black-box check/);
+    expect(code).toBe(0);
+  }, 120_000);
+
+  it('names the broken rule, and ends with 1', async () => {
+    const { gateway, identity } = platform();
+    const proxy = await DistortingProxy.start(
+      gateway,
+      onAnswers<AckResponse, unknown>('/sync/v1/ack', (body) => ({ ...body, cursors: [] })),
+    );
+    try {
+      const urls = ['--gateway', proxy.url, '--identity', identity];
+      const { code, report } = await conformance(...urls, '--only', 'ACK-1');
+      expect(report).toMatch(/✗ ACK-1 +BROKEN/);
+      expect(code).toBe(1);
+    } finally {
+      await proxy.stop();
+    }
+  }, 120_000);
+
+  it('ends with 2 where there is nothing to check', async () => {
+    const nobody = 'http://127.0.0.1:9';
+    expect((await conformance('--gateway', nobody, '--identity', nobody)).code).toBe(2);
+  }, 120_000);
+});

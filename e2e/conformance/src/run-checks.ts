@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import type { StackLine } from '@sync/e2e-device';
+import { needOf } from './kit/needs.ts';
+import { patternOf, sourceTitleOf, titlesIn } from './test-titles.ts';
+
+/** What is checked: the URLs that are known of it. Checks that need another one are not made. */
+export type Target = Partial<StackLine> & Pick<StackLine, 'gateway' | 'identity'>;
+
+/** A check of the kit is a test of it, named by its file and by its title as both stand in the source. */
+export interface CheckName {
+  /** From the root of the workspace. */
+  readonly path: string;
+  /** With the placeholders of `it.each`. */
+  readonly title: string;
+}
+
+/** What became of one test; of a title with placeholders there are several. */
+export interface CheckResult extends CheckName {
+  readonly status: 'passed' | 'failed' | 'not checked';
+  /** The title as it ran. */
+  readonly ran: string;
+  /** Why it failed, or what it needs; empty where it passed. */
+  readonly why: string;
+}
+
+interface JestReport {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly title: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+export const CHECKS_FOLDER = 'e2e/conformance/src';
+
+/** Every check that the kit has. */
+export async function checkNames(): Promise<CheckName[]> {
+  const files = (await readdir(join(ROOT, CHECKS_FOLDER))).filter((file) => file.endsWith('.test.ts'));
+  const paths = files.sort().map((file) => `${CHECKS_FOLDER}/${file}`);
+  const titles = paths.map(async (path) => {
+    return (await titlesOf(path)).map((title): CheckName => ({ path, title }));
+  });
+  return (await Promise.all(titles)).flat();
+}
+
+/**
+ * Runs checks in a Jest of their own against the target.
+ * @param only these, and no others
+ * @param reporter a module that Jest tells of its progress; what it writes to stdout comes to our stderr
+ * @throws Error when Jest itself did not come to its end
+ */
+export async function runChecks(
+  target: Target,
+  only: readonly CheckName[],
+  reporter?: string,
+): Promise<CheckResult[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'conformance-'));
+  const outputFile = join(folder, 'report.json');
+  try {
+    const said = await runJest(target, [
+      ...['--json', `--outputFile=${outputFile}`, '--silent'],
+      ...(reporter === undefined ? [] : [`--reporters=${reporter}`]),
+      `--testNamePattern=${only.map(({ title }) => `(^| )${patternOf(title)}$`).join('|')}`,
+      ...['--runTestsByPath', ...new Set(only.map(({ path }) => path))],
+    ]);
+    const text = await readFile(outputFile, 'utf8').catch(() => null);
+    if (text === null) throw new Error(`the checks did not come to their end:\n${said}`);
+    return await readReport(JSON.parse(text) as JestReport, only);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** @returns what it complained of */
+async function runJest(target: Target, options: readonly string[]): Promise<string> {
+  const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
+  const child = spawn(process.execPath, [...jest, '-c', 'e2e/conformance/jest.config.mjs', ...options], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, STACK_JSON: JSON.stringify(target), NODE_OPTIONS: '' },
+  });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  child.stdout.on('data', (chunk: Buffer) => process.stderr.write(chunk));
+  const kill = (): boolean => child.kill('SIGTERM');
+  process.once('exit', kill);
+  await once(child, 'close');
+  process.off('exit', kill);
+  return said;
+}
+
+/** @returns at least one result of each check: one that did not run has failed */
+async function readReport(report: JestReport, only: readonly CheckName[]): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  const broken = new Map<string, string>();
+  for (const { name, message, assertionResults } of report.testResults) {
+    const path = name.slice(name.indexOf(CHECKS_FOLDER));
+    if (assertionResults.length === 0) broken.set(path, message);
+    const titles = await titlesOf(path);
+    for (const { status, title, failureMessages } of assertionResults) {
+      // The others of the file.
+      if (status === 'pending') continue;
+      const source = sourceTitleOf(titles, title);
+      if (!only.some((check) => check.path === path && check.title === source)) continue;
+      results.push({ path, title: source, ran: title, ...readOutcome(status, failureMessages) });
+    }
+  }
+  const missing = only.filter(
+    ({ path, title }) => !results.some((result) => result.path === path && result.title === title),
+  );
+  const why = (path: string): string => `it did not run ${broken.get(path) ?? ''}`.trim();
+  return [
+    ...results,
+    ...missing.map((check) => {
+      return { ...check, ran: check.title, status: 'failed' as const, why: why(check.path) };
+    }),
+  ];
+}
+
+function readOutcome(
+  status: string,
+  failureMessages: readonly string[],
+): Pick<CheckResult, 'status' | 'why'> {
+  if (status === 'passed') return { status, why: '' };
+  const why = stripVTControlCharacters(failureMessages.join('\n'));
+  const need = needOf(why);
+  return need === null ? { status: 'failed', why } : { status: 'not checked', why: need };
+}
+
+const titles = new Map<string, Promise<string[]>>();
+function titlesOf(path: string): Promise<string[]> {
+  const known = titles.get(path) ?? readFile(join(ROOT, path), 'utf8').then(titlesIn);
+  titles.set(path, known);
+  return known;
+}
