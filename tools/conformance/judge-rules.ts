@@ -63,7 +63,7 @@ function judge(
   const line = { id, title: firstSentence(text) };
   const wanted = references.filter(isCheck);
   if (wanted.length === 0) {
-    const why = `nothing shows from outside; ${references.length} tests of this project look inside`;
+    const why = `${references.length} tests of this project look inside`;
     return { ...line, kind: 'skipped', verdict: VERDICTS.inside, why };
   }
   const own = wanted.flatMap((check) => {

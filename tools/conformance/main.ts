@@ -5,7 +5,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { inspect } from 'node:util';
 import { BROKEN_SERVERS, type Target, catchAll, checkOf, runChecks } from '@sync/e2e-conformance';
 import { bindDevice, startStackProcess } from '@sync/e2e-device';
 import { readRuleTests, readRules } from '../protocol-rules/read-rules.ts';
@@ -33,7 +32,7 @@ async function findTarget({ urls }: CommandLine): Promise<{ target: Target; stop
 /** @throws Error that says which of the two does not do what the checks need before they can begin */
 async function expectAnswers(urls: NonNullable<CommandLine['urls']>): Promise<void> {
   const why = (what: string, cause: unknown): never => {
-    throw new Error(`${what}; see docs/guides/check-your-server.md`, { cause });
+    throw new Error(`${what} (docs/guides/check-your-server.md says what is needed)`, { cause });
   };
   await fetch(new URL('/sync/v1/pull', urls.gateway), { method: 'POST' }).catch((error: unknown) =>
     why(`the gateway at ${urls.gateway} does not answer`, error),
@@ -100,13 +99,18 @@ async function main(commandLine: CommandLine): Promise<number> {
   }
 }
 
+/** From the outermost to the innermost. */
+function reasonsOf(error: unknown): string[] {
+  if (error === undefined) return [];
+  return error instanceof Error ? [error.message, ...reasonsOf(error.cause)] : [JSON.stringify(error)];
+}
+
 try {
   const commandLine = readCommandLine(process.argv.slice(2));
   if (commandLine.help) process.stdout.write(`${USAGE}\n`);
   else process.exitCode = await main(commandLine);
 } catch (error) {
-  const { message, cause } = error as Error;
-  say(cause === undefined ? message : `${message}\n${inspect(cause)}`);
+  say(reasonsOf(error).join(': '));
   say('npm run conformance -- --help shows how to use it.');
   process.exitCode = 2;
 }

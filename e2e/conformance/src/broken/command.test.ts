@@ -48,7 +48,7 @@ describe('npm run conformance', () => {
   }, 120_000);
 
   it('ends with 2 where there is nothing to check', async () => {
-    const nobody = 'http://127.0.0.1:9';
+    const nobody = 'http://nobody.invalid';
     expect((await conformance('--gateway', nobody, '--identity', nobody)).code).toBe(2);
   }, 120_000);
 });
