@@ -1,6 +1,6 @@
 /**
- * `npm run conformance`: the rules of docs/protocol.md that show from outside, checked against any server. The
- * checks are the tests of `e2e/conformance`; which rule each belongs to stands in docs/protocol-tests.md.
+ * `npm run conformance`: the rules of docs/protocol.md that show from outside, checked against any server.
+ * The checks are the tests of `e2e/conformance`; which rule each belongs to stands in docs/protocol-tests.md.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';

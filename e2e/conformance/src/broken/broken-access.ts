@@ -44,7 +44,8 @@ export const BROKEN_ACCESS: readonly BrokenServer[] = [
     fault: 'answers a fault without a problem document',
     rule: 'COMMON-8',
     check:
-      'access.test.ts › answers errors as problem+json with type, title, status, detail, code and retryable',
+      'access.test.ts › answers errors as problem+json with type, title, status, detail, ' +
+      'code and retryable',
     breaks: () => fail,
   },
   {
@@ -93,7 +94,8 @@ export const BROKEN_ACCESS: readonly BrokenServer[] = [
     fault: 'does not say what time it is to a device whose clock is wrong',
     rule: 'ACCESS-6',
     check:
-      'access.test.ts › answers clock_skew with serverTime for a clock that is %i s off, and a corrected one succeeds',
+      'access.test.ts › answers clock_skew with serverTime for a clock that is %i s off, ' +
+      'and a corrected one succeeds',
     breaks: () => onProblems((problem) => without(problem, 'serverTime')),
   },
   {

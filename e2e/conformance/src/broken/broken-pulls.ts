@@ -11,7 +11,8 @@ const LIMIT = 'pull.test.ts › keeps the limit exactly and continues where it s
 const RESET = 'pull.test.ts › resets on a null cursor only, on its first page only';
 const DIGEST = 'pull.test.ts › answers a digest equal to the one computed by its definition';
 const DELETION =
-  'pull.test.ts › sends a deletion, leaves it out of the digest, and brings nothing deleted to a new device';
+  'pull.test.ts › sends a deletion, leaves it out of the digest, and ' +
+  'brings nothing deleted to a new device';
 const NOT_HELD =
   'pull.test.ts › lists every scope that is not held as revoked and tells nothing else about it';
 const ACKED = 'pull.test.ts › repeats terminal outcomes until they are acked';

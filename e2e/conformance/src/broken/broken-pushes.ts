@@ -7,8 +7,11 @@ const IN_ORDER = 'push.test.ts › answers one outcome per mutation in the same 
 const RETRIED = 'push.test.ts › answers a retried push the same, however often it is sent, with one effect';
 const REUSED =
   'push.test.ts › rejects a mutationId that comes again with another payload, and keeps the first';
+const HELD =
+  'push.test.ts › holds a same-field collision for a person ' + 'where the registration asks for review';
 const LATER =
-  'push.test.ts › gives the same field to the later time and keeps the loser in a ConflictRecord that the user pulls';
+  'push.test.ts › gives the same field to the later time and keeps the loser in a ConflictRecord ' +
+  'that the user pulls';
 
 /** Says that what ended so stands. */
 const taken =
@@ -102,7 +105,8 @@ export const BROKEN_PUSHES: readonly BrokenServer[] = [
     fault: 'says no reason of a refusal',
     rule: 'PUSH-6',
     check:
-      'bad-input.test.ts › lets the owner refuse data of another user or of a wrong shape, naming the field',
+      'bad-input.test.ts › lets the owner refuse data of another user or of a wrong shape, ' +
+      'naming the field',
     breaks: () => onOutcomes((outcome) => without(outcome, 'message')),
   },
   {
@@ -138,14 +142,14 @@ export const BROKEN_PUSHES: readonly BrokenServer[] = [
   {
     fault: 'changes the status of an outcome: a held collision is called merged',
     rule: 'POLICY-7',
-    check: 'push.test.ts › holds a same-field collision for a person where the registration asks for review',
+    check: HELD,
     breaks: () =>
       onOutcomes((outcome) => (outcome.status === 'conflict' ? { ...outcome, status: 'merged' } : outcome)),
   },
   {
     fault: 'names no record of what was held for a person',
     rule: 'POLICY-7',
-    check: 'push.test.ts › holds a same-field collision for a person where the registration asks for review',
+    check: HELD,
     breaks: () => onOutcomes((outcome) => without(outcome, 'conflictId')),
   },
   {

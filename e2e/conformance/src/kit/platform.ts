@@ -105,7 +105,10 @@ export async function sendAsItIs(
  */
 export const minutes = (count: number): number => count * 60_000;
 
-/** Pulls until `wanted` holds of what the device has; projection is asynchronous. Every digest is compared. */
+/**
+ * Pulls until `wanted` holds of what the device has; projection is asynchronous.
+ * @throws Error when a digest is not that of what was pulled
+ */
 export async function pullUntil(
   device: DriverDevice,
   wanted: () => boolean,
