@@ -12,7 +12,10 @@ export interface Call {
   readonly path: string;
   /** Of a POST. */
   readonly body?: unknown;
-  /** Given up after so long; a waiting pull adds its own time. */
+  /**
+   * Each request of it is given up after so long; a waiting pull adds its own time. There are three at the
+   * most: one more with another token, and one with the right time.
+   */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
