@@ -14,7 +14,10 @@ export interface StringOption extends OptionBase {
   readonly default?: string;
   /** Missing is allowed and read as ''. */
   readonly optional?: true;
-  /** A process with NODE_ENV=production refuses to start without it, optional though it is elsewhere. */
+  /**
+   * A process with NODE_ENV=production refuses to start without it, optional though it is elsewhere. One that only
+   * migrates does not need it, and should not know every secret.
+   */
   readonly requiredInProduction?: true;
 }
 
@@ -117,10 +120,14 @@ function isProduction(env: Environment): boolean {
   return env['NODE_ENV'] === 'production';
 }
 
+function onlyMigrates(env: Environment): boolean {
+  return ['true', '1'].includes(env['MIGRATE_AND_EXIT'] ?? '');
+}
+
 function defaultOf(option: ConfigOption, env: Environment): string | number | boolean | Error {
   if (option.default !== undefined) return option.default;
   if (option.type === 'string' && option.optional) {
-    const isMissed = option.requiredInProduction === true && isProduction(env);
+    const isMissed = option.requiredInProduction === true && isProduction(env) && !onlyMigrates(env);
     return isMissed ? new Error('must be set in production') : '';
   }
   return new Error('is not set');

@@ -6,7 +6,9 @@ import { startIdentity } from './start-identity.ts';
 
 let rig: ServiceRig;
 beforeAll(async () => {
-  rig = await startServiceRig('identity', startIdentity);
+  rig = await startServiceRig('identity', (config) =>
+    startIdentity({ ...config, masterKeys: '', keySealing: 'on', rotateDataKey: false }),
+  );
 });
 afterAll(() => rig.stop());
 

@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Database } from '@sync/postgres';
+import type { Database, Tx } from '@sync/postgres';
 import {
   type DeviceBindingReply,
   type DeviceBindingRequest,
   type DeviceRevokedNotice,
   subjects,
 } from '@sync/protocol';
-import { ProblemError } from '@sync/service-kit';
+import { type KeySeal, type Logger, ProblemError, SealError, type SecretOwner } from '@sync/service-kit';
 
 export interface BoundDevice {
   readonly deviceId: string;
@@ -31,21 +31,26 @@ const NOTICE_TIMEOUT_MS = 2_000;
 export class DeviceBindings {
   private readonly database: Database;
   private readonly nats: NatsConnection;
+  private readonly keys: KeySeal;
+  private readonly logger: Logger;
 
-  constructor(database: Database, nats: NatsConnection) {
+  constructor(database: Database, nats: NatsConnection, keys: KeySeal, logger: Logger) {
     this.database = database;
     this.nats = nats;
+    this.keys = keys;
+    this.logger = logger;
   }
 
   /** Makes a device of this user, with a key of its own. */
   async bind(tenantId: string, userId: string): Promise<BoundDevice> {
     const device = { deviceId: randomUUID(), hmacKey: randomBytes(HMAC_KEY_BYTES).toString('base64') };
-    await this.database.inTenant(tenantId, (tx) =>
+    const { deviceId, hmacKey } = device;
+    await this.database.inTenant(tenantId, async (tx) =>
       tx.call(
         'bind_device',
         `WITH found AS (INSERT INTO device_tenant (device_id, tenant_id) VALUES ($2, $1))
          INSERT INTO device (tenant_id, device_id, user_id, hmac_key) VALUES ($1, $2, $3, $4)`,
-        [tenantId, device.deviceId, userId, device.hmacKey],
+        [tenantId, deviceId, userId, await this.seal(tx, { tenantId, userId, deviceId }, hmacKey)],
       ),
     );
     return device;
@@ -59,20 +64,30 @@ export class DeviceBindings {
   async rotateKey(deviceId: string, previousGoodForHours: number): Promise<RotatedDevice> {
     const tenantId = await this.tenantOf(deviceId);
     const hmacKey = randomBytes(HMAC_KEY_BYTES).toString('base64');
-    const [rotated] = await this.database.inTenant(tenantId, (tx) =>
-      tx.call<{ until: Date }>(
+    const [rotated] = await this.database.inTenant(tenantId, async (tx) => {
+      const [before] = await tx.call<{ user_id: string; hmac_key: string }>(
+        'lock_device',
+        `SELECT user_id, hmac_key FROM device
+         WHERE tenant_id = $1 AND device_id = $2 AND revoked_at IS NULL FOR UPDATE`,
+        [tenantId, deviceId],
+      );
+      if (!before) return [];
+      const device = { tenantId, userId: before.user_id, deviceId };
+      // Sealed anew: the data key that it has may be forgotten before this transaction can be seen.
+      const earlier = await this.open(device, before.hmac_key);
+      return tx.call<{ until: Date }>(
         'rotate_device_key',
-        `WITH before AS (
-           SELECT hmac_key FROM device
-           WHERE tenant_id = $1 AND device_id = $2 AND revoked_at IS NULL FOR UPDATE
-         ), earlier AS (
-           INSERT INTO earlier_device_key (tenant_id, device_id, hmac_key) SELECT $1, $2, hmac_key FROM before
+        `WITH earlier AS (
+           INSERT INTO earlier_device_key (tenant_id, device_id, hmac_key) SELECT $1, $2, $5 WHERE $5::text IS NOT NULL
          )
          UPDATE device SET hmac_key = $3, previous_key_until = now() + make_interval(hours => $4)
-         FROM before WHERE tenant_id = $1 AND device_id = $2 RETURNING previous_key_until AS until`,
-        [tenantId, deviceId, hmacKey, previousGoodForHours],
-      ),
-    );
+         WHERE tenant_id = $1 AND device_id = $2 RETURNING previous_key_until AS until`,
+        [
+          ...[tenantId, deviceId, await this.seal(tx, device, hmacKey), previousGoodForHours],
+          earlier === null ? null : await this.seal(tx, device, earlier),
+        ],
+      );
+    });
     if (!rotated) throw new ProblemError('not_found', `There is no device ${deviceId}`);
     return { deviceId, hmacKey, previousKeyUntil: rotated.until.toISOString() };
   }
@@ -95,14 +110,38 @@ export class DeviceBindings {
       ),
     );
     if (!device) return { status: 'unbound' };
-    const { hmac_key: hmacKey, revoked, earlier, previous_key_until: until } = device;
+    const { revoked, earlier, previous_key_until: until } = device;
+    const opened = await Promise.all(
+      [device.hmac_key, ...earlier].map((stored) => this.open(request, stored)),
+    );
+    const [hmacKey = null] = opened;
+    // Nobody can prove that he is this device. Its requests are refused, and those of others go on.
+    if (hmacKey === null) return { status: 'unbound' };
+    const earlierKeys = opened.slice(1).filter((key) => key !== null);
     // Of a revoked device, too: what it had tagged before is still its own.
     return {
       status: revoked ? 'revoked' : 'bound',
       hmacKey,
-      ...(earlier.length > 0 && { earlierKeys: earlier }),
-      ...(until && { previousKeyUntil: until.toISOString() }),
+      ...(earlierKeys.length > 0 && { earlierKeys }),
+      ...(until && opened[1] !== null && { previousKeyUntil: until.toISOString() }),
     };
+  }
+
+  private seal(tx: Tx, device: DeviceBindingRequest, hmacKey: string): Promise<string> {
+    return this.keys.seal(tx, ownerOf(device), hmacKey);
+  }
+
+  /** null for a key that was sealed for another device, or was changed. */
+  private async open(device: DeviceBindingRequest, stored: string): Promise<string | null> {
+    try {
+      return await this.keys.open(ownerOf(device), stored);
+    } catch (error) {
+      if (!(error instanceof SealError)) throw error;
+      const { tenantId, deviceId } = device;
+      const fields = { event: 'key_unreadable', tenantId, deviceId, reason: error.message };
+      this.logger.error(fields, 'the key of a device does not open');
+      return null;
+    }
   }
 
   /**
@@ -148,4 +187,9 @@ export class DeviceBindings {
     });
     await Promise.race([this.nats.flush(), late]).finally(() => clearTimeout(timer));
   }
+}
+
+/** None of its keys opens in the row of another device, user or tenant. */
+function ownerOf({ tenantId, userId, deviceId }: DeviceBindingRequest): SecretOwner {
+  return ['device-key', tenantId, userId, deviceId];
 }
