@@ -1,9 +1,16 @@
 import { PLATFORM_TENANT } from '@sync/protocol';
-import { type ConfigOf, FAULT_INJECTION_OPTION, SERVICE_OPTIONS, readConfig } from '@sync/service-kit';
+import {
+  type ConfigOf,
+  FAULT_INJECTION_OPTION,
+  readConfig,
+  SEAL_OPTIONS,
+  SERVICE_OPTIONS,
+} from '@sync/service-kit';
 
 /** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
 const OPTIONS = {
   ...SERVICE_OPTIONS,
+  ...SEAL_OPTIONS,
   databasePoolSize: { ...SERVICE_OPTIONS.databasePoolSize, default: 20 },
   databaseAnswerMs: {
     env: 'DATABASE_ANSWER_MS',

@@ -3,11 +3,15 @@ import type { Database } from '@sync/postgres';
 import { STREAMS } from '@sync/protocol';
 import {
   connectDatabase,
+  connectSeal,
   connectService,
   createLogger,
+  type KeySeal,
   type Logger,
   messagingMetrics,
   Metrics,
+  SealError,
+  untilAvailable,
 } from '@sync/service-kit';
 import type { Provider, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -15,6 +19,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { GatewayConfig } from './config.ts';
 import { APP_RIGHTS, FUNCTIONS, MIGRATIONS } from './database/schema.ts';
 import { PoolWaits } from './fairness/pool-waits.ts';
+import { CURSOR_SECRET_ROWS } from './pull/cursor-secret.ts';
 import { RegistrationRights } from './registration/registration-rights.ts';
 import { RegistrationEntity } from './registration/registration-entity.ts';
 
@@ -31,6 +36,8 @@ export interface Foundation {
   readonly requestDatabase: Database;
   /** Of `requestDatabase`. */
   readonly poolWaits: PoolWaits;
+  /** Opens what is sealed in the database. */
+  readonly keys: KeySeal;
   readonly nats: NatsConnection;
   readonly relay: OutboxRelay;
   readonly rights: RegistrationRights;
@@ -59,8 +66,8 @@ const CONNECTION_WAIT_MS = 2_000;
 
 /**
  * Migrates (when the owner's URL is given), connects to Postgres and NATS, and creates the relay.
- * @throws when Postgres refuses, a migration fails, or the file of rights cannot be used; whoever does not
- * answer is waited for
+ * @throws when Postgres refuses, a migration fails, the file of rights cannot be used, or the master keys are not
+ * those of the database; whoever does not answer is waited for
  */
 export async function wireFoundation(config: GatewayConfig): Promise<Foundation> {
   const logger = createLogger({ service: PRODUCER, level: config.logLevel });
@@ -71,6 +78,7 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     entities: [RegistrationEntity],
   };
   const database = await connectDatabase(config, PRODUCER, schema, logger);
+  const keys = await openKeys(config, database, logger);
   const poolWaits = new PoolWaits();
   const requestDatabase = database.withLimits({
     connectMs: CONNECTION_WAIT_MS,
@@ -90,7 +98,22 @@ export async function wireFoundation(config: GatewayConfig): Promise<Foundation>
     metrics: hopMetrics,
   });
   const databases = { database, requestDatabase, poolWaits };
-  return { config, logger, metrics, hopMetrics, ...databases, nats, relay, rights };
+  return { config, logger, metrics, hopMetrics, ...databases, keys, nats, relay, rights };
+}
+
+/** There is one secret; it is sealed before anybody is let in. */
+async function openKeys(config: GatewayConfig, database: Database, logger: Logger): Promise<KeySeal> {
+  try {
+    const { keys, sealAll } = await connectSeal(config, database, [CURSOR_SECRET_ROWS], logger);
+    const left = await untilAvailable(config, logger, sealAll);
+    if (left > 0 && config.cursorSecret === '') {
+      throw new SealError('The key of the cursor tokens does not open; the log says why');
+    }
+    return keys;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 async function rightsOf({ serviceRightsFile }: GatewayConfig, logger: Logger): Promise<RegistrationRights> {

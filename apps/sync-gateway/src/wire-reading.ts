@@ -22,6 +22,7 @@ import { TicketsController } from './live/tickets-controller.ts';
 import { Tickets } from './live/tickets.ts';
 import { CollectDeviceSeen } from './presence/collect-device-seen.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from './presence/record-device-seen.ts';
+import { readCursorSecret } from './pull/cursor-secret.ts';
 import { CursorTokens } from './pull/cursor-token.ts';
 import { PullController } from './pull/pull-controller.ts';
 import { pullMetrics } from './pull/pull-metrics.ts';
@@ -199,15 +200,8 @@ function wireDifferences({ metrics }: Foundation, pool: DocumentPool): SendDiffe
   return new SendDifferences(pool, (bytes) => saved.inc(bytes));
 }
 
-/** The configured one, or the one that the first migration put into the database for all replicas. */
-async function cursorSecret({ config, database, logger }: Foundation): Promise<string> {
-  if (config.cursorSecret !== '') return config.cursorSecret;
-  const read = `SELECT value FROM gateway_secret WHERE name = 'cursor'`;
-  const rows = await untilAvailable(config, logger, () =>
-    database.call<{ value: string }>('cursor_secret', read, []),
-  );
-  const value = rows[0]?.value;
-  if (value === undefined)
-    throw new Error('The database has no cursor secret: run the migrations, or set CURSOR_SECRET');
-  return value;
+/** The configured one, or the one in the database. */
+function cursorSecret({ config, database, keys, logger }: Foundation): Promise<string> {
+  if (config.cursorSecret !== '') return Promise.resolve(config.cursorSecret);
+  return untilAvailable(config, logger, () => readCursorSecret(database, keys));
 }

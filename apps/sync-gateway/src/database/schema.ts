@@ -20,6 +20,7 @@ import { ReceivedSequences1764000001000 } from './received-sequences.ts';
 import { RegisteredByOwner1764000001020 } from './registered-by-owner.ts';
 import { RegistrationAsSent1764000000980 } from './registration-as-sent.ts';
 import { RefusedChanges1764000000995 } from './refused-changes.ts';
+import { SealSecrets1764000001100 } from './seal-secrets.ts';
 import { ShownEntities1764000000990 } from './shown-entities.ts';
 import { SlimWaitingIndex1764000001010 } from './slim-waiting-index.ts';
 import { TicketRequests1764000001030 } from './ticket-requests.ts';
@@ -49,6 +50,7 @@ export const MIGRATIONS: readonly MigrationClass[] = [
   RegisteredByOwner1764000001020,
   TicketRequests1764000001030,
   CreateAuditLog1764000001090,
+  SealSecrets1764000001100,
 ];
 
 /** The audit log is evidence: rights and triggers refuse the same, so that a mistake in one changes nothing. */

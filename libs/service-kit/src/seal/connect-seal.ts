@@ -37,6 +37,8 @@ type SealConfig = ConfigOf<typeof SEAL_OPTIONS> & Parameters<typeof untilAvailab
 /** The seal of a process, and the work that keeps its tables sealed. */
 export interface ConnectedSeal {
   readonly keys: KeySeal;
+  /** Seals what is in clear. @returns how many secrets it could not seal */
+  readonly sealAll: () => Promise<number>;
   /** Seals what is in clear, at once and then every hour. */
   readonly upkeep: RepeatedWork;
 }
@@ -74,7 +76,7 @@ export async function connectSeal(
     await sealAll().catch((error: unknown) => logger.warn({ err: error }, 'secrets are not all sealed yet'));
     return PASS_EVERY_MS;
   });
-  return { keys, upkeep };
+  return { keys, sealAll, upkeep };
 }
 
 /**
