@@ -1,6 +1,7 @@
 /**
  * `npm run secrets`: makes the keys and passwords of a deployment, and the permissions of its services in
- * NATS. Run it again after a change of the services, or with `--rotate SERVICE` for a new nkey.
+ * NATS. Run it again after a change of the services, with `--rotate SERVICE` for a new nkey, or with
+ * `--master-key DATABASE` for a new master key before the one that is there.
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     postgres: { type: 'string', default: 'postgres:5432' },
     account: { type: 'string', default: 'SYNC' },
     rotate: { type: 'string', multiple: true, default: [] },
+    'master-key': { type: 'string', multiple: true, default: [] },
   },
 });
 
@@ -32,7 +34,18 @@ const out = resolve(ROOT, values.out);
 await mkdir(out, { recursive: true, mode: 0o700 });
 const { account, postgres, rotate } = values;
 const databases = values.databases.split(',').filter((name) => name !== '');
-const written = await writeSecrets({ out, rights: rights.value, databases, postgres, account, rotate });
+const sealed = SERVICES.filter(({ database, sealsKeys }) => sealsKeys && databases.includes(database)).map(
+  ({ database }) => database,
+);
+const newMasterKeys = values['master-key'];
+const unknown = newMasterKeys.filter((name) => !sealed.includes(name));
+if (unknown.length > 0) {
+  process.stderr.write(`${unknown.join(', ')} has no master keys; ${sealed.join(' and ')} have\n`);
+  process.exit(1);
+}
+const written = await writeSecrets({
+  ...{ out, rights: rights.value, databases, postgres, account, rotate, sealed, newMasterKeys },
+});
 process.stdout.write(
   `${written.length} new files in ${out}; nats/account.conf has the permissions in NATS\n`,
 );

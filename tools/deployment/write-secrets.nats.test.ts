@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { awaitStreams, connectNats, ensureStreams } from '@sync/messaging';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { type ServiceRights, STREAMS } from '@sync/protocol';
+import { masterKeysOf } from '@sync/service-kit';
 import { SERVICES } from '../stack/services.ts';
 import { publicKeyOf, writeSecrets } from './write-secrets.ts';
 
@@ -24,13 +25,21 @@ afterAll(async () => {
   await rm(out, { recursive: true });
 });
 
-const write = (rotate: readonly string[] = [], over: ServiceRights = rights): Promise<string[]> =>
-  writeSecrets({ out, rights: over, databases: DATABASES, postgres: 'db:5432', account: 'SYNC', rotate });
+const SEALED = SERVICES.filter(({ sealsKeys }) => sealsKeys).map(({ database }) => database);
+const write = (
+  rotate: readonly string[] = [],
+  over: ServiceRights = rights,
+  newMasterKeys: readonly string[] = [],
+): Promise<string[]> =>
+  writeSecrets({
+    ...{ out, rights: over, databases: DATABASES, postgres: 'db:5432', account: 'SYNC', rotate },
+    ...{ sealed: SEALED, newMasterKeys },
+  });
 const read = async (path: string): Promise<string> => (await readFile(join(out, path), 'utf8')).trim();
 
 it('makes a password for each role, in URLs that processes take, and a key for each service', async () => {
   const written = await write();
-  expect(written).toHaveLength(1 + DATABASES.length * 4 + 8);
+  expect(written).toHaveLength(1 + DATABASES.length * 4 + SEALED.length + 8);
   const passwords = await Promise.all(
     DATABASES.flatMap((name) => [read(`postgres/${name}_app`), read(`postgres/${name}_owner`)]),
   );
@@ -63,6 +72,19 @@ it('gives a service a new key, and lets the one before in until the next time', 
   expect(account).toContain(publicKeyOf(second));
   await write(['learning']);
   expect(await read('nats/account.conf')).not.toContain(publicKeyOf(first));
+});
+
+it('makes master keys that processes take, of each database its own, and puts a new one before the last', async () => {
+  const [first, other] = [await read('identity/master_keys'), await read('sync_gateway/master_keys')];
+  expect([first, other].map((lines) => masterKeysOf(lines)?.names)).toEqual([['k1'], ['k1']]);
+  expect(first).not.toBe(other);
+  await write([], rights, ['identity']);
+  const second = await read('identity/master_keys');
+  expect(masterKeysOf(second)?.names).toEqual(['k2', 'k1']);
+  expect(second.endsWith(`\n${first}`)).toBe(true);
+  await write([], rights, ['identity']);
+  expect(masterKeysOf(await read('identity/master_keys'))?.names).toEqual(['k3', 'k2']);
+  expect(await read('sync_gateway/master_keys')).toBe(other);
 });
 
 it('lets a service in by its file, with the configuration of infra', async () => {

@@ -19,6 +19,10 @@ export interface SecretsOptions {
   readonly account: string;
   /** Services that get a new nkey; the one before stays good until the next time. */
   readonly rotate?: readonly string[];
+  /** Databases with secrets in them, which get master keys. */
+  readonly sealed?: readonly string[];
+  /** Those of them that get a new master key before the one they have. */
+  readonly newMasterKeys?: readonly string[];
 }
 
 /**
@@ -29,6 +33,7 @@ export interface SecretsOptions {
  * | `postgres/admin`, `postgres/<role>`           | Postgres: passwords of the roles             |
  * | `<database>/database_url`                     | `DATABASE_URL_FILE` of the process           |
  * | `<database>/database_owner_url`               | `DATABASE_OWNER_URL_FILE` of its migrations  |
+ * | `<database>/master_keys`                      | `MASTER_KEYS_FILE` of the process            |
  * | `nats/<service>.nk`                           | `NATS_NKEY_SEED_FILE` of the process         |
  * | `nats/account.conf`                           | nats-server: who may do what; no secret      |
  *
@@ -52,6 +57,14 @@ export async function writeSecrets(options: SecretsOptions): Promise<string[]> {
     return text;
   };
   await writeDatabases(options, once);
+  for (const database of options.sealed ?? []) {
+    const path = `${database}/master_keys`;
+    const lines = await once(path, () => newMasterKey('k1'));
+    if (options.newMasterKeys?.includes(database) !== true || written.includes(path)) continue;
+    const [newest = ''] = lines.split('\n');
+    const number = Number(/^k(\d+):/.exec(newest)?.[1] ?? 0) + 1;
+    await writeFile(join(out, path), `${newMasterKey(`k${number}`)}\n${newest}\n`, { mode: 0o644 });
+  }
   const keys: Record<string, string[]> = {};
   for (const service of identitiesOf(rights)) {
     if (options.rotate?.includes(service) === true) await putAside(out, service);
@@ -86,6 +99,11 @@ async function writeDatabases({ databases, postgres }: SecretsOptions, once: Wri
 async function putAside(out: string, service: string): Promise<void> {
   const current = join(out, `nats/${service}.nk`);
   if (existsSync(current)) await rename(current, join(out, `nats/${service}.previous.nk`));
+}
+
+/** A line of `MASTER_KEYS`. */
+export function newMasterKey(name: string): string {
+  return `${name}:${randomBytes(32).toString('base64')}`;
 }
 
 /** The seed of a new nkey. */

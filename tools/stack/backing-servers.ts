@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startNats, type RunningNats } from '@sync/messaging/testing';
@@ -8,7 +8,7 @@ import { provision, type ProvisionedDatabase } from '@sync/postgres';
 import { startPostgres, type RunningPostgres } from '@sync/postgres/testing';
 import type { ServiceRights } from '@sync/protocol';
 import { accountLines, type PublicKeys } from '../deployment/nats-account.ts';
-import { newSeed, publicKeyOf } from '../deployment/write-secrets.ts';
+import { newMasterKey, newSeed, publicKeyOf } from '../deployment/write-secrets.ts';
 
 /** What the processes stand on. */
 export interface BackingServers {
@@ -17,6 +17,8 @@ export interface BackingServers {
   readonly nats: RunningNats;
   /** The seed of each service's nkey; empty where NATS is somebody else's. */
   readonly nkeySeeds: ReadonlyMap<string, string>;
+  /** A line of `MASTER_KEYS`, kept with the data; `undefined` when Postgres is somebody else's. */
+  readonly masterKey: string | undefined;
   /** By database name. */
   readonly databases: ReadonlyMap<string, ProvisionedDatabase>;
   /** Stops both; nothing is started again. */
@@ -62,6 +64,7 @@ export async function startBackingServers(options: BackingOptions): Promise<Back
   const nkeySeeds = isUnset(options.env['NATS_URL'])
     ? makeNkeys(options.services)
     : new Map<string, string>();
+  const masterKey = await masterKeyOf(options, given);
   const unwanted = new AbortController();
   const [postgres, nats] = await settleAll([
     missing.length === 0 ? Promise.resolve(undefined) : launchPostgres(options, unwanted.signal),
@@ -78,7 +81,20 @@ export async function startBackingServers(options: BackingOptions): Promise<Back
     await nats.stop();
     await postgres?.stop();
   };
-  return { postgres, nats, nkeySeeds, databases, stop };
+  return { postgres, nats, nkeySeeds, masterKey, databases, stop };
+}
+
+/** What one start sealed the next one has to open. */
+async function masterKeyOf(
+  { env, dataDir }: BackingOptions,
+  given: ReadonlyMap<string, unknown>,
+): Promise<string | undefined> {
+  if (!isUnset(env['DATABASE_ADMIN_URL']) || given.size > 0) return undefined;
+  const made = newMasterKey('stack');
+  if (dataDir === undefined) return made;
+  const file = join(dataDir, 'master-key');
+  if (!existsSync(file)) await writeFile(file, `${made}\n`, { mode: 0o600 });
+  return (await readFile(file, 'utf8')).trim();
 }
 
 /** Waits for both even if one fails, and stops the other: half a stack would stay behind otherwise. */
@@ -152,7 +168,7 @@ function publicKeysOf(seeds: ReadonlyMap<string, string>): PublicKeys {
 }
 
 /** A stack inside a test run must not move into that run's shared servers, whose names other tests use. */
-function isUnset(value: string | undefined): boolean {
+export function isUnset(value: string | undefined): boolean {
   return value === undefined || value === '';
 }
 

@@ -11,13 +11,21 @@ describe('infra/compose.yaml', () => {
     expect(list.split(' ').sort()).toEqual(SERVICES.map((service) => service.database).sort());
   });
 
-  it.each(SERVICES)('runs $app with secrets of its own, and none of an owner role', ({ app, entry }) => {
-    const block = blockOf(app);
-    expect(secretsOf(block)).toEqual([`${app}-nats → nats`, `${app}-database → database_url`]);
-    const main = entry.replace(/^(?:apps\/[^/]+|e2e\/platform)\//, '');
-    if (entry.startsWith('e2e/')) expect(block).toContain(`${main}]`);
-    else expect(block).toContain(`PROJECT: apps/${app} }`);
-  });
+  it.each(SERVICES)(
+    'runs $app with secrets of its own, and none of an owner role',
+    ({ app, entry, sealsKeys }) => {
+      const block = blockOf(app);
+      const masterKeys = sealsKeys ? [`${app}-master-keys → master_keys`] : [];
+      expect(secretsOf(block)).toEqual([
+        ...[`${app}-nats → nats`, `${app}-database → database_url`],
+        ...masterKeys,
+      ]);
+      expect(block.includes('MASTER_KEYS_FILE: /run/secrets/master_keys\n')).toBe(sealsKeys === true);
+      const main = entry.replace(/^(?:apps\/[^/]+|e2e\/platform)\//, '');
+      if (entry.startsWith('e2e/')) expect(block).toContain(`${main}]`);
+      else expect(block).toContain(`PROJECT: apps/${app} }`);
+    },
+  );
 
   it.each(SERVICES)('migrates the database of $app in a job with nothing but the owner role', ({ app }) => {
     const block = blockOf(`${app}-migration`);
@@ -28,10 +36,12 @@ describe('infra/compose.yaml', () => {
 
   it.each(SERVICES)(
     'takes the secrets of $app from the files that npm run secrets makes',
-    ({ app, database }) => {
+    ({ app, database, sealsKeys }) => {
       expect(compose).toContain(`  ${app}-nats: { file: ./secrets/nats/${app}.nk }\n`);
       expect(compose).toContain(`  ${app}-database: { file: ./secrets/${database}/database_url }\n`);
       expect(compose).toContain(`  ${app}-owner: { file: ./secrets/${database}/database_owner_url }\n`);
+      const masterKeys = `  ${app}-master-keys: { file: ./secrets/${database}/master_keys }\n`;
+      expect(compose.includes(masterKeys)).toBe(sealsKeys === true);
     },
   );
 

@@ -10,6 +10,8 @@ export interface ServiceDefinition {
   readonly entry: string;
   /** Its own database; the roles are called after it. */
   readonly database: string;
+  /** Its database has secrets in it, which it seals with master keys (ADR 0046). */
+  readonly sealsKeys?: true;
 }
 
 const app = (name: string, folder: string): ServiceDefinition => ({
@@ -28,11 +30,11 @@ const platform = (name: string): ServiceDefinition => ({
 });
 
 export const SERVICES: readonly ServiceDefinition[] = [
-  app('gateway', 'sync-gateway'),
+  { ...app('gateway', 'sync-gateway'), sealsKeys: true },
   app('projector', 'delta-projector'),
   app('resolver', 'conflict-resolver'),
   app('health', 'device-health'),
-  platform('identity'),
+  { ...platform('identity'), sealsKeys: true },
   platform('learning'),
   platform('authoring'),
   platform('analytics'),

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Database } from '@sync/postgres';
 import { isFree } from '@sync/postgres/testing';
+import { masterKeysOf } from '@sync/service-kit';
 import type { ServiceDefinition } from './services.ts';
 import { StackError, startStack, type Stack, type StackOptions } from './start-stack.ts';
 import { ProcessStartError } from './supervised-process.ts';
@@ -21,7 +22,7 @@ const fixture = (name: string, app: string): ServiceDefinition => ({
   database: name,
 });
 const SERVICES = [
-  fixture('gateway', 'sync-gateway'),
+  { ...fixture('gateway', 'sync-gateway'), sealsKeys: true as const },
   fixture('projector', 'delta-projector'),
   fixture('identity', 'identity'),
 ];
@@ -73,6 +74,8 @@ describe('a running stack', () => {
     expect(new URL(env['NATS_URL'] ?? '').host).toBe(new URL(stack.urls['nats'] ?? '').host);
     expect(new URL(env['NATS_URL'] ?? '').username).toBe('');
     expect(env['NATS_NKEY_SEED']).toMatch(/^SU/);
+    expect(masterKeysOf(env['MASTER_KEYS'] ?? '')?.names).toEqual(['stack']);
+    expect((await environmentOf(stack, 'projector'))['MASTER_KEYS']).toBeUndefined();
     expect(env['IDENTITY_URL']).toBe(stack.urls['identity']);
     const database = await Database.connect({
       url: env['DATABASE_URL'] ?? '',
@@ -199,14 +202,17 @@ describe('stop', () => {
     const parent = await mkdtemp(join(tmpdir(), 'sync-stack-test-'));
     await chmod(parent, 0o755);
     const dataDir = join(parent, 'data');
+    const masterKeys = new Set<string | undefined>();
     const passwords: (string | undefined)[] = [];
     for (let round = 0; round < 2; round += 1) {
       const stack = await start({ dataDir });
+      masterKeys.add((await environmentOf(stack, 'gateway'))['MASTER_KEYS']);
       passwords.push(new URL(stack.databases['gateway']?.appUrl ?? '').password);
       await stack.stop();
     }
     expect(passwords[0]).toBe(passwords[1]);
     expect(readFileSync(join(dataDir, 'logs/gateway.log'), 'utf8').match(/"stopped"/g)).toHaveLength(2);
+    expect(masterKeys.size).toBe(1);
     await rm(parent, { recursive: true });
   });
 });

@@ -11,7 +11,7 @@ import {
   type Watchdog,
 } from '@sync/postgres/testing';
 import type { RunningNats } from '@sync/messaging/testing';
-import { startBackingServers, type BackingServers } from './backing-servers.ts';
+import { isUnset, startBackingServers, type BackingServers } from './backing-servers.ts';
 import { compileWorkspace } from './compile.ts';
 import { SERVICES, type ServiceDefinition } from './services.ts';
 import { ProcessStartError, SupervisedProcess } from './supervised-process.ts';
@@ -267,6 +267,7 @@ class RunningStack implements Stack {
       PORT: String(this.#ports.get(name) ?? 0),
       OPS_PORT: String(this.#opsPorts.get(name) ?? 0),
       ...this.#natsOf(service),
+      ...this.#masterKeysOf(service),
       DATABASE_URL: database?.appUrl ?? '',
       DATABASE_OWNER_URL: database?.ownerUrl ?? '',
       IDENTITY_URL: process.env['IDENTITY_URL'] ?? `http://127.0.0.1:${identityPort ?? 0}`,
@@ -281,6 +282,13 @@ class RunningStack implements Stack {
     return seed === undefined
       ? { NATS_URL: url }
       : { NATS_URL: `nats://${new URL(url).host}`, NATS_NKEY_SEED: seed };
+  }
+
+  /** With a Postgres that outlives the stack, they are whatever the environment says: `MASTER_KEYS`. */
+  #masterKeysOf({ sealsKeys }: ServiceDefinition): Record<string, string> {
+    const { masterKey } = this.#backing;
+    const isOurs = masterKey !== undefined && isUnset(process.env['MASTER_KEYS']);
+    return sealsKeys && isOurs ? { MASTER_KEYS: masterKey } : {};
   }
 
   #named(name: string): SupervisedProcess | RunningNats | RunningPostgres {

@@ -13,6 +13,8 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new RangeError('--rounds is a whole number');
 process.env['DRAIN_READINESS_MS'] ??= '2000';
+// The other version may be one that knows no seals.
+if (values.other !== undefined) process.env['KEY_SEALING'] ??= 'later';
 const { requests, failures, reopenedSockets, mutations } = await runRestarts({
   rounds,
   otherRoot: values.other === undefined ? undefined : resolve(process.env['INIT_CWD'] ?? '.', values.other),

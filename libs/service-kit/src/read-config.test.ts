@@ -44,6 +44,7 @@ describe('readConfig', () => {
     } as const;
     expect(readConfig(options, {}).rights).toBe('');
     expect(() => readConfig(options, { NODE_ENV: 'production' })).toThrow(/RIGHTS must be set in production/);
+    expect(readConfig(options, { NODE_ENV: 'production', MIGRATE_AND_EXIT: 'true' }).rights).toBe('');
   });
 
   it('takes a text from a file, and says when it can not', async () => {
