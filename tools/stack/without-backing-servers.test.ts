@@ -3,8 +3,9 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
 import { type RunningNats, startNats } from '@sync/messaging/testing';
-import { provision, type ProvisionedDatabase } from '@sync/postgres';
+import { Database, provision, type ProvisionedDatabase } from '@sync/postgres';
 import { exitOf, freePort, type RunningPostgres, startPostgres } from '@sync/postgres/testing';
+import { newMasterKey } from '../deployment/write-secrets.ts';
 import { compileWorkspace } from './compile.ts';
 import { SERVICES, type ServiceDefinition } from './services.ts';
 import { DRAIN_TIMEOUT_MS } from './supervised-process.ts';
@@ -54,6 +55,7 @@ interface Elsewhere {
 async function start(
   { app, entry, database }: ServiceDefinition,
   elsewhere: Elsewhere = {},
+  more: Readonly<Record<string, string>> = {},
 ): Promise<StartedApp> {
   const urls = databases.get(database);
   const at = (url = '', port?: number): string =>
@@ -74,6 +76,7 @@ async function start(
       IDENTITY_URL: 'http://127.0.0.1:9',
       DATABASE_URL: at(urls?.appUrl, elsewhere.postgres),
       DATABASE_OWNER_URL: at(urls?.ownerUrl, elsewhere.postgres),
+      ...more,
     },
   });
   let log = '';
@@ -158,4 +161,32 @@ it('the four apps are ready when a silent Postgres is back, and stop cleanly whe
   await postgres.kill('SIGSTOP');
   await Promise.all(apps.map((app) => untilReadiness(app, 503)));
   expect(await Promise.all(apps.map(stop))).toEqual(CLEAN);
+});
+
+it('a process seals its secrets with a new data key and ends, without NATS, and only with its master key', async () => {
+  const gateway = APPS.find(({ app }) => app === 'sync-gateway');
+  if (gateway === undefined) throw new Error('there is no gateway');
+  const url = databases.get(gateway.database)?.appUrl ?? '';
+  const elsewhere = { nats: await freePort() };
+  const rotate = async (masterKeys: string): Promise<string> => {
+    const more = { ROTATE_DATA_KEY: 'true', MASTER_KEYS: masterKeys };
+    const started = await start(gateway, elsewhere, more);
+    return `${await started.ended}: ${started.log()}`;
+  };
+  const secrets = async (): Promise<unknown> => {
+    const database = await Database.connect({ url, applicationName: 'rotation-test' });
+    const rows = await database.call(
+      'test_secrets',
+      'SELECT left(value, 9) AS start FROM gateway_secret',
+      [],
+    );
+    await database.close();
+    return rows;
+  };
+  const masterKey = newMasterKey('k1');
+  expect(await rotate(masterKey)).toMatch(/^exit code 0: [\s\S]*"event":"data_key_rotated"/);
+  expect(await secrets()).toEqual([{ start: 'sealed:2:' }]);
+  expect(await rotate(masterKey)).toMatch(/^exit code 0/);
+  expect(await rotate(newMasterKey('k1'))).toMatch(/^exit code 1: [\s\S]*k1 is not the key that wrapped/);
+  expect(await secrets()).toEqual([{ start: 'sealed:3:' }]);
 });
