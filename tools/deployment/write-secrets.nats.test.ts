@@ -74,7 +74,7 @@ it('gives a service a new key, and lets the one before in until the next time', 
   expect(await read('nats/account.conf')).not.toContain(publicKeyOf(first));
 });
 
-it('makes master keys that processes take, of each database its own, and puts a new one before the last', async () => {
+it('makes master keys that processes take, one for each database, and puts new ones first', async () => {
   const [first, other] = [await read('identity/master_keys'), await read('sync_gateway/master_keys')];
   expect([first, other].map((lines) => masterKeysOf(lines)?.names)).toEqual([['k1'], ['k1']]);
   expect(first).not.toBe(other);

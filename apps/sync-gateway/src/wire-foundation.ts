@@ -66,8 +66,8 @@ const CONNECTION_WAIT_MS = 2_000;
 
 /**
  * Migrates (when the owner's URL is given), connects to Postgres and NATS, and creates the relay.
- * @throws when Postgres refuses, a migration fails, the file of rights cannot be used, or the master keys are not
- * those of the database; whoever does not answer is waited for
+ * @throws when Postgres refuses, a migration fails, the file of rights cannot be used, or the master keys are
+ * not those of the database; whoever does not answer is waited for
  */
 export async function wireFoundation(config: GatewayConfig): Promise<Foundation> {
   const logger = createLogger({ service: PRODUCER, level: config.logLevel });

@@ -15,8 +15,8 @@ export interface StringOption extends OptionBase {
   /** Missing is allowed and read as ''. */
   readonly optional?: true;
   /**
-   * A process with NODE_ENV=production refuses to start without it, optional though it is elsewhere. One that only
-   * migrates does not need it, and should not know every secret.
+   * A process with NODE_ENV=production refuses to start without it, optional though it is elsewhere. One that
+   * only migrates does not need it, and should not know every secret.
    */
   readonly requiredInProduction?: true;
 }

@@ -2,7 +2,10 @@ import type { Database } from '@sync/postgres';
 import type { KeySeal, SealedRows, SecretOwner } from '@sync/service-kit';
 
 const OWNER: SecretOwner = ['gateway-secret', 'cursor'];
-/** Sealed it has another name: a gateway that knows no seals finds no key then, instead of taking the seal for one. */
+/**
+ * Sealed it has another name: a gateway that knows no seals finds no key then, instead of taking the seal for
+ * one.
+ */
 const NAMES = `name IN ('cursor', 'cursor-sealed')`;
 
 /** Where the key of the cursor tokens lies. */
@@ -12,7 +15,8 @@ export const CURSOR_SECRET_ROWS: SealedRows = {
   page: `
     SELECT ARRAY[name] AS position, ARRAY['gateway-secret', 'cursor'] AS owner, value AS stored
     FROM gateway_secret
-    WHERE $1 = '' AND ${NAMES} AND ($2::text[] IS NULL OR name > ($2::text[])[1]) AND NOT starts_with(value, $3)
+    WHERE $1 = '' AND ${NAMES} AND ($2::text[] IS NULL OR name > ($2::text[])[1])
+      AND NOT starts_with(value, $3)
     ORDER BY name LIMIT $4`,
   write: `
     UPDATE gateway_secret s SET value = n.sealed, name = 'cursor-sealed'

@@ -189,7 +189,7 @@ describe('keys at rest', () => {
     for (const device of known) await expectKnown(device);
   });
 
-  it('get another master key in two rounds of restarts, without a moment in which a device is unknown', async () => {
+  it('get another master key in two rounds of restarts, and no device is ever unknown', async () => {
     const wrappedBy = async (): Promise<unknown> =>
       rig.database.call('test_wrapped_by', 'SELECT master_key FROM data_key ORDER BY added', []);
     const replica = await addReplica({});
@@ -237,7 +237,7 @@ describe('keys at rest', () => {
 });
 
 describe('a roll-out', () => {
-  it('beside replicas that know no seals changes nothing that they read, and then nothing is left in clear', async () => {
+  it('changes nothing that replicas without seals read, and in the end leaves nothing in clear', async () => {
     await rig.stop();
     settings = { masterKeys: '', keySealing: 'on', rotateDataKey: false };
     rig = await startServiceRig('identity', (config) => startIdentity({ ...config, ...settings }));

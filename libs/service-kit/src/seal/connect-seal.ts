@@ -15,7 +15,7 @@ export const SEAL_OPTIONS = {
     optional: true,
     requiredInProduction: true,
     desc:
-      'keys that seal the secrets in the database: name:key for each, 32 bytes in base64, the newest first; ' +
+      'keys that seal the secrets in the database: name:key for each, 32 bytes in base64, newest first; ' +
       'without, secrets lie there in clear, which is for development',
   },
   keySealing: {
@@ -48,8 +48,8 @@ const PASS_EVERY_MS = 3_600_000;
 const SEALINGS: readonly string[] = ['later', 'on', 'only'] satisfies Sealing[];
 
 /**
- * Opens what seals the secrets of a process. One that is only there to change its data key ends here, with exit
- * code 0, or 1 where it left something.
+ * Opens what seals the secrets of a process. One that is only there to change its data key ends here, with
+ * exit code 0, or 1 where it left something.
  *
  * @throws SealError when the master keys are not those of this database; nothing was changed then
  */
@@ -80,8 +80,8 @@ export async function connectSeal(
 }
 
 /**
- * Seals everything with a new data key and forgets those before. Replicas go on meanwhile: they read the new key when
- * they meet it. Interrupted, it is begun anew.
+ * Seals everything with a new data key and forgets those before. Replicas go on meanwhile: they read the new
+ * key when they meet it. Interrupted, it is begun anew.
  *
  * @param sealAll answers how many secrets it could not seal
  * @returns false when those before are still needed

@@ -16,8 +16,9 @@ interface Wrapping {
 const KEY_BYTES = 32;
 
 /**
- * SQL for a migration: `data_key`, a row for each data key and each master key that wraps it. `added` is the order
- * in which they came. Nobody's tenant: it holds nothing but keys that nobody can use without a master key.
+ * SQL for a migration: `data_key`, a row for each data key and each master key that wraps it. `added` is the
+ * order in which they came. Nobody's tenant: it holds nothing but keys that nobody can use without a master
+ * key.
  */
 export const DATA_KEY_TABLE = `
 CREATE TABLE data_key (
@@ -40,8 +41,8 @@ export function readWrappings(database: Caller): Promise<Wrapping[]> {
 }
 
 /**
- * Opens every data key with every master key that is listed and wraps it: so a wrong one is found, whatever its
- * name.
+ * Opens every data key with every master key that is listed and wraps it: so a wrong one is found, whatever
+ * its name.
  *
  * @throws SealError that names a data key and the master keys it needs
  */
@@ -69,8 +70,8 @@ export async function unwrapAll(
 
 /**
  * Wraps data keys by the first of the master keys, where they are not yet. Wrappings by master keys that are
- * listed no longer go, once the first one is the newest: a replica that still starts with an older list must take
- * nothing away from those with the new one.
+ * listed no longer go, once the first one is the newest: a replica that still starts with an older list must
+ * take nothing away from those with the new one.
  */
 export async function rewrap(
   tx: Caller,
@@ -114,8 +115,8 @@ async function addWrapping(
 }
 
 /**
- * The data key to seal with now. It is locked until the transaction ends, so that nobody forgets it before what
- * was sealed with it can be seen.
+ * The data key to seal with now. It is locked until the transaction ends, so that nobody forgets it before
+ * what was sealed with it can be seen.
  */
 export async function newestDataKey(tx: Caller): Promise<number> {
   const [newest] = await tx.call<{ id: number }>(

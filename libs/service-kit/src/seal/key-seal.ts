@@ -13,7 +13,8 @@ import type { KeyService } from './key-service.ts';
 import { dataKeyOf, openText, SealError, type SecretOwner, sealText } from './sealed-text.ts';
 
 /**
- * - `later`: what is sealed is opened, and nothing is sealed; for a roll-out, beside replicas that know no seals.
+ * - `later`: what is sealed is opened, and nothing is sealed; for a roll-out, beside replicas that know no
+ *   seals.
  * - `on`: secrets are sealed, and one in clear is taken as it is.
  * - `only`: one in clear is refused: whoever writes to the database cannot put a key of his own there.
  */
@@ -34,8 +35,9 @@ export interface CurrentSeal {
 }
 
 /**
- * Seals secrets before they are stored, and opens them: each with AES-256-GCM by the data key of its database, which
- * lies there wrapped by master keys that do not. Data keys stay in memory once they were opened.
+ * Seals secrets before they are stored, and opens them: each with AES-256-GCM by the data key of its
+ * database, which lies there wrapped by master keys that do not. Data keys stay in memory once they were
+ * opened.
  */
 export class KeySeal {
   readonly #options: KeySealOptions;

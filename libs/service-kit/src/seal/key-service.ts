@@ -2,8 +2,9 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { decrypt, encrypt, SealError } from './sealed-text.ts';
 
 /**
- * Where the master keys are: by default in the configuration of the process ({@link masterKeysOf}), in a company
- * perhaps in a KMS, which never hands them out. They wrap data keys and nothing else, at starts and rotations.
+ * Where the master keys are: by default in the configuration of the process ({@link masterKeysOf}), in a
+ * company perhaps in a KMS, which never hands them out. They wrap data keys and nothing else, at starts and
+ * rotations.
  */
 export interface KeyService {
   /** Names of the master keys that may be used, the one to wrap with first. */

@@ -10,11 +10,13 @@ export interface SealedRows {
   /** `$1` a tenant or '' → the next `tenant_id` in order; null for a table without tenants. */
   readonly nextTenant: string | null;
   /**
-   * `$1` tenant or '', `$2` position of the last row or null, `$3` prefix, `$4` limit → rows behind that position, in
-   * order, that do not begin with the prefix: {@link StoredSecret}
+   * `$1` tenant or '', `$2` position of the last row or null, `$3` prefix, `$4` limit → rows behind that
+   * position, in order, that do not begin with the prefix: {@link StoredSecret}
    */
   readonly page: string;
-  /** `$1` tenant or '', `$2` JSON: a list of `{position, stored, sealed}`. Only where `stored` is still there. */
+  /**
+   * `$1` tenant or '', `$2` JSON: a list of `{position, stored, sealed}`. Only where `stored` is still there.
+   */
   readonly write: string;
 }
 
@@ -36,8 +38,8 @@ export interface SealReport {
 const PAGE_ROWS = 500;
 
 /**
- * Seals with the newest data key what is in clear or was sealed with an earlier one, tenant by tenant, in short
- * transactions. Any number of processes may do it at once, and any of them may die.
+ * Seals with the newest data key what is in clear or was sealed with an earlier one, tenant by tenant, in
+ * short transactions. Any number of processes may do it at once, and any of them may die.
  */
 export async function sealRows(
   database: Database,

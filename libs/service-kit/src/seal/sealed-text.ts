@@ -1,13 +1,14 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
 
 /**
- * Whose secret it is: what it is for, and the ids of the row that has it. It is bound into the sealed text, which
- * opens for nobody else.
+ * Whose secret it is: what it is for, and the ids of the row that has it. It is bound into the sealed text,
+ * which opens for nobody else.
  */
 export type SecretOwner = readonly string[];
 
 /**
- * A secret that was sealed with another key, for another row, or was changed; or one in clear where none may be.
+ * A secret that was sealed with another key, for another row, or was changed; or one in clear where none may
+ * be.
  */
 export class SealError extends Error {
   override readonly name = 'SealError';

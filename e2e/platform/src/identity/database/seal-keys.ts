@@ -2,8 +2,8 @@ import { DATA_KEY_TABLE } from '@sync/service-kit';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `data_key`: by what keys of devices and the signing key are sealed. The columns stay: what is sealed is text, in
- * `private_jwk` a JSON string. The index finds the tenants, one after the other.
+ * `data_key`: by what keys of devices and the signing key are sealed. The columns stay: what is sealed is
+ * text, in `private_jwk` a JSON string. The index finds the tenants, one after the other.
  */
 export class SealKeys1764700000000 implements MigrationInterface {
   readonly name = 'SealKeys1764700000000';

@@ -57,8 +57,8 @@ export class DeviceBindings {
   }
 
   /**
-   * Gives the device a new key. The one before is good for requests for some hours, because a device that never
-   * got the answer goes on with it and asks once more. For tags all are good for 90 days.
+   * Gives the device a new key. The one before is good for requests for some hours, because a device that
+   * never got the answer goes on with it and asks once more. For tags all are good for 90 days.
    * @throws ProblemError `not_found` for a device that never was or is revoked
    */
   async rotateKey(deviceId: string, previousGoodForHours: number): Promise<RotatedDevice> {
@@ -78,7 +78,8 @@ export class DeviceBindings {
       return tx.call<{ until: Date }>(
         'rotate_device_key',
         `WITH earlier AS (
-           INSERT INTO earlier_device_key (tenant_id, device_id, hmac_key) SELECT $1, $2, $5 WHERE $5::text IS NOT NULL
+           INSERT INTO earlier_device_key (tenant_id, device_id, hmac_key)
+           SELECT $1, $2, $5 WHERE $5::text IS NOT NULL
          )
          UPDATE device SET hmac_key = $3, previous_key_until = now() + make_interval(hours => $4)
          WHERE tenant_id = $1 AND device_id = $2 RETURNING previous_key_until AS until`,

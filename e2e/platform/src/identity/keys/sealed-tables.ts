@@ -43,8 +43,8 @@ export const SEALED_TABLES: readonly SealedRows[] = [
     name: 'earlier_device_key',
     nextTenant: NEXT_TENANT,
     page: `
-      SELECT ${EARLIER_POSITION} AS position, ARRAY['device-key', e.tenant_id, d.user_id, e.device_id] AS owner,
-        e.hmac_key AS stored
+      SELECT ${EARLIER_POSITION} AS position, e.hmac_key AS stored,
+        ARRAY['device-key', e.tenant_id, d.user_id, e.device_id] AS owner
       FROM earlier_device_key e JOIN device d ON d.tenant_id = e.tenant_id AND d.device_id = e.device_id
       WHERE e.tenant_id = $1 AND NOT starts_with(e.hmac_key, $3) AND ($2::text[] IS NULL
         OR (e.device_id, e.replaced_at) > (($2::text[])[1], (($2::text[])[2])::timestamptz))
