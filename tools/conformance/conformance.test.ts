@@ -14,7 +14,7 @@ const result = (title: string, status: CheckResult['status'], why = ''): CheckRe
   return { path: PATH, title, ran: title, status, why };
 };
 
-const rule = (id: string) => ({ id, text: `What ${id} says. And more of it.`, line: 1 });
+const rule = (id: string) => ({ id, text: `What [${id}](#x) says: e.g.this. And more of it.`, line: 1 });
 
 /** Every verdict that there is, and a rule whose check has no result. */
 const RULES = ['A-1', 'A-2', 'A-3', 'B-1', 'B-2', 'B-3'].map(rule);
@@ -75,14 +75,14 @@ describe('the report', () => {
 
   it('is Markdown with a table a section', () => {
     const text = asMarkdown(report);
-    expect(text).toContain('| ✓ | A-1 | holds | What A-1 says. |');
-    expect(text).toContain('### B-1\n\nWhat B-1 says.\n\n````\n1 of 2 checks\nwrong\nexpected <1>');
+    expect(text).toContain('| ✓ | A-1 | What A-1 says: e.g.this. | holds |  |');
+    expect(text).toContain('### B-1\n\nWhat B-1 says: e.g.this.\n\n````\n1 of 2 checks\nwrong\nexpected <1>');
   });
 
   it('is JUnit that XML readers take, whatever a server answered', () => {
     const text = asJunit(report);
     expect(text).toContain('<testsuite name="A" tests="3" failures="0" skipped="1">');
-    expect(text).toContain('<testcase classname="A" name="A-1 What A-1 says."/>');
+    expect(text).toContain('<testcase classname="A" name="A-1 What A-1 says: e.g.this."/>');
     expect(text).toContain('expected &lt;1&gt; &amp; "2"</failure>');
     expect(text).toContain('<skipped message="not checked here: needs --learning URL"/>');
   });
@@ -91,12 +91,13 @@ describe('the report', () => {
     const [server] = BROKEN_SERVERS;
     if (!server) throw new Error('there is no broken server');
     const { groups, summary } = reportCatches([
-      { server, isCaught: true, why: 'expected 1' },
-      { server, isCaught: false, why: 'the check passed' },
+      { server, verdict: 'caught', why: 'expected 1' },
+      { server, verdict: 'missed', why: 'the check passed' },
+      { server, verdict: 'not tried', why: 'needs --learning URL' },
     ]);
-    expect(groups[0]?.lines.map(({ kind }) => kind)).toEqual(['passed', 'failed']);
+    expect(groups[0]?.lines.map(({ kind }) => kind)).toEqual(['passed', 'failed', 'skipped']);
     expect(groups[0]?.lines[1]?.why).toContain('the check passed');
-    expect(summary).toEqual(['2 broken servers: 1 caught, 1 not; 1 rules.']);
+    expect(summary).toEqual(['3 broken servers: 1 caught, by 1 rules; 1 NOT CAUGHT, 1 not tried here.']);
   });
 });
 

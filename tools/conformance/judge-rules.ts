@@ -91,7 +91,11 @@ function judge(
 
 const NO_RESULT = { status: 'failed', why: 'it has no result' } as const;
 
-const firstSentence = (text: string): string => /^.*?[.:](?= |$)/.exec(text)?.[0] ?? text;
+/** Without links: they lead from docs/protocol.md. */
+function firstSentence(text: string): string {
+  const plain = text.replace(/\[([^\]]+)\]\([^)]*\)/g, '$1');
+  return /^.*?\.(?= |$)/.exec(plain)?.[0] ?? plain;
+}
 
 function shortened(message: string): string {
   const lines = message.split('\n').filter((line) => !/^\s+at /.test(line));

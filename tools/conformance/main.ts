@@ -67,8 +67,8 @@ async function catchBroken(target: Target, { only, short }: CommandLine): Promis
   const checks = new Set(servers.map((server) => checkOf(server).title));
   say(`${servers.length} broken servers; first, their ${checks.size} checks have to pass without a fault`);
   const atOnce = Math.max(1, availableParallelism());
-  const catches = await catchAll(target, servers, atOnce, ({ server, isCaught }) => {
-    say(`${isCaught ? 'caught' : 'NOT CAUGHT'}: ${server.fault} (${server.rule})`);
+  const catches = await catchAll(target, servers, atOnce, ({ server, verdict }) => {
+    say(`${verdict}: ${server.fault} (${server.rule})`);
   });
   return reportCatches(catches);
 }

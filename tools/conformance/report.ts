@@ -47,12 +47,11 @@ export function asMarkdown({ title, summary, groups }: Report): string {
   const tables = groups.flatMap(({ name, lines }) => [
     `## ${name}`,
     '',
-    '|   |   | verdict | |',
-    '| - | - | ------- | - |',
-    ...lines.map(
-      ({ id, kind, verdict, title: what, why }) =>
-        `| ${MARKS[kind]} | ${id} | ${verdict} | ${cell(kind === 'passed' && why === '' ? what : why)} |`,
-    ),
+    '|   |   | says | verdict | why |',
+    '| - | - | ---- | ------- | --- |',
+    ...lines.map(({ id, kind, verdict, title: says, why }) => {
+      return `| ${MARKS[kind]} | ${id} | ${cell(says)} | ${verdict} | ${cell(why)} |`;
+    }),
     '',
   ]);
   const failed = groups.flatMap(({ lines }) => lines.filter(({ kind }) => kind === 'failed'));

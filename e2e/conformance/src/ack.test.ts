@@ -5,6 +5,7 @@ import {
   anotherDevice,
   appendStatements,
   boundUser,
+  entityOf,
   fresh,
   platform,
   pullUntil,
@@ -108,6 +109,28 @@ describe('scope grants', () => {
 
     await enrol(user, courseId, 'completed');
     await pullUntil(user.device, () => user.device.scopes.get(course)?.digest.count === 1);
+  });
+
+  it('holds a course until both of its enrolments are taken back', async () => {
+    const user = await boundUser();
+    const course = `course:${fresh('c')}`;
+    const set = (entityId: string, status: string): Promise<void> =>
+      changeOnServer(platform().learning, user.tenantId, 'enrollment', entityId, {
+        userId: user.userId,
+        courseId: course.slice('course:'.length),
+        status,
+      });
+    const [first, second] = [fresh('e'), fresh('e')];
+    for (const entityId of [first, second]) await set(entityId, 'active');
+    await pullUntil(user.device, () => user.device.replica(user.scope).digest.count === 2);
+    await set(first, 'withdrawn');
+    const isWithdrawn = (): boolean =>
+      entityOf(user.device, user.scope, 'enrollment', first)?.data?.['status'] === 'withdrawn';
+    await pullUntil(user.device, isWithdrawn);
+    const answer = await user.device.call<PullResponse>('/sync/v1/pull', {});
+    expect(answer.scopes.map(({ scope }) => scope).sort()).toEqual([course, user.scope].sort());
+    await set(second, 'withdrawn');
+    await waitForRevoked(user, [course]);
   });
 
   it('shows a course to a second learner only through an enrolment of their own', async () => {

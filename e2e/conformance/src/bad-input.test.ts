@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { randomUUID } from 'node:crypto';
 import { type DriverDevice, signRequest } from '@sync/e2e-device';
 import type { PullResponse, PushResponse } from '@sync/protocol';
@@ -68,6 +68,20 @@ describe('bad input', () => {
       413,
       'payload_too_large',
     ],
+    [
+      '1,900 kB of spaces in a few bytes',
+      brotliCompressSync(Buffer.from(`{"limit":1${' '.repeat(1_900_000)}}`)),
+      { 'content-encoding': 'br' },
+      413,
+      'payload_too_large',
+    ],
+    [
+      'more values than 10,000',
+      Buffer.from(`{"ignored":[${'0,'.repeat(10_001)}0]}`),
+      {},
+      400,
+      'limit_exceeded',
+    ],
     ['gzip that is none', Buffer.from('plain'), { 'content-encoding': 'gzip' }, 400, 'malformed_json'],
     ['an unknown encoding', Buffer.from('{}'), { 'content-encoding': 'zstd' }, 415, 'unsupported_media_type'],
     [
@@ -100,6 +114,27 @@ describe('bad input', () => {
     const answer = await device.send<Problem>(path, body);
     expect(answer.status).toBe(400);
     expect(answer.body.errors?.map((error) => error.path)).toContain(offending);
+  });
+
+  it.each([
+    ['a leap second', '2026-06-30T23:59:60Z'],
+    ['a day that there is not', '2026-02-29T00:00:00Z'],
+    ['the year 0', '0000-01-01T00:00:00Z'],
+    ['no offset', '2026-01-01T00:00:00'],
+    ['an offset of more than 14 hours', '2026-01-01T00:00:00+14:01'],
+  ])('reads no time of %s', async (_what, sentAt) => {
+    const answer = await device.send<Problem>('/sync/v1/push', { sentAt, mutations: [] });
+    expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([400, '/sentAt']);
+  });
+
+  it.each([
+    ['status=%00', '/status'],
+    ['unheard-of=a%00b', '/unheard-of'],
+  ])('refuses what cannot be kept in a query, with its name: %s', async (query, path) => {
+    const url = `/sync/v1/conflicts?${query}`;
+    const answer = await device.send<Problem>(url, null, { method: 'GET' });
+    const { code, errors } = answer.body;
+    expect([answer.status, code, errors?.[0]?.path]).toEqual([400, 'schema_invalid', path]);
   });
 
   it('ignores unknown fields', async () => {

@@ -313,6 +313,25 @@ describe('push', () => {
     ]);
   });
 
+  it('tells of an entity out of sight no more than that its id is taken', async () => {
+    const [owner, stranger] = [await boundUser(), await boundUser()];
+    const other = await boundUser(owner.tenantId);
+    const entityId = fresh('n');
+    const put = ({ device, scope, userId }: Bound, text: string): LocalMutation =>
+      device.write({ scope, entityType: 'note', entityId, op: 'put', data: { userId, text } });
+    put(owner, 'a secret of its owner');
+    expect(await owner.device.push()).toMatchObject([{ status: 'applied' }]);
+    const { mutationId } = put(other, 'of somebody else');
+    const outcomeOf = () => other.device.outcomes.get(mutationId);
+    await other.device.push();
+    await pullUntil(other.device, () => outcomeOf()?.status === 'rejected');
+    expect(outcomeOf()).toMatchObject({ code: 'forbidden', conflictId: expect.any(String) as string });
+    expect(JSON.stringify(outcomeOf())).not.toContain('a secret');
+    // Tenants have ids of their own.
+    put(stranger, 'of another tenant');
+    expect(await stranger.device.push()).toMatchObject([{ status: 'applied' }]);
+  });
+
   it('stamps the actor of a statement from the token', async () => {
     const user = await boundUser();
     const [id = ''] = appendStatements(user.device, user.scope, 1);

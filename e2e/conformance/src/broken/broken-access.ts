@@ -73,6 +73,12 @@ export const BROKEN_ACCESS: readonly BrokenServer[] = [
     breaks: () => insteadOfRefusal('schema_invalid'),
   },
   {
+    fault: 'takes a time that there is not',
+    rule: 'COMMON-16',
+    check: 'bad-input.test.ts › reads no time of %s',
+    breaks: () => insteadOfRefusal('schema_invalid'),
+  },
+  {
     fault: 'takes a scope that is named twice',
     rule: 'COMMON-17',
     check: 'pull.test.ts › refuses a scope that is named twice, with its path',

@@ -1,6 +1,6 @@
 import { type Outcome, OUTCOME_CODES, type PushRequest, type PushResponse } from '@sync/protocol';
 import type { BrokenServer } from './broken-server.ts';
-import { PUSH, onOutcomes, onPushes, without } from './change-answers.ts';
+import { PUSH, onOutcomes, onPulls, onPushes, without } from './change-answers.ts';
 import { type Distortion, jsonOf, withJson } from './distorting-proxy.ts';
 
 const IN_ORDER = 'push.test.ts › answers one outcome per mutation in the same order';
@@ -52,6 +52,24 @@ function showEverybody(): Distortion {
     });
     return { ...body, outcomes };
   });
+}
+
+/** Shows in a refusal what was written under that id before. */
+function showTaken(): Distortion {
+  const written = new Map<string, PushRequest['mutations'][number]>();
+  const show = (outcome: Outcome): Outcome => {
+    const { data = null } = written.get(outcome.current?.entityId ?? '') ?? {};
+    if (outcome.code !== 'forbidden' || !outcome.current) return outcome;
+    return { ...outcome, current: { ...outcome.current, data } };
+  };
+  const onLater = onPulls((body) => ({ ...body, outcomes: body.outcomes.map(show) }));
+  const onFirst = onPushes((body, sent) => {
+    for (const mutation of sent.mutations) {
+      if (!written.has(mutation.entityId)) written.set(mutation.entityId, mutation);
+    }
+    return { ...body, outcomes: body.outcomes.map(show) };
+  });
+  return (asked, forward) => (asked.path === PUSH ? onFirst : onLater)(asked, forward);
 }
 
 const isRefusedByPlatform = ({ status, code = '' }: Outcome): boolean =>
@@ -120,6 +138,12 @@ export const BROKEN_PUSHES: readonly BrokenServer[] = [
     rule: 'PUSH-8',
     check: 'push.test.ts › keeps order along dependsOn and refuses what depends on a rejected mutation',
     breaks: () => onOutcomes(taken(({ code }) => code === 'dependency_failed')),
+  },
+  {
+    fault: 'shows the entity of another user whose id is taken',
+    rule: 'PUSH-15',
+    check: 'push.test.ts › tells of an entity out of sight no more than that its id is taken',
+    breaks: showTaken,
   },
   {
     fault: 'takes a mutation whose tag does not fit',

@@ -6,8 +6,9 @@ import { DistortingProxy, type Distortion } from './distorting-proxy.ts';
 /** What became of a broken server. */
 export interface Catch {
   readonly server: BrokenServer;
-  readonly isCaught: boolean;
-  /** What the check said against it, or why it has proven nothing. */
+  /** `not tried`: the check needs something of the platform that nobody named. */
+  readonly verdict: 'caught' | 'missed' | 'not tried';
+  /** What the check said against it, why it has proven nothing, or what it needs. */
   readonly why: string;
 }
 
@@ -27,12 +28,14 @@ export async function catchAll(
   atOnce: number,
   told: (caught: Catch) => void = () => undefined,
 ): Promise<Catch[]> {
-  await expectAllPass(target, servers);
+  const needs = await expectAllPass(target, servers);
   const waiting = servers.entries();
   const catches: Catch[] = [];
   const work = async (): Promise<void> => {
     for (const [place, server] of waiting) {
-      const caught = await catchOne(target, server);
+      const need = needs.get(server.check);
+      const caught: Catch =
+        need === undefined ? await catchOne(target, server) : { server, verdict: 'not tried', why: need };
       catches[place] = caught;
       told(caught);
     }
@@ -41,24 +44,36 @@ export async function catchAll(
   return catches;
 }
 
-async function expectAllPass(target: Target, servers: readonly BrokenServer[]): Promise<void> {
+/** @returns what those checks need that cannot be made here */
+async function expectAllPass(
+  target: Target,
+  servers: readonly BrokenServer[],
+): Promise<ReadonlyMap<BrokenServer['check'], string>> {
   const names = new Map(servers.map((server) => [server.check, checkOf(server)]));
   const { results } = await through(target, (_asked, forward) => forward(), [...names.values()]);
-  const failed = results.filter(({ status }) => status !== 'passed');
-  if (failed.length === 0) return;
-  const list = failed.map(({ path, ran, status, why }) => `${path} › ${ran}: ${status}: ${why}`);
-  throw new Error(`these checks fail without any fault, so they can catch none:\n${list.join('\n')}`);
+  const failed = results.filter(({ status }) => status === 'failed');
+  if (failed.length > 0) {
+    const list = failed.map(({ path, ran, why }) => `${path} › ${ran}: ${why}`);
+    throw new Error(`these checks fail without any fault, so they can catch none:\n${list.join('\n')}`);
+  }
+  const needs = new Map<string, string>();
+  for (const [check, { path, title }] of names) {
+    const own = results.filter((result) => result.path === path && result.title === title);
+    const missing = own.find(({ status }) => status === 'not checked');
+    if (missing) needs.set(check, `needs ${missing.why}`);
+  }
+  return needs;
 }
 
 async function catchOne(target: Target, server: BrokenServer): Promise<Catch> {
   const { results, distorted, errors } = await through(target, server.breaks(), [checkOf(server)]);
   const failed = results.filter(({ status }) => status === 'failed');
   const judged = failed.find(({ why }) => !NO_VERDICT.test(why));
-  const caught = (isCaught: boolean, why: string): Catch => ({ server, isCaught, why });
-  if (errors.length > 0) return caught(false, `the proxy itself failed: ${String(errors[0])}`);
-  if (distorted === 0) return caught(false, 'the fault was never shown to the check');
-  if (judged) return caught(true, judged.why);
-  return caught(false, failed[0]?.why ?? 'the check passed');
+  const missed = (why: string): Catch => ({ server, verdict: 'missed', why });
+  if (errors.length > 0) return missed(`the proxy itself failed: ${String(errors[0])}`);
+  if (distorted === 0) return missed('the fault was never shown to the check');
+  if (judged) return { server, verdict: 'caught', why: judged.why };
+  return missed(failed[0]?.why ?? 'the check passed');
 }
 
 interface Seen {
