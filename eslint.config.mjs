@@ -90,6 +90,12 @@ const depConstraints = [
   })),
 ];
 
+function withSockets({ bannedExternalImports: banned, ...constraint }) {
+  return banned
+    ? { ...constraint, bannedExternalImports: banned.filter((name) => name !== 'ws') }
+    : constraint;
+}
+
 const TESTING_ENTRY = {
   group: ['@sync/*/testing'],
   message: 'Only tests may import a testing entry.',
@@ -185,6 +191,16 @@ export default defineConfig(
     rules: {
       'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],
       '@typescript-eslint/no-restricted-imports': ['error', { paths: [ONLY_ITS_TYPES] }],
+    },
+  },
+  {
+    // Its live socket is tested with real ones.
+    files: ['libs/client-sdk/src/**/*.test.ts'],
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { depConstraints: depConstraints.map(withSockets), enforceBuildableLibDependency: false },
+      ],
     },
   },
   {
