@@ -49,14 +49,16 @@ const LAYERS = {
   domain: ['vector-clock'],
   protocol: ['domain', 'vector-clock'],
   documents: ['domain', 'vector-clock'],
-  'client-sdk': ['protocol', 'domain', 'vector-clock'],
+  // The browser only in tests: its entry is a testing entry.
+  'client-sdk': ['browser', 'protocol', 'domain', 'vector-clock'],
+  browser: ['postgres'],
   postgres: ['protocol', 'domain', 'vector-clock'],
   messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],
   'owner-sdk': ['documents', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   app: SHARED,
-  e2e: ['e2e', 'client-sdk', ...SHARED],
-  tools: ['e2e', 'client-sdk', ...SHARED],
+  e2e: ['e2e', 'browser', 'client-sdk', ...SHARED],
+  tools: ['e2e', 'browser', 'client-sdk', ...SHARED],
 };
 
 /**

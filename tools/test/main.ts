@@ -15,6 +15,7 @@ const CHECKS: readonly (readonly [string, string, readonly string[]])[] = [
   // s against minutes).
   ['lint', 'eslint', ['.', '--max-warnings', '0']],
   ['types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
+  ['types of browser code', 'tsc', ['--noEmit', '-p', 'libs/client-sdk/src/storage/indexeddb']],
 ];
 
 let [passed, failed] = [0, 0];

@@ -7,13 +7,16 @@ const WORD = 'as long as a short note. '.repeat(8);
 /**
  * Commits without end, until whoever runs it is killed: each writes all rows anew, deletes those of the
  * commit before the last, and counts.
- * @param tell hears the number of each commit that was answered
+ * @param tell hears the number of each commit that was answered, and is waited for
  */
-export async function writeUntilKilled(store: Store, tell: (n: number) => void): Promise<never> {
+export async function writeUntilKilled(
+  store: Store,
+  tell: (n: number) => void | Promise<void>,
+): Promise<never> {
   const [done = 0] = await store.counters(['n']);
   for (let n = done + 1; ; n += 1) {
     if (!(await store.commit(numbered(n)))) throw new Error(`nobody else writes, and ${n} was refused`);
-    tell(n);
+    await tell(n);
   }
 }
 

@@ -1,0 +1,3 @@
+/** `@sync/client/indexeddb`: the store in browsers. */
+export { keepStorage, openIndexedDbStore } from './indexeddb-store.ts';
+export type { IndexedDbStoreOptions } from './indexeddb-store.ts';

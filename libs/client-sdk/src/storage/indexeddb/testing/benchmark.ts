@@ -1,0 +1,66 @@
+import { deleteDB, openDB } from 'idb';
+import type { Store } from '../../store.ts';
+import { openIndexedDbStore } from '../index.ts';
+import { benchRows } from '../../../testing/bench-rows.ts';
+import type { BenchTimes } from '../../../testing/page-functions.ts';
+
+const KEY = 'key';
+
+/** The same rows in the same batches by bare `idb` and by the store, in turns. */
+export async function benchmark(
+  count: number,
+  batch: number,
+): Promise<{ floor: BenchTimes; store: BenchTimes }> {
+  const rows = benchRows(count);
+  const batches = Array.from({ length: Math.ceil(count / batch) }, (_unused, n) =>
+    rows.slice(n * batch, (n + 1) * batch),
+  );
+  return { floor: await measureFloor(batches), store: await measureStore(batches) };
+}
+
+type Batches = readonly (readonly { key: string; value: Record<string, unknown> }[])[];
+
+async function measureFloor(batches: Batches): Promise<BenchTimes> {
+  const name = `floor-${crypto.randomUUID()}`;
+  const database = await openDB(name, 1, {
+    upgrade: (opened) => void opened.createObjectStore('rows', { keyPath: KEY }),
+  });
+  const writtenMs = await timeOf(async () => {
+    for (const rows of batches) {
+      const transaction = database.transaction('rows', 'readwrite', { durability: 'strict' });
+      const puts = rows.map((row) => transaction.store.put(row));
+      await Promise.all([...puts, transaction.done]);
+    }
+  });
+  const listedMs = await timeOf(async () => assertCount(await database.getAll('rows'), batches));
+  database.close();
+  await deleteDB(name);
+  return { writtenMs, listedMs };
+}
+
+async function measureStore(batches: Batches): Promise<BenchTimes> {
+  const name = `store-${crypto.randomUUID()}`;
+  const store: Store = await openIndexedDbStore({ name });
+  let n = 0;
+  const writtenMs = await timeOf(async () => {
+    for (const rows of batches) {
+      const puts = rows.map((row) => ({ table: 'entity' as const, ...row }));
+      await store.commit({ puts, expect: { n }, counters: { n: (n += 1) } });
+    }
+  });
+  const listedMs = await timeOf(async () => assertCount(await store.list('entity', ''), batches));
+  await store.close();
+  await deleteDB(name);
+  return { writtenMs, listedMs };
+}
+
+async function timeOf(work: () => Promise<void>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return performance.now() - startedMs;
+}
+
+function assertCount(found: readonly unknown[], batches: Batches): void {
+  const expected = batches.reduce((sum, rows) => sum + rows.length, 0);
+  if (found.length !== expected) throw new Error(`${found.length} of ${expected} rows are there`);
+}
