@@ -1,6 +1,6 @@
 /**
- * `npm run defences [-- --only TEXT]`: takes each defence of SECURITY.md away, in a copy of the working tree, and
- * shows that its test goes red. Ends with 1 when one is not missed, when a test is red without that, or when a
+ * `npm run defences [-- --only TEXT]`: takes each defence of SECURITY.md away, in a copy of the working tree,
+ * and shows that its test goes red. Ends with 1 when no test notices, when a test is red without that, or when a
  * defence does not stand any more where it is looked for.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -32,5 +32,5 @@ try {
 } finally {
   await rm(copy, { recursive: true, force: true });
 }
-console.log(`${noticed} of ${chosen.length} defences were missed by their tests when they were taken away`);
+console.log(`${noticed} of ${chosen.length} defences: their tests went red without them`);
 process.exitCode = chosen.length > 0 && noticed === chosen.length ? 0 : 1;
