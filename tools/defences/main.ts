@@ -1,7 +1,7 @@
 /**
  * `npm run defences [-- --only TEXT]`: takes each defence of SECURITY.md away, in a copy of the working tree,
- * and shows that its test goes red. Ends with 1 when no test notices, when a test is red without that, or when
- * a defence does not stand any more where it is looked for.
+ * and shows that its test goes red. Ends with 1 when no test notices, when a test is red without that, or
+ * when a defence does not stand any more where it is looked for.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
