@@ -98,6 +98,14 @@ function withSockets({ bannedExternalImports: banned, ...constraint }) {
     : constraint;
 }
 
+function withDevices(constraint) {
+  if (constraint.sourceTag !== 'layer:app') return constraint;
+  return {
+    ...constraint,
+    onlyDependOnLibsWithTags: [...constraint.onlyDependOnLibsWithTags, 'layer:client-sdk'],
+  };
+}
+
 const TESTING_ENTRY = {
   group: ['@sync/*/testing'],
   message: 'Only tests may import a testing entry.',
@@ -193,6 +201,16 @@ export default defineConfig(
     rules: {
       'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],
       '@typescript-eslint/no-restricted-imports': ['error', { paths: [ONLY_ITS_TYPES] }],
+    },
+  },
+  {
+    // What a device sends is tested against a whole gateway.
+    files: ['apps/sync-gateway/src/**/*.test.ts'],
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { depConstraints: depConstraints.map(withDevices), enforceBuildableLibDependency: false },
+      ],
     },
   },
   {
