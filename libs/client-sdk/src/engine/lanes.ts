@@ -1,0 +1,94 @@
+import { backoffMs } from '@sync/domain';
+import type { FailureKind } from '../net/transport.ts';
+import type { Effect, EngineState, FailureReason, Lane, LaneFailure, LaneName } from './state.ts';
+import { LANES } from './state.ts';
+
+/** How long a pull waits for news: below what proxies allow, and half of what the protocol does. */
+export const POLL_MS = 25_000;
+/** A pull that was to wait and is answered with nothing sooner than this has not waited. */
+export const MIN_POLL_MS = 1_000;
+/** Pauses of a lane that fails: 1 s, 2 s, 4 s … 5 min, the upper half of each by chance. */
+const PAUSE = { baseMs: 1_000, capMs: 300_000 };
+
+export const IDLE: Lane = {
+  isWanted: false,
+  busySinceMs: null,
+  notBeforeMs: 0,
+  failures: 0,
+  reason: null,
+};
+
+/**
+ * What a failure means for the whole device.
+ *
+ * | consequence    |                                                        |
+ * | -------------- | ------------------------------------------------------ |
+ * | `wait`         | this lane pauses                                       |
+ * | `send_less`    | this lane pauses, and sends less then                  |
+ * | `drop_cursors` | this lane pauses, and begins the scopes anew           |
+ * | `none`         | the device itself gave it up                           |
+ * | `needs_auth`   | nothing goes on without another token                  |
+ * | `revoked`      | nothing goes on, and what is stored goes               |
+ * | `not_bound`    | nothing goes on                                        |
+ */
+type Consequence = 'wait' | 'send_less' | 'drop_cursors' | 'none' | 'needs_auth' | 'revoked' | 'not_bound';
+
+export const CONSEQUENCES: Readonly<Record<FailureReason, Consequence>> = {
+  offline: 'wait',
+  busy: 'wait',
+  garbage: 'wait',
+  wrong_clock: 'wait',
+  storage_full: 'wait',
+  storage_failed: 'wait',
+  no_progress: 'wait',
+  refused: 'send_less',
+  too_large: 'send_less',
+  cursor_invalid: 'drop_cursors',
+  aborted: 'none',
+  needs_auth: 'needs_auth',
+  revoked: 'revoked',
+  not_bound: 'not_bound',
+} satisfies Record<FailureKind, Consequence> & Record<FailureReason, Consequence>;
+
+/** The lane after a failure: it pauses, longer each time, and never shorter than the server asked. */
+export function pause(lane: Lane, failure: LaneFailure, nowMs: number, random: number): Lane {
+  const failures = lane.failures + 1;
+  const pauseMs = Math.max(backoffMs(failures, PAUSE, random), jittered(failure.retryAfterMs ?? 0, random));
+  return {
+    isWanted: true,
+    busySinceMs: null,
+    notBeforeMs: nowMs + pauseMs,
+    failures,
+    reason: failure.kind,
+  };
+}
+
+/** As `write-a-client.md` asks: up to half of it more, so that devices do not come back together. */
+function jittered(retryAfterMs: number, random: number): number {
+  return Math.round(retryAfterMs * (1 + random / 2));
+}
+
+/** The lane that was told to go on at once: the pause of a failure without an answer says nothing any more. */
+export function withoutPause(lane: Lane): Lane {
+  return lane.reason === 'offline' || lane.reason === 'garbage' ? { ...lane, notBeforeMs: 0 } : lane;
+}
+
+/** Starts every lane that has something to do and may, and says when the next one may. */
+export function startLanes(state: EngineState, nowMs: number): { state: EngineState; effects: Effect[] } {
+  const effects: Effect[] = [];
+  const lanes: Record<LaneName, Lane> = { ...state.lanes };
+  let wakeAtMs = Infinity;
+  for (const name of LANES) {
+    const lane = lanes[name];
+    if (!lane.isWanted || lane.busySinceMs !== null) continue;
+    if (lane.notBeforeMs > nowMs) {
+      wakeAtMs = Math.min(wakeAtMs, lane.notBeforeMs);
+      continue;
+    }
+    lanes[name] = { ...lane, isWanted: false, busySinceMs: nowMs };
+    const waitMs = name === 'pull' && state.isAtHead && lane.failures === 0 ? POLL_MS : 0;
+    effects.push({ kind: 'run', lane: name, waitMs });
+  }
+  if (wakeAtMs < Infinity) effects.push({ kind: 'wake', atMs: wakeAtMs });
+  return { state: { ...state, lanes }, effects };
+}

@@ -1,0 +1,215 @@
+import { deepEqualJson } from '@sync/domain';
+import type { JsonValue } from '@sync/domain';
+import type { RemoteDelta } from '@sync/protocol';
+import { type OutboxEntry, isDone, isShown } from '../outbox/entry.ts';
+import { type EntityData, showEntity } from '../outbox/show-entity.ts';
+import { newestOfAll } from '../replica/clocks.ts';
+import type { EntityRow, ScopeRow } from '../replica/rows.ts';
+
+/** An entity as the app sees it. The same object for as long as nothing in it changes. */
+export interface Entity<Data = EntityData> {
+  readonly id: string;
+  readonly scope: string;
+  readonly data: Data;
+  /** A change of this device is in it that no pull has confirmed yet. */
+  readonly isPending: boolean;
+}
+
+/** What changed in the mirror, for those who listen. */
+export interface Changes {
+  /** By entity type: which ones. */
+  readonly entities: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** An entity in a scope, or its outbox: whatever may change what is seen of it. */
+type Place = { readonly entityType: string; readonly entityId: string };
+
+/**
+ * What is stored, in memory, as far as the app has asked for it: all scopes and the whole outbox, and the
+ * entities of those types that were loaded. It changes after the store has, except for writes, which are seen
+ * at once and taken back when they cannot be stored.
+ */
+export class Mirror {
+  readonly scopes = new Map<string, ScopeRow>();
+  /** By sequence. */
+  readonly #outbox = new Map<number, OutboxEntry>();
+  readonly #sequences = new Map<string, number>();
+  /** By entity type and id: what is shown over its state, in the order of writing. */
+  readonly #pending = new Map<string, OutboxEntry[]>();
+  /** Not stored yet; behind everything that is. */
+  readonly #drafts = new Map<string, OutboxEntry[]>();
+  readonly #rows = new Map<string, Map<string, Map<string, EntityRow>>>();
+  readonly #shown = new Map<string, Map<string, Entity>>();
+  readonly #listeners = new Set<(changes: Changes) => void>();
+  readonly #touched = new Map<string, Set<string>>();
+  /** Looks different, and nobody was told yet. */
+  #changed = new Map<string, Set<string>>();
+
+  /** @returns stops it */
+  listen(listener: (changes: Changes) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  isLoaded(entityType: string): boolean {
+    return this.#rows.has(entityType);
+  }
+
+  load(entityType: string, rows: readonly EntityRow[]): void {
+    this.#rows.set(entityType, new Map());
+    this.#shown.set(entityType, new Map());
+    for (const row of rows) this.setRow(row);
+    for (const { mutation } of this.#outbox.values()) {
+      if (mutation.entityType === entityType) this.#touch(mutation);
+    }
+  }
+
+  /** Of a type that was loaded. */
+  rowsOf(entityType: string, entityId: string): Iterable<EntityRow> {
+    return this.#rows.get(entityType)?.get(entityId)?.values() ?? [];
+  }
+
+  rowIn(scope: string, { entityType, entityId }: Place): EntityRow | undefined {
+    return this.#rows.get(entityType)?.get(entityId)?.get(scope);
+  }
+
+  setRow(row: EntityRow): void {
+    const ofType = this.#rows.get(row.entityType);
+    if (!ofType) return;
+    const inScopes = ofType.get(row.entityId) ?? new Map<string, EntityRow>();
+    ofType.set(row.entityId, inScopes.set(row.scope, row));
+    this.#touch(row);
+  }
+
+  /** Forgets rows of a scope. @param isGone which ones */
+  dropRows(scope: string, isGone: (row: EntityRow) => boolean): void {
+    for (const ofType of this.#rows.values()) {
+      for (const [entityId, inScopes] of ofType) {
+        const row = inScopes.get(scope);
+        if (!row || !isGone(row)) continue;
+        inScopes.delete(scope);
+        if (inScopes.size === 0) ofType.delete(entityId);
+        this.#touch(row);
+      }
+    }
+  }
+
+  /** In the order of writing. */
+  entries(): Iterable<OutboxEntry> {
+    return this.#outbox.values();
+  }
+
+  entryOf(mutationId: string): OutboxEntry | undefined {
+    return this.#outbox.get(this.#sequences.get(mutationId) ?? -1);
+  }
+
+  entriesOf(place: Place): readonly OutboxEntry[] {
+    return this.#pending.get(placeKey(place)) ?? [];
+  }
+
+  /** Adds an entry behind all others, or replaces it; one that is done is forgotten. */
+  setEntry(entry: OutboxEntry): void {
+    const { mutation } = entry;
+    const key = placeKey(mutation);
+    const before = this.#pending.get(key) ?? [];
+    const isKnown = this.#outbox.has(mutation.sequence);
+    const others = isKnown
+      ? before.map((each) => (each.mutation.sequence === mutation.sequence ? entry : each))
+      : [...before, entry];
+    const left = others.filter((each) => !isDone(each));
+    if (left.length > 0) this.#pending.set(key, left);
+    else this.#pending.delete(key);
+    if (isDone(entry)) {
+      this.#outbox.delete(mutation.sequence);
+      this.#sequences.delete(mutation.mutationId);
+    } else {
+      this.#outbox.set(mutation.sequence, entry);
+      this.#sequences.set(mutation.mutationId, mutation.sequence);
+    }
+    this.#touch(mutation);
+  }
+
+  /** Shows a write before it is stored. @returns takes it back, or away once it is stored */
+  addDraft(draft: OutboxEntry): () => void {
+    const key = placeKey(draft.mutation);
+    this.#drafts.set(key, [...(this.#drafts.get(key) ?? []), draft]);
+    this.#touch(draft.mutation);
+    return () => {
+      const left = (this.#drafts.get(key) ?? []).filter((each) => each !== draft);
+      if (left.length > 0) this.#drafts.set(key, left);
+      else this.#drafts.delete(key);
+      this.#touch(draft.mutation);
+    };
+  }
+
+  /** The newest state from the server, as far as it is known. */
+  stateOf({ entityType, entityId }: Place): RemoteDelta | null {
+    return newestOfAll(this.rowsOf(entityType, entityId))?.state ?? null;
+  }
+
+  get(entityType: string, entityId: string): Entity | null {
+    this.#refresh();
+    return this.#shown.get(entityType)?.get(entityId) ?? null;
+  }
+
+  /** In no particular order. */
+  list(entityType: string): Entity[] {
+    this.#refresh();
+    return [...(this.#shown.get(entityType)?.values() ?? [])];
+  }
+
+  /** Tells those who listen what has changed since it last did. */
+  announce(): void {
+    this.#refresh();
+    const entities = this.#changed;
+    if (entities.size === 0) return;
+    this.#changed = new Map();
+    for (const listener of [...this.#listeners]) listener({ entities });
+  }
+
+  #touch({ entityType, entityId }: Place): void {
+    if (!this.#rows.has(entityType)) return;
+    const ids = this.#touched.get(entityType) ?? new Set();
+    this.#touched.set(entityType, ids.add(entityId));
+  }
+
+  /** Brings up to date what is seen of everything that was touched. */
+  #refresh(): void {
+    for (const [entityType, ids] of this.#touched) {
+      const shown = this.#shown.get(entityType);
+      if (!shown) continue;
+      for (const entityId of ids) {
+        const before = shown.get(entityId) ?? null;
+        const after = this.#look({ entityType, entityId });
+        if (sameEntity(before, after)) continue;
+        if (after) shown.set(entityId, after);
+        else shown.delete(entityId);
+        this.#changed.set(entityType, (this.#changed.get(entityType) ?? new Set()).add(entityId));
+      }
+    }
+    this.#touched.clear();
+  }
+
+  #look(place: Place): Entity | null {
+    const key = placeKey(place);
+    const newest = newestOfAll(this.rowsOf(place.entityType, place.entityId));
+    const pending = [...(this.#pending.get(key) ?? []), ...(this.#drafts.get(key) ?? [])];
+    const data = showEntity(newest?.state ?? null, pending);
+    if (!data) return null;
+    const scope = pending.at(-1)?.mutation.scope ?? newest?.row.scope ?? '';
+    return { id: place.entityId, scope, data, isPending: pending.some(isShown) };
+  }
+}
+
+function placeKey({ entityType, entityId }: Place): string {
+  return `${entityType}\0${entityId}`;
+}
+
+function sameEntity(one: Entity | null, other: Entity | null): boolean {
+  if (!one || !other) return one === other;
+  return (
+    one.scope === other.scope &&
+    one.isPending === other.isPending &&
+    deepEqualJson(one.data as JsonValue, other.data as JsonValue)
+  );
+}

@@ -1,0 +1,103 @@
+/**
+ * A mutation on its device, from the write until nothing of it is left to do. Each arrow is stored before
+ * anybody acts on it.
+ *
+ * ```
+ *            accepted             applied
+ *  queued ──────────▶ accepted ─────────────▶ stands ──┐
+ *    │ │                 │                             │  acked, and no part of the view needs it:
+ *    │ └─────────────────┼──────applied──▶ stands      ├─▶ leaves the outbox
+ *    │    merged, superseded, rejected, conflict       │
+ *    └───────────────────┴───────────────▶ settled ────┘
+ * ```
+ *
+ * | state      | pushed again        | shown                                     |
+ * | ---------- | ------------------- | ----------------------------------------- |
+ * | `queued`   | until it has outcome| until a delta contains it                 |
+ * | `accepted` | no                  | until a delta contains it                 |
+ * | `stands`   | no                  | until a delta contains it                 |
+ * | `settled`  | no                  | no: `current` of its outcome says what is |
+ *
+ * The delta may come before the outcome; then `isContained` hides the mutation and it goes on as it is.
+ */
+import type { LocalMutation, Outcome, RemoteDelta } from '@sync/protocol';
+import { type ReplicaId, counterOf } from '@sync/vector-clock';
+import { isFoldedSince } from '../replica/clocks.ts';
+
+export const ENTRY_STATES = ['queued', 'accepted', 'stands', 'settled'] as const;
+export type EntryState = (typeof ENTRY_STATES)[number];
+
+/** Of table `outbox`, by {@link outboxKey}. */
+export interface OutboxEntry {
+  readonly mutation: LocalMutation;
+  readonly state: EntryState;
+  /** The last that came, without `current`. */
+  readonly outcome: Outcome | null;
+  /** Of its scope, when its terminal outcome came: a later full resync brings whatever came of it. */
+  readonly generation: number | null;
+  /** A delta of its entity has its dot. */
+  readonly isContained: boolean;
+  /** The server knows that its terminal outcome is stored. */
+  readonly isAcked: boolean;
+}
+
+/** In the order of `sequence`, which is the order of writing. */
+export function outboxKey(sequence: number): string {
+  return String(sequence).padStart(16, '0');
+}
+
+export function queuedEntry(mutation: LocalMutation): OutboxEntry {
+  return { mutation, state: 'queued', outcome: null, generation: null, isContained: false, isAcked: false };
+}
+
+const STATE_AFTER: Readonly<Record<Outcome['status'], EntryState>> = {
+  accepted: 'accepted',
+  applied: 'stands',
+  merged: 'settled',
+  superseded: 'settled',
+  rejected: 'settled',
+  conflict: 'settled',
+};
+
+/**
+ * The first terminal outcome counts: a mutation has one (PUSH-2). One that comes again is acked again.
+ * @param generation of its scope
+ */
+export function withOutcome(
+  entry: OutboxEntry,
+  { current: _shown, ...outcome }: Outcome,
+  generation: number,
+): OutboxEntry {
+  if (isTerminal(entry)) return { ...entry, isAcked: false };
+  return { ...entry, state: STATE_AFTER[outcome.status], outcome, generation };
+}
+
+export function isTerminal({ state }: OutboxEntry): boolean {
+  return state === 'stands' || state === 'settled';
+}
+
+/** Whether the device shows the mutation over what it has of its entity. */
+export function isShown({ state, isContained }: OutboxEntry): boolean {
+  return state !== 'settled' && !isContained;
+}
+
+/** Whether nothing is left to do: it may leave the outbox. */
+export function isDone(entry: OutboxEntry): boolean {
+  return isTerminal(entry) && entry.isAcked && !isShown(entry);
+}
+
+/**
+ * Whether a state of the entity, as it was pulled, has the mutation in it (CLOCK-4).
+ * @param own the replica id of this device
+ */
+export function isContainedIn(
+  { mutation, state, outcome }: OutboxEntry,
+  delta: RemoteDelta,
+  own: ReplicaId,
+): boolean {
+  // A device that was restored from a backup gets another number than it counted (PUSH-18).
+  const counted = outcome?.clock ? counterOf(outcome.clock, own) : 0;
+  const counter = counted || counterOf(mutation.baseClock ?? {}, own) + 1;
+  if (counterOf(delta.clock, own) >= counter) return true;
+  return state === 'stands' && isFoldedSince(delta.clock, outcome?.clock ?? {});
+}
