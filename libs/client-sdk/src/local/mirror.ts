@@ -19,7 +19,12 @@ export interface Entity<Data = EntityData> {
 export interface Changes {
   /** By entity type: which ones. */
   readonly entities: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Mutations that have moved on. */
+  readonly mutations: ReadonlySet<string>;
 }
+
+/** Mutations that have left the outbox and can still be asked for. */
+const FINISHED_KEPT = 1_000;
 
 /** An entity in a scope, or its outbox: whatever may change what is seen of it. */
 type Place = { readonly entityType: string; readonly entityId: string };
@@ -36,6 +41,7 @@ export class Mirror {
   readonly #sequences = new Map<string, number>();
   /** By entity type and id: what is shown over its state, in the order of writing. */
   readonly #pending = new Map<string, OutboxEntry[]>();
+  readonly #finished = new Map<string, OutboxEntry>();
   /** Not stored yet; behind everything that is. */
   readonly #drafts = new Map<string, OutboxEntry[]>();
   readonly #rows = new Map<string, Map<string, Map<string, EntityRow>>>();
@@ -44,6 +50,7 @@ export class Mirror {
   readonly #touched = new Map<string, Set<string>>();
   /** Looks different, and nobody was told yet. */
   #changed = new Map<string, Set<string>>();
+  #moved = new Set<string>();
 
   /** @returns stops it */
   listen(listener: (changes: Changes) => void): () => void {
@@ -103,6 +110,11 @@ export class Mirror {
     return this.#outbox.get(this.#sequences.get(mutationId) ?? -1);
   }
 
+  /** Also of a mutation that has left the outbox since the app started, unless many have since. */
+  lastOf(mutationId: string): OutboxEntry | undefined {
+    return this.entryOf(mutationId) ?? this.#finished.get(mutationId);
+  }
+
   entriesOf(place: Place): readonly OutboxEntry[] {
     return this.#pending.get(placeKey(place)) ?? [];
   }
@@ -122,11 +134,19 @@ export class Mirror {
     if (isDone(entry)) {
       this.#outbox.delete(mutation.sequence);
       this.#sequences.delete(mutation.mutationId);
+      this.#finish(entry);
     } else {
       this.#outbox.set(mutation.sequence, entry);
       this.#sequences.set(mutation.mutationId, mutation.sequence);
     }
+    this.#moved.add(mutation.mutationId);
     this.#touch(mutation);
+  }
+
+  #finish(entry: OutboxEntry): void {
+    this.#finished.set(entry.mutation.mutationId, entry);
+    const [oldest] = this.#finished.keys();
+    if (this.#finished.size > FINISHED_KEPT && oldest !== undefined) this.#finished.delete(oldest);
   }
 
   /** Shows a write before it is stored. @returns takes it back, or away once it is stored */
@@ -161,10 +181,11 @@ export class Mirror {
   /** Tells those who listen what has changed since it last did. */
   announce(): void {
     this.#refresh();
-    const entities = this.#changed;
-    if (entities.size === 0) return;
+    const changes = { entities: this.#changed, mutations: this.#moved };
+    if (changes.entities.size === 0 && changes.mutations.size === 0) return;
     this.#changed = new Map();
-    for (const listener of [...this.#listeners]) listener({ entities });
+    this.#moved = new Set();
+    for (const listener of [...this.#listeners]) listener(changes);
   }
 
   #touch({ entityType, entityId }: Place): void {

@@ -1,0 +1,153 @@
+import type { Clock } from '../clock/clock.ts';
+import type { LocalState } from '../local/local-state.ts';
+import type { Entity } from '../local/mirror.ts';
+import type { WriteQueue } from '../local/write-queue.ts';
+import { type Draft, faultOf } from '../outbox/make-mutation.ts';
+import type { EntityType } from './entity-type.ts';
+import { SyncError } from './sync-error.ts';
+import { Write } from './write.ts';
+
+export interface EntitySetParts {
+  readonly local: LocalState;
+  readonly writes: WriteQueue;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly userScope: string;
+  readonly onWrite: () => void;
+}
+
+export interface WriteOptions {
+  readonly scope?: string;
+  /** Writes without which this one makes no sense: it is refused when one of them is. */
+  readonly dependsOn?: readonly Write[];
+}
+
+/** The entities of one type, as this device has them. */
+export class EntitySet<Data extends object> {
+  readonly entityType: string;
+  readonly #parts: EntitySetParts;
+  readonly #type: EntityType<Data>;
+
+  constructor(entityType: string, type: EntityType<Data>, parts: EntitySetParts) {
+    this.entityType = entityType;
+    this.#type = type;
+    this.#parts = parts;
+  }
+
+  /** Reads them into memory, once. Writes wait for it by themselves; `get` and `list` show nothing before. */
+  async load(): Promise<this> {
+    await this.#parts.local.load(this.entityType);
+    return this;
+  }
+
+  /** @returns the same object until something in it changes; null where there is none, or it is deleted */
+  get(entityId: string): Entity<Data> | null {
+    return this.#parts.local.mirror.get(this.entityType, entityId) as Entity<Data> | null;
+  }
+
+  /** All of them, or those of a scope, in no particular order. */
+  list(options: { readonly scope?: string } = {}): Entity<Data>[] {
+    const all = this.#parts.local.mirror.list(this.entityType) as Entity<Data>[];
+    return options.scope === undefined ? all : all.filter(({ scope }) => scope === options.scope);
+  }
+
+  /**
+   * Calls `listener` after each change with the ids of what looks different now.
+   * @returns stops it
+   */
+  subscribe(listener: (entityIds: ReadonlySet<string>) => void): () => void {
+    return this.#parts.local.mirror.listen(({ entities }) => {
+      const changed = entities.get(this.entityType);
+      if (changed) listener(changed);
+    });
+  }
+
+  /** Each change as it comes, for `for await`: the ids of what looks different. Ends with the signal. */
+  async *changes(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<ReadonlySet<string>> {
+    const { signal } = options;
+    let waiting = new Set<string>();
+    let wake: () => void = () => undefined;
+    const stop = this.subscribe((ids) => {
+      for (const id of ids) waiting.add(id);
+      wake();
+    });
+    signal?.addEventListener('abort', () => wake(), { once: true });
+    try {
+      while (!signal?.aborted) {
+        if (waiting.size === 0) await new Promise<void>((resolve) => (wake = resolve));
+        if (waiting.size === 0) continue;
+        const ids = waiting;
+        waiting = new Set();
+        yield ids;
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  /** Makes the entity, or replaces all of it. */
+  async put(entityId: string, data: Data, options: WriteOptions = {}): Promise<Write> {
+    return this.#write('put', entityId, await this.#checked(data), options);
+  }
+
+  /** Changes the named top-level fields, each as a whole. */
+  async patch(entityId: string, fields: Partial<Data>, options: WriteOptions = {}): Promise<Write> {
+    await this.load();
+    const before = this.get(entityId);
+    if (!before) throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to patch`);
+    await this.#checked({ ...before.data, ...fields });
+    return this.#write('patch', entityId, fields, { scope: before.scope, ...options });
+  }
+
+  /** Of one that is not there nothing is written: it is answered as an error. */
+  async delete(entityId: string, options: WriteOptions = {}): Promise<Write> {
+    await this.load();
+    const before = this.get(entityId);
+    if (!before)
+      throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to delete`);
+    return this.#write('delete', entityId, undefined, { scope: before.scope, ...options });
+  }
+
+  /** Adds a record that never changes, under an id of its own unless one is given. */
+  async append(data: Data, options: WriteOptions & { readonly id?: string } = {}): Promise<Write> {
+    const { id = this.#parts.newId(), ...rest } = options;
+    return this.#write('append', id, await this.#checked(data), rest);
+  }
+
+  async #checked(data: object): Promise<Data> {
+    const { schema } = this.#type;
+    if (!schema) return data as Data;
+    const result = await schema['~standard'].validate(data);
+    if (!result.issues) return result.value;
+    const faults = result.issues.map(({ message, path }) =>
+      path ? `${path.join('.')}: ${message}` : message,
+    );
+    throw new SyncError('data_invalid', `${this.entityType}: ${faults.join('; ')}`, { cause: result.issues });
+  }
+
+  async #write(
+    op: Draft['op'],
+    entityId: string,
+    data: object | undefined,
+    { scope, dependsOn }: WriteOptions,
+  ): Promise<Write> {
+    const { local, writes, clock, newId, userScope, onWrite } = this.#parts;
+    const draft: Draft = {
+      mutationId: newId(),
+      scope: scope ?? this.get(entityId)?.scope ?? this.#type.scope ?? userScope,
+      entityType: this.entityType,
+      entityId,
+      op,
+      ...(data === undefined ? {} : { data: data as Record<string, unknown> }),
+      ...(dependsOn ? { dependsOn: dependsOn.map(({ mutationId }) => mutationId) } : {}),
+      occurredAt: new Date(clock.now()).toISOString(),
+      schemaVersion: this.#type.schemaVersion ?? 1,
+    };
+    const fault = faultOf(draft);
+    if (fault) throw new SyncError(fault === 'data_too_large' ? fault : 'data_invalid', fault);
+    if (!local.mirror.isLoaded(this.entityType)) await this.load();
+    const entry = await writes.write(draft);
+    onWrite();
+    return new Write(local.mirror, entry);
+  }
+}

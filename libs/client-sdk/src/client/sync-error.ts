@@ -1,0 +1,49 @@
+/**
+ * What the app did or met, with what helps.
+ *
+ * | code                  | what helps                                                             |
+ * | --------------------- | ---------------------------------------------------------------------- |
+ * | `entity_type_unknown` | name the type in `entities` of `createSyncClient`                      |
+ * | `entity_unknown`      | put the entity first, or wait until it was pulled                      |
+ * | `scope_unknown`       | say in which scope, in the call or in `entities`                       |
+ * | `data_invalid`        | correct what `cause` or the message names                              |
+ * | `data_too_large`      | shorten it, or keep large content elsewhere and its address here       |
+ * | `other_device`        | use another store for each user and device, or clear this one          |
+ * | `not_applied`         | show `outcome`: its code says why, its conflict keeps what was written |
+ * | `closed`              | create another client                                                  |
+ * | `request_failed`      | see `failure`: try again later where its kind is not `refused`         |
+ */
+import type { Outcome } from '@sync/protocol';
+import type { Failure } from '../net/transport.ts';
+
+export type SyncErrorCode =
+  | 'entity_type_unknown'
+  | 'entity_unknown'
+  | 'scope_unknown'
+  | 'data_invalid'
+  | 'data_too_large'
+  | 'other_device'
+  | 'not_applied'
+  | 'closed'
+  | 'request_failed';
+
+interface Details extends ErrorOptions {
+  readonly outcome?: Outcome | null;
+  readonly failure?: Failure;
+}
+
+export class SyncError extends Error {
+  readonly code: SyncErrorCode;
+  /** Of `not_applied`. */
+  readonly outcome: Outcome | null;
+  /** Of `request_failed`. */
+  readonly failure: Failure | null;
+
+  constructor(code: SyncErrorCode, message: string, { outcome, failure, ...options }: Details = {}) {
+    super(message, options);
+    this.name = 'SyncError';
+    this.code = code;
+    this.outcome = outcome ?? null;
+    this.failure = failure ?? null;
+  }
+}

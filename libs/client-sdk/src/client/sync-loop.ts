@@ -1,0 +1,221 @@
+import type { AckResponse, LocalMutation, PushResponse } from '@sync/protocol';
+import { LIMITS } from '@sync/protocol';
+import type { Clock } from '../clock/clock.ts';
+import { STOPPED, step } from '../engine/step.ts';
+import type { Effect, EngineEvent, EngineState, LaneName } from '../engine/state.ts';
+import { type LocalState, NotLeadingError } from '../local/local-state.ts';
+import { type PullAnswer, storePull, storePush } from '../local/store-answers.ts';
+import { checkAnswer } from '../net/check-answers.ts';
+import type { Answer, Call, Failure, Transport } from '../net/transport.ts';
+import { nextBatch } from '../outbox/next-batch.ts';
+import { StorageError } from '../storage/store.ts';
+
+/** A request that nothing is heard of for so long is given up: the server answers within 20 s (COMMON-20). */
+const TIMEOUT_MS = 40_000;
+/** Characters of JSON in a push: below 1 MiB as sent, whatever its alphabet, where nothing is compressed. */
+const PUSH_LENGTH = 340_000;
+
+export interface SyncLoopOptions {
+  readonly local: LocalState;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Told after each step. */
+  readonly onState: (state: EngineState) => void;
+  /** Empties the store, or removes what the device may not have any more. */
+  readonly onWipe: (reason: 'revoked' | 'storage_lost') => Promise<void>;
+  /** Another tab talks to the server now. */
+  readonly onDeposed: () => void;
+}
+
+/** Does what the engine decides, and tells it how that went. */
+export class SyncLoop {
+  readonly #options: SyncLoopOptions;
+  #state: EngineState = STOPPED;
+  /** Of everything that is on its way; what was given up reports nothing any more. */
+  #flight = new AbortController();
+  #cancelWake: () => void = () => undefined;
+  #mutationsPerPush: number = LIMITS.mutationsPerPush;
+  #deltasPerPull: number = LIMITS.defaultDeltasPerPull;
+  /** The last failure with all that is known of it. */
+  lastFailure: Failure | null = null;
+
+  constructor(options: SyncLoopOptions) {
+    this.#options = options;
+  }
+
+  get state(): EngineState {
+    return this.#state;
+  }
+
+  dispatch(event: EngineEvent): void {
+    const { clock, onState } = this.#options;
+    const { state, effects } = step(this.#state, event, clock.now());
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+    onState(state);
+  }
+
+  #perform(effect: Effect): void {
+    const { clock, local, onWipe } = this.#options;
+    switch (effect.kind) {
+      case 'run':
+        void this.#run(effect.lane, effect.waitMs);
+        return;
+      case 'abort':
+        this.#flight.abort();
+        this.#flight = new AbortController();
+        return;
+      case 'wake':
+        this.#cancelWake();
+        this.#cancelWake = clock.setTimer(Math.max(0, effect.atMs - clock.now()), () =>
+          this.dispatch({ kind: 'woken' }),
+        );
+        return;
+      case 'send_less':
+        if (effect.lane === 'push') this.#mutationsPerPush = Math.max(1, this.#mutationsPerPush >> 1);
+        if (effect.lane === 'pull') this.#deltasPerPull = Math.max(1, this.#deltasPerPull >> 1);
+        return;
+      case 'drop_cursors':
+        void local
+          .dropCursors([...local.mirror.scopes.keys()])
+          .catch((error: unknown) => this.#trouble(error));
+        return;
+      case 'wipe':
+        void onWipe('revoked').catch(() => undefined);
+        return;
+      case 'rebuild':
+        void onWipe('storage_lost').then(
+          () => this.dispatch({ kind: 'storage_rebuilt' }),
+          () => undefined,
+        );
+    }
+  }
+
+  async #run(lane: LaneName, waitMs: number): Promise<void> {
+    const { signal } = this.#flight;
+    const report = (event: EngineEvent): void => {
+      if (!signal.aborted) this.dispatch(event);
+    };
+    const random = this.#options.random();
+    try {
+      const result = await this.#lane(lane, waitMs, signal);
+      if ('kind' in result) {
+        this.lastFailure = result;
+        report({ kind: 'failed', lane, failure: result, random });
+      } else {
+        report({ kind: 'done', lane, result, random });
+      }
+    } catch (error) {
+      const kind = this.#trouble(error, signal);
+      if (kind) report({ kind: 'failed', lane, failure: { kind, retryAfterMs: null }, random });
+    }
+  }
+
+  /** @returns why the lane has failed; null where it is more than that lane's trouble */
+  #trouble(error: unknown, signal?: AbortSignal): 'storage_full' | 'storage_failed' | 'garbage' | null {
+    if (error instanceof NotLeadingError) {
+      this.#options.onDeposed();
+      return null;
+    }
+    // What is not the store's is an answer that nobody could foresee.
+    if (!(error instanceof StorageError)) return 'garbage';
+    if (error.code === 'full') return 'storage_full';
+    if (error.code === 'damaged' && !signal?.aborted) {
+      this.dispatch({ kind: 'storage_lost', reason: 'storage_damaged' });
+      return null;
+    }
+    return 'storage_failed';
+  }
+
+  #lane(lane: LaneName, waitMs: number, signal: AbortSignal) {
+    if (lane === 'pull') return this.#pull(waitMs, signal);
+    return lane === 'push' ? this.#push(signal) : this.#ack(signal);
+  }
+
+  async #pull(waitMs: number, signal: AbortSignal) {
+    const { local } = this.#options;
+    const scopes = local.nextScopes();
+    const answer = await this.#send<PullAnswer>('pull', {
+      body: { ...(scopes ? { scopes } : {}), limit: this.#deltasPerPull, waitMs, backlog: this.#backlog() },
+      timeoutMs: TIMEOUT_MS + waitMs,
+      signal,
+    });
+    if (!answer.ok) return answer;
+    const stored = await storePull(local, scopes, answer.body, this.#nowIso());
+    return {
+      hadNews: stored.hadNews,
+      isComplete: stored.isComplete,
+      wantsAck: local.ackBody() !== null,
+      syncReason: stored.isFirstSync
+        ? ('first_sync' as const)
+        : stored.isResync
+          ? ('resync' as const)
+          : ('catching_up' as const),
+    };
+  }
+
+  async #push(signal: AbortSignal) {
+    const { local } = this.#options;
+    const bounds = { mutations: this.#mutationsPerPush, length: PUSH_LENGTH };
+    const mutations = nextBatch(local.mirror.entries(), bounds);
+    if (mutations.length === 0) return { hadNews: true, isComplete: true, wantsAck: false };
+    const body = { sentAt: this.#nowIso(), mutations, backlog: this.#backlog() };
+    const answer = await this.#send<PushResponse>('push', { body, timeoutMs: TIMEOUT_MS, signal });
+    if (!answer.ok) return (await this.#refusedAlone(mutations, answer)) ?? answer;
+    this.#mutationsPerPush = Math.min(LIMITS.mutationsPerPush, this.#mutationsPerPush * 2);
+    const hadNews = await storePush(local, answer.body, this.#nowIso());
+    return this.#pushed(hadNews);
+  }
+
+  #pushed(hadNews: boolean) {
+    const { local } = this.#options;
+    const isComplete = nextBatch(local.mirror.entries(), { mutations: 1, length: 0 }).length === 0;
+    return { hadNews, isComplete, wantsAck: local.ackBody() !== null };
+  }
+
+  /** A mutation that was sent alone and cannot be taken in any push is refused here, for others to go on. */
+  async #refusedAlone([mutation, another]: readonly LocalMutation[], { kind, detail, problem }: Failure) {
+    if (!mutation || another || (kind !== 'refused' && kind !== 'too_large')) return null;
+    const { local } = this.#options;
+    const { mutationId } = mutation;
+    const code = problem?.code ?? kind;
+    const outcomes = [{ mutationId, status: 'rejected' as const, code, message: detail }];
+    await storePush(local, { serverTime: this.#nowIso(), outcomes }, this.#nowIso());
+    return this.#pushed(true);
+  }
+
+  async #ack(signal: AbortSignal) {
+    const { local } = this.#options;
+    const body = local.ackBody();
+    if (!body) return { hadNews: false, isComplete: true, wantsAck: false };
+    const answer = await this.#send<AckResponse>('ack', {
+      body: { ...body, backlog: this.#backlog() },
+      timeoutMs: TIMEOUT_MS,
+      signal,
+    });
+    if (!answer.ok) return answer;
+    await local.storeAck(body);
+    return { hadNews: true, isComplete: true, wantsAck: local.ackBody() !== null };
+  }
+
+  async #send<T>(what: 'pull' | 'push' | 'ack', call: Omit<Call, 'method' | 'path'>): Promise<Answer<T>> {
+    const answer = await this.#options.transport.send<T>({
+      method: 'POST',
+      path: `/sync/v1/${what}`,
+      ...call,
+    });
+    return checkAnswer(what, answer);
+  }
+
+  #backlog() {
+    const { queued } = this.#options.local;
+    return { pending: queued.length, oldestAt: queued[0]?.occurredAt ?? null };
+  }
+
+  /** The device's own time: the server compares `sentAt` with its own (POLICY-4). */
+  #nowIso(): string {
+    return new Date(this.#options.clock.now()).toISOString();
+  }
+}

@@ -1,0 +1,103 @@
+import type { Outcome } from '@sync/protocol';
+import type { Mirror } from '../local/mirror.ts';
+import { type OutboxEntry, isTerminal } from '../outbox/entry.ts';
+import { SyncError } from './sync-error.ts';
+
+/**
+ * How far a write has come.
+ *
+ * | tier       |                                                                       |
+ * | ---------- | --------------------------------------------------------------------- |
+ * | `stored`   | it is on this device, and survives a crash of the app                 |
+ * | `accepted` | the server has it, and will not lose it                               |
+ * | `applied`  | its owning service has applied it, as it is or merged with others     |
+ * | `seen`     | this device has pulled it: every device of the scope can have it now  |
+ */
+export type Tier = 'stored' | 'accepted' | 'applied' | 'seen';
+
+/** A write that is stored on this device. */
+export class Write {
+  readonly mutationId: string;
+  readonly entityId: string;
+  readonly #mirror: Mirror;
+  #last: OutboxEntry;
+
+  constructor(mirror: Mirror, entry: OutboxEntry) {
+    this.#mirror = mirror;
+    this.#last = entry;
+    this.mutationId = entry.mutation.mutationId;
+    this.entityId = entry.mutation.entityId;
+  }
+
+  /** What the server has said of it last; null before it said anything. */
+  get outcome(): Outcome | null {
+    return this.#entry().outcome;
+  }
+
+  /**
+   * Waits until it has come so far: for ever, where the device stays offline.
+   * @returns the outcome; null for `stored`
+   * @throws SyncError `not_applied` for `applied` and `seen`, where it lost, was refused or waits for a person
+   * @throws the signal's reason
+   */
+  async wait(tier: Tier, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome | null> {
+    options.signal?.throwIfAborted();
+    for (;;) {
+      const entry = this.#entry();
+      if (isLost(entry) && (tier === 'applied' || tier === 'seen')) throw notApplied(entry);
+      if (hasReached(entry, tier)) return entry.outcome;
+      await this.#nextMove(options.signal);
+    }
+  }
+
+  #entry(): OutboxEntry {
+    this.#last = this.#mirror.lastOf(this.mutationId) ?? this.#last;
+    return this.#last;
+  }
+
+  #nextMove(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = this.#mirror.listen(({ mutations }) => {
+        if (!mutations.has(this.mutationId)) return;
+        signal?.removeEventListener('abort', abort);
+        stop();
+        resolve();
+      });
+      const abort = (): void => {
+        stop();
+        reject(signal?.reason as Error);
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+}
+
+function hasReached(entry: OutboxEntry, tier: Tier): boolean {
+  switch (tier) {
+    case 'stored':
+      return true;
+    case 'accepted':
+      return entry.state !== 'queued';
+    case 'applied':
+      return isTerminal(entry);
+    case 'seen':
+      // What came of a merged one has come with its outcome.
+      return isTerminal(entry) && (entry.isContained || entry.state === 'settled');
+  }
+}
+
+function isLost({ state, outcome }: OutboxEntry): boolean {
+  return state === 'settled' && outcome?.status !== 'merged';
+}
+
+function notApplied({ outcome, mutation }: OutboxEntry): SyncError {
+  const why = outcome?.code ?? outcome?.status ?? 'unknown';
+  const message = outcome?.message ? `${why}: ${outcome.message}` : why;
+  return new SyncError(
+    'not_applied',
+    `${mutation.op} of ${mutation.entityType} ${mutation.entityId}: ${message}`,
+    {
+      outcome,
+    },
+  );
+}

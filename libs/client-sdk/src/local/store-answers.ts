@@ -1,0 +1,322 @@
+/** What the answers of the server change on the device: each part in one transaction. */
+import type { Outcome, PullRequest, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
+import { type OutboxEntry, isContainedIn, isDone, withOutcome } from '../outbox/entry.ts';
+import { hasAll } from '../replica/clocks.ts';
+import { type Page, type PageResult, applyPage } from '../replica/apply-page.ts';
+import { type EntityRow, type ScopeRow, entityKey, freshScope } from '../replica/rows.ts';
+import { type Commit, type StoredRow, type TableName, keyOf } from '../storage/store.ts';
+import { type LocalState, entryAddress, entryPut, scopePut } from './local-state.ts';
+
+/** An answer of a pull, with the scopes that the user holds and this device does not. */
+export type PullAnswer = PullResponse & { readonly granted?: readonly string[] };
+
+/** A mutation that did not simply come to stand, for the app to see until it says that it has. */
+export interface OutcomeRow {
+  readonly outcome: Outcome;
+  /** Null where the device does not know it any more. */
+  readonly mutation: OutboxEntry['mutation'] | null;
+  /** By the device's clock. */
+  readonly at: string;
+}
+
+export interface PullStored {
+  readonly hadNews: boolean;
+  /** Each asked scope was at its head. */
+  readonly isComplete: boolean;
+  /** Scopes of which this was a part of a full resync that was not their first one. */
+  readonly isResync: boolean;
+  /** A scope has never been at its head. */
+  readonly isFirstSync: boolean;
+}
+
+/**
+ * Stores an answer of a pull: pages one by one, each with its cursor, then outcomes, then what was granted and
+ * taken away.
+ * @param asked as the request had them
+ * @param nowIso the time by the device's clock
+ * @throws NotLeadingError, StorageError; what was stored by then stays, and comes no second time
+ */
+export async function storePull(
+  local: LocalState,
+  asked: PullRequest['scopes'],
+  answer: PullAnswer,
+  nowIso: string,
+): Promise<PullStored> {
+  const wasSynced = new Map([...local.mirror.scopes].map(([scope, row]) => [scope, row.syncedAt !== null]));
+  let hadNews = false;
+  for (const page of answer.scopes) {
+    const from = asked?.find(({ scope }) => scope === page.scope)?.cursor ?? null;
+    hadNews = (await storePage(local, from, page, nowIso)) || hadNews;
+  }
+  hadNews = (await storeOutcomes(local, answer.outcomes, nowIso)) || hadNews;
+  for (const scope of answer.revoked) hadNews = (await purgeScope(local, scope)) || hadNews;
+  hadNews = (await addScopes(local, answer.granted ?? [])) || hadNews;
+  const served = new Set(answer.scopes.flatMap(({ scope, reset }) => (reset ? [scope] : [])));
+  const told = answer.directives.flatMap(({ kind, scopes }) =>
+    // A kind that this version does not know is ignored (PULL-17).
+    (kind as string) === 'full_resync' ? scopes.filter((scope) => !served.has(scope)) : [],
+  );
+  if (told.length > 0) {
+    await local.dropCursors(told);
+    hadNews = true;
+  }
+  local.mirror.announce();
+  const rows = [...local.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);
+  return {
+    hadNews,
+    isComplete: rows.every(({ serverDigest }) => serverDigest !== null),
+    isResync: rows.some(({ scope, isResyncing }) => isResyncing && wasSynced.get(scope)),
+    isFirstSync: rows.some(({ syncedAt }) => syncedAt === null),
+  };
+}
+
+/** @returns whether any of them was news */
+export async function storePush(local: LocalState, answer: PushResponse, nowIso: string): Promise<boolean> {
+  const hadNews = await storeOutcomes(local, answer.outcomes, nowIso);
+  local.mirror.announce();
+  return hadNews;
+}
+
+/**
+ * @param from the cursor that was asked with
+ * @returns whether it brought anything
+ */
+async function storePage(
+  local: LocalState,
+  from: string | null,
+  page: Page,
+  nowIso: string,
+): Promise<boolean> {
+  return local.exclusively(async () => {
+    const before = local.mirror.scopes.get(page.scope) ?? freshScope(page.scope);
+    // It does not continue what is stored: the scope was begun anew, or taken away, since it was asked for.
+    if (before.isRevoked || (!page.reset && before.cursor !== from)) return false;
+    const held = await heldRows(local, page);
+    const result = applyPage(before, page, held, nowIso);
+    const gone = result.endsResync && result.row.generation > 1 ? await oldRows(local, result.row) : [];
+    const entries = containedEntries(local, result);
+    const documents = documentChanges(result, held, gone);
+    const row = { ...result.row, nextUpdate: before.nextUpdate + result.updates.length };
+    const change: Commit = {
+      deletePrefixes: documents.deletePrefixes,
+      deletes: [
+        ...gone.map((each) => ({ table: 'entity', key: keyOfRow(each) }) as const),
+        ...entries.filter(isDone).map(entryAddress),
+      ],
+      puts: [
+        scopePut(row),
+        ...[...result.entities].map(([key, value]) => put('entity', key, value)),
+        ...documents.puts,
+        ...entries.filter((entry) => !isDone(entry)).map(entryPut),
+      ],
+    };
+    await local.commitAsLeader(change);
+    local.mirror.scopes.set(page.scope, row);
+    for (const each of result.entities.values()) local.mirror.setRow(each);
+    if (result.endsResync) {
+      local.mirror.dropRows(page.scope, ({ generation }) => generation < result.row.generation);
+    }
+    for (const entry of entries) local.mirror.setEntry(entry);
+    return page.deltas.length > 0 || page.reset || before.serverDigest === null;
+  });
+}
+
+async function heldRows(local: LocalState, page: Page): Promise<Map<string, EntityRow>> {
+  const held = new Map<string, EntityRow>();
+  const unknown = new Set<string>();
+  for (const delta of page.deltas) {
+    const key = entityKey(page.scope, delta.entityType, delta.entityId);
+    if (local.mirror.isLoaded(delta.entityType)) {
+      const row = local.mirror.rowIn(page.scope, delta);
+      if (row) held.set(key, row);
+    } else {
+      unknown.add(key);
+    }
+  }
+  const keys = [...unknown];
+  const rows = keys.length > 0 ? await local.store.get('entity', keys) : [];
+  for (const [at, key] of keys.entries()) {
+    const row = rows[at];
+    if (row) held.set(key, row as unknown as EntityRow);
+  }
+  return held;
+}
+
+/** What a full resync that has come to its end did not bring again. */
+async function oldRows(local: LocalState, { scope, generation }: ScopeRow): Promise<EntityRow[]> {
+  const rows = await local.store.list('entity', keyOf(scope));
+  return rows.map(({ value }) => value as unknown as EntityRow).filter((row) => row.generation < generation);
+}
+
+/** Mutations that the page confirms, and those of which its resync would have brought whatever came of them. */
+function containedEntries(local: LocalState, { row, entities, endsResync }: PageResult): OutboxEntry[] {
+  const found = new Map<number, OutboxEntry>();
+  for (const { delta, ...place } of entities.values()) {
+    if (!delta) continue;
+    for (const entry of local.mirror.entriesOf(place)) {
+      if (entry.isContained || !isContainedIn(entry, delta, local.own)) continue;
+      found.set(entry.mutation.sequence, { ...entry, isContained: true });
+    }
+  }
+  if (!endsResync) return [...found.values()];
+  for (const entry of local.mirror.entries()) {
+    const { mutation, state, generation } = entry;
+    const isOlder = state === 'stands' && generation !== null && generation < row.generation;
+    if (isOlder && mutation.scope === row.scope && !entry.isContained) {
+      found.set(mutation.sequence, { ...entry, isContained: true });
+    }
+  }
+  return [...found.values()];
+}
+
+function documentChanges(
+  { row, updates }: PageResult,
+  held: ReadonlyMap<string, EntityRow>,
+  gone: readonly EntityRow[],
+) {
+  const deletePrefixes = gone.map((each) => ({ table: 'document', prefix: keyOfRow(each) }));
+  const puts: (StoredRow & { readonly table: TableName })[] = [];
+  const epochs = new Map<string, unknown>();
+  for (const [at, delta] of updates.entries()) {
+    const key = entityKey(row.scope, delta.entityType, delta.entityId);
+    const epoch = epochOf(delta);
+    const before = epochs.get(key) ?? (held.get(key)?.delta ? epochOf(held.get(key)?.delta ?? delta) : epoch);
+    if (before !== epoch) deletePrefixes.push({ table: 'document', prefix: key });
+    epochs.set(key, epoch);
+    const number = String(row.nextUpdate + at).padStart(16, '0');
+    puts.push(put('document', `${key}${number}`, { epoch, update: delta.update ?? '' }));
+  }
+  return { deletePrefixes, puts };
+}
+
+function epochOf(delta: RemoteDelta): number {
+  const epoch = delta.data?.['epoch'];
+  return typeof epoch === 'number' ? epoch : 0;
+}
+
+/** @returns whether a mutation has moved on */
+async function storeOutcomes(
+  local: LocalState,
+  outcomes: readonly Outcome[],
+  nowIso: string,
+): Promise<boolean> {
+  if (outcomes.length === 0) return false;
+  return local.exclusively(async () => {
+    const entries: OutboxEntry[] = [];
+    const strays: string[] = [];
+    const shown = new Map<string, EntityRow>();
+    const seen: OutcomeRow[] = [];
+    let hadNews = false;
+    for (const outcome of outcomes) {
+      const entry = local.mirror.entryOf(outcome.mutationId);
+      if (!entry) {
+        if (outcome.status !== 'accepted') strays.push(outcome.mutationId);
+        continue;
+      }
+      const { scope } = entry.mutation;
+      const after = withOutcome(entry, outcome, local.mirror.scopes.get(scope)?.generation ?? 0);
+      entries.push(after);
+      if (after.state === entry.state) continue;
+      hadNews = true;
+      if (isForTheApp(outcome)) {
+        seen.push({ outcome: after.outcome ?? outcome, mutation: entry.mutation, at: nowIso });
+      }
+      const current = currentOf(outcome, outcomes);
+      if (current) await showCurrent(local, scope, current, shown);
+    }
+    await local.commitAsLeader({
+      deletes: entries.filter(isDone).map(entryAddress),
+      puts: [
+        ...entries.filter((entry) => !isDone(entry)).map(entryPut),
+        ...[...shown].map(([key, row]) => put('entity', key, row)),
+        ...seen.map((row) => put('outcome', keyOf(row.outcome.mutationId), row)),
+      ],
+    });
+    for (const row of shown.values()) local.mirror.setRow(row);
+    for (const entry of entries) local.mirror.setEntry(entry);
+    for (const mutationId of strays) local.strayOutcomes.add(mutationId);
+    return hadNews;
+  });
+}
+
+function isForTheApp({ status, conflictId }: Outcome): boolean {
+  return status !== 'accepted' && status !== 'applied' && (status !== 'merged' || conflictId !== undefined);
+}
+
+/** A large entity stands in one outcome of an answer only (PUSH-20). */
+function currentOf(outcome: Outcome, all: readonly Outcome[]): RemoteDelta | null {
+  if (outcome.current) return outcome.current;
+  if (outcome.currentOf === undefined) return null;
+  return all.find(({ mutationId }) => mutationId === outcome.currentOf)?.current ?? null;
+}
+
+/** Shows what an outcome says of the entity, until a pull has brought as much. */
+async function showCurrent(
+  local: LocalState,
+  scope: string,
+  { update: _later, ...current }: RemoteDelta,
+  shown: Map<string, EntityRow>,
+): Promise<void> {
+  const { entityType, entityId } = current;
+  const key = entityKey(scope, entityType, entityId);
+  const row = shown.get(key) ?? (await rowIn(local, scope, entityType, entityId));
+  const newest = row?.shown ?? row?.delta;
+  // Of an entity that never was, or is out of sight, the clock is empty: nothing to show (PUSH-7).
+  if (newest ? hasAll(newest.clock, current.clock) : Object.keys(current.clock).length === 0) return;
+  const generation = local.mirror.scopes.get(scope)?.generation ?? 0;
+  shown.set(key, { generation, delta: null, ...row, scope, entityType, entityId, shown: current });
+}
+
+async function rowIn(
+  local: LocalState,
+  scope: string,
+  entityType: string,
+  entityId: string,
+): Promise<EntityRow | undefined> {
+  if (local.mirror.isLoaded(entityType)) return local.mirror.rowIn(scope, { entityType, entityId });
+  const [row] = await local.store.get('entity', [entityKey(scope, entityType, entityId)]);
+  return row as unknown as EntityRow | undefined;
+}
+
+/**
+ * Removes everything of a scope that was taken away. What waits in the outbox stays: the server says what
+ * becomes of it.
+ */
+async function purgeScope(local: LocalState, scope: string): Promise<boolean> {
+  return local.exclusively(async () => {
+    if (local.mirror.scopes.get(scope)?.isRevoked) return false;
+    const row = { ...freshScope(scope), isRevoked: true };
+    const confirmed = [...local.mirror.entries()]
+      .filter(({ mutation, state }) => mutation.scope === scope && state === 'stands')
+      // No delta of this scope will ever have them.
+      .map((entry) => ({ ...entry, isContained: true }));
+    await local.commitAsLeader({
+      deletePrefixes: (['entity', 'document'] as const).map((table) => ({ table, prefix: keyOf(scope) })),
+      deletes: confirmed.filter(isDone).map(entryAddress),
+      puts: [scopePut(row), ...confirmed.filter((entry) => !isDone(entry)).map(entryPut)],
+    });
+    local.mirror.scopes.set(scope, row);
+    local.mirror.dropRows(scope, () => true);
+    for (const entry of confirmed) local.mirror.setEntry(entry);
+    return true;
+  });
+}
+
+async function addScopes(local: LocalState, scopes: readonly string[]): Promise<boolean> {
+  const fresh = scopes.filter((scope) => !local.mirror.scopes.has(scope));
+  if (fresh.length === 0) return false;
+  await local.exclusively(async () => {
+    const rows = fresh.map(freshScope);
+    await local.commitAsLeader({ puts: rows.map(scopePut) });
+    for (const row of rows) local.mirror.scopes.set(row.scope, row);
+  });
+  return true;
+}
+
+function keyOfRow({ scope, entityType, entityId }: EntityRow): string {
+  return entityKey(scope, entityType, entityId);
+}
+
+function put(table: TableName, key: string, value: object) {
+  return { table, key, value: value as Readonly<Record<string, unknown>> };
+}

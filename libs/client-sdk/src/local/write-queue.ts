@@ -1,0 +1,115 @@
+import { taggedText } from '@sync/protocol';
+import type { LocalMutation } from '@sync/protocol';
+import { type VectorClock, counterOf } from '@sync/vector-clock';
+import type { DeviceKey } from '../net/transport.ts';
+import { type OutboxEntry, queuedEntry } from '../outbox/entry.ts';
+import { type Draft, makeMutation } from '../outbox/make-mutation.ts';
+import { baseClockOf } from '../replica/clocks.ts';
+import { keyOf } from '../storage/store.ts';
+import { type LocalState, entryPut } from './local-state.ts';
+
+/** Writes that are stored together: as many as a push takes. */
+const WRITES_AT_ONCE = 500;
+
+interface Waiting {
+  readonly draft: Draft;
+  /** The clock of what its person saw: not of what came while it waited. */
+  readonly seen: VectorClock;
+  readonly takeBack: () => void;
+  readonly stored: (entry: OutboxEntry) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * Stores what the app writes, in its order. A write is seen at once; those that come while another one is being
+ * stored are stored together, in one transaction.
+ */
+export class WriteQueue {
+  readonly #local: LocalState;
+  readonly #key: DeviceKey;
+  #waiting: Waiting[] = [];
+  #isRunning = false;
+
+  constructor(local: LocalState, key: DeviceKey) {
+    this.#local = local;
+    this.#key = key;
+  }
+
+  /**
+   * The entity's type must be loaded.
+   * @returns when it is stored
+   * @throws StorageError; then it is not seen any more
+   */
+  write(draft: Draft): Promise<OutboxEntry> {
+    const { mirror } = this.#local;
+    const seen = (mirror.stateOf(draft)?.clock ?? {}) as VectorClock;
+    const preview = queuedEntry(makeMutation(draft, { sequence: -1, baseClock: {} }));
+    const takeBack = mirror.addDraft(preview);
+    mirror.announce();
+    return new Promise((stored, failed) => {
+      this.#waiting.push({ draft, seen, takeBack, stored, failed });
+      void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, WRITES_AT_ONCE);
+      try {
+        const entries = await this.#local.exclusively(() => this.#store(batch));
+        for (const [at, { stored }] of batch.entries()) {
+          const entry = entries[at];
+          if (entry) stored(entry);
+        }
+      } catch (error) {
+        for (const { takeBack } of batch) takeBack();
+        for (const { failed } of batch) failed(error);
+      }
+      this.#local.mirror.announce();
+    }
+    this.#isRunning = false;
+  }
+
+  /** Numbers and tags them; begins again where another tab has taken the same numbers. */
+  async #store(batch: readonly Waiting[]): Promise<OutboxEntry[]> {
+    const names = [...new Set(batch.map(({ draft }) => ownCounter(draft)))];
+    for (;;) {
+      const [sequence = 0, ...own] = await this.#local.store.counters(['sequence', ...names]);
+      const counters = new Map(names.map((name, at) => [name, own[at] ?? 0]));
+      const numbered = batch.map((each, at) => this.#number(each, sequence + 1 + at, counters));
+      const entries = await Promise.all(
+        numbered.map(async (mutation) => queuedEntry(await this.#tag(mutation))),
+      );
+      const isStored = await this.#local.store.commit({
+        puts: entries.map(entryPut),
+        expect: { sequence },
+        counters: { ...Object.fromEntries(counters), sequence: sequence + batch.length },
+      });
+      if (!isStored) continue;
+      for (const [at, entry] of entries.entries()) {
+        batch[at]?.takeBack();
+        this.#local.mirror.setEntry(entry);
+      }
+      return entries;
+    }
+  }
+
+  #number({ draft, seen }: Waiting, sequence: number, counters: Map<string, number>): LocalMutation {
+    const name = ownCounter(draft);
+    const { own } = this.#local;
+    const baseClock = baseClockOf(seen, own, counters.get(name) ?? 0);
+    counters.set(name, counterOf(baseClock, own) + 1);
+    return makeMutation(draft, { sequence, baseClock });
+  }
+
+  async #tag(mutation: LocalMutation): Promise<LocalMutation> {
+    return { ...mutation, tag: await this.#key.tag(taggedText(mutation)) };
+  }
+}
+
+/** Counts the changes that this device has made of an entity, also of one that it does not hold any more. */
+function ownCounter({ entityType, entityId }: Draft): string {
+  return keyOf('own', entityType, entityId);
+}
