@@ -1,5 +1,4 @@
 import type { ConflictRecord, ConflictResponse, Resolution } from '@sync/protocol';
-import { deviceReplica } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { LocalState } from '../local/local-state.ts';
 import type { OutcomeRow } from '../local/store-answers.ts';
@@ -40,24 +39,9 @@ export type Conflict = ConflictRecord;
 export async function createSyncClient<const Types extends EntityTypes>(
   options: SyncClientOptions<Types>,
 ): Promise<SyncClient<Types>> {
-  const { identity, store } = options;
-  await claimStore(store, identity);
-  const local = new LocalState(store, deviceReplica(identity.deviceId));
+  const local = new LocalState(options.store, options.identity);
   await local.open();
   return new SyncClient(options, local);
-}
-
-/** Two devices in one store would count under each other's names. */
-async function claimStore(store: Store, { tenantId, userId, deviceId }: DeviceIdentity): Promise<void> {
-  const [known] = await store.get('meta', ['device']);
-  const mine = { tenantId, userId, deviceId };
-  if (!known) {
-    await store.commit({ puts: [{ table: 'meta', key: 'device', value: mine }] });
-    return;
-  }
-  const isSame = Object.entries(mine).every(([name, value]) => known[name] === value);
-  if (!isSame)
-    throw new SyncError('other_device', `The store belongs to device ${String(known['deviceId'])}`);
 }
 
 /** A device: what the app reads and writes, and how it stands with its server. */
@@ -72,7 +56,7 @@ export class SyncClient<Types extends EntityTypes> {
   readonly #stopListening: () => void;
 
   constructor(options: SyncClientOptions<Types>, local: LocalState) {
-    const { transport, key, store, clock = systemClock, random = Math.random } = options;
+    const { transport, key, clock = systemClock, random = Math.random } = options;
     this.#options = options;
     this.#local = local;
     this.#writes = new WriteQueue(local, key);
@@ -82,9 +66,6 @@ export class SyncClient<Types extends EntityTypes> {
       clock,
       random,
       onState: () => this.#tellStatus(),
-      onWipe: async () => {
-        await store.clear();
-      },
       onDeposed: () => this.stop(),
     });
     this.#status = readStatus(this.#loop.state, local);

@@ -29,14 +29,13 @@ export interface ScopeStatus {
 }
 
 export function readStatus({ phase, lanes }: EngineState, local: LocalState): SyncStatus {
-  const { queued } = local;
   const differing = new Set(local.differingScopes);
   return {
     state: phase.kind,
     reason: 'reason' in phase ? phase.reason : null,
     nextTryAtMs: 'untilMs' in phase ? phase.untilMs : null,
-    pending: queued.length,
-    oldestPendingAt: queued[0]?.occurredAt ?? null,
+    pending: local.mirror.queued,
+    oldestPendingAt: local.mirror.oldestQueuedAt,
     pushPausedBy: lanes.push.reason,
     scopes: [...local.mirror.scopes.values()]
       .filter(({ isRevoked }) => !isRevoked)

@@ -1,9 +1,9 @@
 import type { AckResponse, LocalMutation, PushResponse } from '@sync/protocol';
-import { LIMITS } from '@sync/protocol';
+import { LIMITS } from '@sync/protocol/device';
 import type { Clock } from '../clock/clock.ts';
 import { STOPPED, step } from '../engine/step.ts';
 import type { Effect, EngineEvent, EngineState, LaneName } from '../engine/state.ts';
-import { type LocalState, NotLeadingError } from '../local/local-state.ts';
+import { type LocalState, NotLeadingError, StorageClearedError } from '../local/local-state.ts';
 import { type PullAnswer, storePull, storePush } from '../local/store-answers.ts';
 import { checkAnswer } from '../net/check-answers.ts';
 import type { Answer, Call, Failure, Transport } from '../net/transport.ts';
@@ -14,6 +14,7 @@ import { StorageError } from '../storage/store.ts';
 const TIMEOUT_MS = 40_000;
 /** Characters of JSON in a push: below 1 MiB as sent, whatever its alphabet, where nothing is compressed. */
 const PUSH_LENGTH = 340_000;
+const REBUILD_AGAIN_MS = 10_000;
 
 export interface SyncLoopOptions {
   readonly local: LocalState;
@@ -23,8 +24,6 @@ export interface SyncLoopOptions {
   readonly random: () => number;
   /** Told after each step. */
   readonly onState: (state: EngineState) => void;
-  /** Empties the store, or removes what the device may not have any more. */
-  readonly onWipe: (reason: 'revoked' | 'storage_lost') => Promise<void>;
   /** Another tab talks to the server now. */
   readonly onDeposed: () => void;
 }
@@ -58,7 +57,7 @@ export class SyncLoop {
   }
 
   #perform(effect: Effect): void {
-    const { clock, local, onWipe } = this.#options;
+    const { clock, local } = this.#options;
     switch (effect.kind) {
       case 'run':
         void this.#run(effect.lane, effect.waitMs);
@@ -83,13 +82,21 @@ export class SyncLoop {
           .catch((error: unknown) => this.#trouble(error));
         return;
       case 'wipe':
-        void onWipe('revoked').catch(() => undefined);
+        void local.wipe().catch((error: unknown) => this.#trouble(error));
         return;
       case 'rebuild':
-        void onWipe('storage_lost').then(
-          () => this.dispatch({ kind: 'storage_rebuilt' }),
-          () => undefined,
-        );
+        void this.#rebuild();
+    }
+  }
+
+  async #rebuild(): Promise<void> {
+    const { local, clock } = this.#options;
+    try {
+      await local.rebuild();
+      this.dispatch({ kind: 'storage_rebuilt' });
+    } catch {
+      // No room, or broken still: what is in memory stays there, and it is tried again.
+      clock.setTimer(REBUILD_AGAIN_MS, () => void this.#rebuild());
     }
   }
 
@@ -117,6 +124,10 @@ export class SyncLoop {
   #trouble(error: unknown, signal?: AbortSignal): 'storage_full' | 'storage_failed' | 'garbage' | null {
     if (error instanceof NotLeadingError) {
       this.#options.onDeposed();
+      return null;
+    }
+    if (error instanceof StorageClearedError) {
+      this.dispatch({ kind: 'storage_lost', reason: 'storage_cleared' });
       return null;
     }
     // What is not the store's is an answer that nobody could foresee.
@@ -171,8 +182,7 @@ export class SyncLoop {
 
   #pushed(hadNews: boolean) {
     const { local } = this.#options;
-    const isComplete = nextBatch(local.mirror.entries(), { mutations: 1, length: 0 }).length === 0;
-    return { hadNews, isComplete, wantsAck: local.ackBody() !== null };
+    return { hadNews, isComplete: local.mirror.queued === 0, wantsAck: local.ackBody() !== null };
   }
 
   /** A mutation that was sent alone and cannot be taken in any push is refused here, for others to go on. */
@@ -210,8 +220,8 @@ export class SyncLoop {
   }
 
   #backlog() {
-    const { queued } = this.#options.local;
-    return { pending: queued.length, oldestAt: queued[0]?.occurredAt ?? null };
+    const { mirror } = this.#options.local;
+    return { pending: mirror.queued, oldestAt: mirror.oldestQueuedAt };
   }
 
   /** The device's own time: the server compares `sentAt` with its own (POLICY-4). */

@@ -26,12 +26,11 @@ export const IDLE: Lane = {
  * | `wait`         | this lane pauses                                       |
  * | `send_less`    | this lane pauses, and sends less then                  |
  * | `drop_cursors` | this lane pauses, and begins the scopes anew           |
- * | `none`         | the device itself gave it up                           |
  * | `needs_auth`   | nothing goes on without another token                  |
  * | `revoked`      | nothing goes on, and what is stored goes               |
  * | `not_bound`    | nothing goes on                                        |
  */
-type Consequence = 'wait' | 'send_less' | 'drop_cursors' | 'none' | 'needs_auth' | 'revoked' | 'not_bound';
+type Consequence = 'wait' | 'send_less' | 'drop_cursors' | 'needs_auth' | 'revoked' | 'not_bound';
 
 export const CONSEQUENCES: Readonly<Record<FailureReason, Consequence>> = {
   offline: 'wait',
@@ -44,7 +43,8 @@ export const CONSEQUENCES: Readonly<Record<FailureReason, Consequence>> = {
   refused: 'send_less',
   too_large: 'send_less',
   cursor_invalid: 'drop_cursors',
-  aborted: 'none',
+  // The engine forgets what it gave up itself: this is somebody else's doing.
+  aborted: 'wait',
   needs_auth: 'needs_auth',
   revoked: 'revoked',
   not_bound: 'not_bound',

@@ -70,7 +70,7 @@ function phaseOf({ phase, lanes, isAtHead, syncReason }: EngineState, nowMs: num
 
 function done(state: EngineState, { lane, result, random }: EventOf<'done'>, nowMs: number): Step {
   const before = state.lanes[lane];
-  const isSpinning = !result.hadNews && lane !== 'ack' && !hasWaited(before, lane, state, nowMs);
+  const isSpinning = !result.hadNews && !mayBeEmpty(before, lane, state, result.isComplete, nowMs);
   const after = isSpinning
     ? pause(before, { kind: 'no_progress', retryAfterMs: null }, nowMs, random)
     : { ...IDLE, isWanted: before.isWanted || lane === 'pull' || (lane === 'push' && !result.isComplete) };
@@ -83,10 +83,23 @@ function done(state: EngineState, { lane, result, random }: EventOf<'done'>, now
   return run({ ...state, phase, lanes, isAtHead, syncReason }, nowMs);
 }
 
-/** A first pull may bring nothing; one that was to wait for news and did not would be repeated for ever. */
-function hasWaited(lane: Lane, name: LaneName, { isAtHead }: EngineState, nowMs: number): boolean {
-  if (name === 'push') return false;
-  return !isAtHead || nowMs - (lane.busySinceMs ?? nowMs) >= MIN_POLL_MS;
+/** Whether an answer without news is none that would be asked for again at once, for ever. */
+function mayBeEmpty(
+  { busySinceMs }: Lane,
+  name: LaneName,
+  { isAtHead }: EngineState,
+  isComplete: boolean,
+  nowMs: number,
+): boolean {
+  switch (name) {
+    case 'ack':
+      return true;
+    case 'push':
+      return isComplete;
+    case 'pull':
+      // The first one does not wait; others were to wait for news.
+      return isComplete && (!isAtHead || nowMs - (busySinceMs ?? nowMs) >= MIN_POLL_MS);
+  }
 }
 
 function failed(state: EngineState, { lane, failure, random }: EventOf<'failed'>, nowMs: number): Step {
@@ -94,10 +107,6 @@ function failed(state: EngineState, { lane, failure, random }: EventOf<'failed'>
   const paused = pause(state.lanes[lane], failure, nowMs, random);
   const waiting: EngineState = { ...state, lanes: { ...state.lanes, [lane]: paused } };
   switch (consequence) {
-    case 'none': {
-      const idle: Lane = { ...state.lanes[lane], isWanted: true, busySinceMs: null };
-      return run({ ...state, lanes: { ...state.lanes, [lane]: idle } }, nowMs);
-    }
     case 'wait':
       return run(waiting, nowMs);
     case 'send_less':
@@ -107,7 +116,8 @@ function failed(state: EngineState, { lane, failure, random }: EventOf<'failed'>
     case 'needs_auth': {
       const untilMs = paused.notBeforeMs;
       const phase: Phase = { kind: 'needs_auth', reason: 'no_valid_token', untilMs };
-      return halt(waiting, phase, { kind: 'wake', atMs: untilMs });
+      // No lane gets on without a token.
+      return halt({ ...state, lanes: mapLanes(state, () => paused) }, phase, { kind: 'wake', atMs: untilMs });
     }
     case 'revoked':
       return halt(state, { kind: 'revoked', reason: 'device_revoked' }, { kind: 'wipe' });

@@ -1,16 +1,20 @@
-import type { AckRequest, LocalMutation, PullRequest } from '@sync/protocol';
-import type { ReplicaId } from '@sync/vector-clock';
+import type { AckRequest, PullRequest } from '@sync/protocol';
+import { type ReplicaId, deviceReplica } from '@sync/vector-clock';
+import { SyncError } from '../client/sync-error.ts';
+import type { DeviceIdentity } from '../net/transport.ts';
 import { type OutboxEntry, isDone, isTerminal, outboxKey } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { scopeKey } from '../replica/rows.ts';
 import { sameDigest } from '../replica/digest.ts';
-import { type Commit, type Store, keyOf } from '../storage/store.ts';
+import { type Commit, type Store, type StoredValue, keyOf } from '../storage/store.ts';
 import { Mirror } from './mirror.ts';
 import { Serial } from './serial.ts';
 
 /** How many scopes one pull names, and how many outcomes one ack. */
 const SCOPES_PER_PULL = 100;
 const OUTCOMES_PER_ACK = 1_000;
+/** The key in table `meta` of whose store it is. */
+const DEVICE = 'device';
 
 /**
  * What is stored and its mirror in memory, which change together: first the store, then the mirror, one change
@@ -19,26 +23,40 @@ const OUTCOMES_PER_ACK = 1_000;
  */
 export class LocalState {
   readonly store: Store;
+  readonly identity: DeviceIdentity;
   readonly own: ReplicaId;
   readonly mirror = new Mirror();
   readonly #serial = new Serial();
   #term = 0;
+  /** The highest that this tab knows of: no later one is ever lower (PUSH-18). */
+  lastSequence = 0;
   /** Terminal outcomes of mutations that the outbox does not know any more. */
   readonly strayOutcomes = new Set<string>();
   #nextScope = 0;
 
-  constructor(store: Store, own: ReplicaId) {
+  constructor(store: Store, identity: DeviceIdentity) {
     this.store = store;
-    this.own = own;
+    this.identity = identity;
+    this.own = deviceReplica(identity.deviceId);
   }
 
-  /** Reads scopes and outbox, and begins a term. */
+  /**
+   * Reads scopes and outbox, and begins a term.
+   * @throws SyncError `other_device` where the store belongs to another one
+   * @throws StorageError
+   */
   async open(): Promise<void> {
     await this.exclusively(async () => {
+      const [device] = await this.store.get('meta', [DEVICE]);
+      if (device && !isSame(device, this.identity)) {
+        throw new SyncError('other_device', `The store belongs to device ${String(device['deviceId'])}`);
+      }
       for (;;) {
-        const [term = 0] = await this.store.counters(['term']);
-        if (await this.store.commit({ expect: { term }, counters: { term: term + 1 } })) {
+        const [term = 0, sequence = 0] = await this.store.counters(['term', 'sequence']);
+        const puts = device ? [] : [devicePut(this.identity)];
+        if (await this.store.commit({ puts, expect: { term }, counters: { term: term + 1 } })) {
           this.#term = term + 1;
+          this.lastSequence = sequence;
           break;
         }
       }
@@ -50,6 +68,33 @@ export class LocalState {
         this.mirror.setEntry(value as unknown as OutboxEntry);
       }
     });
+  }
+
+  /**
+   * After the browser has cleared the store, or it was damaged: what is still in memory is stored anew, above
+   * all the outbox; everything else comes with full resyncs.
+   */
+  async rebuild(): Promise<void> {
+    await this.exclusively(async () => {
+      await this.store.clear();
+      const entries = this.mirror.empty();
+      this.#term += 1;
+      await this.store.commit({
+        puts: [devicePut(this.identity), ...entries.map(entryPut)],
+        counters: { term: this.#term, sequence: this.lastSequence },
+      });
+      for (const entry of entries) this.mirror.setEntry(entry);
+    });
+    this.mirror.announce();
+  }
+
+  /** Removes everything: the device was revoked, and may not have it any more. */
+  async wipe(): Promise<void> {
+    await this.exclusively(async () => {
+      await this.store.clear();
+      this.mirror.empty();
+    });
+    this.mirror.announce();
   }
 
   /** Makes the entities of a type known to the mirror. */
@@ -74,11 +119,20 @@ export class LocalState {
   /**
    * Stores what the server has said.
    * @throws NotLeadingError when another tab leads by now
+   * @throws StorageClearedError when somebody has emptied the store
    * @throws StorageError
    */
   async commitAsLeader(change: Commit): Promise<void> {
     const isStored = await this.store.commit({ ...change, expect: { ...change.expect, term: this.#term } });
-    if (!isStored) throw new NotLeadingError();
+    if (isStored) return;
+    await this.checkStore();
+    throw new NotLeadingError();
+  }
+
+  /** @throws StorageClearedError when somebody has emptied the store: a browser that needs room, or its user */
+  async checkStore(): Promise<void> {
+    const [device] = await this.store.get('meta', [DEVICE]);
+    if (!device) throw new StorageClearedError();
   }
 
   /** The scopes of the next pull: those with more to come first, then all others in turn. */
@@ -164,13 +218,6 @@ export class LocalState {
       serverDigest && !sameDigest(digest, serverDigest) ? [scope] : [],
     );
   }
-
-  /** Mutations that no answer has come for. */
-  get queued(): LocalMutation[] {
-    return [...this.mirror.entries()].flatMap(({ state, mutation }) =>
-      state === 'queued' ? [mutation] : [],
-    );
-  }
 }
 
 /** Another tab leads: what this one wanted to store was not stored. */
@@ -179,6 +226,27 @@ export class NotLeadingError extends Error {
     super('Another tab talks to the server now');
     this.name = 'NotLeadingError';
   }
+}
+
+/** The store is empty, although it was not before. */
+export class StorageClearedError extends Error {
+  constructor() {
+    super('What this device had stored is gone');
+    this.name = 'StorageClearedError';
+  }
+}
+
+function isSame(stored: StoredValue, identity: DeviceIdentity): boolean {
+  return Object.entries(deviceRow(identity)).every(([name, value]) => stored[name] === value);
+}
+
+/** Two devices in one store would count under each other's names. */
+function deviceRow({ tenantId, userId, deviceId }: DeviceIdentity): StoredValue {
+  return { tenantId, userId, deviceId };
+}
+
+function devicePut(identity: DeviceIdentity) {
+  return { table: 'meta', key: DEVICE, value: deviceRow(identity) } as const;
 }
 
 export function scopePut(row: ScopeRow) {

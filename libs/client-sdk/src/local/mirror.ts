@@ -51,11 +51,28 @@ export class Mirror {
   /** Looks different, and nobody was told yet. */
   #changed = new Map<string, Set<string>>();
   #moved = new Set<string>();
+  #queued = 0;
 
   /** @returns stops it */
   listen(listener: (changes: Changes) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Forgets everything but what the app has asked for. @returns the outbox as it was */
+  empty(): OutboxEntry[] {
+    const entries = [...this.#outbox.values()];
+    this.scopes.clear();
+    this.#outbox.clear();
+    this.#sequences.clear();
+    this.#pending.clear();
+    this.#queued = 0;
+    for (const [entityType, ofType] of this.#rows) {
+      for (const entityId of ofType.keys()) this.#touch({ entityType, entityId });
+      ofType.clear();
+    }
+    for (const { mutation } of entries) this.#touch(mutation);
+    return entries;
   }
 
   isLoaded(entityType: string): boolean {
@@ -101,6 +118,19 @@ export class Mirror {
     }
   }
 
+  /** How many mutations no answer has come for. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** When the oldest of them was made. */
+  get oldestQueuedAt(): string | null {
+    for (const { state, mutation } of this.#outbox.values()) {
+      if (state === 'queued') return mutation.occurredAt;
+    }
+    return null;
+  }
+
   /** In the order of writing. */
   entries(): Iterable<OutboxEntry> {
     return this.#outbox.values();
@@ -124,8 +154,9 @@ export class Mirror {
     const { mutation } = entry;
     const key = placeKey(mutation);
     const before = this.#pending.get(key) ?? [];
-    const isKnown = this.#outbox.has(mutation.sequence);
-    const others = isKnown
+    const known = this.#outbox.get(mutation.sequence);
+    this.#queued += (entry.state === 'queued' ? 1 : 0) - (known?.state === 'queued' ? 1 : 0);
+    const others = known
       ? before.map((each) => (each.mutation.sequence === mutation.sequence ? entry : each))
       : [...before, entry];
     const left = others.filter((each) => !isDone(each));

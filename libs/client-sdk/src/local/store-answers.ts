@@ -174,7 +174,10 @@ function documentChanges(
   held: ReadonlyMap<string, EntityRow>,
   gone: readonly EntityRow[],
 ) {
-  const deletePrefixes = gone.map((each) => ({ table: 'document', prefix: keyOfRow(each) }));
+  const deletePrefixes: { readonly table: TableName; readonly prefix: string }[] = gone.map((each) => ({
+    table: 'document',
+    prefix: keyOfRow(each),
+  }));
   const puts: (StoredRow & { readonly table: TableName })[] = [];
   const epochs = new Map<string, unknown>();
   for (const [at, delta] of updates.entries()) {

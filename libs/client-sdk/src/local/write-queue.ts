@@ -1,4 +1,4 @@
-import { taggedText } from '@sync/protocol';
+import { taggedText } from '@sync/protocol/device';
 import type { LocalMutation } from '@sync/protocol';
 import { type VectorClock, counterOf } from '@sync/vector-clock';
 import type { DeviceKey } from '../net/transport.ts';
@@ -6,7 +6,7 @@ import { type OutboxEntry, queuedEntry } from '../outbox/entry.ts';
 import { type Draft, makeMutation } from '../outbox/make-mutation.ts';
 import { baseClockOf } from '../replica/clocks.ts';
 import { keyOf } from '../storage/store.ts';
-import { type LocalState, entryPut } from './local-state.ts';
+import { type LocalState, StorageClearedError, entryPut } from './local-state.ts';
 
 /** Writes that are stored together: as many as a push takes. */
 const WRITES_AT_ONCE = 500;
@@ -58,7 +58,7 @@ export class WriteQueue {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, WRITES_AT_ONCE);
       try {
-        const entries = await this.#local.exclusively(() => this.#store(batch));
+        const entries = await this.#storeAnyway(batch);
         for (const [at, { stored }] of batch.entries()) {
           const entry = entries[at];
           if (entry) stored(entry);
@@ -72,11 +72,23 @@ export class WriteQueue {
     this.#isRunning = false;
   }
 
+  /** A browser may have cleared the store; a write that comes then is stored all the same. */
+  async #storeAnyway(batch: readonly Waiting[]): Promise<OutboxEntry[]> {
+    try {
+      return await this.#local.exclusively(() => this.#store(batch));
+    } catch (error) {
+      if (!(error instanceof StorageClearedError)) throw error;
+      await this.#local.rebuild();
+      return this.#local.exclusively(() => this.#store(batch));
+    }
+  }
+
   /** Numbers and tags them; begins again where another tab has taken the same numbers. */
   async #store(batch: readonly Waiting[]): Promise<OutboxEntry[]> {
     const names = [...new Set(batch.map(({ draft }) => ownCounter(draft)))];
     for (;;) {
       const [sequence = 0, ...own] = await this.#local.store.counters(['sequence', ...names]);
+      if (sequence < this.#local.lastSequence) throw new StorageClearedError();
       const counters = new Map(names.map((name, at) => [name, own[at] ?? 0]));
       const numbered = batch.map((each, at) => this.#number(each, sequence + 1 + at, counters));
       const entries = await Promise.all(
@@ -88,6 +100,7 @@ export class WriteQueue {
         counters: { ...Object.fromEntries(counters), sequence: sequence + batch.length },
       });
       if (!isStored) continue;
+      this.#local.lastSequence = sequence + batch.length;
       for (const [at, entry] of entries.entries()) {
         batch[at]?.takeBack();
         this.#local.mirror.setEntry(entry);

@@ -1,5 +1,5 @@
 import type { LocalMutation } from '@sync/protocol';
-import { LIMITS } from '@sync/protocol';
+import { LIMITS } from '@sync/protocol/device';
 import type { VectorClock } from '@sync/vector-clock';
 import type { EntityData } from './show-entity.ts';
 
