@@ -234,6 +234,7 @@ describe('a day of a device', () => {
     device.runFor(3_600_000, (name) => failed(name, 'needs_auth'));
     const tries = new Set(device.runs.map((run) => run.atMs)).size;
     expect([tries > 10, tries < 50]).toEqual([true, true]);
+    device.dispatch(failed('pull', 'needs_auth'));
     device.dispatch({ kind: 'new_token' });
     expect(device.state.phase).toEqual({ kind: 'connecting', reason: 'new_token' });
   });
