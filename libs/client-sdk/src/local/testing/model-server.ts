@@ -1,0 +1,117 @@
+import type { LocalMutation, Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
+import { type VectorClock, counterOf, incrementClock } from '@sync/vector-clock';
+import { NOTHING, changeDigest } from '../../replica/digest.ts';
+
+const AT = '2026-01-01T00:00:00.000Z';
+
+/**
+ * One scope as the rules of the protocol have it, without policies: whatever is not to be refused is applied. It
+ * says the laws of a server that a device relies on, and nothing of how one is built.
+ */
+export class ModelServer {
+  readonly scope: string;
+  /** Every state that an entity has had, in the order of commits. */
+  readonly #log: RemoteDelta[] = [];
+  readonly #states = new Map<string, RemoteDelta>();
+  readonly #outcomes = new Map<string, Outcome>();
+  readonly #unacked = new Set<string>();
+  /** Mutations that were carried out, in order; one that stands here twice was applied twice. */
+  readonly applied: string[] = [];
+  readonly refused = new Set<string>();
+  #epoch = 0;
+
+  constructor(scope: string) {
+    this.scope = scope;
+  }
+
+  /** What everybody sees when everything is pulled. */
+  get data(): Map<string, unknown> {
+    const live = [...this.#states].filter(([, { op }]) => op !== 'delete');
+    return new Map(live.map(([entityId, { data }]) => [entityId, data]));
+  }
+
+  get digest() {
+    return [...this.#states.values()].reduce((sum, state) => changeDigest(sum, null, state), NOTHING);
+  }
+
+  /** A change by somebody else. */
+  changeItself(entityId: string, data: Record<string, unknown> | null): void {
+    const before = this.#states.get(entityId);
+    if (!data && (!before || before.op === 'delete')) return;
+    this.#commit(entityId, data, incrementClock(before?.clock ?? {}, 's:owner'));
+  }
+
+  /** From here on every cursor is one of an old epoch, and nothing is told of deletions before (PULL-4). */
+  loseHistory(): void {
+    this.#epoch += 1;
+    this.#log.length = 0;
+    for (const state of this.#states.values()) if (state.op !== 'delete') this.#log.push(state);
+  }
+
+  /** @param decide what becomes of each that is new */
+  push(
+    mutations: readonly LocalMutation[],
+    own: `d:${string}`,
+    decide: (mutation: LocalMutation) => 'applied' | 'rejected' | 'accepted',
+  ): PushResponse {
+    const outcomes = mutations.map((mutation) => {
+      const known = this.#outcomes.get(mutation.mutationId);
+      if (known) return known;
+      const decision = decide(mutation);
+      if (decision === 'accepted') return { mutationId: mutation.mutationId, status: decision };
+      const outcome = decision === 'applied' ? this.#apply(mutation, own) : this.#refuse(mutation);
+      this.#outcomes.set(mutation.mutationId, outcome);
+      this.#unacked.add(mutation.mutationId);
+      return outcome;
+    });
+    return { serverTime: AT, outcomes };
+  }
+
+  /** @param limit of deltas, so that a scope comes in several pages */
+  pull(cursor: string | null, limit: number): PullResponse {
+    const [epoch, position] = (cursor ?? '-1:0').split(':').map(Number);
+    const reset = epoch !== this.#epoch;
+    const from = reset ? 0 : (position ?? 0);
+    const deltas = this.#log.slice(from, from + limit);
+    const end = from + deltas.length;
+    const hasMore = end < this.#log.length;
+    const page = {
+      ...{ scope: this.scope, reset, deltas, cursor: `${this.#epoch}:${end}`, hasMore },
+      ...(hasMore ? {} : { digest: this.digest }),
+    };
+    const outcomes = [...this.#unacked].flatMap((mutationId) => this.#outcomes.get(mutationId) ?? []);
+    return { serverTime: AT, scopes: [page], revoked: [], outcomes, directives: [] };
+  }
+
+  ack(outcomes: readonly string[]): void {
+    for (const mutationId of outcomes) this.#unacked.delete(mutationId);
+  }
+
+  #apply({ mutationId, entityId, op, data, baseClock = {} }: LocalMutation, own: `d:${string}`): Outcome {
+    const before = this.#states.get(entityId);
+    const live = before && before.op !== 'delete' ? before.data : null;
+    const counter = Math.max(counterOf(before?.clock ?? {}, own), counterOf(baseClock, own)) + 1;
+    const clock = { ...before?.clock, [own]: counter };
+    const after = op === 'delete' ? null : op === 'patch' ? live && { ...live, ...data } : (data ?? {});
+    this.applied.push(mutationId);
+    this.#commit(entityId, after, clock);
+    return { mutationId, status: 'applied', clock };
+  }
+
+  #refuse({ mutationId, entityId }: LocalMutation): Outcome {
+    this.refused.add(mutationId);
+    const current = this.#states.get(entityId) ?? this.#deltaOf(entityId, null, {});
+    return { mutationId, status: 'rejected', code: 'data_invalid', current };
+  }
+
+  #commit(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): void {
+    const delta = this.#deltaOf(entityId, data, clock);
+    this.#states.set(entityId, delta);
+    this.#log.push(delta);
+  }
+
+  #deltaOf(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): RemoteDelta {
+    const fields = { entityType: 'note', entityId, clock: { ...clock }, schemaVersion: 1, committedAt: AT };
+    return { ...fields, op: data ? 'put' : 'delete', data };
+  }
+}
