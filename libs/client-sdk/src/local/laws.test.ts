@@ -11,7 +11,7 @@ import type { Draft } from '../outbox/make-mutation.ts';
 import { sameDigest } from '../replica/digest.ts';
 import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
 import { FaultyStore } from '../testing/faulty-store.ts';
-import { LocalState } from './local-state.ts';
+import { LocalState, NotLeadingError, StorageClearedError } from './local-state.ts';
 import { storePull, storePush } from './store-answers.ts';
 import { ModelServer } from './testing/model-server.ts';
 import { WriteQueue } from './write-queue.ts';
@@ -169,10 +169,11 @@ describe('after any history', () => {
         const row = device.local.mirror.scopes.get(SCOPE);
         expect(row && sameDigest(row.digest, device.server.digest)).toBe(true);
         expect([...device.local.mirror.entries()]).toEqual([]);
+        expect(device.server.unacked).toBe(0);
         // What is in memory is what is stored.
-        const before = device.seen;
+        const before = { seen: device.seen, scopes: new Map(device.local.mirror.scopes) };
         await device.start();
-        expect(device.seen).toEqual(before);
+        expect({ seen: device.seen, scopes: device.local.mirror.scopes }).toEqual(before);
       }),
       { numRuns: 300 },
     );
@@ -200,4 +201,66 @@ describe('after any history', () => {
       { numRuns: 300 },
     );
   });
+});
+
+it('numbers writes of two tabs apart', async () => {
+  const one = new Device();
+  await one.start();
+  const tab = new LocalState(new MemoryStore(one.disk), IDENTITY);
+  await tab.open();
+  await tab.load('note');
+  const other = new WriteQueue(tab, KEY);
+  const ids = Array.from({ length: 40 }, () => randomUUID());
+  const entries = await Promise.all(
+    ids.map((mutationId, at) => {
+      const fields = { mutationId, scope: SCOPE, entityType: 'note', entityId: 'a', occurredAt: NOW };
+      const draft: Draft = { ...fields, op: 'put', data: { at }, schemaVersion: 1 };
+      return at % 2 === 0 ? one.writes.write(draft) : other.write(draft);
+    }),
+  );
+  expect(new Set(entries.map(({ mutation }) => mutation.sequence)).size).toBe(40);
+  expect(new Set(entries.map(({ mutation }) => mutation.baseClock?.['d:dev'] ?? 0)).size).toBe(40);
+  await one.start();
+  expect([...one.local.mirror.entries()]).toHaveLength(40);
+});
+
+it('lets nothing be stored by a tab that does not lead any more', async () => {
+  const device = new Device();
+  await device.start();
+  device.server.changeItself('a', { value: 1 });
+  const later = new LocalState(new MemoryStore(device.disk), IDENTITY);
+  await later.open();
+  await expect(device.pull(10)).rejects.toThrow(NotLeadingError);
+  expect([device.seen.size, later.mirror.scopes.size]).toEqual([0, 0]);
+});
+
+it('shows what an outcome says of the entity until a pull brings as much, also after a restart', async () => {
+  const device = new Device();
+  await device.start();
+  device.server.changeItself('a', { value: 'theirs' });
+  await device.write('a', 'put', { value: 'mine' });
+  await device.push(() => 'rejected');
+  expect(device.seen).toEqual(new Map([['a', { value: 'theirs' }]]));
+  await device.start();
+  expect(device.seen).toEqual(new Map([['a', { value: 'theirs' }]]));
+  device.server.changeItself('a', { value: 'theirs again' });
+  await device.pull(10);
+  expect(device.seen).toEqual(new Map([['a', { value: 'theirs again' }]]));
+});
+
+it('stores the outbox anew where a browser has cleared the store, and never counts lower than before', async () => {
+  const device = new Device();
+  await device.start();
+  device.server.changeItself('a', { value: 1 });
+  await device.pull(10);
+  await device.write('b', 'put', { value: 2 });
+  await new MemoryStore(device.disk).clear();
+  await expect(device.pull(10)).rejects.toThrow(StorageClearedError);
+  await device.write('c', 'put', { value: 3 });
+  await device.start();
+  const sequences = [...device.local.mirror.entries()].map(({ mutation }) => mutation.sequence);
+  expect(sequences).toEqual([1, 2]);
+  await device.settle();
+  expect(device.seen).toEqual(device.server.data);
+  expect(device.seen.size).toBe(3);
 });

@@ -227,14 +227,20 @@ async function storeOutcomes(
       const current = currentOf(outcome, outcomes);
       if (current) await showCurrent(local, scope, current, shown);
     }
+    // Its first outcome may come before its first page.
+    const scopes = [...new Set([...shown.values()].map(({ scope }) => scope))]
+      .filter((scope) => !local.mirror.scopes.has(scope))
+      .map(freshScope);
     await local.commitAsLeader({
       deletes: entries.filter(isDone).map(entryAddress),
       puts: [
+        ...scopes.map(scopePut),
         ...entries.filter((entry) => !isDone(entry)).map(entryPut),
         ...[...shown].map(([key, row]) => put('entity', key, row)),
         ...seen.map((row) => put('outcome', keyOf(row.outcome.mutationId), row)),
       ],
     });
+    for (const row of scopes) local.mirror.scopes.set(row.scope, row);
     for (const row of shown.values()) local.mirror.setRow(row);
     for (const entry of entries) local.mirror.setEntry(entry);
     for (const mutationId of strays) local.strayOutcomes.add(mutationId);

@@ -83,6 +83,11 @@ export class ModelServer {
     return { serverTime: AT, scopes: [page], revoked: [], outcomes, directives: [] };
   }
 
+  /** Outcomes that it would send again with every pull. */
+  get unacked(): number {
+    return this.#unacked.size;
+  }
+
   ack(outcomes: readonly string[]): void {
     for (const mutationId of outcomes) this.#unacked.delete(mutationId);
   }
