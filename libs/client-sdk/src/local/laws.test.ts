@@ -19,6 +19,7 @@ import { WriteQueue } from './write-queue.ts';
 const IDENTITY = { tenantId: 't', userId: 'u', deviceId: 'dev' };
 const SCOPE = 'user:u';
 const NOW = '2026-01-01T00:00:00.000Z';
+const MUCH_LATER = '2026-01-01T01:00:00.000Z';
 const KEY: DeviceKey = {
   sign: async (text) => createHash('sha256').update(text).digest('base64'),
   tag: async (text) => createHash('sha256').update(text).digest('base64'),
@@ -69,11 +70,11 @@ class Device {
     if (!isLost) await storePush(this.local, answer, NOW);
   }
 
-  async pull(limit: number): Promise<boolean> {
+  async pull(limit: number, nowIso = NOW): Promise<boolean> {
     const asked = this.local.nextScopes() ?? [{ scope: SCOPE, cursor: null }];
     const answer = this.server.pull(asked[0]?.cursor ?? null, limit);
-    await storePull(this.local, asked, answer, NOW);
-    return answer.scopes.some(({ hasMore }) => hasMore);
+    const { isComplete } = await storePull(this.local, asked, answer, nowIso);
+    return !isComplete;
   }
 
   async ack(isLost = false): Promise<void> {
@@ -91,7 +92,7 @@ class Device {
   async settle(): Promise<void> {
     for (let round = 0; round < 4; round += 1) {
       await this.push(() => 'applied');
-      while (await this.pull(3));
+      while (await this.pull(3, round < 2 ? NOW : MUCH_LATER));
       await this.ack();
     }
   }

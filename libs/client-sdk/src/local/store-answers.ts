@@ -1,6 +1,6 @@
 /** What the answers of the server change on the device: each part in one transaction. */
 import type { Outcome, PullRequest, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
-import { type OutboxEntry, isContainedIn, isDone, withOutcome } from '../outbox/entry.ts';
+import { type OutboxEntry, isContainedIn, isDone, isOverdue, withOutcome } from '../outbox/entry.ts';
 import { hasAll } from '../replica/clocks.ts';
 import { type Page, type PageResult, applyPage } from '../replica/apply-page.ts';
 import { type EntityRow, type ScopeRow, entityKey, freshScope } from '../replica/rows.ts';
@@ -56,8 +56,9 @@ export async function storePull(
     // A kind that this version does not know is ignored (PULL-17).
     (kind as string) === 'full_resync' ? scopes.filter((scope) => !served.has(scope)) : [],
   );
-  if (told.length > 0) {
-    await local.dropCursors(told);
+  const anew = [...new Set([...told, ...overdueScopes(local, nowIso)])];
+  if (anew.length > 0) {
+    await local.dropCursors(anew);
     hadNews = true;
   }
   local.mirror.announce();
@@ -68,6 +69,14 @@ export async function storePull(
     isResync: rows.some(({ scope, isResyncing }) => isResyncing && wasSynced.get(scope)),
     isFirstSync: rows.some(({ syncedAt }) => syncedAt === null),
   };
+}
+
+/** Scopes that have everything that there was, and not what the server says of a mutation. */
+function overdueScopes(local: LocalState, nowIso: string): string[] {
+  return [...local.mirror.entries()]
+    .filter((entry) => isOverdue(entry, nowIso))
+    .map(({ mutation }) => mutation.scope)
+    .filter((scope) => (local.mirror.scopes.get(scope)?.serverDigest ?? null) !== null);
 }
 
 /** @returns whether any of them was news */
@@ -217,7 +226,7 @@ async function storeOutcomes(
         continue;
       }
       const { scope } = entry.mutation;
-      const after = withOutcome(entry, outcome, local.mirror.scopes.get(scope)?.generation ?? 0);
+      const after = withOutcome(entry, outcome, local.mirror.scopes.get(scope)?.generation ?? 0, nowIso);
       entries.push(after);
       if (after.state === entry.state) continue;
       hadNews = true;

@@ -35,6 +35,8 @@ export interface OutboxEntry {
   readonly outcome: Outcome | null;
   /** Of its scope, when its terminal outcome came: a later full resync brings whatever came of it. */
   readonly generation: number | null;
+  /** When its terminal outcome came, by the device's clock. */
+  readonly settledAt: string | null;
   /** A delta of its entity has its dot. */
   readonly isContained: boolean;
   /** The server knows that its terminal outcome is stored. */
@@ -47,7 +49,15 @@ export function outboxKey(sequence: number): string {
 }
 
 export function queuedEntry(mutation: LocalMutation): OutboxEntry {
-  return { mutation, state: 'queued', outcome: null, generation: null, isContained: false, isAcked: false };
+  return {
+    mutation,
+    state: 'queued',
+    outcome: null,
+    generation: null,
+    settledAt: null,
+    isContained: false,
+    isAcked: false,
+  };
 }
 
 const STATE_AFTER: Readonly<Record<Outcome['status'], EntryState>> = {
@@ -62,14 +72,30 @@ const STATE_AFTER: Readonly<Record<Outcome['status'], EntryState>> = {
 /**
  * The first terminal outcome counts: a mutation has one (PUSH-2). One that comes again is acked again.
  * @param generation of its scope
+ * @param nowIso the time by the device's clock
  */
 export function withOutcome(
   entry: OutboxEntry,
   { current: _shown, ...outcome }: Outcome,
   generation: number,
+  nowIso: string,
 ): OutboxEntry {
   if (isTerminal(entry)) return { ...entry, isAcked: false };
-  return { ...entry, state: STATE_AFTER[outcome.status], outcome, generation };
+  const next = { ...entry, state: STATE_AFTER[outcome.status], outcome };
+  return isTerminal(next) ? { ...next, generation, settledAt: nowIso } : next;
+}
+
+/** No delta of a change that stands takes so long, unless there is none: see {@link isOverdue}. */
+const CONFIRMED_WITHIN_MS = 60_000;
+
+/**
+ * Whether the server says that the mutation stands, and brings no delta that has it. That happens where others
+ * have deleted the entity since, and the scope was begun anew before the device knew its outcome: a resync tells
+ * nothing of deletions (PULL-3). Another resync shows what there is.
+ */
+export function isOverdue({ state, isContained, settledAt }: OutboxEntry, nowIso: string): boolean {
+  if (state !== 'stands' || isContained || settledAt === null) return false;
+  return Date.parse(nowIso) - Date.parse(settledAt) > CONFIRMED_WITHIN_MS;
 }
 
 export function isTerminal({ state }: OutboxEntry): boolean {
