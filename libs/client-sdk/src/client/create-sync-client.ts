@@ -1,4 +1,5 @@
 import type { ConflictRecord, ConflictResponse, Resolution } from '@sync/protocol';
+import type { VectorClock } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { LocalState } from '../local/local-state.ts';
 import type { OutcomeRow } from '../local/store-answers.ts';
@@ -8,7 +9,7 @@ import { type Store, keyOf } from '../storage/store.ts';
 import { EntitySet } from './entity-set.ts';
 import type { EntityType } from './entity-type.ts';
 import { type SyncStatus, readStatus } from './status.ts';
-import { SyncError } from './sync-error.ts';
+import { SyncError } from '../sync-error.ts';
 import { SyncLoop } from './sync-loop.ts';
 
 /** The entity types of an app, by name. */
@@ -148,23 +149,26 @@ export class SyncClient<Types extends EntityTypes> {
 
   /**
    * Decides an open conflict; needs the server.
-   * @param expectedClock of the entity on which the person decided
+   * @param expectedClock of the entity on which the person decided; where it is left out, as the device has it
    * @throws SyncError `request_failed`; its problem says whether the entity has moved since
    */
-  async resolve(
-    conflictId: string,
-    resolution: Resolution,
-    expectedClock: Readonly<Record<string, number>>,
-  ): Promise<Conflict> {
+  async resolve(conflictId: string, resolution: Resolution, expectedClock?: VectorClock): Promise<Conflict> {
     const answer = await this.#options.transport.send<ConflictResponse>({
       method: 'POST',
       path: '/sync/v1/resolve-conflict',
-      body: { conflictId, resolution, expectedClock },
+      body: { conflictId, resolution, expectedClock: expectedClock ?? (await this.#clockOf(conflictId)) },
       timeoutMs: 30_000,
     });
     if (!answer.ok) throw new SyncError('request_failed', answer.detail, { failure: answer });
     this.#loop.dispatch({ kind: 'hint' });
     return answer.body.conflict;
+  }
+
+  async #clockOf(conflictId: string): Promise<VectorClock> {
+    const record = (await this.conflicts()).find((each) => each.conflictId === conflictId);
+    if (!record) throw new SyncError('entity_unknown', `Conflict ${conflictId} was not pulled yet`);
+    await this.#local.load(record.entityType);
+    return this.#local.mirror.stateOf(record)?.clock ?? record.clocks.ours;
   }
 
   /** For support: how it stands, without any content of the user. */

@@ -4,7 +4,7 @@ import type { Entity } from '../local/mirror.ts';
 import type { WriteQueue } from '../local/write-queue.ts';
 import { type Draft, faultOf } from '../outbox/make-mutation.ts';
 import type { EntityType } from './entity-type.ts';
-import { SyncError } from './sync-error.ts';
+import { SyncError } from '../sync-error.ts';
 import { Write } from './write.ts';
 
 export interface EntitySetParts {

@@ -1,7 +1,7 @@
 import type { Outcome } from '@sync/protocol';
 import type { Mirror } from '../local/mirror.ts';
 import { type OutboxEntry, isTerminal } from '../outbox/entry.ts';
-import { SyncError } from './sync-error.ts';
+import { SyncError } from '../sync-error.ts';
 
 /**
  * How far a write has come.

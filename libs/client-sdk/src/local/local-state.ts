@@ -1,6 +1,6 @@
 import type { AckRequest, PullRequest } from '@sync/protocol';
 import { type ReplicaId, deviceReplica } from '@sync/vector-clock';
-import { SyncError } from '../client/sync-error.ts';
+import { SyncError } from '../sync-error.ts';
 import type { DeviceIdentity } from '../net/transport.ts';
 import { type OutboxEntry, isDone, isTerminal, outboxKey } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';

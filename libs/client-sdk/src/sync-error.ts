@@ -14,7 +14,7 @@
  * | `request_failed`      | see `failure`: try again later where its kind is not `refused`         |
  */
 import type { Outcome } from '@sync/protocol';
-import type { Failure } from '../net/transport.ts';
+import type { Failure } from './net/transport.ts';
 
 export type SyncErrorCode =
   | 'entity_type_unknown'
