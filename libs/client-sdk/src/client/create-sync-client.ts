@@ -79,13 +79,12 @@ export class SyncClient<Types extends EntityTypes> {
     if (known) return known as unknown as EntitySet<DataOf<Types[Name]>>;
     const type = this.#options.entities[name];
     if (!type) throw new SyncError('entity_type_unknown', `The app has not named an entity type ${name}`);
-    const { clock = systemClock, newId = () => crypto.randomUUID(), identity } = this.#options;
+    const { clock = systemClock, newId = () => crypto.randomUUID() } = this.#options;
     const set = new EntitySet<object>(name, type, {
       local: this.#local,
       writes: this.#writes,
       clock,
       newId,
-      userScope: `user:${identity.userId}`,
       onWrite: () => this.#loop.dispatch({ kind: 'wrote' }),
     });
     this.#sets.set(name, set);

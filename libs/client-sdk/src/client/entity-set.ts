@@ -12,7 +12,6 @@ export interface EntitySetParts {
   readonly writes: WriteQueue;
   readonly clock: Clock;
   readonly newId: () => string;
-  readonly userScope: string;
   readonly onWrite: () => void;
 }
 
@@ -131,10 +130,10 @@ export class EntitySet<Data extends object> {
     data: object | undefined,
     { scope, dependsOn }: WriteOptions,
   ): Promise<Write> {
-    const { local, writes, clock, newId, userScope, onWrite } = this.#parts;
+    const { local, writes, clock, newId, onWrite } = this.#parts;
     const draft: Draft = {
       mutationId: newId(),
-      scope: scope ?? this.get(entityId)?.scope ?? this.#type.scope ?? userScope,
+      scope: scope ?? this.get(entityId)?.scope ?? this.#type.scope ?? `user:${local.identity.userId}`,
       entityType: this.entityType,
       entityId,
       op,
