@@ -83,8 +83,7 @@ export class SyncClient<Types extends EntityTypes> {
     const set = new EntitySet<object>(name, type, {
       local: this.#local,
       writes: this.#writes,
-      clock,
-      newId,
+      stamp: () => ({ mutationId: newId(), occurredAt: new Date(clock.now()).toISOString() }),
       onWrite: () => this.#loop.dispatch({ kind: 'wrote' }),
     });
     this.#sets.set(name, set);

@@ -1,4 +1,3 @@
-import type { Clock } from '../clock/clock.ts';
 import type { LocalState } from '../local/local-state.ts';
 import type { Entity } from '../local/mirror.ts';
 import type { WriteQueue } from '../local/write-queue.ts';
@@ -7,11 +6,18 @@ import type { EntityType } from './entity-type.ts';
 import { SyncError } from '../sync-error.ts';
 import { Write } from './write.ts';
 
+export interface Stamp {
+  /** A UUID. */
+  readonly mutationId: string;
+  /** The time by the device's clock, RFC 3339. */
+  readonly occurredAt: string;
+}
+
 export interface EntitySetParts {
   readonly local: LocalState;
   readonly writes: WriteQueue;
-  readonly clock: Clock;
-  readonly newId: () => string;
+  /** What is new with every write. */
+  readonly stamp: () => Stamp;
   readonly onWrite: () => void;
 }
 
@@ -109,7 +115,7 @@ export class EntitySet<Data extends object> {
 
   /** Adds a record that never changes, under an id of its own unless one is given. */
   async append(data: Data, options: WriteOptions & { readonly id?: string } = {}): Promise<Write> {
-    const { id = this.#parts.newId(), ...rest } = options;
+    const { id = this.#parts.stamp().mutationId, ...rest } = options;
     return this.#write('append', id, await this.#checked(data), rest);
   }
 
@@ -130,16 +136,15 @@ export class EntitySet<Data extends object> {
     data: object | undefined,
     { scope, dependsOn }: WriteOptions,
   ): Promise<Write> {
-    const { local, writes, clock, newId, onWrite } = this.#parts;
+    const { local, writes, stamp, onWrite } = this.#parts;
     const draft: Draft = {
-      mutationId: newId(),
+      ...stamp(),
       scope: scope ?? this.get(entityId)?.scope ?? this.#type.scope ?? `user:${local.identity.userId}`,
       entityType: this.entityType,
       entityId,
       op,
       ...(data === undefined ? {} : { data: data as Record<string, unknown> }),
       ...(dependsOn ? { dependsOn: dependsOn.map(({ mutationId }) => mutationId) } : {}),
-      occurredAt: new Date(clock.now()).toISOString(),
       schemaVersion: this.#type.schemaVersion ?? 1,
     };
     const fault = faultOf(draft);
