@@ -147,7 +147,8 @@ export class SyncClient<Types extends EntityTypes> {
 
   /**
    * Decides an open conflict; needs the server.
-   * @param expectedClock of the entity on which the person decided; where it is left out, as the device has it
+   * @param expectedClock of the entity on which the person decided; where it is left out, as the device has
+   * it
    * @throws SyncError `request_failed`; its problem says whether the entity has moved since
    */
   async resolve(conflictId: string, resolution: Resolution, expectedClock?: VectorClock): Promise<Conflict> {

@@ -37,7 +37,8 @@ export class Write {
   /**
    * Waits until it has come so far: for ever, where the device stays offline.
    * @returns the outcome; null for `stored`
-   * @throws SyncError `not_applied` for `applied` and `seen`, where it lost, was refused or waits for a person
+   * @throws SyncError `not_applied` for `applied` and `seen`, where it lost, was refused or waits for a
+   * person
    * @throws the signal's reason
    */
   async wait(tier: Tier, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome | null> {

@@ -68,7 +68,7 @@ function jittered(retryAfterMs: number, random: number): number {
   return Math.round(retryAfterMs * (1 + random / 2));
 }
 
-/** The lane that was told to go on at once: the pause of a failure without an answer says nothing any more. */
+/** Of another network: what failed without an answer may be tried at once. */
 export function withoutPause(lane: Lane): Lane {
   return lane.reason === 'offline' || lane.reason === 'garbage' ? { ...lane, notBeforeMs: 0 } : lane;
 }

@@ -1,6 +1,6 @@
 /**
- * The laws of a device over random histories, with a crash before or after any commit. The numbers are those of
- * docs/guides/sdk.md › What you can rely on.
+ * The laws of a device over random histories, with a crash before or after any commit. The numbers are those
+ * of docs/guides/sdk.md › What you can rely on.
  */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -149,7 +149,7 @@ async function perform(device: Device, what: HistoryStep): Promise<void> {
 }
 
 describe('after any history', () => {
-  it('nothing answered is lost, nothing is applied twice, and the device has what the server has', async () => {
+  it('loses nothing that was answered, applies nothing twice, and has what the server has', async () => {
     let crashes = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (history) => {
@@ -181,7 +181,7 @@ describe('after any history', () => {
     expect(crashes).toBeGreaterThan(100);
   });
 
-  it('shows what its person wrote last, at every moment, where nobody else writes and nothing is refused', async () => {
+  it('shows what its person wrote last, where nobody else writes and nothing is refused', async () => {
     const mine = step.filter(({ do: what }) => what !== 'others');
     await fc.assert(
       fc.asyncProperty(fc.array(mine, { maxLength: 40 }), async (history) => {
@@ -249,7 +249,7 @@ it('shows what an outcome says of the entity until a pull brings as much, also a
   expect(device.seen).toEqual(new Map([['a', { value: 'theirs again' }]]));
 });
 
-it('stores the outbox anew where a browser has cleared the store, and never counts lower than before', async () => {
+it('stores the outbox anew where a browser has cleared the store, and never counts lower', async () => {
   const device = new Device();
   await device.start();
   device.server.changeItself('a', { value: 1 });

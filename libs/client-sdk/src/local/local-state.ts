@@ -17,9 +17,9 @@ const OUTCOMES_PER_ACK = 1_000;
 const DEVICE = 'device';
 
 /**
- * What is stored and its mirror in memory, which change together: first the store, then the mirror, one change
- * after the other. Whoever leads has a term; what a leader of an earlier term would store is refused by the
- * store, so that two of them do no harm.
+ * What is stored and its mirror in memory, which change together: first the store, then the mirror, one
+ * change after the other. Whoever leads has a term; what a leader of an earlier term would store is refused
+ * by the store, so that two of them do no harm.
  */
 export class LocalState {
   readonly store: Store;
@@ -129,7 +129,7 @@ export class LocalState {
     throw new NotLeadingError();
   }
 
-  /** @throws StorageClearedError when somebody has emptied the store: a browser that needs room, or its user */
+  /** @throws StorageClearedError when the store was emptied: by a browser that needs room, or its user */
   async checkStore(): Promise<void> {
     const [device] = await this.store.get('meta', [DEVICE]);
     if (!device) throw new StorageClearedError();

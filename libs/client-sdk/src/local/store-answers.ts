@@ -30,8 +30,8 @@ export interface PullStored {
 }
 
 /**
- * Stores an answer of a pull: pages one by one, each with its cursor, then outcomes, then what was granted and
- * taken away.
+ * Stores an answer of a pull: pages one by one, each with its cursor, then outcomes, then what was granted
+ * and taken away.
  * @param asked as the request had them
  * @param nowIso the time by the device's clock
  * @throws NotLeadingError, StorageError; what was stored by then stays, and comes no second time
@@ -157,7 +157,7 @@ async function oldRows(local: LocalState, { scope, generation }: ScopeRow): Prom
   return rows.map(({ value }) => value as unknown as EntityRow).filter((row) => row.generation < generation);
 }
 
-/** Mutations that the page confirms, and those of which its resync would have brought whatever came of them. */
+/** Mutations that the page confirms, and those that its resync would have confirmed. */
 function containedEntries(local: LocalState, { row, entities, endsResync }: PageResult): OutboxEntry[] {
   const found = new Map<number, OutboxEntry>();
   for (const { delta, ...place } of entities.values()) {

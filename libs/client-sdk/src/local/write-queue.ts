@@ -21,8 +21,8 @@ interface Waiting {
 }
 
 /**
- * Stores what the app writes, in its order. A write is seen at once; those that come while another one is being
- * stored are stored together, in one transaction.
+ * Stores what the app writes, in its order. A write is seen at once; those that come while another one is
+ * being stored are stored together, in one transaction.
  */
 export class WriteQueue {
   readonly #local: LocalState;

@@ -1,7 +1,7 @@
 /**
- * Whether an answer can be what it should be. A proxy or a broken server may send any JSON with status 200, and
- * what is stored once is read for ever. Written by hand: a validator with the whole schema is half as large as
- * the rest of this library, and unknown fields are no fault (COMMON-12).
+ * Whether an answer can be what it should be. A proxy or a broken server may send any JSON with status 200,
+ * and what is stored once is read for ever. Written by hand: a validator with the whole schema is half as
+ * large as the rest of this library, and unknown fields are no fault (COMMON-12).
  */
 import type { Answer, Failure } from './transport.ts';
 

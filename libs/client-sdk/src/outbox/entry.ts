@@ -89,9 +89,9 @@ export function withOutcome(
 const CONFIRMED_WITHIN_MS = 60_000;
 
 /**
- * Whether the server says that the mutation stands, and brings no delta that has it. That happens where others
- * have deleted the entity since, and the scope was begun anew before the device knew its outcome: a resync tells
- * nothing of deletions (PULL-3). Another resync shows what there is.
+ * Whether the server says that the mutation stands, and brings no delta that has it. That happens where
+ * others have deleted the entity since, and the scope was begun anew before the device knew its outcome: a
+ * resync tells nothing of deletions (PULL-3). Another resync shows what there is.
  */
 export function isOverdue({ state, isContained, settledAt }: OutboxEntry, nowIso: string): boolean {
   if (state !== 'stands' || isContained || settledAt === null) return false;

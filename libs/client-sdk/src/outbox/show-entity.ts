@@ -5,8 +5,8 @@ import { type OutboxEntry, isShown } from './entry.ts';
 export type EntityData = Readonly<Record<string, unknown>>;
 
 /**
- * What the app sees of an entity: what is known from the server, with the device's own changes over it, in the
- * order in which they were made.
+ * What the app sees of an entity: what is known from the server, with the device's own changes over it, in
+ * the order in which they were made.
  * @param state the newest that is known; null when nothing is
  * @returns null when there is no such entity, or it is deleted
  */

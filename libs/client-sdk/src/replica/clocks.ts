@@ -46,8 +46,8 @@ export function newestOfAll(rows: Iterable<EntityRow>): { row: EntityRow; state:
 }
 
 /**
- * The `baseClock` of the next mutation: what its person saw, with this device's own changes counted in (PUSH-4,
- * CLOCK-4).
+ * The `baseClock` of the next mutation: what its person saw, with this device's own changes counted in
+ * (PUSH-4, CLOCK-4).
  * @param ownCounter of the last change that this device made of the entity; 0 for none
  */
 export function baseClockOf(seen: VectorClock, own: ReplicaId, ownCounter: number): VectorClock {

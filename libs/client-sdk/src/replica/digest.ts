@@ -7,8 +7,8 @@ import type { Digest, RemoteDelta } from '@sync/protocol';
 export const NOTHING: Digest = { count: 0, hash: EMPTY_DIGEST };
 
 /**
- * The digest (PULL-6) after an entity has changed. SHA-256 in JavaScript and not WebCrypto's: that one answers
- * later, and costs more than the hash of so few bytes.
+ * The digest (PULL-6) after an entity has changed. SHA-256 in JavaScript and not WebCrypto's: that one
+ * answers later, and costs more than the hash of so few bytes.
  * @param before as it was counted; null or a deletion when it was not
  * @param after as it counts now
  */

@@ -9,8 +9,8 @@ export interface ScopeRow {
   /** Up to where it was pulled; null before its first page. */
   readonly cursor: string | null;
   /**
-   * Counts full resyncs. Entities of the one before stay to be seen until the present one is at its end, and go
-   * then unless they came again.
+   * Counts full resyncs. Entities of the one before stay to be seen until the present one is at its end, and
+   * go then unless they came again.
    */
   readonly generation: number;
   /** The present generation has not come to its end yet. */

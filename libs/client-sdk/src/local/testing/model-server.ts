@@ -5,8 +5,8 @@ import { NOTHING, changeDigest } from '../../replica/digest.ts';
 const AT = '2026-01-01T00:00:00.000Z';
 
 /**
- * One scope as the rules of the protocol have it, without policies: whatever is not to be refused is applied. It
- * says the laws of a server that a device relies on, and nothing of how one is built.
+ * One scope as the rules of the protocol have it, without policies: whatever is not to be refused is applied.
+ * It says the laws of a server that a device relies on, and nothing of how one is built.
  */
 export class ModelServer {
   readonly scope: string;
