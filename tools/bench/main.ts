@@ -1,8 +1,8 @@
 /**
  * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile] [--aged] [--peers]`: every operation
- * beside its floor of the same run; `--only yjs` needs no platform. `--aged` measures pushes alone, before and
- * after the databases were filled: half an hour, and 20 GB of disk. `--peers` makes other sync servers do
- * pushes as well, and fetches them from npm.
+ * beside its floor of the same run; `--only yjs` and `--only client-storage` need no platform. `--aged`
+ * measures pushes alone, before and after the databases were filled: half an hour, and 20 GB of disk.
+ * `--peers` makes other sync servers do pushes as well, and fetches them from npm.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
 import { measureAged } from './measure-aged.ts';
 import { measureCheck } from './measure-check.ts';
+import { measureClientStorage } from './measure-client-storage.ts';
 import { measureConflicts } from './measure-conflicts.ts';
 import { measureBackups } from './measure-backups.ts';
 import { measureAutoResolution } from './measure-auto-resolution.ts';
@@ -114,10 +115,15 @@ async function measureStack(): Promise<void> {
   }
 }
 
-if (options.only?.some((name) => name !== 'yjs') ?? true) await measureStack();
+/** What is measured without the platform. */
+const ALONE = ['yjs', 'client-storage'];
+
+if (options.only?.some((name) => !ALONE.includes(name)) ?? true) await measureStack();
 else out(HEAD);
 if (options.only?.includes('yjs') ?? !options.aged)
   for (const measured of await measureDocuments()) report(measured);
+if (options.only?.includes('client-storage') ?? !options.aged)
+  for (const measured of await measureClientStorage(options.quick)) report(measured);
 for (const line of cpuTable(operations)) out(line);
 out('\nresident memory (MiB): ' + processes.map(({ name, rssMiB }) => `${name} ${rssMiB}`).join(', '));
 out('\ngoals');
