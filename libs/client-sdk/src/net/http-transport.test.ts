@@ -188,6 +188,7 @@ const CASES: readonly Case[] = [
     403,
     { ...problemBody('device_revoked'), serverTime: later },
   ],
+  ['device_revoked under another status', 'refused', 410, problemBody('device_revoked', 410)],
   ['device_not_bound', 'not_bound', 403, problemBody('device_not_bound')],
   ['signature_invalid', 'refused', 401, problemBody('signature_invalid')],
   ['not_found', 'refused', 404, problemBody('not_found')],
