@@ -3,10 +3,13 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { summarizeReports, type TestSummary } from './summarize-reports.ts';
 
+/** A second platform beside it takes the cores for seconds, and requests fail that no restart made fail. */
+const ALONE = 'e2e-restarts';
+
 /**
- * Runs the tests of every project and sums them up. Libraries and apps two at a time; what starts the whole
- * platform (tag `layer:e2e`) afterwards and one by one, because two platforms on two cores measure only each
- * other.
+ * Runs the tests of every project and sums them up, two at a time: libraries and apps, then what starts the
+ * whole platform (tag `layer:e2e`), and at last, by itself, what looks for single requests that fail while
+ * processes restart.
  *
  * Never from Nx's cache: these tests run against real servers, which are no input that Nx could know.
  *
@@ -19,7 +22,8 @@ export async function runTests(root: string): Promise<TestSummary> {
   const all = ['run-many', '-t', 'test', '--skip-nx-cache', '--output-style=stream'];
   const codes = [
     await run(root, 'nx', [...all, '--exclude=tag:layer:e2e', '--parallel=2']),
-    await run(root, 'nx', [...all, '--projects=tag:layer:e2e', '--parallel=1']),
+    await run(root, 'nx', [...all, '--projects=tag:layer:e2e', `--exclude=${ALONE}`, '--parallel=2']),
+    await run(root, 'nx', [...all, `--projects=${ALONE}`]),
   ];
   const reports = new Map<string, string | undefined>();
   for (const project of projects) {
