@@ -83,6 +83,10 @@ const GOALS: readonly GoalRow[] = [
   ['cold sync of 20,000 edits, p50', 'yjs-cold-sync', 1, p50, '≤', 5, 'ms'],
   ['merge of 1,000 offline updates, p50', 'yjs-merge-1000', 1, p50, '≤', 20, 'ms'],
   ['event loop during compaction, p99', 'yjs-compact-20k', 1, beside('loopP99Ms'), '≤', 20, 'ms'],
+  ['first sync of a device, 50,000 entities', 'device-first-sync-50k', 1, ratio, '≤', 2, '× bare SQLite'],
+  ['cold start of a device with 50,000', 'device-cold-start-50k', 1, p50, '≤', 300, 'ms'],
+  ['local write visible, 50,000 held', 'device-write-visible', 1, p99, '≤', 1, 'ms'],
+  ['CPU of a device for a mutation', 'device-first-sync-50k', 1, beside('cpuPerMutationMs'), '≤', 1, 'ms'],
 ];
 
 /** The project's goals, held against this run: those of which something was measured. */

@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile] [--aged] [--peers]`: every operation
- * beside its floor of the same run; `--only yjs` and `--only client-storage` need no platform. `--aged`
+ * beside its floor of the same run; `--only yjs`, `client-storage` and `client-device` need no platform. `--aged`
  * measures pushes alone, before and after the databases were filled: half an hour, and 20 GB of disk.
  * `--peers` makes other sync servers do pushes as well, and fetches them from npm.
  */
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { checkGoals } from './goals.ts';
 import { measureAged } from './measure-aged.ts';
 import { measureCheck } from './measure-check.ts';
+import { measureClientDevice } from './measure-client-device.ts';
 import { measureClientStorage } from './measure-client-storage.ts';
 import { measureConflicts } from './measure-conflicts.ts';
 import { measureBackups } from './measure-backups.ts';
@@ -116,7 +117,7 @@ async function measureStack(): Promise<void> {
 }
 
 /** What is measured without the platform. */
-const ALONE = ['yjs', 'client-storage'];
+const ALONE = ['yjs', 'client-storage', 'client-device'];
 
 if (options.only?.some((name) => !ALONE.includes(name)) ?? true) await measureStack();
 else out(HEAD);
@@ -124,6 +125,8 @@ if (options.only?.includes('yjs') ?? !options.aged)
   for (const measured of await measureDocuments()) report(measured);
 if (options.only?.includes('client-storage') ?? !options.aged)
   for (const measured of await measureClientStorage(options.quick)) report(measured);
+if (options.only?.includes('client-device') ?? !options.aged)
+  for (const measured of await measureClientDevice(options.quick)) report(measured);
 for (const line of cpuTable(operations)) out(line);
 out('\nresident memory (MiB): ' + processes.map(({ name, rssMiB }) => `${name} ${rssMiB}`).join(', '));
 out('\ngoals');

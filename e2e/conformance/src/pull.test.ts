@@ -222,6 +222,22 @@ describe('pull', () => {
     expect(answer.scopes.map(({ scope }) => scope).sort()).toEqual([`course:${courseId}`, user.scope].sort());
   });
 
+  it('names scopes that the device was never served, until it asks for them', async () => {
+    const user = await boundUser();
+    await user.device.sync();
+    const course = `course:${fresh('c')}`;
+    await enrol(user, course.slice('course:'.length), 'active');
+    const pull = async (scopes: readonly string[]): Promise<readonly string[]> => {
+      const asked = scopes.map((scope) => ({ scope, cursor: null }));
+      return (await user.device.call<PullResponse>('/sync/v1/pull', { scopes: asked })).granted ?? [];
+    };
+    let granted = await pull([user.scope]);
+    while (granted.length === 0) granted = await pull([user.scope]);
+    expect(granted).toEqual([course]);
+    expect(await pull([user.scope, course])).toEqual([]);
+    expect(await pull([user.scope])).toEqual([]);
+  });
+
   it('wakes a long poll as soon as something is new', async () => {
     const user = await boundUser();
     const reader = await anotherDevice(user);

@@ -2,33 +2,21 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { type GuideBlock, guideBlocks, printedBy } from './testing/guide-blocks.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 /** Inside the workspace, so that `@sync/*` resolves as it does for a reader. */
 const FOLDER = join(ROOT, '.cache', 'guide');
 const run = promisify(execFile);
 
-interface Block {
-  readonly file: string;
-  readonly code: string;
-}
-
-/** The blocks of a guide that name a file: ```ts file=path */
-function blocksOf(guide: string): Block[] {
-  return [...guide.matchAll(/```ts file=(\S+)\n([\s\S]*?)```/g)].map(([, file = '', code = '']) => ({
-    file,
-    code,
-  }));
-}
-
 describe('the guide "plug your service in", followed literally', () => {
   let service: ChildProcess | undefined;
-  let blocks: Block[];
+  let blocks: GuideBlock[];
   let guide: string;
 
   beforeAll(async () => {
     guide = await readFile(join(ROOT, 'docs/guides/plug-your-service-in.md'), 'utf8');
-    blocks = blocksOf(guide);
+    blocks = guideBlocks(guide);
     for (const { file, code } of blocks) {
       await mkdir(join(FOLDER, dirname(file)), { recursive: true });
       await writeFile(join(FOLDER, file), code);
@@ -57,7 +45,7 @@ describe('the guide "plug your service in", followed literally', () => {
       started.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
     });
     await ready;
-    const printed = /prints\n\n```\n([\s\S]*?)```/.exec(guide)?.[1];
+    const printed = printedBy(guide);
     const [tryCommand, tryArgs] = node('bookmarks/try.ts');
     const { stdout } = await run(tryCommand, tryArgs, { cwd: ROOT, env, timeout: 60_000 });
     expect(stdout).toBe(printed);

@@ -163,6 +163,13 @@ export const PullResponse = Type.Object(
     revoked: Type.Array(Scope),
     outcomes: Type.Array(Outcome),
     directives: Type.Array(Directive),
+    granted: Type.Optional(
+      Type.Array(Scope, {
+        description:
+          'Scopes that the user holds, that this pull did not name and the device was never served: name ' +
+          'them in the next one. At most 1,000; left out when there is none.',
+      }),
+    ),
   },
   { $id: 'PullResponse' },
 );

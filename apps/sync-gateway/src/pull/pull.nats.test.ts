@@ -192,7 +192,7 @@ describe('an empty pull', () => {
     await rig.ingest();
     await until(
       async () =>
-        ((await pull(device, next)) as { granted?: string[] }).granted?.includes('course:late') || null,
+        (await pull(device, next)).granted?.includes('course:late') || null,
     );
     await storeOutcome(device);
     const outcome = await until(async () => (await pull(device, next)).outcomes[0]);
@@ -257,7 +257,7 @@ describe('a long poll', () => {
       await isWaiting(1);
       await change(device);
       await rig.ingest();
-      const answer = (await waiting) as PullResponse & { granted?: string[] };
+      const answer = await waiting;
       expect(
         answer.outcomes.length + (answer.scopes[0]?.deltas.length ?? 0) + (answer.granted?.length ?? 0),
       ).toBe(1);

@@ -1,10 +1,10 @@
-import type { AckResponse, LocalMutation, PushResponse } from '@sync/protocol';
+import type { AckResponse, LocalMutation, PullResponse, PushResponse } from '@sync/protocol';
 import { LIMITS } from '@sync/protocol/device';
 import type { Clock } from '../clock/clock.ts';
 import { STOPPED, step } from '../engine/step.ts';
 import type { Effect, EngineEvent, EngineState, LaneName } from '../engine/state.ts';
 import { type LocalState, NotLeadingError, StorageClearedError } from '../local/local-state.ts';
-import { type PullAnswer, storePull, storePush } from '../local/store-answers.ts';
+import { storePull, storePush } from '../local/store-answers.ts';
 import { checkAnswer } from '../net/check-answers.ts';
 import type { Answer, Call, Failure, Transport } from '../net/transport.ts';
 import { nextBatch } from '../outbox/next-batch.ts';
@@ -148,7 +148,7 @@ export class SyncLoop {
   async #pull(waitMs: number, signal: AbortSignal) {
     const { local } = this.#options;
     const scopes = local.nextScopes();
-    const answer = await this.#send<PullAnswer>('pull', {
+    const answer = await this.#send<PullResponse>('pull', {
       body: { ...(scopes ? { scopes } : {}), limit: this.#deltasPerPull, waitMs, backlog: this.#backlog() },
       timeoutMs: TIMEOUT_MS + waitMs,
       signal,

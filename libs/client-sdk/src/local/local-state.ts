@@ -135,10 +135,14 @@ export class LocalState {
     if (!device) throw new StorageClearedError();
   }
 
-  /** The scopes of the next pull: those with more to come first, then all others in turn. */
+  /**
+   * The scopes of the next pull: those with more to come first, then all others in turn. Undefined, for all
+   * that there are, while nothing was ever pulled: a device that has lost its store was served them before, so
+   * that no pull would name them to it (PULL-22).
+   */
   nextScopes(): PullRequest['scopes'] | undefined {
     const held = [...this.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);
-    if (held.length === 0) return undefined;
+    if (held.every(({ cursor }) => cursor === null)) return undefined;
     const behind = held.filter(({ serverDigest }) => serverDigest === null);
     const rest = held.filter(({ serverDigest }) => serverDigest !== null);
     const turn = rest.length > 0 ? this.#nextScope % rest.length : 0;

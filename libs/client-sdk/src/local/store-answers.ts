@@ -7,9 +7,6 @@ import { type EntityRow, type ScopeRow, entityKey, freshScope } from '../replica
 import { type Commit, type StoredRow, type TableName, keyOf } from '../storage/store.ts';
 import { type LocalState, entryAddress, entryPut, scopePut } from './local-state.ts';
 
-/** An answer of a pull, with the scopes that the user holds and this device does not. */
-export type PullAnswer = PullResponse & { readonly granted?: readonly string[] };
-
 /** A mutation that did not simply come to stand, for the app to see until it says that it has. */
 export interface OutcomeRow {
   readonly outcome: Outcome;
@@ -39,7 +36,7 @@ export interface PullStored {
 export async function storePull(
   local: LocalState,
   asked: PullRequest['scopes'],
-  answer: PullAnswer,
+  answer: PullResponse,
   nowIso: string,
 ): Promise<PullStored> {
   const wasSynced = new Map([...local.mirror.scopes].map(([scope, row]) => [scope, row.syncedAt !== null]));

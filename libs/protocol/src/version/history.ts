@@ -240,6 +240,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'ACCESS-15: a device that changes its key may sign with the one before until previousKeyUntil, which the ' +
       'identity service names.',
   },
+  {
+    version: '1.45.0',
+    date: '2026-12-01',
+    schemas: ['PullResponse'],
+    change:
+      'PULL-22: granted of a pull names scopes that the device has not been served yet. It was sent before and ' +
+      'stood in no document.',
+  },
 ];
 
 /** The version of the newest entry. */
