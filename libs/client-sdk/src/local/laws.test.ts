@@ -4,104 +4,13 @@
  */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createHash, randomUUID } from 'node:crypto';
-import type { DeviceKey } from '../net/transport.ts';
-import { nextBatch } from '../outbox/next-batch.ts';
+import { randomUUID } from 'node:crypto';
 import type { Draft } from '../outbox/make-mutation.ts';
 import { sameDigest } from '../replica/digest.ts';
-import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
-import { FaultyStore } from '../testing/faulty-store.ts';
+import { MemoryStore } from '../storage/memory-store.ts';
 import { LocalState, NotLeadingError, StorageClearedError } from './local-state.ts';
-import { storePull, storePush } from './store-answers.ts';
-import { ModelServer } from './testing/model-server.ts';
+import { CrashingDevice, IDENTITY, KEY, NOW, SCOPE } from './testing/crashing-device.ts';
 import { WriteQueue } from './write-queue.ts';
-
-const IDENTITY = { tenantId: 't', userId: 'u', deviceId: 'dev' };
-const SCOPE = 'user:u';
-const NOW = '2026-01-01T00:00:00.000Z';
-const MUCH_LATER = '2026-01-01T01:00:00.000Z';
-const KEY: DeviceKey = {
-  sign: async (text) => createHash('sha256').update(text).digest('base64'),
-  tag: async (text) => createHash('sha256').update(text).digest('base64'),
-};
-const ALL = { mutations: 500, length: 1_000_000 };
-
-/** An app that may die at any commit, on a disk that does not. */
-class Device {
-  readonly disk = new MemoryDisk();
-  readonly server = new ModelServer(SCOPE);
-  store = new FaultyStore(new MemoryStore(this.disk));
-  local = new LocalState(this.store, IDENTITY);
-  writes = new WriteQueue(this.local, KEY);
-  /** Writes that the app was told to be stored, in their order. */
-  readonly answered: string[] = [];
-  crashes = 0;
-
-  async start(): Promise<void> {
-    this.store = new FaultyStore(new MemoryStore(this.disk));
-    this.local = new LocalState(this.store, IDENTITY);
-    this.writes = new WriteQueue(this.local, KEY);
-    await this.local.open();
-    await this.local.load('note');
-  }
-
-  /** Does it, or dies at the named commit of it and starts again. */
-  async survive(work: () => Promise<unknown>, crash: Crash | null): Promise<void> {
-    if (crash) this.store.crashAt(crash.commit, crash.when);
-    const { crashed } = this.store;
-    const hasDied = await Promise.race([work().then(() => false), crashed.then(() => true)]);
-    if (!hasDied && crash) this.store.crashAt(Infinity, 'before');
-    if (!hasDied) return;
-    this.crashes += 1;
-    await this.start();
-  }
-
-  async write(entityId: string, op: Draft['op'], data?: Record<string, unknown>): Promise<void> {
-    const mutationId = randomUUID();
-    const fields = { mutationId, scope: SCOPE, entityType: 'note', entityId, op, occurredAt: NOW };
-    await this.writes.write({ ...fields, ...(data ? { data } : {}), schemaVersion: 1 });
-    this.answered.push(mutationId);
-  }
-
-  /** @param isLost the answer does not arrive */
-  async push(decide: Parameters<ModelServer['push']>[2], isLost = false): Promise<void> {
-    const mutations = nextBatch(this.local.mirror.entries(), ALL);
-    const answer = this.server.push(mutations, 'd:dev', decide);
-    if (!isLost) await storePush(this.local, answer, NOW);
-  }
-
-  async pull(limit: number, nowIso = NOW): Promise<boolean> {
-    const asked = this.local.nextScopes() ?? [{ scope: SCOPE, cursor: null }];
-    const answer = this.server.pull(asked[0]?.cursor ?? null, limit);
-    const { isComplete } = await storePull(this.local, asked, answer, nowIso);
-    return !isComplete;
-  }
-
-  async ack(isLost = false): Promise<void> {
-    const body = this.local.ackBody();
-    if (!body) return;
-    this.server.ack(body.outcomes ?? []);
-    if (!isLost) await this.local.storeAck(body);
-  }
-
-  get seen(): Map<string, unknown> {
-    return new Map(this.local.mirror.list('note').map(({ id, data }) => [id, data]));
-  }
-
-  /** Everything goes well from now on. */
-  async settle(): Promise<void> {
-    for (let round = 0; round < 4; round += 1) {
-      await this.push(() => 'applied');
-      while (await this.pull(3, round < 2 ? NOW : MUCH_LATER));
-      await this.ack();
-    }
-  }
-}
-
-interface Crash {
-  readonly commit: number;
-  readonly when: 'before' | 'after';
-}
 
 const entityId = fc.constantFrom('a', 'b', 'c');
 const crash = fc.option(
@@ -123,7 +32,7 @@ const step = fc.oneof(
 );
 type HistoryStep = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-async function perform(device: Device, what: HistoryStep): Promise<void> {
+async function perform(device: CrashingDevice, what: HistoryStep): Promise<void> {
   switch (what.do) {
     case 'put':
       return device.survive(() => device.write(what.entityId, 'put', { value: what.value }), what.crash);
@@ -153,7 +62,7 @@ describe('after any history', () => {
     let crashes = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (history) => {
-        const device = new Device();
+        const device = new CrashingDevice();
         await device.start();
         for (const what of history) await perform(device, what);
         // What was accepted has its outcome by now.
@@ -185,7 +94,7 @@ describe('after any history', () => {
     const mine = step.filter(({ do: what }) => what !== 'others');
     await fc.assert(
       fc.asyncProperty(fc.array(mine, { maxLength: 40 }), async (history) => {
-        const device = new Device();
+        const device = new CrashingDevice();
         await device.start();
         const written = new Map<string, Record<string, unknown>>();
         const check = (): void => expect(device.seen).toEqual(written);
@@ -205,7 +114,7 @@ describe('after any history', () => {
 });
 
 it('numbers writes of two tabs apart', async () => {
-  const one = new Device();
+  const one = new CrashingDevice();
   await one.start();
   const tab = new LocalState(new MemoryStore(one.disk), IDENTITY);
   await tab.open();
@@ -226,7 +135,7 @@ it('numbers writes of two tabs apart', async () => {
 });
 
 it('lets nothing be stored by a tab that does not lead any more', async () => {
-  const device = new Device();
+  const device = new CrashingDevice();
   await device.start();
   device.server.changeItself('a', { value: 1 });
   const later = new LocalState(new MemoryStore(device.disk), IDENTITY);
@@ -236,7 +145,7 @@ it('lets nothing be stored by a tab that does not lead any more', async () => {
 });
 
 it('shows what an outcome says of the entity until a pull brings as much, also after a restart', async () => {
-  const device = new Device();
+  const device = new CrashingDevice();
   await device.start();
   device.server.changeItself('a', { value: 'theirs' });
   await device.write('a', 'put', { value: 'mine' });
@@ -250,7 +159,7 @@ it('shows what an outcome says of the entity until a pull brings as much, also a
 });
 
 it('stores the outbox anew where a browser has cleared the store, and never counts lower', async () => {
-  const device = new Device();
+  const device = new CrashingDevice();
   await device.start();
   device.server.changeItself('a', { value: 1 });
   await device.pull(10);

@@ -1,12 +1,12 @@
-import type { AckRequest, PullRequest } from '@sync/protocol';
-import { type ReplicaId, deviceReplica } from '@sync/vector-clock';
+import type { AckRequest, LocalMutation, PullRequest } from '@sync/protocol';
+import { type ReplicaId, counterOf, deviceReplica } from '@sync/vector-clock';
 import { SyncError } from '../sync-error.ts';
 import type { DeviceIdentity } from '../net/transport.ts';
-import { type OutboxEntry, isDone, isTerminal, outboxKey } from '../outbox/entry.ts';
+import { type OutboxEntry, isDone, isTerminal, outboxKey, ownCounter } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { scopeKey } from '../replica/rows.ts';
 import { sameDigest } from '../replica/digest.ts';
-import { type Commit, type Store, type StoredValue, keyOf } from '../storage/store.ts';
+import { type Commit, type Store, type StoredValue, TABLE_NAMES, keyOf } from '../storage/store.ts';
 import { Mirror } from './mirror.ts';
 import { Serial } from './serial.ts';
 
@@ -72,20 +72,36 @@ export class LocalState {
 
   /**
    * After the browser has cleared the store, or it was damaged: what is still in memory is stored anew, above
-   * all the outbox; everything else comes with full resyncs.
+   * all the outbox; everything else comes with full resyncs. One commit: whoever dies in it, or finds no room
+   * for it, has lost nothing.
+   * @throws StorageError; then nothing has changed, in memory neither
    */
   async rebuild(): Promise<void> {
     await this.exclusively(async () => {
-      await this.store.clear();
-      const entries = this.mirror.empty();
-      this.#term += 1;
+      // Scopes count their generations from the beginning again.
+      const entries = [...this.mirror.entries()].map((entry) =>
+        entry.generation === null ? entry : { ...entry, generation: 0 },
+      );
+      const own = entries.map(({ mutation }) => [ownCounter(mutation), this.#countOf(mutation)] as const);
       await this.store.commit({
+        deletePrefixes: TABLE_NAMES.filter((table) => table !== 'outcome').map((table) => ({
+          table,
+          prefix: '',
+        })),
         puts: [devicePut(this.identity), ...entries.map(entryPut)],
-        counters: { term: this.#term, sequence: this.lastSequence },
+        // In the order of writing, so that the last of an entity counts.
+        counters: { ...Object.fromEntries(own), term: this.#term + 1, sequence: this.lastSequence },
       });
+      this.#term += 1;
+      this.mirror.empty();
       for (const entry of entries) this.mirror.setEntry(entry);
     });
     this.mirror.announce();
+  }
+
+  /** The number of a change of this device among those that it has made of the entity. */
+  #countOf({ baseClock = {} }: LocalMutation): number {
+    return counterOf(baseClock, this.own) + 1;
   }
 
   /** Removes everything: the device was revoked, and may not have it any more. */

@@ -2,10 +2,9 @@ import { taggedText } from '@sync/protocol/device';
 import type { LocalMutation } from '@sync/protocol';
 import { type VectorClock, counterOf } from '@sync/vector-clock';
 import type { DeviceKey } from '../net/transport.ts';
-import { type OutboxEntry, queuedEntry } from '../outbox/entry.ts';
+import { type OutboxEntry, ownCounter, queuedEntry } from '../outbox/entry.ts';
 import { type Draft, makeMutation } from '../outbox/make-mutation.ts';
 import { baseClockOf } from '../replica/clocks.ts';
-import { keyOf } from '../storage/store.ts';
 import { type LocalState, StorageClearedError, entryPut } from './local-state.ts';
 
 /** Writes that are stored together: as many as a push takes. */
@@ -120,9 +119,4 @@ export class WriteQueue {
   async #tag(mutation: LocalMutation): Promise<LocalMutation> {
     return { ...mutation, tag: await this.#key.tag(taggedText(mutation)) };
   }
-}
-
-/** Counts the changes that this device has made of an entity, also of one that it does not hold any more. */
-function ownCounter({ entityType, entityId }: Draft): string {
-  return keyOf('own', entityType, entityId);
 }

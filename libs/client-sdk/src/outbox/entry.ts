@@ -23,6 +23,7 @@
 import type { LocalMutation, Outcome, RemoteDelta } from '@sync/protocol';
 import { type ReplicaId, counterOf } from '@sync/vector-clock';
 import { isFoldedSince } from '../replica/clocks.ts';
+import { keyOf } from '../storage/store.ts';
 
 export const ENTRY_STATES = ['queued', 'accepted', 'stands', 'settled'] as const;
 export type EntryState = (typeof ENTRY_STATES)[number];
@@ -46,6 +47,14 @@ export interface OutboxEntry {
 /** In the order of `sequence`, which is the order of writing. */
 export function outboxKey(sequence: number): string {
   return String(sequence).padStart(16, '0');
+}
+
+/**
+ * The counter of a store that counts the changes which this device has made of an entity, also of one that it
+ * does not hold any more.
+ */
+export function ownCounter({ entityType, entityId }: Pick<LocalMutation, 'entityType' | 'entityId'>): string {
+  return keyOf('own', entityType, entityId);
 }
 
 export function queuedEntry(mutation: LocalMutation): OutboxEntry {

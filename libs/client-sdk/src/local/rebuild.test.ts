@@ -1,0 +1,68 @@
+/** What becomes of the outbox where the store is emptied, or has to be. */
+import { describe, expect, it } from '@jest/globals';
+import { counterOf } from '@sync/vector-clock';
+import { MemoryStore } from '../storage/memory-store.ts';
+import { CrashingDevice } from './testing/crashing-device.ts';
+
+async function withWrites(): Promise<CrashingDevice> {
+  const device = new CrashingDevice();
+  await device.start();
+  await device.write('a', 'put', { value: 1 });
+  await device.write('a', 'patch', { more: 2 });
+  return device;
+}
+
+const idsOf = (device: CrashingDevice): string[] =>
+  [...device.local.mirror.entries()].map(({ mutation }) => mutation.mutationId);
+
+describe('a rebuild', () => {
+  it('that finds no room keeps what is in memory, for the next one', async () => {
+    const device = await withWrites();
+    await new MemoryStore(device.disk).clear();
+    device.store.failCommits('full');
+    await expect(device.local.rebuild()).rejects.toMatchObject({ code: 'full' });
+    expect(device.seen).toEqual(new Map([['a', { value: 1, more: 2 }]]));
+    await device.local.rebuild();
+    await device.start();
+    expect(idsOf(device)).toEqual(device.answered);
+  });
+
+  it.each(['before', 'after'] as const)('loses nothing that is stored, dying %s its commit', async (when) => {
+    const device = await withWrites();
+    await device.survive(() => device.local.rebuild(), { commit: 1, when });
+    expect([device.crashes, idsOf(device)]).toEqual([1, device.answered]);
+  });
+
+  it('goes on counting its own changes of an entity that waits', async () => {
+    const device = await withWrites();
+    await new MemoryStore(device.disk).clear();
+    await device.local.rebuild();
+    await device.write('a', 'put', { value: 3 });
+    const counters = [...device.local.mirror.entries()].map(({ mutation }) =>
+      counterOf(mutation.baseClock ?? {}, 'd:dev'),
+    );
+    expect(counters).toEqual([0, 1, 2]);
+  });
+
+  it('keeps outcomes that the app has not seen', async () => {
+    const device = await withWrites();
+    await device.push(() => 'rejected');
+    await device.local.rebuild();
+    expect((await device.store.list('outcome', '')).length).toBe(2);
+  });
+
+  it('lets a change go that no resync brings any more, of whatever generation its scope was', async () => {
+    const device = await withWrites();
+    for (let round = 0; round < 3; round += 1) {
+      device.server.loseHistory();
+      while (await device.pull(10));
+    }
+    await device.push(() => 'applied');
+    device.server.changeItself('a', null);
+    device.server.loseHistory();
+    await device.local.rebuild();
+    while (await device.pull(10));
+    await device.ack();
+    expect([idsOf(device), device.seen.size]).toEqual([[], 0]);
+  });
+});
