@@ -1,6 +1,7 @@
 import type { ConflictRecord, ConflictResponse, Resolution } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { Listeners } from '../local/listeners.ts';
 import { LocalState } from '../local/local-state.ts';
 import type { OutcomeRow } from '../local/store-answers.ts';
 import { WriteQueue } from '../local/write-queue.ts';
@@ -52,7 +53,7 @@ export class SyncClient<Types extends EntityTypes> {
   readonly #loop: SyncLoop;
   readonly #writes: WriteQueue;
   readonly #sets = new Map<string, EntitySet<object>>();
-  readonly #statusListeners = new Set<(status: SyncStatus) => void>();
+  readonly #statusListeners = new Listeners<SyncStatus>();
   #status: SyncStatus;
   readonly #stopListening: () => void;
 
@@ -122,8 +123,7 @@ export class SyncClient<Types extends EntityTypes> {
 
   /** @returns stops it */
   onStatus(listener: (status: SyncStatus) => void): () => void {
-    this.#statusListeners.add(listener);
-    return () => this.#statusListeners.delete(listener);
+    return this.#statusListeners.add(listener);
   }
 
   /** What did not simply come to stand, oldest first, until `dismiss`. */
@@ -193,6 +193,6 @@ export class SyncClient<Types extends EntityTypes> {
     const status = readStatus(this.#loop.state, this.#local);
     if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
     this.#status = status;
-    for (const listener of [...this.#statusListeners]) listener(status);
+    this.#statusListeners.tell(status);
   }
 }

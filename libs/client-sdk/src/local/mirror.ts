@@ -5,6 +5,7 @@ import { type OutboxEntry, isDone, isShown } from '../outbox/entry.ts';
 import { type EntityData, showEntity } from '../outbox/show-entity.ts';
 import { newestOfAll } from '../replica/clocks.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
+import { Listeners } from './listeners.ts';
 
 /** An entity as the app sees it. The same object for as long as nothing in it changes. */
 export interface Entity<Data = EntityData> {
@@ -46,7 +47,7 @@ export class Mirror {
   readonly #drafts = new Map<string, OutboxEntry[]>();
   readonly #rows = new Map<string, Map<string, Map<string, EntityRow>>>();
   readonly #shown = new Map<string, Map<string, Entity>>();
-  readonly #listeners = new Set<(changes: Changes) => void>();
+  readonly #listeners = new Listeners<Changes>();
   readonly #touched = new Map<string, Set<string>>();
   /** Looks different, and nobody was told yet. */
   #changed = new Map<string, Set<string>>();
@@ -55,8 +56,7 @@ export class Mirror {
 
   /** @returns stops it */
   listen(listener: (changes: Changes) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** Forgets everything but what the app has asked for. @returns the outbox as it was */
@@ -216,7 +216,7 @@ export class Mirror {
     if (changes.entities.size === 0 && changes.mutations.size === 0) return;
     this.#changed = new Map();
     this.#moved = new Set();
-    for (const listener of [...this.#listeners]) listener(changes);
+    this.#listeners.tell(changes);
   }
 
   #touch({ entityType, entityId }: Place): void {
