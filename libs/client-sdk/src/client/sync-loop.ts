@@ -186,10 +186,11 @@ export class SyncLoop {
   }
 
   /** A mutation that was sent alone and cannot be taken in any push is refused here, for others to go on. */
-  async #refusedAlone([mutation, another]: readonly LocalMutation[], { kind, detail, problem }: Failure) {
-    if (!mutation || another || (kind !== 'refused' && kind !== 'too_large')) return null;
+  async #refusedAlone([mutation, another]: readonly LocalMutation[], failure: Failure) {
+    if (!mutation || another || !isOfMutations(failure)) return null;
     const { local } = this.#options;
     const { mutationId } = mutation;
+    const { kind, detail, problem } = failure;
     const code = problem?.code ?? kind;
     const outcomes = [{ mutationId, status: 'rejected' as const, code, message: detail }];
     await storePush(local, { serverTime: this.#nowIso(), outcomes }, this.#nowIso());
@@ -228,4 +229,13 @@ export class SyncLoop {
   #nowIso(): string {
     return new Date(this.#options.clock.now()).toISOString();
   }
+}
+
+/**
+ * Whether a push was refused for what it had to say. A signature, a path or a time that is not taken is no
+ * fault of what its person has written, which goes when that is put right.
+ */
+function isOfMutations({ kind, problem }: Failure): boolean {
+  if (kind !== 'refused') return kind === 'too_large';
+  return problem?.errors?.some(({ path }) => path.startsWith('/mutations/')) ?? false;
 }

@@ -1,0 +1,105 @@
+/** A whole device on a server that is only a model, and on a clock that a test turns by hand. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { HandClock } from '../clock/testing/hand-clock.ts';
+import { ModelServer } from '../local/testing/model-server.ts';
+import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
+import { failure } from '../net/failure.ts';
+import type { Failure } from '../net/transport.ts';
+import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
+import { createSyncClient } from './create-sync-client.ts';
+import { ModelTransport } from './testing/model-transport.ts';
+
+const START_MS = Date.parse('2026-01-01T00:00:00.000Z');
+
+async function makeDevice(disk = new MemoryDisk()) {
+  const clock = new HandClock(START_MS);
+  const transport = new ModelTransport(new ModelServer(SCOPE));
+  const client = await createSyncClient({
+    ...{ identity: IDENTITY, key: KEY, transport, clock, random: () => 0.5 },
+    ...{ store: new MemoryStore(disk), entities: { note: {}, card: { scope: 'course:c1' } } },
+  });
+  return { client, clock, transport, notes: client.entity('note') };
+}
+
+/** Everything that needs no time has happened. */
+async function quiet(): Promise<void> {
+  for (let turn = 0; turn < 30; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function pass(clock: HandClock, ms: number): Promise<void> {
+  const steps = 100;
+  for (let at = 0; at < steps; at += 1) {
+    clock.advance(ms / steps);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await quiet();
+}
+
+function problem(status: number, code: string, path?: string): Failure {
+  const text = { title: code, detail: code, type: `urn:sync-service:problem:${code}`, serverTime: '' };
+  const errors = path === undefined ? {} : { errors: [{ path, message: 'it is wrong' }] };
+  return failure('refused', code, {
+    status,
+    problem: { ...text, status, code, retryable: false, ...errors } as NonNullable<Failure['problem']>,
+  });
+}
+
+describe('a push that is refused', () => {
+  it.each([
+    ['by a server that does not know the key', problem(401, 'signature_invalid')],
+    ['by a server without that path', problem(404, 'not_found')],
+    ['for a time that is none', problem(400, 'schema_invalid', '/sentAt')],
+    ['by a key that does not sign', failure('refused', 'The request could not be made')],
+  ])('%s is no fault of what is in it', async (_why, refusal) => {
+    const { client, clock, transport, notes } = await makeDevice();
+    transport.fail = ({ path }) => (path === '/sync/v1/push' ? refusal : null);
+    const write = await notes.put('a', { value: 1 });
+    client.start();
+    await pass(clock, 7_200_000);
+    expect([client.status.pending, (await client.outcomes()).length]).toEqual([1, 0]);
+    transport.fail = () => null;
+    await pass(clock, 600_000);
+    expect((await write.wait('seen'))?.status).toBe('applied');
+  });
+
+  it('for a single mutation takes that one out, and lets the others go on', async () => {
+    const { client, clock, transport, notes } = await makeDevice();
+    transport.fail = ({ path, body }) =>
+      path === '/sync/v1/push' && JSON.stringify(body).includes('bad')
+        ? problem(400, 'schema_invalid', '/mutations/0/data')
+        : null;
+    const bad = await notes.put('a', { value: 'bad' });
+    const good = await notes.put('b', { value: 'good' });
+    client.start();
+    await pass(clock, 600_000);
+    expect((await good.wait('applied'))?.status).toBe('applied');
+    await expect(bad.wait('applied')).rejects.toMatchObject({ code: 'not_applied' });
+    expect((await client.outcomes()).map(({ mutation }) => mutation?.data)).toEqual([{ value: 'bad' }]);
+  });
+});
+
+describe('a listener that throws', () => {
+  const known = (globalThis as { reportError?: unknown }).reportError;
+  afterEach(() => Object.assign(globalThis, { reportError: known }));
+
+  it('is reported, and holds nothing up', async () => {
+    const reported: unknown[] = [];
+    Object.assign(globalThis, { reportError: (error: unknown) => reported.push(error) });
+    const { client, clock, transport, notes } = await makeDevice();
+    const fault = new Error('of the app');
+    const fail = (): void => {
+      throw fault;
+    };
+    const told: string[] = [];
+    notes.subscribe(fail);
+    client.onStatus(fail);
+    notes.subscribe((ids) => told.push(...ids));
+    client.start();
+    await quiet();
+    for (const id of ['a', 'b']) await (await notes.put(id, { value: 1 })).wait('seen');
+    await pass(clock, 60_000);
+    expect([new Set(reported), new Set(told)]).toEqual([new Set([fault]), new Set(['a', 'b'])]);
+    expect([client.status.pending, client.status.state]).toEqual([0, 'live']);
+    expect(transport.count('push')).toBeLessThanOrEqual(3);
+  });
+});

@@ -1,0 +1,56 @@
+import type { AckRequest, PullRequest, PushRequest } from '@sync/protocol';
+import { ModelServer } from '../../local/testing/model-server.ts';
+import type { Answer, Call, Failure, Transport } from '../../net/transport.ts';
+
+/** The way to a {@link ModelServer}, with what a test lets go wrong on it. A pull waits until there is news. */
+export class ModelTransport implements Transport {
+  readonly server: ModelServer;
+  readonly calls: Call[] = [];
+  /** What comes instead of an answer; null where nothing goes wrong. */
+  fail: (call: Call) => Failure | null = () => null;
+  #waiting: (() => void)[] = [];
+  /** What comes of the answer. */
+  change: (call: Call, body: unknown) => unknown = (_call, body) => body;
+
+  constructor(server: ModelServer) {
+    this.server = server;
+  }
+
+  async send<T>(call: Call): Promise<Answer<T>> {
+    this.calls.push(call);
+    const failure = this.fail(call);
+    if (failure) return failure;
+    let answer = this.#answer(call);
+    while (answer === null) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      answer = this.#answer(call);
+    }
+    this.news();
+    return { ok: true, body: this.change(call, answer) as T };
+  }
+
+  /** Lets pulls that wait look again. */
+  news(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** How many of these there were. */
+  count(what: 'pull' | 'push' | 'ack'): number {
+    return this.calls.filter(({ path }) => path === `/sync/v1/${what}`).length;
+  }
+
+  #answer({ path, body }: Call): unknown {
+    if (path === '/sync/v1/push') {
+      return this.server.push((body as PushRequest).mutations, 'd:dev', () => 'applied');
+    }
+    if (path === '/sync/v1/ack') {
+      const { cursors = [], outcomes = [] } = body as AckRequest;
+      this.server.ack(outcomes);
+      return { serverTime: '', cursors: cursors.map(({ scope }) => ({ scope, status: 'advanced' })) };
+    }
+    const { scopes, limit = 500, waitMs = 0 } = body as PullRequest;
+    const answer = this.server.pull(scopes?.[0]?.cursor ?? null, limit);
+    const hasNews = answer.outcomes.length > 0 || answer.scopes.some(({ deltas }) => deltas.length > 0);
+    return waitMs > 0 && !hasNews ? null : answer;
+  }
+}
