@@ -70,7 +70,7 @@ export class SyncClient<Types extends EntityTypes> {
       onState: () => this.#tellStatus(),
       onDeposed: () => this.stop(),
     });
-    this.#status = readStatus(this.#loop.state, local);
+    this.#status = readStatus(this.#loop.state, local, 0);
     this.#stopListening = local.mirror.listen(() => this.#tellStatus());
   }
 
@@ -190,7 +190,7 @@ export class SyncClient<Types extends EntityTypes> {
   }
 
   #tellStatus(): void {
-    const status = readStatus(this.#loop.state, this.#local);
+    const status = readStatus(this.#loop.state, this.#local, this.#loop.aheadMs);
     if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
     this.#status = status;
     this.#statusListeners.tell(status);

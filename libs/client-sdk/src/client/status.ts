@@ -28,12 +28,13 @@ export interface ScopeStatus {
   readonly isDiffering: boolean;
 }
 
-export function readStatus({ phase, lanes }: EngineState, local: LocalState): SyncStatus {
+/** @param aheadMs by how much the times of the state are before the device's clock */
+export function readStatus({ phase, lanes }: EngineState, local: LocalState, aheadMs: number): SyncStatus {
   const differing = new Set(local.differingScopes);
   return {
     state: phase.kind,
     reason: 'reason' in phase ? phase.reason : null,
-    nextTryAtMs: 'untilMs' in phase ? phase.untilMs : null,
+    nextTryAtMs: 'untilMs' in phase ? phase.untilMs - aheadMs : null,
     pending: local.mirror.queued,
     oldestPendingAt: local.mirror.oldestQueuedAt,
     pushPausedBy: lanes.push.reason,

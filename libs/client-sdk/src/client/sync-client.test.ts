@@ -103,3 +103,63 @@ describe('a listener that throws', () => {
     expect(transport.count('push')).toBeLessThanOrEqual(3);
   });
 });
+
+describe('time', () => {
+  it('that is set back by a year stops nobody from trying again', async () => {
+    const { client, clock, transport, notes } = await makeDevice();
+    for (const kind of ['busy', 'needs_auth'] as const) {
+      transport.fail = () => failure(kind, 'not now');
+      const write = await notes.put(kind, { value: 1 });
+      client.start();
+      await quiet();
+      clock.set(clock.now() - 365 * 86_400_000);
+      transport.fail = () => null;
+      await pass(clock, 60_000);
+      expect((await write.wait('seen'))?.status).toBe('applied');
+      client.stop();
+    }
+  });
+
+  it('is asked for no more after a stop', async () => {
+    const { client, clock, transport } = await makeDevice();
+    transport.fail = () => failure('busy', 'not now');
+    client.start();
+    await quiet();
+    expect(clock.waiting).toBe(1);
+    await client.close();
+    expect(clock.waiting).toBe(0);
+  });
+});
+
+describe('a server that answers nonsense', () => {
+  const page = { scope: SCOPE, reset: false, deltas: [], cursor: '0:0' };
+  const nothing = { serverTime: '', scopes: [], revoked: [], outcomes: [], directives: [] };
+  const digest = { count: 0, hash: '0'.repeat(64) };
+  const anew = { kind: 'full_resync', scopes: [SCOPE] };
+  it.each<[string, object]>([
+    ['says for ever that there is more', { scopes: [{ ...page, hasMore: true }] }],
+    ['begins anew for ever', { scopes: [{ ...page, reset: true, hasMore: true }] }],
+    ['begins anew for ever and has nothing', { scopes: [{ ...page, reset: true, hasMore: false, digest }] }],
+    ['gives no digest', { scopes: [{ ...page, hasMore: false }] }],
+    ['takes the same scope away for ever', { revoked: ['course:c1'] }],
+    ['wants a resync for ever', { scopes: [{ ...page, hasMore: false, digest }], directives: [anew] }],
+  ])('and %s is asked a few times a minute', async (_what, answer) => {
+    const { client, clock, transport } = await makeDevice();
+    transport.change = ({ path }, body) => (path.endsWith('pull') ? { ...nothing, ...answer } : body);
+    transport.change = bounded(transport.change);
+    client.start();
+    await pass(clock, 60_000);
+    expect(transport.count('pull')).toBeLessThanOrEqual(12);
+    expect(transport.count('ack')).toBeLessThanOrEqual(12);
+  });
+});
+
+/** Nobody waits for a device that spins. */
+function bounded<A, B, C>(change: (call: A, body: B) => C): (call: A, body: B) => C {
+  let left = 200;
+  return (call, body) => {
+    left -= 1;
+    if (left < 0) throw new Error('it spins');
+    return change(call, body);
+  };
+}

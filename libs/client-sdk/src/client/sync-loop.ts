@@ -1,6 +1,7 @@
 import type { AckResponse, LocalMutation, PullResponse, PushResponse } from '@sync/protocol';
 import { LIMITS } from '@sync/protocol/device';
 import type { Clock } from '../clock/clock.ts';
+import { SteadyTime } from '../clock/steady-time.ts';
 import { STOPPED, step } from '../engine/step.ts';
 import type { Effect, EngineEvent, EngineState, LaneName } from '../engine/state.ts';
 import { type LocalState, NotLeadingError, StorageClearedError } from '../local/local-state.ts';
@@ -14,7 +15,7 @@ import { StorageError } from '../storage/store.ts';
 const TIMEOUT_MS = 40_000;
 /** Characters of JSON in a push: below 1 MiB as sent, whatever its alphabet, where nothing is compressed. */
 const PUSH_LENGTH = 340_000;
-const REBUILD_AGAIN_MS = 10_000;
+const STORE_AGAIN_MS = 10_000;
 
 export interface SyncLoopOptions {
   readonly local: LocalState;
@@ -35,6 +36,8 @@ export class SyncLoop {
   /** Of everything that is on its way; what was given up reports nothing any more. */
   #flight = new AbortController();
   #cancelWake: () => void = () => undefined;
+  #cancelAgain: () => void = () => undefined;
+  readonly #time: SteadyTime;
   #mutationsPerPush: number = LIMITS.mutationsPerPush;
   #deltasPerPull: number = LIMITS.defaultDeltasPerPull;
   /** The last failure with all that is known of it. */
@@ -42,6 +45,12 @@ export class SyncLoop {
 
   constructor(options: SyncLoopOptions) {
     this.#options = options;
+    this.#time = new SteadyTime(options.clock);
+  }
+
+  /** How far the times in its state are before the device's clock, which was set back by so much. */
+  get aheadMs(): number {
+    return this.#time.aheadMs;
   }
 
   get state(): EngineState {
@@ -49,11 +58,10 @@ export class SyncLoop {
   }
 
   dispatch(event: EngineEvent): void {
-    const { clock, onState } = this.#options;
-    const { state, effects } = step(this.#state, event, clock.now());
+    const { state, effects } = step(this.#state, event, this.#time.now());
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
-    onState(state);
+    this.#options.onState(state);
   }
 
   #perform(effect: Effect): void {
@@ -65,10 +73,12 @@ export class SyncLoop {
       case 'abort':
         this.#flight.abort();
         this.#flight = new AbortController();
+        this.#cancelWake();
+        this.#cancelAgain();
         return;
       case 'wake':
         this.#cancelWake();
-        this.#cancelWake = clock.setTimer(Math.max(0, effect.atMs - clock.now()), () =>
+        this.#cancelWake = clock.setTimer(Math.max(0, effect.atMs - this.#time.now()), () =>
           this.dispatch({ kind: 'woken' }),
         );
         return;
@@ -82,21 +92,25 @@ export class SyncLoop {
           .catch((error: unknown) => this.#trouble(error));
         return;
       case 'wipe':
-        void local.wipe().catch((error: unknown) => this.#trouble(error));
+        void this.#untilDone(() => local.wipe());
         return;
       case 'rebuild':
-        void this.#rebuild();
+        void this.#untilDone(async () => {
+          await local.rebuild();
+          this.dispatch({ kind: 'storage_rebuilt' });
+        });
     }
   }
 
-  async #rebuild(): Promise<void> {
-    const { local, clock } = this.#options;
+  /** Where there is no room, or the store is broken still, it is tried again, until the device is stopped. */
+  async #untilDone(work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#flight;
     try {
-      await local.rebuild();
-      this.dispatch({ kind: 'storage_rebuilt' });
+      await work();
     } catch {
-      // No room, or broken still: what is in memory stays there, and it is tried again.
-      clock.setTimer(REBUILD_AGAIN_MS, () => void this.#rebuild());
+      if (signal.aborted) return;
+      const again = (): void => void this.#untilDone(work);
+      this.#cancelAgain = this.#options.clock.setTimer(STORE_AGAIN_MS, again);
     }
   }
 
@@ -154,6 +168,7 @@ export class SyncLoop {
       signal,
     });
     if (!answer.ok) return answer;
+    this.#deltasPerPull = Math.min(LIMITS.defaultDeltasPerPull, this.#deltasPerPull * 2);
     const stored = await storePull(local, scopes, answer.body, this.#nowIso());
     return {
       hadNews: stored.hadNews,

@@ -239,6 +239,16 @@ describe('a day of a device', () => {
     expect(device.state.phase).toEqual({ kind: 'connecting', reason: 'new_token' });
   });
 
+  it('still tries by itself where a timer comes early', () => {
+    const device = new Simulation();
+    device.dispatch({ kind: 'start' });
+    device.dispatch(failed('pull', 'needs_auth'));
+    const before = device.effects.length;
+    device.dispatch({ kind: 'woken' });
+    expect(device.effects.slice(before)).toEqual([{ kind: 'wake', atMs: expect.any(Number) }]);
+    expect(device.state.phase.kind).toBe('needs_auth');
+  });
+
   it('removes its data when it is revoked, and keeps it when it is only not bound', () => {
     const wiped = (kind: FailureReason): boolean => {
       const device = new Simulation();

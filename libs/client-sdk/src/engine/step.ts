@@ -213,7 +213,8 @@ export const TRANSITIONS: { readonly [P in PhaseKind]: Row } = {
     network_lost: RUNNING.network_lost,
     woken: (state, event, nowMs) =>
       state.phase.kind === 'needs_auth' && state.phase.untilMs > nowMs
-        ? stay(state)
+        ? // Timers may come early, by a millisecond in Node, and nothing else would wake it.
+          { state, effects: [{ kind: 'wake', atMs: state.phase.untilMs }] }
         : tryAgain(state, event, nowMs),
     new_token: (state, _event, nowMs) => connect(forgetFailures(state), 'new_token', nowMs),
   },

@@ -13,6 +13,7 @@ import { Serial } from './serial.ts';
 /** How many scopes one pull names, and how many outcomes one ack. */
 const SCOPES_PER_PULL = 100;
 const OUTCOMES_PER_ACK = 1_000;
+const RESYNC_PAUSE_MS = 30_000;
 /** The key in table `meta` of whose store it is. */
 const DEVICE = 'device';
 
@@ -32,6 +33,8 @@ export class LocalState {
   lastSequence = 0;
   /** Terminal outcomes of mutations that the outbox does not know any more. */
   readonly strayOutcomes = new Set<string>();
+  /** When a scope was begun anew because somebody had said so, by the device's clock. */
+  readonly #resyncs = new Map<string, number>();
   #nextScope = 0;
 
   constructor(store: Store, identity: DeviceIdentity) {
@@ -218,6 +221,17 @@ export class LocalState {
       for (const mutationId of outcomes) this.strayOutcomes.delete(mutationId);
     });
     this.mirror.announce();
+  }
+
+  /**
+   * Whether a scope may begin anew that was told to. What differs still after that is not repaired by doing
+   * it for ever: the server backs off (ACK-3), and so does the device where it does not.
+   */
+  mayResync(scope: string, nowMs: number): boolean {
+    const lastMs = this.#resyncs.get(scope);
+    if (lastMs !== undefined && Math.abs(nowMs - lastMs) < RESYNC_PAUSE_MS) return false;
+    this.#resyncs.set(scope, nowMs);
+    return true;
   }
 
   /** The next pull begins them anew; what is held of them stays until it has come again. */

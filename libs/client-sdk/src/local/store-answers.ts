@@ -54,10 +54,8 @@ export async function storePull(
     (kind as string) === 'full_resync' ? scopes.filter((scope) => !served.has(scope)) : [],
   );
   const anew = [...new Set([...told, ...overdueScopes(local, nowIso)])];
-  if (anew.length > 0) {
-    await local.dropCursors(anew);
-    hadNews = true;
-  }
+  const due = anew.filter((scope) => local.mayResync(scope, Date.parse(nowIso)));
+  if (due.length > 0) await local.dropCursors(due);
   local.mirror.announce();
   const rows = [...local.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);
   return {
@@ -123,7 +121,8 @@ async function storePage(
       local.mirror.dropRows(page.scope, ({ generation }) => generation < result.row.generation);
     }
     for (const entry of entries) local.mirror.setEntry(entry);
-    return page.deltas.length > 0 || page.reset || before.serverDigest === null;
+    // That there is more, or that it begins anew, is no news: who says so for ever would be asked for ever.
+    return page.deltas.length > 0 || (before.serverDigest === null && row.serverDigest !== null);
   });
 }
 
@@ -299,7 +298,8 @@ async function rowIn(
  */
 async function purgeScope(local: LocalState, scope: string): Promise<boolean> {
   return local.exclusively(async () => {
-    if (local.mirror.scopes.get(scope)?.isRevoked) return false;
+    const known = local.mirror.scopes.get(scope);
+    if (known?.isRevoked) return false;
     const row = { ...freshScope(scope), isRevoked: true };
     const confirmed = [...local.mirror.entries()]
       .filter(({ mutation, state }) => mutation.scope === scope && state === 'stands')
@@ -313,7 +313,8 @@ async function purgeScope(local: LocalState, scope: string): Promise<boolean> {
     local.mirror.scopes.set(scope, row);
     local.mirror.dropRows(scope, () => true);
     for (const entry of confirmed) local.mirror.setEntry(entry);
-    return true;
+    // Also one that is not held is taken away again until its receipt has come (GRANT-1).
+    return known !== undefined;
   });
 }
 

@@ -104,7 +104,8 @@ const CONFIRMED_WITHIN_MS = 60_000;
  */
 export function isOverdue({ state, isContained, settledAt }: OutboxEntry, nowIso: string): boolean {
   if (state !== 'stands' || isContained || settledAt === null) return false;
-  return Date.parse(nowIso) - Date.parse(settledAt) > CONFIRMED_WITHIN_MS;
+  // Either way: the clock may have been set back since.
+  return Math.abs(Date.parse(nowIso) - Date.parse(settledAt)) > CONFIRMED_WITHIN_MS;
 }
 
 export function isTerminal({ state }: OutboxEntry): boolean {

@@ -9,7 +9,7 @@ export class ModelTransport implements Transport {
   /** What comes instead of an answer; null where nothing goes wrong. */
   fail: (call: Call) => Failure | null = () => null;
   #waiting: (() => void)[] = [];
-  /** What comes of the answer. */
+  /** What comes of the answer; null is none yet, of a pull that waits. */
   change: (call: Call, body: unknown) => unknown = (_call, body) => body;
 
   constructor(server: ModelServer) {
@@ -20,13 +20,13 @@ export class ModelTransport implements Transport {
     this.calls.push(call);
     const failure = this.fail(call);
     if (failure) return failure;
-    let answer = this.#answer(call);
-    while (answer === null) {
+    let body = this.change(call, this.#answer(call));
+    while (body === null) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      answer = this.#answer(call);
+      body = this.change(call, this.#answer(call));
     }
     this.news();
-    return { ok: true, body: this.change(call, answer) as T };
+    return { ok: true, body: body as T };
   }
 
   /** Lets pulls that wait look again. */

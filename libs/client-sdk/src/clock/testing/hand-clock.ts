@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 /** A clock that goes on when a test says so. */
 export class HandClock implements Clock {
   #nowMs: number;
-  readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
+  readonly #timers = new Set<{ atMs: number; readonly run: () => void }>();
 
   constructor(nowMs = 0) {
     this.#nowMs = nowMs;
@@ -17,6 +17,14 @@ export class HandClock implements Clock {
     const timer = { atMs: this.#nowMs + ms, run };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
+  }
+
+  /** Somebody sets it; timers do not count by it, and wait for as long as before. */
+  set(nowMs: number): void {
+    const timers = [...this.#timers];
+    const byMs = nowMs - this.#nowMs;
+    this.#nowMs = nowMs;
+    for (const timer of timers) timer.atMs += byMs;
   }
 
   /** How many wait. */
