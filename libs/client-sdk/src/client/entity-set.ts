@@ -1,5 +1,6 @@
 import type { LocalState } from '../local/local-state.ts';
 import type { Entity } from '../local/mirror.ts';
+import { Serial } from '../local/serial.ts';
 import type { WriteQueue } from '../local/write-queue.ts';
 import { type Draft, faultOf } from '../outbox/make-mutation.ts';
 import type { EntityType } from './entity-type.ts';
@@ -32,6 +33,7 @@ export class EntitySet<Data extends object> {
   readonly entityType: string;
   readonly #parts: EntitySetParts;
   readonly #type: EntityType<Data>;
+  readonly #order = new Serial();
 
   constructor(entityType: string, type: EntityType<Data>, parts: EntitySetParts) {
     this.entityType = entityType;
@@ -92,51 +94,77 @@ export class EntitySet<Data extends object> {
 
   /** Makes the entity, or replaces all of it. */
   async put(entityId: string, data: Data, options: WriteOptions = {}): Promise<Write> {
-    return this.#write('put', entityId, await this.#checked(data), options);
+    const checked = handled(this.#checked(data));
+    return this.#write(async () => this.#draft('put', entityId, await checked, options));
   }
 
   /** Changes the named top-level fields, each as a whole. */
   async patch(entityId: string, fields: Partial<Data>, options: WriteOptions = {}): Promise<Write> {
-    await this.load();
-    const before = this.get(entityId);
-    if (!before) throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to patch`);
-    await this.#checked({ ...before.data, ...fields });
-    return this.#write('patch', entityId, fields, { scope: before.scope, ...options });
+    const given = asJson(fields);
+    return this.#write(async () => {
+      const before = this.#known(entityId, 'patch');
+      await this.#checked({ ...before.data, ...given });
+      return this.#draft('patch', entityId, given, options);
+    });
   }
 
   /** Of one that is not there nothing is written: it is answered as an error. */
   async delete(entityId: string, options: WriteOptions = {}): Promise<Write> {
-    await this.load();
-    const before = this.get(entityId);
-    if (!before)
-      throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to delete`);
-    return this.#write('delete', entityId, undefined, { scope: before.scope, ...options });
+    return this.#write(async () => {
+      this.#known(entityId, 'delete');
+      return this.#draft('delete', entityId, undefined, options);
+    });
   }
 
   /** Adds a record that never changes, under an id of its own unless one is given. */
   async append(data: Data, options: WriteOptions & { readonly id?: string } = {}): Promise<Write> {
     const { id = this.#parts.stamp().mutationId, ...rest } = options;
-    return this.#write('append', id, await this.#checked(data), rest);
+    const checked = handled(this.#checked(data));
+    return this.#write(async () => this.#draft('append', id, await checked, rest));
   }
 
-  async #checked(data: object): Promise<Data> {
+  #known(entityId: string, op: 'patch' | 'delete'): Entity<Data> {
+    const before = this.get(entityId);
+    if (before) return before;
+    throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to ${op}`);
+  }
+
+  /** @returns it as JSON has it, and as it is now: what the app does to its own object later is not written */
+  async #checked(data: object): Promise<object> {
     const { schema } = this.#type;
-    if (!schema) return data as Data;
-    const result = await schema['~standard'].validate(data);
-    if (!result.issues) return result.value;
+    if (!schema) return asJson(data);
+    const validating = schema['~standard'].validate(data);
+    const result = validating instanceof Promise ? await validating : validating;
+    if (!result.issues) return asJson(result.value);
     const faults = result.issues.map(({ message, path }) =>
       path ? `${path.join('.')}: ${message}` : message,
     );
     throw new SyncError('data_invalid', `${this.entityType}: ${faults.join('; ')}`, { cause: result.issues });
   }
 
-  async #write(
+  /**
+   * Writes of a type are made in the order of their calls, whatever each has to wait for; nobody waits for
+   * the one before to be stored.
+   */
+  async #write(makeDraft: () => Promise<Draft>): Promise<Write> {
+    const { local, writes, onWrite } = this.#parts;
+    const { storing } = await this.#order.run(async () => {
+      // Only then: it has to wait for whatever is being stored.
+      if (!local.mirror.isLoaded(this.entityType)) await this.load();
+      return { storing: handled(writes.write(await makeDraft())) };
+    });
+    const entry = await storing;
+    onWrite();
+    return new Write(local.mirror, entry);
+  }
+
+  #draft(
     op: Draft['op'],
     entityId: string,
     data: object | undefined,
     { scope, dependsOn }: WriteOptions,
-  ): Promise<Write> {
-    const { local, writes, stamp, onWrite } = this.#parts;
+  ): Draft {
+    const { local, stamp } = this.#parts;
     const draft: Draft = {
       ...stamp(),
       scope: scope ?? this.get(entityId)?.scope ?? this.#type.scope ?? `user:${local.identity.userId}`,
@@ -149,9 +177,21 @@ export class EntitySet<Data extends object> {
     };
     const fault = faultOf(draft);
     if (fault) throw new SyncError(fault === 'data_too_large' ? fault : 'data_invalid', fault);
-    if (!local.mirror.isLoaded(this.entityType)) await this.load();
-    const entry = await writes.write(draft);
-    onWrite();
-    return new Write(local.mirror, entry);
+    return draft;
   }
+}
+
+/** @throws SyncError `data_invalid` */
+function asJson(data: object): object {
+  try {
+    return JSON.parse(JSON.stringify(data)) as object;
+  } catch (cause) {
+    throw new SyncError('data_invalid', 'not_json', { cause });
+  }
+}
+
+/** What is waited for later: that it fails is not unknown until then. */
+function handled<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
 }

@@ -7,16 +7,17 @@ import { failure } from '../net/failure.ts';
 import type { Failure } from '../net/transport.ts';
 import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
 import { createSyncClient } from './create-sync-client.ts';
+import type { EntityType } from './entity-type.ts';
 import { ModelTransport } from './testing/model-transport.ts';
 
 const START_MS = Date.parse('2026-01-01T00:00:00.000Z');
 
-async function makeDevice(disk = new MemoryDisk()) {
+async function makeDevice(disk = new MemoryDisk(), note: EntityType<object> = {}) {
   const clock = new HandClock(START_MS);
   const transport = new ModelTransport(new ModelServer(SCOPE));
   const client = await createSyncClient({
     ...{ identity: IDENTITY, key: KEY, transport, clock, random: () => 0.5 },
-    ...{ store: new MemoryStore(disk), entities: { note: {}, card: { scope: 'course:c1' } } },
+    ...{ store: new MemoryStore(disk), entities: { note: note as EntityType } },
   });
   return { client, clock, transport, notes: client.entity('note') };
 }
@@ -101,6 +102,52 @@ describe('a listener that throws', () => {
     expect([new Set(reported), new Set(told)]).toEqual([new Set([fault]), new Set(['a', 'b'])]);
     expect([client.status.pending, client.status.state]).toEqual([0, 'live']);
     expect(transport.count('push')).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('writes', () => {
+  it('go to the scope in which the entity is held, also before its type was loaded', async () => {
+    const disk = new MemoryDisk();
+    const { client, transport } = await makeDevice(disk);
+    transport.server.changeItself('a', { value: 1 });
+    client.start();
+    await quiet();
+    await client.close();
+    const again = await makeDevice(disk, { scope: 'course:c1' });
+    await again.notes.put('a', { value: 2 });
+    expect(again.notes.list()).toMatchObject([{ id: 'a', scope: SCOPE, data: { value: 2 } }]);
+  });
+
+  it('keep the order of their calls, and what was in them then', async () => {
+    const slowly = async (value: unknown) => {
+      if ((value as { value: number }).value === 2) await quiet();
+      return { value: value as { value: number } };
+    };
+    const { notes } = await makeDevice(new MemoryDisk(), { schema: { '~standard': { validate: slowly } } });
+    const data = { value: 1 };
+    const writes = [
+      notes.put('a', data),
+      notes.patch('a', { value: 2 }),
+      notes.put('a', { value: 3 }),
+      notes.patch('a', { more: 4 }),
+    ];
+    data.value = 5;
+    await Promise.all(writes);
+    expect(notes.get('a')?.data).toEqual({ value: 3, more: 4 });
+    const { notes: bare } = await makeDevice();
+    const write = bare.put('b', data);
+    data.value = 6;
+    await write;
+    expect(bare.get('b')?.data).toEqual({ value: 5 });
+  });
+
+  it('that are no JSON are refused, and hold up nothing behind them', async () => {
+    const { notes } = await makeDevice();
+    const bad = notes.put('a', { value: 1n as unknown as number });
+    const good = notes.put('a', { value: 1 });
+    await expect(bad).rejects.toMatchObject({ code: 'data_invalid' });
+    await good;
+    expect(notes.get('a')?.data).toEqual({ value: 1 });
   });
 });
 
