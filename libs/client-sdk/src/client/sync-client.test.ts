@@ -151,6 +151,33 @@ describe('writes', () => {
   });
 });
 
+describe('who waits for a write', () => {
+  it('is answered, however many others have left the outbox since', async () => {
+    const { client, notes } = await makeDevice();
+    client.start();
+    const writes = await Promise.all(
+      Array.from({ length: 1_200 }, (_each, n) => notes.put(`n${n}`, { value: n })),
+    );
+    await quiet();
+    expect(client.status.pending).toBe(0);
+    const [first] = writes;
+    expect((await first?.wait('seen'))?.status).toBe('applied');
+  });
+
+  it('is told that it never will be, where the device was revoked', async () => {
+    const { client, transport, notes } = await makeDevice();
+    transport.fail = () => failure('revoked', 'this device was revoked');
+    const write = await notes.put('a', { value: 1 });
+    const waiting = expect(write.wait('applied')).rejects.toMatchObject({
+      code: 'not_applied',
+      outcome: { status: 'rejected', code: 'device_revoked' },
+    });
+    client.start();
+    await waiting;
+    expect(notes.list()).toEqual([]);
+  });
+});
+
 describe('time', () => {
   it('that is set back by a year stops nobody from trying again', async () => {
     const { client, clock, transport, notes } = await makeDevice();

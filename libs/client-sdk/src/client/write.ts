@@ -1,5 +1,5 @@
 import type { Outcome } from '@sync/protocol';
-import type { Mirror } from '../local/mirror.ts';
+import type { Followed, Mirror } from '../local/mirror.ts';
 import { type OutboxEntry, isTerminal } from '../outbox/entry.ts';
 import { SyncError } from '../sync-error.ts';
 
@@ -20,18 +20,18 @@ export class Write {
   readonly mutationId: string;
   readonly entityId: string;
   readonly #mirror: Mirror;
-  #last: OutboxEntry;
+  readonly #followed: Followed;
 
   constructor(mirror: Mirror, entry: OutboxEntry) {
     this.#mirror = mirror;
-    this.#last = entry;
+    this.#followed = mirror.follow(entry);
     this.mutationId = entry.mutation.mutationId;
     this.entityId = entry.mutation.entityId;
   }
 
   /** What the server has said of it last; null before it said anything. */
   get outcome(): Outcome | null {
-    return this.#entry().outcome;
+    return this.#followed.last.outcome;
   }
 
   /**
@@ -44,16 +44,11 @@ export class Write {
   async wait(tier: Tier, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome | null> {
     options.signal?.throwIfAborted();
     for (;;) {
-      const entry = this.#entry();
+      const entry = this.#followed.last;
       if (isLost(entry) && (tier === 'applied' || tier === 'seen')) throw notApplied(entry);
       if (hasReached(entry, tier)) return entry.outcome;
       await this.#nextMove(options.signal);
     }
-  }
-
-  #entry(): OutboxEntry {
-    this.#last = this.#mirror.lastOf(this.mutationId) ?? this.#last;
-    return this.#last;
   }
 
   #nextMove(signal: AbortSignal | undefined): Promise<void> {

@@ -2,7 +2,7 @@ import type { AckRequest, LocalMutation, PullRequest } from '@sync/protocol';
 import { type ReplicaId, counterOf, deviceReplica } from '@sync/vector-clock';
 import { SyncError } from '../sync-error.ts';
 import type { DeviceIdentity } from '../net/transport.ts';
-import { type OutboxEntry, isDone, isTerminal, outboxKey, ownCounter } from '../outbox/entry.ts';
+import { type OutboxEntry, givenUp, isDone, isTerminal, outboxKey, ownCounter } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { scopeKey } from '../replica/rows.ts';
 import { sameDigest } from '../replica/digest.ts';
@@ -107,11 +107,14 @@ export class LocalState {
     return counterOf(baseClock, this.own) + 1;
   }
 
-  /** Removes everything: the device was revoked, and may not have it any more. */
+  /**
+   * Removes everything: the device was revoked, and may not have it any more. Who waits for a write is told
+   * that nothing will come of it.
+   */
   async wipe(): Promise<void> {
     await this.exclusively(async () => {
       await this.store.clear();
-      this.mirror.empty();
+      for (const entry of this.mirror.empty()) this.mirror.setEntry(givenUp(entry));
     });
     this.mirror.announce();
   }

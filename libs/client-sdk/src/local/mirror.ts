@@ -24,7 +24,12 @@ export interface Changes {
   readonly mutations: ReadonlySet<string>;
 }
 
-/** Mutations that have left the outbox and can still be asked for. */
+/** A mutation as it is by now. */
+export interface Followed {
+  last: OutboxEntry;
+}
+
+/** Mutations that have left the outbox and can still be followed. */
 const FINISHED_KEPT = 1_000;
 
 /** An entity in a scope, or its outbox: whatever may change what is seen of it. */
@@ -43,6 +48,8 @@ export class Mirror {
   /** By entity type and id: what is shown over its state, in the order of writing. */
   readonly #pending = new Map<string, OutboxEntry[]>();
   readonly #finished = new Map<string, OutboxEntry>();
+  /** By mutation, until it leaves the outbox. */
+  readonly #followed = new Map<string, Followed>();
   /** Not stored yet; behind everything that is. */
   readonly #drafts = new Map<string, OutboxEntry[]>();
   readonly #rows = new Map<string, Map<string, Map<string, EntityRow>>>();
@@ -140,9 +147,14 @@ export class Mirror {
     return this.#outbox.get(this.#sequences.get(mutationId) ?? -1);
   }
 
-  /** Also of a mutation that has left the outbox since the app started, unless many have since. */
-  lastOf(mutationId: string): OutboxEntry | undefined {
-    return this.entryOf(mutationId) ?? this.#finished.get(mutationId);
+  /** @returns what is known of the mutation, then and later, also when it has left the outbox */
+  follow(entry: OutboxEntry): Followed {
+    const { mutationId } = entry.mutation;
+    const known = this.#followed.get(mutationId);
+    if (known) return known;
+    const followed = { last: this.entryOf(mutationId) ?? this.#finished.get(mutationId) ?? entry };
+    if (!isDone(followed.last)) this.#followed.set(mutationId, followed);
+    return followed;
   }
 
   entriesOf(place: Place): readonly OutboxEntry[] {
@@ -170,6 +182,9 @@ export class Mirror {
       this.#outbox.set(mutation.sequence, entry);
       this.#sequences.set(mutation.mutationId, mutation.sequence);
     }
+    const followed = this.#followed.get(mutation.mutationId);
+    if (followed) followed.last = entry;
+    if (isDone(entry)) this.#followed.delete(mutation.mutationId);
     this.#moved.add(mutation.mutationId);
     this.#touch(mutation);
   }

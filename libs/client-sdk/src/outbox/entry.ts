@@ -94,6 +94,14 @@ export function withOutcome(
   return isTerminal(next) ? { ...next, generation, settledAt: nowIso } : next;
 }
 
+/** As it is when the device was revoked: it leaves the outbox, whatever becomes of it. */
+export function givenUp(entry: OutboxEntry): OutboxEntry {
+  const { mutationId } = entry.mutation;
+  const outcome: Outcome = { mutationId, status: 'rejected', code: 'device_revoked' };
+  const ended = isTerminal(entry) ? entry : { ...entry, state: 'settled' as const, outcome };
+  return { ...ended, isContained: true, isAcked: true };
+}
+
 /** No delta of a change that stands takes so long, unless there is none: see {@link isOverdue}. */
 const CONFIRMED_WITHIN_MS = 60_000;
 
