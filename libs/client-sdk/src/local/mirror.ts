@@ -147,6 +147,11 @@ export class Mirror {
     return this.#outbox.get(this.#sequences.get(mutationId) ?? -1);
   }
 
+  /** Whether it has left the outbox since the app started, as far as that is still known. */
+  hasFinished(mutationId: string): boolean {
+    return this.#finished.has(mutationId);
+  }
+
   /** @returns what is known of the mutation, then and later, also when it has left the outbox */
   follow(entry: OutboxEntry): Followed {
     const { mutationId } = entry.mutation;

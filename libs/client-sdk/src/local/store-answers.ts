@@ -48,6 +48,7 @@ export async function storePull(
   hadNews = (await storeOutcomes(local, answer.outcomes, nowIso)) || hadNews;
   for (const scope of answer.revoked) hadNews = (await purgeScope(local, scope)) || hadNews;
   hadNews = (await addScopes(local, answer.granted ?? [])) || hadNews;
+  await letUnheldGo(local, nowIso);
   const served = new Set(answer.scopes.flatMap(({ scope, reset }) => (reset ? [scope] : [])));
   const told = answer.directives.flatMap(({ kind, scopes }) =>
     // A kind that this version does not know is ignored (PULL-17).
@@ -64,6 +65,28 @@ export async function storePull(
     isResync: rows.some(({ scope, isResyncing }) => isResyncing && wasSynced.get(scope)),
     isFirstSync: rows.some(({ syncedAt }) => syncedAt === null),
   };
+}
+
+/**
+ * Changes that stand in a scope which the user does not hold (any more): no delta of it will ever have them.
+ * One that is not known at all may be granted yet, and is given time.
+ */
+async function letUnheldGo(local: LocalState, nowIso: string): Promise<void> {
+  const isUnheld = ({ mutation, state }: OutboxEntry): boolean =>
+    state === 'stands' && (local.mirror.scopes.get(mutation.scope)?.isRevoked ?? false);
+  const isUnknown = (entry: OutboxEntry): boolean =>
+    isOverdue(entry, nowIso) && !local.mirror.scopes.has(entry.mutation.scope);
+  await local.exclusively(async () => {
+    const entries = [...local.mirror.entries()]
+      .filter((entry) => !entry.isContained && (isUnheld(entry) || isUnknown(entry)))
+      .map((entry) => ({ ...entry, isContained: true }));
+    if (entries.length === 0) return;
+    await local.commitAsLeader({
+      deletes: entries.filter(isDone).map(entryAddress),
+      puts: entries.filter((entry) => !isDone(entry)).map(entryPut),
+    });
+    for (const entry of entries) local.mirror.setEntry(entry);
+  });
 }
 
 /** Scopes that have everything that there was, and not what the server says of a mutation. */
@@ -218,7 +241,11 @@ async function storeOutcomes(
     for (const outcome of outcomes) {
       const entry = local.mirror.entryOf(outcome.mutationId);
       if (!entry) {
-        if (outcome.status !== 'accepted') strays.push(outcome.mutationId);
+        if (outcome.status === 'accepted') continue;
+        strays.push(outcome.mutationId);
+        const isNew = !local.mirror.hasFinished(outcome.mutationId);
+        const { current: _shown, ...told } = outcome;
+        if (isNew && isForTheApp(outcome)) seen.push({ outcome: told, mutation: null, at: nowIso });
         continue;
       }
       const { scope } = entry.mutation;
@@ -232,10 +259,7 @@ async function storeOutcomes(
       const current = currentOf(outcome, outcomes);
       if (current) await showCurrent(local, scope, current, shown);
     }
-    // Its first outcome may come before its first page.
-    const scopes = [...new Set([...shown.values()].map(({ scope }) => scope))]
-      .filter((scope) => !local.mirror.scopes.has(scope))
-      .map(freshScope);
+    const scopes = firstShownIn(local, [...shown.values()]);
     await local.commitAsLeader({
       deletes: entries.filter(isDone).map(entryAddress),
       puts: [
@@ -251,6 +275,17 @@ async function storeOutcomes(
     for (const mutationId of strays) local.strayOutcomes.add(mutationId);
     return hadNews;
   });
+}
+
+/**
+ * Scopes whose first outcome comes before their first page. That page counts as the second generation, so that
+ * what was shown before it goes with the end of it, unless it has come again.
+ */
+function firstShownIn(local: LocalState, shown: readonly EntityRow[]): ScopeRow[] {
+  return [...new Set(shown.map(({ scope }) => scope))]
+    .map((scope) => local.mirror.scopes.get(scope) ?? freshScope(scope))
+    .filter(({ generation }) => generation === 0)
+    .map((row) => ({ ...row, generation: 1 }));
 }
 
 function isForTheApp({ status, conflictId }: Outcome): boolean {
@@ -271,6 +306,7 @@ async function showCurrent(
   { update: _later, ...current }: RemoteDelta,
   shown: Map<string, EntityRow>,
 ): Promise<void> {
+  if (local.mirror.scopes.get(scope)?.isRevoked) return;
   const { entityType, entityId } = current;
   const key = entityKey(scope, entityType, entityId);
   const row = shown.get(key) ?? (await rowIn(local, scope, entityType, entityId));
