@@ -53,12 +53,17 @@ const isPage = objectWith({
   ),
 });
 
+/** Of a kind that this version does not know nothing is asked: it is passed over (PULL-17). */
+const isDirective: Check = (value) =>
+  objectWith({ kind: isText })(value) &&
+  ((value as { kind: string }).kind !== 'full_resync' || objectWith({ scopes: listOf(isText) })(value));
+
 export const ANSWERS = {
   pull: objectWith({
     scopes: listOf(isPage),
     revoked: listOf(isText),
     outcomes: listOf(isOutcome),
-    directives: listOf(objectWith({ kind: isText, scopes: listOf(isText) })),
+    directives: listOf(isDirective),
     granted: maybe(listOf(isText)),
   }),
   push: objectWith({ outcomes: listOf(isOutcome) }),
