@@ -81,7 +81,7 @@ describe('a push that is refused', () => {
 
 describe('a listener that throws', () => {
   const known = (globalThis as { reportError?: unknown }).reportError;
-  afterEach(() => Object.assign(globalThis, { reportError: known }));
+  afterEach(() => void Object.assign(globalThis, { reportError: known }));
 
   it('is reported, and holds nothing up', async () => {
     const reported: unknown[] = [];
