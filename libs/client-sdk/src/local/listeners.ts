@@ -24,8 +24,9 @@ export class Listeners<T> {
 /** As platforms do with what a listener of an event throws. Node and older ones of React Native cannot. */
 function report(error: unknown): void {
   const { reportError } = globalThis as { reportError?: (error: unknown) => void };
-  if (reportError) return reportError(error);
-  setTimeout(() => {
-    throw error;
-  });
+  if (reportError) reportError(error);
+  else
+    setTimeout(() => {
+      throw error;
+    });
 }

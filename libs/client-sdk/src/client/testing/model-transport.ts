@@ -1,5 +1,5 @@
 import type { AckRequest, PullRequest, PushRequest } from '@sync/protocol';
-import { ModelServer } from '../../local/testing/model-server.ts';
+import type { ModelServer } from '../../local/testing/model-server.ts';
 import type { Answer, Call, Failure, Transport } from '../../net/transport.ts';
 
 /** The way to a {@link ModelServer}, with what a test lets go wrong on it. A pull waits until there is news. */
