@@ -122,7 +122,7 @@ async function storePage(
     const result = applyPage(before, page, held, nowIso);
     const gone = result.endsResync && result.row.generation > 1 ? await oldRows(local, result.row) : [];
     const entries = containedEntries(local, result);
-    const documents = documentChanges(result, held, gone);
+    const documents = documentChanges(page, before, held, gone);
     const row = { ...result.row, nextUpdate: before.nextUpdate + result.updates.length };
     const change: Commit = {
       deletePrefixes: documents.deletePrefixes,
@@ -197,8 +197,10 @@ function containedEntries(local: LocalState, { row, entities, endsResync }: Page
   return [...found.values()];
 }
 
+/** What the page changes in the increments that are kept: those of another epoch go, and of what is deleted. */
 function documentChanges(
-  { row, updates }: PageResult,
+  { deltas }: Page,
+  row: ScopeRow,
   held: ReadonlyMap<string, EntityRow>,
   gone: readonly EntityRow[],
 ) {
@@ -206,23 +208,35 @@ function documentChanges(
     table: 'document',
     prefix: keyOfRow(each),
   }));
-  const puts: (StoredRow & { readonly table: TableName })[] = [];
-  const epochs = new Map<string, unknown>();
-  for (const [at, delta] of updates.entries()) {
+  const puts = new Map<string, (StoredRow & { readonly table: TableName })[]>();
+  const epochs = new Map<string, number | undefined>();
+  let next = row.nextUpdate;
+  for (const delta of deltas) {
     const key = entityKey(row.scope, delta.entityType, delta.entityId);
-    const epoch = epochOf(delta);
-    const before = epochs.get(key) ?? (held.get(key)?.delta ? epochOf(held.get(key)?.delta ?? delta) : epoch);
-    if (before !== epoch) deletePrefixes.push({ table: 'document', prefix: key });
+    const before = epochs.has(key) ? epochs.get(key) : epochOf(held.get(key)?.delta, 0);
+    const epoch = epochOf(delta, before);
+    if (before !== undefined && before !== epoch) {
+      deletePrefixes.push({ table: 'document', prefix: key });
+      puts.delete(key);
+    }
     epochs.set(key, epoch);
-    const number = String(row.nextUpdate + at).padStart(16, '0');
-    puts.push(put('document', `${key}${number}`, { epoch, update: delta.update ?? '' }));
+    if (delta.update === undefined) continue;
+    const number = String(next).padStart(16, '0');
+    const increment = put('document', `${key}${number}`, { epoch: epoch ?? 0, update: delta.update });
+    puts.set(key, [...(puts.get(key) ?? []), increment]);
+    next += 1;
   }
-  return { deletePrefixes, puts };
+  return { deletePrefixes, puts: [...puts.values()].flat() };
 }
 
-function epochOf(delta: RemoteDelta): number {
+/**
+ * @param before of the delta before it, where it says nothing of it itself
+ * @returns undefined where there is no document
+ */
+function epochOf(delta: RemoteDelta | null | undefined, before: number | undefined) {
+  if (!delta || delta.op === 'delete') return undefined;
   const epoch = delta.data?.['epoch'];
-  return typeof epoch === 'number' ? epoch : 0;
+  return typeof epoch === 'number' ? epoch : (before ?? 0);
 }
 
 /** @returns whether a mutation has moved on */
