@@ -6,6 +6,7 @@ import { type OutboxEntry, ownCounter, queuedEntry } from '../outbox/entry.ts';
 import { type Draft, makeMutation } from '../outbox/make-mutation.ts';
 import { baseClockOf } from '../replica/clocks.ts';
 import { type LocalState, StorageClearedError, entryPut } from './local-state.ts';
+import { Serial } from './serial.ts';
 
 /** Writes that are stored together: as many as a push takes. */
 const WRITES_AT_ONCE = 500;
@@ -26,6 +27,8 @@ interface Waiting {
 export class WriteQueue {
   readonly #local: LocalState;
   readonly #key: DeviceKey;
+  /** Writes of all types come in the order of their calls, however long the check of one takes. */
+  readonly order = new Serial();
   #waiting: Waiting[] = [];
   #isRunning = false;
 

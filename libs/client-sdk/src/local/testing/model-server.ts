@@ -10,6 +10,7 @@ const AT = '2026-01-01T00:00:00.000Z';
  */
 export class ModelServer {
   readonly scope: string;
+  readonly #entityType: string;
   /** Every state that an entity has had, in the order of commits. */
   readonly #log: RemoteDelta[] = [];
   readonly #states = new Map<string, RemoteDelta>();
@@ -20,8 +21,9 @@ export class ModelServer {
   readonly refused = new Set<string>();
   #epoch = 0;
 
-  constructor(scope: string) {
+  constructor(scope: string, entityType = 'note') {
     this.scope = scope;
+    this.#entityType = entityType;
   }
 
   /** What everybody sees when everything is pulled. */
@@ -48,18 +50,18 @@ export class ModelServer {
     for (const state of this.#states.values()) if (state.op !== 'delete') this.#log.push(state);
   }
 
-  /** @param decide what becomes of each that is new */
+  /** @param decide what becomes of each that is new; of what is merged, the fields of the server win */
   push(
     mutations: readonly LocalMutation[],
     own: `d:${string}`,
-    decide: (mutation: LocalMutation) => 'applied' | 'rejected' | 'accepted',
+    decide: (mutation: LocalMutation) => 'applied' | 'merged' | 'rejected' | 'accepted',
   ): PushResponse {
     const outcomes = mutations.map((mutation) => {
       const known = this.#outcomes.get(mutation.mutationId);
       if (known) return known;
       const decision = decide(mutation);
       if (decision === 'accepted') return { mutationId: mutation.mutationId, status: decision };
-      const outcome = decision === 'applied' ? this.#apply(mutation, own) : this.#refuse(mutation);
+      const outcome = decision === 'rejected' ? this.#refuse(mutation) : this.#apply(mutation, own, decision);
       this.#outcomes.set(mutation.mutationId, outcome);
       this.#unacked.add(mutation.mutationId);
       return outcome;
@@ -92,15 +94,20 @@ export class ModelServer {
     for (const mutationId of outcomes) this.#unacked.delete(mutationId);
   }
 
-  #apply({ mutationId, entityId, op, data, baseClock = {} }: LocalMutation, own: `d:${string}`): Outcome {
+  #apply(
+    { mutationId, entityId, op, data, baseClock = {} }: LocalMutation,
+    own: `d:${string}`,
+    status: 'applied' | 'merged',
+  ): Outcome {
     const before = this.#states.get(entityId);
     const live = before && before.op !== 'delete' ? before.data : null;
     const counter = Math.max(counterOf(before?.clock ?? {}, own), counterOf(baseClock, own)) + 1;
     const clock = { ...before?.clock, [own]: counter };
-    const after = op === 'delete' ? null : op === 'patch' ? live && { ...live, ...data } : (data ?? {});
+    const asked = op === 'delete' ? null : op === 'patch' ? live && { ...live, ...data } : (data ?? {});
+    const after = status === 'merged' ? { ...asked, ...live } : asked;
     this.applied.push(mutationId);
-    this.#commit(entityId, after, clock);
-    return { mutationId, status: 'applied', clock };
+    const current = this.#commit(entityId, after, clock);
+    return { mutationId, status, clock, ...(status === 'merged' ? { current } : {}) };
   }
 
   #refuse({ mutationId, entityId }: LocalMutation): Outcome {
@@ -109,14 +116,16 @@ export class ModelServer {
     return { mutationId, status: 'rejected', code: 'data_invalid', current };
   }
 
-  #commit(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): void {
+  #commit(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): RemoteDelta {
     const delta = this.#deltaOf(entityId, data, clock);
     this.#states.set(entityId, delta);
     this.#log.push(delta);
+    return delta;
   }
 
   #deltaOf(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): RemoteDelta {
-    const fields = { entityType: 'note', entityId, clock: { ...clock }, schemaVersion: 1, committedAt: AT };
+    const entityType = this.#entityType;
+    const fields = { entityType, entityId, clock: { ...clock }, schemaVersion: 1, committedAt: AT };
     return { ...fields, op: data ? 'put' : 'delete', data };
   }
 }
