@@ -24,7 +24,7 @@ const PURE = ['vector-clock', 'domain', 'protocol'];
  * `documents` runs worker threads and hashes, so it is not pure; it has nothing to do with servers and
  * drivers either.
  */
-const NO_FRAMEWORK = [...PURE, 'documents', 'client-sdk'];
+const NO_FRAMEWORK = [...PURE, 'documents', 'client-sdk', 'client-tanstack-db'];
 const PURE_SOURCES = PURE.map((lib) => `libs/${lib}/src/**/*.ts`);
 const TESTS = ['**/*.test.ts', '**/testing/**/*.ts'];
 
@@ -51,14 +51,15 @@ const LAYERS = {
   documents: ['domain', 'vector-clock'],
   // The browser only in tests: its entry is a testing entry.
   'client-sdk': ['browser', 'protocol', 'domain', 'vector-clock'],
+  'client-tanstack-db': ['client-sdk', 'protocol'],
   browser: ['postgres'],
   postgres: ['protocol', 'domain', 'vector-clock'],
   messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],
   'owner-sdk': ['documents', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   app: SHARED,
-  e2e: ['e2e', 'browser', 'client-sdk', ...SHARED],
-  tools: ['e2e', 'browser', 'client-sdk', ...SHARED],
+  e2e: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', ...SHARED],
+  tools: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', ...SHARED],
 };
 
 /**
@@ -196,7 +197,7 @@ export default defineConfig(
   },
   {
     // It runs in browsers, in React Native and in Node.
-    files: ['libs/client-sdk/src/**/*.ts'],
+    files: ['libs/client-sdk/src/**/*.ts', 'libs/client-tanstack-db/src/**/*.ts'],
     ignores: TESTS,
     rules: {
       'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],

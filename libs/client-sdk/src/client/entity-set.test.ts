@@ -15,12 +15,13 @@ it('stores writes in the order of their calls, however long the check of one tak
       '~standard': { validate: async (value) => checking.then(() => ({ value: value as Note })) },
     },
   };
+  const fast: EntityType<Note> = {};
   const client = await createSyncClient({
     identity: { tenantId: 't', userId: 'u', deviceId: 'd' },
     key: { sign: async () => '', tag: async () => '' },
     transport: { send: async () => Promise.reject(new Error('Nothing is sent before start')) },
     store: new MemoryStore(),
-    entities: { slow, fast: {} as EntityType<Note> },
+    entities: { slow, fast },
   });
   const stored: string[] = [];
   const written = [
@@ -40,12 +41,13 @@ it('stores writes in the order of their calls, however long the check of one tak
 });
 
 it('goes on after a write that is refused at once', async () => {
+  const note: EntityType<Note> = {};
   const client = await createSyncClient({
     identity: { tenantId: 't', userId: 'u', deviceId: 'd' },
     key: { sign: async () => '', tag: async () => '' },
     transport: { send: async () => Promise.reject(new Error('Nothing is sent before start')) },
     store: new MemoryStore(),
-    entities: { note: {} as EntityType<Note> },
+    entities: { note },
   });
   const notes = client.entity('note');
   const refused = expect(notes.patch('a', { text: 'two' })).rejects.toMatchObject({ code: 'entity_unknown' });
