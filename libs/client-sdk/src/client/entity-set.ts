@@ -1,6 +1,5 @@
 import type { LocalState } from '../local/local-state.ts';
 import type { Entity } from '../local/mirror.ts';
-import { Serial } from '../local/serial.ts';
 import type { WriteQueue } from '../local/write-queue.ts';
 import { type Draft, faultOf } from '../outbox/make-mutation.ts';
 import type { EntityType } from './entity-type.ts';
@@ -33,7 +32,6 @@ export class EntitySet<Data extends object> {
   readonly entityType: string;
   readonly #parts: EntitySetParts;
   readonly #type: EntityType<Data>;
-  readonly #order = new Serial();
 
   constructor(entityType: string, type: EntityType<Data>, parts: EntitySetParts) {
     this.entityType = entityType;
@@ -43,7 +41,9 @@ export class EntitySet<Data extends object> {
 
   /** Reads them into memory, once. Writes wait for it by themselves; `get` and `list` show nothing before. */
   async load(): Promise<this> {
-    await this.#parts.local.load(this.entityType);
+    const { local } = this.#parts;
+    // One that is loaded waits for nothing that is being stored.
+    if (!local.mirror.isLoaded(this.entityType)) await local.load(this.entityType);
     return this;
   }
 
@@ -143,14 +143,13 @@ export class EntitySet<Data extends object> {
   }
 
   /**
-   * Writes of a type are made in the order of their calls, whatever each has to wait for; nobody waits for
-   * the one before to be stored.
+   * Writes are made in the order of their calls, whatever each has to wait for; nobody waits for the one
+   * before to be stored.
    */
   async #write(makeDraft: () => Promise<Draft>): Promise<Write> {
     const { local, writes, onWrite } = this.#parts;
-    const { storing } = await this.#order.run(async () => {
-      // Only then: it has to wait for whatever is being stored.
-      if (!local.mirror.isLoaded(this.entityType)) await this.load();
+    const { storing } = await writes.order.run(async () => {
+      await this.load();
       return { storing: handled(writes.write(await makeDraft())) };
     });
     const entry = await storing;
