@@ -129,7 +129,7 @@ export class EntitySet<Data extends object> {
     throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to ${op}`);
   }
 
-  /** @returns it as JSON has it, and as it is now: what the app does to its own object later is not written */
+  /** @returns it as JSON has it now: what the app does to its own object later is not written */
   async #checked(data: object): Promise<object> {
     const { schema } = this.#type;
     if (!schema) return asJson(data);

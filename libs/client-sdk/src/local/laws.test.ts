@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import type { Draft } from '../outbox/make-mutation.ts';
 import { sameDigest } from '../replica/digest.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
+import { StorageError } from '../storage/store.ts';
 import { LocalState, NotLeadingError, StorageClearedError } from './local-state.ts';
 import { CrashingDevice, IDENTITY, KEY, NOW, SCOPE } from './testing/crashing-device.ts';
 import { WriteQueue } from './write-queue.ts';
@@ -29,10 +30,24 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('ack' as const), isLost: fc.boolean(), crash }),
   fc.record({ do: fc.constant('others' as const), entityId, value: fc.option(fc.nat(99)) }),
   fc.record({ do: fc.constant('lose_history' as const) }),
+  fc.record({ do: fc.constant('want_resync' as const) }),
+  fc.record({ do: fc.constantFrom('revoke' as const, 'grant' as const) }),
+  fc.record({ do: fc.constant('fill_disk' as const) }),
+  fc.record({ do: fc.constant('rebuild' as const), crash }),
 );
 type HistoryStep = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
+/** What finds no room fails, and nothing else does. */
 async function perform(device: CrashingDevice, what: HistoryStep): Promise<void> {
+  try {
+    await tryTo(device, what);
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== 'full') throw error;
+    device.fullDisks += 1;
+  }
+}
+
+async function tryTo(device: CrashingDevice, what: HistoryStep): Promise<void> {
   switch (what.do) {
     case 'put':
       return device.survive(() => device.write(what.entityId, 'put', { value: what.value }), what.crash);
@@ -54,23 +69,42 @@ async function perform(device: CrashingDevice, what: HistoryStep): Promise<void>
       return;
     case 'lose_history':
       device.server.loseHistory();
+      return;
+    case 'want_resync':
+      device.server.wantResync();
+      return;
+    case 'revoke':
+      device.server.revoke();
+      return;
+    case 'grant':
+      device.server.grant();
+      return;
+    case 'fill_disk':
+      device.store.failCommits('full');
+      return;
+    case 'rebuild':
+      return device.survive(() => device.local.rebuild(), what.crash);
   }
 }
 
 describe('after any history', () => {
   it('loses nothing that was answered, applies nothing twice, and has what the server has', async () => {
     let crashes = 0;
+    let fullDisks = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (history) => {
         const device = new CrashingDevice();
         await device.start();
         for (const what of history) await perform(device, what);
+        device.store.failCommits('full', 0);
+        device.server.grant();
         // What was accepted has its outcome by now.
         for (const { mutation, state } of device.local.mirror.entries()) {
           if (state === 'accepted') device.server.push([mutation], 'd:dev', () => 'applied');
         }
         await device.settle();
         crashes += device.crashes;
+        fullDisks += device.fullDisks;
         const { applied, refused } = device.server;
         expect(new Set(applied).size).toBe(applied.length);
         const decided = new Set([...applied, ...refused]);
@@ -88,10 +122,12 @@ describe('after any history', () => {
       { numRuns: 300 },
     );
     expect(crashes).toBeGreaterThan(100);
+    expect(fullDisks).toBeGreaterThan(20);
   });
 
   it('shows what its person wrote last, where nobody else writes and nothing is refused', async () => {
-    const mine = step.filter(({ do: what }) => what !== 'others');
+    const elsewhere = new Set(['others', 'revoke', 'grant', 'fill_disk', 'rebuild']);
+    const mine = step.filter(({ do: what }) => !elsewhere.has(what));
     await fc.assert(
       fc.asyncProperty(fc.array(mine, { maxLength: 40 }), async (history) => {
         const device = new CrashingDevice();

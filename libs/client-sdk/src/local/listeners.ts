@@ -1,6 +1,6 @@
 type Listener<T> = (value: T) => void;
 
-/** Who wants to be told. What one of them throws is reported, and holds up neither the others nor the teller. */
+/** Who wants to be told. What one of them throws is reported, and all others are told. */
 export class Listeners<T> {
   readonly #all = new Set<Listener<T>>();
 

@@ -159,8 +159,8 @@ export class LocalState {
 
   /**
    * The scopes of the next pull: those with more to come first, then all others in turn. Undefined, for all
-   * that there are, while nothing was ever pulled: a device that has lost its store was served them before, so
-   * that no pull would name them to it (PULL-22).
+   * that there are, while nothing was ever pulled: a device that has lost its store was served them before,
+   * so that no pull would name them to it (PULL-22).
    */
   nextScopes(): PullRequest['scopes'] | undefined {
     const held = [...this.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);

@@ -197,7 +197,7 @@ function containedEntries(local: LocalState, { row, entities, endsResync }: Page
   return [...found.values()];
 }
 
-/** What the page changes in the increments that are kept: those of another epoch go, and of what is deleted. */
+/** The increments that the page adds, and those that go: of another epoch, or of what is deleted. */
 function documentChanges(
   { deltas }: Page,
   row: ScopeRow,
@@ -292,8 +292,8 @@ async function storeOutcomes(
 }
 
 /**
- * Scopes whose first outcome comes before their first page. That page counts as the second generation, so that
- * what was shown before it goes with the end of it, unless it has come again.
+ * Scopes whose first outcome comes before their first page. That page counts as the second generation, so
+ * that what was shown before it goes with the end of it, unless it has come again.
  */
 function firstShownIn(local: LocalState, shown: readonly EntityRow[]): ScopeRow[] {
   return [...new Set(shown.map(({ scope }) => scope))]

@@ -2,7 +2,7 @@ import type { AckRequest, PullRequest, PushRequest } from '@sync/protocol';
 import type { ModelServer } from '../../local/testing/model-server.ts';
 import type { Answer, Call, Failure, Transport } from '../../net/transport.ts';
 
-/** The way to a {@link ModelServer}, with what a test lets go wrong on it. A pull waits until there is news. */
+/** The way to a {@link ModelServer}, and what goes wrong on it. A pull waits until there is news. */
 export class ModelTransport implements Transport {
   readonly server: ModelServer;
   readonly calls: Call[] = [];

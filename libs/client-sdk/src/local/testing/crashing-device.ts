@@ -34,6 +34,8 @@ export class CrashingDevice {
   /** Writes that the app was told to be stored, in their order. */
   readonly answered: string[] = [];
   crashes = 0;
+  /** How often something found no room. */
+  fullDisks = 0;
 
   async start(): Promise<void> {
     this.store = new FaultyStore(new MemoryStore(this.disk));
@@ -45,10 +47,17 @@ export class CrashingDevice {
 
   /** Does it, or dies at the named commit of it and starts again. */
   async survive(work: () => Promise<unknown>, crash: Crash | null): Promise<void> {
-    if (crash) this.store.crashAt(crash.commit, crash.when);
-    const { crashed } = this.store;
-    const hasDied = await Promise.race([work().then(() => false), crashed.then(() => true)]);
-    if (!hasDied && crash) this.store.crashAt(Infinity, 'before');
+    const { store } = this;
+    if (crash) store.crashAt(crash.commit, crash.when);
+    const done = work().then(
+      () => false,
+      (error: unknown) => {
+        if (crash) store.crashAt(Infinity, 'before');
+        throw error;
+      },
+    );
+    const hasDied = await Promise.race([done, store.crashed.then(() => true)]);
+    if (!hasDied && crash) store.crashAt(Infinity, 'before');
     if (!hasDied) return;
     this.crashes += 1;
     await this.start();

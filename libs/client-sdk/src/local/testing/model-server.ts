@@ -20,6 +20,9 @@ export class ModelServer {
   readonly applied: string[] = [];
   readonly refused = new Set<string>();
   #epoch = 0;
+  /** Whether its user holds the scope. */
+  isHeld = true;
+  #wantsResync = false;
 
   constructor(scope: string, entityType = 'note') {
     this.scope = scope;
@@ -50,6 +53,21 @@ export class ModelServer {
     for (const state of this.#states.values()) if (state.op !== 'delete') this.#log.push(state);
   }
 
+  revoke(): void {
+    this.isHeld = false;
+  }
+
+  /** Granted again, it starts anew (GRANT-1). */
+  grant(): void {
+    if (!this.isHeld) this.loseHistory();
+    this.isHeld = true;
+  }
+
+  /** Says `full_resync` until the scope was begun anew (PULL-17). */
+  wantResync(): void {
+    this.#wantsResync = true;
+  }
+
   /** @param decide what becomes of each that is new; of what is merged, the fields of the server win */
   push(
     mutations: readonly LocalMutation[],
@@ -59,7 +77,7 @@ export class ModelServer {
     const outcomes = mutations.map((mutation) => {
       const known = this.#outcomes.get(mutation.mutationId);
       if (known) return known;
-      const decision = decide(mutation);
+      const decision = this.isHeld ? decide(mutation) : 'rejected';
       if (decision === 'accepted') return { mutationId: mutation.mutationId, status: decision };
       const outcome = decision === 'rejected' ? this.#refuse(mutation) : this.#apply(mutation, own, decision);
       this.#outcomes.set(mutation.mutationId, outcome);
@@ -71,6 +89,9 @@ export class ModelServer {
 
   /** @param limit of deltas, so that a scope comes in several pages */
   pull(cursor: string | null, limit: number): PullResponse {
+    const outcomes = [...this.#unacked].flatMap((mutationId) => this.#outcomes.get(mutationId) ?? []);
+    const rest = { serverTime: AT, outcomes, revoked: [], directives: [] };
+    if (!this.isHeld) return { ...rest, scopes: [], revoked: [this.scope] };
     const [epoch, position] = (cursor ?? '-1:0').split(':').map(Number);
     const reset = epoch !== this.#epoch;
     const from = reset ? 0 : (position ?? 0);
@@ -81,8 +102,9 @@ export class ModelServer {
       ...{ scope: this.scope, reset, deltas, cursor: `${this.#epoch}:${end}`, hasMore },
       ...(hasMore ? {} : { digest: this.digest }),
     };
-    const outcomes = [...this.#unacked].flatMap((mutationId) => this.#outcomes.get(mutationId) ?? []);
-    return { serverTime: AT, scopes: [page], revoked: [], outcomes, directives: [] };
+    if (reset) this.#wantsResync = false;
+    const directive = { kind: 'full_resync' as const, scopes: [this.scope] };
+    return { ...rest, scopes: [page], directives: this.#wantsResync ? [directive] : [] };
   }
 
   /** Outcomes that it would send again with every pull. */
@@ -112,7 +134,9 @@ export class ModelServer {
 
   #refuse({ mutationId, entityId }: LocalMutation): Outcome {
     this.refused.add(mutationId);
-    const current = this.#states.get(entityId) ?? this.#deltaOf(entityId, null, {});
+    // Out of sight it is as if it never was (PUSH-7).
+    const visible = this.isHeld ? this.#states.get(entityId) : undefined;
+    const current = visible ?? this.#deltaOf(entityId, null, {});
     return { mutationId, status: 'rejected', code: 'data_invalid', current };
   }
 
