@@ -190,10 +190,7 @@ describe('an empty pull', () => {
     await pull(device, next);
     rig.projector.grant('t1', device.userId, 'course:late');
     await rig.ingest();
-    await until(
-      async () =>
-        (await pull(device, next)).granted?.includes('course:late') || null,
-    );
+    await until(async () => (await pull(device, next)).granted?.includes('course:late') || null);
     await storeOutcome(device);
     const outcome = await until(async () => (await pull(device, next)).outcomes[0]);
     expect(outcome).toMatchObject({ status: 'applied' });
