@@ -24,12 +24,16 @@ describe('of a scope that was taken away', () => {
     return { device, outcome: { mutationId, status: 'applied', clock: { 'd:dev': 1 } } };
   }
 
-  it.each([false, true])('one that stands lets its write go, the receipt taken: %s', async (isTaken) => {
+  it.each([
+    [false, MUCH_LATER],
+    [true, MUCH_LATER],
+    [true, '2025-01-01T00:00:00.000Z'],
+  ])('one that stands lets its write go, the receipt taken: %s, at %s', async (isTaken, nowIso) => {
     const { device, outcome } = await withWrite();
     if (isTaken) await device.ack();
     await storePull(device.local, [], { ...NOTHING, outcomes: [outcome] }, NOW);
     await device.ack();
-    await storePull(device.local, [], NOTHING, MUCH_LATER);
+    await storePull(device.local, [], NOTHING, nowIso);
     expect([[...device.local.mirror.entries()], device.seen.size]).toEqual([[], 0]);
     await device.start();
     expect([[...device.local.mirror.entries()], device.seen.size]).toEqual([[], 0]);
