@@ -1,5 +1,6 @@
 /** A whole device on a server that is only a model, and on a clock that a test turns by hand. */
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { PushRequest } from '@sync/protocol';
 import { HandClock } from '../clock/testing/hand-clock.ts';
 import { ModelServer } from '../local/testing/model-server.ts';
 import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
@@ -63,19 +64,32 @@ describe('a push that is refused', () => {
     expect((await write.wait('seen'))?.status).toBe('applied');
   });
 
-  it('for a single mutation takes that one out, and lets the others go on', async () => {
+  it('for some of its mutations takes these out at once, and lets the others go on', async () => {
     const { client, clock, transport, notes } = await makeDevice();
-    transport.fail = ({ path, body }) =>
-      path === '/sync/v1/push' && JSON.stringify(body).includes('bad')
-        ? problem(400, 'schema_invalid', '/mutations/0/data')
+    transport.fail = ({ path, body }) => {
+      const { mutations = [] } = body as Partial<PushRequest>;
+      const at = mutations.findIndex(({ data }) => data?.['value'] === 'bad');
+      return path === '/sync/v1/push' && at >= 0
+        ? problem(400, 'schema_invalid', `/mutations/${at}/data/value`)
         : null;
-    const bad = await notes.put('a', { value: 'bad' });
+    };
     const good = await notes.put('b', { value: 'good' });
+    const bad = await notes.put('a', { value: 'bad' });
     client.start();
-    await pass(clock, 600_000);
+    await pass(clock, 1_000);
     expect((await good.wait('applied'))?.status).toBe('applied');
     await expect(bad.wait('applied')).rejects.toMatchObject({ code: 'not_applied' });
     expect((await client.outcomes()).map(({ mutation }) => mutation?.data)).toEqual([{ value: 'bad' }]);
+  });
+
+  it('for its length takes one out only when it was sent alone', async () => {
+    const { client, clock, transport, notes } = await makeDevice();
+    transport.fail = ({ path, body }) =>
+      path === '/sync/v1/push' && JSON.stringify(body).includes('bad') ? failure('too_large', '413') : null;
+    const writes = [await notes.put('b', { value: 'good' }), await notes.put('a', { value: 'bad' })];
+    client.start();
+    await pass(clock, 600_000);
+    expect(writes.map(({ outcome }) => outcome?.status)).toEqual(['applied', 'rejected']);
   });
 });
 

@@ -189,7 +189,7 @@ export class SyncLoop {
     if (mutations.length === 0) return { hadNews: true, isComplete: true, wantsAck: false };
     const body = { sentAt: this.#nowIso(), mutations, backlog: this.#backlog() };
     const answer = await this.#send<PushResponse>('push', { body, timeoutMs: TIMEOUT_MS, signal });
-    if (!answer.ok) return (await this.#refusedAlone(mutations, answer)) ?? answer;
+    if (!answer.ok) return (await this.#takeOut(faultyOf(mutations, answer), answer)) ?? answer;
     this.#mutationsPerPush = Math.min(LIMITS.mutationsPerPush, this.#mutationsPerPush * 2);
     const hadNews = await storePush(local, answer.body, this.#nowIso());
     return this.#pushed(hadNews);
@@ -200,14 +200,13 @@ export class SyncLoop {
     return { hadNews, isComplete: local.mirror.queued === 0, wantsAck: local.ackBody() !== null };
   }
 
-  /** A mutation that was sent alone and cannot be taken in any push is refused here, for others to go on. */
-  async #refusedAlone([mutation, another]: readonly LocalMutation[], failure: Failure) {
-    if (!mutation || another || !isOfMutations(failure)) return null;
+  /** Mutations that no push may have are refused here, for the others to go on. */
+  async #takeOut(faulty: readonly LocalMutation[], { kind, detail, problem }: Failure) {
+    if (faulty.length === 0) return null;
     const { local } = this.#options;
-    const { mutationId } = mutation;
-    const { kind, detail, problem } = failure;
     const code = problem?.code ?? kind;
-    const outcomes = [{ mutationId, status: 'rejected' as const, code, message: detail }];
+    const refused = { status: 'rejected' as const, code, message: detail };
+    const outcomes = faulty.map(({ mutationId }) => ({ mutationId, ...refused }));
     await storePush(local, { serverTime: this.#nowIso(), outcomes }, this.#nowIso());
     return this.#pushed(true);
   }
@@ -246,11 +245,17 @@ export class SyncLoop {
   }
 }
 
+/** The place of a mutation in a push, at the beginning of a JSON Pointer. */
+const PLACE = /^\/mutations\/(\d+)\//;
+
 /**
- * Whether a push was refused for what it had to say. A signature, a path or a time that is not taken is no
- * fault of what its person has written, which goes when that is put right.
+ * The mutations for which a push was refused: those that its problem names, or one that is too large all by
+ * itself. A signature, a path or a time that is not taken is no fault of what its person has written, which
+ * goes when that is put right.
  */
-function isOfMutations({ kind, problem }: Failure): boolean {
-  if (kind !== 'refused') return kind === 'too_large';
-  return problem?.errors?.some(({ path }) => path.startsWith('/mutations/')) ?? false;
+function faultyOf(mutations: readonly LocalMutation[], { kind, problem }: Failure): readonly LocalMutation[] {
+  if (kind === 'too_large') return mutations.length === 1 ? mutations : [];
+  if (kind !== 'refused') return [];
+  const places = new Set(problem?.errors?.map(({ path }) => Number(PLACE.exec(path)?.[1] ?? -1)));
+  return mutations.filter((_each, place) => places.has(place));
 }
