@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile] [--aged] [--peers]`: every operation
- * beside its floor of the same run; `--only yjs`, `client-storage` and `client-device` need no platform. `--aged`
+ * beside its floor of the same run; `yjs`, `client-storage` and `client-device` need no platform. `--aged`
  * measures pushes alone, before and after the databases were filled: half an hour, and 20 GB of disk.
  * `--peers` makes other sync servers do pushes as well, and fetches them from npm.
  */

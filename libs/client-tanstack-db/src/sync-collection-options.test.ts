@@ -134,7 +134,7 @@ describe('a collection on the SDK', () => {
     expect(seen(notes)).toEqual([{ id: 'a', ...NOTE }]);
   });
 
-  it('tells each change once, and nothing that is taken back, while a write becomes one of the server', async () => {
+  it('tells each change once while a write becomes one of the server, and takes none back', async () => {
     const { app, notes } = await start();
     const told: string[] = [];
     notes.subscribeChanges((changes) => {

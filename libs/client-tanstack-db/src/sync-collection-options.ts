@@ -49,9 +49,9 @@ type Config<Row extends object, Schema extends StandardSchemaV1 = never> = Omit<
 
 /**
  * For `createCollection`. `insert` becomes a put, `update` a patch with the fields that changed, `delete` a
- * delete; `metadata` of a mutation may be {@link WriteOptions}. Give `getKey` where the id of an entity stands
- * in its data; it has to be the entity's id. A `schema` checks rows before they are seen; what it makes of
- * them has to be JSON.
+ * delete; `metadata` of a mutation may be {@link WriteOptions}. Give `getKey` where the id of an entity
+ * stands in its data; it has to be the entity's id. A `schema` checks rows before they are seen; what it
+ * makes of them has to be JSON.
  * @throws SyncError `entity_type_unknown`
  */
 export function syncCollectionOptions<

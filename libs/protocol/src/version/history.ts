@@ -245,8 +245,8 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     date: '2026-12-01',
     schemas: ['PullResponse'],
     change:
-      'PULL-22: granted of a pull names scopes that the device has not been served yet. It was sent before and ' +
-      'stood in no document.',
+      'PULL-22: granted of a pull names scopes that the device has not been served yet. It was sent before ' +
+      'and stood in no document.',
   },
 ];
 
