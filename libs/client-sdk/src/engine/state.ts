@@ -8,11 +8,11 @@ import type { FailureKind } from '../net/transport.ts';
  * Where the device stands with its server, each with its reason. {@link TRANSITIONS} says how it moves on.
  *
  * ```
- *  stopped ──start──▶ connecting ──answered──▶ syncing ──at the head──▶ live
- *     ▲                 │  ▲  ▲                  │  ▲                    │
- *     │               fails │ time is up       fails └──more to pull─────┤
- *   stop                ▼  │  │                  ▼                       │
- *  (from all)         backing_off ◀──────────────┴────────fails──────────┘
+ *  stopped --start--> connecting --answered--> syncing --at the head--> live
+ *     ^                 |  ^  ^                  |  ^                    |
+ *     |               fails | time is up       fails +--more to pull-----+
+ *   stop                v  |  |                  v                       |
+ *  (from all)         backing_off <--------------+--------fails----------+
  *
  *  offline       no network, or the app forbids it;   left when both are there again
  *  needs_auth    no token is good;                    left with a new token, or to try again

@@ -1,4 +1,5 @@
 import type { AckRequest, LocalMutation, PullRequest } from '@sync/protocol';
+import { LIMITS } from '@sync/protocol/device';
 import { type ReplicaId, counterOf, deviceReplica } from '@sync/vector-clock';
 import { SyncError } from '../sync-error.ts';
 import type { DeviceIdentity } from '../net/transport.ts';
@@ -10,9 +11,6 @@ import { type Commit, type Store, type StoredValue, TABLE_NAMES, keyOf } from '.
 import { Mirror } from './mirror.ts';
 import { Serial } from './serial.ts';
 
-/** How many scopes one pull names, and how many outcomes one ack. */
-const SCOPES_PER_PULL = 100;
-const OUTCOMES_PER_ACK = 1_000;
 const RESYNC_PAUSE_MS = 30_000;
 /** The key in table `meta` of whose store it is. */
 const DEVICE = 'device';
@@ -168,13 +166,9 @@ export class LocalState {
     const behind = held.filter(({ serverDigest }) => serverDigest === null);
     const rest = held.filter(({ serverDigest }) => serverDigest !== null);
     const turn = rest.length > 0 ? this.#nextScope % rest.length : 0;
-    const asked = [...behind, ...rest.slice(turn), ...rest.slice(0, turn)].slice(0, SCOPES_PER_PULL);
-    if (held.length > SCOPES_PER_PULL) this.#nextScope += SCOPES_PER_PULL;
+    const asked = [...behind, ...rest.slice(turn), ...rest.slice(0, turn)].slice(0, LIMITS.scopesPerPull);
+    if (held.length > LIMITS.scopesPerPull) this.#nextScope += LIMITS.scopesPerPull;
     return asked.map(({ scope, cursor }) => ({ scope, cursor }));
-  }
-
-  get hasMoreScopesThanAPull(): boolean {
-    return this.mirror.scopes.size > SCOPES_PER_PULL;
   }
 
   /** @returns what there is to ack; null when there is nothing */
@@ -182,20 +176,20 @@ export class LocalState {
     const scopes = [...this.mirror.scopes.values()];
     const cursors = scopes
       .filter((row) => !row.isRevoked && row.cursor !== null && row.cursor !== row.ackedCursor)
-      .slice(0, SCOPES_PER_PULL)
+      .slice(0, LIMITS.scopesPerPull)
       .map(({ scope, cursor, serverDigest, digest }) => ({
         scope,
         cursor: cursor ?? '',
         // Behind the head there is nothing to compare it with.
         ...(serverDigest ? { digest } : {}),
       }));
-    const purged = scopes.filter(({ isRevoked }) => isRevoked).slice(0, SCOPES_PER_PULL);
+    const purged = scopes.filter(({ isRevoked }) => isRevoked).slice(0, LIMITS.scopesPerPull);
     const own = [...this.mirror.entries()].filter((entry) => isTerminal(entry) && !entry.isAcked);
     const outcomes = [...own.map(({ mutation }) => mutation.mutationId), ...this.strayOutcomes];
     if (cursors.length === 0 && purged.length === 0 && outcomes.length === 0) return null;
     return {
       cursors,
-      outcomes: outcomes.slice(0, OUTCOMES_PER_ACK),
+      outcomes: outcomes.slice(0, LIMITS.outcomesPerAck),
       purged: purged.map(({ scope }) => scope),
     };
   }

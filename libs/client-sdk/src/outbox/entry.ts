@@ -4,11 +4,11 @@
  *
  * ```
  *            accepted             applied
- *  queued ──────────▶ accepted ─────────────▶ stands ──┐
- *    │ │                 │                             │  acked, and no part of the view needs it:
- *    │ └─────────────────┼──────applied──▶ stands      ├─▶ leaves the outbox
- *    │    merged, superseded, rejected, conflict       │
- *    └───────────────────┴───────────────▶ settled ────┘
+ *  queued ----------> accepted -------------> stands --+
+ *    | |                 |                             |  acked, and no part of the view needs it:
+ *    | +-----------------+------applied--> stands      +-> leaves the outbox
+ *    |    merged, superseded, rejected, conflict       |
+ *    +-------------------+---------------> settled ----+
  * ```
  *
  * | state      | pushed again        | shown                                     |

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openSqliteStore } from '../storage/sqlite/sqlite-store.ts';
 import type { StoredRow } from '../storage/store.ts';
-import { benchRows } from './bench-rows.ts';
+import { benchBatches } from './bench-rows.ts';
 import type { BenchTimes } from './page-functions.ts';
 import { NodeSqliteDriver } from './sqlite/node-sqlite-driver.ts';
 
@@ -13,10 +13,7 @@ export async function measureSqlite(
   count: number,
   batch: number,
 ): Promise<{ floor: BenchTimes; store: BenchTimes }> {
-  const rows = benchRows(count);
-  const batches = Array.from({ length: Math.ceil(count / batch) }, (_unused, n) =>
-    rows.slice(n * batch, (n + 1) * batch),
-  );
+  const batches = benchBatches(count, batch);
   const folder = await mkdtemp(join(tmpdir(), 'sync-bench-sqlite-'));
   try {
     const floor = await measureFloor(join(folder, 'floor.db'), batches);

@@ -1,7 +1,7 @@
 import { deleteDB, openDB } from 'idb';
 import type { Store } from '../../store.ts';
 import { openIndexedDbStore } from '../index.ts';
-import { benchRows } from '../../../testing/bench-rows.ts';
+import { benchBatches } from '../../../testing/bench-rows.ts';
 import type { BenchTimes } from '../../../testing/page-functions.ts';
 
 const KEY = 'key';
@@ -11,10 +11,7 @@ export async function benchmark(
   count: number,
   batch: number,
 ): Promise<{ floor: BenchTimes; store: BenchTimes }> {
-  const rows = benchRows(count);
-  const batches = Array.from({ length: Math.ceil(count / batch) }, (_unused, n) =>
-    rows.slice(n * batch, (n + 1) * batch),
-  );
+  const batches = benchBatches(count, batch);
   return { floor: await measureFloor(batches), store: await measureStore(batches) };
 }
 
