@@ -5,6 +5,7 @@
  */
 export { LIMITS } from './limits.ts';
 export { LIVE_CLOSE_CODES } from './live-close-codes.ts';
+export { findUnstorable, isNestedDeeper } from './parse-json.ts';
 export { OUTCOME_CODES, type OutcomeCode } from './outcome-codes.ts';
 export { PROBLEM_CODES, type ProblemCode, type ProblemKind } from './problem-codes.ts';
 export {

@@ -33,10 +33,19 @@ export function parseJson(
     return { ok: false, code: 'limit_exceeded', detail: `JSON has more than ${maxValues} values` };
   }
   try {
-    return { ok: true, value: JSON.parse(text) as unknown, suspicious: scan.suspicious };
+    return {
+      ok: true,
+      value: JSON.parse(text) as unknown,
+      suspicious: scan.suspicious || isSuspicious(text),
+    };
   } catch {
     return { ok: false, code: 'malformed_json', detail: 'The body is not valid JSON' };
   }
+}
+
+/** Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape. */
+function isSuspicious(text: string): boolean {
+  return text.includes('__proto__') || text.includes('\\u') || !text.isWellFormed();
 }
 
 /** Whether JSON text is nested deeper than that; a pass over the text, without parsing it. */
@@ -58,9 +67,7 @@ function scanJson(text: string, maxDepth: number, maxValues: number): Scan {
   let depth = 0;
   let values = 0;
   let digits = 0;
-  // Only a text that was never UTF-8 bytes can hold a lone surrogate without an escape; these checks cost next
-  // to nothing.
-  let suspicious = text.includes('__proto__') || text.includes('\\u') || !text.isWellFormed();
+  let suspicious = false;
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
@@ -121,9 +128,12 @@ function findFault(value: unknown, path: string): { path: string; message: strin
   return null;
 }
 
+/** Devices check with it too, and not every engine of theirs has `isWellFormed`. */
+const LONE_SURROGATE = /[\uD800-\uDFFF]/u;
+
 function faultOfString(text: string, path: string): { path: string; message: string } | null {
   if (text.includes('\u0000')) return { path, message: 'a NUL character cannot be stored' };
-  return text.isWellFormed() ? null : { path, message: 'a lone surrogate cannot be stored' };
+  return LONE_SURROGATE.test(text) ? { path, message: 'a lone surrogate cannot be stored' } : null;
 }
 
 function faultOfNumber(number: number, path: string): { path: string; message: string } | null {

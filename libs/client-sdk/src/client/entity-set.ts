@@ -175,7 +175,7 @@ export class EntitySet<Data extends object> {
       schemaVersion: this.#type.schemaVersion ?? 1,
     };
     const fault = faultOf(draft);
-    if (fault) throw new SyncError(fault === 'data_too_large' ? fault : 'data_invalid', fault);
+    if (fault) throw new SyncError(fault.code, fault.message);
     return draft;
   }
 }

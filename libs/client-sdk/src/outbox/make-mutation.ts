@@ -1,5 +1,11 @@
 import type { LocalMutation } from '@sync/protocol';
-import { LIMITS } from '@sync/protocol/device';
+import {
+  ENTITY_ID_PATTERN,
+  LIMITS,
+  SCOPE_PATTERN,
+  findUnstorable,
+  isNestedDeeper,
+} from '@sync/protocol/device';
 import type { VectorClock } from '@sync/vector-clock';
 import type { EntityData } from './show-entity.ts';
 
@@ -23,22 +29,57 @@ export interface Numbers {
   readonly baseClock: VectorClock;
 }
 
-export type DraftFault = 'data_too_large' | 'update_too_large' | 'not_json' | 'too_many_dependencies';
+/** What is wrong with a draft, and where: a JSON Pointer into its data where it is one value. */
+export interface DraftFault {
+  readonly code: 'data_too_large' | 'data_invalid';
+  readonly message: string;
+}
+
+const ENTITY_ID = new RegExp(ENTITY_ID_PATTERN);
+const SCOPE = new RegExp(SCOPE_PATTERN);
+/** In a push, `data` stands in a mutation, in a list, in the body. */
+const DATA_DEPTH = LIMITS.jsonDepth - 3;
 
 /**
  * What the server would refuse whatever stands in it, so that it is refused before it is stored.
+ * @param draft its data as `JSON.parse` returns it
  * @returns null when there is nothing wrong
  */
-export function faultOf({ data, update, dependsOn }: Draft): DraftFault | null {
-  if ((update?.length ?? 0) > LIMITS.updateLength) return 'update_too_large';
-  if ((dependsOn?.length ?? 0) > LIMITS.dependsOnPerMutation) return 'too_many_dependencies';
-  if (data === undefined) return null;
-  try {
-    const text = JSON.stringify(data);
-    return new TextEncoder().encode(text).length > LIMITS.mutationBytes ? 'data_too_large' : null;
-  } catch {
-    return 'not_json';
+export function faultOf({ entityId, scope, data, update, dependsOn }: Draft): DraftFault | null {
+  if (!ENTITY_ID.test(entityId)) {
+    return {
+      code: 'data_invalid',
+      message: `the id ${JSON.stringify(entityId)} does not match ${ENTITY_ID_PATTERN}`,
+    };
   }
+  if (!SCOPE.test(scope)) {
+    return {
+      code: 'data_invalid',
+      message: `the scope ${JSON.stringify(scope)} does not match ${SCOPE_PATTERN}`,
+    };
+  }
+  if ((update?.length ?? 0) > LIMITS.updateLength) {
+    return { code: 'data_too_large', message: `update has more than ${LIMITS.updateLength} characters` };
+  }
+  if ((dependsOn?.length ?? 0) > LIMITS.dependsOnPerMutation) {
+    return {
+      code: 'data_invalid',
+      message: `dependsOn names more than ${LIMITS.dependsOnPerMutation} writes`,
+    };
+  }
+  return data === undefined ? null : faultOfData(data);
+}
+
+function faultOfData(data: EntityData): DraftFault | null {
+  const text = JSON.stringify(data);
+  if (new TextEncoder().encode(text).length > LIMITS.mutationBytes) {
+    return { code: 'data_too_large', message: `data has more than ${LIMITS.mutationBytes} bytes` };
+  }
+  if (isNestedDeeper(text, DATA_DEPTH)) {
+    return { code: 'data_invalid', message: `data is nested deeper than ${DATA_DEPTH}` };
+  }
+  const unstorable = findUnstorable(data);
+  return unstorable && { code: 'data_invalid', message: `data${unstorable.path}: ${unstorable.message}` };
 }
 
 /** The mutation as it is stored and sent, without its tag. What is undefined in it is left out. */
