@@ -1,6 +1,6 @@
 /** A whole device on a server that is only a model, and on a clock that a test turns by hand. */
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { PushRequest } from '@sync/protocol';
+import type { PullRequest, PushRequest } from '@sync/protocol';
 import { HandClock } from '../clock/testing/hand-clock.ts';
 import { ModelServer } from '../local/testing/model-server.ts';
 import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
@@ -223,12 +223,15 @@ describe('a server that answers nonsense', () => {
   const page = { scope: SCOPE, reset: false, deltas: [], cursor: '0:0' };
   const nothing = { serverTime: '', scopes: [], revoked: [], outcomes: [], directives: [] };
   const digest = { count: 0, hash: '0'.repeat(64) };
+  const clock = { 's:owner': 1 };
+  const delta = { entityType: 'note', entityId: 'a', op: 'put', schemaVersion: 1, data: {}, clock };
   const anew = { kind: 'full_resync', scopes: [SCOPE] };
   it.each<[string, object]>([
     ['says for ever that there is more', { scopes: [{ ...page, hasMore: true }] }],
     ['begins anew for ever', { scopes: [{ ...page, reset: true, hasMore: true }] }],
     ['begins anew for ever and has nothing', { scopes: [{ ...page, reset: true, hasMore: false, digest }] }],
     ['gives no digest', { scopes: [{ ...page, hasMore: false }] }],
+    ['sends the same page for ever', { scopes: [{ ...page, deltas: [delta], hasMore: true }] }],
     ['takes the same scope away for ever', { revoked: ['course:c1'] }],
     ['wants a resync for ever', { scopes: [{ ...page, hasMore: false, digest }], directives: [anew] }],
   ])('and %s is asked a few times a minute', async (_what, answer) => {
@@ -241,6 +244,37 @@ describe('a server that answers nonsense', () => {
     expect(transport.count('ack')).toBeLessThanOrEqual(12);
   });
 });
+
+it('begins only those scopes anew whose cursors the server does not take', async () => {
+  const { client, clock, transport } = await makeDevice();
+  const asked: PullRequest['scopes'][] = [];
+  transport.fail = ({ path, body }) => {
+    if (!path.endsWith('pull')) return null;
+    asked.push((body as PullRequest).scopes);
+    return asked.length === 2 ? cursorInvalid('/scopes/1/cursor') : null;
+  };
+  const page = { reset: true, hasMore: false, cursor: 'one', deltas: [] };
+  const digest = { count: 0, hash: '0'.repeat(64) };
+  const scopes = ['course:c1', 'course:c2'].map((scope) => ({ scope, digest, ...page }));
+  transport.change = ({ path }, answer) => {
+    if (!path.endsWith('pull')) return answer;
+    return asked.length === 1 ? { ...(answer as object), scopes } : null;
+  };
+  client.start();
+  await pass(clock, 60_000);
+  expect(asked).toEqual([
+    undefined,
+    scopes.map(({ scope }) => ({ scope, cursor: 'one' })),
+    [
+      { scope: 'course:c2', cursor: null },
+      { scope: 'course:c1', cursor: 'one' },
+    ],
+  ]);
+});
+
+function cursorInvalid(path: string): Failure {
+  return { ...problem(400, 'cursor_invalid', path), kind: 'cursor_invalid' };
+}
 
 /** Nobody waits for a device that spins. */
 function bounded<A, B, C>(change: (call: A, body: B) => C): (call: A, body: B) => C {

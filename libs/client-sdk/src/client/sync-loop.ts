@@ -88,7 +88,7 @@ export class SyncLoop {
         return;
       case 'drop_cursors':
         void local
-          .dropCursors([...local.mirror.scopes.keys()])
+          .dropCursors(effect.scopes ?? [...local.mirror.scopes.keys()])
           .catch((error: unknown) => this.#trouble(error));
         return;
       case 'wipe':
@@ -167,7 +167,7 @@ export class SyncLoop {
       timeoutMs: TIMEOUT_MS + waitMs,
       signal,
     });
-    if (!answer.ok) return answer;
+    if (!answer.ok) return withScopes(answer, scopes?.map(({ scope }) => scope) ?? [], 'scopes');
     this.#deltasPerPull = Math.min(LIMITS.defaultDeltasPerPull, this.#deltasPerPull * 2);
     const stored = await storePull(local, scopes, answer.body, this.#nowIso());
     return {
@@ -220,7 +220,7 @@ export class SyncLoop {
       timeoutMs: TIMEOUT_MS,
       signal,
     });
-    if (!answer.ok) return answer;
+    if (!answer.ok) return withScopes(answer, body.cursors?.map(({ scope }) => scope) ?? [], 'cursors');
     await local.storeAck(body);
     return { hadNews: true, isComplete: true, wantsAck: local.ackBody() !== null };
   }
@@ -245,8 +245,18 @@ export class SyncLoop {
   }
 }
 
-/** The place of a mutation in a push, at the beginning of a JSON Pointer. */
-const PLACE = /^\/mutations\/(\d+)\//;
+/** What of a list in a request the problem names with its JSON Pointers. */
+function namedIn<T>(list: readonly T[], name: string, problem: Failure['problem']): readonly T[] {
+  const pointer = new RegExp(`^/${name}/(\\d+)(?:/|$)`);
+  const places = new Set(problem?.errors?.map(({ path }) => Number(pointer.exec(path)?.[1] ?? -1)));
+  return list.filter((_each, place) => places.has(place));
+}
+
+/** With the scopes whose cursors are not taken, where the server says so. */
+function withScopes(failure: Failure, asked: readonly string[], name: 'scopes' | 'cursors') {
+  const scopes = namedIn(asked, name, failure.problem);
+  return scopes.length > 0 ? { ...failure, scopes } : failure;
+}
 
 /**
  * The mutations for which a push was refused: those that its problem names, or one that is too large all by
@@ -255,7 +265,5 @@ const PLACE = /^\/mutations\/(\d+)\//;
  */
 function faultyOf(mutations: readonly LocalMutation[], { kind, problem }: Failure): readonly LocalMutation[] {
   if (kind === 'too_large') return mutations.length === 1 ? mutations : [];
-  if (kind !== 'refused') return [];
-  const places = new Set(problem?.errors?.map(({ path }) => Number(PLACE.exec(path)?.[1] ?? -1)));
-  return mutations.filter((_each, place) => places.has(place));
+  return kind === 'refused' ? namedIn(mutations, 'mutations', problem) : [];
 }

@@ -7,6 +7,13 @@ import { LANES } from './state.ts';
 export const POLL_MS = 25_000;
 /** A pull that was to wait and is answered with nothing sooner than this has not waited. */
 export const MIN_POLL_MS = 1_000;
+/**
+ * A device that has everything takes what comes at once, so many times in a row. After that it asks once in
+ * so long for as long as it is busy: whoever writes all the time is seen a little later, and a phone is not
+ * kept awake by a server that always has something.
+ */
+const QUICK_RUNS = 8;
+export const PACE_MS = 500;
 /** Pauses of a lane that fails: 1 s, 2 s, 4 s … 5 min, the upper half of each by chance. */
 const PAUSE = { baseMs: 1_000, capMs: 300_000 };
 
@@ -15,6 +22,7 @@ export const IDLE: Lane = {
   busySinceMs: null,
   notBeforeMs: 0,
   failures: 0,
+  quickRuns: 0,
   reason: null,
 };
 
@@ -50,6 +58,14 @@ export const CONSEQUENCES: Readonly<Record<FailureReason, Consequence>> = {
   not_bound: 'not_bound',
 } satisfies Record<FailureKind, Consequence> & Record<FailureReason, Consequence>;
 
+/** A pull that found news at the head, and asks for more: at once, until it was done quickly too often. */
+export function paced(lane: Lane, { busySinceMs, quickRuns }: Lane, nowMs: number): Lane {
+  const sinceMs = busySinceMs ?? nowMs;
+  if (nowMs - sinceMs >= PACE_MS) return lane;
+  const isTooOften = quickRuns >= QUICK_RUNS;
+  return { ...lane, quickRuns: quickRuns + 1, notBeforeMs: isTooOften ? sinceMs + PACE_MS : 0 };
+}
+
 /** The lane after a failure: it pauses, longer each time, and never shorter than the server asked. */
 export function pause(lane: Lane, failure: LaneFailure, nowMs: number, random: number): Lane {
   const failures = lane.failures + 1;
@@ -59,6 +75,7 @@ export function pause(lane: Lane, failure: LaneFailure, nowMs: number, random: n
     busySinceMs: null,
     notBeforeMs: nowMs + pauseMs,
     failures,
+    quickRuns: 0,
     reason: failure.kind,
   };
 }

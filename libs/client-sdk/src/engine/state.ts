@@ -51,6 +51,8 @@ export interface Lane {
   readonly notBeforeMs: number;
   /** How often in a row it has failed. */
   readonly failures: number;
+  /** How often in a row it was done sooner than {@link PACE_MS} after it had begun. */
+  readonly quickRuns: number;
   readonly reason: FailureReason | null;
 }
 
@@ -104,6 +106,8 @@ export interface LaneResult {
 export interface LaneFailure {
   readonly kind: FailureReason;
   readonly retryAfterMs: number | null;
+  /** Whose cursors the server does not take; all, where it does not say. */
+  readonly scopes?: readonly string[];
 }
 
 export type Effect =
@@ -115,8 +119,8 @@ export type Effect =
   | { readonly kind: 'wake'; readonly atMs: number }
   /** Sends less at once from now on; what is refused all by itself is taken out of the outbox. */
   | { readonly kind: 'send_less'; readonly lane: LaneName }
-  /** Begins anew the scopes whose cursors the server does not take. */
-  | { readonly kind: 'drop_cursors' }
+  /** Begins these scopes anew, because the server does not take their cursors: all where it names none. */
+  | { readonly kind: 'drop_cursors'; readonly scopes: readonly string[] | null }
   /** Deletes everything that is stored: the device was revoked. */
   | { readonly kind: 'wipe' }
   /** Makes the store empty and sound again, with what can be saved. */

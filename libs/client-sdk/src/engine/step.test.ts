@@ -178,6 +178,16 @@ describe('never spins', () => {
     expect(device.runs.filter((run) => run.lane === 'pull').length).toBeLessThanOrEqual(10);
   });
 
+  it('at news that come at once, always', () => {
+    const device = new Simulation();
+    device.dispatch({ kind: 'start' });
+    device.runFor(60_000, (name) => done(name, name === 'pull'));
+    const pulls = device.runs.filter((run) => run.lane === 'pull').length;
+    // Twice a second, and a few quick ones before.
+    expect([pulls > 100, pulls <= 135]).toEqual([true, true]);
+    expect(device.state.phase).toEqual({ kind: 'live' });
+  });
+
   it('at pushes that are answered without an outcome', () => {
     const device = new Simulation();
     device.dispatch({ kind: 'start' });
@@ -267,8 +277,16 @@ describe('a day of a device', () => {
     device.dispatch({ kind: 'start' });
     device.dispatch(failed('push', 'too_large'));
     device.dispatch(failed('pull', 'cursor_invalid'));
-    const kinds = device.effects.map((effect) => effect.kind);
-    expect([kinds.includes('send_less'), kinds.includes('drop_cursors')]).toEqual([true, true]);
+    expect(device.effects).toContainEqual({ kind: 'send_less', lane: 'push' });
+    expect(device.effects).toContainEqual({ kind: 'drop_cursors', scopes: null });
+  });
+
+  it('drops only those cursors that the server names', () => {
+    const device = new Simulation();
+    device.dispatch({ kind: 'start' });
+    const failure = { kind: 'cursor_invalid' as const, retryAfterMs: null, scopes: ['course:c1'] };
+    device.dispatch({ kind: 'failed', lane: 'pull', failure, random: 0 });
+    expect(device.effects).toContainEqual({ kind: 'drop_cursors', scopes: ['course:c1'] });
   });
 
   it('stays offline while it is told to, whatever the network does', () => {

@@ -1,4 +1,4 @@
-import { CONSEQUENCES, IDLE, MIN_POLL_MS, pause, startLanes, withoutPause } from './lanes.ts';
+import { CONSEQUENCES, IDLE, MIN_POLL_MS, paced, pause, startLanes, withoutPause } from './lanes.ts';
 import type {
   ConnectReason,
   Effect,
@@ -74,7 +74,8 @@ function done(state: EngineState, { lane, result, random }: EventOf<'done'>, now
   const after = isSpinning
     ? pause(before, { kind: 'no_progress', retryAfterMs: null }, nowMs, random)
     : { ...IDLE, isWanted: before.isWanted || lane === 'pull' || (lane === 'push' && !result.isComplete) };
-  const lanes = { ...state.lanes, [lane]: after };
+  const isLive = lane === 'pull' && state.isAtHead && result.isComplete && !isSpinning;
+  const lanes = { ...state.lanes, [lane]: isLive ? paced(after, before, nowMs) : after };
   if (result.wantsAck) lanes.ack = { ...lanes.ack, isWanted: true };
   if (lane !== 'pull') return run({ ...state, lanes }, nowMs);
   const { isComplete: isAtHead, syncReason = state.syncReason } = result;
@@ -112,7 +113,7 @@ function failed(state: EngineState, { lane, failure, random }: EventOf<'failed'>
     case 'send_less':
       return withEffect(run(waiting, nowMs), { kind: 'send_less', lane });
     case 'drop_cursors':
-      return withEffect(run(waiting, nowMs), { kind: 'drop_cursors' });
+      return withEffect(run(waiting, nowMs), { kind: 'drop_cursors', scopes: failure.scopes ?? null });
     case 'needs_auth': {
       const untilMs = paused.notBeforeMs;
       const phase: Phase = { kind: 'needs_auth', reason: 'no_valid_token', untilMs };

@@ -145,7 +145,11 @@ async function storePage(
     }
     for (const entry of entries) local.mirror.setEntry(entry);
     // That there is more, or that it begins anew, is no news: who says so for ever would be asked for ever.
-    return page.deltas.length > 0 || (before.serverDigest === null && row.serverDigest !== null);
+    // Neither is a page that has come before.
+    return (
+      (page.deltas.length > 0 && page.cursor !== from) ||
+      (before.serverDigest === null && row.serverDigest !== null)
+    );
   });
 }
 
