@@ -24,7 +24,7 @@ export type { EntitySet, WriteOptions } from './client/entity-set.ts';
 export type { DataSchema, EntityType } from './client/entity-type.ts';
 export type { ScopeStatus, SyncStatus } from './client/status.ts';
 export { SyncError, type SyncErrorCode } from './sync-error.ts';
-export type { Tier, Write } from './client/write.ts';
+export type { Tier, Write, WriteState } from './client/write.ts';
 export type { Entity } from './local/mirror.ts';
 export type { OutcomeRow } from './local/store-answers.ts';
 export type { EntityData } from './outbox/show-entity.ts';

@@ -1,4 +1,4 @@
-import type { ConflictRecord, ConflictResponse, Resolution } from '@sync/protocol';
+import type { ConflictRecord, ConflictResponse, RemoteDelta, Resolution } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Listeners } from '../local/listeners.ts';
@@ -137,12 +137,37 @@ export class SyncClient<Types extends EntityTypes> {
   /** The app has dealt with it. */
   async dismiss(mutationId: string): Promise<void> {
     await this.#options.store.commit({ deletes: [{ table: 'outcome', key: keyOf(mutationId) }] });
+    this.#local.mirror.outcomesChanged();
+    this.#local.mirror.announce();
+  }
+
+  /** Calls `listener` when `outcomes` has another answer. @returns stops it */
+  onOutcomes(listener: () => void): () => void {
+    return this.#local.mirror.listen(({ hasOutcomes }) => {
+      if (hasOutcomes) listener();
+    });
   }
 
   /** Conflicts of this user, as they were pulled. */
   async conflicts(): Promise<Conflict[]> {
     await this.#local.load('conflict');
     return this.#local.mirror.list('conflict').map(({ data }) => data as unknown as Conflict);
+  }
+
+  /** Calls `listener` when `conflicts`, once it was called, has another answer. @returns stops it */
+  onConflicts(listener: () => void): () => void {
+    return this.#local.mirror.listen(({ entities }) => {
+      if (entities.has('conflict')) listener();
+    });
+  }
+
+  /**
+   * What the server has of an entity, as it was pulled last: without this device's own writes. Null where
+   * nothing was pulled; of one that is deleted `data` is null.
+   */
+  async serverState(entity: Pick<Conflict, 'entityType' | 'entityId'>): Promise<RemoteDelta | null> {
+    await this.#local.load(entity.entityType);
+    return this.#local.mirror.stateOf(entity);
   }
 
   /**
@@ -166,8 +191,7 @@ export class SyncClient<Types extends EntityTypes> {
   async #clockOf(conflictId: string): Promise<VectorClock> {
     const record = (await this.conflicts()).find((each) => each.conflictId === conflictId);
     if (!record) throw new SyncError('entity_unknown', `Conflict ${conflictId} was not pulled yet`);
-    await this.#local.load(record.entityType);
-    return this.#local.mirror.stateOf(record)?.clock ?? record.clocks.ours;
+    return (await this.serverState(record))?.clock ?? record.clocks.ours;
   }
 
   /** For support: how it stands, without any content of the user. */

@@ -15,12 +15,23 @@ import { SyncError } from '../sync-error.ts';
  */
 export type Tier = 'stored' | 'accepted' | 'applied' | 'seen';
 
+/** How a write stands. The same object until something in it changes. */
+export interface WriteState {
+  /** How far it has come; one that has failed comes no further. */
+  readonly tier: Tier;
+  /** It was refused, lost, or waits for a person: `outcome` says which. */
+  readonly hasFailed: boolean;
+  /** What the server has said of it last; null before it said anything. */
+  readonly outcome: Outcome | null;
+}
+
 /** A write that is stored on this device. */
 export class Write {
   readonly mutationId: string;
   readonly entityId: string;
   readonly #mirror: Mirror;
   readonly #followed: Followed;
+  #state: WriteState | null = null;
 
   constructor(mirror: Mirror, entry: OutboxEntry) {
     this.#mirror = mirror;
@@ -32,6 +43,25 @@ export class Write {
   /** What the server has said of it last; null before it said anything. */
   get outcome(): Outcome | null {
     return this.#followed.last.outcome;
+  }
+
+  get state(): WriteState {
+    const entry = this.#followed.last;
+    const hasFailed = isLost(entry);
+    const reached = hasFailed ? TIERS_OF_LOST : TIERS;
+    const tier = reached.find((each) => hasReached(entry, each)) ?? 'stored';
+    const { outcome } = entry;
+    const before = this.#state;
+    if (before?.tier === tier && before.hasFailed === hasFailed && before.outcome === outcome) return before;
+    this.#state = { tier, hasFailed, outcome };
+    return this.#state;
+  }
+
+  /** Calls `listener` when the state may have changed. @returns stops it */
+  subscribe(listener: () => void): () => void {
+    return this.#mirror.listen(({ mutations }) => {
+      if (mutations.has(this.mutationId)) listener();
+    });
   }
 
   /**
@@ -53,8 +83,7 @@ export class Write {
 
   #nextMove(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const stop = this.#mirror.listen(({ mutations }) => {
-        if (!mutations.has(this.mutationId)) return;
+      const stop = this.subscribe(() => {
         signal?.removeEventListener('abort', abort);
         stop();
         resolve();
@@ -67,6 +96,10 @@ export class Write {
     });
   }
 }
+
+/** The furthest first. */
+const TIERS: readonly Tier[] = ['seen', 'applied', 'accepted'];
+const TIERS_OF_LOST: readonly Tier[] = ['accepted'];
 
 function hasReached(entry: OutboxEntry, tier: Tier): boolean {
   switch (tier) {

@@ -22,6 +22,8 @@ export interface Changes {
   readonly entities: ReadonlyMap<string, ReadonlySet<string>>;
   /** Mutations that have moved on. */
   readonly mutations: ReadonlySet<string>;
+  /** There are others of which the app is told. */
+  readonly hasOutcomes: boolean;
 }
 
 /** A mutation as it is by now. */
@@ -59,6 +61,7 @@ export class Mirror {
   /** Looks different, and nobody was told yet. */
   #changed = new Map<string, Set<string>>();
   #moved = new Set<string>();
+  #hasOutcomes = false;
   #queued = 0;
 
   /** @returns stops it */
@@ -69,6 +72,7 @@ export class Mirror {
   /** Forgets everything but what the app has asked for. @returns the outbox as it was */
   empty(): OutboxEntry[] {
     const entries = [...this.#outbox.values()];
+    this.outcomesChanged();
     this.scopes.clear();
     this.#outbox.clear();
     this.#sequences.clear();
@@ -229,13 +233,19 @@ export class Mirror {
     return [...(this.#shown.get(entityType)?.values() ?? [])];
   }
 
+  /** What is stored of outcomes for the app has changed. */
+  outcomesChanged(): void {
+    this.#hasOutcomes = true;
+  }
+
   /** Tells those who listen what has changed since it last did. */
   announce(): void {
     this.#refresh();
-    const changes = { entities: this.#changed, mutations: this.#moved };
-    if (changes.entities.size === 0 && changes.mutations.size === 0) return;
+    const changes = { entities: this.#changed, mutations: this.#moved, hasOutcomes: this.#hasOutcomes };
+    if (changes.entities.size === 0 && changes.mutations.size === 0 && !changes.hasOutcomes) return;
     this.#changed = new Map();
     this.#moved = new Set();
+    this.#hasOutcomes = false;
     this.#listeners.tell(changes);
   }
 

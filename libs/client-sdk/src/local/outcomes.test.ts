@@ -68,7 +68,10 @@ describe('of a write that the device does not know', () => {
   it('is kept for the app before it is acked', async () => {
     const device = await started();
     const mutationId = randomUUID();
+    const told: boolean[] = [];
+    device.local.mirror.listen(({ hasOutcomes }) => told.push(hasOutcomes));
     await storePush(device.local, { serverTime: NOW, outcomes: [lost(mutationId)] }, NOW);
+    expect(told).toEqual([true]);
     expect(device.local.ackBody()?.outcomes).toEqual([mutationId]);
     const [row] = await device.store.list('outcome', '');
     expect(row?.value).toEqual({ outcome: lost(mutationId), mutation: null, at: NOW });

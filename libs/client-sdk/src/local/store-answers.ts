@@ -291,6 +291,7 @@ async function storeOutcomes(
     for (const row of shown.values()) local.mirror.setRow(row);
     for (const entry of entries) local.mirror.setEntry(entry);
     for (const mutationId of strays) local.strayOutcomes.add(mutationId);
+    if (seen.length > 0) local.mirror.outcomesChanged();
     return hadNews;
   });
 }

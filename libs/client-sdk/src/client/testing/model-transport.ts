@@ -8,6 +8,8 @@ export class ModelTransport implements Transport {
   readonly calls: Call[] = [];
   /** What comes instead of an answer; null where nothing goes wrong. */
   fail: (call: Call) => Failure | null = () => null;
+  /** What becomes of a mutation. */
+  decide: Parameters<ModelServer['push']>[2] = () => 'applied';
   #waiting: (() => void)[] = [];
   /** What comes of the answer; null is none yet, of a pull that waits. */
   change: (call: Call, body: unknown) => unknown = (_call, body) => body;
@@ -41,7 +43,7 @@ export class ModelTransport implements Transport {
 
   #answer({ path, body }: Call): unknown {
     if (path === '/sync/v1/push') {
-      return this.server.push((body as PushRequest).mutations, 'd:dev', () => 'applied');
+      return this.server.push((body as PushRequest).mutations, 'd:dev', this.decide);
     }
     if (path === '/sync/v1/ack') {
       const { cursors = [], outcomes = [] } = body as AckRequest;

@@ -1,0 +1,100 @@
+import { describe, expect, it } from '@jest/globals';
+import { HandClock } from '../clock/testing/hand-clock.ts';
+import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
+import { ModelServer } from '../local/testing/model-server.ts';
+import { MemoryStore } from '../storage/memory-store.ts';
+import { createSyncClient } from './create-sync-client.ts';
+import { ModelTransport } from './testing/model-transport.ts';
+
+async function makeDevice(entityType = 'note') {
+  const clock = new HandClock(Date.parse('2026-01-01T00:00:00.000Z'));
+  const transport = new ModelTransport(new ModelServer(SCOPE, entityType));
+  const client = await createSyncClient({
+    ...{ identity: IDENTITY, key: KEY, transport, clock, random: () => 0.5 },
+    ...{ store: new MemoryStore(), entities: { note: {} } },
+  });
+  return { client, transport, notes: client.entity('note') };
+}
+
+/** Everything that needs no time has happened. */
+async function quiet(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('who listens for what a person has to see', () => {
+  it('hears of each outcome that is for the app, and of its end', async () => {
+    const { client, transport, notes } = await makeDevice();
+    const told: number[] = [];
+    const look = async (): Promise<void> => void told.push((await client.outcomes()).length);
+    client.onOutcomes(() => void look());
+    transport.decide = ({ data }) => (data?.['value'] === 'bad' ? 'rejected' : 'applied');
+    client.start();
+    await notes.put('a', { value: 1 });
+    await quiet();
+    expect(told).toEqual([]);
+    const bad = await notes.put('a', { value: 'bad' });
+    await quiet();
+    expect(told).toEqual([1]);
+    await client.dismiss(bad.mutationId);
+    await quiet();
+    expect(told).toEqual([1, 0]);
+  });
+
+  it('hears of changed conflicts, of which each is the same object until it changes', async () => {
+    const { client, transport } = await makeDevice('conflict');
+    transport.server.changeItself('c1', { conflictId: 'c1' });
+    transport.server.changeItself('c2', { conflictId: 'c2', status: 'open' });
+    expect(await client.conflicts()).toEqual([]);
+    const told: number[] = [];
+    client.onConflicts(() => told.push(1));
+    client.start();
+    await quiet();
+    expect(told).toEqual([1]);
+    const [first, second] = await client.conflicts();
+    transport.server.changeItself('c2', { conflictId: 'c2', status: 'resolved' });
+    transport.news();
+    await quiet();
+    expect(told).toEqual([1, 1]);
+    const [same, other] = await client.conflicts();
+    expect(same).toBe(first);
+    expect(other).not.toBe(second);
+    expect(other?.status).toBe('resolved');
+  });
+});
+
+describe('the state of a write', () => {
+  it('is the same object until it has come further, and of one that failed says so', async () => {
+    const { client, transport, notes } = await makeDevice();
+    transport.decide = ({ entityId }) => (entityId === 'bad' ? 'rejected' : 'applied');
+    const writes = [await notes.put('a', { value: 1 }), await notes.put('bad', { value: 1 })];
+    const [good] = writes;
+    const states = new Set([good?.state]);
+    good?.subscribe(() => states.add(good.state));
+    expect(good?.state).toBe(good?.state);
+    expect(writes.map(({ state }) => state)).toEqual([
+      { tier: 'stored', hasFailed: false, outcome: null },
+      { tier: 'stored', hasFailed: false, outcome: null },
+    ]);
+    client.start();
+    await quiet();
+    expect(writes.map(({ state }) => state)).toMatchObject([
+      { tier: 'seen', hasFailed: false, outcome: { status: 'applied' } },
+      { tier: 'accepted', hasFailed: true, outcome: { status: 'rejected' } },
+    ]);
+    expect([...states].map((state) => state?.tier)).toEqual(['stored', 'applied', 'seen']);
+  });
+});
+
+describe('what the server has of an entity', () => {
+  it('is without the writes of this device', async () => {
+    const { client, transport, notes } = await makeDevice();
+    transport.server.changeItself('a', { value: 1 });
+    client.start();
+    await quiet();
+    client.forceOffline();
+    await notes.put('a', { value: 2 });
+    const place = { entityType: 'note', entityId: 'a' };
+    expect(await client.serverState(place)).toMatchObject({ data: { value: 1 }, clock: { 's:owner': 1 } });
+    expect(await client.serverState({ ...place, entityId: 'b' })).toBeNull();
+  });
+});
