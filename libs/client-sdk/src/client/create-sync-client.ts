@@ -9,7 +9,7 @@ import type { DeviceIdentity, DeviceKey, Transport } from '../net/transport.ts';
 import { type Store, keyOf } from '../storage/store.ts';
 import { EntitySet } from './entity-set.ts';
 import type { EntityType } from './entity-type.ts';
-import { type SyncStatus, readStatus } from './status.ts';
+import { StatusReader, type SyncStatus } from './status.ts';
 import { SyncError } from '../sync-error.ts';
 import { SyncLoop } from './sync-loop.ts';
 
@@ -54,6 +54,7 @@ export class SyncClient<Types extends EntityTypes> {
   readonly #writes: WriteQueue;
   readonly #sets = new Map<string, EntitySet<object>>();
   readonly #statusListeners = new Listeners<SyncStatus>();
+  readonly #reader: StatusReader;
   #status: SyncStatus;
   readonly #stopListening: () => void;
 
@@ -70,7 +71,8 @@ export class SyncClient<Types extends EntityTypes> {
       onState: () => this.#tellStatus(),
       onDeposed: () => this.stop(),
     });
-    this.#status = readStatus(this.#loop.state, local, 0);
+    this.#reader = new StatusReader(local);
+    this.#status = this.#reader.read(this.#loop.state, 0);
     this.#stopListening = local.mirror.listen(() => this.#tellStatus());
   }
 
@@ -214,8 +216,8 @@ export class SyncClient<Types extends EntityTypes> {
   }
 
   #tellStatus(): void {
-    const status = readStatus(this.#loop.state, this.#local, this.#loop.aheadMs);
-    if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
+    const status = this.#reader.read(this.#loop.state, this.#loop.aheadMs);
+    if (status === this.#status) return;
     this.#status = status;
     this.#statusListeners.tell(status);
   }

@@ -28,24 +28,49 @@ export interface ScopeStatus {
   readonly isDiffering: boolean;
 }
 
-/** @param aheadMs by how much the times of the state are before the device's clock */
-export function readStatus({ phase, lanes }: EngineState, local: LocalState, aheadMs: number): SyncStatus {
-  const differing = new Set(local.differingScopes);
-  return {
-    state: phase.kind,
-    reason: 'reason' in phase ? phase.reason : null,
-    nextTryAtMs: 'untilMs' in phase ? phase.untilMs - aheadMs : null,
-    pending: local.mirror.queued,
-    oldestPendingAt: local.mirror.oldestQueuedAt,
-    pushPausedBy: lanes.push.reason,
-    scopes: [...local.mirror.scopes.values()]
-      .filter(({ isRevoked }) => !isRevoked)
-      .map(({ scope, digest, syncedAt, isResyncing }) => ({
-        scope,
-        entities: digest.count,
-        lastSyncedAt: syncedAt,
-        isResyncing,
-        isDiffering: differing.has(scope),
-      })),
-  };
+/** Reads it again after each change. The same objects for as long as nothing in them differs. */
+export class StatusReader {
+  readonly #local: LocalState;
+  #last: SyncStatus | null = null;
+  #version = -1;
+
+  constructor(local: LocalState) {
+    this.#local = local;
+  }
+
+  /** @param aheadMs by how much the times of the state are before the device's clock */
+  read({ phase, lanes }: EngineState, aheadMs: number): SyncStatus {
+    const { outbox } = this.#local.mirror;
+    const status: SyncStatus = {
+      state: phase.kind,
+      reason: 'reason' in phase ? phase.reason : null,
+      nextTryAtMs: 'untilMs' in phase ? phase.untilMs - aheadMs : null,
+      pending: outbox.queuedCount,
+      oldestPendingAt: outbox.oldestQueuedAt,
+      pushPausedBy: lanes.push.reason,
+      scopes: this.#scopes(this.#last?.scopes ?? []),
+    };
+    if (!this.#last || !hasSameFields(this.#last, status)) this.#last = status;
+    return this.#last;
+  }
+
+  #scopes(before: readonly ScopeStatus[]): readonly ScopeStatus[] {
+    const { scopes } = this.#local.mirror;
+    if (scopes.version === this.#version) return before;
+    this.#version = scopes.version;
+    const known = new Map(before.map((each) => [each.scope, each]));
+    const after = [...scopes.values()].flatMap(({ scope, isRevoked, digest, syncedAt, isResyncing }) => {
+      if (isRevoked) return [];
+      const isDiffering = scopes.differing.has(scope);
+      const status = { scope, entities: digest.count, lastSyncedAt: syncedAt, isResyncing, isDiffering };
+      const last = known.get(scope);
+      return last && hasSameFields(last, status) ? last : status;
+    });
+    return hasSameFields(before, after) ? before : after;
+  }
+}
+
+function hasSameFields<T extends object>(one: T, other: T): boolean {
+  const [fields, others] = [Object.entries(one), Object.entries(other)];
+  return fields.length === others.length && others.every(([, value], at) => fields[at]?.[1] === value);
 }

@@ -185,7 +185,7 @@ export class SyncLoop {
   async #push(signal: AbortSignal) {
     const { local } = this.#options;
     const bounds = { mutations: this.#mutationsPerPush, length: PUSH_LENGTH };
-    const mutations = nextBatch(local.mirror.entries(), bounds);
+    const mutations = nextBatch(local.mirror.outbox.queued(), bounds);
     if (mutations.length === 0) return { hadNews: true, isComplete: true, wantsAck: false };
     const body = { sentAt: this.#nowIso(), mutations, backlog: this.#backlog() };
     const answer = await this.#send<PushResponse>('push', { body, timeoutMs: TIMEOUT_MS, signal });
@@ -197,7 +197,7 @@ export class SyncLoop {
 
   #pushed(hadNews: boolean) {
     const { local } = this.#options;
-    return { hadNews, isComplete: local.mirror.queued === 0, wantsAck: local.ackBody() !== null };
+    return { hadNews, isComplete: local.mirror.outbox.queuedCount === 0, wantsAck: local.ackBody() !== null };
   }
 
   /** Mutations that no push may have are refused here, for the others to go on. */
@@ -235,8 +235,8 @@ export class SyncLoop {
   }
 
   #backlog() {
-    const { mirror } = this.#options.local;
-    return { pending: mirror.queued, oldestAt: mirror.oldestQueuedAt };
+    const { outbox } = this.#options.local.mirror;
+    return { pending: outbox.queuedCount, oldestAt: outbox.oldestQueuedAt };
   }
 
   /** The device's own time: the server compares `sentAt` with its own (POLICY-4). */

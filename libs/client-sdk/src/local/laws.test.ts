@@ -99,7 +99,7 @@ describe('after any history', () => {
         device.store.failCommits('full', 0);
         device.server.grant();
         // What was accepted has its outcome by now.
-        for (const { mutation, state } of device.local.mirror.entries()) {
+        for (const { mutation, state } of device.local.mirror.outbox.all()) {
           if (state === 'accepted') device.server.push([mutation], 'd:dev', () => 'applied');
         }
         await device.settle();
@@ -112,12 +112,12 @@ describe('after any history', () => {
         expect(device.seen).toEqual(device.server.data);
         const row = device.local.mirror.scopes.get(SCOPE);
         expect(row && sameDigest(row.digest, device.server.digest)).toBe(true);
-        expect([...device.local.mirror.entries()]).toEqual([]);
+        expect([...device.local.mirror.outbox.all()]).toEqual([]);
         expect(device.server.unacked).toBe(0);
         // What is in memory is what is stored.
         const before = { seen: device.seen, scopes: new Map(device.local.mirror.scopes) };
         await device.start();
-        expect({ seen: device.seen, scopes: device.local.mirror.scopes }).toEqual(before);
+        expect({ seen: device.seen, scopes: new Map(device.local.mirror.scopes) }).toEqual(before);
       }),
       { numRuns: 300 },
     );
@@ -167,7 +167,7 @@ it('numbers writes of two tabs apart', async () => {
   expect(new Set(entries.map(({ mutation }) => mutation.sequence)).size).toBe(40);
   expect(new Set(entries.map(({ mutation }) => mutation.baseClock?.['d:dev'] ?? 0)).size).toBe(40);
   await one.start();
-  expect([...one.local.mirror.entries()]).toHaveLength(40);
+  expect([...one.local.mirror.outbox.all()]).toHaveLength(40);
 });
 
 it('lets nothing be stored by a tab that does not lead any more', async () => {
@@ -204,7 +204,7 @@ it('stores the outbox anew where a browser has cleared the store, and never coun
   await expect(device.pull(10)).rejects.toThrow(StorageClearedError);
   await device.write('c', 'put', { value: 3 });
   await device.start();
-  const sequences = [...device.local.mirror.entries()].map(({ mutation }) => mutation.sequence);
+  const sequences = [...device.local.mirror.outbox.all()].map(({ mutation }) => mutation.sequence);
   expect(sequences).toEqual([1, 2]);
   await device.settle();
   expect(device.seen).toEqual(device.server.data);

@@ -3,10 +3,9 @@ import { LIMITS } from '@sync/protocol/device';
 import { type ReplicaId, counterOf, deviceReplica } from '@sync/vector-clock';
 import { SyncError } from '../sync-error.ts';
 import type { DeviceIdentity } from '../net/transport.ts';
-import { type OutboxEntry, givenUp, isDone, isTerminal, outboxKey, ownCounter } from '../outbox/entry.ts';
+import { type OutboxEntry, givenUp, isDone, outboxKey, ownCounter } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
-import { scopeKey } from '../replica/rows.ts';
-import { sameDigest } from '../replica/digest.ts';
+import { freshScope, scopeKey } from '../replica/rows.ts';
 import { type Commit, type Store, type StoredValue, TABLE_NAMES, keyOf } from '../storage/store.ts';
 import { Mirror } from './mirror.ts';
 import { Serial } from './serial.ts';
@@ -80,7 +79,7 @@ export class LocalState {
   async rebuild(): Promise<void> {
     await this.exclusively(async () => {
       // Scopes count their generations from the beginning again.
-      const entries = [...this.mirror.entries()].map((entry) =>
+      const entries = [...this.mirror.outbox.all()].map((entry) =>
         entry.generation === null ? entry : { ...entry, generation: 0 },
       );
       const own = entries.map(({ mutation }) => [ownCounter(mutation), this.#countOf(mutation)] as const);
@@ -173,25 +172,18 @@ export class LocalState {
 
   /** @returns what there is to ack; null when there is nothing */
   ackBody(): AckRequest | null {
-    const scopes = [...this.mirror.scopes.values()];
-    const cursors = scopes
-      .filter((row) => !row.isRevoked && row.cursor !== null && row.cursor !== row.ackedCursor)
-      .slice(0, LIMITS.scopesPerPull)
-      .map(({ scope, cursor, serverDigest, digest }) => ({
-        scope,
-        cursor: cursor ?? '',
-        // Behind the head there is nothing to compare it with.
-        ...(serverDigest ? { digest } : {}),
-      }));
-    const purged = scopes.filter(({ isRevoked }) => isRevoked).slice(0, LIMITS.scopesPerPull);
-    const own = [...this.mirror.entries()].filter((entry) => isTerminal(entry) && !entry.isAcked);
-    const outcomes = [...own.map(({ mutation }) => mutation.mutationId), ...this.strayOutcomes];
+    const { scopes, outbox } = this.mirror;
+    const cursors = firstOf(scopes.unacked, LIMITS.scopesPerPull).flatMap((scope) => {
+      const { cursor, serverDigest, digest } = scopes.get(scope) ?? freshScope(scope);
+      // Behind the head there is nothing to compare it with.
+      return cursor === null ? [] : [{ scope, cursor, ...(serverDigest ? { digest } : {}) }];
+    });
+    const purged = firstOf(scopes.revoked, LIMITS.scopesPerPull);
+    const own = firstOf(outbox.unacked(), LIMITS.outcomesPerAck);
+    const strays = firstOf(this.strayOutcomes, LIMITS.outcomesPerAck - own.length);
+    const outcomes = [...own.map(({ mutation }) => mutation.mutationId), ...strays];
     if (cursors.length === 0 && purged.length === 0 && outcomes.length === 0) return null;
-    return {
-      cursors,
-      outcomes: outcomes.slice(0, LIMITS.outcomesPerAck),
-      purged: purged.map(({ scope }) => scope),
-    };
+    return { cursors, outcomes, purged };
   }
 
   /** The server has taken the ack. */
@@ -202,7 +194,7 @@ export class LocalState {
         return row?.cursor === cursor ? [{ ...row, ackedCursor: cursor }] : [];
       });
       const entries = outcomes.flatMap((mutationId) => {
-        const entry = this.mirror.entryOf(mutationId);
+        const entry = this.mirror.outbox.of(mutationId);
         return entry ? [{ ...entry, isAcked: true }] : [];
       });
       await this.commitAsLeader({
@@ -241,13 +233,6 @@ export class LocalState {
       await this.commitAsLeader({ puts: rows.map(scopePut) });
       for (const row of rows) this.mirror.scopes.set(row.scope, row);
     });
-  }
-
-  /** Scopes whose content is not what the server has, as of the same cursor. */
-  get differingScopes(): string[] {
-    return [...this.mirror.scopes.values()].flatMap(({ scope, digest, serverDigest }) =>
-      serverDigest && !sameDigest(digest, serverDigest) ? [scope] : [],
-    );
   }
 }
 
@@ -290,4 +275,13 @@ export function entryPut(entry: OutboxEntry) {
 
 export function entryAddress({ mutation }: OutboxEntry) {
   return { table: 'outbox', key: outboxKey(mutation.sequence) } as const;
+}
+
+function firstOf<T>(items: Iterable<T>, most: number): T[] {
+  const found: T[] = [];
+  for (const item of items) {
+    if (found.length >= most) break;
+    found.push(item);
+  }
+  return found;
 }

@@ -1,11 +1,14 @@
 import { deepEqualJson } from '@sync/domain';
 import type { JsonValue } from '@sync/domain';
 import type { RemoteDelta } from '@sync/protocol';
-import { type OutboxEntry, isDone, isShown } from '../outbox/entry.ts';
-import { type EntityData, showEntity } from '../outbox/show-entity.ts';
+import { type OutboxEntry, isDone } from '../outbox/entry.ts';
+import type { EntityData } from '../outbox/show-entity.ts';
 import { newestOfAll } from '../replica/clocks.ts';
-import type { EntityRow, ScopeRow } from '../replica/rows.ts';
+import type { EntityRow } from '../replica/rows.ts';
 import { Listeners } from './listeners.ts';
+import { OutboxIndex, type Place } from './outbox-index.ts';
+import { Overlay } from './overlay.ts';
+import { ScopeTable } from './scope-table.ts';
 
 /** An entity as the app sees it. The same object for as long as nothing in it changes. */
 export interface Entity<Data = EntityData> {
@@ -34,26 +37,18 @@ export interface Followed {
 /** Mutations that have left the outbox and can still be followed. */
 const FINISHED_KEPT = 1_000;
 
-/** An entity in a scope, or its outbox: whatever may change what is seen of it. */
-type Place = { readonly entityType: string; readonly entityId: string };
-
 /**
  * What is stored, in memory, as far as the app has asked for it: all scopes and the whole outbox, and the
  * entities of those types that were loaded. It changes after the store has, except for writes, which are seen
  * at once and taken back when they cannot be stored.
  */
 export class Mirror {
-  readonly scopes = new Map<string, ScopeRow>();
-  /** By sequence. */
-  readonly #outbox = new Map<number, OutboxEntry>();
-  readonly #sequences = new Map<string, number>();
-  /** By entity type and id: what is shown over its state, in the order of writing. */
-  readonly #pending = new Map<string, OutboxEntry[]>();
+  readonly scopes = new ScopeTable();
+  readonly outbox = new OutboxIndex();
+  readonly #overlay = new Overlay(this.outbox);
   readonly #finished = new Map<string, OutboxEntry>();
   /** By mutation, until it leaves the outbox. */
   readonly #followed = new Map<string, Followed>();
-  /** Not stored yet; behind everything that is. */
-  readonly #drafts = new Map<string, OutboxEntry[]>();
   readonly #rows = new Map<string, Map<string, Map<string, EntityRow>>>();
   readonly #shown = new Map<string, Map<string, Entity>>();
   readonly #listeners = new Listeners<Changes>();
@@ -62,7 +57,6 @@ export class Mirror {
   #changed = new Map<string, Set<string>>();
   #moved = new Set<string>();
   #hasOutcomes = false;
-  #queued = 0;
 
   /** @returns stops it */
   listen(listener: (changes: Changes) => void): () => void {
@@ -71,13 +65,11 @@ export class Mirror {
 
   /** Forgets everything but what the app has asked for. @returns the outbox as it was */
   empty(): OutboxEntry[] {
-    const entries = [...this.#outbox.values()];
+    const entries = [...this.outbox.all()];
     this.outcomesChanged();
     this.scopes.clear();
-    this.#outbox.clear();
-    this.#sequences.clear();
-    this.#pending.clear();
-    this.#queued = 0;
+    this.outbox.clear();
+    this.#overlay.clear();
     for (const [entityType, ofType] of this.#rows) {
       for (const entityId of ofType.keys()) this.#touch({ entityType, entityId });
       ofType.clear();
@@ -94,7 +86,7 @@ export class Mirror {
     this.#rows.set(entityType, new Map());
     this.#shown.set(entityType, new Map());
     for (const row of rows) this.setRow(row);
-    for (const { mutation } of this.#outbox.values()) {
+    for (const { mutation } of this.outbox.all()) {
       if (mutation.entityType === entityType) this.#touch(mutation);
     }
   }
@@ -129,28 +121,6 @@ export class Mirror {
     }
   }
 
-  /** How many mutations no answer has come for. */
-  get queued(): number {
-    return this.#queued;
-  }
-
-  /** When the oldest of them was made. */
-  get oldestQueuedAt(): string | null {
-    for (const { state, mutation } of this.#outbox.values()) {
-      if (state === 'queued') return mutation.occurredAt;
-    }
-    return null;
-  }
-
-  /** In the order of writing. */
-  entries(): Iterable<OutboxEntry> {
-    return this.#outbox.values();
-  }
-
-  entryOf(mutationId: string): OutboxEntry | undefined {
-    return this.#outbox.get(this.#sequences.get(mutationId) ?? -1);
-  }
-
   /** Whether it has left the outbox since the app started, as far as that is still known. */
   hasFinished(mutationId: string): boolean {
     return this.#finished.has(mutationId);
@@ -161,36 +131,19 @@ export class Mirror {
     const { mutationId } = entry.mutation;
     const known = this.#followed.get(mutationId);
     if (known) return known;
-    const followed = { last: this.entryOf(mutationId) ?? this.#finished.get(mutationId) ?? entry };
+    const followed = { last: this.outbox.of(mutationId) ?? this.#finished.get(mutationId) ?? entry };
     if (!isDone(followed.last)) this.#followed.set(mutationId, followed);
     return followed;
   }
 
-  entriesOf(place: Place): readonly OutboxEntry[] {
-    return this.#pending.get(placeKey(place)) ?? [];
-  }
-
-  /** Adds an entry behind all others, or replaces it; one that is done is forgotten. */
-  setEntry(entry: OutboxEntry): void {
+  /**
+   * Adds an entry behind all others, or replaces it; one that is done is forgotten.
+   * @param draft what it was before it was stored
+   */
+  setEntry(entry: OutboxEntry, draft?: OutboxEntry): void {
     const { mutation } = entry;
-    const key = placeKey(mutation);
-    const before = this.#pending.get(key) ?? [];
-    const known = this.#outbox.get(mutation.sequence);
-    this.#queued += (entry.state === 'queued' ? 1 : 0) - (known?.state === 'queued' ? 1 : 0);
-    const others = known
-      ? before.map((each) => (each.mutation.sequence === mutation.sequence ? entry : each))
-      : [...before, entry];
-    const left = others.filter((each) => !isDone(each));
-    if (left.length > 0) this.#pending.set(key, left);
-    else this.#pending.delete(key);
-    if (isDone(entry)) {
-      this.#outbox.delete(mutation.sequence);
-      this.#sequences.delete(mutation.mutationId);
-      this.#finish(entry);
-    } else {
-      this.#outbox.set(mutation.sequence, entry);
-      this.#sequences.set(mutation.mutationId, mutation.sequence);
-    }
+    this.#overlay.changed(entry, this.outbox.set(entry), draft);
+    if (isDone(entry)) this.#finish(entry);
     const followed = this.#followed.get(mutation.mutationId);
     if (followed) followed.last = entry;
     if (isDone(entry)) this.#followed.delete(mutation.mutationId);
@@ -204,17 +157,16 @@ export class Mirror {
     if (this.#finished.size > FINISHED_KEPT && oldest !== undefined) this.#finished.delete(oldest);
   }
 
-  /** Shows a write before it is stored. @returns takes it back, or away once it is stored */
-  addDraft(draft: OutboxEntry): () => void {
-    const key = placeKey(draft.mutation);
-    this.#drafts.set(key, [...(this.#drafts.get(key) ?? []), draft]);
+  /** Shows a write before it is stored. It ends with `setEntry`, or with `removeDraft`. */
+  addDraft(draft: OutboxEntry): void {
+    this.#overlay.addDraft(draft);
     this.#touch(draft.mutation);
-    return () => {
-      const left = (this.#drafts.get(key) ?? []).filter((each) => each !== draft);
-      if (left.length > 0) this.#drafts.set(key, left);
-      else this.#drafts.delete(key);
-      this.#touch(draft.mutation);
-    };
+  }
+
+  /** Takes back what could not be stored. */
+  removeDraft(draft: OutboxEntry): void {
+    this.#overlay.removeDraft(draft);
+    this.#touch(draft.mutation);
   }
 
   /** The newest state from the server, as far as it is known. */
@@ -273,18 +225,10 @@ export class Mirror {
   }
 
   #look(place: Place): Entity | null {
-    const key = placeKey(place);
     const newest = newestOfAll(this.rowsOf(place.entityType, place.entityId));
-    const pending = [...(this.#pending.get(key) ?? []), ...(this.#drafts.get(key) ?? [])];
-    const data = showEntity(newest?.state ?? null, pending);
-    if (!data) return null;
-    const scope = pending.at(-1)?.mutation.scope ?? newest?.row.scope ?? '';
-    return { id: place.entityId, scope, data, isPending: pending.some(isShown) };
+    const { data, scope, isPending } = this.#overlay.over(place, newest?.state ?? null);
+    return data && { id: place.entityId, scope: scope ?? newest?.row.scope ?? '', data, isPending };
   }
-}
-
-function placeKey({ entityType, entityId }: Place): string {
-  return `${entityType}\0${entityId}`;
 }
 
 function sameEntity(one: Entity | null, other: Entity | null): boolean {

@@ -34,9 +34,9 @@ describe('of a scope that was taken away', () => {
     await storePull(device.local, [], { ...NOTHING, outcomes: [outcome] }, NOW);
     await device.ack();
     await storePull(device.local, [], NOTHING, nowIso);
-    expect([[...device.local.mirror.entries()], device.seen.size]).toEqual([[], 0]);
+    expect([[...device.local.mirror.outbox.all()], device.seen.size]).toEqual([[], 0]);
     await device.start();
-    expect([[...device.local.mirror.entries()], device.seen.size]).toEqual([[], 0]);
+    expect([[...device.local.mirror.outbox.all()], device.seen.size]).toEqual([[], 0]);
   });
 
   it('one that has lost shows nothing of it', async () => {

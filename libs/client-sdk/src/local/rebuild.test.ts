@@ -13,7 +13,7 @@ async function withWrites(): Promise<CrashingDevice> {
 }
 
 const idsOf = (device: CrashingDevice): string[] =>
-  [...device.local.mirror.entries()].map(({ mutation }) => mutation.mutationId);
+  [...device.local.mirror.outbox.all()].map(({ mutation }) => mutation.mutationId);
 
 describe('a rebuild', () => {
   it('that finds no room keeps what is in memory, for the next one', async () => {
@@ -38,7 +38,7 @@ describe('a rebuild', () => {
     await new MemoryStore(device.disk).clear();
     await device.local.rebuild();
     await device.write('a', 'put', { value: 3 });
-    const counters = [...device.local.mirror.entries()].map(({ mutation }) =>
+    const counters = [...device.local.mirror.outbox.all()].map(({ mutation }) =>
       counterOf(mutation.baseClock ?? {}, 'd:dev'),
     );
     expect(counters).toEqual([0, 1, 2]);

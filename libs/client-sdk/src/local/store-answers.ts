@@ -72,29 +72,39 @@ export async function storePull(
  * One that is not known at all may be granted yet, and is given time.
  */
 async function letUnheldGo(local: LocalState, nowIso: string): Promise<void> {
-  const isUnheld = ({ mutation, state }: OutboxEntry): boolean =>
-    state === 'stands' && (local.mirror.scopes.get(mutation.scope)?.isRevoked ?? false);
-  const isUnknown = (entry: OutboxEntry): boolean =>
-    isOverdue(entry, nowIso) && !local.mirror.scopes.has(entry.mutation.scope);
+  const { scopes, outbox } = local.mirror;
+  const isUnheld = (scope: string): boolean => scopes.get(scope)?.isRevoked ?? true;
+  if (![...outbox.unconfirmedScopes()].some(isUnheld)) return;
   await local.exclusively(async () => {
-    const entries = [...local.mirror.entries()]
-      .filter((entry) => !entry.isContained && (isUnheld(entry) || isUnknown(entry)))
-      .map((entry) => ({ ...entry, isContained: true }));
-    if (entries.length === 0) return;
-    await local.commitAsLeader({
-      deletes: entries.filter(isDone).map(entryAddress),
-      puts: entries.filter((entry) => !isDone(entry)).map(entryPut),
+    const entries = [...outbox.unconfirmedScopes()].filter(isUnheld).flatMap((scope) => {
+      const all = [...outbox.unconfirmedIn(scope)];
+      return scopes.has(scope) ? all : all.filter((entry) => isOverdue(entry, nowIso));
     });
-    for (const entry of entries) local.mirror.setEntry(entry);
+    if (entries.length > 0) await letGo(local, entries);
   });
 }
 
-/** Scopes that have everything that there was, and not what the server says of a mutation. */
-function overdueScopes(local: LocalState, nowIso: string): string[] {
-  return [...local.mirror.entries()]
-    .filter((entry) => isOverdue(entry, nowIso))
-    .map(({ mutation }) => mutation.scope)
-    .filter((scope) => (local.mirror.scopes.get(scope)?.serverDigest ?? null) !== null);
+/** Nothing more is to come of these changes, which stand. */
+async function letGo(local: LocalState, standing: readonly OutboxEntry[], change: Commit = {}) {
+  const entries = standing.map((entry) => ({ ...entry, isContained: true }));
+  await local.commitAsLeader({
+    ...change,
+    deletes: entries.filter(isDone).map(entryAddress),
+    puts: [...(change.puts ?? []), ...entries.filter((entry) => !isDone(entry)).map(entryPut)],
+  });
+  for (const entry of entries) local.mirror.setEntry(entry);
+}
+
+/**
+ * Scopes that have everything that there was, and not what the server says of a mutation. The first outcome
+ * of each counts: a resync is for all of them.
+ */
+function overdueScopes({ mirror: { scopes, outbox } }: LocalState, nowIso: string): string[] {
+  return [...outbox.unconfirmedScopes()].filter((scope) => {
+    const [oldest] = outbox.unconfirmedIn(scope);
+    const isAtHead = (scopes.get(scope)?.serverDigest ?? null) !== null;
+    return isAtHead && oldest !== undefined && isOverdue(oldest, nowIso);
+  });
 }
 
 /** @returns whether any of them was news */
@@ -185,18 +195,15 @@ function containedEntries(local: LocalState, { row, entities, endsResync }: Page
   const found = new Map<number, OutboxEntry>();
   for (const { delta, ...place } of entities.values()) {
     if (!delta) continue;
-    for (const entry of local.mirror.entriesOf(place)) {
+    for (const entry of local.mirror.outbox.ofPlace(place)) {
       if (entry.isContained || !isContainedIn(entry, delta, local.own)) continue;
       found.set(entry.mutation.sequence, { ...entry, isContained: true });
     }
   }
   if (!endsResync) return [...found.values()];
-  for (const entry of local.mirror.entries()) {
-    const { mutation, state, generation } = entry;
-    const isOlder = state === 'stands' && generation !== null && generation < row.generation;
-    if (isOlder && mutation.scope === row.scope && !entry.isContained) {
-      found.set(mutation.sequence, { ...entry, isContained: true });
-    }
+  for (const entry of local.mirror.outbox.unconfirmedIn(row.scope)) {
+    const isOlder = entry.generation !== null && entry.generation < row.generation;
+    if (isOlder) found.set(entry.mutation.sequence, { ...entry, isContained: true });
   }
   return [...found.values()];
 }
@@ -257,7 +264,7 @@ async function storeOutcomes(
     const seen: OutcomeRow[] = [];
     let hadNews = false;
     for (const outcome of outcomes) {
-      const entry = local.mirror.entryOf(outcome.mutationId);
+      const entry = local.mirror.outbox.of(outcome.mutationId);
       if (!entry) {
         if (outcome.status === 'accepted') continue;
         strays.push(outcome.mutationId);
@@ -356,18 +363,13 @@ async function purgeScope(local: LocalState, scope: string): Promise<boolean> {
     const known = local.mirror.scopes.get(scope);
     if (known?.isRevoked) return false;
     const row = { ...freshScope(scope), isRevoked: true };
-    const confirmed = [...local.mirror.entries()]
-      .filter(({ mutation, state }) => mutation.scope === scope && state === 'stands')
-      // No delta of this scope will ever have them.
-      .map((entry) => ({ ...entry, isContained: true }));
-    await local.commitAsLeader({
+    // No delta of this scope will ever have them.
+    await letGo(local, [...local.mirror.outbox.unconfirmedIn(scope)], {
       deletePrefixes: (['entity', 'document'] as const).map((table) => ({ table, prefix: keyOf(scope) })),
-      deletes: confirmed.filter(isDone).map(entryAddress),
-      puts: [scopePut(row), ...confirmed.filter((entry) => !isDone(entry)).map(entryPut)],
+      puts: [scopePut(row)],
     });
     local.mirror.scopes.set(scope, row);
     local.mirror.dropRows(scope, () => true);
-    for (const entry of confirmed) local.mirror.setEntry(entry);
     // Also one that is not held is taken away again until its receipt has come (GRANT-1).
     return known !== undefined;
   });

@@ -15,7 +15,8 @@ interface Waiting {
   readonly draft: Draft;
   /** The clock of what its person saw: not of what came while it waited. */
   readonly seen: VectorClock;
-  readonly takeBack: () => void;
+  /** It is shown until it is stored. */
+  readonly preview: OutboxEntry;
   readonly stored: (entry: OutboxEntry) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -46,10 +47,10 @@ export class WriteQueue {
     const { mirror } = this.#local;
     const seen = (mirror.stateOf(draft)?.clock ?? {}) as VectorClock;
     const preview = queuedEntry(makeMutation(draft, { sequence: -1, baseClock: {} }));
-    const takeBack = mirror.addDraft(preview);
+    mirror.addDraft(preview);
     mirror.announce();
     return new Promise((stored, failed) => {
-      this.#waiting.push({ draft, seen, takeBack, stored, failed });
+      this.#waiting.push({ draft, seen, preview, stored, failed });
       void this.#run();
     });
   }
@@ -66,7 +67,7 @@ export class WriteQueue {
           if (entry) stored(entry);
         }
       } catch (error) {
-        for (const { takeBack } of batch) takeBack();
+        for (const { preview } of batch) this.#local.mirror.removeDraft(preview);
         for (const { failed } of batch) failed(error);
       }
       this.#local.mirror.announce();
@@ -104,19 +105,18 @@ export class WriteQueue {
       if (!isStored) continue;
       this.#local.lastSequence = sequence + batch.length;
       for (const [at, entry] of entries.entries()) {
-        batch[at]?.takeBack();
-        this.#local.mirror.setEntry(entry);
+        this.#local.mirror.setEntry(entry, batch[at]?.preview);
       }
       return entries;
     }
   }
 
-  #number({ draft, seen }: Waiting, sequence: number, counters: Map<string, number>): LocalMutation {
+  #number({ draft, seen, preview }: Waiting, sequence: number, counters: Map<string, number>): LocalMutation {
     const name = ownCounter(draft);
     const { own } = this.#local;
     const baseClock = baseClockOf(seen, own, counters.get(name) ?? 0);
     counters.set(name, counterOf(baseClock, own) + 1);
-    return makeMutation(draft, { sequence, baseClock });
+    return { ...preview.mutation, sequence, baseClock };
   }
 
   async #tag(mutation: LocalMutation): Promise<LocalMutation> {

@@ -8,19 +8,28 @@ export interface BatchBounds {
   readonly length: number;
 }
 
+/** Characters of JSON of each: a batch that is refused, or was lost, is put together again. */
+const lengths = new WeakMap<LocalMutation, number>();
+
 /**
  * The mutations of the next push: what waits, in its order, as many as fit. A single one always fits, for the
  * server says best what is wrong with one that is too large.
+ * @param queued none that has an outcome
  */
-export function nextBatch(entries: Iterable<OutboxEntry>, bounds: BatchBounds): LocalMutation[] {
+export function nextBatch(queued: Iterable<OutboxEntry>, bounds: BatchBounds): LocalMutation[] {
   const batch: LocalMutation[] = [];
   let length = 0;
-  for (const { state, mutation } of entries) {
-    if (state !== 'queued') continue;
-    length += JSON.stringify(mutation).length;
+  for (const { mutation } of queued) {
+    length += lengthOf(mutation);
     if (batch.length > 0 && length > bounds.length) break;
     batch.push(mutation);
     if (batch.length >= bounds.mutations) break;
   }
   return batch;
+}
+
+function lengthOf(mutation: LocalMutation): number {
+  const length = lengths.get(mutation) ?? JSON.stringify(mutation).length;
+  lengths.set(mutation, length);
+  return length;
 }

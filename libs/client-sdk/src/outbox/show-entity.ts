@@ -1,24 +1,12 @@
-import type { LocalMutation, RemoteDelta } from '@sync/protocol';
-import { type OutboxEntry, isShown } from './entry.ts';
+import type { LocalMutation } from '@sync/protocol';
 
 /** The content of an entity, as its schema has it. */
 export type EntityData = Readonly<Record<string, unknown>>;
 
 /**
- * What the app sees of an entity: what is known from the server, with the device's own changes over it, in
- * the order in which they were made.
- * @param state the newest that is known; null when nothing is
- * @returns null when there is no such entity, or it is deleted
+ * What a mutation makes of what its device sees.
+ * @param data null where there is no such entity, or it is deleted
  */
-export function showEntity(state: RemoteDelta | null, pending: readonly OutboxEntry[]): EntityData | null {
-  let data = state?.data ?? null;
-  for (const entry of pending) {
-    if (isShown(entry)) data = applyMutation(data, entry.mutation);
-  }
-  return data;
-}
-
-/** What a mutation makes of what its device sees. */
 export function applyMutation(
   data: EntityData | null,
   mutation: Pick<LocalMutation, 'op' | 'data'>,

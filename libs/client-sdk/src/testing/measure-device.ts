@@ -113,7 +113,7 @@ async function measureMutations(local: LocalState, key: DeviceKey, mutations: nu
     Array.from({ length: mutations }, (_each, n) => writes.write(draftOf(`new-${n}`, `note ${n}`))),
   );
   for (;;) {
-    const batch = nextBatch(local.mirror.entries(), { mutations: BATCH, length: 1_000_000 });
+    const batch = nextBatch(local.mirror.outbox.queued(), { mutations: BATCH, length: 1_000_000 });
     if (batch.length === 0) break;
     const body = JSON.stringify({ mutations: batch });
     if (body.length === 0) throw new Error('nothing to send');

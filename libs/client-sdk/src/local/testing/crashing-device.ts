@@ -72,7 +72,7 @@ export class CrashingDevice {
 
   /** @param isLost the answer does not arrive */
   async push(decide: Parameters<ModelServer['push']>[2], isLost = false): Promise<void> {
-    const mutations = nextBatch(this.local.mirror.entries(), ALL);
+    const mutations = nextBatch(this.local.mirror.outbox.queued(), ALL);
     const answer = this.server.push(mutations, 'd:dev', decide);
     if (!isLost) await storePush(this.local, answer, NOW);
   }
