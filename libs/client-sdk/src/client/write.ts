@@ -29,12 +29,10 @@ export interface WriteState {
 export class Write {
   readonly mutationId: string;
   readonly entityId: string;
-  readonly #mirror: Mirror;
   readonly #followed: Followed;
   #state: WriteState | null = null;
 
   constructor(mirror: Mirror, entry: OutboxEntry) {
-    this.#mirror = mirror;
     this.#followed = mirror.follow(entry);
     this.mutationId = entry.mutation.mutationId;
     this.entityId = entry.mutation.entityId;
@@ -59,9 +57,7 @@ export class Write {
 
   /** Calls `listener` when the state may have changed. @returns stops it */
   subscribe(listener: () => void): () => void {
-    return this.#mirror.listen(({ mutations }) => {
-      if (mutations.has(this.mutationId)) listener();
-    });
+    return this.#followed.listeners.add(listener);
   }
 
   /**

@@ -23,15 +23,21 @@ export interface Entity<Data = EntityData> {
 export interface Changes {
   /** By entity type: which ones. */
   readonly entities: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Mutations that have moved on. */
-  readonly mutations: ReadonlySet<string>;
+  /** A mutation has moved on. */
+  readonly hasMoved: boolean;
   /** There are others of which the app is told. */
   readonly hasOutcomes: boolean;
 }
 
 /** A mutation as it is by now. */
-export interface Followed {
+export class Followed {
   last: OutboxEntry;
+  /** Told when it has moved on: they alone, for thousands may wait for as many. */
+  readonly listeners = new Listeners<void>();
+
+  constructor(last: OutboxEntry) {
+    this.last = last;
+  }
 }
 
 /** Mutations that have left the outbox and can still be followed. */
@@ -55,7 +61,8 @@ export class Mirror {
   readonly #touched = new Map<string, Set<string>>();
   /** Looks different, and nobody was told yet. */
   #changed = new Map<string, Set<string>>();
-  #moved = new Set<string>();
+  #hasMoved = false;
+  readonly #movedOn = new Set<Followed>();
   #hasOutcomes = false;
 
   /** @returns stops it */
@@ -131,7 +138,8 @@ export class Mirror {
     const { mutationId } = entry.mutation;
     const known = this.#followed.get(mutationId);
     if (known) return known;
-    const followed = { last: this.outbox.of(mutationId) ?? this.#finished.get(mutationId) ?? entry };
+    const last = this.outbox.of(mutationId) ?? this.#finished.get(mutationId) ?? entry;
+    const followed = new Followed(last);
     if (!isDone(followed.last)) this.#followed.set(mutationId, followed);
     return followed;
   }
@@ -145,9 +153,12 @@ export class Mirror {
     this.#overlay.changed(entry, this.outbox.set(entry), draft);
     if (isDone(entry)) this.#finish(entry);
     const followed = this.#followed.get(mutation.mutationId);
-    if (followed) followed.last = entry;
+    if (followed) {
+      followed.last = entry;
+      this.#movedOn.add(followed);
+    }
     if (isDone(entry)) this.#followed.delete(mutation.mutationId);
-    this.#moved.add(mutation.mutationId);
+    this.#hasMoved = true;
     this.#touch(mutation);
   }
 
@@ -193,12 +204,19 @@ export class Mirror {
   /** Tells those who listen what has changed since it last did. */
   announce(): void {
     this.#refresh();
-    const changes = { entities: this.#changed, mutations: this.#moved, hasOutcomes: this.#hasOutcomes };
-    if (changes.entities.size === 0 && changes.mutations.size === 0 && !changes.hasOutcomes) return;
+    const changes = {
+      entities: this.#changed,
+      hasMoved: this.#hasMoved,
+      hasOutcomes: this.#hasOutcomes,
+    };
+    if (changes.entities.size === 0 && !changes.hasMoved && !changes.hasOutcomes) return;
+    const movedOn = [...this.#movedOn];
     this.#changed = new Map();
-    this.#moved = new Set();
+    this.#hasMoved = false;
     this.#hasOutcomes = false;
+    this.#movedOn.clear();
     this.#listeners.tell(changes);
+    for (const { listeners } of movedOn) listeners.tell();
   }
 
   #touch({ entityType, entityId }: Place): void {
