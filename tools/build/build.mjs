@@ -1,7 +1,8 @@
 /**
  * Compiles the projects named on the command line (`node tools/build/build.mjs libs/protocol
  * apps/sync-gateway`), or every project of the workspace when none is named: `<project>/src/**\/*.ts` to
- * `<project>/dist/`, other files copied.
+ * `<project>/dist/`, other files copied. With `--to FOLDER` it writes to `FOLDER/<project>/dist/` and leaves
+ * alone what a running platform may have loaded.
  *
  * swc and not tsc: types are checked once for the whole workspace (`npm run typecheck`), and a start on a
  * fresh clone must not wait for a second checker run.
@@ -9,10 +10,15 @@
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { transform } from '@swc/core';
 import { swcOptions } from './swc-options.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const { values, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { to: { type: 'string', default: root } },
+});
 
 /** @returns {Promise<string[]>} folders of all projects that have a `src`, relative to the root */
 async function allProjects() {
@@ -32,7 +38,7 @@ async function allProjects() {
  */
 async function buildProject(project) {
   const source = join(root, project, 'src');
-  const target = join(root, project, 'dist');
+  const target = resolve(values.to, project, 'dist');
   await rm(target, { recursive: true, force: true });
   const files = await readdir(source, { recursive: true, withFileTypes: true });
   await Promise.all(
@@ -43,7 +49,10 @@ async function buildProject(project) {
         const to = join(target, relative(source, from));
         await mkdir(dirname(to), { recursive: true });
         if (!file.name.endsWith('.ts')) return cp(from, to);
-        const output = await transform(await readFile(from, 'utf8'), { ...swcOptions, filename: from });
+        // As seen from `<project>/dist`: a source map names no path of this machine.
+        const sourceFileName = relative(dirname(join(root, project, 'dist', relative(source, from))), from);
+        const options = { ...swcOptions, filename: from, sourceFileName };
+        const output = await transform(await readFile(from, 'utf8'), options);
         const compiled = to.replace(/\.ts$/, '.js');
         await writeFile(`${compiled}.map`, output.map ?? '');
         await writeFile(
@@ -54,5 +63,4 @@ async function buildProject(project) {
   );
 }
 
-const asked = process.argv.slice(2);
 for (const project of asked.length > 0 ? asked : await allProjects()) await buildProject(project);

@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { build } from 'esbuild';
 
-/** The size that is promised for `@sync/client` without Yjs and TanStack. */
+/** The size that is promised for `@sync/client` without Yjs and TanStack: all of it, with every store. */
 const MAX_GZIPPED_BYTES = 40_000;
+const ENTRIES = ['@sync/client', '@sync/client/indexeddb', '@sync/client/sqlite', '@sync/client/js-key'];
 
 interface Bundle {
   readonly text: string;
@@ -45,7 +46,7 @@ async function bundle(contents: string): Promise<Bundle> {
 
 describe('the bundle of @sync/client', () => {
   it('is small, loads nothing, and has no library that validates', async () => {
-    const whole = await bundle(`export * from '@sync/client'`);
+    const whole = await bundle(ENTRIES.map((entry) => `export * from '${entry}';`).join(''));
     process.stdout.write(`@sync/client, gzipped: ${whole.gzippedBytes} bytes\n`);
     expect(whole.gzippedBytes).toBeLessThanOrEqual(MAX_GZIPPED_BYTES);
     expect(whole.loads).toEqual([]);

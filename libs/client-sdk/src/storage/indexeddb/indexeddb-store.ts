@@ -160,7 +160,7 @@ function request(transaction: Writing, change: EncodedChange): void {
   const { deletePrefixes, deletes, puts, counters } = change;
   const bare = unwrap(transaction);
   const stores = new Map([...bare.objectStoreNames].map((name) => [name, bare.objectStore(name)]));
-  for (const { table, prefix } of deletePrefixes) stores.get(table)?.delete(rangeOf(prefix) ?? ALL);
+  for (const { table, prefix } of deletePrefixes) stores.get(table)?.delete(rangeOf(prefix) ?? allKeys());
   for (const { table, key } of deletes) stores.get(table)?.delete(key);
   for (const { table, key, text } of puts) stores.get(table)?.put(text, key);
   for (const [name, value] of counters) stores.get(COUNTERS)?.put(value, name);
@@ -174,8 +174,10 @@ function tablesOf({ deletePrefixes, deletes, puts, counters, expect }: EncodedCh
   return [...tables];
 }
 
-/** All keys are texts, and '' is the first of them. */
-const ALL = IDBKeyRange.lowerBound('');
+/** All keys are texts, and '' is the first of them. Made when it is needed: servers load this file, too. */
+function allKeys(): IDBKeyRange {
+  return IDBKeyRange.lowerBound('');
+}
 
 /** @returns null for all */
 function rangeOf(prefix: string): IDBKeyRange | null {
