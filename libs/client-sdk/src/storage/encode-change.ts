@@ -3,6 +3,7 @@ import type { Commit, StoredValue, TableName } from './store.ts';
 
 /** A {@link Commit} as adapters store it. Nothing in it belongs to the caller any more. */
 export interface EncodedChange {
+  readonly isAnew: boolean;
   readonly deletePrefixes: readonly { readonly table: TableName; readonly prefix: string }[];
   readonly deletes: readonly { readonly table: TableName; readonly key: string }[];
   readonly puts: readonly EncodedRow[];
@@ -27,6 +28,7 @@ export function encodeChange(change: Commit): EncodedChange {
   const wrong = counters.find(([, value]) => !Number.isSafeInteger(value));
   if (wrong) throw new StorageError('failed', `counter ${wrong[0]} would be ${wrong[1]}, no safe integer`);
   return {
+    isAnew: change.isAnew ?? false,
     deletePrefixes: (change.deletePrefixes ?? []).map(({ table, prefix }) => ({ table, prefix })),
     deletes: (change.deletes ?? []).map(({ table, key }) => ({ table, key })),
     puts: (change.puts ?? []).map(({ table, key, value }) => ({ table, key, text: textOf(table, value) })),

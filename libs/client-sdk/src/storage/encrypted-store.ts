@@ -19,6 +19,7 @@ export type StorageKey = Parameters<typeof crypto.subtle.encrypt>[1];
  * and about how long each value is. An older version of a row that is put back in its place is not noticed.
  */
 export class EncryptedStore implements Store {
+  readonly isForTabs: boolean;
   readonly #inner: Store;
   readonly #key: StorageKey;
   readonly #encryptions = new Set<Promise<unknown>>();
@@ -33,6 +34,7 @@ export class EncryptedStore implements Store {
       throw new StorageError('failed', 'the key of a store is one of AES-GCM, to encrypt and decrypt');
     }
     this.#inner = inner;
+    this.isForTabs = inner.isForTabs ?? false;
     this.#key = key;
   }
 
@@ -61,6 +63,7 @@ export class EncryptedStore implements Store {
       text: textOf(table, value),
     }));
     const rest = {
+      isAnew: change.isAnew ?? false,
       deletePrefixes: (change.deletePrefixes ?? []).map((one) => ({ ...one })),
       deletes: (change.deletes ?? []).map((one) => ({ ...one })),
       expect: { ...change.expect },

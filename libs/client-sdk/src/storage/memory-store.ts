@@ -40,8 +40,12 @@ export class MemoryStore implements Store {
   async commit(change: Commit): Promise<boolean> {
     this.#assertOpen();
     const { counters } = this.#disk;
-    const { deletePrefixes, deletes, puts, expect, counters: set } = encodeChange(change);
+    const { isAnew, deletePrefixes, deletes, puts, expect, counters: set } = encodeChange(change);
     if (expect.some(([name, value]) => (counters.get(name) ?? 0) !== value)) return false;
+    if (isAnew) {
+      this.#disk.tables.clear();
+      counters.clear();
+    }
     for (const { table, prefix } of deletePrefixes) {
       const rows = this.#rowsOf(table);
       for (const key of rows.keys()) if (key.startsWith(prefix)) rows.delete(key);
@@ -53,9 +57,7 @@ export class MemoryStore implements Store {
   }
 
   async clear(): Promise<void> {
-    this.#assertOpen();
-    this.#disk.tables.clear();
-    this.#disk.counters.clear();
+    await this.commit({ isAnew: true });
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,9 @@
  * 3. A read sees whole commits only.
  */
 export interface Store {
+  /** Several tabs of a browser may have it open at once, each with a handle of its own. */
+  readonly isForTabs?: boolean;
+
   /** @returns the values of these keys in their order; undefined where there is none */
   get(table: TableName, keys: readonly string[]): Promise<(StoredValue | undefined)[]>;
 
@@ -49,6 +52,8 @@ export interface StoredRow {
 }
 
 export interface Commit {
+  /** Everything that is stored goes first, counters as well. */
+  readonly isAnew?: boolean;
   readonly deletePrefixes?: readonly { readonly table: TableName; readonly prefix: string }[];
   readonly deletes?: readonly { readonly table: TableName; readonly key: string }[];
   readonly puts?: readonly (StoredRow & { readonly table: TableName })[];

@@ -62,6 +62,8 @@ const BROKEN: Readonly<Record<string, (disk: MemoryDisk) => Store>> = {
     store.clear = async () => disk.tables.clear();
     return store;
   },
+  'keeps what is there when a commit begins anew': (disk) =>
+    changing(disk, (store, { isAnew: _ignored, ...change }) => store.commit(change)),
   'answers after it was closed': (disk) => {
     const store = new MemoryStore(disk);
     store.close = async () => undefined;

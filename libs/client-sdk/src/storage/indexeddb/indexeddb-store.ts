@@ -37,6 +37,7 @@ type Reading = IDBPTransaction<unknown, string[]>;
 type Writing = IDBPTransaction<unknown, string[], 'readwrite'>;
 
 class IndexedDbStore implements Store {
+  readonly isForTabs = true;
   readonly #connection: IndexedDbConnection;
   readonly #underWay = new Set<Promise<unknown>>();
   #isOpen = true;
@@ -84,10 +85,8 @@ class IndexedDbStore implements Store {
     });
   }
 
-  clear(): Promise<void> {
-    return this.#write([...TABLE_NAMES, COUNTERS], async (transaction) => {
-      for (const name of transaction.objectStoreNames) unwrap(transaction).objectStore(name).clear();
-    });
+  async clear(): Promise<void> {
+    await this.commit({ isAnew: true });
   }
 
   async close(): Promise<void> {
@@ -157,9 +156,10 @@ async function readCounters(
 /** Requests are done in their order. What becomes of them is the end of the transaction. */
 function request(transaction: Writing, change: EncodedChange): void {
   // Not idb's wrapping: a promise for each of 5,000 rows that nobody waits for.
-  const { deletePrefixes, deletes, puts, counters } = change;
+  const { isAnew, deletePrefixes, deletes, puts, counters } = change;
   const bare = unwrap(transaction);
   const stores = new Map([...bare.objectStoreNames].map((name) => [name, bare.objectStore(name)]));
+  if (isAnew) for (const store of stores.values()) store.clear();
   for (const { table, prefix } of deletePrefixes) stores.get(table)?.delete(rangeOf(prefix) ?? allKeys());
   for (const { table, key } of deletes) stores.get(table)?.delete(key);
   for (const { table, key, text } of puts) stores.get(table)?.put(text, key);
@@ -167,7 +167,8 @@ function request(transaction: Writing, change: EncodedChange): void {
 }
 
 /** A transaction over fewer tables holds up fewer others. */
-function tablesOf({ deletePrefixes, deletes, puts, counters, expect }: EncodedChange): string[] {
+function tablesOf({ isAnew, deletePrefixes, deletes, puts, counters, expect }: EncodedChange): string[] {
+  if (isAnew) return [...TABLE_NAMES, COUNTERS];
   const tables = new Set<string>([...deletePrefixes, ...deletes, ...puts].map(({ table }) => table));
   // Also of an empty commit: a transaction has to be over something.
   if (counters.length > 0 || expect.length > 0 || tables.size === 0) tables.add(COUNTERS);

@@ -124,10 +124,7 @@ class SqliteStore implements Store {
   }
 
   async clear(): Promise<void> {
-    await this.#inTransaction(async (driver) => {
-      for (const table of [...TABLE_NAMES, 'counter'])
-        await driver.run(`DELETE FROM ${this.#prefix}${table}`);
-    });
+    await this.commit({ isAnew: true });
   }
 
   async close(): Promise<void> {
@@ -156,6 +153,9 @@ class SqliteStore implements Store {
   }
 
   async #write(driver: SqliteDriver, change: EncodedChange): Promise<void> {
+    for (const table of change.isAnew ? [...TABLE_NAMES, 'counter'] : []) {
+      await driver.run(`DELETE FROM ${this.#prefix}${table}`);
+    }
     for (const { table, prefix } of change.deletePrefixes) {
       const { where, params } = rangeOf(prefix);
       await driver.run(`DELETE FROM ${this.#prefix}${table} WHERE ${where}`, params);

@@ -16,6 +16,7 @@ export const ROW_CHECKS: readonly StoreCheck[] = [
   { name: 'what is read may be changed as well', run: honestAnswers },
   { name: 'a crash takes nothing that was answered', run: afterACrash },
   { name: 'clear takes everything, counters as well', run: clearAll },
+  { name: 'a commit that begins anew leaves what it puts alone', run: beginAnew },
 ];
 
 async function emptyPlace(place: StorePlace): Promise<void> {
@@ -225,6 +226,24 @@ async function clearAll(place: StorePlace): Promise<void> {
   assertSame(await store.list('meta', ''), [], 'rows of another table');
   assertSame(await store.counters(['c']), [0], 'counters');
   assertSame(await store.commit({ expect: { c: 0 }, counters: { c: 1 } }), true, 'a commit afterwards');
+  await store.close();
+}
+
+async function beginAnew(place: StorePlace): Promise<void> {
+  const store = await place.open();
+  await store.commit({ puts: [{ table: 'document', key: 'k', value: {} }], counters: { c: 5, d: 5 } });
+  await put(store, 'meta', { old: {} });
+  const anew = {
+    isAnew: true,
+    puts: [{ table: 'meta', key: 'new', value: { n: 1 } }],
+    counters: { c: 6 },
+  } as const;
+  assertSame(await store.commit({ ...anew, expect: { c: 4 } }), false, 'one that expects something else');
+  assertSame(await store.counters(['c', 'd']), [5, 5], 'counters after that');
+  assertSame(await store.commit({ ...anew, expect: { c: 5 } }), true, 'the commit');
+  assertSame(await store.list('meta', ''), [{ key: 'new', value: { n: 1 } }], 'what it puts');
+  assertSame(await store.list('document', ''), [], 'rows of another table');
+  assertSame(await store.counters(['c', 'd']), [6, 0], 'counters');
   await store.close();
 }
 
