@@ -10,6 +10,7 @@
  * | `data_too_large`      | shorten it, or keep large content elsewhere and its address here       |
  * | `other_device`        | use another store for each user and device, or clear this one          |
  * | `not_applied`         | show `outcome`: its code says why, its conflict keeps what was written |
+ * | `device_revoked`      | bind the device anew, and `start`; nothing is stored until then        |
  * | `closed`              | create another client                                                  |
  * | `request_failed`      | see `failure`: try again later where its kind is not `refused`         |
  */
@@ -24,6 +25,7 @@ export type SyncErrorCode =
   | 'data_too_large'
   | 'other_device'
   | 'not_applied'
+  | 'device_revoked'
   | 'closed'
   | 'request_failed';
 

@@ -1,6 +1,7 @@
 import type { ConflictRecord, ConflictResponse, RemoteDelta, Resolution } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import type { EngineEvent } from '../engine/state.ts';
 import { Listeners } from '../local/listeners.ts';
 import { LocalState } from '../local/local-state.ts';
 import type { OutcomeRow } from '../local/store-answers.ts';
@@ -43,10 +44,14 @@ export async function createSyncClient<const Types extends EntityTypes>(
 ): Promise<SyncClient<Types>> {
   const local = new LocalState(options.store, options.identity);
   await local.open();
+  await local.lead();
   return new SyncClient(options, local);
 }
 
-/** A device: what the app reads and writes, and how it stands with its server. */
+/**
+ * A device: what the app reads and writes, and how it stands with its server. After `close`, every call
+ * but `status`, `debug` and `close` throws SyncError `closed`.
+ */
 export class SyncClient<Types extends EntityTypes> {
   readonly #options: SyncClientOptions<Types>;
   readonly #local: LocalState;
@@ -57,6 +62,7 @@ export class SyncClient<Types extends EntityTypes> {
   readonly #reader: StatusReader;
   #status: SyncStatus;
   readonly #stopListening: () => void;
+  #closed: Promise<void> | null = null;
 
   constructor(options: SyncClientOptions<Types>, local: LocalState) {
     const { transport, key, clock = systemClock, random = Math.random } = options;
@@ -69,7 +75,7 @@ export class SyncClient<Types extends EntityTypes> {
       clock,
       random,
       onState: () => this.#tellStatus(),
-      onDeposed: () => this.stop(),
+      onDeposed: () => this.#loop.dispatch({ kind: 'stop' }),
     });
     this.#reader = new StatusReader(local);
     this.#status = this.#reader.read(this.#loop.state, 0);
@@ -78,6 +84,7 @@ export class SyncClient<Types extends EntityTypes> {
 
   /** The entities of a type. @throws SyncError `entity_type_unknown` */
   entity<Name extends keyof Types & string>(name: Name): EntitySet<DataOf<Types[Name]>> {
+    this.#local.assertOpen();
     const known = this.#sets.get(name);
     if (known) return known as unknown as EntitySet<DataOf<Types[Name]>>;
     const type = this.#options.entities[name];
@@ -95,27 +102,32 @@ export class SyncClient<Types extends EntityTypes> {
 
   /** Begins to sync, and goes on until `stop`. */
   start(): void {
-    this.#loop.dispatch({ kind: 'start' });
+    this.#command({ kind: 'start' });
   }
 
   /** Sends nothing more. Reads and writes go on; `start` begins again. */
   stop(): void {
-    this.#loop.dispatch({ kind: 'stop' });
+    this.#command({ kind: 'stop' });
   }
 
   /** Stays offline until it is called with false, whatever the network does. */
   forceOffline(isForced = true): void {
-    this.#loop.dispatch({ kind: isForced ? 'force_offline' : 'allow_network' });
+    this.#command({ kind: isForced ? 'force_offline' : 'allow_network' });
   }
 
   /** What the platform says of the network: browsers fire `online` and `offline`. */
   networkChanged(isThere: boolean): void {
-    this.#loop.dispatch({ kind: isThere ? 'network_back' : 'network_lost' });
+    this.#command({ kind: isThere ? 'network_back' : 'network_lost' });
   }
 
   /** Asks the transport again, when the app has got a token of its user. */
   tokenChanged(): void {
-    this.#loop.dispatch({ kind: 'new_token' });
+    this.#command({ kind: 'new_token' });
+  }
+
+  #command(event: EngineEvent): void {
+    this.#local.assertOpen();
+    this.#loop.dispatch(event);
   }
 
   /** The same object until something in it changes. */
@@ -125,12 +137,14 @@ export class SyncClient<Types extends EntityTypes> {
 
   /** @returns stops it */
   onStatus(listener: (status: SyncStatus) => void): () => void {
+    this.#local.assertOpen();
     return this.#statusListeners.add(listener);
   }
 
   /** What did not simply come to stand, oldest first, until `dismiss`. */
   async outcomes(): Promise<OutcomeRow[]> {
-    const rows = await this.#options.store.list('outcome', '');
+    this.#local.assertOpen();
+    const rows = await this.#local.store.list('outcome', '');
     return rows
       .map(({ value }) => value as unknown as OutcomeRow)
       .sort((one, other) => (one.at < other.at ? -1 : 1));
@@ -138,13 +152,16 @@ export class SyncClient<Types extends EntityTypes> {
 
   /** The app has dealt with it. */
   async dismiss(mutationId: string): Promise<void> {
-    await this.#options.store.commit({ deletes: [{ table: 'outcome', key: keyOf(mutationId) }] });
+    this.#local.assertOpen();
+    // Of whatever store: where it was made anew, there is nothing left to delete.
+    await this.#local.store.commitIf({ deletes: [{ table: 'outcome', key: keyOf(mutationId) }] }, {});
     this.#local.mirror.outcomesChanged();
     this.#local.mirror.announce();
   }
 
   /** Calls `listener` when `outcomes` has another answer. @returns stops it */
   onOutcomes(listener: () => void): () => void {
+    this.#local.assertOpen();
     return this.#local.mirror.listen(({ hasOutcomes }) => {
       if (hasOutcomes) listener();
     });
@@ -179,6 +196,7 @@ export class SyncClient<Types extends EntityTypes> {
    * @throws SyncError `request_failed`; its problem says whether the entity has moved since
    */
   async resolve(conflictId: string, resolution: Resolution, expectedClock?: VectorClock): Promise<Conflict> {
+    this.#local.assertOpen();
     const answer = await this.#options.transport.send<ConflictResponse>({
       method: 'POST',
       path: '/sync/v1/resolve-conflict',
@@ -186,7 +204,7 @@ export class SyncClient<Types extends EntityTypes> {
       timeoutMs: 30_000,
     });
     if (!answer.ok) throw new SyncError('request_failed', answer.detail, { failure: answer });
-    this.#loop.dispatch({ kind: 'hint' });
+    if (!this.#local.closing.aborted) this.#command({ kind: 'hint' });
     return answer.body.conflict;
   }
 
@@ -208,11 +226,22 @@ export class SyncClient<Types extends EntityTypes> {
     };
   }
 
-  /** Stops, and lets go of the store. Nothing that was stored is lost. */
-  async close(): Promise<void> {
+  /**
+   * Stops, and lets go of the store. What is being written is stored, or fails; whoever waits for anything
+   * else is told `closed`, as is every call after it.
+   * @throws StorageError
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.stop();
+    this.#local.beginToClose();
     this.#stopListening();
-    await this.#options.store.close();
+    await this.#writes.end();
+    await this.#local.close();
   }
 
   #tellStatus(): void {

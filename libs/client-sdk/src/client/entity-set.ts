@@ -1,5 +1,5 @@
 import type { LocalState } from '../local/local-state.ts';
-import type { Entity } from '../local/mirror.ts';
+import type { Entity, Mirror } from '../local/mirror.ts';
 import type { WriteQueue } from '../local/write-queue.ts';
 import { type Draft, faultOf } from '../outbox/make-mutation.ts';
 import type { EntityType } from './entity-type.ts';
@@ -27,7 +27,7 @@ export interface WriteOptions {
   readonly dependsOn?: readonly Write[];
 }
 
-/** The entities of one type, as this device has them. */
+/** The entities of one type, as this device has them. Every call throws `closed` after the client's end. */
 export class EntitySet<Data extends object> {
   readonly entityType: string;
   readonly #parts: EntitySetParts;
@@ -42,6 +42,7 @@ export class EntitySet<Data extends object> {
   /** Reads them into memory, once. Writes wait for it by themselves; `get` and `list` show nothing before. */
   async load(): Promise<this> {
     const { local } = this.#parts;
+    local.assertOpen();
     // One that is loaded waits for nothing that is being stored.
     if (!local.mirror.isLoaded(this.entityType)) await local.load(this.entityType);
     return this;
@@ -49,12 +50,12 @@ export class EntitySet<Data extends object> {
 
   /** @returns the same object until something in it changes; null where there is none, or it is deleted */
   get(entityId: string): Entity<Data> | null {
-    return this.#parts.local.mirror.get(this.entityType, entityId) as Entity<Data> | null;
+    return this.#mirror.get(this.entityType, entityId) as Entity<Data> | null;
   }
 
   /** All of them, or those of a scope, in no particular order. */
   list(options: { readonly scope?: string } = {}): Entity<Data>[] {
-    const all = this.#parts.local.mirror.list(this.entityType) as Entity<Data>[];
+    const all = this.#mirror.list(this.entityType) as Entity<Data>[];
     return options.scope === undefined ? all : all.filter(({ scope }) => scope === options.scope);
   }
 
@@ -63,24 +64,30 @@ export class EntitySet<Data extends object> {
    * @returns stops it
    */
   subscribe(listener: (entityIds: ReadonlySet<string>) => void): () => void {
-    return this.#parts.local.mirror.listen(({ entities }) => {
+    return this.#mirror.listen(({ entities }) => {
       const changed = entities.get(this.entityType);
       if (changed) listener(changed);
     });
   }
 
-  /** Each change as it comes, for `for await`: the ids of what looks different. Ends with the signal. */
+  /**
+   * Each change as it comes, for `for await`: the ids of what looks different. Ends with the signal, or with
+   * the client.
+   */
   async *changes(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<ReadonlySet<string>> {
     const { signal } = options;
+    const { closing } = this.#parts.local;
     let waiting = new Set<string>();
     let wake: () => void = () => undefined;
     const stop = this.subscribe((ids) => {
       for (const id of ids) waiting.add(id);
       wake();
     });
-    signal?.addEventListener('abort', () => wake(), { once: true });
+    const end = (): void => wake();
+    signal?.addEventListener('abort', end);
+    closing.addEventListener('abort', end);
     try {
-      while (!signal?.aborted) {
+      while (!signal?.aborted && !closing.aborted) {
         if (waiting.size === 0) await new Promise<void>((resolve) => (wake = resolve));
         if (waiting.size === 0) continue;
         const ids = waiting;
@@ -89,6 +96,8 @@ export class EntitySet<Data extends object> {
       }
     } finally {
       stop();
+      signal?.removeEventListener('abort', end);
+      closing.removeEventListener('abort', end);
     }
   }
 
@@ -123,6 +132,12 @@ export class EntitySet<Data extends object> {
     return this.#write(async () => this.#draft('append', id, await checked, rest));
   }
 
+  get #mirror(): Mirror {
+    const { local } = this.#parts;
+    local.assertOpen();
+    return local.mirror;
+  }
+
   #known(entityId: string, op: 'patch' | 'delete'): Entity<Data> {
     const before = this.get(entityId);
     if (before) return before;
@@ -154,7 +169,7 @@ export class EntitySet<Data extends object> {
     });
     const entry = await storing;
     onWrite();
-    return new Write(local.mirror, entry);
+    return new Write(local, entry);
   }
 
   #draft(

@@ -4,7 +4,8 @@ import type { Clock } from '../clock/clock.ts';
 import { SteadyTime } from '../clock/steady-time.ts';
 import { STOPPED, step } from '../engine/step.ts';
 import type { Effect, EngineEvent, EngineState, LaneName } from '../engine/state.ts';
-import { type LocalState, NotLeadingError, StorageClearedError } from '../local/local-state.ts';
+import type { LocalState } from '../local/local-state.ts';
+import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/shared-store.ts';
 import { storePull, storePush } from '../local/store-answers.ts';
 import { checkAnswer } from '../net/check-answers.ts';
 import type { Answer, Call, Failure, Transport } from '../net/transport.ts';
@@ -107,8 +108,8 @@ export class SyncLoop {
     const { signal } = this.#flight;
     try {
       await work();
-    } catch {
-      if (signal.aborted) return;
+    } catch (error) {
+      if (signal.aborted || this.#isElsewhere(error)) return;
       const again = (): void => void this.#untilDone(work);
       this.#cancelAgain = this.#options.clock.setTimer(STORE_AGAIN_MS, again);
     }
@@ -136,10 +137,7 @@ export class SyncLoop {
 
   /** @returns why the lane has failed; null where it is more than that lane's trouble */
   #trouble(error: unknown, signal?: AbortSignal): 'storage_full' | 'storage_failed' | 'garbage' | null {
-    if (error instanceof NotLeadingError) {
-      this.#options.onDeposed();
-      return null;
-    }
+    if (this.#isElsewhere(error)) return null;
     if (error instanceof StorageClearedError) {
       this.dispatch({ kind: 'storage_lost', reason: 'storage_cleared' });
       return null;
@@ -152,6 +150,12 @@ export class SyncLoop {
       return null;
     }
     return 'storage_failed';
+  }
+
+  #isElsewhere(error: unknown): boolean {
+    const isSo = error instanceof NotLeadingError || error instanceof StoreReplacedError;
+    if (isSo) this.#options.onDeposed();
+    return isSo;
   }
 
   #lane(lane: LaneName, waitMs: number, signal: AbortSignal) {
@@ -168,6 +172,7 @@ export class SyncLoop {
       signal,
     });
     if (!answer.ok) return withScopes(answer, scopes?.map(({ scope }) => scope) ?? [], 'scopes');
+    await local.admit();
     this.#deltasPerPull = Math.min(LIMITS.defaultDeltasPerPull, this.#deltasPerPull * 2);
     const stored = await storePull(local, scopes, answer.body, this.#nowIso());
     return {

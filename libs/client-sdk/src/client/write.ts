@@ -1,5 +1,6 @@
 import type { Outcome } from '@sync/protocol';
-import type { Followed, Mirror } from '../local/mirror.ts';
+import type { LocalState } from '../local/local-state.ts';
+import type { Followed } from '../local/mirror.ts';
 import { type OutboxEntry, isTerminal } from '../outbox/entry.ts';
 import { SyncError } from '../sync-error.ts';
 
@@ -29,11 +30,13 @@ export interface WriteState {
 export class Write {
   readonly mutationId: string;
   readonly entityId: string;
+  readonly #local: LocalState;
   readonly #followed: Followed;
   #state: WriteState | null = null;
 
-  constructor(mirror: Mirror, entry: OutboxEntry) {
-    this.#followed = mirror.follow(entry);
+  constructor(local: LocalState, entry: OutboxEntry) {
+    this.#local = local;
+    this.#followed = local.mirror.follow(entry);
     this.mutationId = entry.mutation.mutationId;
     this.entityId = entry.mutation.entityId;
   }
@@ -65,6 +68,7 @@ export class Write {
    * @returns the outcome; null for `stored`
    * @throws SyncError `not_applied` for `applied` and `seen`, where it lost, was refused or waits for a
    * person
+   * @throws SyncError `closed` when the client is closed before
    * @throws the signal's reason
    */
   async wait(tier: Tier, options: { readonly signal?: AbortSignal } = {}): Promise<Outcome | null> {
@@ -73,22 +77,25 @@ export class Write {
       const entry = this.#followed.last;
       if (isLost(entry) && (tier === 'applied' || tier === 'seen')) throw notApplied(entry);
       if (hasReached(entry, tier)) return entry.outcome;
+      this.#local.assertOpen();
       await this.#nextMove(options.signal);
+      options.signal?.throwIfAborted();
     }
   }
 
+  /** Ends with whatever comes first: a move of it, the signal, or the end of the client. */
   #nextMove(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const stop = this.subscribe(() => {
-        signal?.removeEventListener('abort', abort);
+    const { closing } = this.#local;
+    return new Promise((resolve) => {
+      const end = (): void => {
         stop();
+        signal?.removeEventListener('abort', end);
+        closing.removeEventListener('abort', end);
         resolve();
-      });
-      const abort = (): void => {
-        stop();
-        reject(signal?.reason as Error);
       };
-      signal?.addEventListener('abort', abort, { once: true });
+      const stop = this.subscribe(end);
+      signal?.addEventListener('abort', end, { once: true });
+      closing.addEventListener('abort', end, { once: true });
     });
   }
 }

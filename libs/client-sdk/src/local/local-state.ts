@@ -1,18 +1,28 @@
-import type { AckRequest, LocalMutation, PullRequest } from '@sync/protocol';
+import type { AckRequest, PullRequest } from '@sync/protocol';
 import { LIMITS } from '@sync/protocol/device';
-import { type ReplicaId, counterOf, deviceReplica } from '@sync/vector-clock';
-import { SyncError } from '../sync-error.ts';
+import { type ReplicaId, deviceReplica } from '@sync/vector-clock';
 import type { DeviceIdentity } from '../net/transport.ts';
-import { type OutboxEntry, givenUp, isDone, outboxKey, ownCounter } from '../outbox/entry.ts';
-import type { EntityRow, ScopeRow } from '../replica/rows.ts';
+import { givenUp, isDone } from '../outbox/entry.ts';
+import type { EntityRow } from '../replica/rows.ts';
 import { freshScope, scopeKey } from '../replica/rows.ts';
-import { type Commit, type Store, type StoredValue, TABLE_NAMES, keyOf } from '../storage/store.ts';
+import { type Commit, type Store, TABLE_NAMES, keyOf } from '../storage/store.ts';
+import { SyncError } from '../sync-error.ts';
 import { Mirror } from './mirror.ts';
+import { inFirstGeneration, ownCounts } from './put-back.ts';
+import { otherDevice, readAll, readNews, readTold, readWrites } from './read-store.ts';
 import { Serial } from './serial.ts';
+import {
+  SharedStore,
+  StorageClearedError,
+  StoreReplacedError,
+  type Told,
+  newStoreId,
+} from './shared-store.ts';
+import { DEVICE, devicePut, entryAddress, entryPut, isSame, scopePut } from './stored-rows.ts';
 
 const RESYNC_PAUSE_MS = 30_000;
-/** The key in table `meta` of whose store it is. */
-const DEVICE = 'device';
+/** After the store was cleared, other tabs may have given numbers that this one has not heard of. */
+const NUMBERS_LEFT_FREE = 10_000;
 
 /**
  * What is stored and its mirror in memory, which change together: first the store, then the mirror, one
@@ -20,14 +30,14 @@ const DEVICE = 'device';
  * by the store, so that two of them do no harm.
  */
 export class LocalState {
-  readonly store: Store;
+  readonly store: SharedStore;
   readonly identity: DeviceIdentity;
   readonly own: ReplicaId;
   readonly mirror = new Mirror();
   readonly #serial = new Serial();
-  #term = 0;
-  /** The highest that this tab knows of: no later one is ever lower (PUSH-18). */
-  lastSequence = 0;
+  readonly #closing = new AbortController();
+  /** The server has said so, and has not taken the device since: nothing is stored for its user. */
+  isRevoked = false;
   /** Terminal outcomes of mutations that the outbox does not know any more. */
   readonly strayOutcomes = new Set<string>();
   /** When a scope was begun anew because somebody had said so, by the device's clock. */
@@ -35,89 +45,162 @@ export class LocalState {
   #nextScope = 0;
 
   constructor(store: Store, identity: DeviceIdentity) {
-    this.store = store;
+    this.store = new SharedStore(store);
     this.identity = identity;
     this.own = deviceReplica(identity.deviceId);
   }
 
   /**
-   * Reads scopes and outbox, and begins a term.
+   * Reads scopes and outbox.
    * @throws SyncError `other_device` where the store belongs to another one
    * @throws StorageError
    */
   async open(): Promise<void> {
     await this.exclusively(async () => {
-      const [device] = await this.store.get('meta', [DEVICE]);
-      if (device && !isSame(device, this.identity)) {
-        throw new SyncError('other_device', `The store belongs to device ${String(device['deviceId'])}`);
-      }
       for (;;) {
-        const [term = 0, sequence = 0] = await this.store.counters(['term', 'sequence']);
-        const puts = device ? [] : [devicePut(this.identity)];
-        if (await this.store.commit({ puts, expect: { term }, counters: { term: term + 1 } })) {
-          this.#term = term + 1;
-          this.lastSequence = sequence;
-          break;
-        }
+        const { store } = await this.store.look();
+        const [device] = await this.store.get('meta', [DEVICE]);
+        const isMine = device && isSame(device, this.identity);
+        if (isMine && store !== 0) break;
+        // One that was revoked has left nothing.
+        if (device && !isMine && !device['isRevoked']) throw otherDevice(device);
+        const change = { puts: [devicePut(this.identity)], counters: { store: newStoreId() } };
+        await this.store.commitIf(change, { store });
       }
-      for (const { value } of await this.store.list('scope', '')) {
-        const row = value as unknown as ScopeRow;
-        this.mirror.scopes.set(row.scope, row);
-      }
-      for (const { value } of await this.store.list('outbox', '')) {
-        this.mirror.setEntry(value as unknown as OutboxEntry);
-      }
+      await readAll(this);
     });
+  }
+
+  /**
+   * Begins a term, and reads what was stored before it.
+   * @throws StoreReplacedError, SyncError, StorageError; then no term was begun
+   */
+  async lead(): Promise<void> {
+    await this.#reading(async () => {
+      await readNews(this);
+      while (!(await this.store.beginTerm()));
+      await readNews(this);
+    });
+  }
+
+  /** Reads what others have stored. @throws SyncError, StorageError */
+  catchUp(): Promise<void> {
+    return this.#reading(() => readNews(this));
+  }
+
+  /** Another tab has stored this. @throws SyncError, StorageError */
+  hear(told: Told): Promise<void> {
+    return this.#reading(() => readTold(this, told));
+  }
+
+  /**
+   * Reads writes of other tabs that this one has not heard of.
+   * @throws StorageClearedError, StoreReplacedError, StorageError
+   */
+  async lookForWrites(): Promise<void> {
+    const { sequence } = await this.store.check();
+    if (sequence > this.store.known.sequence) await this.exclusively(() => readWrites(this, sequence));
+  }
+
+  /** Where the store was cleared, it is stored anew. */
+  async #reading(work: () => Promise<void>): Promise<void> {
+    try {
+      await this.exclusively(work);
+    } catch (error) {
+      if (!(error instanceof StorageClearedError)) throw error;
+      await this.rebuild();
+      await this.exclusively(work);
+    }
+    this.mirror.announce();
   }
 
   /**
    * After the browser has cleared the store, or it was damaged: what is still in memory is stored anew, above
    * all the outbox; everything else comes with full resyncs. One commit: whoever dies in it, or finds no room
-   * for it, has lost nothing.
+   * for it, has lost nothing. Where another tab was first, this one adds what only it has.
    * @throws StorageError; then nothing has changed, in memory neither
    */
   async rebuild(): Promise<void> {
     await this.exclusively(async () => {
-      // Scopes count their generations from the beginning again.
-      const entries = [...this.mirror.outbox.all()].map((entry) =>
-        entry.generation === null ? entry : { ...entry, generation: 0 },
-      );
-      const own = entries.map(({ mutation }) => [ownCounter(mutation), this.#countOf(mutation)] as const);
-      await this.store.commit({
+      const { known } = this.store;
+      const { store, sequence } = await this.store.look();
+      if (store !== 0 && store !== known.store) return readAll(this);
+      const entries = [...this.mirror.outbox.all()].map(inFirstGeneration);
+      const last = Math.max(sequence, known.sequence);
+      const change = {
         deletePrefixes: TABLE_NAMES.filter((table) => table !== 'outcome').map((table) => ({
           table,
           prefix: '',
         })),
-        puts: [devicePut(this.identity), ...entries.map(entryPut)],
-        // In the order of writing, so that the last of an entity counts.
-        counters: { ...Object.fromEntries(own), term: this.#term + 1, sequence: this.lastSequence },
-      });
-      this.#term += 1;
+        puts: [devicePut(this.identity, this.isRevoked), ...entries.map(entryPut)],
+        counters: {
+          ...ownCounts(entries, this.own),
+          sequence: store === 0 ? last + NUMBERS_LEFT_FREE : last,
+        },
+      };
+      if (!(await this.store.replace(change, { store, sequence }))) throw new StoreReplacedError();
+      known.sequence = change.counters.sequence;
       this.mirror.empty();
       for (const entry of entries) this.mirror.setEntry(entry);
     });
     this.mirror.announce();
   }
 
-  /** The number of a change of this device among those that it has made of the entity. */
-  #countOf({ baseClock = {} }: LocalMutation): number {
-    return counterOf(baseClock, this.own) + 1;
-  }
-
   /**
-   * Removes everything: the device was revoked, and may not have it any more. Who waits for a write is told
+   * Removes everything: the device was revoked, and may not have it any more. What is left says so, that
+   * nothing is stored after it, and how far the device has counted (PUSH-18). Who waits for a write is told
    * that nothing will come of it.
+   * @throws NotLeadingError where another tab leads: it asks for itself
+   * @throws StorageError
    */
   async wipe(): Promise<void> {
     await this.exclusively(async () => {
-      await this.store.clear();
+      const { store, sequence } = await this.store.look();
+      const last = Math.max(sequence, this.store.known.sequence);
+      const puts = [devicePut(this.identity, true)];
+      await this.store.replaceAsLeader({ isAnew: true, puts, counters: { sequence: last } }, store);
+      this.isRevoked = true;
+      this.store.known.sequence = last;
+      this.strayOutcomes.clear();
       for (const entry of this.mirror.empty()) this.mirror.setEntry(givenUp(entry));
     });
     this.mirror.announce();
   }
 
-  /** Makes the entities of a type known to the mirror. */
+  /** The server has answered this device: where it was revoked, it is bound again, and begins from empty. */
+  async admit(): Promise<void> {
+    if (!this.isRevoked) return;
+    await this.exclusively(async () => {
+      await this.commitAsLeader({ puts: [devicePut(this.identity)] });
+      this.isRevoked = false;
+    });
+  }
+
+  /** @throws SyncError `closed` */
+  assertOpen(): void {
+    if (this.closing.aborted) throw new SyncError('closed', 'This client was closed');
+  }
+
+  /** Aborted when the client is closed: nobody waits any longer. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Takes no more work. */
+  beginToClose(): void {
+    this.#closing.abort();
+    this.store.endTerm();
+  }
+
+  /** Lets go of the store when all that was begun is done. */
+  async close(): Promise<void> {
+    await this.exclusively(async () => undefined);
+    await this.store.close();
+  }
+
+  /** Makes the entities of a type known to the mirror. @throws SyncError `closed`, StorageError */
   async load(entityType: string): Promise<void> {
+    this.assertOpen();
     await this.exclusively(async () => {
       if (this.mirror.isLoaded(entityType)) return;
       const rows: EntityRow[] = [];
@@ -135,23 +218,9 @@ export class LocalState {
     return this.#serial.run(work);
   }
 
-  /**
-   * Stores what the server has said.
-   * @throws NotLeadingError when another tab leads by now
-   * @throws StorageClearedError when somebody has emptied the store
-   * @throws StorageError
-   */
-  async commitAsLeader(change: Commit): Promise<void> {
-    const isStored = await this.store.commit({ ...change, expect: { ...change.expect, term: this.#term } });
-    if (isStored) return;
-    await this.checkStore();
-    throw new NotLeadingError();
-  }
-
-  /** @throws StorageClearedError when the store was emptied: by a browser that needs room, or its user */
-  async checkStore(): Promise<void> {
-    const [device] = await this.store.get('meta', [DEVICE]);
-    if (!device) throw new StorageClearedError();
+  /** See {@link SharedStore.commitAsLeader}. */
+  commitAsLeader(change: Commit): Promise<void> {
+    return this.store.commitAsLeader(change);
   }
 
   /**
@@ -234,47 +303,6 @@ export class LocalState {
       for (const row of rows) this.mirror.scopes.set(row.scope, row);
     });
   }
-}
-
-/** Another tab leads: what this one wanted to store was not stored. */
-export class NotLeadingError extends Error {
-  constructor() {
-    super('Another tab talks to the server now');
-    this.name = 'NotLeadingError';
-  }
-}
-
-/** The store is empty, although it was not before. */
-export class StorageClearedError extends Error {
-  constructor() {
-    super('What this device had stored is gone');
-    this.name = 'StorageClearedError';
-  }
-}
-
-function isSame(stored: StoredValue, identity: DeviceIdentity): boolean {
-  return Object.entries(deviceRow(identity)).every(([name, value]) => stored[name] === value);
-}
-
-/** Two devices in one store would count under each other's names. */
-function deviceRow({ tenantId, userId, deviceId }: DeviceIdentity): StoredValue {
-  return { tenantId, userId, deviceId };
-}
-
-function devicePut(identity: DeviceIdentity) {
-  return { table: 'meta', key: DEVICE, value: deviceRow(identity) } as const;
-}
-
-export function scopePut(row: ScopeRow) {
-  return { table: 'scope', key: scopeKey(row.scope), value: { ...row } } as const;
-}
-
-export function entryPut(entry: OutboxEntry) {
-  return { ...entryAddress(entry), value: { ...entry } } as const;
-}
-
-export function entryAddress({ mutation }: OutboxEntry) {
-  return { table: 'outbox', key: outboxKey(mutation.sequence) } as const;
 }
 
 function firstOf<T>(items: Iterable<T>, most: number): T[] {

@@ -85,6 +85,10 @@ export class Mirror {
     return entries;
   }
 
+  get loadedTypes(): string[] {
+    return [...this.#rows.keys()];
+  }
+
   isLoaded(entityType: string): boolean {
     return this.#rows.has(entityType);
   }

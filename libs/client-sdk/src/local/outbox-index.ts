@@ -66,6 +66,10 @@ export class OutboxIndex {
     return this.#all.get(this.#sequences.get(mutationId) ?? -1);
   }
 
+  at(sequence: number): OutboxEntry | undefined {
+    return this.#all.get(sequence);
+  }
+
   /**
    * Adds an entry behind all others, or replaces it; takes one out that is done.
    * @returns the one before

@@ -5,7 +5,8 @@ import { hasAll } from '../replica/clocks.ts';
 import { type Page, type PageResult, applyPage } from '../replica/apply-page.ts';
 import { type EntityRow, type ScopeRow, entityKey, freshScope } from '../replica/rows.ts';
 import { type Commit, type StoredRow, type TableName, keyOf } from '../storage/store.ts';
-import { type LocalState, entryAddress, entryPut, scopePut } from './local-state.ts';
+import type { LocalState } from './local-state.ts';
+import { entryAddress, entryPut, scopePut } from './stored-rows.ts';
 
 /** A mutation that did not simply come to stand, for the app to see until it says that it has. */
 export interface OutcomeRow {

@@ -5,11 +5,18 @@ import type { DeviceKey } from '../net/transport.ts';
 import { type OutboxEntry, ownCounter, queuedEntry } from '../outbox/entry.ts';
 import { type Draft, makeMutation } from '../outbox/make-mutation.ts';
 import { baseClockOf } from '../replica/clocks.ts';
-import { type LocalState, StorageClearedError, entryPut } from './local-state.ts';
+import { StorageError } from '../storage/store.ts';
+import { SyncError } from '../sync-error.ts';
+import type { LocalState } from './local-state.ts';
+import { readWrites } from './read-store.ts';
 import { Serial } from './serial.ts';
+import { StorageClearedError, StoreReplacedError } from './shared-store.ts';
+import { entryPut } from './stored-rows.ts';
 
 /** Writes that are stored together: as many as a push takes. */
 const WRITES_AT_ONCE = 500;
+/** How often a store that was made anew meanwhile is read again for a write. */
+const TRIES = 3;
 
 interface Waiting {
   readonly draft: Draft;
@@ -31,7 +38,7 @@ export class WriteQueue {
   /** Writes of all types come in the order of their calls, however long the check of one takes. */
   readonly order = new Serial();
   #waiting: Waiting[] = [];
-  #isRunning = false;
+  #running: Promise<void> | null = null;
 
   constructor(local: LocalState, key: DeviceKey) {
     this.#local = local;
@@ -41,9 +48,10 @@ export class WriteQueue {
   /**
    * The entity's type must be loaded.
    * @returns when it is stored
-   * @throws StorageError; then it is not seen any more
+   * @throws SyncError `closed`, `device_revoked`; StorageError; then it is not seen any more
    */
   write(draft: Draft): Promise<OutboxEntry> {
+    this.#local.assertOpen();
     const { mirror } = this.#local;
     const seen = (mirror.stateOf(draft)?.clock ?? {}) as VectorClock;
     const preview = queuedEntry(makeMutation(draft, { sequence: -1, baseClock: {} }));
@@ -51,13 +59,16 @@ export class WriteQueue {
     mirror.announce();
     return new Promise((stored, failed) => {
       this.#waiting.push({ draft, seen, preview, stored, failed });
-      void this.#run();
+      this.#running ??= this.#run();
     });
   }
 
+  /** All that was taken is stored, or has failed. */
+  async end(): Promise<void> {
+    await this.#running;
+  }
+
   async #run(): Promise<void> {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, WRITES_AT_ONCE);
       try {
@@ -72,17 +83,20 @@ export class WriteQueue {
       }
       this.#local.mirror.announce();
     }
-    this.#isRunning = false;
+    this.#running = null;
   }
 
-  /** A browser may have cleared the store; a write that comes then is stored all the same. */
+  /** The store may have been cleared, or made anew; a write that comes then is stored all the same. */
   async #storeAnyway(batch: readonly Waiting[]): Promise<OutboxEntry[]> {
-    try {
-      return await this.#local.exclusively(() => this.#store(batch));
-    } catch (error) {
-      if (!(error instanceof StorageClearedError)) throw error;
-      await this.#local.rebuild();
-      return this.#local.exclusively(() => this.#store(batch));
+    for (let triesLeft = TRIES; ; triesLeft -= 1) {
+      try {
+        return await this.#local.exclusively(() => this.#store(batch));
+      } catch (error) {
+        const isOther = error instanceof StorageClearedError || error instanceof StoreReplacedError;
+        if (!isOther) throw error;
+        if (triesLeft === 0) throw new StorageError('failed', error.message, { cause: error });
+        await this.#local.catchUp();
+      }
     }
   }
 
@@ -90,8 +104,9 @@ export class WriteQueue {
   async #store(batch: readonly Waiting[]): Promise<OutboxEntry[]> {
     const names = [...new Set(batch.map(({ draft }) => ownCounter(draft)))];
     for (;;) {
+      if (this.#local.isRevoked) throw new SyncError('device_revoked', 'The device was revoked');
       const [sequence = 0, ...own] = await this.#local.store.counters(['sequence', ...names]);
-      if (sequence < this.#local.lastSequence) throw new StorageClearedError();
+      await readWrites(this.#local, sequence);
       const counters = new Map(names.map((name, at) => [name, own[at] ?? 0]));
       const numbered = batch.map((each, at) => this.#number(each, sequence + 1 + at, counters));
       const entries = await Promise.all(
@@ -103,7 +118,7 @@ export class WriteQueue {
         counters: { ...Object.fromEntries(counters), sequence: sequence + batch.length },
       });
       if (!isStored) continue;
-      this.#local.lastSequence = sequence + batch.length;
+      this.#local.store.known.sequence = sequence + batch.length;
       for (const [at, entry] of entries.entries()) {
         this.#local.mirror.setEntry(entry, batch[at]?.preview);
       }

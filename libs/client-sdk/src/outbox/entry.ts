@@ -102,6 +102,17 @@ export function givenUp(entry: OutboxEntry): OutboxEntry {
   return { ...ended, isContained: true, isAcked: true };
 }
 
+/**
+ * As it left the outbox while this tab did not look.
+ * @param outcome what is kept of it for the app; null where nothing is, because it came to stand
+ */
+export function endedElsewhere(entry: OutboxEntry, outcome: Outcome | null): OutboxEntry {
+  const { mutationId } = entry.mutation;
+  const last = outcome ?? { mutationId, status: 'applied' as const };
+  const ended = isTerminal(entry) ? entry : { ...entry, state: STATE_AFTER[last.status], outcome: last };
+  return { ...ended, isContained: true, isAcked: true };
+}
+
 /** No delta of a change that stands takes so long, unless there is none: see {@link isOverdue}. */
 const CONFIRMED_WITHIN_MS = 60_000;
 

@@ -69,6 +69,7 @@ async function open(file: string): Promise<LocalState> {
   const store = await openSqliteStore({ driver, close: () => driver.database.close() });
   const local = new LocalState(store, IDENTITY);
   await local.open();
+  await local.lead();
   return local;
 }
 

@@ -42,6 +42,7 @@ export class CrashingDevice {
     this.local = new LocalState(this.store, IDENTITY);
     this.writes = new WriteQueue(this.local, KEY);
     await this.local.open();
+    await this.local.lead();
     await this.local.load('note');
   }
 

@@ -1,0 +1,53 @@
+import { type ReplicaId, counterOf } from '@sync/vector-clock';
+import type { LocalMutation } from '@sync/protocol';
+import { type OutboxEntry, ownCounter } from '../outbox/entry.ts';
+import type { LocalState } from './local-state.ts';
+import type { Known } from './shared-store.ts';
+import { entryPut } from './stored-rows.ts';
+
+/**
+ * Stores what this tab still has of its outbox, where a browser has cleared the store and another tab was the
+ * first to notice. What had come to its end there meanwhile is pushed once more, and answered as before.
+ * @param known of the store as it is now
+ * @param stored the outbox as it is now
+ * @throws StorageError
+ */
+export async function putBack(
+  local: LocalState,
+  { store, sequence }: Known,
+  stored: readonly OutboxEntry[],
+  missing: readonly OutboxEntry[],
+): Promise<void> {
+  let last = Math.max(sequence, local.store.known.sequence);
+  const taken = new Set(stored.map(({ mutation }) => mutation.sequence));
+  const entries = missing.map((entry) => {
+    if (!taken.has(entry.mutation.sequence)) return inFirstGeneration(entry);
+    last += 1;
+    return inFirstGeneration({ ...entry, mutation: renumbered(entry.mutation, last) });
+  });
+  const own = ownCounts(entries, local.own);
+  const counts = await local.store.counters(Object.keys(own));
+  const counters = Object.entries(own).map(([name, count], at) => [name, Math.max(count, counts[at] ?? 0)]);
+  await local.store.commitIf(
+    { puts: entries.map(entryPut), counters: { ...Object.fromEntries(counters), sequence: last } },
+    { store, sequence },
+  );
+}
+
+/** Scopes of a store that begins anew count their generations from the beginning. */
+export function inFirstGeneration(entry: OutboxEntry): OutboxEntry {
+  return entry.generation === null ? entry : { ...entry, generation: 0 };
+}
+
+/** By counter: the number of the last change among those that this device has made of the entity. */
+export function ownCounts(entries: readonly OutboxEntry[], own: ReplicaId): Record<string, number> {
+  // In the order of writing, so that the last of an entity counts.
+  return Object.fromEntries(
+    entries.map(({ mutation }) => [ownCounter(mutation), counterOf(mutation.baseClock ?? {}, own) + 1]),
+  );
+}
+
+/** The tag is of its old number. */
+function renumbered({ tag: _old, ...mutation }: LocalMutation, sequence: number): LocalMutation {
+  return { ...mutation, sequence };
+}
