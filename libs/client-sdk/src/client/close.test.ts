@@ -77,16 +77,19 @@ describe('after close', () => {
 
 it('a write at the time of close is stored and answered, or neither', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.nat(12), fc.integer({ min: 1, max: 6 }), async (turns, count) => {
+    fc.asyncProperty(fc.array(fc.nat(12), { minLength: 1, maxLength: 6 }), async (pauses) => {
       const disk = new MemoryDisk();
       const { client, notes } = await open(disk);
-      const ids = Array.from({ length: count }, (_each, at) => `n${at}`);
-      const writing = Promise.allSettled(ids.map((id) => notes.put(id, { value: 1 })));
-      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      const puts: Promise<unknown>[] = [];
+      for (const turns of pauses) {
+        puts.push(notes.put(`n${puts.length}`, { value: 1 }));
+        for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      }
+      const writing = Promise.allSettled(puts);
       await client.close();
       const answered = (await writing).flatMap((result, at) => {
         if (result.status === 'rejected') expect(result.reason).toMatchObject(CLOSED);
-        return result.status === 'fulfilled' ? [ids[at]] : [];
+        return result.status === 'fulfilled' ? [`n${at}`] : [];
       });
       const again = await open(disk);
       const stored = (await again.notes.load()).list().map(({ id }) => id);
