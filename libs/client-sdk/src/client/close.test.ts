@@ -12,7 +12,7 @@ const CLOSED = { name: 'SyncError', code: 'closed' };
 async function open(disk = new MemoryDisk()) {
   const client = await createSyncClient({
     ...{ identity: IDENTITY, key: KEY, transport: { send: async () => failure('offline', 'no network') } },
-    ...{ store: new MemoryStore(disk), entities: { note: {} as EntityType } },
+    ...{ store: new MemoryStore(disk), entities: { note: {} } },
   });
   return { client, notes: client.entity('note') };
 }

@@ -18,7 +18,7 @@ async function open(
 ) {
   const client = await createSyncClient({
     ...{ identity: { ...IDENTITY, deviceId }, key: KEY, transport, clock: new HandClock() },
-    ...{ store: new MemoryStore(disk), entities: { note: {} as EntityType } },
+    ...{ store: new MemoryStore(disk), entities: { note: {} } },
   });
   return { client, transport, notes: client.entity('note') };
 }

@@ -27,11 +27,11 @@ export async function putBack(
   });
   const own = ownCounts(entries, local.own);
   const counts = await local.store.counters(Object.keys(own));
-  const counters = Object.entries(own).map(([name, count], at) => [name, Math.max(count, counts[at] ?? 0)]);
-  await local.store.commitIf(
-    { puts: entries.map(entryPut), counters: { ...Object.fromEntries(counters), sequence: last } },
-    { store, sequence },
-  );
+  const counters: Record<string, number> = { sequence: last };
+  for (const [at, [name, count]] of Object.entries(own).entries()) {
+    counters[name] = Math.max(count, counts[at] ?? 0);
+  }
+  await local.store.commitIf({ puts: entries.map(entryPut), counters }, { store, sequence });
 }
 
 /** Scopes of a store that begins anew count their generations from the beginning. */
