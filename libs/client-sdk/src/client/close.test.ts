@@ -5,7 +5,6 @@ import { IDENTITY, KEY } from '../local/testing/crashing-device.ts';
 import { failure } from '../net/failure.ts';
 import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
 import { createSyncClient } from './create-sync-client.ts';
-import type { EntityType } from './entity-type.ts';
 
 const CLOSED = { name: 'SyncError', code: 'closed' };
 

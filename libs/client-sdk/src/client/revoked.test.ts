@@ -6,7 +6,6 @@ import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
 import { failure } from '../net/failure.ts';
 import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
 import { createSyncClient } from './create-sync-client.ts';
-import type { EntityType } from './entity-type.ts';
 import { ModelTransport } from './testing/model-transport.ts';
 
 const REVOKED = { name: 'SyncError', code: 'device_revoked' };
