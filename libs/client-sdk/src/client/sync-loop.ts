@@ -5,7 +5,7 @@ import { SteadyTime } from '../clock/steady-time.ts';
 import { STOPPED, step } from '../engine/step.ts';
 import type { Effect, EngineEvent, EngineState, LaneName } from '../engine/state.ts';
 import type { LocalState } from '../local/local-state.ts';
-import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/shared-store.ts';
+import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/guarded-store.ts';
 import { storePull, storePush } from '../local/store-answers.ts';
 import { checkAnswer } from '../net/check-answers.ts';
 import type { Answer, Call, Failure, Transport } from '../net/transport.ts';

@@ -10,7 +10,7 @@ import { sameDigest } from '../replica/digest.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
 import { StorageError } from '../storage/store.ts';
 import { LocalState } from './local-state.ts';
-import { NotLeadingError, StorageClearedError } from './shared-store.ts';
+import { NotLeadingError, StorageClearedError } from './guarded-store.ts';
 import { CrashingDevice, IDENTITY, KEY, NOW, SCOPE } from './testing/crashing-device.ts';
 import { WriteQueue } from './write-queue.ts';
 

@@ -12,12 +12,12 @@ import { inFirstGeneration, ownCounts } from './put-back.ts';
 import { otherDevice, readAll, readNews, readTold, readWrites } from './read-store.ts';
 import { Serial } from './serial.ts';
 import {
-  SharedStore,
+  GuardedStore,
   StorageClearedError,
   StoreReplacedError,
   type Told,
   newStoreId,
-} from './shared-store.ts';
+} from './guarded-store.ts';
 import { DEVICE, devicePut, entryAddress, entryPut, isSame, scopePut } from './stored-rows.ts';
 
 const RESYNC_PAUSE_MS = 30_000;
@@ -30,7 +30,7 @@ const NUMBERS_LEFT_FREE = 10_000;
  * by the store, so that two of them do no harm.
  */
 export class LocalState {
-  readonly store: SharedStore;
+  readonly store: GuardedStore;
   readonly identity: DeviceIdentity;
   readonly own: ReplicaId;
   readonly mirror = new Mirror();
@@ -45,7 +45,7 @@ export class LocalState {
   #nextScope = 0;
 
   constructor(store: Store, identity: DeviceIdentity) {
-    this.store = new SharedStore(store);
+    this.store = new GuardedStore(store);
     this.identity = identity;
     this.own = deviceReplica(identity.deviceId);
   }
@@ -218,7 +218,7 @@ export class LocalState {
     return this.#serial.run(work);
   }
 
-  /** See {@link SharedStore.commitAsLeader}. */
+  /** See {@link GuardedStore.commitAsLeader}. */
   commitAsLeader(change: Commit): Promise<void> {
     return this.store.commitAsLeader(change);
   }

@@ -2,7 +2,7 @@ import { type ReplicaId, counterOf } from '@sync/vector-clock';
 import type { LocalMutation } from '@sync/protocol';
 import { type OutboxEntry, ownCounter } from '../outbox/entry.ts';
 import type { LocalState } from './local-state.ts';
-import type { Known } from './shared-store.ts';
+import type { Known } from './guarded-store.ts';
 import { entryPut } from './stored-rows.ts';
 
 /**

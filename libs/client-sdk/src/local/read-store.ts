@@ -5,7 +5,7 @@ import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { type StoredValue, keyOf } from '../storage/store.ts';
 import type { LocalState } from './local-state.ts';
 import type { OutcomeRow } from './store-answers.ts';
-import { type Known, StorageClearedError, type Told } from './shared-store.ts';
+import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
 import { putBack } from './put-back.ts';
 import { DEVICE, isSame } from './stored-rows.ts';
 

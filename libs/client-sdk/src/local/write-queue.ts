@@ -10,7 +10,7 @@ import { SyncError } from '../sync-error.ts';
 import type { LocalState } from './local-state.ts';
 import { readWrites } from './read-store.ts';
 import { Serial } from './serial.ts';
-import { StorageClearedError, StoreReplacedError } from './shared-store.ts';
+import { StorageClearedError, StoreReplacedError } from './guarded-store.ts';
 import { entryPut } from './stored-rows.ts';
 
 /** Writes that are stored together: as many as a push takes. */

@@ -25,7 +25,7 @@ export interface Told {
  * The store as one of several tabs uses it. Nothing is stored but through here: each commit expects that the
  * store is still the one which this tab has read, and is told to the others.
  */
-export class SharedStore {
+export class GuardedStore {
   readonly #inner: Store;
   /** What this tab has read, or stored itself. */
   readonly known: Known = { store: 0, term: 0, led: 0, sequence: 0 };
