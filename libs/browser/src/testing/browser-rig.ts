@@ -19,6 +19,13 @@ export interface BrowserRig {
   close(): Promise<void>;
 }
 
+const ARGS = ['--disable-gpu'];
+
+/** A Chromium without a window. @throws ChromiumMissingError */
+export async function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: await resolveChromium(), args: ARGS });
+}
+
 /**
  * @param entry path of the TypeScript file that the page runs, with all that it imports
  * @throws ChromiumMissingError
@@ -32,7 +39,7 @@ export async function startBrowserRig(entry: string): Promise<BrowserRig> {
     response.end(isScript ? script : PAGE);
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const launch = { executablePath, args: ['--disable-gpu'] };
+  const launch = { executablePath, args: ARGS };
   const browser = await chromium.launch(launch);
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {

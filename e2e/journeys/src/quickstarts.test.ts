@@ -1,0 +1,136 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { type Browser, BROWSER_START_TIMEOUT_MS, launchChromium, type Page } from '@sync/browser/testing';
+import {
+  commandsInClone,
+  followGuide,
+  outputOf,
+  type Reader,
+  startInBackground,
+} from './testing/follow-guide.ts';
+import { printedBy } from './testing/guide-blocks.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+/** What the quickstarts ask for, and what the packages say in `engines`. */
+const OLDEST_NODE = '22.18.0';
+const INSTALL_TIMEOUT_MS = 300_000;
+const run = promisify(execFile);
+
+const readGuide = (name: string) => readFile(join(ROOT, `docs/guides/quickstart/${name}.md`), 'utf8');
+
+/** The longest file of code in a guide, in lines. */
+function longestFile(guide: string): number {
+  const files = [...guide.matchAll(/```\w+ file=\S+\n([\s\S]*?)\n```/g)];
+  return Math.max(...files.map(([, code = '']) => code.split('\n').length));
+}
+
+describe('somebody with the packages alone', () => {
+  let temporary: string;
+  let env: NodeJS.ProcessEnv;
+  beforeAll(async () => {
+    temporary = await mkdtemp(join(tmpdir(), 'quickstart-'));
+    const stack = process.env['STACK_JSON'] ?? '';
+    await writeFile(join(temporary, 'stack.json'), stack);
+    // What the workspace has would be found from nowhere else.
+    const { NODE_OPTIONS: _options, STACK_JSON: _stack, ...rest } = process.env;
+    env = { ...rest, npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' };
+    const [pack = '', startStack = ''] = commandsInClone(await readGuide('node'));
+    expect(startStack).toBe('npm run --silent stack -- --json | tee /tmp/stack.json');
+    await run('bash', ['-c', pack.replace('/tmp/', `${temporary}/`)], { cwd: ROOT, env });
+  }, INSTALL_TIMEOUT_MS);
+  afterAll(async () => rm(temporary, { recursive: true, force: true }));
+
+  async function reader(name: string, tools: readonly string[] = []): Promise<Reader> {
+    const folder = join(temporary, name);
+    await mkdir(folder);
+    const paths = [...tools, env['PATH'] ?? ''].join(delimiter);
+    return { folder, temporary, env: { ...env, PATH: paths } };
+  }
+
+  /** The user of a guide is the same in every run; here it has a tenant of its own. */
+  async function guideOf(name: string): Promise<string> {
+    const guide = await readGuide(name);
+    expect(commandsInClone(guide)).toEqual(commandsInClone(await readGuide('node')));
+    expect(guide).toContain("tenantId: 'acme'");
+    return guide.replace("tenantId: 'acme'", `tenantId: 't-${name}-${process.pid}-${Date.now()}'`);
+  }
+
+  it(
+    'has a command-line app that works offline, on the oldest Node that is promised',
+    async () => {
+      const tools = join(temporary, 'tools');
+      await run('npm', ['install', '--prefix', tools, `node@${OLDEST_NODE}`], { env });
+      const node = await reader('node', [join(tools, 'node_modules/.bin')]);
+      const { stdout } = await run('node', ['--version'], { env: node.env });
+      expect(stdout.trim()).toBe(`v${OLDEST_NODE}`);
+      const guide = await guideOf('node');
+      expect(longestFile(guide)).toBeLessThanOrEqual(60);
+      expect(await followGuide(guide, node)).toBe(printedBy(guide));
+      const installed = await readFile(join(node.folder, 'node_modules/@sync/client/package.json'), 'utf8');
+      expect(JSON.parse(installed)).toMatchObject({ engines: { node: `>=${OLDEST_NODE}` } });
+    },
+    INSTALL_TIMEOUT_MS,
+  );
+
+  describe('has a page that works offline', () => {
+    let browser: Browser;
+    beforeAll(async () => {
+      browser = await launchChromium();
+    }, BROWSER_START_TIMEOUT_MS);
+    afterAll(async () => browser.close());
+
+    it(
+      'and shows its notes on another device',
+      async () => {
+        const guide = await guideOf('web');
+        expect(longestFile(guide)).toBeLessThanOrEqual(60);
+        const web = await reader('web');
+        await followGuide(guide, web);
+        const vite = startInBackground(guide, web);
+        try {
+          const address = await outputOf(vite, /http:\/\/127\.0\.0\.1:\d+\//);
+          await tryThePage(await browser.newPage(), await browser.newPage(), address);
+        } finally {
+          if (vite.pid !== undefined) process.kill(-vite.pid);
+        }
+      },
+      INSTALL_TIMEOUT_MS,
+    );
+  });
+});
+
+/** The numbered steps of the guide. */
+async function tryThePage(laptop: Page, tablet: Page, address: string): Promise<void> {
+  const sent: string[] = [];
+  laptop.on('request', (request) => {
+    if (request.url().includes('/sync/v1/')) sent.push(request.url());
+  });
+  await laptop.goto(address);
+  await add(laptop, 'read chapter 3');
+  await sees(laptop, 'waits read chapter 3');
+  await laptop.reload();
+  await sees(laptop, 'waits read chapter 3');
+  expect(sent).toEqual([]);
+
+  await laptop.getByText('Go online').click();
+  await sees(laptop, 'synced read chapter 3');
+  await laptop.locator('output').getByText('live').waitFor();
+
+  await tablet.goto(`${address}?device=tablet`);
+  await tablet.getByText('Go online').click();
+  await sees(tablet, 'synced read chapter 3');
+  await add(tablet, 'and chapter 4');
+  await sees(laptop, 'synced and chapter 4');
+}
+
+async function add(page: Page, text: string): Promise<void> {
+  await page.getByLabel('Note').fill(text);
+  await page.getByText('Add').click();
+}
+
+async function sees(page: Page, line: string): Promise<void> {
+  await page.locator('li').getByText(line, { exact: true }).waitFor({ timeout: 100_000 });
+}
