@@ -12,6 +12,7 @@ import {
   bindDevice,
   changeOnServer,
   revokeDevice,
+  until as becomes,
 } from '@sync/e2e-device';
 import { randomUUID } from 'node:crypto';
 
@@ -139,6 +140,20 @@ describe('two devices on the SDK', () => {
     const resolved = await two.resolve(conflictId, { kind: 'keep_client' });
     expect(resolved.status).toBe('resolved');
     await until(one, () => (first.get(id)?.data as Note | undefined)?.text === 'from two');
+  });
+
+  it('hear by a socket when there is something to pull', async () => {
+    const one = await open(await bindDevice(urls, tenantId, userId));
+    const two = await open(await bindDevice(urls, tenantId, userId));
+    for (const client of [one, two]) {
+      client.start();
+      const hasSocket = async (): Promise<boolean> => client.debug().engine.hasSocket;
+      await becomes('a socket', hasSocket, { limitMs: 60_000, pauseMs: 50 });
+    }
+    const theirs = await notesOf(two);
+    const write = await one.entity('note').put(randomUUID(), note('by a hint'));
+    await until(two, () => theirs.get(write.entityId) !== null);
+    expect([one, two].map((client) => client.debug().engine.hasSocket)).toEqual([true, true]);
   });
 
   it('see what the server does by itself, and remove everything when they are revoked', async () => {

@@ -1,7 +1,7 @@
 /** The device half of protocol v1: offline writes, live reads, honest status. */
 export { type Clock, systemClock } from './clock/clock.ts';
 export { createHttpTransport, type HttpTransport, type HttpTransportOptions } from './net/http-transport.ts';
-export { LiveSocket, type LiveSocketOptions, type LiveState, type SocketLike } from './net/live-socket.ts';
+export type { SocketLike } from './net/live-socket.ts';
 export type { GetToken, TokenReason } from './net/tokens.ts';
 export { importDeviceKey, type StoredDeviceKey, webCryptoKey } from './net/webcrypto-key.ts';
 export { EncryptedStore } from './storage/encrypted-store.ts';
@@ -16,6 +16,9 @@ export type {
   DeviceKey,
   Failure,
   FailureKind,
+  LiveLine,
+  LiveListener,
+  LiveState,
   Transport,
 } from './net/transport.ts';
 export { createSyncClient } from './client/create-sync-client.ts';

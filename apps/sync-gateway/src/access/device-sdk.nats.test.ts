@@ -4,7 +4,7 @@ import {
   type GetToken,
   type HttpTransport,
   importDeviceKey,
-  LiveSocket,
+  type LiveLine,
   type LiveState,
   systemClock,
   webCryptoKey,
@@ -33,15 +33,17 @@ async function transportOf(
     ...{ gatewayUrl: url, identity: device, token },
     key: await webCryptoKey(await importDeviceKey(Buffer.from(device.hmacKey, 'base64')), device),
     clock: { ...systemClock, now: () => Date.now() - behindMs },
+    openSocket: (address) => new WebSocket(address),
   });
 }
 
-function liveOf(transport: HttpTransport, url: string, states: LiveState[]): LiveSocket {
-  return new LiveSocket({
-    ...{ gatewayUrl: url, transport, onNotice: () => undefined },
+function liveOf(transport: HttpTransport, states: LiveState[]): LiveLine {
+  const line = transport.listen?.({
+    onNotice: () => undefined,
     onState: (state) => states.push(state),
-    openSocket: (address) => new WebSocket(address),
   });
+  if (!line) throw new Error('This transport has no socket');
+  return line;
 }
 
 const reached = (states: readonly LiveState[], kind: LiveState['kind']): Promise<LiveState> =>
@@ -99,7 +101,7 @@ it('hears at once that the device was revoked', async () => {
   const device = await rig.device();
   const net = await transportOf(device);
   const states: LiveState[] = [];
-  liveOf(net, rig.url, states);
+  liveOf(net, states);
   await reached(states, 'open');
   await rig.identity.revoke(device);
   expect(await reached(states, 'ended')).toEqual({ kind: 'ended', why: 'revoked' });
@@ -110,7 +112,7 @@ it('is told by a replica that stops when to come back', async () => {
   const other = await rig.addGateway();
   const net = await transportOf(await rig.device(), { url: other.url });
   const states: LiveState[] = [];
-  const live = liveOf(net, other.url, states);
+  const live = liveOf(net, states);
   await reached(states, 'open');
   await other.stop();
   rig.gateways.splice(rig.gateways.indexOf(other), 1);

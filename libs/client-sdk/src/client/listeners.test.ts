@@ -1,25 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { HandClock } from '../clock/testing/hand-clock.ts';
-import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
-import { ModelServer } from '../local/testing/model-server.ts';
-import { MemoryStore } from '../storage/memory-store.ts';
-import { createSyncClient } from './create-sync-client.ts';
-import { ModelTransport } from './testing/model-transport.ts';
-
-async function makeDevice(entityType = 'note') {
-  const clock = new HandClock(Date.parse('2026-01-01T00:00:00.000Z'));
-  const transport = new ModelTransport(new ModelServer(SCOPE, entityType));
-  const client = await createSyncClient({
-    ...{ identity: IDENTITY, key: KEY, transport, clock, random: () => 0.5 },
-    ...{ store: new MemoryStore(), entities: { note: {} } },
-  });
-  return { client, transport, notes: client.entity('note') };
-}
-
-/** Everything that needs no time has happened. */
-async function quiet(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
+import { makeDevice, quiet } from './testing/make-device.ts';
 
 describe('who listens for what a person has to see', () => {
   it('hears of each outcome that is for the app, and of its end', async () => {
@@ -41,7 +21,7 @@ describe('who listens for what a person has to see', () => {
   });
 
   it('hears of changed conflicts, of which each is the same object until it changes', async () => {
-    const { client, transport } = await makeDevice('conflict');
+    const { client, transport } = await makeDevice({ entityType: 'conflict' });
     transport.server.changeItself('c1', { conflictId: 'c1' });
     transport.server.changeItself('c2', { conflictId: 'c2', status: 'open' });
     expect(await client.conflicts()).toEqual([]);

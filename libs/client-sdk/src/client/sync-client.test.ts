@@ -1,41 +1,11 @@
 /** A whole device on a server that is only a model, and on a clock that a test turns by hand. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { PullRequest, PushRequest } from '@sync/protocol';
-import { HandClock } from '../clock/testing/hand-clock.ts';
-import { ModelServer } from '../local/testing/model-server.ts';
-import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
+import { SCOPE } from '../local/testing/crashing-device.ts';
 import { failure } from '../net/failure.ts';
 import type { Failure } from '../net/transport.ts';
-import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
-import { createSyncClient } from './create-sync-client.ts';
-import type { EntityType } from './entity-type.ts';
-import { ModelTransport } from './testing/model-transport.ts';
-
-const START_MS = Date.parse('2026-01-01T00:00:00.000Z');
-
-async function makeDevice(disk = new MemoryDisk(), note: EntityType<object> = {}) {
-  const clock = new HandClock(START_MS);
-  const transport = new ModelTransport(new ModelServer(SCOPE));
-  const client = await createSyncClient({
-    ...{ identity: IDENTITY, key: KEY, transport, clock, random: () => 0.5 },
-    ...{ store: new MemoryStore(disk), entities: { note: note as EntityType } },
-  });
-  return { client, clock, transport, notes: client.entity('note') };
-}
-
-/** Everything that needs no time has happened. */
-async function quiet(): Promise<void> {
-  for (let turn = 0; turn < 30; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
-async function pass(clock: HandClock, ms: number): Promise<void> {
-  const steps = 100;
-  for (let at = 0; at < steps; at += 1) {
-    clock.advance(ms / steps);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  await quiet();
-}
+import { MemoryDisk } from '../storage/memory-store.ts';
+import { makeDevice, pass, quiet } from './testing/make-device.ts';
 
 function problem(status: number, code: string, path?: string): Failure {
   const text = { title: code, detail: code, type: `urn:sync-service:problem:${code}`, serverTime: '' };
@@ -122,12 +92,12 @@ describe('a listener that throws', () => {
 describe('writes', () => {
   it('go to the scope in which the entity is held, also before its type was loaded', async () => {
     const disk = new MemoryDisk();
-    const { client, transport } = await makeDevice(disk);
+    const { client, transport } = await makeDevice({ disk });
     transport.server.changeItself('a', { value: 1 });
     client.start();
     await quiet();
     await client.close();
-    const again = await makeDevice(disk, { scope: 'course:c1' });
+    const again = await makeDevice({ disk, note: { scope: 'course:c1' } });
     await again.notes.put('a', { value: 2 });
     expect(again.notes.list()).toMatchObject([{ id: 'a', scope: SCOPE, data: { value: 2 } }]);
   });
@@ -137,7 +107,7 @@ describe('writes', () => {
       if ((value as { value: number }).value === 2) await quiet();
       return { value: value as { value: number } };
     };
-    const { notes } = await makeDevice(new MemoryDisk(), { schema: { '~standard': { validate: slowly } } });
+    const { notes } = await makeDevice({ note: { schema: { '~standard': { validate: slowly } } } });
     const data = { value: 1 };
     const writes = [
       notes.put('a', data),

@@ -3,12 +3,12 @@ import { LIMITS } from '@sync/protocol/device';
 import type { Clock } from '../clock/clock.ts';
 import { SteadyTime } from '../clock/steady-time.ts';
 import { STOPPED, step } from '../engine/step.ts';
-import type { Effect, EngineEvent, EngineState, LaneName } from '../engine/state.ts';
+import type { Effect, EngineEvent, EngineState, LaneName, PhaseKind, SyncReason } from '../engine/state.ts';
 import type { LocalState } from '../local/local-state.ts';
 import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/guarded-store.ts';
-import { storePull, storePush } from '../local/store-answers.ts';
+import { type PullStored, storePull, storePush } from '../local/store-answers.ts';
 import { checkAnswer } from '../net/check-answers.ts';
-import type { Answer, Call, Failure, Transport } from '../net/transport.ts';
+import type { Answer, Call, Failure, LiveLine, LiveState, Transport } from '../net/transport.ts';
 import { nextBatch } from '../outbox/next-batch.ts';
 import { StorageError } from '../storage/store.ts';
 
@@ -17,6 +17,21 @@ const TIMEOUT_MS = 40_000;
 /** Characters of JSON in a push: below 1 MiB as sent, whatever its alphabet, where nothing is compressed. */
 const PUSH_LENGTH = 340_000;
 const STORE_AGAIN_MS = 10_000;
+/** A pull that waits sooner than this is answered is taken for one that did not wait. */
+const MIN_WAIT_MS = 2_000;
+
+/** Whether there is a socket: it is opened when an answer has come, and stays while others do not. */
+const LINE_IN: Readonly<Record<PhaseKind, 'none' | 'as_it_is' | 'open'>> = {
+  stopped: 'none',
+  offline: 'none',
+  connecting: 'as_it_is',
+  syncing: 'open',
+  live: 'open',
+  backing_off: 'as_it_is',
+  needs_auth: 'none',
+  revoked: 'none',
+  needs_resync: 'none',
+};
 
 export interface SyncLoopOptions {
   readonly local: LocalState;
@@ -38,6 +53,7 @@ export class SyncLoop {
   #flight = new AbortController();
   #cancelWake: () => void = () => undefined;
   #cancelAgain: () => void = () => undefined;
+  #line: LiveLine | null = null;
   readonly #time: SteadyTime;
   #mutationsPerPush: number = LIMITS.mutationsPerPush;
   #deltasPerPull: number = LIMITS.defaultDeltasPerPull;
@@ -62,7 +78,37 @@ export class SyncLoop {
     const { state, effects } = step(this.#state, event, this.#time.now());
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
+    if (event.kind === 'network_back') this.#line?.wake();
+    this.#tendLine(state.phase.kind);
     this.#options.onState(state);
+  }
+
+  #tendLine(phase: PhaseKind): void {
+    const { transport } = this.#options;
+    const wish = LINE_IN[phase];
+    if (wish === 'none') {
+      this.#line?.close();
+      this.#line = null;
+    } else if (wish === 'open' && !this.#line && transport.listen) {
+      this.#line = transport.listen({
+        onNotice: (scopes) => this.#hint(scopes),
+        onState: (line) => this.#noteLine(line),
+      });
+    }
+  }
+
+  #hint(scopes: Iterable<string>): void {
+    this.#options.local.askSoon(scopes);
+    this.dispatch({ kind: 'hint' });
+  }
+
+  #noteLine({ kind }: LiveState): void {
+    if (kind === 'open') {
+      this.#options.local.askSoon(this.#options.local.mirror.scopes.keys());
+      this.dispatch({ kind: 'socket_opened' });
+    } else if (this.#state.hasSocket) this.dispatch({ kind: 'socket_lost' });
+    // What a pull is answered says best how the device stands.
+    if (kind === 'ended') this.dispatch({ kind: 'hint' });
   }
 
   #perform(effect: Effect): void {
@@ -163,28 +209,33 @@ export class SyncLoop {
     return lane === 'push' ? this.#push(signal) : this.#ack(signal);
   }
 
-  async #pull(waitMs: number, signal: AbortSignal) {
+  async #pull(fullWaitMs: number, signal: AbortSignal) {
     const { local } = this.#options;
     const scopes = local.nextScopes();
-    const answer = await this.#send<PullResponse>('pull', {
-      body: { ...(scopes ? { scopes } : {}), limit: this.#deltasPerPull, waitMs, backlog: this.#backlog() },
-      timeoutMs: TIMEOUT_MS + waitMs,
-      signal,
-    });
-    if (!answer.ok) return withScopes(answer, scopes?.map(({ scope }) => scope) ?? [], 'scopes');
-    await local.admit();
-    this.#deltasPerPull = Math.min(LIMITS.defaultDeltasPerPull, this.#deltasPerPull * 2);
-    const stored = await storePull(local, scopes, answer.body, this.#nowIso());
-    return {
-      hadNews: stored.hadNews,
-      isComplete: stored.isComplete,
-      wantsAck: local.ackBody() !== null,
-      syncReason: stored.isFirstSync
-        ? ('first_sync' as const)
-        : stored.isResync
-          ? ('resync' as const)
-          : ('catching_up' as const),
-    };
+    // Whoever holds more than one pull may ask for waits on each part of them in turn.
+    const waitMs = fullWaitMs && Math.max(MIN_WAIT_MS, Math.floor(fullWaitMs / local.pullsForAll));
+    const asked = scopes?.map(({ scope }) => scope) ?? [];
+    let isStored = false;
+    try {
+      const answer = await this.#send<PullResponse>('pull', {
+        body: { ...(scopes ? { scopes } : {}), limit: this.#deltasPerPull, waitMs, backlog: this.#backlog() },
+        timeoutMs: TIMEOUT_MS + waitMs,
+        signal,
+      });
+      if (!answer.ok) return withScopes(answer, asked, 'scopes');
+      await local.admit();
+      this.#deltasPerPull = Math.min(LIMITS.defaultDeltasPerPull, this.#deltasPerPull * 2);
+      const stored = await storePull(local, scopes, answer.body, this.#nowIso());
+      isStored = true;
+      return {
+        hadNews: stored.hadNews,
+        isComplete: stored.isComplete,
+        wantsAck: local.ackBody() !== null,
+        syncReason: syncReasonOf(stored),
+      };
+    } finally {
+      if (!isStored) local.askSoon(asked);
+    }
   }
 
   async #push(signal: AbortSignal) {
@@ -248,6 +299,11 @@ export class SyncLoop {
   #nowIso(): string {
     return new Date(this.#options.clock.now()).toISOString();
   }
+}
+
+function syncReasonOf({ isFirstSync, isResync }: PullStored): SyncReason {
+  if (isFirstSync) return 'first_sync';
+  return isResync ? 'resync' : 'catching_up';
 }
 
 /** What of a list in a request the problem names with its JSON Pointers. */

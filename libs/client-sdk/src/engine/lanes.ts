@@ -7,13 +7,15 @@ import { LANES } from './state.ts';
 export const POLL_MS = 25_000;
 /** A pull that was to wait and is answered with nothing sooner than this has not waited. */
 export const MIN_POLL_MS = 1_000;
+/** With a socket a device asks by itself as well: a line that died without a word looks like a quiet one. */
+export const LOOK_MS = 300_000;
 /**
- * A device that has everything takes what comes at once, so many times in a row. After that it asks once in
- * so long for as long as it is busy: whoever writes all the time is seen a little later, and a phone is not
- * kept awake by a server that always has something.
+ * A device that has everything pulls again at once, so many times in a row. After that it begins a pull once
+ * in so long for as long as it is busy: whoever writes all the time is seen a little later, and a phone is
+ * not kept awake by a server that always has something.
  */
 const QUICK_RUNS = 8;
-export const PACE_MS = 500;
+const PACE_MS = 500;
 /** Pauses of a lane that fails: 1 s, 2 s, 4 s … 5 min, the upper half of each by chance. */
 const PAUSE = { baseMs: 1_000, capMs: 300_000 };
 
@@ -22,6 +24,7 @@ export const IDLE: Lane = {
   busySinceMs: null,
   notBeforeMs: 0,
   failures: 0,
+  startedMs: 0,
   quickRuns: 0,
   reason: null,
 };
@@ -58,26 +61,28 @@ export const CONSEQUENCES: Readonly<Record<FailureReason, Consequence>> = {
   not_bound: 'not_bound',
 } satisfies Record<FailureKind, Consequence> & Record<FailureReason, Consequence>;
 
-/** A pull that found news at the head, and asks for more: at once, until it was done quickly too often. */
-export function paced(lane: Lane, { busySinceMs, quickRuns }: Lane, nowMs: number): Lane {
-  const sinceMs = busySinceMs ?? nowMs;
-  if (nowMs - sinceMs >= PACE_MS) return lane;
-  const isTooOften = quickRuns >= QUICK_RUNS;
-  return { ...lane, quickRuns: quickRuns + 1, notBeforeMs: isTooOften ? sinceMs + PACE_MS : 0 };
+/** It was done: nothing is left of what failed before. */
+export function rested({ startedMs, quickRuns }: Lane): Lane {
+  return { ...IDLE, startedMs, quickRuns };
+}
+
+/** It has something to do, and does it at once unless it pauses because it failed. */
+export function wanted(lane: Lane): Lane {
+  return { ...lane, isWanted: true, notBeforeMs: lane.reason === null ? 0 : lane.notBeforeMs };
+}
+
+function started(lane: Lane, nowMs: number): Lane {
+  const paces = Math.floor((nowMs - lane.startedMs) / PACE_MS);
+  const quickRuns = Math.max(0, lane.quickRuns + 1 - paces);
+  return { ...lane, isWanted: false, busySinceMs: nowMs, startedMs: nowMs, quickRuns };
 }
 
 /** The lane after a failure: it pauses, longer each time, and never shorter than the server asked. */
 export function pause(lane: Lane, failure: LaneFailure, nowMs: number, random: number): Lane {
   const failures = lane.failures + 1;
   const pauseMs = Math.max(backoffMs(failures, PAUSE, random), jittered(failure.retryAfterMs ?? 0, random));
-  return {
-    isWanted: true,
-    busySinceMs: null,
-    notBeforeMs: nowMs + pauseMs,
-    failures,
-    quickRuns: 0,
-    reason: failure.kind,
-  };
+  const { kind: reason } = failure;
+  return { ...rested(lane), isWanted: true, notBeforeMs: nowMs + pauseMs, failures, reason };
 }
 
 /** As `write-a-client.md` asks: up to half of it more, so that devices do not come back together. */
@@ -87,7 +92,8 @@ function jittered(retryAfterMs: number, random: number): number {
 
 /** Of another network: what failed without an answer may be tried at once. */
 export function withoutPause(lane: Lane): Lane {
-  return lane.reason === 'offline' || lane.reason === 'garbage' ? { ...lane, notBeforeMs: 0 } : lane;
+  const mayTry = lane.reason === 'offline' || lane.reason === 'garbage';
+  return mayTry ? { ...lane, notBeforeMs: 0 } : wanted(lane);
 }
 
 /** Starts every lane that has something to do and may, and says when the next one may. */
@@ -98,12 +104,15 @@ export function startLanes(state: EngineState, nowMs: number): { state: EngineSt
   for (const name of LANES) {
     const lane = lanes[name];
     if (!lane.isWanted || lane.busySinceMs !== null) continue;
-    if (lane.notBeforeMs > nowMs) {
-      wakeAtMs = Math.min(wakeAtMs, lane.notBeforeMs);
+    const isPaced = name === 'pull' && state.isAtHead && lane.quickRuns >= QUICK_RUNS;
+    const fromMs = Math.max(lane.notBeforeMs, isPaced ? lane.startedMs + PACE_MS : 0);
+    if (fromMs > nowMs) {
+      wakeAtMs = Math.min(wakeAtMs, fromMs);
       continue;
     }
-    lanes[name] = { ...lane, isWanted: false, busySinceMs: nowMs };
-    const waitMs = name === 'pull' && state.isAtHead && lane.failures === 0 ? POLL_MS : 0;
+    lanes[name] = started(lane, nowMs);
+    const isToWait = name === 'pull' && state.isAtHead && !state.hasSocket && lane.failures === 0;
+    const waitMs = isToWait ? POLL_MS : 0;
     effects.push({ kind: 'run', lane: name, waitMs });
   }
   if (wakeAtMs < Infinity) effects.push({ kind: 'wake', atMs: wakeAtMs });

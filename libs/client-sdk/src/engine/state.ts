@@ -51,7 +51,9 @@ export interface Lane {
   readonly notBeforeMs: number;
   /** How often in a row it has failed. */
   readonly failures: number;
-  /** How often in a row it was done sooner than {@link PACE_MS} after it had begun. */
+  /** When it last began. */
+  readonly startedMs: number;
+  /** How often it began soon after it had begun before: one less with each moment without. */
   readonly quickRuns: number;
   readonly reason: FailureReason | null;
 }
@@ -61,6 +63,8 @@ export interface EngineState {
   readonly lanes: Readonly<Record<LaneName, Lane>>;
   readonly isForcedOffline: boolean;
   readonly hasNetwork: boolean;
+  /** A socket says when there is something to pull, so that no pull has to wait for it. */
+  readonly hasSocket: boolean;
   /** Everything that was there at the last pull has been pulled. */
   readonly isAtHead: boolean;
   readonly syncReason: SyncReason;
@@ -77,6 +81,9 @@ export type EngineEvent =
   | { readonly kind: 'wrote' }
   /** Something may be there to pull: a notice of the socket, or the app asks. */
   | { readonly kind: 'hint' }
+  /** What came before was told to nobody. */
+  | { readonly kind: 'socket_opened' }
+  | { readonly kind: 'socket_lost' }
   | { readonly kind: 'done'; readonly lane: LaneName; readonly result: LaneResult; readonly random: number }
   | {
       readonly kind: 'failed';

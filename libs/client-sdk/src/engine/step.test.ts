@@ -102,6 +102,8 @@ const anyEvent: fc.Arbitrary<EngineEvent> = fc.oneof(
     { kind: 'new_token' },
     { kind: 'storage_lost', reason: 'storage_cleared' },
     { kind: 'storage_rebuilt' },
+    { kind: 'socket_opened' },
+    { kind: 'socket_lost' },
   ),
   fc.record({ kind: fc.constant('done' as const), lane, result, random }),
   fc.record({
@@ -194,6 +196,74 @@ describe('never spins', () => {
     device.dispatch({ kind: 'wrote' });
     device.runFor(60_000, (name) => (name === 'push' ? done(name, false, false) : done(name, false)));
     expect(device.runs.filter((run) => run.lane === 'push').length).toBeLessThanOrEqual(8);
+  });
+});
+
+describe('with a socket', () => {
+  const connect = (): Simulation => {
+    const device = new Simulation();
+    device.dispatch({ kind: 'start' });
+    for (const name of LANES) device.dispatch(done(name, false));
+    device.dispatch({ kind: 'socket_opened' });
+    // The pull that was waiting already.
+    device.dispatch(done('pull', true));
+    device.dispatch(done('ack', true));
+    while (device.busy.length > 0) device.dispatch(done('pull', false));
+    return device;
+  };
+  const pulls = (device: Simulation, from: number) => device.runs.slice(from).map(({ waitMs }) => waitMs);
+
+  it('pulls when it is told to, at once, and waits for nothing', () => {
+    const device = connect();
+    const before = device.runs.length;
+    device.dispatch({ kind: 'hint' });
+    expect(pulls(device, before)).toEqual([0]);
+    device.dispatch({ kind: 'hint' });
+    device.dispatch(done('pull', false));
+    expect(pulls(device, before)).toEqual([0, 0]);
+    device.dispatch(done('pull', false));
+    expect([device.busy, device.state.phase.kind]).toEqual([[], 'live']);
+  });
+
+  it('looks by itself every five minutes', () => {
+    const device = connect();
+    const before = device.runs.length;
+    device.runFor(3_600_000, (name) => done(name, false));
+    expect(pulls(device, before).length).toBe(12);
+  });
+
+  it('waits for answers again when it is lost', () => {
+    const device = connect();
+    const before = device.runs.length;
+    device.dispatch({ kind: 'socket_lost' });
+    expect(pulls(device, before)).toEqual([25_000]);
+  });
+
+  it('asks twice a second at the most, however often it is told to', () => {
+    const device = connect();
+    const before = device.runs.length;
+    device.runFor(60_000, (name) => {
+      device.dispatch({ kind: 'hint' });
+      return done(name, false);
+    });
+    expect(device.runs.length - before).toBeLessThanOrEqual(140);
+  });
+
+  it('does not pull sooner after a failure because of it', () => {
+    const device = connect();
+    device.dispatch({ kind: 'hint' });
+    device.dispatch(failed('pull', 'busy', 30_000));
+    const before = device.runs.length;
+    device.dispatch({ kind: 'hint' });
+    expect([device.runs.length - before, device.state.phase.kind]).toEqual([0, 'backing_off']);
+  });
+
+  it('has none any more after it was offline', () => {
+    const device = connect();
+    device.dispatch({ kind: 'network_lost' });
+    device.dispatch({ kind: 'network_back' });
+    device.dispatch(done('pull', false));
+    expect(device.runs.at(-1)).toMatchObject({ lane: 'pull', waitMs: 25_000 });
   });
 });
 
@@ -302,6 +372,6 @@ describe('a day of a device', () => {
 
 it('has a cell for every phase and event', () => {
   const events = Object.keys(TRANSITIONS.stopped) as EventKind[];
-  expect(events.length).toBe(14);
+  expect(events.length).toBe(16);
   for (const row of Object.values(TRANSITIONS)) expect(Object.keys(row).sort()).toEqual([...events].sort());
 });

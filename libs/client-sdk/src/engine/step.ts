@@ -1,4 +1,14 @@
-import { CONSEQUENCES, IDLE, MIN_POLL_MS, paced, pause, startLanes, withoutPause } from './lanes.ts';
+import {
+  CONSEQUENCES,
+  IDLE,
+  LOOK_MS,
+  MIN_POLL_MS,
+  pause,
+  rested,
+  startLanes,
+  wanted,
+  withoutPause,
+} from './lanes.ts';
 import type {
   ConnectReason,
   Effect,
@@ -26,6 +36,7 @@ export const STOPPED: EngineState = {
   lanes: { ack: IDLE, push: IDLE, pull: IDLE },
   isForcedOffline: false,
   hasNetwork: true,
+  hasSocket: false,
   isAtHead: false,
   syncReason: 'first_sync',
 };
@@ -41,7 +52,8 @@ const stay = (state: EngineState): Step => ({ state, effects: [] });
 
 function halt(state: EngineState, phase: Phase, ...more: Effect[]): Step {
   const lanes = mapLanes(state, (lane) => ({ ...lane, busySinceMs: null, isWanted: true }));
-  return { state: { ...state, phase, lanes, isAtHead: false }, effects: [{ kind: 'abort' }, ...more] };
+  const halted = { ...state, phase, lanes, isAtHead: false, hasSocket: false };
+  return { state: halted, effects: [{ kind: 'abort' }, ...more] };
 }
 
 function connect(state: EngineState, reason: ConnectReason, nowMs: number): Step {
@@ -73,9 +85,8 @@ function done(state: EngineState, { lane, result, random }: EventOf<'done'>, now
   const isSpinning = !result.hadNews && !mayBeEmpty(before, lane, state, result.isComplete, nowMs);
   const after = isSpinning
     ? pause(before, { kind: 'no_progress', retryAfterMs: null }, nowMs, random)
-    : { ...IDLE, isWanted: before.isWanted || lane === 'pull' || (lane === 'push' && !result.isComplete) };
-  const isLive = lane === 'pull' && state.isAtHead && result.isComplete && !isSpinning;
-  const lanes = { ...state.lanes, [lane]: isLive ? paced(after, before, nowMs) : after };
+    : next(before, lane, result.isComplete, state.hasSocket, nowMs);
+  const lanes = { ...state.lanes, [lane]: after };
   if (result.wantsAck) lanes.ack = { ...lanes.ack, isWanted: true };
   if (lane !== 'pull') return run({ ...state, lanes }, nowMs);
   const { isComplete: isAtHead, syncReason = state.syncReason } = result;
@@ -84,11 +95,25 @@ function done(state: EngineState, { lane, result, random }: EventOf<'done'>, now
   return run({ ...state, phase, lanes, isAtHead, syncReason }, nowMs);
 }
 
+/** A lane that was done: what it does next, and when. */
+function next(before: Lane, name: LaneName, isComplete: boolean, hasSocket: boolean, nowMs: number): Lane {
+  const lane = rested(before);
+  if (before.isWanted) return { ...lane, isWanted: true };
+  switch (name) {
+    case 'ack':
+      return lane;
+    case 'push':
+      return { ...lane, isWanted: !isComplete };
+    case 'pull':
+      return { ...lane, isWanted: true, notBeforeMs: hasSocket && isComplete ? nowMs + LOOK_MS : 0 };
+  }
+}
+
 /** Whether an answer without news is none that would be asked for again at once, for ever. */
 function mayBeEmpty(
   { busySinceMs }: Lane,
   name: LaneName,
-  { isAtHead }: EngineState,
+  { isAtHead, hasSocket }: EngineState,
   isComplete: boolean,
   nowMs: number,
 ): boolean {
@@ -98,8 +123,8 @@ function mayBeEmpty(
     case 'push':
       return isComplete;
     case 'pull':
-      // The first one does not wait; others were to wait for news.
-      return isComplete && (!isAtHead || nowMs - (busySinceMs ?? nowMs) >= MIN_POLL_MS);
+      // The first one does not wait, and none that a socket has asked for; others were to wait for news.
+      return isComplete && (!isAtHead || hasSocket || nowMs - (busySinceMs ?? nowMs) >= MIN_POLL_MS);
   }
 }
 
@@ -136,7 +161,7 @@ function want(lane: LaneName): (state: EngineState, event: unknown, nowMs: numbe
 }
 
 function noteWanted(state: EngineState, lane: LaneName): EngineState {
-  return { ...state, lanes: { ...state.lanes, [lane]: { ...state.lanes[lane], isWanted: true } } };
+  return { ...state, lanes: { ...state.lanes, [lane]: wanted(state.lanes[lane]) } };
 }
 
 function mapLanes(state: EngineState, change: (lane: Lane) => Lane): Record<LaneName, Lane> {
@@ -162,6 +187,9 @@ const NOTED = {
   network_back: (state) => stay({ ...state, hasNetwork: true }),
   wrote: (state) => stay(noteWanted(state, 'push')),
   hint: (state) => stay(noteWanted(state, 'pull')),
+  // One that was closed with everything else.
+  socket_opened: stay,
+  socket_lost: stay,
 } satisfies Partial<Row>;
 
 /** Nothing is on its way: what was given up may still answer, and is passed over. */
@@ -187,6 +215,8 @@ const RUNNING = {
   network_back: networkBack,
   wrote: want('push'),
   hint: want('pull'),
+  socket_opened: (state, _event, nowMs) => run(noteWanted({ ...state, hasSocket: true }, 'pull'), nowMs),
+  socket_lost: (state, _event, nowMs) => run(noteWanted({ ...state, hasSocket: false }, 'pull'), nowMs),
   done,
   failed,
   woken: goOn,

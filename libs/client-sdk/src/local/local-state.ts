@@ -3,7 +3,7 @@ import { LIMITS } from '@sync/protocol/device';
 import { type ReplicaId, deviceReplica } from '@sync/vector-clock';
 import type { DeviceIdentity } from '../net/transport.ts';
 import { givenUp, isDone } from '../outbox/entry.ts';
-import type { EntityRow } from '../replica/rows.ts';
+import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { freshScope, scopeKey } from '../replica/rows.ts';
 import { type Commit, type Store, TABLE_NAMES, keyOf } from '../storage/store.ts';
 import { SyncError } from '../sync-error.ts';
@@ -42,6 +42,8 @@ export class LocalState {
   readonly strayOutcomes = new Set<string>();
   /** When a scope was begun anew because somebody had said so, by the device's clock. */
   readonly #resyncs = new Map<string, number>();
+  /** Scopes with something new, as far as anybody has said so. */
+  readonly #toAsk = new Set<string>();
   #nextScope = 0;
 
   constructor(store: Store, identity: DeviceIdentity) {
@@ -223,20 +225,47 @@ export class LocalState {
     return this.store.commitAsLeader(change);
   }
 
+  /** Something new can be pulled in these: the next pulls ask for them first. */
+  askSoon(scopes: Iterable<string>): void {
+    // One that is not held yet comes with the answer to any pull (PULL-22).
+    for (const scope of scopes) if (this.mirror.scopes.has(scope)) this.#toAsk.add(scope);
+  }
+
+  /** Whether everything that was to be asked for has been. */
+  get hasAsked(): boolean {
+    return this.#held().every(({ scope, serverDigest }) => serverDigest !== null && !this.#toAsk.has(scope));
+  }
+
+  /** How many pulls it takes to ask for every scope once. */
+  get pullsForAll(): number {
+    return Math.max(1, Math.ceil(this.#held().length / LIMITS.scopesPerPull));
+  }
+
+  #held(): ScopeRow[] {
+    return [...this.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);
+  }
+
   /**
-   * The scopes of the next pull: those with more to come first, then all others in turn. Undefined, for all
-   * that there are, while nothing was ever pulled: a device that has lost its store was served them before,
-   * so that no pull would name them to it (PULL-22).
+   * The scopes of the next pull: those that are to be asked for soon. Where there are none, or a scope has
+   * more to come, it is all of them in turn, that scope first. Undefined, for all that there are, while
+   * nothing was ever pulled: a device that has lost its store was served them before, so that no pull would
+   * name them to it (PULL-22).
    */
   nextScopes(): PullRequest['scopes'] | undefined {
-    const held = [...this.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);
+    const held = this.#held();
     if (held.every(({ cursor }) => cursor === null)) return undefined;
     const behind = held.filter(({ serverDigest }) => serverDigest === null);
-    const rest = held.filter(({ serverDigest }) => serverDigest !== null);
-    const turn = rest.length > 0 ? this.#nextScope % rest.length : 0;
-    const asked = [...behind, ...rest.slice(turn), ...rest.slice(0, turn)].slice(0, LIMITS.scopesPerPull);
-    if (held.length > LIMITS.scopesPerPull) this.#nextScope += LIMITS.scopesPerPull;
+    const soon = held.filter(({ scope, serverDigest }) => serverDigest !== null && this.#toAsk.has(scope));
+    const others = behind.length > 0 || soon.length === 0 ? this.#inTurn(held) : [];
+    const asked = [...new Set([...behind, ...soon, ...others])].slice(0, LIMITS.scopesPerPull);
+    for (const { scope } of asked) this.#toAsk.delete(scope);
     return asked.map(({ scope, cursor }) => ({ scope, cursor }));
+  }
+
+  #inTurn(held: readonly ScopeRow[]): ScopeRow[] {
+    const turn = held.length > LIMITS.scopesPerPull ? this.#nextScope % held.length : 0;
+    this.#nextScope = turn + LIMITS.scopesPerPull;
+    return [...held.slice(turn), ...held.slice(0, turn)];
   }
 
   /** @returns what there is to ack; null when there is nothing */

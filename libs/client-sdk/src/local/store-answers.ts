@@ -62,7 +62,7 @@ export async function storePull(
   const rows = [...local.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);
   return {
     hadNews,
-    isComplete: rows.every(({ serverDigest }) => serverDigest !== null),
+    isComplete: local.hasAsked,
     isResync: rows.some(({ scope, isResyncing }) => isResyncing && wasSynced.get(scope)),
     isFirstSync: rows.some(({ syncedAt }) => syncedAt === null),
   };

@@ -6,10 +6,20 @@ import { encodeBody, type EncodedBody } from './encode-body.ts';
 import { failure } from './failure.ts';
 import { checkIdentity } from './identity.ts';
 import { judgeAnswer, serverTimeOf } from './judge-answer.ts';
+import { LiveSocket, type SocketLike } from './live-socket.ts';
 import { type ReceivedAnswer, readAnswer } from './read-answer.ts';
 import { signRequest } from './sign-request.ts';
 import { type GetToken, type HeldToken, Tokens } from './tokens.ts';
-import type { Answer, Call, DeviceIdentity, DeviceKey, Failure, Transport } from './transport.ts';
+import type {
+  Answer,
+  Call,
+  DeviceIdentity,
+  DeviceKey,
+  Failure,
+  LiveLine,
+  LiveListener,
+  Transport,
+} from './transport.ts';
 
 export interface HttpTransportOptions {
   /** Such as `https://sync.example.com`. A path in front of `/sync/v1/` is left out of what is signed. */
@@ -19,6 +29,11 @@ export interface HttpTransportOptions {
   /** Asked when none is held, and again when the server refuses the one that was given. */
   readonly token: GetToken;
   readonly fetch?: typeof fetch;
+  /**
+   * The socket that says when to pull; null for none, so that pulls wait for news. It is `new WebSocket(url)`
+   * unless given, where there is one: Node has it from version 22 on.
+   */
+  readonly openSocket?: ((url: string) => SocketLike) | null;
   readonly clock?: Clock;
   /** Of one answer, inflated. A page has 32 MiB of deltas at the most. */
   readonly maxAnswerBytes?: number;
@@ -46,6 +61,7 @@ class SigningTransport implements HttpTransport {
   readonly #clock: Clock;
   readonly #tokens: Tokens;
   readonly #offset = new ClockOffset();
+  readonly listen?: (listener: LiveListener) => LiveLine;
 
   constructor(options: HttpTransportOptions) {
     checkIdentity(options.identity);
@@ -55,6 +71,15 @@ class SigningTransport implements HttpTransport {
     this.#base = options.gatewayUrl.replace(/\/+$/, '');
     this.#clock = options.clock ?? systemClock;
     this.#tokens = new Tokens(options.token, this.#clock);
+    const { openSocket = ownSocket() } = options;
+    if (openSocket) this.listen = (listener) => this.#listen(listener, openSocket);
+  }
+
+  #listen(listener: LiveListener, openSocket: (url: string) => SocketLike): LiveLine {
+    return new LiveSocket({
+      ...{ gatewayUrl: this.#base, transport: this, clock: this.#clock, openSocket },
+      ...listener,
+    });
   }
 
   get offsetMs(): number | null {
@@ -153,6 +178,10 @@ class SigningTransport implements HttpTransport {
     if (time) this.#offset.note({ sentMs, receivedMs: this.#clock.now(), ...time });
     return time !== null;
   }
+}
+
+function ownSocket(): ((url: string) => SocketLike) | null {
+  return typeof WebSocket === 'undefined' ? null : (url) => new WebSocket(url);
 }
 
 function brokenOff(cutoff: Cutoff, cause: unknown): Failure {

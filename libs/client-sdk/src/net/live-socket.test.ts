@@ -7,7 +7,8 @@ import { HandClock } from '../clock/testing/hand-clock.ts';
 import { createHttpTransport } from './http-transport.ts';
 import { jsKey } from './js-key.ts';
 import { STEADY_MS } from './live-pause.ts';
-import { LiveSocket, type LiveState, type SocketLike } from './live-socket.ts';
+import { LiveSocket, type SocketLike } from './live-socket.ts';
+import type { LiveState } from './transport.ts';
 import { answer, good, refuse, RudeServer } from './testing/rude-server.ts';
 
 const IDENTITY = { tenantId: 'acme', userId: 'u1', deviceId: 'dev-1' };

@@ -2,7 +2,7 @@ import type { TicketResponse } from '@sync/protocol';
 import { LIVE_CLOSE_CODES } from '@sync/protocol/device';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { pauseMs, type SocketEnd, STEADY_MS } from './live-pause.ts';
-import type { Failure, Transport } from './transport.ts';
+import type { Failure, LiveLine, LiveListener, Transport } from './transport.ts';
 
 /** As much of a WebSocket as is needed: that of a browser, of React Native, of Node 22, or of `ws`. */
 export interface SocketLike {
@@ -10,31 +10,9 @@ export interface SocketLike {
   close(): void;
 }
 
-/**
- * | kind         |                                                                                       |
- * | ------------ | ------------------------------------------------------------------------------------- |
- * | `connecting` | a ticket is asked for, or a socket is opened                                          |
- * | `open`       | it is there; pull now, for what came before was told to nobody                        |
- * | `waiting`    | it comes back after `ms`; `failure` is that of the ticket, `code` that of the socket  |
- * | `ended`      | for good, because the device is not bound any more: ask by a pull before data goes    |
- */
-export type LiveState =
-  | { readonly kind: 'connecting' }
-  | { readonly kind: 'open' }
-  | {
-      readonly kind: 'waiting';
-      readonly ms: number;
-      readonly code: number | null;
-      readonly failure: Failure | null;
-    }
-  | { readonly kind: 'ended'; readonly why: 'revoked' | 'not_bound' };
-
-export interface LiveSocketOptions {
+export interface LiveSocketOptions extends LiveListener {
   readonly gatewayUrl: string;
   readonly transport: Transport;
-  /** Scopes in which something new can be pulled: perhaps too many, never too few while it is open. */
-  readonly onNotice: (scopes: readonly string[]) => void;
-  readonly onState: (state: LiveState) => void;
   /** `new WebSocket(url)` unless given; Node has one of its own from version 22 on. */
   readonly openSocket?: (url: string) => SocketLike;
   readonly clock?: Clock;
@@ -54,7 +32,7 @@ const MAX_NOTICE_LENGTH = 1_048_576;
  * pauses while it fails. It only says when to pull, so that a device which has none loses time and nothing
  * else. Pull from time to time all the same: a line that died without a word looks like a quiet one.
  */
-export class LiveSocket {
+export class LiveSocket implements LiveLine {
   readonly #options: LiveSocketOptions;
   readonly #clock: Clock;
   readonly #controller = new AbortController();

@@ -4,7 +4,41 @@ import type { Problem } from '@sync/protocol';
 export interface Transport {
   /** @throws never: what goes wrong is a {@link Failure} */
   send<T>(call: Call): Promise<Answer<T>>;
+  /** Hears from the server when there is something to pull, until it is closed. */
+  listen?(listener: LiveListener): LiveLine;
 }
+
+export interface LiveListener {
+  /** Scopes in which something new can be pulled: perhaps too many, never too few while it is open. */
+  readonly onNotice: (scopes: readonly string[]) => void;
+  readonly onState: (state: LiveState) => void;
+}
+
+export interface LiveLine {
+  /** There may be a network again: a pause ends now, though not more often than every five seconds. */
+  wake(): void;
+  /** For good; nothing is called any more. */
+  close(): void;
+}
+
+/**
+ * | kind         |                                                                                       |
+ * | ------------ | ------------------------------------------------------------------------------------- |
+ * | `connecting` | a ticket is asked for, or a socket is opened                                          |
+ * | `open`       | it is there; pull now, for what came before was told to nobody                        |
+ * | `waiting`    | it comes back after `ms`; `failure` is that of the ticket, `code` that of the socket  |
+ * | `ended`      | for good, because the device is not bound any more: ask by a pull before data goes    |
+ */
+export type LiveState =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'open' }
+  | {
+      readonly kind: 'waiting';
+      readonly ms: number;
+      readonly code: number | null;
+      readonly failure: Failure | null;
+    }
+  | { readonly kind: 'ended'; readonly why: 'revoked' | 'not_bound' };
 
 export interface Call {
   readonly method: 'GET' | 'POST';

@@ -1,6 +1,6 @@
 import type { AckRequest, PullRequest, PushRequest } from '@sync/protocol';
 import type { ModelServer } from '../../local/testing/model-server.ts';
-import type { Answer, Call, Failure, Transport } from '../../net/transport.ts';
+import type { Answer, Call, Failure, LiveLine, LiveListener, Transport } from '../../net/transport.ts';
 
 /** The way to a {@link ModelServer}, and what goes wrong on it. A pull waits until there is news. */
 export class ModelTransport implements Transport {
@@ -14,8 +14,18 @@ export class ModelTransport implements Transport {
   /** What comes of the answer; null is none yet, of a pull that waits. */
   change: (call: Call, body: unknown) => unknown = (_call, body) => body;
 
-  constructor(server: ModelServer) {
+  /** Who listens to the socket; null while nobody does. */
+  listener: LiveListener | null = null;
+  readonly listen?: (listener: LiveListener) => LiveLine;
+
+  constructor(server: ModelServer, hasSocket = false) {
     this.server = server;
+    if (hasSocket) this.listen = (listener) => this.#listen(listener);
+  }
+
+  #listen(listener: LiveListener): LiveLine {
+    this.listener = listener;
+    return { wake: () => undefined, close: () => (this.listener = null) };
   }
 
   async send<T>(call: Call): Promise<Answer<T>> {
