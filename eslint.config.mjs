@@ -24,7 +24,7 @@ const PURE = ['vector-clock', 'domain', 'protocol'];
  * `documents` runs worker threads and hashes, so it is not pure; it has nothing to do with servers and
  * drivers either.
  */
-const NO_FRAMEWORK = [...PURE, 'documents', 'client-sdk', 'client-tanstack-db'];
+const NO_FRAMEWORK = [...PURE, 'documents', 'client-sdk', 'client-tanstack-db', 'client-testing'];
 const PURE_SOURCES = PURE.map((lib) => `libs/${lib}/src/**/*.ts`);
 const TESTS = ['**/*.test.ts', '**/testing/**/*.ts'];
 
@@ -52,14 +52,15 @@ const LAYERS = {
   // The browser only in tests: its entry is a testing entry.
   'client-sdk': ['browser', 'protocol', 'domain', 'vector-clock'],
   'client-tanstack-db': ['client-sdk', 'protocol'],
+  'client-testing': ['client-sdk', 'protocol', 'domain', 'vector-clock'],
   browser: ['postgres'],
   postgres: ['protocol', 'domain', 'vector-clock'],
   messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],
   'owner-sdk': ['documents', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   app: SHARED,
-  e2e: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', ...SHARED],
-  tools: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', ...SHARED],
+  e2e: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', ...SHARED],
+  tools: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', ...SHARED],
 };
 
 /**
@@ -203,6 +204,12 @@ export default defineConfig(
       'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],
       '@typescript-eslint/no-restricted-imports': ['error', { paths: [ONLY_ITS_TYPES] }],
     },
+  },
+  {
+    // It is itself for tests, and runs wherever those of an app run.
+    files: ['libs/client-testing/src/**/*.ts'],
+    ignores: TESTS,
+    rules: { 'no-restricted-imports': ['error', { patterns: [NODE_MODULES] }] },
   },
   {
     // What a device sends is tested against a whole gateway.

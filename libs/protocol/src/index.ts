@@ -140,6 +140,8 @@ export {
   ConflictsRequest,
   ResolutionTarget,
 } from './conflict-api.ts';
+export { decidedFields } from './field-winners.ts';
+export { withoutServerSide } from './without-server-side.ts';
 export {
   ConflictDecider,
   ConflictDecision,

@@ -2,12 +2,12 @@ import { type ConflictDraft, type JsonObject, type JsonValue, readField, shorten
 import {
   type ConflictHistoryEntry,
   type ConflictRecord,
+  decidedFields,
   isNestedDeeper,
   MESSAGE_DEPTH,
   type Suggestion,
 } from '@sync/protocol';
 import type { ConflictRow } from './conflict-store.ts';
-import { decidedFields } from './field-winners.ts';
 
 /**
  * The most bytes of a record as JSON text: as an entity it has to fit the owner-sdk's bound (720 KiB), and a

@@ -1,9 +1,13 @@
 import type { Database } from '@sync/postgres';
-import type { ConflictRecord, ConflictResolveReply, ConflictResolveRequest } from '@sync/protocol';
+import {
+  type ConflictRecord,
+  type ConflictResolveReply,
+  type ConflictResolveRequest,
+  withoutServerSide,
+} from '@sync/protocol';
 import type { Caller } from '../access/caller.ts';
 import { holdsScope } from '../grants/holds-scope.ts';
 import type { AskConflicts } from './ask-conflicts.ts';
-import { withoutServerSide } from './without-server-side.ts';
 
 /** A ConflictRecord as its user may see it. */
 export interface OwnConflict {

@@ -1,7 +1,15 @@
 import type { ConflictDraft, JsonObject } from '@sync/domain';
-import type { ConflictDecision } from '@sync/protocol';
-import { DRAFT } from '../testing/conflict-rig.ts';
+import type { ConflictDecision } from './conflict-record.ts';
 import { decidedFields } from './field-winners.ts';
+
+const DRAFT: ConflictDraft = {
+  ...{ policy: 'lww', entityType: 'note', entityId: 'n1', op: 'patch', base: null, theirsUpdate: null },
+  mutationId: '00000000-0000-4000-8000-000000000001',
+  ours: { text: 'server', colour: 'white' },
+  theirs: { text: 'client' },
+  fields: [{ field: 'text', ours: 'server', theirs: 'client', winner: 'open' }],
+  ...{ decision: 'open', clockOurs: { 'd:b': 1 }, clockTheirs: { 'd:a': 1 } },
+};
 
 const winnersOf = (draft: ConflictDraft, decision: ConflictDecision | null): string[] =>
   decidedFields(draft, decision).map(({ winner }) => winner);

@@ -6,7 +6,7 @@ import {
   type JsonValue,
   readField,
 } from '@sync/domain';
-import type { ConflictDecision } from '@sync/protocol';
+import type { ConflictDecision } from './conflict-record.ts';
 
 /**
  * What became of the fields that a person had to choose in. The stored draft says `open` for ever, because

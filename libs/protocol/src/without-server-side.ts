@@ -1,4 +1,4 @@
-import type { ConflictDecision, ConflictRecord } from '@sync/protocol';
+import type { ConflictDecision, ConflictRecord } from './conflict-record.ts';
 
 /** Named as the resolver names what it leaves out of a record that is too large. */
 const OMITTED = ['decision', 'fields', 'blocks', 'base', 'ours', 'suggestions'];

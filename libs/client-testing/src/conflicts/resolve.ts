@@ -1,0 +1,143 @@
+import { type JsonObject, checkOp } from '@sync/domain';
+import {
+  type ConflictDecision,
+  type ConflictRecord,
+  LIMITS,
+  type Resolution,
+  ResolveConflictRequest,
+  validator,
+} from '@sync/protocol';
+import { canonicalClockJson, countChange, serviceReplica } from '@sync/vector-clock';
+import { changeByService, changeEntity } from '../server/change-entity.ts';
+import { decodeBody, refuseUnstorable } from '../server/decode-body.ts';
+import type { Device } from '../server/device.ts';
+import type { HandledMutation, KnownType, TestData } from '../server/entity-types.ts';
+import { uuidOf } from '../server/hashes.ts';
+import { RefusedRequest, refusePath } from '../server/refused-request.ts';
+import type { KeptRecord, Tenant } from '../server/tenant.ts';
+import { refuseLarge } from '../push/carry-out.ts';
+import { fieldsOf, hashOf, note, recordFor } from './records.ts';
+
+const checkRequest = validator(ResolveConflictRequest);
+/** Later refusals are in no history (CONFLICT-11). */
+const MAX_NOTED_REFUSALS = 100;
+
+/** @throws RefusedRequest `not_found`: of another user, or there is none (CONFLICT-4) */
+export function ownRecord(tenant: Tenant, device: Device, conflictId: string): KeptRecord {
+  const kept = tenant.records.get(conflictId.toLowerCase());
+  if (kept?.record.userId !== device.userId)
+    throw new RefusedRequest('not_found', 'There is no such conflict');
+  return kept;
+}
+
+/** @throws RefusedRequest as CONFLICT-4 to 13 say */
+export function resolveConflict(tenant: Tenant, device: Device, sent: unknown): ConflictRecord {
+  const { conflictId, resolution, expectedClock } = decodeBody(checkRequest, sent);
+  checkResolution(resolution);
+  refuseUnstorable(sent);
+  const kept = ownRecord(tenant, device, conflictId);
+  const request = JSON.stringify([device.deviceId, resolution, canonicalClockJson(expectedClock)]);
+  if (kept.record.status !== 'open') {
+    if (kept.resolvedBy === request) return recordFor(tenant, kept.record);
+    throw new RefusedRequest('conflict_already_resolved', 'Somebody resolved it before', {
+      extra: { conflict: recordFor(tenant, kept.record) },
+    });
+  }
+  const { scope, entityType, entityId } = kept.record;
+  if (resolution.kind !== 'keep_server') {
+    if (!tenant.holds(device.userId, scope))
+      throw refused('scope_not_held', `/scope: the user does not hold "${scope}"`);
+    const current = tenant.shown(device.userId, scope, entityType, entityId);
+    if (canonicalClockJson(current.clock) !== canonicalClockJson(expectedClock))
+      throw new RefusedRequest('conflict_moved', 'The entity is not at expectedClock any more', {
+        extra: { current },
+      });
+  }
+  if (resolution.kind === 'accept_suggestion')
+    throw new RefusedRequest('suggestion_not_ready', 'There is no such suggestion');
+  const decision = decisionOf(tenant, device, kept, resolution);
+  const decider = { kind: 'person', userId: device.userId, deviceId: device.deviceId } as const;
+  const resolved = { status: 'resolved', decision, decider, resolvedAt: tenant.nowIso } as const;
+  kept.record = { ...kept.record, ...resolved, fields: fieldsOf(kept.draft, decision) };
+  kept.resolvedBy = request;
+  note(tenant, kept.record.conflictId, 'resolved', decider, {
+    ...{ kind: resolution.kind, decision: hashOf(decision as JsonObject) },
+  });
+  return recordFor(tenant, kept.record);
+}
+
+/** What the schema cannot say: which kind of resolution brings what, and how large it may be. */
+function checkResolution({ kind, data, update, suggestionId }: Resolution): void {
+  if (kind === 'accept_suggestion' && suggestionId === undefined)
+    refusePath('/resolution/suggestionId', 'accept_suggestion names a suggestion');
+  if (kind !== 'merged') return;
+  if (data === undefined && update === undefined)
+    refusePath('/resolution/data', 'merged needs data or an update');
+  if (data !== undefined && update !== undefined)
+    refusePath('/resolution/update', 'merged has data or an update, not both');
+  if (update === '') refusePath('/resolution/update', 'an update has bytes');
+  if (new TextEncoder().encode(JSON.stringify(data ?? null)).length > LIMITS.mutationBytes) {
+    const errors = [{ path: '/resolution/data', message: `larger than ${LIMITS.mutationBytes} bytes` }];
+    throw new RefusedRequest('limit_exceeded', '/resolution/data is too large', { errors });
+  }
+}
+
+const refused = (ownerCode: string, message: string): RefusedRequest =>
+  new RefusedRequest('resolution_rejected', message, { extra: { ownerCode } });
+
+/** Carries the resolution out, as a change of the owning service (CONFLICT-9). */
+function decisionOf(
+  tenant: Tenant,
+  device: Device,
+  kept: KeptRecord,
+  resolution: Resolution,
+): ConflictDecision {
+  const { kind } = resolution;
+  if (kind === 'keep_server') return { kind };
+  const { record } = kept;
+  const type = tenant.world.types.get(record.entityType);
+  if (!type) throw refused('entity_type_unknown', 'Nobody owns it any more');
+  const { op, data } = changeOf(kept, resolution);
+  const head = tenant.entity(record.entityType, record.entityId)?.head;
+  const clock = countChange(head?.clock ?? {}, serviceReplica(type.service));
+  const mutationId = uuidOf(`resolution\0${record.conflictId}\0${device.deviceId}\0${record.history.length}`);
+  const handled = { ...record, mutationId, op, data, clock: { ...head?.clock } };
+  const answer = askOwner(tenant, device, type, { ...handled, expectedRevision: head?.revision ?? 0 });
+  if (answer.kind === 'rejected') {
+    if (record.history.length < MAX_NOTED_REFUSALS) {
+      const who = { kind: 'person', userId: device.userId, deviceId: device.deviceId } as const;
+      note(tenant, record.conflictId, 'resolution_rejected', who, { kind, code: answer.code });
+    }
+    throw refused(answer.code, answer.message || answer.code);
+  }
+  const { entityId, scope } = record;
+  const after = answer.data as JsonObject | null;
+  const change = { type, entityId, data: after, clock, scope, mutation: null, sent: null };
+  changeEntity(tenant, { ...change, occurredAtMs: tenant.world.now() });
+  for (const also of answer.also ?? []) changeByService(tenant, also, scope);
+  return { kind, mutationId, clock, op, ...(data === null ? {} : { data }) };
+}
+
+function changeOf({ draft }: KeptRecord, { kind, data }: Resolution): Pick<HandledMutation, 'op' | 'data'> {
+  if (kind === 'merged' && data !== undefined) return { op: 'put', data };
+  if (kind === 'merged' || draft.theirsUpdate !== null)
+    throw refused('op_not_allowed', 'This server keeps no documents');
+  const theirs = draft.theirsLifted ?? draft.theirs;
+  return theirs === null ? { op: 'delete', data: null } : { op: draft.op ?? 'patch', data: { ...theirs } };
+}
+
+function askOwner(
+  tenant: Tenant,
+  { userId, deviceId }: Device,
+  type: KnownType,
+  mutation: Omit<HandledMutation, 'occurredAt' | 'schemaVersion' | 'userId' | 'deviceId'>,
+) {
+  const wrong = checkOp(type.policy, mutation.op);
+  if (wrong)
+    return { kind: 'rejected', code: wrong, message: `${type.policy} knows no ${mutation.op}` } as const;
+  const { tenantId, nowIso } = tenant;
+  const current = (tenant.entity(type.entityType, mutation.entityId)?.head.data ?? null) as TestData | null;
+  const { schemaVersion } = type;
+  const asked = { ...mutation, userId, deviceId, occurredAt: nowIso, schemaVersion };
+  return refuseLarge(type.handle(asked, current, { tenantId, userId, deviceId, nowIso }));
+}

@@ -1,0 +1,18 @@
+/** `@sync/client-testing`: a server in memory, for the tests of apps. */
+export { createTestServer, TestServer } from './server/test-server.ts';
+export type { Caller, Place, TestServerOptions } from './server/test-server.ts';
+export type {
+  AlsoChange,
+  Handle,
+  HandledMutation,
+  HandlerAnswer,
+  HandlerContext,
+  TestData,
+  TestEntityType,
+  TestUpcaster,
+} from './server/entity-types.ts';
+export type { DeviceCall } from './server/answer-call.ts';
+export { DeviceLink } from './network/device-link.ts';
+export type { DeviceLinkOptions, Operation } from './network/device-link.ts';
+export { RefusedRequest } from './server/refused-request.ts';
+export { HandClock } from '@sync/client/testing';

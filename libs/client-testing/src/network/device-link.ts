@@ -1,0 +1,137 @@
+import type { Answer, Call, Clock, Failure, Transport } from '@sync/client';
+import { judgeAnswer } from '@sync/client/testing';
+import { PROBLEM_CODES, type ProblemCode } from '@sync/protocol';
+import type { DeviceCall } from '../server/answer-call.ts';
+import { RefusedRequest } from '../server/refused-request.ts';
+
+export interface DeviceLinkOptions {
+  /** Default: false. */
+  readonly isOffline?: boolean;
+}
+
+type Ask = (call: DeviceCall) => Promise<unknown>;
+export type Operation = 'pull' | 'push' | 'ack' | 'resolve-conflict';
+
+/** A {@link Transport} into the same process, whose network a test turns off, delays and breaks. */
+export class DeviceLink implements Transport {
+  readonly #ask: Ask;
+  readonly #clock: Clock;
+  #isOffline: boolean;
+  #delayMs = 0;
+  #answersToLose = 0;
+  readonly #faults: { readonly operation: Operation | null; readonly code: ProblemCode }[] = [];
+  readonly #cuts = new Set<() => void>();
+  /** Every request that was made, in order. */
+  readonly calls: Call[] = [];
+
+  constructor(ask: Ask, clock: Clock, { isOffline = false }: DeviceLinkOptions) {
+    this.#ask = ask;
+    this.#clock = clock;
+    this.#isOffline = isOffline;
+  }
+
+  /** Nothing arrives any more; what is under way is cut off. */
+  offline(): void {
+    this.#isOffline = true;
+    for (const cut of [...this.#cuts]) cut();
+  }
+
+  online(): void {
+    this.#isOffline = false;
+  }
+
+  /** The next answers get lost: the server has done what it was asked. */
+  loseAnswers(count: number): void {
+    this.#answersToLose = count;
+  }
+
+  /** Every answer takes so long, by the clock of the server. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  /** The next request of this kind, or of any, is refused with this problem, and reaches nobody. */
+  fail(code: ProblemCode, operation: Operation | null = null): void {
+    this.#faults.push({ operation, code });
+  }
+
+  async send<T>(call: Call): Promise<Answer<T>> {
+    this.calls.push(call);
+    if (call.signal?.aborted) return broken('aborted', 'Given up before it was sent');
+    if (this.#isOffline) return broken('offline', 'The network is away');
+    const gone = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<Answer<T>>();
+    const give = (kind: 'offline' | 'aborted', detail: string) => (): void => {
+      gone.abort();
+      resolve(broken(kind, detail));
+    };
+    const [cut, abort] = [give('offline', 'The network broke'), give('aborted', 'Given up')];
+    const waitMs = (call.body as { readonly waitMs?: number } | undefined)?.waitMs ?? 0;
+    const stopTimer = this.#clock.setTimer(call.timeoutMs + waitMs, give('offline', 'No answer in time'));
+    this.#cuts.add(cut);
+    call.signal?.addEventListener('abort', abort);
+    try {
+      return await Promise.race([promise, this.#exchange<T>(call, gone.signal)]);
+    } finally {
+      stopTimer();
+      this.#cuts.delete(cut);
+      call.signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async #exchange<T>(call: Call, signal: AbortSignal): Promise<Answer<T>> {
+    const { method, path, body } = call;
+    const fault = this.#takeFault(path);
+    const answered =
+      fault ??
+      (await this.#answered({ method, path, signal, ...(body === undefined ? {} : { body: copied(body) }) }));
+    if (this.#delayMs > 0) {
+      await new Promise<void>((resolve) => this.#clock.setTimer(this.#delayMs, resolve));
+    }
+    if (this.#answersToLose > 0 && !fault) {
+      this.#answersToLose -= 1;
+      return broken('offline', 'The answer got lost');
+    }
+    return judgeAnswer<T>({ ...answered, date: null, fault: null }, this.#clock.now());
+  }
+
+  #takeFault(path: string): Answered | null {
+    const at = this.#faults.findIndex(({ operation }) => !operation || path === `/sync/v1/${operation}`);
+    const [fault] = at < 0 ? [] : this.#faults.splice(at, 1);
+    if (!fault) return null;
+    const options = PROBLEM_CODES[fault.code].retryable ? { retryAfter: 1 } : {};
+    return refused(new RefusedRequest(fault.code, 'The test says so', options), this.#clock.now());
+  }
+
+  async #answered(call: DeviceCall): Promise<Answered> {
+    try {
+      const body = copied(await this.#ask(call));
+      return { status: 200, contentType: 'application/json', retryAfter: null, body };
+    } catch (error) {
+      if (!(error instanceof RefusedRequest)) throw error;
+      return refused(error, this.#clock.now());
+    }
+  }
+}
+
+interface Answered {
+  readonly status: number;
+  readonly contentType: string;
+  readonly retryAfter: string | null;
+  readonly body: unknown;
+}
+
+function refused(error: RefusedRequest, nowMs: number): Answered {
+  const { retryAfter } = error.options;
+  return {
+    ...{ status: error.status, contentType: 'application/problem+json', body: error.toBody(nowMs) },
+    retryAfter: retryAfter === undefined ? null : String(retryAfter),
+  };
+}
+
+/** What goes over a network is JSON, and nobody’s object but one’s own. */
+const copied = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+function broken(kind: 'offline' | 'aborted', detail: string): Failure {
+  return { ok: false, kind, status: null, problem: null, retryAfterMs: null, detail };
+}

@@ -1,0 +1,98 @@
+import { planLanes, sameChange } from '@sync/domain';
+import { OUTCOME_CODES, PushEnvelope, type PushResponse, validator } from '@sync/protocol';
+import { decodeBody } from '../server/decode-body.ts';
+import type { Device } from '../server/device.ts';
+import { RefusedRequest } from '../server/refused-request.ts';
+import type { LedgerEntry, Tenant, WaitingEntry } from '../server/tenant.ts';
+import { admit, refuseTag } from './admit.ts';
+import { lost, rejected } from './carry-out.ts';
+import { settleWaiting } from './settle.ts';
+import { endEntry, tell } from './tell.ts';
+import { type Element, type Refusal, type Work, readElement } from './work.ts';
+
+const checkEnvelope = validator(PushEnvelope);
+/** Of one device. */
+const MAX_WAITING = 10_000;
+const RETRY_AFTER_S = 5;
+
+/** @throws RefusedRequest for what cannot be answered mutation by mutation */
+export function push(tenant: Tenant, device: Device, sent: unknown): PushResponse {
+  const body = decodeBody(checkEnvelope, sent);
+  const waits = tenant.waiting.filter(({ deviceId }) => deviceId === device.deviceId).length;
+  if (waits + body.mutations.length > MAX_WAITING)
+    throw new RefusedRequest('rate_limited', 'Too many mutations wait', { retryAfter: RETRY_AFTER_S });
+  device.pushes += 1;
+  const { userId, deviceId, pushes } = device;
+  const nowMs = tenant.world.now();
+  const moment = { userId, deviceId, sentAtMs: Date.parse(body.sentAt), nowMs, push: pushes };
+  const elements = body.mutations.map((each) => readElement(each, moment));
+  const received = elements.map((element) => receive(tenant, device, element));
+  refuseCircles(tenant, received);
+  settleWaiting(tenant);
+  tenant.announce();
+  return { serverTime: tenant.nowIso, outcomes: received.map(({ entry }) => tell(tenant, userId, entry)) };
+}
+
+interface Received {
+  readonly entry: LedgerEntry;
+  /** A mutation that came for the first time, and is to be carried out. */
+  readonly fresh: WaitingEntry | null;
+}
+
+function receive(tenant: Tenant, device: Device, element: Element): Received {
+  const { mutationId, work } = element;
+  const known = tenant.ledger.get(mutationId);
+  const isFree = known?.ended?.status === 'rejected' && known.ended.conflictId === undefined;
+  const isSame = known?.userId === device.userId && sameChange(known.identity, element.identity);
+  if (known && isSame && (!isFree || known.deviceId === device.deviceId)) {
+    if (known.deviceId !== device.deviceId) known.unacked.add(device.deviceId);
+    return { entry: known, fresh: null };
+  }
+  const isRestored = noteSequence(device, element);
+  const refusal = element.refusal ?? refuseTag(tenant, element) ?? (work ? admit(tenant, work) : null);
+  const taken = known && !isFree;
+  const reused = { code: 'mutation_id_reused', message: OUTCOME_CODES.mutation_id_reused };
+  if (refusal ?? taken) {
+    const entry = entryOf(device, element, null);
+    endEntry(tenant, entry, rejected(refusal ?? reused));
+    // A refusal takes no id from anybody who has one (PUSH-16).
+    if (!taken) tenant.ledger.set(mutationId, entry);
+    return { entry, fresh: null };
+  }
+  if (!work) throw new Error(`mutation ${mutationId} is neither good nor refused`);
+  const entry = entryOf(device, element, { ...work, isRestored });
+  tenant.ledger.set(mutationId, entry);
+  tenant.waiting.push(entry);
+  return { entry, fresh: entry };
+}
+
+function entryOf<W extends Work | null>(
+  { userId, deviceId }: Device,
+  { mutationId, identity, address }: Element,
+  work: W,
+): LedgerEntry & { readonly work: W } {
+  const unacked = new Set([deviceId]);
+  return { mutationId, userId, deviceId, identity, address, work, ended: null, unacked };
+}
+
+/** @returns whether another change had this number: the device was restored from a backup (PUSH-18) */
+function noteSequence(device: Device, { raw: { sequence }, mutationId }: Element): boolean {
+  if (typeof sequence !== 'number') return false;
+  const usedBy = device.sequences.get(sequence);
+  device.sequences.set(sequence, mutationId);
+  if (usedBy === undefined || usedBy === mutationId) return false;
+  device.restorations += 1;
+  return true;
+}
+
+/** What waits for itself inside of one push ends at once. */
+function refuseCircles(tenant: Tenant, received: readonly Received[]): void {
+  const entries = received.flatMap(({ fresh }) => (fresh ? [fresh] : []));
+  const { blocked } = planLanes(entries.map(({ work }) => work.mutation));
+  for (const [place, code] of blocked) {
+    const entry = entries[place];
+    if (!entry) continue;
+    const refusal: Refusal = { code, message: `/dependsOn: ${OUTCOME_CODES[code]}` };
+    endEntry(tenant, entry, { ...rejected(refusal), ...lost(tenant, entry.work) }, entry.work);
+  }
+}

@@ -1,0 +1,133 @@
+import {
+  type ConflictPolicy,
+  type GrantRule,
+  type MutationOp,
+  type ProjectionRule,
+  type ReviewMode,
+  type UpcastStep,
+} from '@sync/domain';
+
+/** An entity as JSON. */
+export type TestData = Readonly<Record<string, unknown>>;
+
+/** A change of another entity that comes with one; `data: null` deletes. */
+export interface AlsoChange {
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly data: TestData | null;
+  /** Leaves an entity that is there as it is. */
+  readonly ifAbsent?: boolean;
+}
+
+/** What the owning service answers; push handlers of `@sync/owner-sdk` answer the same. */
+export type HandlerAnswer =
+  | { readonly kind: 'accepted'; readonly data: TestData | null; readonly also?: readonly AlsoChange[] }
+  | { readonly kind: 'rejected'; readonly code: string; readonly message: string };
+
+/** A mutation as its owning service gets it, after the policy has decided. */
+export interface HandledMutation {
+  readonly mutationId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly scope: string;
+  readonly entityType: string;
+  readonly entityId: string;
+  readonly op: MutationOp;
+  /** The whole entity of a put or an append, some fields of a patch, null of a delete. */
+  readonly data: Record<string, unknown> | null;
+  readonly clock: Record<string, number>;
+  readonly expectedRevision: number;
+  /** RFC 3339, in the time of the server. */
+  readonly occurredAt: string;
+  readonly schemaVersion: number;
+}
+
+export interface HandlerContext {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  /** RFC 3339. */
+  readonly nowIso: string;
+}
+
+/**
+ * The rule of the owning service, as `handle` of `@sync/owner-sdk` has it: a service that is written with
+ * that gives the server its own.
+ */
+export type Handle = (
+  mutation: HandledMutation,
+  current: TestData | null,
+  context: HandlerContext,
+) => HandlerAnswer;
+
+/** Lifts data of version `from` to the next one. */
+export type TestUpcaster =
+  | { readonly from: number; readonly steps: readonly UpcastStep[] }
+  | {
+      readonly from: number;
+      readonly upcast: (
+        data: TestData,
+        context: { readonly tenantId: string; readonly mutationId: string; readonly op: MutationOp },
+      ) => HandlerAnswer;
+    };
+
+/** One entity type, as its owning service registers it. */
+export interface TestEntityType {
+  readonly policy: ConflictPolicy;
+  /** `collisions`: a person decides about fields that both sides wrote. Default: `none`. */
+  readonly review?: ReviewMode;
+  /** Default: 1. */
+  readonly schemaVersion?: number;
+  /**
+   * Scope templates such as `course:{courseId}`. Default: an entity stays in the scope into which it was
+   * written first.
+   */
+  readonly scopes?: readonly string[];
+  /** Top-level fields that devices get. Default: all. */
+  readonly fields?: '*' | readonly string[];
+  readonly grants?: readonly GrantRule[];
+  readonly upcasters?: readonly TestUpcaster[];
+  readonly requiresTags?: boolean;
+  /** Takes what it is sent where nothing is given. */
+  readonly handle?: Handle;
+  /** The name of the owning service in clocks. Default: `server`. */
+  readonly service?: string;
+}
+
+/** The same with all defaults. */
+export interface KnownType extends Required<Omit<TestEntityType, 'scopes'>> {
+  readonly entityType: string;
+  readonly scopes: readonly string[] | null;
+}
+
+/** The ConflictRecords, which nobody writes but the server. */
+export const CONFLICT_TYPE = 'conflict';
+
+export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map<string, KnownType> {
+  const known = Object.entries(types).map(([entityType, type]): [string, KnownType] => {
+    const defaults = {
+      ...{ entityType, review: 'none', schemaVersion: 1, fields: '*', grants: [], upcasters: [] },
+      ...{ requiresTags: false, handle: takeAsSent, service: 'server', scopes: null },
+    } as const;
+    return [entityType, { ...defaults, ...type, fields: type.fields ?? '*' }];
+  });
+  const conflict: KnownType = {
+    ...{ entityType: CONFLICT_TYPE, policy: 'server_authoritative', review: 'none', schemaVersion: 1 },
+    ...{ fields: '*', grants: [], upcasters: [], requiresTags: false, handle: takeAsSent },
+    ...{ service: 'conflict-resolver', scopes: ['user:{userId}'] },
+  };
+  return new Map([...known, [CONFLICT_TYPE, conflict]]);
+}
+
+/** @param scope into which the change goes where the type has no templates */
+export function ruleOf(type: KnownType, scope: string): ProjectionRule {
+  const { schemaVersion, policy, fields, grants, scopes } = type;
+  return { schemaVersion, policy, fields, grants, scopes: scopes ?? [scope], docUpdateField: null };
+}
+
+const takeAsSent: Handle = ({ op, data }, current) => {
+  if (op === 'patch' && current === null)
+    return { kind: 'rejected', code: 'data_invalid', message: 'there is no such entity to patch' };
+  const after = op === 'delete' ? null : op === 'patch' ? { ...current, ...data } : (data ?? {});
+  return { kind: 'accepted', data: after };
+};

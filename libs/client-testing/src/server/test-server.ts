@@ -1,0 +1,157 @@
+import { systemClock, type Clock } from '@sync/client';
+import type { ConflictRecord, Outcome, RemoteDelta } from '@sync/protocol';
+import { DeviceLink, type DeviceLinkOptions } from '../network/device-link.ts';
+import { tell } from '../push/tell.ts';
+import { Pulls } from '../pull/pull.ts';
+import { type DeviceCall, answerCall } from './answer-call.ts';
+import { changeByService } from './change-entity.ts';
+import { Device } from './device.ts';
+import { type TestData, type TestEntityType, knownTypes } from './entity-types.ts';
+import { RefusedRequest } from './refused-request.ts';
+import { Tenant, type World } from './tenant.ts';
+
+export interface TestServerOptions {
+  readonly entities: Readonly<Record<string, TestEntityType>>;
+  /** Of the server, and of what waits on it. Default: that of the system. */
+  readonly clock?: Clock;
+  /** Of cursors, so that nobody can make one. Tests have no reason to keep it. */
+  readonly secret?: string;
+}
+
+/** Who asks. */
+export interface Caller {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+}
+
+/** An entity to be put: into which scope, where its type has no templates. */
+export interface Place {
+  /** Default: that of the only tenant. */
+  readonly tenantId?: string;
+  readonly scope?: string;
+}
+
+/**
+ * @returns a server in memory that keeps the rules of protocol v1, of which the conformance kit checks it.
+ *   Everything that it is asked for has happened when the answer comes
+ */
+export function createTestServer(options: TestServerOptions): TestServer {
+  return new TestServer(options);
+}
+
+const DEFAULT_TENANT = 'test';
+const BY_HAND = 'by hand';
+
+export class TestServer {
+  readonly #world: World;
+  readonly #clock: Clock;
+  readonly #pulls: Pulls;
+  readonly #tenants = new Map<string, Tenant>();
+
+  constructor({ entities, clock = systemClock, secret = 'of one test' }: TestServerOptions) {
+    this.#clock = clock;
+    this.#world = { types: knownTypes(entities), now: () => clock.now(), secret };
+    this.#pulls = new Pulls(clock);
+  }
+
+  /** The way of a device to the server, with whatever goes wrong on it. It binds the device. */
+  transport(caller: Caller, options: DeviceLinkOptions = {}): DeviceLink {
+    this.bindDevice(caller);
+    return new DeviceLink((call) => this.answer(caller, call), this.#clock, options);
+  }
+
+  /** @param key the 32 bytes by which its tags are checked; null: it may make any */
+  bindDevice({ tenantId, userId, deviceId }: Caller, key: Uint8Array | null = null): void {
+    const { devices } = this.#tenant(tenantId);
+    if (!devices.has(deviceId)) devices.set(deviceId, new Device(deviceId, userId, key));
+  }
+
+  /** Of a device that is not bound to this user: undefined. */
+  deviceOf({ tenantId, userId, deviceId }: Caller): Device | undefined {
+    const device = this.#tenant(tenantId).devices.get(deviceId);
+    return device?.userId === userId ? device : undefined;
+  }
+
+  revokeDevice(deviceId: string): void {
+    for (const tenant of this.#tenants.values()) {
+      const device = tenant.devices.get(deviceId);
+      if (!device) continue;
+      device.isRevoked = true;
+      tenant.announce();
+    }
+  }
+
+  /**
+   * A request of a device that has proven who it is.
+   * @throws RefusedRequest with its problem
+   */
+  async answer(caller: Caller, call: DeviceCall): Promise<unknown> {
+    const device = this.deviceOf(caller);
+    if (!device) throw new RefusedRequest('device_not_bound', 'The device is not bound to this user');
+    return answerCall(this.#tenant(caller.tenantId), device, call, this.#pulls);
+  }
+
+  /** Entities that are there before anything begins, as a service would have made them. */
+  seed(entityType: string, rows: Readonly<Record<string, TestData>>, place: Place = {}): void {
+    for (const [entityId, data] of Object.entries(rows)) this.change(entityType, entityId, data, place);
+  }
+
+  /** A change by somebody else. @param data null deletes */
+  change(entityType: string, entityId: string, data: TestData | null, place: Place = {}): void {
+    const tenant = this.#tenant(place.tenantId);
+    changeByService(tenant, { entityType, entityId, data }, place.scope ?? null);
+  }
+
+  grant(userId: string, scope: string, tenantId?: string): void {
+    const tenant = this.#tenant(tenantId);
+    if (scope === `user:${userId}`) tenant.withheld.delete(scope);
+    else tenant.grant(scope, userId, BY_HAND);
+    tenant.announce();
+  }
+
+  withdraw(userId: string, scope: string, tenantId?: string): void {
+    const tenant = this.#tenant(tenantId);
+    if (scope === `user:${userId}`) {
+      tenant.withheld.add(scope);
+      tenant.dropScope(userId, scope);
+    } else tenant.withdraw(scope, userId, BY_HAND);
+    tenant.announce();
+  }
+
+  /** From here on every cursor is one of an old epoch: all devices pull everything anew. */
+  loseHistory(): void {
+    for (const tenant of this.#tenants.values()) {
+      for (const log of tenant.logs()) log.loseHistory();
+      tenant.announce();
+    }
+  }
+
+  /** An entity as whoever holds its scope sees it; undefined where it never was. */
+  entity(entityType: string, entityId: string, tenantId?: string): RemoteDelta | undefined {
+    const tenant = this.#tenant(tenantId);
+    const head = tenant.entity(entityType, entityId)?.head;
+    const [scope] = head ? [...head.scopes, ...head.leftScopes] : [];
+    return scope === undefined ? undefined : tenant.log(scope).find(entityType, entityId);
+  }
+
+  /** Every ConflictRecord, oldest first. */
+  conflicts(tenantId?: string): ConflictRecord[] {
+    return [...this.#tenant(tenantId).records.values()].map(({ record }) => record);
+  }
+
+  /** How the mutations of a device ended or wait, in their order. */
+  outcomesOf({ tenantId, userId, deviceId }: Caller): Outcome[] {
+    const tenant = this.#tenant(tenantId);
+    const own = [...tenant.ledger.values()].filter((entry) => entry.deviceId === deviceId);
+    return own.map((entry) => tell(tenant, userId, entry));
+  }
+
+  #tenant(tenantId?: string): Tenant {
+    const [only] = this.#tenants.keys();
+    const name = tenantId ?? only ?? DEFAULT_TENANT;
+    const known = this.#tenants.get(name) ?? new Tenant(name, this.#world);
+    this.#tenants.set(name, known);
+    return known;
+  }
+}
