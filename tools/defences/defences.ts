@@ -22,14 +22,14 @@ const SEALED_KEYS = 'e2e/platform/src/identity/sealed-keys.nats.test.ts';
 export const DEFENCES: readonly Defence[] = [
   {
     against: 'a request that its device did not sign',
-    file: `${GATEWAY}/access/verify-signature.ts`,
+    file: 'libs/service-kit/src/verify-signature.ts',
     text: `isEqual(createHmac('sha256', key).update(base).digest('base64'), claimed.value)`,
     without: 'base.length > 0',
     test: DEVICE_CHECK,
   },
   {
     against: 'a body that is not the signed one',
-    file: `${GATEWAY}/access/verify-signature.ts`,
+    file: 'libs/service-kit/src/verify-signature.ts',
     text: `if (!isEqual(hash('sha256', rawBody, 'base64'), digest))`,
     without: `if (digest === 'none')`,
     test: DEVICE_CHECK,

@@ -3,6 +3,7 @@ export { connectDatabase } from './connect-database.ts';
 export { connectService } from './connect-service.ts';
 export { ConfigError, FAULT_INJECTION_OPTION, readConfig } from './read-config.ts';
 export type { BoolOption, ConfigOf, ConfigOption, IntOption, StringOption } from './read-config.ts';
+export { isEqual } from './is-equal.ts';
 export { HTTP_BOUNDS } from './http-server.ts';
 export { createLogger, nestLogger } from './logger.ts';
 export type { Logger } from './logger.ts';

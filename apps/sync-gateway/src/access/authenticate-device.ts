@@ -1,15 +1,15 @@
 import type { KeyObject } from 'node:crypto';
 import { ProblemError, type TokenVerifier } from '@sync/service-kit';
-import type { FastifyRequest } from 'fastify';
-import type { Caller } from './caller.ts';
-import type { DeviceBinding, DeviceBindings, DeviceKey } from './device-bindings.ts';
 import {
   type ClaimedSignature,
   isSignedWith,
   readSignature,
   type SignedParts,
   verifyBody,
-} from './verify-signature.ts';
+} from '@sync/service-kit/verify-signature';
+import type { FastifyRequest } from 'fastify';
+import type { Caller } from './caller.ts';
+import type { DeviceBinding, DeviceBindings, DeviceKey } from './device-bindings.ts';
 
 /** Who sends a request, as its fields prove it: its body has yet to come, and to fit what was signed. */
 export interface SignedFields {

@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { tagKeyInfo } from '@sync/protocol';
+import { isEqual } from '@sync/service-kit';
 import type { DeviceKey } from './device-bindings.ts';
-import { isEqual } from './is-equal.ts';
 
 const KEY_BYTES = 32;
 

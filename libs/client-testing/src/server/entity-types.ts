@@ -105,11 +105,11 @@ export const CONFLICT_TYPE = 'conflict';
 
 export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map<string, KnownType> {
   const known = Object.entries(types).map(([entityType, type]): [string, KnownType] => {
-    const defaults = {
+    const defaults: Omit<KnownType, 'policy'> = {
       ...{ entityType, review: 'none', schemaVersion: 1, fields: '*', grants: [], upcasters: [] },
       ...{ requiresTags: false, handle: takeAsSent, service: 'server', scopes: null },
-    } as const;
-    return [entityType, { ...defaults, ...type, fields: type.fields ?? '*' }];
+    };
+    return [entityType, { ...defaults, ...type }];
   });
   const conflict: KnownType = {
     ...{ entityType: CONFLICT_TYPE, policy: 'server_authoritative', review: 'none', schemaVersion: 1 },

@@ -7,7 +7,7 @@ import {
   type SignatureInput,
   signatureBase,
 } from '@sync/protocol';
-import { ProblemError } from '@sync/service-kit';
+import { ProblemError } from './problem-error.ts';
 import { isEqual } from './is-equal.ts';
 
 /** The parts of a request that its signature covers, and the signature itself. */
