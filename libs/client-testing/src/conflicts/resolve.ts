@@ -43,11 +43,11 @@ export function resolveConflict(tenant: Tenant, device: Device, sent: unknown): 
       extra: { conflict: recordFor(tenant, kept.record) },
     });
   }
-  const { scope, entityType, entityId } = kept.record;
+  const { scope } = kept.record;
   if (resolution.kind !== 'keep_server') {
     if (!tenant.holds(device.userId, scope))
       throw refused('scope_not_held', `/scope: the user does not hold "${scope}"`);
-    const current = tenant.shown(device.userId, scope, entityType, entityId);
+    const current = tenant.shown(device.userId, kept.record);
     if (canonicalClockJson(current.clock) !== canonicalClockJson(expectedClock))
       throw new RefusedRequest('conflict_moved', 'The entity is not at expectedClock any more', {
         extra: { current },

@@ -2,7 +2,7 @@ import { AckRequest, type AckResponse, validator } from '@sync/protocol';
 import { noteAcked } from '../push/own-entry.ts';
 import { decodeBody } from '../server/decode-body.ts';
 import type { Device } from '../server/device.ts';
-import type { Tenant } from '../server/tenant.ts';
+import type { Ended, Tenant } from '../server/tenant.ts';
 import { type Cursor, readCursor } from './cursors.ts';
 import { refuseForged, refuseRepeated } from './pull.ts';
 
@@ -29,11 +29,15 @@ export function ack(tenant: Tenant, device: Device, sent: unknown): AckResponse 
   });
   for (const mutationId of outcomes) {
     const entry = tenant.ledger.get(mutationId.toLowerCase());
-    if (entry?.ended && entry.unacked.delete(device.deviceId) && entry.work) noteAcked(tenant, entry.work);
+    if (!entry?.ended || !entry.unacked.delete(device.deviceId)) continue;
+    if (entry.work && hasMet(entry.ended)) noteAcked(tenant, entry.work);
   }
   for (const scope of purged) if (device.owed.delete(scope)) device.beginAnew(scope);
   return { serverTime: tenant.nowIso, cursors: answered };
 }
+
+/** Whether a change came to its turn, and stands or lost to what stood (PUSH-18). */
+const hasMet = ({ status, code }: Ended): boolean => status !== 'rejected' || code === 'server_changed';
 
 /** A cursor only ever advances (ACK-1). */
 function advance(device: Device, scope: string, cursor: Cursor): 'advanced' | 'unchanged' | 'stale' {

@@ -2,7 +2,7 @@ import { LIMITS, PullRequest, type PullResponse, validator } from '@sync/protoco
 import type { Clock } from '@sync/client';
 import { shownTo } from '../conflicts/records.ts';
 import { settleWaiting } from '../push/settle.ts';
-import { tell } from '../push/tell.ts';
+import { tellAll } from '../push/tell.ts';
 import { decodeBody } from '../server/decode-body.ts';
 import type { Device } from '../server/device.ts';
 import { RefusedRequest } from '../server/refused-request.ts';
@@ -151,5 +151,6 @@ function waitingOutcomes(tenant: Tenant, device: Device): PullResponse['outcomes
   const entries = [...tenant.ledger.values()].filter(
     ({ ended, unacked }) => ended !== null && unacked.has(device.deviceId),
   );
-  return entries.slice(0, LIMITS.outcomesPerPull).map((entry) => tell(tenant, device.userId, entry));
+  const told = tellAll(tenant, device.userId, entries.slice(0, LIMITS.outcomesPerPull));
+  return told.filter((outcome) => outcome !== null);
 }

@@ -1,5 +1,5 @@
 import { planLanes, sameChange } from '@sync/domain';
-import { OUTCOME_CODES, PushEnvelope, type PushResponse, validator } from '@sync/protocol';
+import { type Outcome, OUTCOME_CODES, PushEnvelope, type PushResponse, validator } from '@sync/protocol';
 import { decodeBody } from '../server/decode-body.ts';
 import type { Device } from '../server/device.ts';
 import { RefusedRequest } from '../server/refused-request.ts';
@@ -7,7 +7,7 @@ import type { LedgerEntry, Tenant, WaitingEntry } from '../server/tenant.ts';
 import { admit, refuseTag } from './admit.ts';
 import { lost, rejected } from './carry-out.ts';
 import { settleWaiting } from './settle.ts';
-import { endEntry, tell } from './tell.ts';
+import { endEntry, tellAll } from './tell.ts';
 import { type Element, type Refusal, type Work, readElement } from './work.ts';
 
 const checkEnvelope = validator(PushEnvelope);
@@ -30,7 +30,15 @@ export function push(tenant: Tenant, device: Device, sent: unknown): PushRespons
   refuseCircles(tenant, received);
   settleWaiting(tenant);
   tenant.announce();
-  return { serverTime: tenant.nowIso, outcomes: received.map(({ entry }) => tell(tenant, userId, entry)) };
+  const told = tellAll(
+    tenant,
+    userId,
+    received.map(({ entry }) => entry),
+  );
+  const outcomes = told.map((outcome, place): Outcome => {
+    return outcome ?? { mutationId: elements[place]?.mutationId ?? '', status: 'accepted' };
+  });
+  return { serverTime: tenant.nowIso, outcomes };
 }
 
 interface Received {
@@ -48,7 +56,8 @@ function receive(tenant: Tenant, device: Device, element: Element): Received {
     if (known.deviceId !== device.deviceId) known.unacked.add(device.deviceId);
     return { entry: known, fresh: null };
   }
-  const isRestored = noteSequence(device, element);
+  const { sequence } = element.raw;
+  if (typeof sequence === 'number') device.noteSequence(sequence, mutationId);
   const refusal = element.refusal ?? refuseTag(tenant, element) ?? (work ? admit(tenant, work) : null);
   const taken = known && !isFree;
   const reused = { code: 'mutation_id_reused', message: OUTCOME_CODES.mutation_id_reused };
@@ -60,7 +69,7 @@ function receive(tenant: Tenant, device: Device, element: Element): Received {
     return { entry, fresh: null };
   }
   if (!work) throw new Error(`mutation ${mutationId} is neither good nor refused`);
-  const entry = entryOf(device, element, { ...work, isRestored });
+  const entry = entryOf(device, element, work);
   tenant.ledger.set(mutationId, entry);
   tenant.waiting.push(entry);
   return { entry, fresh: entry };
@@ -72,17 +81,7 @@ function entryOf<W extends Work | null>(
   work: W,
 ): LedgerEntry & { readonly work: W } {
   const unacked = new Set([deviceId]);
-  return { mutationId, userId, deviceId, identity, address, work, ended: null, unacked };
-}
-
-/** @returns whether another change had this number: the device was restored from a backup (PUSH-18) */
-function noteSequence(device: Device, { raw: { sequence }, mutationId }: Element): boolean {
-  if (typeof sequence !== 'number') return false;
-  const usedBy = device.sequences.get(sequence);
-  device.sequences.set(sequence, mutationId);
-  if (usedBy === undefined || usedBy === mutationId) return false;
-  device.restorations += 1;
-  return true;
+  return { mutationId, userId, deviceId, identity, address, work, ended: null, endedAt: '', unacked };
 }
 
 /** What waits for itself inside of one push ends at once. */

@@ -34,8 +34,6 @@ export interface Work {
   readonly receivedAtMs: number;
   /** The number of the push that brought it. */
   readonly push: number;
-  /** It used a `sequence` again: its device was restored from a backup. */
-  readonly isRestored: boolean;
 }
 
 export interface Refusal {
@@ -104,7 +102,7 @@ export function readElement(sent: Readonly<Record<string, unknown>>, moment: Pus
   const times = { occurredAtMs: wallMs, sentAtMs, serverNowMs: nowMs };
   const work: Work = {
     mutation: { ...mutation, baseClock, dependsOn: mutation.dependsOn ?? [] },
-    ...{ identity, userId, deviceId, counter, push, isRestored: false, receivedAtMs: nowMs },
+    ...{ identity, userId, deviceId, counter, push, receivedAtMs: nowMs },
     clock: claimedClock({ baseClock, deviceId }),
     occurredAtMs: correctOccurredAtMs(times),
   };

@@ -16,9 +16,9 @@ export class Device {
   /** Scopes that are to be pulled anew, because their digest differed. */
   readonly mistrusted = new Set<string>();
   /** By `sequence`: the mutation that used it. */
-  readonly sequences = new Map<number, string>();
-  /** How often it has shown that it was restored from a backup (PUSH-18). */
-  restorations = 0;
+  readonly #sequences = new Map<number, string>();
+  /** The push in which it used a `sequence` again: it was restored from a backup (PUSH-18); 0: none. */
+  restoredIn = 0;
   /** Pushes so far. */
   pushes = 0;
   readonly #own = new Map<string, OwnChanges>();
@@ -45,29 +45,35 @@ export class Device {
     this.beginAnew(scope);
   }
 
+  /** Notes the number of a mutation that came for the first time. */
+  noteSequence(sequence: number, mutationId: string): void {
+    const usedBy = this.#sequences.get(sequence);
+    if (usedBy !== undefined && usedBy !== mutationId) {
+      this.restoredIn = this.pushes;
+      // From here on it counts anew.
+      for (const used of [...this.#sequences.keys()]) if (used >= sequence) this.#sequences.delete(used);
+    }
+    this.#sequences.set(sequence, mutationId);
+  }
+
   /** What is known of its own changes of an entity. */
   own(entityKey: string): OwnChanges {
-    const known = this.#own.get(entityKey) ?? {
-      answered: 0,
-      sequence: -1,
-      push: -1,
-      remembers: 0,
-      forgets: -1,
-    };
+    const none = { answered: 0, sequence: -1, lastIn: 0, heardIn: 0, forgetsIn: 0 };
+    const known = this.#own.get(entityKey) ?? none;
     this.#own.set(entityKey, known);
     return known;
   }
 }
 
-/** A device's changes of one entity. */
+/** A device's changes of one entity; a push is named by its number. */
 export interface OwnChanges {
   /** The highest counter of one that ended. */
   answered: number;
-  /** The highest `sequence` of one that stands, and the push that brought it. */
+  /** The highest `sequence` of those that stand, and the last push that brought one. */
   sequence: number;
-  push: number;
-  /** After how many of its restorations it has acked a change that it sent since. */
-  remembers: number;
-  /** The push in which it counted fewer changes than there were; -1: it never did. */
-  forgets: number;
+  lastIn: number;
+  /** The last push of which it has acked one that met what stood. */
+  heardIn: number;
+  /** The push in which it counted fewer changes than there are. */
+  forgetsIn: number;
 }

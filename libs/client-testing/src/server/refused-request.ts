@@ -1,3 +1,4 @@
+import { storableJson } from '@sync/domain';
 import { PROBLEM_CODES, type Problem, type ProblemCode, problem } from '@sync/protocol';
 
 export interface RefusedRequestOptions {
@@ -33,7 +34,8 @@ export class RefusedRequest extends Error {
       new Date(nowMs).toISOString(),
       errors?.map((each) => ({ ...each })),
     );
-    return { ...body, ...extra };
+    // A path or a message may repeat what no strict reader takes (COMMON-19).
+    return JSON.parse(storableJson({ ...body, ...extra })) as Problem;
   }
 }
 

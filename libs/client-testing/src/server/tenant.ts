@@ -34,6 +34,8 @@ export interface LedgerEntry {
   readonly work: Work | null;
   /** Null while it waits. */
   ended: Ended | null;
+  /** RFC 3339. */
+  endedAt: string;
   /** Devices that have sent it and not acked its outcome. */
   readonly unacked: Set<string>;
 }
@@ -130,12 +132,15 @@ export class Tenant {
     for (const device of this.devices.values()) if (device.userId === userId) device.drop(scope);
   }
 
-  /** The entity as somebody may see it through a scope; a deletion where there is nothing to see (PUSH-7). */
-  shown(userId: string, scope: string, entityType: string, entityId: string): RemoteDelta {
+  /**
+   * The entity as somebody may see it through a scope; a deletion where there is nothing to see (PUSH-7).
+   * @param at when there was nothing
+   */
+  shown(userId: string, { scope, entityType, entityId }: EntityAddress, at = this.nowIso): RemoteDelta {
     const seen = this.holds(userId, scope) ? this.log(scope).find(entityType, entityId) : undefined;
     if (seen) return seen;
     const schemaVersion = this.world.types.get(entityType)?.schemaVersion ?? 1;
-    const nothing = { op: 'delete', clock: {}, data: null, committedAt: this.nowIso } as const;
+    const nothing = { op: 'delete', clock: {}, data: null, committedAt: at } as const;
     return { entityType, entityId, schemaVersion, ...nothing };
   }
 
