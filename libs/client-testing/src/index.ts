@@ -1,6 +1,7 @@
 /** `@sync/client-testing`: a server in memory, for the tests of apps. */
 export { createTestServer, TestServer } from './server/test-server.ts';
-export type { Caller, Place, TestServerOptions } from './server/test-server.ts';
+export type { Caller, Named, Place, TestServerOptions } from './server/test-server.ts';
+export { takeAsSent } from './server/entity-types.ts';
 export type {
   AlsoChange,
   Handle,
@@ -13,6 +14,6 @@ export type {
 } from './server/entity-types.ts';
 export type { DeviceCall } from './server/answer-call.ts';
 export { DeviceLink } from './network/device-link.ts';
-export type { DeviceLinkOptions, Operation } from './network/device-link.ts';
+export type { Operation } from './network/device-link.ts';
 export { RefusedRequest } from './server/refused-request.ts';
 export { HandClock } from '@sync/client/testing';

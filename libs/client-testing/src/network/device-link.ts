@@ -1,22 +1,28 @@
-import type { Answer, Call, Clock, Failure, Transport } from '@sync/client';
+import type { Answer, Call, Clock, DeviceIdentity, DeviceKey, Failure, Transport } from '@sync/client';
 import { judgeAnswer } from '@sync/client/testing';
 import { PROBLEM_CODES, type ProblemCode } from '@sync/protocol';
 import type { DeviceCall } from '../server/answer-call.ts';
 import { RefusedRequest } from '../server/refused-request.ts';
 
-export interface DeviceLinkOptions {
-  /** Default: false. */
-  readonly isOffline?: boolean;
-}
+const ANY_HASH = `${'A'.repeat(43)}=`;
+/** Nothing is signed on the way into the same process, and no tag is compared. */
+const ANY_KEY: DeviceKey = { sign: async () => ANY_HASH, tag: async () => ANY_HASH };
 
 type Ask = (call: DeviceCall) => Promise<unknown>;
 export type Operation = 'pull' | 'push' | 'ack' | 'resolve-conflict';
 
 /** A {@link Transport} into the same process, whose network a test turns off, delays and breaks. */
 export class DeviceLink implements Transport {
+  /** What `createSyncClient` has to be told of the device. */
+  readonly options: {
+    readonly identity: DeviceIdentity;
+    readonly key: DeviceKey;
+    readonly transport: Transport;
+    readonly clock: Clock;
+  };
   readonly #ask: Ask;
   readonly #clock: Clock;
-  #isOffline: boolean;
+  #isOffline = false;
   #delayMs = 0;
   #answersToLose = 0;
   readonly #faults: { readonly operation: Operation | null; readonly code: ProblemCode }[] = [];
@@ -24,13 +30,13 @@ export class DeviceLink implements Transport {
   /** Every request that was made, in order. */
   readonly calls: Call[] = [];
 
-  constructor(ask: Ask, clock: Clock, { isOffline = false }: DeviceLinkOptions) {
+  constructor(identity: DeviceIdentity, ask: Ask, clock: Clock) {
+    this.options = { identity, key: ANY_KEY, transport: this, clock };
     this.#ask = ask;
     this.#clock = clock;
-    this.#isOffline = isOffline;
   }
 
-  /** Nothing arrives any more; what is under way is cut off. */
+  /** Nothing arrives any more; what is under way is cut off. An app hears of that from its platform, if at all. */
   offline(): void {
     this.#isOffline = true;
     for (const cut of [...this.#cuts]) cut();

@@ -125,7 +125,8 @@ export function ruleOf(type: KnownType, scope: string): ProjectionRule {
   return { schemaVersion, policy, fields, grants, scopes: scopes ?? [scope], docUpdateField: null };
 }
 
-const takeAsSent: Handle = ({ op, data }, current) => {
+/** Takes what comes; a patch of what is not there is `data_invalid`. */
+export const takeAsSent: Handle = ({ op, data }, current) => {
   if (op === 'patch' && current === null)
     return { kind: 'rejected', code: 'data_invalid', message: 'there is no such entity to patch' };
   const after = op === 'delete' ? null : op === 'patch' ? { ...current, ...data } : (data ?? {});

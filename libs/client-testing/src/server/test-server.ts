@@ -1,6 +1,6 @@
-import { systemClock, type Clock } from '@sync/client';
+import { type Clock, type DeviceIdentity, systemClock } from '@sync/client';
 import type { ConflictRecord, Outcome, RemoteDelta } from '@sync/protocol';
-import { DeviceLink, type DeviceLinkOptions } from '../network/device-link.ts';
+import { DeviceLink } from '../network/device-link.ts';
 import { tell } from '../push/tell.ts';
 import { Pulls } from '../pull/pull.ts';
 import { type DeviceCall, answerCall } from './answer-call.ts';
@@ -19,15 +19,13 @@ export interface TestServerOptions {
 }
 
 /** Who asks. */
-export interface Caller {
-  readonly tenantId: string;
-  readonly userId: string;
-  readonly deviceId: string;
-}
+export type Caller = DeviceIdentity;
+
+/** A device. `tenantId` is `test` where nothing is said, here as everywhere. */
+export type Named = Omit<DeviceIdentity, 'tenantId'> & Partial<Pick<DeviceIdentity, 'tenantId'>>;
 
 /** An entity to be put: into which scope, where its type has no templates. */
 export interface Place {
-  /** Default: that of the only tenant. */
   readonly tenantId?: string;
   readonly scope?: string;
 }
@@ -55,10 +53,11 @@ export class TestServer {
     this.#pulls = new Pulls(clock);
   }
 
-  /** The way of a device to the server, with whatever goes wrong on it. It binds the device. */
-  transport(caller: Caller, options: DeviceLinkOptions = {}): DeviceLink {
-    this.bindDevice(caller);
-    return new DeviceLink((call) => this.answer(caller, call), this.#clock, options);
+  /** Binds a device. @returns its way to the server, with whatever is to go wrong on it */
+  device({ tenantId = DEFAULT_TENANT, userId, deviceId }: Named): DeviceLink {
+    const identity = { tenantId, userId, deviceId };
+    this.bindDevice(identity);
+    return new DeviceLink(identity, (call) => this.answer(identity, call), this.#clock);
   }
 
   /** @param key the 32 bytes by which its tags are checked; null: it may make any */
@@ -141,17 +140,15 @@ export class TestServer {
   }
 
   /** How the mutations of a device ended or wait, in their order. */
-  outcomesOf({ tenantId, userId, deviceId }: Caller): Outcome[] {
+  outcomesOf({ tenantId, userId, deviceId }: Named): Outcome[] {
     const tenant = this.#tenant(tenantId);
     const own = [...tenant.ledger.values()].filter((entry) => entry.deviceId === deviceId);
     return own.map((entry) => tell(tenant, userId, entry));
   }
 
-  #tenant(tenantId?: string): Tenant {
-    const [only] = this.#tenants.keys();
-    const name = tenantId ?? only ?? DEFAULT_TENANT;
-    const known = this.#tenants.get(name) ?? new Tenant(name, this.#world);
-    this.#tenants.set(name, known);
+  #tenant(tenantId = DEFAULT_TENANT): Tenant {
+    const known = this.#tenants.get(tenantId) ?? new Tenant(tenantId, this.#world);
+    this.#tenants.set(tenantId, known);
     return known;
   }
 }

@@ -1,0 +1,169 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from '@sync/client';
+import { type DeviceLink, HandClock, type TestServer, createTestServer, takeAsSent } from './index.ts';
+
+interface Note {
+  readonly text: string;
+  readonly colour?: string;
+}
+
+const SCOPE = 'user:u';
+const APP = { note: {} as EntityType<Note>, page: { scope: 'course:c' } as EntityType<Note> };
+type App = SyncClient<typeof APP>;
+
+const opened: App[] = [];
+afterEach(async () => {
+  for (const app of opened.splice(0)) await app.close();
+});
+
+const serverOf = (clock?: HandClock): TestServer =>
+  createTestServer({
+    entities: { note: { policy: 'lww' }, page: { policy: 'lww', scopes: ['course:c'] } },
+    ...(clock ? { clock } : {}),
+  });
+
+async function open(link: DeviceLink): Promise<App> {
+  const app = await createSyncClient({ ...link.options, store: new MemoryStore(), entities: APP });
+  opened.push(app);
+  for (const name of ['note', 'page'] as const) await app.entity(name).load();
+  app.start();
+  return app;
+}
+
+/** Lets what waits for nothing but its turn go on, until it is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; !isSo(); turn += 1) {
+    if (turn > 1_000) throw new Error('it never came to be so');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const device = (deviceId: string) => ({ userId: 'u', deviceId });
+
+describe('a server in memory', () => {
+  it('shows two devices what each other writes, and what was there before', async () => {
+    const server = serverOf();
+    server.seed('note', { n0: { text: 'seeded' } }, { scope: SCOPE });
+    const [one, other] = [await open(server.device(device('a'))), await open(server.device(device('b')))];
+    await (await one.entity('note').put('n1', { text: 'mine' })).wait('seen');
+    await until(() => other.entity('note').list().length === 2);
+    expect(other.entity('note').get('n1')?.data).toEqual({ text: 'mine' });
+    expect(other.entity('note').get('n0')?.data).toEqual({ text: 'seeded' });
+  });
+
+  it('merges what both sides wrote, and keeps what lost', async () => {
+    const server = serverOf();
+    server.seed('note', { n1: { text: 'a', colour: 'white' } }, { scope: SCOPE });
+    const link = server.device(device('a'));
+    const app = await open(link);
+    await until(() => app.entity('note').get('n1') !== null);
+    link.offline();
+    const write = await app.entity('note').patch('n1', { text: 'b', colour: 'red' });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    server.change('note', 'n1', { text: 'a', colour: 'blue' });
+    link.online();
+    app.networkChanged(true);
+    const outcome = await write.wait('applied');
+    expect(outcome?.status).toBe('merged');
+    expect(server.entity('note', 'n1')?.data).toEqual({ text: 'b', colour: 'blue' });
+    expect(app.entity('note').get('n1')?.data).toEqual({ text: 'b', colour: 'blue' });
+    expect(server.conflicts()).toMatchObject([
+      { status: 'auto_resolved', fields: [{ field: 'colour', ours: 'blue', theirs: 'red', winner: 'ours' }] },
+    ]);
+    await until(() => app.status.state === 'live');
+    expect((await app.conflicts()).map(({ conflictId }) => conflictId)).toEqual([outcome?.conflictId]);
+  });
+
+  it('applies once what was sent again because its answer got lost', async () => {
+    const server = serverOf();
+    const link = server.device(device('a'));
+    const app = await open(link);
+    await until(() => app.status.state === 'live');
+    link.loseAnswers(1);
+    const write = await app.entity('note').put('n1', { text: 'once' });
+    await until(() => server.entity('note', 'n1') !== undefined);
+    app.networkChanged(true);
+    await write.wait('seen');
+    expect(server.entity('note', 'n1')?.clock).toEqual({ 'd:a': 1 });
+    expect(server.outcomesOf(device('a'))).toMatchObject([{ status: 'applied' }]);
+  });
+
+  it('takes a scope away and gives it back', async () => {
+    const server = serverOf();
+    server.seed('page', { p1: { text: 'chapter' } });
+    const app = await open(server.device(device('a')));
+    await until(() => app.status.state === 'live');
+    expect(app.entity('page').list()).toEqual([]);
+    server.grant('u', 'course:c');
+    await until(() => app.entity('page').list().length === 1);
+    server.withdraw('u', 'course:c');
+    await until(() => app.entity('page').list().length === 0);
+    const late = await app.entity('page').put('p2', { text: 'too late' });
+    await expect(late.wait('applied')).rejects.toMatchObject({ outcome: { code: 'scope_not_held' } });
+    server.grant('u', 'course:c');
+    await until(() => app.entity('page').list().length === 1);
+  });
+
+  it('has everything pulled anew after it has lost its history', async () => {
+    const server = serverOf();
+    server.seed('note', { n1: { text: 'stays' }, n2: { text: 'goes' } }, { scope: SCOPE });
+    const link = server.device(device('a'));
+    const app = await open(link);
+    await until(() => app.entity('note').list().length === 2);
+    link.offline();
+    server.change('note', 'n2', null);
+    server.loseHistory();
+    link.online();
+    app.networkChanged(true);
+    await until(() => app.entity('note').list().length === 1);
+    expect(app.entity('note').get('n1')?.data).toEqual({ text: 'stays' });
+  });
+
+  it('stops a device that was revoked, while it waits', async () => {
+    const server = serverOf();
+    const app = await open(server.device(device('a')));
+    await until(() => app.status.state === 'live');
+    server.revokeDevice('a');
+    await until(() => app.status.state === 'revoked');
+  });
+
+  it('refuses what its owner refuses, and a request that is to fail', async () => {
+    const server = createTestServer({
+      entities: {
+        note: {
+          policy: 'lww',
+          handle: (sent, current) =>
+            sent.data?.['text'] === ''
+              ? { kind: 'rejected', code: 'data_invalid', message: '/text is empty' }
+              : takeAsSent(sent, current),
+        },
+      },
+    });
+    const link = server.device(device('a'));
+    const call = { method: 'POST', path: '/sync/v1/pull', body: {}, timeoutMs: 1_000 } as const;
+    link.fail('unavailable', 'push');
+    link.fail('rate_limited');
+    expect(await link.send(call)).toMatchObject({ ok: false, kind: 'busy', retryAfterMs: 1_000 });
+    expect(await link.send(call)).toMatchObject({ ok: true });
+    const app = await open(link);
+    const write = await app.entity('note').put('n1', { text: '' });
+    await expect(write.wait('applied')).rejects.toMatchObject({ outcome: { code: 'data_invalid' } });
+    expect(link.calls.filter(({ path }) => path === '/sync/v1/push')).toHaveLength(2);
+  });
+
+  it('lives by the clock of the test', async () => {
+    const clock = new HandClock(Date.parse('2026-01-01T00:00:00Z'));
+    const link = serverOf(clock).device(device('a'));
+    const call = { method: 'POST', path: '/sync/v1/pull', timeoutMs: 10_000 } as const;
+    link.delay(2_000);
+    const answer = link.send<{ readonly serverTime: string }>({ ...call, body: { limit: 1 } });
+    await until(() => clock.waiting === 2);
+    clock.advance(2_000);
+    expect(await answer).toMatchObject({ ok: true, body: { serverTime: '2026-01-01T00:00:00.000Z' } });
+    link.delay(20_000);
+    const late = link.send({ ...call, body: {} });
+    await until(() => clock.waiting === 2);
+    clock.advance(10_000);
+    expect(await late).toMatchObject({ ok: false, kind: 'offline' });
+  });
+});
