@@ -1,4 +1,4 @@
-import type { TestData, TestServer } from '@sync/client-testing';
+import type { TestServer } from '@sync/client-testing';
 import { ProblemError } from '@sync/service-kit/problem-error';
 import type { Identities } from './identities.ts';
 import { LEARNING } from './platform-types.ts';
@@ -57,9 +57,9 @@ function put(
     const [fault] = prepared.faults;
     throw new ProblemError('schema_invalid', `${fault?.path ?? ''} ${fault?.message ?? ''}`);
   }
-  server.change(entityType, entityId, prepared.data as TestData, { tenantId });
+  server.change(entityType, entityId, prepared.data, { tenantId });
   for (const also of prepared.also ?? []) {
     if (also.ifAbsent && server.entity(also.entityType, also.entityId, tenantId)?.data) continue;
-    server.change(also.entityType, also.entityId, also.data as TestData | null, { tenantId });
+    server.change(also.entityType, also.entityId, also.data, { tenantId });
   }
 }

@@ -55,7 +55,8 @@ function inflate(raw: Buffer, encoding: string, maxOutputLength: number): Buffer
     }
   } catch (cause) {
     if (cause instanceof ProblemError) throw cause;
-    const isTooLarge = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
+    // Under Jest, what Node throws is no instance of this `Error`.
+    const isTooLarge = (cause as { readonly code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE';
     const code = isTooLarge ? 'payload_too_large' : 'malformed_json';
     throw new ProblemError(code, 'The compressed body is damaged, or too much', { cause });
   }

@@ -75,7 +75,7 @@ export function note(
   if (!kept) return;
   const previous = tenant.history.at(-1)?.hash ?? '';
   const link = { conflictId, at: tenant.nowIso, what, who, facts, previous };
-  const entry = { ...link, hash: hashOf(link as unknown as JsonObject) };
+  const entry = { ...link, hash: hashOf(link) };
   tenant.history.push(entry);
   kept.record = { ...kept.record, history: [...kept.record.history, entry] };
   changeByService(tenant, { entityType: CONFLICT_TYPE, entityId: conflictId, data: kept.record }, null);

@@ -83,7 +83,7 @@ function ask(
   const { mutationId, scope, entityType, entityId } = mutation;
   const handled: HandledMutation = {
     ...{ mutationId, userId, deviceId, scope, entityType, entityId, clock: { ...clock } },
-    ...{ op: change.op, data: change.data as HandledMutation['data'] },
+    ...{ op: change.op, data: change.data },
     expectedRevision: change.expectedRevision,
     occurredAt: new Date(occurredAtMs).toISOString(),
     schemaVersion: type.schemaVersion,

@@ -48,7 +48,7 @@ export function changeEntity(tenant: Tenant, change: EntityChange): void {
   tenant.entities.set(key, { entityType, entityId, head, sent: change.sent });
   const told = { entityType, entityId, schemaVersion: type.schemaVersion, committedAt: tenant.nowIso };
   const deltas = result.deltas.map(({ scope: to, op, data: shown }): [string, RemoteDelta] => {
-    return [to, { ...told, op, clock: head.clock, data: shown as RemoteDelta['data'] }];
+    return [to, { ...told, op, clock: head.clock, data: shown }];
   });
   // Whoever deletes what nobody ever saw waits for a delta, too.
   const unseen = change.mutation && deltas.length === 0 && change.scope;

@@ -126,9 +126,9 @@ export function ruleOf(type: KnownType, scope: string): ProjectionRule {
 }
 
 /** Takes what comes; a patch of what is not there is `data_invalid`. */
-export const takeAsSent: Handle = ({ op, data }, current) => {
+export function takeAsSent({ op, data }: HandledMutation, current: TestData | null): HandlerAnswer {
   if (op === 'patch' && current === null)
     return { kind: 'rejected', code: 'data_invalid', message: 'there is no such entity to patch' };
   const after = op === 'delete' ? null : op === 'patch' ? { ...current, ...data } : (data ?? {});
   return { kind: 'accepted', data: after };
-};
+}
