@@ -13,7 +13,7 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- A ConflictRecord without what it shows of the server: the parts that the resolver leaves out of one that is
--- too large (record-view.ts), under the same names. withoutServerSide (libs/protocol) does it to what the resolver
+-- too large (record-view.ts), under the same names. withoutServerSide does it to what the resolver
 -- answers. Put together from texts, so that numbers stay as they were written.
 CREATE OR REPLACE FUNCTION without_server_side(p_record json) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$

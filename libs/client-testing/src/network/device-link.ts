@@ -36,7 +36,7 @@ export class DeviceLink implements Transport {
     this.#clock = clock;
   }
 
-  /** Nothing arrives any more; what is under way is cut off. An app hears of that from its platform, if at all. */
+  /** Nothing arrives any more; what is under way is cut off. The app is not told: see `networkChanged`. */
   offline(): void {
     this.#isOffline = true;
     for (const cut of [...this.#cuts]) cut();

@@ -3,7 +3,7 @@ import type { Device } from '../server/device.ts';
 import { RefusedRequest } from '../server/refused-request.ts';
 import type { Tenant } from '../server/tenant.ts';
 
-/** PULL-21: for a ninth the oldest is answered, once it has waited for so long; more than sixteen are refused. */
+/** PULL-21: for a ninth the oldest is answered, once it has waited for so long; a seventeenth is refused. */
 const SIDE_BY_SIDE = 8;
 const AT_MOST = 16;
 const MAY_BE_REPLACED_MS = 5_000;
