@@ -1,22 +1,7 @@
-/**
- * What the app did or met, with what helps.
- *
- * | code                  | what helps                                                             |
- * | --------------------- | ---------------------------------------------------------------------- |
- * | `entity_type_unknown` | name the type in `entities` of `createSyncClient`                      |
- * | `entity_unknown`      | put the entity first, or wait until it was pulled                      |
- * | `scope_unknown`       | say in which scope, in the call or in `entities`                       |
- * | `data_invalid`        | correct what `cause` or the message names                              |
- * | `data_too_large`      | shorten it, or keep large content elsewhere and its address here       |
- * | `other_device`        | use another store for each user and device, or clear this one          |
- * | `not_applied`         | show `outcome`: its code says why, its conflict keeps what was written |
- * | `device_revoked`      | bind the device anew, and `start`; nothing is stored until then        |
- * | `closed`              | create another client                                                  |
- * | `request_failed`      | see `failure`: try again later where its kind is not `refused`         |
- */
 import type { Outcome } from '@sync/protocol';
 import type { Failure } from './net/transport.ts';
 
+/** The code of a {@link SyncError}, where each is explained. */
 export type SyncErrorCode =
   | 'entity_type_unknown'
   | 'entity_unknown'
@@ -34,6 +19,22 @@ interface Details extends ErrorOptions {
   readonly failure?: Failure;
 }
 
+/**
+ * What the app did or met, with what helps.
+ *
+ * | code                  | what helps                                                             |
+ * | --------------------- | ---------------------------------------------------------------------- |
+ * | `entity_type_unknown` | name the type in `entities` of `createSyncClient`                      |
+ * | `entity_unknown`      | put the entity first, or wait until it was pulled                      |
+ * | `scope_unknown`       | say in which scope, in the call or in `entities`                       |
+ * | `data_invalid`        | correct what `cause` or the message names                              |
+ * | `data_too_large`      | shorten it, or keep large content elsewhere and its address here       |
+ * | `other_device`        | use another store for each user and device, or clear this one          |
+ * | `not_applied`         | show `outcome`: its code says why, its conflict keeps what was written |
+ * | `device_revoked`      | bind the device anew, and `start`; nothing is stored until then        |
+ * | `closed`              | create another client                                                  |
+ * | `request_failed`      | see `failure`: try again later where its kind is not `refused`         |
+ */
 export class SyncError extends Error {
   readonly code: SyncErrorCode;
   /** Of `not_applied`. */

@@ -23,6 +23,7 @@ export type Keyed<Data> = Data & { readonly id: string };
 type DataOf<T> = T extends EntityType<infer Data> ? Data : never;
 type KeyOf<Row> = (row: Row) => string;
 
+/** What {@link syncCollectionOptions} makes a collection of. */
 export interface SyncCollectionOptions<Types extends EntityTypes, Name extends keyof Types & string> {
   /** Started or not. Nothing is read from its store before the collection is used. */
   readonly client: SyncClient<Types>;
@@ -31,10 +32,13 @@ export interface SyncCollectionOptions<Types extends EntityTypes, Name extends k
   readonly scope?: string;
 }
 
+/** What a collection has as its `utils`. */
 export interface SyncCollectionUtils extends Record<string, unknown> {
+  /** Waits until the writes of a transaction have come as far as a tier. */
   readonly wait: typeof waitFor;
   /** What did not simply come to stand, oldest first, until `client.dismiss`. */
   readonly outcomes: SyncClient<EntityTypes>['outcomes'];
+  /** Of this collection's entities, as they were pulled. */
   readonly conflicts: SyncClient<EntityTypes>['conflicts'];
   /** Keys of rows with a change in them that no pull has confirmed. `$hasPendingWrites` ends before. */
   readonly pending: () => string[];
@@ -49,7 +53,7 @@ type Config<Row extends object, Schema extends StandardSchemaV1 = never> = Omit<
 
 /**
  * For `createCollection`. `insert` becomes a put, `update` a patch with the fields that changed, `delete` a
- * delete; `metadata` of a mutation may be {@link WriteOptions}. Give `getKey` where the id of an entity
+ * delete; `metadata` of a mutation may be `WriteOptions` of the SDK. Give `getKey` where the id of an entity
  * stands in its data; it has to be the entity's id. A `schema` checks rows before they are seen; what it
  * makes of them has to be JSON.
  * @throws SyncError `entity_type_unknown`

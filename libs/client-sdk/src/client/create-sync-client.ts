@@ -18,12 +18,19 @@ import { SyncLoop } from './sync-loop.ts';
 export type EntityTypes = Readonly<Record<string, EntityType<object>>>;
 type DataOf<T> = T extends EntityType<infer Data> ? Data : never;
 
+/** What {@link createSyncClient} works with. */
 export interface SyncClientOptions<Types extends EntityTypes> {
+  /** As the identity service has bound the device. */
   readonly identity: DeviceIdentity;
+  /** Of the same device: signs what it writes. */
   readonly key: DeviceKey;
+  /** The way to the gateway. */
   readonly transport: Transport;
+  /** Of this device alone; it is closed with the client. */
   readonly store: Store;
+  /** The entity types of the app, by name. */
   readonly entities: Types;
+  /** The platform's unless given, for tests. */
   readonly clock?: Clock;
   /** In [0, 1). */
   readonly random?: () => number;

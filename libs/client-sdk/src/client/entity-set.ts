@@ -21,7 +21,9 @@ export interface EntitySetParts {
   readonly onWrite: () => void;
 }
 
+/** What a write may say besides its data. */
 export interface WriteOptions {
+  /** Of a new entity; that of its type where nothing is said. One that exists stays in its own. */
   readonly scope?: string;
   /** Writes without which this one makes no sense: it is refused when one of them is. */
   readonly dependsOn?: readonly Write[];

@@ -11,6 +11,7 @@ export interface EntityType<Data extends object = Record<string, unknown>> {
 /** The part of the Standard Schema interface that is used here. */
 export interface DataSchema<Data> {
   readonly '~standard': {
+    /** Answers with the value as it is stored, or with what is wrong with it. */
     readonly validate: (value: unknown) => SchemaResult<Data> | Promise<SchemaResult<Data>>;
   };
 }

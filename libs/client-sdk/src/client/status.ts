@@ -17,6 +17,7 @@ export interface SyncStatus {
   readonly scopes: readonly ScopeStatus[];
 }
 
+/** How far a scope has come on this device. */
 export interface ScopeStatus {
   readonly scope: string;
   /** How many entities have come so far: the progress of a first sync, or of a full resync. */

@@ -21,6 +21,7 @@ import type {
   Transport,
 } from './transport.ts';
 
+/** What {@link createHttpTransport} works with. */
 export interface HttpTransportOptions {
   /** Such as `https://sync.example.com`. A path in front of `/sync/v1/` is left out of what is signed. */
   readonly gatewayUrl: string;
@@ -28,6 +29,7 @@ export interface HttpTransportOptions {
   readonly key: DeviceKey;
   /** Asked when none is held, and again when the server refuses the one that was given. */
   readonly token: GetToken;
+  /** The platform's unless given. */
   readonly fetch?: typeof fetch;
   /**
    * The socket that says when to pull; null for none, so that pulls wait for news. It is `new WebSocket(url)`

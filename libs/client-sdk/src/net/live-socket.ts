@@ -6,10 +6,13 @@ import type { Failure, LiveLine, LiveListener, Transport } from './transport.ts'
 
 /** As much of a WebSocket as is needed: that of a browser, of React Native, of Node 22, or of `ws`. */
 export interface SocketLike {
+  /** For `open`, `message`, `error` and `close`. */
   addEventListener(type: string, listener: (event: unknown) => void): void;
+  /** Ends it, with or without an answer. */
   close(): void;
 }
 
+/** What a {@link LiveSocket} works with. */
 export interface LiveSocketOptions extends LiveListener {
   readonly gatewayUrl: string;
   readonly transport: Transport;

@@ -8,12 +8,15 @@ export interface Transport {
   listen?(listener: LiveListener): LiveLine;
 }
 
+/** What hears from a {@link LiveLine}. */
 export interface LiveListener {
   /** Scopes in which something new can be pulled: perhaps too many, never too few while it is open. */
   readonly onNotice: (scopes: readonly string[]) => void;
+  /** Called with each new state. */
   readonly onState: (state: LiveState) => void;
 }
 
+/** The line on which the server says that there is something to pull. */
 export interface LiveLine {
   /** There may be a network again: a pause ends now, though not more often than every five seconds. */
   wake(): void;
@@ -22,6 +25,8 @@ export interface LiveLine {
 }
 
 /**
+ * How a {@link LiveLine} stands.
+ *
  * | kind         |                                                                                       |
  * | ------------ | ------------------------------------------------------------------------------------- |
  * | `connecting` | a ticket is asked for, or a socket is opened                                          |
@@ -40,6 +45,7 @@ export type LiveState =
     }
   | { readonly kind: 'ended'; readonly why: 'revoked' | 'not_bound' };
 
+/** A request, as it is asked for. */
 export interface Call {
   readonly method: 'GET' | 'POST';
   /** With its query, such as `/sync/v1/pull`. */
@@ -54,6 +60,7 @@ export interface Call {
   readonly signal?: AbortSignal;
 }
 
+/** What came of a {@link Call}. */
 export type Answer<T> = Success<T> | Failure;
 
 export interface Success<T> {
@@ -62,6 +69,8 @@ export interface Success<T> {
 }
 
 /**
+ * A request that did not succeed.
+ *
  * | kind             | what came                             | what the device does                  |
  * | ---------------- | ------------------------------------- | ------------------------------------- |
  * | `offline`        | no network, a time-out, a broken line | waits with growing pauses             |
@@ -89,6 +98,7 @@ export interface Failure {
   readonly cause?: unknown;
 }
 
+/** Of a {@link Failure}, where each is explained. */
 export type FailureKind =
   | 'offline'
   | 'busy'

@@ -41,16 +41,19 @@ export interface Store {
 
 /** One for each kind of thing that a device keeps; the keys of each stand beside its row type. */
 export const TABLE_NAMES = ['meta', 'scope', 'entity', 'outbox', 'outcome', 'document'] as const;
+/** The name of a table. */
 export type TableName = (typeof TABLE_NAMES)[number];
 
 /** JSON, as `JSON.parse` returns it. */
 export type StoredValue = Readonly<Record<string, unknown>>;
 
+/** A row of a table. */
 export interface StoredRow {
   readonly key: string;
   readonly value: StoredValue;
 }
 
+/** What {@link Store.commit} stores at once. */
 export interface Commit {
   /** Everything that is stored goes first, counters as well. */
   readonly isAnew?: boolean;

@@ -7,6 +7,7 @@ import type { Commit, Store, StoredRow, StoredValue, TableName } from '../store.
 import { COUNTERS, IndexedDbConnection } from './indexeddb-connection.ts';
 import { indexedDbError } from './indexeddb-errors.ts';
 
+/** What {@link openIndexedDbStore} opens. */
 export interface IndexedDbStoreOptions {
   /** Of the database; one for each user of the browser, so that none reads another's. */
   readonly name: string;

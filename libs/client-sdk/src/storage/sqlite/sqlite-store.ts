@@ -6,7 +6,9 @@ import type { SqliteDriver } from './sqlite-driver.ts';
 import { isBusy, sqliteError } from './sqlite-errors.ts';
 import { decodeKey, encodeKey, endOfPrefix } from './sqlite-key.ts';
 
+/** What {@link openSqliteStore} opens. */
 export interface SqliteStoreOptions {
+  /** A connection to the database, for this store alone. */
   readonly driver: SqliteDriver;
   /** What names of tables begin with: lower-case letters, digits and `_`. Two stores in a file need two. */
   readonly prefix?: string;
