@@ -9,6 +9,7 @@ const ANY_HASH = `${'A'.repeat(43)}=`;
 const ANY_KEY: DeviceKey = { sign: async () => ANY_HASH, tag: async () => ANY_HASH };
 
 type Ask = (call: DeviceCall) => Promise<unknown>;
+/** A request of a device, by its path. */
 export type Operation = 'pull' | 'push' | 'ack' | 'resolve-conflict';
 
 /** A {@link Transport} into the same process, whose network a test turns off, delays and breaks. */
@@ -42,6 +43,7 @@ export class DeviceLink implements Transport {
     for (const cut of [...this.#cuts]) cut();
   }
 
+  /** The network is there again; tell the client by `networkChanged(true)`. */
   online(): void {
     this.#isOffline = false;
   }

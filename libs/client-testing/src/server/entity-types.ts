@@ -42,6 +42,7 @@ export interface HandledMutation {
   readonly schemaVersion: number;
 }
 
+/** What a handler is told besides the mutation. */
 export interface HandlerContext {
   readonly tenantId: string;
   readonly userId: string;
@@ -65,6 +66,7 @@ export type TestUpcaster =
   | { readonly from: number; readonly steps: readonly UpcastStep[] }
   | {
       readonly from: number;
+      /** Answers with the data as the next version has them. */
       readonly upcast: (
         data: TestData,
         context: { readonly tenantId: string; readonly mutationId: string; readonly op: MutationOp },

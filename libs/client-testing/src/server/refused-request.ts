@@ -26,6 +26,7 @@ export class RefusedRequest extends Error {
     return PROBLEM_CODES[this.code].status;
   }
 
+  /** The problem as it is answered. */
   toBody(nowMs: number): Problem & Readonly<Record<string, unknown>> {
     const { errors, extra } = this.options;
     const body = problem(

@@ -10,6 +10,7 @@ import { type TestData, type TestEntityType, knownTypes } from './entity-types.t
 import { RefusedRequest } from './refused-request.ts';
 import { Tenant, type World } from './tenant.ts';
 
+/** What a {@link TestServer} is made with. */
 export interface TestServerOptions {
   readonly entities: Readonly<Record<string, TestEntityType>>;
   /** Of the server, and of what waits on it. Default: that of the system. */
@@ -60,7 +61,10 @@ export class TestServer {
     return new DeviceLink(identity, (call) => this.answer(identity, call), this.#clock);
   }
 
-  /** @param key the 32 bytes by which its tags are checked; null: it may make any */
+  /**
+   * A device that talks to the server by other means than {@link device}.
+   * @param key the 32 bytes by which its tags are checked; null: it may make any
+   */
   bindDevice({ tenantId, userId, deviceId }: Caller, key: Uint8Array | null = null): void {
     const { devices } = this.#tenant(tenantId);
     if (!devices.has(deviceId)) devices.set(deviceId, new Device(deviceId, userId, key));
@@ -72,6 +76,7 @@ export class TestServer {
     return device?.userId === userId ? device : undefined;
   }
 
+  /** The device is refused from here on. */
   revokeDevice(deviceId: string): void {
     for (const tenant of this.#tenants.values()) {
       const device = tenant.devices.get(deviceId);
@@ -102,6 +107,7 @@ export class TestServer {
     changeByService(tenant, { entityType, entityId, data }, place.scope ?? null);
   }
 
+  /** The user holds the scope from here on. */
   grant(userId: string, scope: string, tenantId?: string): void {
     const tenant = this.#tenant(tenantId);
     if (scope === `user:${userId}`) tenant.withheld.delete(scope);
@@ -109,6 +115,7 @@ export class TestServer {
     tenant.announce();
   }
 
+  /** The user does not hold the scope any more. */
   withdraw(userId: string, scope: string, tenantId?: string): void {
     const tenant = this.#tenant(tenantId);
     if (scope === `user:${userId}`) {
