@@ -16,4 +16,4 @@ export type { DeviceCall } from './server/answer-call.ts';
 export { DeviceLink } from './network/device-link.ts';
 export type { Operation } from './network/device-link.ts';
 export { RefusedRequest } from './server/refused-request.ts';
-export { HandClock } from '@sync/client/testing';
+export { HandClock } from '@sync/client/for-tests';

@@ -152,6 +152,13 @@ describe('a server in memory', () => {
     expect(link.calls.filter(({ path }) => path === '/sync/v1/push')).toHaveLength(2);
   });
 
+  it('says at once what it cannot have', () => {
+    const withPolicy = (name: string, policy: 'crdt_yjs' | 'lww') => (): TestServer =>
+      createTestServer({ entities: { [name]: { policy } } });
+    expect(withPolicy('document', 'crdt_yjs')).toThrow('document: this server keeps no documents');
+    expect(withPolicy('conflict', 'lww')).toThrow('conflict is the server’s own entity type');
+  });
+
   it('lives by the clock of the test', async () => {
     const clock = new HandClock(Date.parse('2026-01-01T00:00:00Z'));
     const link = serverOf(clock).device(device('a'));

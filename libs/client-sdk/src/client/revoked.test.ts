@@ -1,6 +1,6 @@
 /** What is left of a device that was revoked, and what may be stored after that. */
 import { describe, expect, it } from '@jest/globals';
-import { HandClock } from '../clock/testing/hand-clock.ts';
+import { HandClock } from '../clock/hand-clock.ts';
 import { ModelServer } from '../local/testing/model-server.ts';
 import { IDENTITY, KEY, SCOPE } from '../local/testing/crashing-device.ts';
 import { failure } from '../net/failure.ts';

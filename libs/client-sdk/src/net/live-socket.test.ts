@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LIVE_CLOSE_CODES } from '@sync/protocol/device';
 import { WebSocket, WebSocketServer } from 'ws';
-import { HandClock } from '../clock/testing/hand-clock.ts';
+import { HandClock } from '../clock/hand-clock.ts';
 import { createHttpTransport } from './http-transport.ts';
 import { jsKey } from './js-key.ts';
 import { STEADY_MS } from './live-pause.ts';

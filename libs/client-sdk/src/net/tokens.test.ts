@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { HandClock } from '../clock/testing/hand-clock.ts';
+import { HandClock } from '../clock/hand-clock.ts';
 import { createHttpTransport, type HttpTransport } from './http-transport.ts';
 import { jsKey } from './js-key.ts';
 import { answer, good, refuse, RudeServer } from './testing/rude-server.ts';

@@ -1,5 +1,3 @@
 /** `@sync/client/testing`: for the tests of what is built upon the SDK. */
 export { FaultyStore } from './faulty-store.ts';
 export { ModelServer } from '../local/testing/model-server.ts';
-export { HandClock } from '../clock/testing/hand-clock.ts';
-export { judgeAnswer } from '../net/judge-answer.ts';

@@ -1,5 +1,5 @@
 import type { Answer, Call, Clock, DeviceIdentity, DeviceKey, Failure, Transport } from '@sync/client';
-import { judgeAnswer } from '@sync/client/testing';
+import { judgeAnswer } from '@sync/client/for-tests';
 import { PROBLEM_CODES, type ProblemCode } from '@sync/protocol';
 import type { DeviceCall } from '../server/answer-call.ts';
 import { RefusedRequest } from '../server/refused-request.ts';

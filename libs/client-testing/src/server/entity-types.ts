@@ -2,6 +2,7 @@ import {
   type ConflictPolicy,
   type GrantRule,
   type MutationOp,
+  POLICIES,
   type ProjectionRule,
   type ReviewMode,
   type UpcastStep,
@@ -105,8 +106,12 @@ export interface KnownType extends Required<Omit<TestEntityType, 'scopes'>> {
 /** The ConflictRecords, which nobody writes but the server. */
 export const CONFLICT_TYPE = 'conflict';
 
+/** @throws TypeError for what the server cannot have */
 export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map<string, KnownType> {
   const known = Object.entries(types).map(([entityType, type]): [string, KnownType] => {
+    if (POLICIES[type.policy].hasDocument)
+      throw new TypeError(`${entityType}: this server keeps no documents, so it has no ${type.policy}`);
+    if (entityType === CONFLICT_TYPE) throw new TypeError(`${CONFLICT_TYPE} is the server’s own entity type`);
     const defaults: Omit<KnownType, 'policy'> = {
       ...{ entityType, review: 'none', schemaVersion: 1, fields: '*', grants: [], upcasters: [] },
       ...{ requiresTags: false, handle: takeAsSent, service: 'server', scopes: null },

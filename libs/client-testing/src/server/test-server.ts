@@ -34,6 +34,7 @@ export interface Place {
 /**
  * @returns a server in memory that keeps the rules of protocol v1, of which the conformance kit checks it.
  *   Everything that it is asked for has happened when the answer comes
+ * @throws TypeError for an entity type with documents (`crdt_yjs`), and one called `conflict`
  */
 export function createTestServer(options: TestServerOptions): TestServer {
   return new TestServer(options);

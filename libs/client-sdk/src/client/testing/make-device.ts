@@ -1,4 +1,4 @@
-import { HandClock } from '../../clock/testing/hand-clock.ts';
+import { HandClock } from '../../clock/hand-clock.ts';
 import { IDENTITY, KEY, SCOPE } from '../../local/testing/crashing-device.ts';
 import { ModelServer } from '../../local/testing/model-server.ts';
 import { MemoryDisk, MemoryStore } from '../../storage/memory-store.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from './clock.ts';
 
 /** A clock that goes on when a test says so. */
 export class HandClock implements Clock {
