@@ -111,7 +111,7 @@ export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map
   const known = Object.entries(types).map(([entityType, type]): [string, KnownType] => {
     if (POLICIES[type.policy].hasDocument)
       throw new TypeError(`${entityType}: this server keeps no documents, so it has no ${type.policy}`);
-    if (entityType === CONFLICT_TYPE) throw new TypeError(`${CONFLICT_TYPE} is the server’s own entity type`);
+    if (entityType === CONFLICT_TYPE) throw new TypeError(`${entityType} is the server’s own entity type`);
     const defaults: Omit<KnownType, 'policy'> = {
       ...{ entityType, review: 'none', schemaVersion: 1, fields: '*', grants: [], upcasters: [] },
       ...{ requiresTags: false, handle: takeAsSent, service: 'server', scopes: null },
