@@ -45,6 +45,16 @@ import { nowhere } from '@sync/client';
 export const missing: unknown = nowhere;
 `;
 
+/** What an app has before the lines of the read-me. */
+const READ_ME_NEEDS = `
+import { createSyncClient, type EntityType, type SyncClientOptions, type SyncStatus } from '@sync/client';
+declare const note: EntityType<{ text: string }>;
+declare const { identity, key, store, transport }: SyncClientOptions<{ note: typeof note }>;
+declare function draw(list: readonly object[]): void;
+declare function show(state: SyncStatus['state'], reason: string | null, pending: number): void;
+declare function askSomebody(conflict: object): void;
+`;
+
 function importing(entries: readonly string[]): string {
   const names = entries.map((_entry, at) => `entry${at}`);
   const imports = entries.map((entry, at) => `import * as ${names[at] ?? ''} from '${entry}';\n`);
@@ -124,6 +134,18 @@ describe('packed packages', () => {
       const lib = { lib: ['es2022', 'dom', 'dom.iterable'] };
       const code = MISSING + importing(await allEntries());
       expect(await compile('web', code, { ...options, ...lib })).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'have what the read-me shows',
+    async () => {
+      const readMe = await readFile(join(ROOT, 'README.md'), 'utf8');
+      const [, code = ''] = /```ts\n(.*?)```/s.exec(readMe) ?? [];
+      expect(code).toContain('createSyncClient');
+      const lib = { lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler', types: [] };
+      expect(await compile('read-me', READ_ME_NEEDS + code, lib)).toEqual([]);
     },
     TIMEOUT_MS,
   );
