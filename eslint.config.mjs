@@ -10,6 +10,7 @@ import { builtinModules } from 'node:module';
 import { createProjectGraphAsync } from '@nx/devkit';
 import nx from '@nx/eslint-plugin';
 import prettier from 'eslint-config-prettier/flat';
+import reactHooks from 'eslint-plugin-react-hooks';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
@@ -24,9 +25,12 @@ const PURE = ['vector-clock', 'domain', 'protocol'];
  * `documents` runs worker threads and hashes, so it is not pure; it has nothing to do with servers and
  * drivers either.
  */
-const NO_FRAMEWORK = [...PURE, 'documents', 'client-sdk', 'client-tanstack-db', 'client-testing'];
+const NO_FRAMEWORK = [
+  ...PURE,
+  ...['documents', 'client-sdk', 'client-tanstack-db', 'client-testing', 'client-react'],
+];
 const PURE_SOURCES = PURE.map((lib) => `libs/${lib}/src/**/*.ts`);
-const TESTS = ['**/*.test.ts', '**/testing/**/*.ts'];
+const TESTS = ['**/*.test.ts', '**/testing/**/*.{ts,tsx}'];
 
 /** From the bottom up. */
 const SHARED = [
@@ -53,14 +57,16 @@ const LAYERS = {
   'client-sdk': ['browser', 'protocol', 'domain', 'vector-clock'],
   'client-tanstack-db': ['client-sdk', 'protocol'],
   'client-testing': ['client-sdk', 'protocol', 'domain', 'vector-clock'],
+  // The browser only in tests, as above.
+  'client-react': ['browser', 'client-sdk', 'protocol'],
   browser: ['postgres'],
   postgres: ['protocol', 'domain', 'vector-clock'],
   messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],
   'owner-sdk': ['documents', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   app: SHARED,
-  e2e: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', ...SHARED],
-  tools: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', ...SHARED],
+  e2e: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', 'client-react', ...SHARED],
+  tools: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', 'client-react', ...SHARED],
 };
 
 /**
@@ -150,7 +156,7 @@ export default defineConfig(
   },
   { linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked],
     plugins: { '@nx': nx },
     languageOptions: {
@@ -192,13 +198,13 @@ export default defineConfig(
     },
   },
   {
-    files: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts'],
+    files: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.{ts,tsx}'],
     ignores: TESTS,
     rules: { 'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY] }] },
   },
   {
     // It runs in browsers, in React Native and in Node.
-    files: ['libs/client-sdk/src/**/*.ts', 'libs/client-tanstack-db/src/**/*.ts'],
+    files: ['libs/client-{sdk,tanstack-db,react}/src/**/*.{ts,tsx}'],
     ignores: TESTS,
     rules: {
       'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],
@@ -210,6 +216,11 @@ export default defineConfig(
     files: ['libs/client-testing/src/**/*.ts'],
     ignores: TESTS,
     rules: { 'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }] },
+  },
+  {
+    // Hooks stand in both: what gives a component its state needs no markup.
+    files: ['libs/client-react/src/**/*.{ts,tsx}'],
+    extends: [reactHooks.configs.flat['recommended-latest']],
   },
   {
     // What a device sends is tested against a whole gateway.
@@ -275,7 +286,7 @@ export default defineConfig(
   },
   {
     // Command-line programs talk to a terminal.
-    files: ['tools/**/*.ts', 'e2e/**/*.ts', 'libs/*/*.ts', 'libs/*/freeze/*.ts'],
+    files: ['tools/**/*.ts', 'e2e/**/*.ts', 'libs/*/*.ts', 'libs/*/{freeze,look}/*.ts'],
     ignores: ['e2e/platform/**'],
     rules: { 'no-console': 'off' },
   },

@@ -36,7 +36,7 @@ async function readFixture(file: string): Promise<Fixture> {
 function eslintFor(fixture: Fixture): ESLint {
   const unignore = { ignores: ['!**/*.fixture.ts'] };
   const typed = {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     languageOptions: {
       parserOptions: {
         projectService: false,
@@ -45,7 +45,7 @@ function eslintFor(fixture: Fixture): ESLint {
       },
     },
   };
-  const untyped = { files: ['**/*.ts'], ...tseslint.configs.disableTypeChecked };
+  const untyped = { files: ['**/*.{ts,tsx}'], ...tseslint.configs.disableTypeChecked };
   return new ESLint({ cwd: root, overrideConfig: [unignore, fixture.lintAs === 'typed' ? typed : untyped] });
 }
 

@@ -1,8 +1,8 @@
 /**
  * Compiles the projects named on the command line (`node tools/build/build.mjs libs/protocol
- * apps/sync-gateway`), or every project of the workspace when none is named: `<project>/src/**\/*.ts` to
- * `<project>/dist/`, other files copied. With `--to FOLDER` it writes to `FOLDER/<project>/dist/` and leaves
- * alone what a running platform may have loaded.
+ * apps/sync-gateway`), or every project of the workspace when none is named: `<project>/src/**\/*.ts` and
+ * `.tsx` to `<project>/dist/`, other files copied. With `--to FOLDER` it writes to `FOLDER/<project>/dist/`
+ * and leaves alone what a running platform may have loaded.
  *
  * swc and not tsc: types are checked once for the whole workspace (`npm run typecheck`), and a start on a
  * fresh clone must not wait for a second checker run.
@@ -48,12 +48,12 @@ async function buildProject(project) {
         const from = join(file.parentPath, file.name);
         const to = join(target, relative(source, from));
         await mkdir(dirname(to), { recursive: true });
-        if (!file.name.endsWith('.ts')) return cp(from, to);
+        if (!/\.tsx?$/.test(file.name)) return cp(from, to);
         // As seen from `<project>/dist`: a source map names no path of this machine.
         const sourceFileName = relative(dirname(join(root, project, 'dist', relative(source, from))), from);
-        const options = { ...swcOptions, filename: from, sourceFileName };
+        const options = { ...swcOptions({ tsx: from.endsWith('x') }), filename: from, sourceFileName };
         const output = await transform(await readFile(from, 'utf8'), options);
-        const compiled = to.replace(/\.ts$/, '.js');
+        const compiled = to.replace(/\.tsx?$/, '.js');
         await writeFile(`${compiled}.map`, output.map ?? '');
         await writeFile(
           compiled,

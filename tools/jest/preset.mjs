@@ -12,7 +12,6 @@ import { fileURLToPath } from 'node:url';
 import { swcOptions } from '../build/swc-options.mjs';
 
 export function preset(configUrl, overrides = {}) {
-  const { rewriteRelativeImportExtensions: _built, ...jsc } = swcOptions.jsc;
   const rootDir = dirname(fileURLToPath(configUrl));
   // The `test` target writes its report here, and Jest does not create the folder of its `--outputFile`.
   mkdirSync(join(import.meta.dirname, '../../reports/tests'), { recursive: true });
@@ -23,10 +22,16 @@ export function preset(configUrl, overrides = {}) {
     testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
     testMatch: ['<rootDir>/**/*.test.ts'],
     modulePathIgnorePatterns: ['<rootDir>/dist/'],
-    extensionsToTreatAsEsm: ['.ts'],
-    transform: { '^.+\\.ts$': ['@swc/jest', { ...swcOptions, jsc, sourceMaps: 'inline' }] },
+    extensionsToTreatAsEsm: ['.ts', '.tsx'],
+    transform: { '^.+\\.ts$': transform({ tsx: false }), '^.+\\.tsx$': transform({ tsx: true }) },
     coveragePathIgnorePatterns: ['/node_modules/', '/dist/', '/testing/'],
     testTimeout: 30_000,
     ...overrides,
   };
+}
+
+function transform(file) {
+  const options = swcOptions(file);
+  const { rewriteRelativeImportExtensions: _built, ...jsc } = options.jsc;
+  return ['@swc/jest', { ...options, jsc, sourceMaps: 'inline' }];
 }

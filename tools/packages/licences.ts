@@ -2,7 +2,9 @@ import satisfies from 'spdx-satisfies';
 
 /** What `package-lock.json` says of the packages that are installed, by path. */
 export interface LockFile {
-  readonly packages: Readonly<Record<string, { readonly license?: string; readonly link?: boolean }>>;
+  readonly packages: Readonly<
+    Record<string, { readonly license?: string; readonly link?: boolean; readonly dev?: boolean }>
+  >;
 }
 
 /** A package that may not be used as it is. */
@@ -22,17 +24,20 @@ const ALLOWED = [
   ...['CC0-1.0', 'ISC', 'MIT', 'Python-2.0', 'Unlicense'],
 ];
 
+/** Also of tools, which are used as they are and shipped to nobody: changes of their files are to be published. */
+const ALLOWED_FOR_TOOLS = ['MPL-2.0'];
+
 /** The packages of others whose licence is none of those that the project accepts. */
 export function refusedLicences({ packages }: LockFile): RefusedLicence[] {
-  return Object.entries(packages).flatMap(([path, { license: licence = 'none', link }]) => {
+  return Object.entries(packages).flatMap(([path, { license: licence = 'none', link, dev }]) => {
     const isOwn = link === true || !path.includes('node_modules/');
-    return isOwn || isAllowed(licence) ? [] : [{ path, licence }];
+    return isOwn || isAllowed(licence, dev === true) ? [] : [{ path, licence }];
   });
 }
 
-function isAllowed(licence: string): boolean {
+function isAllowed(licence: string, isTool: boolean): boolean {
   try {
-    return satisfies(licence, ALLOWED);
+    return satisfies(licence, isTool ? [...ALLOWED, ...ALLOWED_FOR_TOOLS] : ALLOWED);
   } catch {
     // No SPDX expression, for example `SEE LICENSE IN LICENSE.md`: a person has to read it.
     return false;

@@ -30,6 +30,12 @@ describe('licences', () => {
     expect(refusedLicences(lock).length === 0).toBe(accepted);
   });
 
+  it('may ask for more where it is a tool that is shipped to nobody', () => {
+    const license = 'MPL-2.0';
+    expect(refusedLicences({ packages: { 'node_modules/one': { license, dev: true } } })).toEqual([]);
+    expect(refusedLicences({ packages: { 'node_modules/one': { license } } })).toHaveLength(1);
+  });
+
   it('are not asked of the packages of the workspace', () => {
     expect(
       refusedLicences({ packages: { '': {}, 'libs/domain': {}, 'node_modules/a': { link: true } } }),

@@ -12,7 +12,7 @@ import type { ProjectFile, Rule } from './workspace.ts';
 export const noDeadFile: Rule = {
   name: 'no-dead-file',
   check: (files) => {
-    const sources = files.filter(({ path }) => path.endsWith('.ts') || path.endsWith('.mjs'));
+    const sources = files.filter(({ path }) => /\.(tsx?|mjs)$/.test(path));
     const byPath = new Map(sources.map((file) => [file.path, file]));
     const named = namedPaths(files);
     const entries = sources.filter((file) => isEntry(file.path, named));
@@ -54,7 +54,7 @@ function namedPaths(files: readonly ProjectFile[]): Set<string> {
   return named;
 }
 
-const PATH_IN_TEXT = /[\w@./-]+\.(?:ts|mjs)\b/g;
+const PATH_IN_TEXT = /[\w@./-]+\.(?:tsx?|mjs)\b/g;
 
 function pathTexts(file: ProjectFile): string[] {
   if (file.path.endsWith('.md')) return [];

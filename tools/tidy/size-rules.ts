@@ -49,7 +49,7 @@ export const sqlFunctionLength: Rule = {
       ),
 };
 
-const MEASURED_ENDINGS = ['.ts', '.mjs', '.js', '.sql', '.css'];
+const MEASURED_ENDINGS = ['.ts', '.tsx', '.mjs', '.js', '.sql', '.css'];
 
 export const fileLength: Rule = {
   name: 'file-length',

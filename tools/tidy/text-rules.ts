@@ -90,5 +90,5 @@ export const nothingForLater: Rule = lineRule('nothing-for-later', (_path, line)
 );
 
 export const noCheckSwitchedOff: Rule = lineRule('no-check-switched-off', (path, line) =>
-  /\.(ts|mjs|js)$/.test(path) && SWITCHED_OFF.test(line) ? 'a check is switched off here' : null,
+  /\.(tsx?|mjs|js)$/.test(path) && SWITCHED_OFF.test(line) ? 'a check is switched off here' : null,
 );

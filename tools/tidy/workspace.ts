@@ -39,12 +39,14 @@ const SKIPPED_FOLDERS = new Set([
   '.stryker-tmp',
 ]);
 const BACK_WITHIN_MS = 2_000;
-const READ_ENDINGS = ['.ts', '.mjs', '.json', '.sql', '.yml', '.yaml', '.md', '.html', '.css', '.js', '.sh'];
+const READ_ENDINGS = [
+  ...['.ts', '.tsx', '.mjs', '.json', '.sql', '.yml', '.yaml', '.md', '.html', '.css', '.js', '.sh'],
+];
 const READ_FOLDERS_WITHOUT_ENDING = ['.ci/'];
 
 /** Parses a text as the project file at `path`; nothing is read from disk. */
 export function projectFile(path: string, text: string): ProjectFile {
-  const isSource = path.endsWith('.ts') && !path.endsWith('.d.ts');
+  const isSource = /\.tsx?$/.test(path) && !path.endsWith('.d.ts');
   return { path, text, ast: isSource ? ts.createSourceFile(path, text, ts.ScriptTarget.ESNext, true) : null };
 }
 

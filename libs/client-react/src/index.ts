@@ -1,0 +1,2 @@
+/** React on `@sync/client`. */
+export { SyncProvider } from './sync-provider.tsx';
