@@ -58,7 +58,7 @@ const LAYERS = {
   'client-tanstack-db': ['client-sdk', 'protocol'],
   'client-testing': ['client-sdk', 'protocol', 'domain', 'vector-clock'],
   // The browser only in tests, as above.
-  'client-react': ['browser', 'client-sdk', 'protocol'],
+  'client-react': ['browser', 'client-sdk', 'protocol', 'domain'],
   browser: ['postgres'],
   postgres: ['protocol', 'domain', 'vector-clock'],
   messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],

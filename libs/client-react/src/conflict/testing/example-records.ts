@@ -1,0 +1,207 @@
+/** ConflictRecords as the server tells them: one of each kind that a person may meet. */
+import type { ConflictRecord, Suggestion } from '@sync/protocol';
+
+const HASH = '0'.repeat(64);
+const AT = '2026-03-04T14:02:00.000Z';
+
+const OPEN: ConflictRecord = {
+  conflictId: '00000000-0000-4000-8000-000000000001',
+  status: 'open',
+  policy: 'lww',
+  userId: 'u',
+  deviceId: 'phone',
+  mutationId: '00000000-0000-4000-8000-0000000000aa',
+  scope: 'team:t',
+  entityType: 'note',
+  entityId: 'n1',
+  op: 'patch',
+  base: {},
+  baseUnknown: [],
+  ours: {},
+  theirs: {},
+  theirsUpdate: null,
+  clocks: { ours: { 's:owner': 2 }, theirs: { 'd:phone': 1, 's:owner': 1 } },
+  fields: [],
+  blocks: [],
+  decision: null,
+  decider: null,
+  detectedAt: AT,
+  resolvedAt: null,
+  history: [],
+  suggestions: [],
+};
+
+const LETTER = `Dear parents,
+
+we leave for the mountains on Monday at 8:00 from the north gate. Please bring a rain coat, strong shoes and lunch for the first day. The bus will not wait, so be there a quarter of an hour early.
+
+The children sleep in rooms of four. Whoever needs a quiet room tells us before Friday. Medicine has to be given to Ms Adler, with a note that says when it is taken.
+
+We come back on Thursday in the evening.
+
+Yours, the teachers of 4b`;
+
+/** What a conflict of several fields looks like: only the title is contested, and the text by both. */
+export const FIELDS = conflict({
+  ours: {
+    title: 'Trip to the mountains',
+    text: LETTER.replace('8:00', '7:30').replace('Thursday in the evening', 'Thursday at 18:00'),
+    places: 24,
+    isOpen: true,
+    tags: ['trip', '4b'],
+  },
+  theirs: {
+    title: 'Class trip, 4b',
+    text: LETTER.replace('a rain coat, strong shoes', 'a rain coat, a water bottle, strong shoes'),
+    places: 26,
+  },
+  base: { isOpen: true, tags: ['trip', '4b'], places: 24, text: LETTER },
+  baseUnknown: ['title'],
+});
+
+/** As the server tells most collisions: the earlier values are not known. */
+export const BASE_UNKNOWN = conflict({
+  ours: { title: 'Trip to the mountains', text: 'We leave on Monday at 7:30.' },
+  theirs: { title: 'Class trip, 4b', text: 'We leave on Monday at 8:00, from the north gate.' },
+  base: {},
+  baseUnknown: ['title', 'text'],
+});
+
+export const NESTED = conflict({
+  policy: 'server_authoritative',
+  entityType: 'timetable',
+  op: 'put',
+  ours: { slots: [{ day: 'Mon', at: '8:00' }], room: 'A 12', note: null, isFixed: false },
+  theirs: {
+    slots: [
+      { day: 'Mon', at: '9:30' },
+      { day: 'Wed', at: '8:00' },
+    ],
+    room: 'B 3',
+    isFixed: true,
+  },
+  base: { slots: [{ day: 'Mon', at: '8:00' }], isFixed: false, note: null },
+  baseUnknown: ['room'],
+});
+
+export const SERVER_DELETED = conflict({
+  ours: null,
+  theirs: { title: 'Class trip, 4b', places: 26 },
+  base: { title: 'Trip', places: 24, isOpen: true },
+});
+
+export const DEVICE_DELETED = conflict({
+  op: 'delete',
+  ours: { title: 'Trip to the mountains', places: 24 },
+  theirs: null,
+  base: { places: 24 },
+  baseUnknown: ['title'],
+});
+
+export const APPEND_ONLY = conflict({
+  policy: 'append_only',
+  status: 'auto_resolved',
+  entityType: 'measurement',
+  op: 'append',
+  ours: { value: 21.5, unit: 'C' },
+  theirs: { value: 22.1, unit: 'C' },
+  base: null,
+  fields: [{ field: 'value', ours: 21.5, theirs: 22.1, winner: 'ours' }],
+  decision: { kind: 'policy' },
+  decider: { kind: 'policy', policy: 'append_only' },
+  resolvedAt: AT,
+});
+
+export const AUTO_RESOLVED = conflict({
+  status: 'auto_resolved',
+  ours: { title: 'Trip to the mountains', places: 24 },
+  theirs: { title: 'Class trip, 4b' },
+  base: { places: 24 },
+  baseUnknown: ['title'],
+  fields: [{ field: 'title', ours: 'Trip to the mountains', theirs: 'Class trip, 4b', winner: 'ours' }],
+  decision: { kind: 'policy' },
+  decider: { kind: 'policy', policy: 'lww' },
+  resolvedAt: AT,
+});
+
+export const RESOLVED = conflict({
+  ...FIELDS,
+  status: 'resolved',
+  decision: { kind: 'merged', op: 'put', data: { ...FIELDS.ours, title: 'Class trip to the mountains' } },
+  decider: { kind: 'person', userId: 'u', deviceId: 'tablet' },
+  resolvedAt: '2026-03-04T15:20:00.000Z',
+});
+
+export const SUGGESTION: Suggestion = {
+  suggestionId: 's-1',
+  status: 'ready',
+  clock: OPEN.clocks.ours,
+  clockHash: HASH,
+  changes: { set: { title: 'Class trip of 4b to the mountains', places: 26 }, remove: [] },
+  redactedFields: ['text'],
+  confidence: 0.8,
+  rationale: 'Both titles name the same trip. The device has the later count of places.',
+  requestedBy: 'u',
+  requestedAt: AT,
+  finishedAt: AT,
+  parameters: {},
+  provenance: {
+    model: 'example-large',
+    modelVersion: '2026-01',
+    ...{ promptHash: HASH, baseHash: HASH, oursHash: HASH, theirsHash: HASH },
+  },
+};
+
+export const SUGGESTED = conflict({ ...FIELDS, suggestions: [SUGGESTION] });
+
+/** Two people have changed the same line of a document; the merge has both. */
+export const DOCUMENT = conflict({
+  policy: 'crdt_yjs',
+  entityType: 'lesson',
+  op: 'merge',
+  ours: { epoch: 0 },
+  theirs: null,
+  theirsUpdate: 'AAA=',
+  base: null,
+  baseUnknown: [''],
+  fields: [
+    {
+      field: 'body:3',
+      base: 'Give 5 ml of the syrup twice a day, after meals.',
+      ours: 'Give 10 ml of the syrup twice a day, after meals.',
+      theirs: 'Give 2 ml of the syrup twice a day, after meals.',
+      winner: 'merged',
+    },
+  ],
+  blocks: [
+    {
+      name: 'body:3',
+      path: 'body',
+      line: 3,
+      key: null,
+      kind: 'same_number',
+      grade: 'severe',
+      merged: 'Give 102 ml of the syrup twice a day, after meals.',
+    },
+  ],
+});
+
+/** An update that the document did not take. */
+export const DOCUMENT_REFUSED = conflict({
+  ...DOCUMENT,
+  fields: [],
+  blocks: [],
+});
+
+/** The user has lost the scope: nothing of the server is told. */
+export const HIDDEN = conflict({
+  ours: null,
+  theirs: { title: 'Class trip, 4b' },
+  base: null,
+  baseUnknown: [''],
+  omitted: ['base', 'ours', 'fields'],
+});
+
+function conflict(fields: Partial<ConflictRecord>): ConflictRecord {
+  return { ...OPEN, ...fields };
+}

@@ -1,0 +1,166 @@
+import type { ConflictRecord, Resolution } from '@sync/protocol';
+import type { Change } from '../merge/field-rows.ts';
+import type { ResolveFailure } from './read-failure.ts';
+
+/** Where a value comes from, as a person is told. */
+export type Source = 'base' | 'server' | 'device' | 'combined' | 'suggestion' | 'own' | 'result';
+
+/** Every text of the view. Give those that your app says in another way, or in another language. */
+export interface ConflictTexts {
+  readonly title: (record: ConflictRecord) => string;
+  /** What has happened, in a sentence or two. */
+  readonly lead: (record: ConflictRecord, when: string) => string;
+  readonly status: Readonly<Record<ConflictRecord['status'], string>>;
+  readonly sources: Readonly<Record<Source, string>>;
+  readonly changes: Readonly<Record<Change, string>>;
+  /** Of one side that is deleted. */
+  readonly whole: string;
+  readonly deleted: string;
+  readonly noValue: string;
+  readonly emptyText: string;
+  readonly unknownValue: string;
+  readonly yes: string;
+  readonly no: string;
+  readonly undecided: string;
+  readonly invalidJson: (message: string) => string;
+  readonly allFrom: Readonly<Record<'server' | 'device' | 'suggestion', string>>;
+  readonly allFields: string;
+  readonly sameFields: (count: number) => string;
+  /** Said aloud after each choice. */
+  readonly progress: (undecided: number, contested: number) => string;
+  readonly fixInvalid: (field: string) => string;
+  readonly save: Readonly<Record<Resolution['kind'] | 'undecided' | 'sending', string>>;
+  readonly failures: Readonly<Record<ResolveFailure['kind'], string>>;
+  readonly lookAgain: string;
+  readonly lookedAgain: (fields: string) => string;
+  readonly offline: string;
+  readonly done: string;
+  readonly decidedBy: (record: ConflictRecord, when: string) => string;
+  readonly hidden: string;
+  readonly hiddenButton: string;
+  readonly suggestedBy: (model: string) => string;
+  readonly documentLead: string;
+  readonly documentRefused: string;
+  readonly keepDocument: string;
+  readonly writeAgain: string;
+  readonly documentResult: string;
+  readonly showAll: string;
+  readonly left: (characters: number) => string;
+  readonly loading: string;
+  readonly none: string;
+  readonly notRead: string;
+}
+
+const RULES: Readonly<Record<string, string>> = {
+  lww: 'the later change of a field wins',
+  server_authoritative: 'the server’s value wins',
+  append_only: 'what was recorded first stays',
+  crdt_yjs: 'both texts are merged',
+};
+
+export const ENGLISH: ConflictTexts = {
+  title: ({ entityType }) => `Two versions of this ${entityType}`,
+  lead: ({ policy }, when) =>
+    policy === 'append_only'
+      ? `Something else was recorded under the same id. Yours was sent ${when}, and is kept here.`
+      : `You changed it, and so did somebody else before your change arrived ${when}.`,
+  status: { open: 'Needs your decision', auto_resolved: 'Decided by a rule', resolved: 'Decided' },
+  sources: {
+    base: 'Before',
+    server: 'On the server',
+    device: 'Your change',
+    combined: 'Both changes',
+    suggestion: 'Suggestion',
+    own: 'Write it yourself',
+    result: 'Result',
+  },
+  changes: {
+    none: 'Same on both sides',
+    same: 'Both made the same change',
+    server: 'Only the server changed it',
+    device: 'Only you changed it',
+    both: 'Changed on both sides',
+  },
+  whole: 'Keep it, or delete it?',
+  deleted: 'Deleted',
+  noValue: 'No value',
+  emptyText: 'Empty',
+  unknownValue: 'Not known any more',
+  yes: 'Yes',
+  no: 'No',
+  undecided: 'Not decided yet',
+  invalidJson: (message) => `This is not valid JSON yet: ${message}`,
+  allFrom: {
+    server: 'Take all from the server',
+    device: 'Take all of yours',
+    suggestion: 'Take all suggested',
+  },
+  allFields: 'All fields at once',
+  sameFields: (count) =>
+    count === 1 ? '1 field is the same on both sides' : `${count} fields are the same on both sides`,
+  progress: (undecided, contested) => {
+    if (undecided > 0)
+      return `${contested - undecided} of ${contested} decided. Choose a version for each field.`;
+    return contested === 0 ? 'Nothing is contested.' : 'Everything is decided. Nothing is saved yet.';
+  },
+  fixInvalid: (field) => `${field} is not valid JSON yet.`,
+  save: {
+    keep_server: 'Keep the server’s version',
+    keep_client: 'Save your version',
+    merged: 'Save the result',
+    accept_suggestion: 'Accept the suggestion',
+    undecided: 'Save the result',
+    sending: 'Saving …',
+  },
+  failures: {
+    moved:
+      'It has changed on the server since you began. Nothing was saved. Look at the new version, then decide.',
+    elsewhere: 'Somebody has decided this already, on another device.',
+    rejected: 'The server does not accept this decision:',
+    offline: 'There is no connection. Nothing was saved, and your choices are still here.',
+    failed: 'It could not be saved. Your choices are still here.',
+  },
+  lookAgain: 'Show the new version',
+  lookedAgain: (fields) => `This is the new version. Decide again: ${fields}.`,
+  offline: 'You are offline. You can choose now, and save when you are connected.',
+  done: 'Saved. All your devices get this version.',
+  decidedBy: decidedInEnglish,
+  hidden:
+    'You no longer have access to the place where this is kept, so the other version is not shown. What you wrote stays in this record.',
+  hiddenButton: 'Leave it as it is',
+  suggestedBy: (model) => `Suggested by an AI model (${model}). Check it before you accept it.`,
+  documentLead: 'Both changes are in the document already. Check whether they make sense together.',
+  documentRefused: 'The document did not take this change. It is kept here.',
+  keepDocument: 'It is fine as it is now',
+  writeAgain: 'Try your change again',
+  documentResult: 'In the document now',
+  showAll: 'Show the whole text',
+  left: (characters) => ` … ${characters} characters without a change … `,
+  loading: 'Looking for conflicts …',
+  none: 'No conflicts. Everything you wrote is in place.',
+  notRead: 'Conflicts could not be read from this device.',
+};
+
+function decidedInEnglish({ policy, decider, decision, status }: ConflictRecord, when: string): string {
+  if (status === 'auto_resolved')
+    return `Decided by the rule for this kind of data: ${RULES[policy] ?? policy}.`;
+  const what = {
+    keep_server: 'The server’s version was kept',
+    keep_client: 'Your version was saved',
+    merged: 'Parts of both versions were saved',
+    accept_suggestion: 'A suggestion was accepted',
+    policy: 'A rule decided',
+  }[decision?.kind ?? 'policy'];
+  const person =
+    decider?.kind === 'suggestion' ? decider.acceptedBy : decider?.kind === 'person' ? decider : null;
+  return person ? `${what} ${when}, on device ${person.deviceId}.` : `${what} ${when}.`;
+}
+
+/** `isOpen` as `Is open`: what a field is called where the app says nothing. */
+export function readableName(field: string): string {
+  const words = field
+    .replaceAll(/([\p{Ll}\d])(\p{Lu})/gu, '$1 $2')
+    .replaceAll(/[_-]+/g, ' ')
+    .toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,24 @@
+import { type ReactNode, createContext, useContext } from 'react';
+import type { JsonValue } from '@sync/domain';
+import { type ConflictTexts, ENGLISH, readableName } from './texts.ts';
+
+/** How an app shows its own data. */
+export interface ViewSettings {
+  readonly texts: ConflictTexts;
+  readonly fieldName: (field: string) => string;
+  /** Undefined: as the view would show it. */
+  readonly renderValue: (field: string, value: JsonValue) => ReactNode;
+  /** @param iso RFC 3339 */
+  readonly formatTime: (iso: string) => string;
+}
+
+export const DEFAULTS: ViewSettings = {
+  texts: ENGLISH,
+  fieldName: readableName,
+  renderValue: () => undefined,
+  formatTime: (iso) =>
+    `on ${new Date(iso).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })}`,
+};
+
+export const Settings = createContext<ViewSettings>(DEFAULTS);
+export const useSettings = (): ViewSettings => useContext(Settings);
