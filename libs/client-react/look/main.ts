@@ -26,6 +26,7 @@ try {
         page.screenshot({ path: join(FOLDER, `${name}-${width}-${colorScheme}.png`), fullPage: true });
       for (const state of STATE_NAMES.filter((each) => each.includes(wanted))) {
         await show(page, state);
+        await page.mouse.move(0, 0);
         await draw(state);
       }
       for (const how of ['none', 'loading', 'one'] as const) {

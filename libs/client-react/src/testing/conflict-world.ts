@@ -90,7 +90,11 @@ export class ConflictWorld implements Transport {
     if (path.endsWith('push')) {
       const { mutations } = body as PushRequest;
       const isBad = (data: unknown) => JSON.stringify(data ?? null).includes('refused');
-      return this.notes.push(mutations, 'd:phone', ({ data }) => (isBad(data) ? 'rejected' : 'applied'));
+      const answer = this.notes.push(mutations, 'd:phone', ({ data }) =>
+        isBad(data) ? 'rejected' : 'applied',
+      );
+      this.tell();
+      return answer;
     }
     if (path.endsWith('pull')) return this.#pull((body as PullRequest).scopes);
     this.notes.ack((body as { outcomes?: string[] }).outcomes ?? []);

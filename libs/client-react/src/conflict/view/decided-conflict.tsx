@@ -3,6 +3,7 @@ import type { ConflictRecord } from '@sync/protocol';
 import { type Cell, type FieldRow, WHOLE, compareFields, isWhole } from '../merge/field-rows.ts';
 import { recordedServer, sidesOf } from '../merge/sides.ts';
 import { FieldValue } from './field-value.tsx';
+import { against } from './row-texts.ts';
 import type { Source } from './texts.ts';
 import { useSettings } from './view-settings.ts';
 
@@ -30,7 +31,7 @@ export function DecidedConflict({ record }: { readonly record: ConflictRecord })
             {versionsOf(row, record).map(([source, cell]) => (
               <div key={source} className="sync-version" data-source={source}>
                 <p className="sync-version__source">{texts.sources[source]}</p>
-                <FieldValue field={row.field} cell={cell} isWhole={isAll} />
+                <FieldValue field={row.field} cell={cell} isWhole={isAll} {...differences(row, source)} />
               </div>
             ))}
           </div>
@@ -38,6 +39,11 @@ export function DecidedConflict({ record }: { readonly record: ConflictRecord })
       ))}
     </>
   );
+}
+
+function differences(row: FieldRow, source: Source) {
+  const other = source === 'server' || source === 'device' ? against(row, source) : undefined;
+  return other ? { against: other } : {};
 }
 
 function versionsOf(row: FieldRow, record: ConflictRecord): (readonly [Source, Cell])[] {

@@ -59,11 +59,19 @@ function Piece({ segment: { kind, text }, isFolded, show }: PieceProps) {
   if (kind === 'removed') return <del>{text}</del>;
   if (kind === 'added') return show === 'own' ? <mark>{text}</mark> : <ins>{text}</ins>;
   if (!isFolded) return <span>{text}</span>;
+  const [start, end] = endsOf(text);
   return (
     <span>
-      {text.slice(0, KEPT)}
-      <span className="sync-folded">{texts.left(text.length - 2 * KEPT)}</span>
-      {text.slice(-KEPT)}
+      {start}
+      <span className="sync-folded">{texts.left(text.length - start.length - end.length)}</span>
+      {end}
     </span>
   );
+}
+
+/** The beginning and the end of a long run, in whole words. */
+function endsOf(text: string): readonly [string, string] {
+  const start = text.slice(0, KEPT).replace(/\S*$/, '').trimEnd();
+  const end = text.slice(-KEPT).replace(/^\S*/, '').trimStart();
+  return [start, end];
 }

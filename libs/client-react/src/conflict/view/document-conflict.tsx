@@ -62,10 +62,11 @@ function Block({
       : [['suggestion', texts.sources.suggestion, cellOf(suggested)] as const]),
   ];
   const against = typeof base === 'string' ? { text: base, show: 'changes' as const } : undefined;
+  const name = block ? texts.place(fieldName(block.path), block.line, block.key) : fieldName(field);
   return (
-    <section className="sync-field" data-long aria-label={fieldName(field)}>
+    <section className="sync-field" data-long aria-label={name}>
       <p className="sync-field__legend">
-        <span className="sync-field__name">{fieldName(field)}</span>
+        <span className="sync-field__name">{name}</span>
       </p>
       <div className="sync-field__versions">
         {versions.map(([source, label, cell]) => (

@@ -1,8 +1,9 @@
 import { type ReactNode, useId, useState } from 'react';
-import { type Choice, type Choices, choiceOf, ownChoice, resultOf } from '../merge/choices.ts';
-import type { Cell, FieldRow } from '../merge/field-rows.ts';
+import { type Choice, type Choices, type Result, choiceOf, ownChoice, resultOf } from '../merge/choices.ts';
+import type { Cell, Change, FieldRow } from '../merge/field-rows.ts';
 import { FieldValue, type FieldValueProps } from './field-value.tsx';
 import { OwnText } from './own-text.tsx';
+import { against, isLong, textOf } from './row-texts.ts';
 import type { Source } from './texts.ts';
 import { useSettings } from './view-settings.ts';
 
@@ -29,7 +30,12 @@ export function FieldGroup({ row, choices, isWhole, canWrite, onChoose }: FieldG
   };
   const label = isWhole ? texts.whole : fieldName(row.field);
   const option = (source: Exclude<Source, 'base' | 'result'>, choice: () => Choice, value?: ReactNode) => (
-    <Option {...{ name, source }} isChosen={chosen?.from === source} onChoose={() => choose(choice())}>
+    <Option
+      {...{ name, source }}
+      isAsBefore={row.change === UNCHANGED_BY[source]}
+      isChosen={chosen?.from === source}
+      onChoose={() => choose(choice())}
+    >
       {value}
     </Option>
   );
@@ -37,15 +43,18 @@ export function FieldGroup({ row, choices, isWhole, canWrite, onChoose }: FieldG
     <FieldValue field={row.field} {...{ cell, isWhole }} {...(against ? { against } : {})} />
   );
   return (
-    <fieldset className="sync-field" data-change={row.change} data-long={isLong(row) || undefined}>
+    <fieldset
+      className="sync-field"
+      data-change={row.change}
+      data-long={isLong(row) || undefined}
+      data-many={row.combined !== undefined || row.suggested !== undefined || undefined}
+    >
       <legend className="sync-field__legend">
         <span className="sync-field__name">{label}</span>
         <span className="sync-chip">{texts.changes[row.change]}</span>
       </legend>
       <div className="sync-field__versions">
-        <Before isFolded={isLong(row)} base={row.base}>
-          {value(row.base)}
-        </Before>
+        <Before row={row}>{value(row.base)}</Before>
         {option('server', () => ({ from: 'server' }), value(row.server, against(row, 'server')))}
         {option('device', () => ({ from: 'device' }), value(row.device, against(row, 'device')))}
         {row.combined === undefined
@@ -66,7 +75,7 @@ export function FieldGroup({ row, choices, isWhole, canWrite, onChoose }: FieldG
               onType={choose}
             />
           ) : (
-            <FieldValue field={row.field} cell={result} isWhole={isWhole} {...changesOf(row)} />
+            <ResultValue {...{ row, result, isWhole }} />
           )}
           {canWrite ? option('own', () => typed ?? ownChoice(row, choices)) : null}
         </div>
@@ -76,17 +85,19 @@ export function FieldGroup({ row, choices, isWhole, canWrite, onChoose }: FieldG
 }
 
 interface BeforeProps {
-  readonly base: Cell;
-  readonly isFolded: boolean;
+  readonly row: FieldRow;
   readonly children: ReactNode;
 }
 
-/** What both started from. Of a long text the versions show their changes, so that it stays folded. */
-function Before({ base, isFolded, children }: BeforeProps) {
+/**
+ * What both started from, where neither side has it still. Of a long text the versions show their changes, so
+ * that it stays folded.
+ */
+function Before({ row, children }: BeforeProps) {
   const { texts } = useSettings();
-  if (base.kind === 'unknown') return null;
+  if (row.base.kind === 'unknown' || row.change !== 'both') return null;
   const label = <span className="sync-version__source">{texts.sources.base}</span>;
-  return isFolded ? (
+  return isLong(row) ? (
     <details className="sync-version" data-source="base">
       <summary>{label}</summary>
       {children}
@@ -99,13 +110,33 @@ function Before({ base, isFolded, children }: BeforeProps) {
   );
 }
 
-/** Of a long text is shown what saving it would change on the server. */
-function changesOf(row: FieldRow) {
-  const text = textOf(row.server);
-  return text !== undefined && isLong(row) ? { against: { text, show: 'changes' as const } } : {};
+interface ResultValueProps {
+  readonly row: FieldRow;
+  readonly result: Result;
+  readonly isWhole: boolean;
 }
 
+/** What comes of it. Of a long text is shown what saving it would change on the server. */
+function ResultValue({ row, result, isWhole }: ResultValueProps) {
+  const { texts } = useSettings();
+  const text = textOf(row.server);
+  const changes =
+    text !== undefined && isLong(row) && result.kind === 'value' && result.value !== text
+      ? { against: { text, show: 'changes' as const } }
+      : {};
+  return (
+    <>
+      {'against' in changes ? <p className="sync-chip">{texts.marked}</p> : null}
+      <FieldValue field={row.field} cell={result} isWhole={isWhole} {...changes} />
+    </>
+  );
+}
+
+/** The side that has what was there before, by who has changed it. */
+const UNCHANGED_BY: Partial<Record<Source, Change>> = { server: 'device', device: 'server' };
+
 interface OptionProps {
+  readonly isAsBefore: boolean;
   readonly name: string;
   readonly source: Source;
   readonly isChosen: boolean;
@@ -114,7 +145,7 @@ interface OptionProps {
 }
 
 /** A version to choose: the whole of it can be clicked, as its label lies over it. */
-function Option({ name, source, isChosen, onChoose, children }: OptionProps) {
+function Option({ isAsBefore, name, source, isChosen, onChoose, children }: OptionProps) {
   const { texts } = useSettings();
   const id = useId();
   const valueId = useId();
@@ -129,28 +160,9 @@ function Option({ name, source, isChosen, onChoose, children }: OptionProps) {
       />
       <label className="sync-version__source" htmlFor={id}>
         {texts.sources[source]}
+        {isAsBefore ? <span className="sync-chip"> {texts.asBefore}</span> : null}
       </label>
       <div id={valueId}>{children}</div>
     </div>
-  );
-}
-
-/** A text is compared with what both started from; where nobody knows that, with the other side. */
-function against({ base, server, device }: FieldRow, source: 'server' | 'device' | 'combined') {
-  const before = textOf(base);
-  if (before !== undefined) return { text: before, show: 'changes' as const };
-  const other = textOf(source === 'server' ? device : server);
-  return other === undefined ? undefined : { text: other, show: 'own' as const };
-}
-
-function textOf(cell: Cell): string | undefined {
-  return cell.kind === 'value' && typeof cell.value === 'string' ? cell.value : undefined;
-}
-
-const LONG_TEXT = 90;
-
-function isLong({ server, device }: FieldRow): boolean {
-  return [server, device].some(
-    (cell) => cell.kind === 'value' && JSON.stringify(cell.value).length > LONG_TEXT,
   );
 }

@@ -9,7 +9,6 @@ export function Notices({ deciding }: { readonly deciding: Deciding }) {
   if (deciding.isDone) return <Notice kind="done" text={texts.done} />;
   return (
     <>
-      {readOnlyReason === undefined ? null : <Notice kind="info" text={readOnlyReason} />}
       {isOffline && readOnlyReason === undefined ? <Notice kind="offline" text={texts.offline} /> : null}
       {isMoved ? (
         <div className="sync-notice" data-kind="moved" role="alert">

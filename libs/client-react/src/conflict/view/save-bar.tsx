@@ -49,7 +49,7 @@ export function SaveBar({ deciding, decisions, progress }: SaveBarProps) {
 
   function blockedBy(): string | null {
     if (deciding.readOnlyReason !== undefined) return deciding.readOnlyReason;
-    if (deciding.isMoved) return texts.failures.moved;
-    return deciding.isOffline ? texts.offline : null;
+    if (deciding.isMoved) return texts.lookFirst;
+    return deciding.isOffline ? texts.connectFirst : null;
   }
 }

@@ -45,7 +45,16 @@ export interface ConflictTexts {
   readonly writeAgain: string;
   readonly documentResult: string;
   readonly showAll: string;
+  /** Beside the side that has not changed a field. */
+  readonly asBefore: string;
   readonly left: (characters: number) => string;
+  /** Of the result of a long text. */
+  readonly marked: string;
+  /** Where in a document something was changed. */
+  readonly place: (path: string, line: number | null, key: string | null) => string;
+  /** Why nothing can be saved, beside the button; the notice above says more. */
+  readonly lookFirst: string;
+  readonly connectFirst: string;
   readonly loading: string;
   readonly none: string;
   readonly notRead: string;
@@ -99,6 +108,7 @@ export const ENGLISH: ConflictTexts = {
   sameFields: (count) =>
     count === 1 ? '1 field is the same on both sides' : `${count} fields are the same on both sides`,
   progress: (undecided, contested) => {
+    if (undecided > 0 && contested === 1) return 'Choose one of the versions.';
     if (undecided > 0)
       return `${contested - undecided} of ${contested} decided. Choose a version for each field.`;
     return contested === 0 ? 'Nothing is contested.' : 'Everything is decided. Nothing is saved yet.';
@@ -135,7 +145,13 @@ export const ENGLISH: ConflictTexts = {
   writeAgain: 'Try your change again',
   documentResult: 'In the document now',
   showAll: 'Show the whole text',
-  left: (characters) => ` … ${characters} characters without a change … `,
+  asBefore: 'as before',
+  left: (characters) => `${characters} characters not shown`,
+  marked: 'Marked is what saving this changes on the server.',
+  place: (path, line, key) =>
+    [path, line === null ? null : `line ${line}`, key].filter((part) => part !== null).join(', '),
+  lookFirst: 'Look at the new version first.',
+  connectFirst: 'Saving needs a connection.',
   loading: 'Looking for conflicts …',
   none: 'No conflicts. Everything you wrote is in place.',
   notRead: 'Conflicts could not be read from this device.',
