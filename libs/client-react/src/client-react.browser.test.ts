@@ -41,6 +41,8 @@ const field = (name: string) => page.getByRole('group', { name });
 const choose = (group: ReturnType<typeof field>, version: string) =>
   group.locator('label', { hasText: version }).click();
 const save = () => page.locator('.sync-button--main');
+const decided = () =>
+  page.locator('.sync-conflict[data-status=resolved] .sync-conflict__explanation').waitFor();
 const text = async (selector: string) => page.locator(selector).first().innerText();
 
 /** What axe finds, by rule and place. */
@@ -106,7 +108,9 @@ describe('a person', () => {
     while ((await focused()) !== 'Save your version' && (await focused()) !== 'Save the result')
       await press('Tab');
     await press('Enter');
-    await page.locator('.sync-message[data-kind=none]').waitFor();
+    await decided();
+    expect(await text('.sync-notice')).toBe('Saved. All your devices get this version.');
+    expect(await focused()).toBe('Two versions of n1');
     const [asked, ...others] = await call(page, 'resolved');
     expect(others).toEqual([]);
     expect(asked).toMatchObject({
@@ -125,7 +129,7 @@ describe('a person', () => {
     expect(await save().innerText()).toBe('Save your version');
     await button('Take all from the server').click();
     await save().click();
-    await page.locator('.sync-message[data-kind=none]').waitFor();
+    await decided();
     expect(await call(page, 'resolved')).toMatchObject([{ resolution: { kind: 'keep_server' } }]);
   });
 
@@ -144,7 +148,7 @@ describe('a person', () => {
     expect(await field('Text').getByRole('radio', { name: 'Your change' }).isChecked()).toBe(true);
     await choose(field('Title'), 'On the server');
     await save().click();
-    await page.locator('.sync-message[data-kind=none]').waitFor();
+    await decided();
     expect(await call(page, 'resolved')).toMatchObject([
       {
         expectedClock: { 's:owner': 3 },
@@ -170,7 +174,7 @@ describe('a person', () => {
     await call(page, 'network', true);
     await page.locator('.sync-save__progress', { hasText: 'Everything is decided' }).waitFor();
     await save().click();
-    await page.locator('.sync-message[data-kind=none]').waitFor();
+    await decided();
     expect(await call(page, 'resolved')).toMatchObject([{ resolution: { kind: 'keep_client' } }]);
   });
 
@@ -187,7 +191,8 @@ describe('a person', () => {
     await call(page, 'inbox', 'one');
     await button('Take all of yours').click();
     await call(page, 'decidedElsewhere');
-    await page.locator('.sync-message[data-kind=none]').waitFor();
+    await decided();
+    expect(await page.locator('.sync-save').count()).toBe(0);
     await show(page, 'elsewhere');
     expect(await text('.sync-status')).toBe('Decided');
     expect(await page.locator('.sync-save').count()).toBe(0);

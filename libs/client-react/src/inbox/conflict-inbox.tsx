@@ -1,4 +1,5 @@
 import type { Conflict } from '@sync/client';
+import { useState } from 'react';
 import { useConflicts } from '../hooks/use-conflicts.ts';
 import { useResolving } from '../hooks/use-resolving.ts';
 import { ConflictView, type ConflictViewProps } from '../conflict/view/conflict-view.tsx';
@@ -12,9 +13,17 @@ export interface ConflictInboxProps extends Pick<
   readonly titleOf?: (conflict: Conflict) => ConflictViewProps['title'];
 }
 
-/** All conflicts that wait for this user, each ready to be decided. */
+/**
+ * All conflicts that wait for this user, each ready to be decided. One that is decided meanwhile, here or
+ * elsewhere, stays in sight and says so: nothing goes away under somebody's hands.
+ */
 export function ConflictInbox({ titleOf, ...view }: ConflictInboxProps) {
-  const { state, items } = useConflicts('open');
+  const { state, items: all } = useConflicts();
+  const [shown, setShown] = useState<ReadonlySet<string>>(new Set());
+  const items = all.filter(({ conflictId, status }) => status === 'open' || shown.has(conflictId));
+  if (items.some(({ conflictId }) => !shown.has(conflictId))) {
+    setShown(new Set([...shown, ...items.map(({ conflictId }) => conflictId)]));
+  }
   const texts = { ...ENGLISH, ...view.texts };
   if (state === 'failed') return <Message kind="failed" text={texts.notRead} />;
   if (state === 'loading') return <Message kind="loading" text={texts.loading} />;

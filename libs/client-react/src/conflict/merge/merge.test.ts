@@ -16,7 +16,7 @@ const values = fc.oneof(
 );
 const objects: fc.Arbitrary<JsonObject> = fc
   .array(fc.tuple(fc.constantFrom(...FIELD_NAMES), values))
-  .map((fields) => Object.fromEntries(fields) as JsonObject);
+  .map((fields) => Object.fromEntries(fields));
 const sides: fc.Arbitrary<Sides> = fc.record({
   base: fc.option(objects),
   baseUnknown: fc.subarray(FIELD_NAMES),

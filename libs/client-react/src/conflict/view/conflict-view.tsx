@@ -64,7 +64,7 @@ function OneConflict(props: ConflictViewProps) {
   return (
     <ConflictFrame {...{ record, title, headingLevel, isDone }}>
       {record.status !== 'open' ? (
-        <DecidedConflict record={record} />
+        <DecidedConflict record={record} deciding={deciding} />
       ) : isHidden(record, server) ? (
         <HiddenConflict record={record} deciding={deciding} />
       ) : record.op === 'merge' ? (

@@ -3,18 +3,21 @@ import type { ConflictRecord } from '@sync/protocol';
 import { type Cell, type FieldRow, WHOLE, compareFields, isWhole } from '../merge/field-rows.ts';
 import { recordedServer, sidesOf } from '../merge/sides.ts';
 import { FieldValue } from './field-value.tsx';
+import { Notices } from './notices.tsx';
+import type { OpenConflictProps } from './open-conflict.tsx';
 import { against } from './row-texts.ts';
 import type { Source } from './texts.ts';
 import { useSettings } from './view-settings.ts';
 
 /** A record that changes no more: both versions, and which one stands. */
-export function DecidedConflict({ record }: { readonly record: ConflictRecord }) {
+export function DecidedConflict({ record, deciding }: OpenConflictProps) {
   const { texts, fieldName, formatTime } = useSettings();
   const sides = sidesOf(record, recordedServer(record));
   const rows = compareFields(sides).filter(({ change }) => change !== 'none');
   const isAll = isWhole(sides);
   return (
     <>
+      <Notices deciding={deciding} />
       <p className="sync-conflict__explanation">
         {texts.decidedBy(record, formatTime(record.resolvedAt ?? record.detectedAt))}
       </p>

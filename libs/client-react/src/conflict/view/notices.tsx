@@ -6,11 +6,14 @@ export function Notices({ deciding }: { readonly deciding: Deciding }) {
   const { texts, fieldName } = useSettings();
   const { state, isMoved, isOffline, readOnlyReason } = deciding;
   const { failure, changedFields } = state;
+  const isOpen = deciding.record.status === 'open';
   if (deciding.isDone) return <Notice kind="done" text={texts.done} />;
   return (
     <>
-      {isOffline && readOnlyReason === undefined ? <Notice kind="offline" text={texts.offline} /> : null}
-      {isMoved ? (
+      {isOpen && isOffline && readOnlyReason === undefined ? (
+        <Notice kind="offline" text={texts.offline} />
+      ) : null}
+      {isOpen && isMoved ? (
         <div className="sync-notice" data-kind="moved" role="alert">
           <p>{texts.failures.moved}</p>
           <button type="button" className="sync-button" onClick={deciding.lookAgain}>
