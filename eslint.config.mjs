@@ -57,8 +57,8 @@ const LAYERS = {
   'client-sdk': ['browser', 'protocol', 'domain', 'vector-clock'],
   'client-tanstack-db': ['client-sdk', 'protocol'],
   'client-testing': ['client-sdk', 'protocol', 'domain', 'vector-clock'],
-  // The browser only in tests, as above.
-  'client-react': ['browser', 'client-sdk', 'protocol', 'domain'],
+  // The browser and the test server only in tests.
+  'client-react': ['browser', 'client-testing', 'client-sdk', 'protocol', 'domain'],
   browser: ['postgres'],
   postgres: ['protocol', 'domain', 'vector-clock'],
   messaging: ['postgres', 'protocol', 'domain', 'vector-clock'],

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { BROWSER_START_TIMEOUT_MS } from '@sync/browser/testing';
 import type { BrowserContext, BrowserRig, Page } from '@sync/browser/testing';
 import type axe from 'axe-core';
+import { bundleGuide } from './testing/guide-page.ts';
 import { FIELDS } from './conflict/testing/example-records.ts';
 import { call, openPage, show, startView } from './testing/open-view.ts';
 import type { PageFunctions } from './testing/page.tsx';
@@ -87,40 +88,39 @@ describe('every state', () => {
 });
 
 describe('a person', () => {
+  const focused = async () =>
+    page.evaluate('document.activeElement?.labels?.[0]?.innerText ?? document.activeElement?.innerText');
+  const press = async (...keys: string[]) => {
+    for (const key of keys) await page.keyboard.press(key);
+  };
+  const goTo = async (...names: string[]) => {
+    for (let left = 40; left > 0 && !names.includes(String(await focused())); left -= 1) await press('Tab');
+    expect(names).toContain(await focused());
+  };
+
   it('decides a conflict with the keyboard alone, and the server has exactly that', async () => {
     await call(page, 'inbox', 'one');
     await page.getByRole('heading', { name: 'Two versions of n1' }).waitFor();
-    const press = async (...keys: string[]) => {
-      for (const key of keys) await page.keyboard.press(key);
-    };
-    const focused = async () =>
-      page.evaluate('document.activeElement?.labels?.[0]?.innerText ?? document.activeElement?.innerText');
-    await press('Tab', 'Tab', 'Tab');
-    expect(await focused()).toBe('On the server');
+    await page.getByText('Changed on both sides').nth(1).waitFor();
+    await goTo('On the server');
     await press('ArrowDown');
     expect(await focused()).toBe('Your change');
     expect(await text('.sync-save__progress')).toBe('1 of 2 decided. Choose a version for each field.');
-    await page.keyboard.press('Tab');
-    while ((await focused()) !== 'On the server') await press('Tab');
+    await press('Tab');
+    await goTo('On the server');
     await press('ArrowDown', 'ArrowDown');
     expect(await focused()).toBe('Both changes');
     expect(await field('Text').locator('[data-source=result]').innerText()).toContain('a water bottle');
-    while ((await focused()) !== 'Save your version' && (await focused()) !== 'Save the result')
-      await press('Tab');
+    await goTo('Save your version', 'Save the result');
     await press('Enter');
     await decided();
     expect(await text('.sync-notice')).toBe('Saved. All your devices get this version.');
     expect(await focused()).toBe('Two versions of n1');
-    const [asked, ...others] = await call(page, 'resolved');
-    expect(others).toEqual([]);
-    expect(asked).toMatchObject({
-      conflictId: FIELDS.conflictId,
-      expectedClock: { 's:owner': 2 },
-      resolution: { kind: 'merged', data: { ...FIELDS.ours, ...FIELDS.theirs, text: expect.anything() } },
-    });
-    const { data } = asked?.resolution ?? {};
-    expect(data?.['text']).toEqual(expect.stringMatching(/7:30.*a water bottle/));
-    expect(data?.['text']).toContain('Thursday at 18:00');
+    const { record, note } = await call(page, 'server');
+    expect(record?.decision).toMatchObject({ kind: 'merged', data: note });
+    expect(note).toMatchObject({ title: 'Class trip, 4b', places: 26, isOpen: true, tags: ['trip', '4b'] });
+    expect(note?.['text']).toMatch(/7:30.*a water bottle/);
+    expect(note?.['text']).toContain('Thursday at 18:00');
   });
 
   it('takes all of one side, which is asked for as that side', async () => {
@@ -130,18 +130,19 @@ describe('a person', () => {
     await button('Take all from the server').click();
     await save().click();
     await decided();
-    expect(await call(page, 'resolved')).toMatchObject([{ resolution: { kind: 'keep_server' } }]);
+    expect((await call(page, 'server')).record?.decision).toEqual({ kind: 'keep_server' });
   });
 
   it('is told that the entity has moved, and decides again only what that touches', async () => {
     await call(page, 'inbox', 'one');
+    await page.getByText('Changed on both sides').nth(1).waitFor();
     await button('Take all of yours').click();
     await call(page, 'moves');
     await page.getByRole('alert').waitFor();
     expect(await save().getAttribute('aria-disabled')).toBe('true');
     expect(await text('.sync-save__progress')).toBe('Look at the new version first.');
     await save().click({ force: true });
-    expect(await call(page, 'resolved')).toEqual([]);
+    expect((await call(page, 'server')).record?.status).toBe('open');
     await button('Show the new version').click();
     await page.getByText('Decide again: Title.').waitFor();
     expect(await field('Title').locator('[data-source=server]').innerText()).toContain('Trip to the lake');
@@ -149,12 +150,9 @@ describe('a person', () => {
     await choose(field('Title'), 'On the server');
     await save().click();
     await decided();
-    expect(await call(page, 'resolved')).toMatchObject([
-      {
-        expectedClock: { 's:owner': 3 },
-        resolution: { kind: 'merged', data: { title: 'Trip to the lake' } },
-      },
-    ]);
+    const { record, note } = await call(page, 'server');
+    expect(record?.decision?.kind).toBe('merged');
+    expect(note).toEqual({ ...FIELDS.base, ...FIELDS.theirs, title: 'Trip to the lake' });
   });
 
   it('is shown what the server answered where the device has not pulled it yet', async () => {
@@ -175,27 +173,31 @@ describe('a person', () => {
     await page.locator('.sync-save__progress', { hasText: 'Everything is decided' }).waitFor();
     await save().click();
     await decided();
-    expect(await call(page, 'resolved')).toMatchObject([{ resolution: { kind: 'keep_client' } }]);
+    expect((await call(page, 'server')).record?.decision?.kind).toBe('keep_client');
+    expect((await call(page, 'server')).note).toEqual({ ...FIELDS.base, ...FIELDS.theirs });
   });
 
   it('is told why its owner refuses it, and that it is open still', async () => {
     await call(page, 'inbox', 'one');
     await button('Take all of yours').click();
-    await call(page, 'reject');
+    await call(page, 'refuse');
     await save().click();
-    await page.getByRole('alert').filter({ hasText: 'The server says resolution_rejected.' }).waitFor();
+    await page.getByRole('alert').filter({ hasText: 'There are 25 places.' }).waitFor();
     expect(await save().getAttribute('aria-disabled')).toBe('false');
+    expect((await call(page, 'server')).record?.status).toBe('open');
   });
 
   it('sees that it was decided on another device while it was open', async () => {
     await call(page, 'inbox', 'one');
     await button('Take all of yours').click();
-    await call(page, 'decidedElsewhere');
+    await call(page, 'decidedOnTablet');
     await decided();
+    expect(await text('.sync-conflict__explanation')).toMatch(
+      /The server’s version was kept .* on device tablet/,
+    );
     expect(await page.locator('.sync-save').count()).toBe(0);
     await show(page, 'elsewhere');
     expect(await text('.sync-status')).toBe('Decided');
-    expect(await page.locator('.sync-save').count()).toBe(0);
   });
 
   it('writes a value, is told when it is no JSON, and finds it again after a look at another version', async () => {
@@ -227,10 +229,6 @@ describe('the hooks', () => {
       return (await call(page, 'seen'))[what];
     };
     await told('statuses', 'live 0');
-    await call(page, 'happens');
-    expect(await told('conflicts', 'ready open')).toEqual(['loading ', 'ready ', 'ready open']);
-    await call(page, 'decidedElsewhere');
-    expect((await told('conflicts', 'ready resolved')).length).toBe(4);
     await button('write').click();
     expect(await told('writes', 'seen')).toEqual(expect.arrayContaining(['none', 'stored', 'seen']));
     await button('write refused').click();
@@ -238,5 +236,25 @@ describe('the hooks', () => {
     expect(await told('outcomes', 'ready 1')).toEqual(['loading 0', 'ready 0', 'ready 1']);
     await button('dismiss').click();
     expect((await told('outcomes', 'ready 0')).length).toBe(4);
+    await call(page, 'happens');
+    expect(await told('conflicts', 'ready open')).toEqual(['loading ', 'ready ', 'ready open']);
+    await call(page, 'decidedOnTablet');
+    expect((await told('conflicts', 'ready resolved')).length).toBe(4);
+  });
+});
+
+describe('the guide', () => {
+  it('has an app that does what it says', async () => {
+    await page.addScriptTag({ type: 'module', content: await bundleGuide() });
+    await page.getByRole('heading', { name: 'Two versions of Trip to the mountains' }).waitFor();
+    await page.getByText('live, 0 to send, 1 to decide').waitFor();
+    expect(await field('Seats on the bus').count()).toBe(1);
+    await button('Add').click();
+    await page.locator('p', { hasText: 'Add seen' }).waitFor();
+    await button('Understood').click();
+    await button('Take all of yours').click();
+    await save().click();
+    await page.getByText('live, 0 to send, 0 to decide').waitFor();
+    expect(await button('Understood').count()).toBe(0);
   });
 });

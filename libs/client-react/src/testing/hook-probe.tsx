@@ -26,8 +26,8 @@ export function HookProbe({ seen }: { readonly seen: Seen }) {
   );
   useNote(seen.outcomes, outcomes, `${outcomes.state} ${outcomes.items.length}`);
   useNote(seen.writes, state, state ? `${state.tier}${state.hasFailed ? ' failed' : ''}` : 'none');
-  const put = async (text: string): Promise<void> => {
-    if (client) setWrite(await client.entity('note').put(crypto.randomUUID(), { text }));
+  const put = async (title: string): Promise<void> => {
+    if (client) setWrite(await client.entity('note').put(crypto.randomUUID(), { title }));
   };
   const dismiss = (): void => {
     for (const { outcome } of outcomes.items) void client?.dismiss(outcome.mutationId);

@@ -1,9 +1,8 @@
 /** What the browser runs for the tests and for `look`, which call these functions of `globalThis.ui`. */
 import { type ReactElement, StrictMode } from 'react';
 import { type Root, createRoot } from 'react-dom/client';
-import { FIELDS } from '../conflict/testing/example-records.ts';
 import { ConflictInbox, SyncProvider } from '../index.ts';
-import { type App, ConflictWorld } from './conflict-world.ts';
+import { ConflictWorld } from './conflict-world.ts';
 import { HookProbe, type Seen } from './hook-probe.tsx';
 import type { StateName } from './state-names.ts';
 import { STATES } from './states.tsx';
@@ -20,16 +19,23 @@ function mount(element: ReactElement): void {
 }
 
 let world = new ConflictWorld();
-let app: App | null = null;
 let seen: Seen;
+
+async function start() {
+  await (await world.app).close();
+  world = new ConflictWorld();
+  const app = await world.app;
+  app.start();
+  return app;
+}
 
 const functions = {
   show: (state: StateName): void => mount(STATES[state]()),
 
   /** The inbox of a device that holds one conflict, or none; `loading` for ever where there is no client. */
   inbox: async (how: 'one' | 'none' | 'loading'): Promise<void> => {
-    await functions.open();
-    if (how === 'one') functions.happens();
+    const app = await start();
+    if (how === 'one') await world.happens();
     mount(
       <SyncProvider client={how === 'loading' ? null : app}>
         <ConflictInbox titleOf={({ entityId }) => `Two versions of ${entityId}`} />
@@ -38,7 +44,7 @@ const functions = {
   },
   /** A device that syncs, and all hooks on it. */
   probe: async (): Promise<void> => {
-    await functions.open();
+    const app = await start();
     seen = { statuses: [], conflicts: [], outcomes: [], writes: [] };
     mount(
       <SyncProvider client={app}>
@@ -48,34 +54,13 @@ const functions = {
   },
   seen: (): Seen => seen,
 
-  open: async (): Promise<void> => {
-    await app?.close();
-    world = new ConflictWorld();
-    app = await world.open();
-    app.start();
-  },
-  /** The server has a conflict about note n1, at the state that the record tells. */
-  happens: (): void => {
-    world.write('n1', { title: 'Trip' });
-    world.write('n1', FIELDS.ours);
-    world.record(FIELDS);
-  },
-  moves: (): void => world.write('n1', { ...FIELDS.ours, title: 'Trip to the lake' }),
-  decidedElsewhere: (): void =>
-    world.record({
-      ...FIELDS,
-      status: 'resolved',
-      decision: { kind: 'keep_server' },
-      resolvedAt: FIELDS.detectedAt,
-    }),
-  network: (isThere: boolean): void => {
-    world.isOnline = isThere;
-    app?.networkChanged(isThere);
-  },
-  reject: (): void => {
-    world.isRejecting = true;
-  },
-  resolved: () => world.resolved,
+  happens: () => world.happens(),
+  moves: () => world.moves(),
+  decidedOnTablet: () => world.decidedOnTablet(),
+  network: (isThere: boolean) => world.network(isThere),
+  refuse: () => world.refuse(),
+  /** The conflict and its note, as the server has them. */
+  server: () => ({ record: world.record(), note: world.server.entity('note', 'n1')?.data }),
 };
 
 export type PageFunctions = typeof functions;
