@@ -24,7 +24,7 @@ const ALLOWED = [
   ...['CC0-1.0', 'ISC', 'MIT', 'Python-2.0', 'Unlicense'],
 ];
 
-/** Also of tools, which are used as they are and shipped to nobody: changes of their files are to be published. */
+/** Also of tools, which are shipped to nobody: it asks to publish what is changed in their own files. */
 const ALLOWED_FOR_TOOLS = ['MPL-2.0'];
 
 /** The packages of others whose licence is none of those that the project accepts. */

@@ -200,7 +200,7 @@ describe('a person', () => {
     expect(await text('.sync-status')).toBe('Decided');
   });
 
-  it('writes a value, is told when it is no JSON, and finds it again after a look at another version', async () => {
+  it('writes a value, is told when it is no JSON, and finds it again later', async () => {
     await show(page, 'nested');
     const slots = field('Slots');
     await choose(slots, 'Write it yourself');

@@ -1,4 +1,4 @@
-/** React on `@sync/client`: how the device stands, what became of writes, and conflicts for people to decide. */
+/** React on `@sync/client`: how the device stands, what became of writes, and conflicts to decide. */
 export { SyncProvider, type SyncProviderProps, useSyncClient } from './hooks/sync-provider.tsx';
 export type { AnyClient } from './hooks/sync-provider.tsx';
 export type { Listed } from './hooks/live-list.ts';

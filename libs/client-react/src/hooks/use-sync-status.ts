@@ -13,7 +13,7 @@ const NO_STATUS: SyncStatus = {
   scopes: [],
 };
 
-/** How the device stands; `stopped` until there is a client. The same object until something in it changes. */
+/** How the device stands; `stopped` until there is a client. The same object until it changes. */
 export function useSyncStatus(): SyncStatus {
   const client = useAnyClient();
   const subscribe = useCallback((listener: () => void) => client?.onStatus(listener) ?? nothing, [client]);

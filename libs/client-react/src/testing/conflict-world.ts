@@ -36,8 +36,8 @@ export class ConflictWorld {
   });
 
   /**
-   * The phone changes title, text and places of note n1 while it is offline, and somebody else the title. Since
-   * the record was made, the text was changed as well.
+   * The phone changes title, text and places of note n1 while it is offline, and somebody else the title.
+   * Since the record was made, the text was changed as well.
    */
   async happens(): Promise<void> {
     const app = await this.app;

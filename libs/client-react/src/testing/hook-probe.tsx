@@ -2,7 +2,7 @@ import type { Write } from '@sync/client';
 import { useEffect, useState } from 'react';
 import { useConflicts, useOutcome, useOutcomes, useSyncClient, useSyncStatus } from '../index.ts';
 
-/** Each state that a hook has answered, in order, as text; and whether any was another object with the same in it. */
+/** Each object that a hook has answered, in order, as text. */
 export interface Seen {
   readonly statuses: string[];
   readonly conflicts: string[];

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { combineTexts, diffTexts } from './diff-text.ts';
 import type { Segment } from './diff-text.ts';
 
+const MOST = { maxLength: 30 };
 const words = fc
-  .array(fc.constantFrom('a', 'bc', ' ', '\n', '.', 'ä', '日本', '👩‍🏫', '\ud800'), { maxLength: 30 })
+  .array(fc.constantFrom('a', 'bc', ' ', '\n', '.', 'ä', '日本', '👩‍🏫', '\ud800'), MOST)
   .map((parts) => parts.join(''));
 const without = (segments: readonly Segment[], kind: Segment['kind']): string =>
   segments.flatMap((each) => (each.kind === kind ? [] : [each.text])).join('');

@@ -31,15 +31,15 @@ const OPEN: ConflictRecord = {
   suggestions: [],
 };
 
-const LETTER = `Dear parents,
-
-we leave for the mountains on Monday at 8:00 from the north gate. Please bring a rain coat, strong shoes and lunch for the first day. The bus will not wait, so be there a quarter of an hour early.
-
-The children sleep in rooms of four. Whoever needs a quiet room tells us before Friday. Medicine has to be given to Ms Adler, with a note that says when it is taken.
-
-We come back on Thursday in the evening.
-
-Yours, the teachers of 4b`;
+const LETTER = [
+  'Dear parents,',
+  'we leave for the mountains on Monday at 8:00 from the north gate. Please bring a rain coat, strong ' +
+    'shoes and lunch for the first day. The bus will not wait, so be there a quarter of an hour early.',
+  'The children sleep in rooms of four. Whoever needs a quiet room tells us before Friday. Medicine has ' +
+    'to be given to Ms Adler, with a note that says when it is taken.',
+  'We come back on Thursday in the evening.',
+  'Yours, the teachers of 4b',
+].join('\n\n');
 
 /** What a conflict of several fields looks like: only the title is contested, and the text by both. */
 export const FIELDS = conflict({

@@ -12,8 +12,8 @@ import { useSettings } from './view-settings.ts';
 type Field = ConflictRecord['fields'][number];
 
 /**
- * Edits of a document are merged already, word by word: a person checks what came of it. To change the text is
- * the business of its editor; a record of an update that the document did not take offers to try it again.
+ * Edits of a document are merged already, word by word: a person checks what came of it. To change the text
+ * is the business of its editor; of an update that the document did not take it is offered to try it again.
  */
 export function DocumentConflict({ record, deciding }: OpenConflictProps) {
   const { texts } = useSettings();

@@ -22,7 +22,7 @@ export interface ResolveFailure {
   readonly record?: ConflictRecord;
 }
 
-/** What is read of an error: a `SyncError` has it, and so may what an app throws that asks a server itself. */
+/** What is read of an error: a `SyncError` has it, and so may what an app throws for itself. */
 interface Failed {
   readonly failure?: {
     readonly kind?: string;

@@ -123,8 +123,7 @@ export const ENGLISH: ConflictTexts = {
     sending: 'Saving …',
   },
   failures: {
-    moved:
-      'It has changed on the server since you began. Nothing was saved. Look at the new version, then decide.',
+    moved: 'It has changed on the server since you began. Nothing was saved. Look at the new version first.',
     elsewhere: 'Somebody has decided this already, on another device.',
     rejected: 'The server does not accept this decision:',
     offline: 'There is no connection. Nothing was saved, and your choices are still here.',
@@ -136,7 +135,8 @@ export const ENGLISH: ConflictTexts = {
   done: 'Saved. All your devices get this version.',
   decidedBy: decidedInEnglish,
   hidden:
-    'You no longer have access to the place where this is kept, so the other version is not shown. What you wrote stays in this record.',
+    'You no longer have access to the place where this is kept, so the other version is not shown. ' +
+    'What you wrote stays in this record.',
   hiddenButton: 'Leave it as it is',
   suggestedBy: (model) => `Suggested by an AI model (${model}). Check it before you accept it.`,
   documentLead: 'Both changes are in the document already. Check whether they make sense together.',
