@@ -1,5 +1,5 @@
 /** What is kept of documents: the increments of their present epoch, and nothing of one that is gone. */
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { RemoteDelta } from '@sync/protocol';
 import { storePull } from './store-answers.ts';
 import { CrashingDevice, NOW, SCOPE } from './testing/crashing-device.ts';
@@ -45,4 +45,51 @@ it.each<[string, readonly (readonly Part[])[], readonly string[]]>([
   }
   const rows = await device.store.list('document', '');
   expect(rows.map(({ value }) => value['update'])).toEqual(kept);
+});
+
+describe('a full resync that is at its end', () => {
+  async function afterResync(...pages: readonly (readonly [entityId: string, part: Part][])[]) {
+    const device = new CrashingDevice();
+    await device.start();
+    const first: [string, Part][] = [
+      ['a', merge('a1', 1)],
+      ['b', merge('b1', 1)],
+      ['c', merge('c1', 1)],
+    ];
+    let counter = 0;
+    for (const [generation, rest] of [[first], pages].entries()) {
+      for (const [at, parts] of rest.entries()) {
+        const cursor = `${generation}:${at}`;
+        const deltas = parts.map(([entityId, part]): RemoteDelta => {
+          const place = { entityType: 'note', entityId, schemaVersion: 1, committedAt: NOW };
+          counter += 1;
+          return { ...place, op: 'put', data: {}, clock: { 's:owner': counter }, ...part };
+        });
+        const hasMore = at < rest.length - 1;
+        const page = { scope: SCOPE, reset: at === 0, deltas, cursor, hasMore };
+        const answer = { serverTime: NOW, scopes: [page], revoked: [], outcomes: [], directives: [] };
+        const asked = at === 0 ? null : `${generation}:${at - 1}`;
+        await storePull(device.local, [{ scope: SCOPE, cursor: asked }], answer, NOW);
+      }
+    }
+    const rows = await device.store.list('document', '');
+    return rows.map(({ value }) => value['update']);
+  }
+
+  it('has put its increments in the place of older ones, and keeps what has not come again', async () => {
+    const kept = await afterResync(
+      [
+        ['a', merge('a2', 1)],
+        ['b', fields({ title: 't' })],
+      ],
+      [['a', merge('a3', 1)]],
+    );
+    // Of `c` the resync has brought nothing: it is gone.
+    expect(kept).toEqual(['a2', 'a3', 'b1']);
+  });
+
+  it('keeps what its last page brings, and all of it before that page', async () => {
+    expect(await afterResync([], [['a', merge('a2', 1)]])).toEqual(['a2']);
+    expect(await afterResync([['a', merge('a2', 1)]])).toEqual(['a2']);
+  });
 });

@@ -93,8 +93,9 @@ describe('after any history', () => {
     let crashes = 0;
     let fullDisks = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (history) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (history, isLoaded) => {
         const device = new CrashingDevice();
+        device.isLoaded = isLoaded;
         await device.start();
         for (const what of history) await perform(device, what);
         device.store.failCommits('full', 0);
@@ -104,6 +105,8 @@ describe('after any history', () => {
           if (state === 'accepted') device.server.push([mutation], 'd:dev', () => 'applied');
         }
         await device.settle();
+        await device.local.load('note');
+        device.isLoaded = true;
         crashes += device.crashes;
         fullDisks += device.fullDisks;
         const { applied, refused } = device.server;

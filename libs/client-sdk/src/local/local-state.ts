@@ -5,7 +5,7 @@ import type { DeviceIdentity } from '../net/transport.ts';
 import { givenUp, isDone } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { freshScope, scopeKey } from '../replica/rows.ts';
-import { type Commit, type Store, TABLE_NAMES, keyOf } from '../storage/store.ts';
+import { type Commit, type Store, TABLE_NAMES } from '../storage/store.ts';
 import { SyncError } from '../sync-error.ts';
 import { Mirror } from './mirror.ts';
 import { inFirstGeneration, ownCounts } from './put-back.ts';
@@ -19,6 +19,7 @@ import {
   newStoreId,
 } from './guarded-store.ts';
 import { DEVICE, devicePut, entryAddress, entryPut, isSame, scopePut } from './stored-rows.ts';
+import { StoredEntities, listRows } from './stored-entities.ts';
 
 const RESYNC_PAUSE_MS = 30_000;
 /** After the store was cleared, other tabs may have given numbers that this one has not heard of. */
@@ -34,6 +35,7 @@ export class LocalState {
   readonly identity: DeviceIdentity;
   readonly own: ReplicaId;
   readonly mirror = new Mirror();
+  readonly entities: StoredEntities;
   readonly #serial = new Serial();
   readonly #closing = new AbortController();
   /** The server has said so, and has not taken the device since: nothing is stored for its user. */
@@ -48,6 +50,7 @@ export class LocalState {
 
   constructor(store: Store, identity: DeviceIdentity) {
     this.store = new GuardedStore(store);
+    this.entities = new StoredEntities(this.store);
     this.identity = identity;
     this.own = deviceReplica(identity.deviceId);
   }
@@ -81,6 +84,7 @@ export class LocalState {
     await this.#reading(async () => {
       await readNews(this);
       while (!(await this.store.beginTerm()));
+      this.entities.forget();
       await readNews(this);
     });
   }
@@ -143,6 +147,7 @@ export class LocalState {
       if (!(await this.store.replace(change, { store, sequence }))) throw new StoreReplacedError();
       known.sequence = change.counters.sequence;
       this.mirror.empty();
+      this.entities.forget();
       for (const entry of entries) this.mirror.setEntry(entry);
     });
     this.mirror.announce();
@@ -164,6 +169,7 @@ export class LocalState {
       this.isRevoked = true;
       this.store.known.sequence = last;
       this.strayOutcomes.clear();
+      this.entities.forget();
       for (const entry of this.mirror.empty()) this.mirror.setEntry(givenUp(entry));
     });
     this.mirror.announce();
@@ -206,9 +212,8 @@ export class LocalState {
     await this.exclusively(async () => {
       if (this.mirror.isLoaded(entityType)) return;
       const rows: EntityRow[] = [];
-      for (const scope of this.mirror.scopes.keys()) {
-        const found = await this.store.list('entity', keyOf(scope, entityType));
-        rows.push(...found.map(({ value }) => value as unknown as EntityRow));
+      for (const scope of this.mirror.scopes.values()) {
+        for (const row of await listRows(this.store, scope, entityType)) rows.push(row);
       }
       this.mirror.load(entityType, rows);
     });

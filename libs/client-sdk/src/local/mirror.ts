@@ -40,6 +40,8 @@ export class Followed {
   }
 }
 
+const NO_ROWS: readonly EntityRow[] = [];
+
 /** Mutations that have left the outbox and can still be followed. */
 const FINISHED_KEPT = 1_000;
 
@@ -55,7 +57,8 @@ export class Mirror {
   readonly #finished = new Map<string, OutboxEntry>();
   /** By mutation, until it leaves the outbox. */
   readonly #followed = new Map<string, Followed>();
-  readonly #rows = new Map<string, Map<string, Map<string, EntityRow>>>();
+  /** By entity type and id: one row of each scope. */
+  readonly #rows = new Map<string, Map<string, EntityRow[]>>();
   readonly #shown = new Map<string, Map<string, Entity>>();
   readonly #listeners = new Listeners<Changes>();
   readonly #touched = new Map<string, Set<string>>();
@@ -103,30 +106,36 @@ export class Mirror {
   }
 
   /** Of a type that was loaded. */
-  rowsOf(entityType: string, entityId: string): Iterable<EntityRow> {
-    return this.#rows.get(entityType)?.get(entityId)?.values() ?? [];
+  rowsOf(entityType: string, entityId: string): readonly EntityRow[] {
+    return this.#rows.get(entityType)?.get(entityId) ?? NO_ROWS;
   }
 
   rowIn(scope: string, { entityType, entityId }: Place): EntityRow | undefined {
-    return this.#rows.get(entityType)?.get(entityId)?.get(scope);
+    return this.rowsOf(entityType, entityId).find((row) => row.scope === scope);
   }
 
   setRow(row: EntityRow): void {
     const ofType = this.#rows.get(row.entityType);
     if (!ofType) return;
-    const inScopes = ofType.get(row.entityId) ?? new Map<string, EntityRow>();
-    ofType.set(row.entityId, inScopes.set(row.scope, row));
+    const rows = ofType.get(row.entityId);
+    const at = rows?.findIndex(({ scope }) => scope === row.scope) ?? -1;
+    if (!rows) ofType.set(row.entityId, [row]);
+    else rows[at < 0 ? rows.length : at] = row;
     this.#touch(row);
   }
 
   /** Forgets rows of a scope. @param isGone which ones */
   dropRows(scope: string, isGone: (row: EntityRow) => boolean): void {
     for (const ofType of this.#rows.values()) {
-      for (const [entityId, inScopes] of ofType) {
-        const row = inScopes.get(scope);
+      for (const [entityId, rows] of ofType) {
+        const row = rows.find((each) => each.scope === scope);
         if (!row || !isGone(row)) continue;
-        inScopes.delete(scope);
-        if (inScopes.size === 0) ofType.delete(entityId);
+        if (rows.length === 1) ofType.delete(entityId);
+        else
+          ofType.set(
+            entityId,
+            rows.filter((each) => each !== row),
+          );
         this.#touch(row);
       }
     }

@@ -27,6 +27,10 @@ export class OutboxIndex {
     return this.#all.values();
   }
 
+  get size(): number {
+    return this.#all.size;
+  }
+
   /** Those that no answer has come for, in the order of writing. */
   queued(): Iterable<OutboxEntry> {
     return this.#queued.values();

@@ -57,10 +57,11 @@ export class Overlay {
 
   /** @param state the newest that is known from the server; null when nothing is */
   over(place: Place, state: RemoteDelta | null): Folded {
+    let folded: Folded = { state, data: state?.data ?? null, scope: null, isPending: false };
+    if (this.#drafts.size === 0 && this.#outbox.size === 0) return folded;
     const key = placeKey(place);
     const known = this.#folded.get(key);
     if (known?.state === state) return known;
-    let folded: Folded = { state, data: state?.data ?? null, scope: null, isPending: false };
     for (const entry of this.#outbox.ofPlace(place)) folded = withChange(folded, entry);
     for (const draft of this.#drafts.get(key) ?? []) folded = withChange(folded, draft);
     if (folded.scope !== null) this.#folded.set(key, folded);

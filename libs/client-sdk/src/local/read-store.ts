@@ -7,6 +7,7 @@ import type { LocalState } from './local-state.ts';
 import type { OutcomeRow } from './store-answers.ts';
 import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
 import { putBack } from './put-back.ts';
+import { OF_SCOPE, listRows, ownRow, pageRows, typeOfPage } from './stored-entities.ts';
 import { DEVICE, isSame } from './stored-rows.ts';
 
 /** Writes of others that are asked for by their keys; of more, all that waits is listed. */
@@ -44,7 +45,7 @@ export async function readTold(local: LocalState, told: Told): Promise<void> {
 /** Whether it can be read row by row. */
 function isOfRows({ prefixes, rows }: Told): boolean {
   return (
-    prefixes.every(({ table, prefix }) => table === 'document' || (table === 'entity' && prefix !== '')) &&
+    prefixes.every(({ table, prefix }) => OF_SCOPE.some((each) => each === table) && prefix !== '') &&
     rows.every(({ table }) => table !== 'meta')
   );
 }
@@ -72,19 +73,20 @@ async function readRows(local: LocalState, { prefixes, rows }: Told): Promise<vo
   const { mirror, store } = local;
   const [scopeKeys, entityKeys, outboxKeys] = [keysOf('scope'), keysOf('entity'), keysOf('outbox')];
   const scopes = await store.get('scope', scopeKeys);
-  const isLoaded = (key: string): boolean => mirror.isLoaded(key.split('\0')[1] ?? '');
-  const loadedKeys = entityKeys.filter(isLoaded);
+  const loadedKeys = entityKeys.filter((key) => mirror.isLoaded(key.split('\0')[1] ?? ''));
   const entities = await store.get('entity', loadedKeys);
+  const pageKeys = keysOf('page').filter((key) => mirror.isLoaded(typeOfPage(key)));
+  const pages = await store.get('page', pageKeys);
   const entries = await store.get('outbox', outboxKeys);
   const gone = outboxKeys.flatMap((key, at) => (entries[at] ? [] : (mirror.outbox.at(Number(key)) ?? [])));
   const ended = await endsOf(local, gone);
   // A write that has come back to its place: see `putBack`.
   if (entries.some((entry) => entry && !isKnown(local, entry))) return readAll(local);
   for (const { table, prefix } of prefixes) {
-    if (table !== 'entity') continue;
-    mirror.dropRows(prefix.split('\0')[0] ?? '', ({ scope, entityType, entityId }) =>
-      keyOf(scope, entityType, entityId).startsWith(prefix),
-    );
+    mirror.dropRows(prefix.split('\0')[0] ?? '', ({ scope, entityType, entityId, page }) => {
+      if (table === 'page') return page?.startsWith(prefix) ?? false;
+      return table === 'entity' && page === null && keyOf(scope, entityType, entityId).startsWith(prefix);
+    });
   }
   for (const [at, key] of scopeKeys.entries()) {
     const row = scopes[at] as ScopeRow | undefined;
@@ -95,9 +97,24 @@ async function readRows(local: LocalState, { prefixes, rows }: Told): Promise<vo
     local,
     loadedKeys.filter((_key, at) => !entities[at]),
   );
-  for (const row of entities) if (row) mirror.setRow(row as unknown as EntityRow);
+  for (const [at, key] of pageKeys.entries()) setPage(local, key, pages[at]);
+  for (const [at, key] of loadedKeys.entries()) {
+    const value = entities[at];
+    if (value) mirror.setRow(ownRow(key, value));
+  }
   for (const entry of entries) if (entry) mirror.setEntry(entry as unknown as OutboxEntry);
   for (const entry of ended) mirror.setEntry(entry);
+}
+
+/** What has changed since the page was stored is known already, where the type was loaded after that. */
+function setPage({ mirror }: LocalState, key: string, value: StoredValue | undefined): void {
+  for (const row of value ? pageRows(key, value) : []) {
+    const known = mirror.rowIn(row.scope, row);
+    const { generation = -1, page = null } = known ?? {};
+    // A row of its own is newer than all pages of the same resync.
+    const isNewer = generation === row.generation ? (page ?? '\uffff') > key : generation > row.generation;
+    if (!isNewer) mirror.setRow(row);
+  }
 }
 
 function isKnown(local: LocalState, row: StoredValue): boolean {
@@ -126,9 +143,8 @@ export async function readAll(local: LocalState): Promise<void> {
     const entries = rowsOf<OutboxEntry>(await store.list('outbox', ''));
     const types = mirror.loadedTypes;
     const entities: EntityRow[] = [];
-    for (const { scope } of scopes) {
-      for (const type of types)
-        entities.push(...rowsOf<EntityRow>(await store.list('entity', keyOf(scope, type))));
+    for (const scope of scopes) {
+      for (const type of types) for (const row of await listRows(store, scope, type)) entities.push(row);
     }
     if ((await store.look()).store !== known.store) continue;
     if (device && !isSame(device, local.identity)) throw otherDevice(device);
@@ -142,6 +158,7 @@ export async function readAll(local: LocalState): Promise<void> {
     }
     const ended = isRevoked ? missing.map(givenUp) : await endsOf(local, missing);
     mirror.empty();
+    local.entities.forget();
     for (const row of scopes) mirror.scopes.set(row.scope, row);
     for (const row of entities) mirror.setRow(row);
     for (const entry of [...entries, ...ended]) mirror.setEntry(entry);

@@ -4,8 +4,11 @@ import { type OutboxEntry, isContainedIn, isDone, isOverdue, withOutcome } from 
 import { hasAll } from '../replica/clocks.ts';
 import { type Page, type PageResult, applyPage } from '../replica/apply-page.ts';
 import { type EntityRow, type ScopeRow, entityKey, freshScope } from '../replica/rows.ts';
-import { type Commit, type StoredRow, type TableName, keyOf } from '../storage/store.ts';
+import { type Commit, type StoredValue, type TableName, keyOf } from '../storage/store.ts';
+import { documentChanges, documentRows, oldDocuments } from './document-changes.ts';
 import type { LocalState } from './local-state.ts';
+import type { Place } from './outbox-index.ts';
+import { OF_SCOPE, entityPuts, oldPages } from './stored-entities.ts';
 import { entryAddress, entryPut, scopePut } from './stored-rows.ts';
 
 /** A mutation that did not simply come to stand, for the app to see until it says that it has. */
@@ -129,30 +132,28 @@ async function storePage(
     const before = local.mirror.scopes.get(page.scope) ?? freshScope(page.scope);
     // It does not continue what is stored: the scope was begun anew, or taken away, since it was asked for.
     if (before.isRevoked || (!page.reset && before.cursor !== from)) return false;
-    const held = await heldRows(local, page);
+    const held = await heldRows(local, before, page.deltas);
     const result = applyPage(before, page, held, nowIso);
-    const gone = result.endsResync && result.row.generation > 1 ? await oldRows(local, result.row) : [];
+    const { row, entities, endsResync } = result;
+    const old = endsResync && row.generation > 1 ? await oldParts(local, before, result) : NOTHING_OLD;
     const entries = containedEntries(local, result);
-    const documents = documentChanges(page, before, held, gone);
-    const row = { ...result.row, nextUpdate: before.nextUpdate + result.updates.length };
-    const change: Commit = {
-      deletePrefixes: documents.deletePrefixes,
-      deletes: [
-        ...gone.map((each) => ({ table: 'entity', key: keyOfRow(each) }) as const),
-        ...entries.filter(isDone).map(entryAddress),
-      ],
+    const documents = documentChanges(page, before, held);
+    await local.commitAsLeader({
+      deletePrefixes: [...documents.deletePrefixes, ...old.deletePrefixes],
+      deletes: [...old.deletes, ...entries.filter(isDone).map(entryAddress)],
       puts: [
         scopePut(row),
-        ...[...result.entities].map(([key, value]) => put('entity', key, value)),
+        ...entityPuts(entities.values()),
         ...documents.puts,
         ...entries.filter((entry) => !isDone(entry)).map(entryPut),
       ],
-    };
-    await local.commitAsLeader(change);
+    });
     local.mirror.scopes.set(page.scope, row);
-    for (const each of result.entities.values()) local.mirror.setRow(each);
-    if (result.endsResync) {
-      local.mirror.dropRows(page.scope, ({ generation }) => generation < result.row.generation);
+    for (const each of entities.values()) local.mirror.setRow(each);
+    local.entities.note(entities.values());
+    if (endsResync) {
+      local.mirror.dropRows(page.scope, ({ generation }) => generation < row.generation);
+      local.entities.forget();
     }
     for (const entry of entries) local.mirror.setEntry(entry);
     // That there is more, or that it begins anew, is no news: who says so for ever would be asked for ever.
@@ -164,91 +165,62 @@ async function storePage(
   });
 }
 
-async function heldRows(local: LocalState, page: Page): Promise<Map<string, EntityRow>> {
+/** @returns what is stored of these entities, by {@link entityKey} */
+async function heldRows(
+  local: LocalState,
+  scopeRow: ScopeRow,
+  places: Iterable<Place>,
+): Promise<Map<string, EntityRow>> {
   const held = new Map<string, EntityRow>();
-  const unknown = new Set<string>();
-  for (const delta of page.deltas) {
-    const key = entityKey(page.scope, delta.entityType, delta.entityId);
-    if (local.mirror.isLoaded(delta.entityType)) {
-      const row = local.mirror.rowIn(page.scope, delta);
-      if (row) held.set(key, row);
-    } else {
-      unknown.add(key);
-    }
+  const unknown: Place[] = [];
+  for (const place of places) {
+    if (!local.mirror.isLoaded(place.entityType)) unknown.push(place);
+    const row = local.mirror.rowIn(scopeRow.scope, place);
+    if (row) held.set(keyOfRow(row), row);
   }
-  const keys = [...unknown];
-  const rows = keys.length > 0 ? await local.store.get('entity', keys) : [];
-  for (const [at, key] of keys.entries()) {
-    const row = rows[at];
-    if (row) held.set(key, row as unknown as EntityRow);
-  }
-  return held;
+  if (unknown.length === 0) return held;
+  return new Map([...held, ...(await local.entities.find(scopeRow, unknown))]);
 }
 
-/** What a full resync that has come to its end did not bring again. */
-async function oldRows(local: LocalState, { scope, generation }: ScopeRow): Promise<EntityRow[]> {
-  const rows = await local.store.list('entity', keyOf(scope));
-  return rows.map(({ value }) => value as unknown as EntityRow).filter((row) => row.generation < generation);
+const NOTHING_OLD: Required<Pick<Commit, 'deletePrefixes' | 'deletes'>> = { deletePrefixes: [], deletes: [] };
+
+/** What goes when a full resync has come to its end: all that it did not bring again. */
+async function oldParts(local: LocalState, before: ScopeRow, { row, entities, updates }: PageResult) {
+  const { scope, generation } = row;
+  const isOld = (value: StoredValue): boolean => Number(value['generation']) < generation;
+  const own = (await local.store.list('entity', keyOf(scope))).filter(
+    ({ key, value }) => isOld(value) && !entities.has(key),
+  );
+  const stored = await documentRows(local.store, scope);
+  const held = await heldRows(local, before, stored.values());
+  const isHeld = (key: string): boolean => entities.has(key) || held.get(key)?.generation === generation;
+  const added = new Set(updates.map((each) => entityKey(scope, each.entityType, each.entityId)));
+  return {
+    deletePrefixes: oldPages(before, generation),
+    deletes: [
+      ...own.map(({ key }) => ({ table: 'entity', key }) as const),
+      ...oldDocuments(stored, row, isHeld, added),
+    ],
+  };
 }
 
 /** Mutations that the page confirms, and those that its resync would have confirmed. */
 function containedEntries(local: LocalState, { row, entities, endsResync }: PageResult): OutboxEntry[] {
   const found = new Map<number, OutboxEntry>();
-  for (const { delta, ...place } of entities.values()) {
-    if (!delta) continue;
-    for (const entry of local.mirror.outbox.ofPlace(place)) {
-      if (entry.isContained || !isContainedIn(entry, delta, local.own)) continue;
+  const { outbox } = local.mirror;
+  if (outbox.size === 0) return [];
+  for (const place of entities.values()) {
+    for (const entry of outbox.ofPlace(place)) {
+      if (entry.isContained || !place.delta || !isContainedIn(entry, place.delta, local.own)) continue;
       found.set(entry.mutation.sequence, { ...entry, isContained: true });
     }
   }
   if (!endsResync) return [...found.values()];
-  for (const entry of local.mirror.outbox.unconfirmedIn(row.scope)) {
+  for (const entry of outbox.unconfirmedIn(row.scope)) {
     const isOlder = entry.generation !== null && entry.generation < row.generation;
     if (isOlder) found.set(entry.mutation.sequence, { ...entry, isContained: true });
   }
   return [...found.values()];
-}
-
-/** The increments that the page adds, and those that go: of another epoch, or of what is deleted. */
-function documentChanges(
-  { deltas }: Page,
-  row: ScopeRow,
-  held: ReadonlyMap<string, EntityRow>,
-  gone: readonly EntityRow[],
-) {
-  const deletePrefixes: { readonly table: TableName; readonly prefix: string }[] = gone.map((each) => ({
-    table: 'document',
-    prefix: keyOfRow(each),
-  }));
-  const puts = new Map<string, (StoredRow & { readonly table: TableName })[]>();
-  const epochs = new Map<string, number | undefined>();
-  let next = row.nextUpdate;
-  for (const delta of deltas) {
-    const key = entityKey(row.scope, delta.entityType, delta.entityId);
-    const before = epochs.has(key) ? epochs.get(key) : epochOf(held.get(key)?.delta, 0);
-    const epoch = epochOf(delta, before);
-    if (before !== undefined && before !== epoch) {
-      deletePrefixes.push({ table: 'document', prefix: key });
-      puts.delete(key);
-    }
-    epochs.set(key, epoch);
-    if (delta.update === undefined) continue;
-    const number = String(next).padStart(16, '0');
-    const increment = put('document', `${key}${number}`, { epoch: epoch ?? 0, update: delta.update });
-    puts.set(key, [...(puts.get(key) ?? []), increment]);
-    next += 1;
-  }
-  return { deletePrefixes, puts: [...puts.values()].flat() };
-}
-
-/**
- * @param before of the delta before it, where it says nothing of it itself
- * @returns undefined where there is no document
- */
-function epochOf(delta: RemoteDelta | null | undefined, before: number | undefined) {
-  if (!delta || delta.op === 'delete') return undefined;
-  const epoch = delta.data?.['epoch'];
-  return typeof epoch === 'number' ? epoch : (before ?? 0);
 }
 
 /** @returns whether a mutation has moved on */
@@ -291,12 +263,13 @@ async function storeOutcomes(
       puts: [
         ...scopes.map(scopePut),
         ...entries.filter((entry) => !isDone(entry)).map(entryPut),
-        ...[...shown].map(([key, row]) => put('entity', key, row)),
+        ...entityPuts(shown.values()),
         ...seen.map((row) => put('outcome', keyOf(row.outcome.mutationId), row)),
       ],
     });
     for (const row of scopes) local.mirror.scopes.set(row.scope, row);
     for (const row of shown.values()) local.mirror.setRow(row);
+    local.entities.note(shown.values());
     for (const entry of entries) local.mirror.setEntry(entry);
     for (const mutationId of strays) local.strayOutcomes.add(mutationId);
     if (seen.length > 0) local.mirror.outcomesChanged();
@@ -336,23 +309,14 @@ async function showCurrent(
   if (local.mirror.scopes.get(scope)?.isRevoked) return;
   const { entityType, entityId } = current;
   const key = entityKey(scope, entityType, entityId);
-  const row = shown.get(key) ?? (await rowIn(local, scope, entityType, entityId));
+  const scopeRow = local.mirror.scopes.get(scope) ?? freshScope(scope);
+  const row = shown.get(key) ?? (await heldRows(local, scopeRow, [current])).get(key);
   const newest = row?.shown ?? row?.delta;
   // Of an entity that never was, or is out of sight, the clock is empty: nothing to show (PUSH-7).
   if (newest ? hasAll(newest.clock, current.clock) : Object.keys(current.clock).length === 0) return;
-  const generation = local.mirror.scopes.get(scope)?.generation ?? 0;
-  shown.set(key, { generation, delta: null, ...row, scope, entityType, entityId, shown: current });
-}
-
-async function rowIn(
-  local: LocalState,
-  scope: string,
-  entityType: string,
-  entityId: string,
-): Promise<EntityRow | undefined> {
-  if (local.mirror.isLoaded(entityType)) return local.mirror.rowIn(scope, { entityType, entityId });
-  const [row] = await local.store.get('entity', [entityKey(scope, entityType, entityId)]);
-  return row as unknown as EntityRow | undefined;
+  const { generation } = scopeRow;
+  const stored = { scope, entityType, entityId, shown: current, page: null };
+  shown.set(key, { generation, delta: null, ...row, ...stored });
 }
 
 /**
@@ -366,11 +330,12 @@ async function purgeScope(local: LocalState, scope: string): Promise<boolean> {
     const row = { ...freshScope(scope), isRevoked: true };
     // No delta of this scope will ever have them.
     await letGo(local, [...local.mirror.outbox.unconfirmedIn(scope)], {
-      deletePrefixes: (['entity', 'document'] as const).map((table) => ({ table, prefix: keyOf(scope) })),
+      deletePrefixes: OF_SCOPE.map((table) => ({ table, prefix: keyOf(scope) })),
       puts: [scopePut(row)],
     });
     local.mirror.scopes.set(scope, row);
     local.mirror.dropRows(scope, () => true);
+    local.entities.forget();
     // Also one that is not held is taken away again until its receipt has come (GRANT-1).
     return known !== undefined;
   });

@@ -1,7 +1,7 @@
 import type { PullResponse, RemoteDelta } from '@sync/protocol';
 import { hasAll } from './clocks.ts';
-import { NOTHING, changeDigest } from './digest.ts';
-import { type EntityRow, type ScopeRow, entityKey } from './rows.ts';
+import { DigestSum, NOTHING } from './digest.ts';
+import { type EntityRow, type ScopeRow, entityKey, pageKey } from './rows.ts';
 
 /** One scope of a pull's answer. */
 export type Page = PullResponse['scopes'][number];
@@ -32,38 +32,60 @@ export function applyPage(
   nowIso: string,
 ): PageResult {
   const generation = before.generation + (page.reset ? 1 : 0);
+  const isResyncing = page.reset || before.isResyncing;
   const entities = new Map<string, EntityRow>();
+  const pages = new Map<string, string>();
   const updates: RemoteDelta[] = [];
-  let digest = page.reset ? NOTHING : before.digest;
+  const sum = new DigestSum(page.reset ? NOTHING : before.digest);
   for (const delta of page.deltas) {
-    const key = entityKey(before.scope, delta.entityType, delta.entityId);
+    const { entityType } = delta;
+    const key = entityKey(before.scope, entityType, delta.entityId);
     const known = entities.get(key) ?? held.get(key);
-    const counted = known?.generation === generation ? known.delta : null;
-    digest = changeDigest(digest, counted, delta);
-    entities.set(key, applyDelta(before.scope, generation, known, delta));
+    sum.change(known?.generation === generation ? known.delta : null, delta);
+    if (!pages.has(entityType)) {
+      pages.set(entityType, pageKey(before.scope, generation, entityType, before.nextPage));
+    }
+    // What has a row of its own keeps it: that is the one which is read.
+    const isPaged = isResyncing && known?.page !== null;
+    const stored = {
+      scope: before.scope,
+      generation,
+      page: isPaged ? (pages.get(entityType) ?? null) : null,
+    };
+    entities.set(key, applyDelta(stored, known, delta));
     if (delta.update !== undefined) updates.push(delta);
   }
   const isHead = !page.hasMore;
-  const isResyncing = page.reset || before.isResyncing;
+  const endsResync = isHead && isResyncing;
   const row: ScopeRow = {
     ...before,
     cursor: page.cursor,
     generation,
     isResyncing: isResyncing && !isHead,
-    digest,
+    digest: sum.digest,
     serverDigest: page.digest ?? null,
     syncedAt: isHead ? nowIso : before.syncedAt,
+    nextUpdate: before.nextUpdate + updates.length,
+    firstUpdate: page.reset ? before.nextUpdate : before.firstUpdate,
+    nextPage: before.nextPage + (isResyncing ? 1 : 0),
+    oldestGeneration: endsResync ? generation : before.oldestGeneration,
   };
-  return { row, entities, updates, endsResync: isHead && isResyncing };
+  return { row, entities, updates, endsResync };
 }
 
 function applyDelta(
-  scope: string,
-  generation: number,
+  stored: Pick<EntityRow, 'scope' | 'generation' | 'page'>,
   known: EntityRow | undefined,
-  { update: _stored, ...delta }: RemoteDelta,
+  pulled: RemoteDelta,
 ): EntityRow {
-  const shown = known?.shown && !hasAll(delta.clock, known.shown.clock) ? known.shown : null;
-  const { entityType, entityId } = delta;
-  return { scope, entityType, entityId, generation, delta, shown };
+  const shown = known?.shown && !hasAll(pulled.clock, known.shown.clock) ? known.shown : null;
+  const { entityType, entityId } = pulled;
+  return { ...stored, entityType, entityId, delta: withoutUpdate(pulled), shown };
+}
+
+/** Increments have a table of their own. */
+function withoutUpdate(delta: RemoteDelta): RemoteDelta {
+  if (delta.update === undefined) return delta;
+  const { update: _stored, ...rest } = delta;
+  return rest;
 }

@@ -25,11 +25,17 @@ export interface ScopeRow {
   readonly ackedCursor: string | null;
   /** The number of the next row of table `document`. */
   readonly nextUpdate: number;
+  /** The number of the first one of the present generation. */
+  readonly firstUpdate: number;
+  /** The number of the next row of table `page`. */
+  readonly nextPage: number;
+  /** The last generation that has come to its end: nothing of an earlier one is stored. */
+  readonly oldestGeneration: number;
   /** Taken away from the user, and removed here: what is left is to say so. */
   readonly isRevoked: boolean;
 }
 
-/** Of table `entity`, by {@link entityKey}: an entity in one of its scopes. */
+/** An entity in one of its scopes. It is stored as {@link StoredEntity}, or in a {@link StoredPage}. */
 export interface EntityRow {
   readonly scope: string;
   readonly entityType: string;
@@ -39,6 +45,17 @@ export interface EntityRow {
   readonly delta: RemoteDelta | null;
   /** What an outcome has shown and no pull has brought yet. It is in no digest. */
   readonly shown: RemoteDelta | null;
+  /** The key of the page that it is stored in; null where it has a row of its own, which is the newer one. */
+  readonly page: string | null;
+}
+
+/** Of table `entity`, by {@link entityKey}. */
+export type StoredEntity = Pick<EntityRow, 'generation' | 'delta' | 'shown'>;
+
+/** Of table `page`, by {@link pageKey}: what a page of a full resync has brought of one type. */
+export interface StoredPage {
+  readonly generation: number;
+  readonly deltas: readonly RemoteDelta[];
 }
 
 /** Of table `document`: what was added to a Yjs document, in the order of its key's number. */
@@ -56,6 +73,11 @@ export function entityKey(scope: string, entityType: string, entityId: string): 
   return keyOf(scope, entityType, entityId);
 }
 
+/** @param number of the page: of two pages with one entity the later one is right */
+export function pageKey(scope: string, generation: number, entityType: string, number: number): string {
+  return keyOf(scope, String(generation), entityType) + String(number).padStart(16, '0');
+}
+
 export function freshScope(scope: string): ScopeRow {
   return {
     scope,
@@ -67,6 +89,9 @@ export function freshScope(scope: string): ScopeRow {
     syncedAt: null,
     ackedCursor: null,
     nextUpdate: 0,
+    firstUpdate: 0,
+    nextPage: 0,
+    oldestGeneration: 0,
     isRevoked: false,
   };
 }

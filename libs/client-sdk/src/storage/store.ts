@@ -40,7 +40,7 @@ export interface Store {
 }
 
 /** One for each kind of thing that a device keeps; the keys of each stand beside its row type. */
-export const TABLE_NAMES = ['meta', 'scope', 'entity', 'outbox', 'outcome', 'document'] as const;
+export const TABLE_NAMES = ['meta', 'scope', 'entity', 'page', 'outbox', 'outcome', 'document'] as const;
 /** The name of a table. */
 export type TableName = (typeof TABLE_NAMES)[number];
 

@@ -1,3 +1,5 @@
+import type { DeviceTimes } from './device-work.ts';
+
 /**
  * What the page of the browser tests can be told to do. Here and not beside it: what runs in browsers is
  * checked with the types of browsers, and the tests that call it with those of Node.
@@ -25,6 +27,8 @@ export interface PageFunctions {
   step(name: string): Promise<number>;
   keepStorage(): Promise<boolean>;
   benchmark(count: number, batch: number): Promise<{ floor: BenchTimes; store: BenchTimes }>;
+  /** A device in this page that syncs for the first time, starts again, and writes. */
+  benchmarkDevice(entities: number): Promise<BrowserDeviceTimes>;
 }
 
 /** An error does not cross from a page to Node with its fields. */
@@ -36,4 +40,9 @@ export interface PageFailure {
 export interface BenchTimes {
   readonly writtenMs: number;
   readonly listedMs: number;
+}
+
+export interface BrowserDeviceTimes extends DeviceTimes {
+  /** As many rows written by bare `idb`, in the same batches. */
+  readonly floorMs: number;
 }

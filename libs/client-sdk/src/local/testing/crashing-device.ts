@@ -33,6 +33,8 @@ export class CrashingDevice {
   writes = new WriteQueue(this.local, KEY);
   /** Writes that the app was told to be stored, in their order. */
   readonly answered: string[] = [];
+  /** Whether the app has asked for its notes. */
+  isLoaded = true;
   crashes = 0;
   /** How often something found no room. */
   fullDisks = 0;
@@ -43,7 +45,7 @@ export class CrashingDevice {
     this.writes = new WriteQueue(this.local, KEY);
     await this.local.open();
     await this.local.lead();
-    await this.local.load('note');
+    if (this.isLoaded) await this.local.load('note');
   }
 
   /** Does it, or dies at the named commit of it and starts again. */

@@ -1,4 +1,4 @@
-import type { LocalMutation, Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
+import type { Digest, LocalMutation, Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
 import { type VectorClock, counterOf, incrementClock } from '@sync/vector-clock';
 import { NOTHING, changeDigest } from '../../replica/digest.ts';
 
@@ -20,6 +20,7 @@ export class ModelServer {
   readonly applied: string[] = [];
   readonly refused = new Set<string>();
   #epoch = 0;
+  #digest = NOTHING;
   /** Whether its user holds the scope. */
   isHeld = true;
   #wantsResync = false;
@@ -35,8 +36,8 @@ export class ModelServer {
     return new Map(live.map(([entityId, { data }]) => [entityId, data]));
   }
 
-  get digest() {
-    return [...this.#states.values()].reduce((sum, state) => changeDigest(sum, null, state), NOTHING);
+  get digest(): Digest {
+    return this.#digest;
   }
 
   /** A change by somebody else. */
@@ -142,6 +143,7 @@ export class ModelServer {
 
   #commit(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): RemoteDelta {
     const delta = this.#deltaOf(entityId, data, clock);
+    this.#digest = changeDigest(this.#digest, this.#states.get(entityId) ?? null, delta);
     this.#states.set(entityId, delta);
     this.#log.push(delta);
     return delta;

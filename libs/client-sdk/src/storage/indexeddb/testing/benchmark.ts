@@ -2,9 +2,12 @@ import { deleteDB, openDB } from 'idb';
 import type { Store } from '../../store.ts';
 import { openIndexedDbStore } from '../index.ts';
 import { benchBatches } from '../../../testing/bench-rows.ts';
-import type { BenchTimes } from '../../../testing/page-functions.ts';
+import { IDENTITY, measureDeviceWork } from '../../../testing/device-work.ts';
+import type { BenchTimes, BrowserDeviceTimes } from '../../../testing/page-functions.ts';
+import { importDeviceKey, webCryptoKey } from '../../../net/webcrypto-key.ts';
 
 const KEY = 'key';
+const PAGE = 500;
 
 /** The same rows in the same batches by bare `idb` and by the store, in turns. */
 export async function benchmark(
@@ -13,6 +16,16 @@ export async function benchmark(
 ): Promise<{ floor: BenchTimes; store: BenchTimes }> {
   const batches = benchBatches(count, batch);
   return { floor: await measureFloor(batches), store: await measureStore(batches) };
+}
+
+/** A device with so many entities, and as many rows written by bare `idb`. */
+export async function benchmarkDevice(entities: number): Promise<BrowserDeviceTimes> {
+  const { writtenMs } = await measureFloor(benchBatches(entities, PAGE));
+  const name = `device-${crypto.randomUUID()}`;
+  const key = await webCryptoKey(await importDeviceKey(new Uint8Array(32)), IDENTITY);
+  const times = await measureDeviceWork(entities, () => openIndexedDbStore({ name }), key);
+  await deleteDB(name);
+  return { ...times, floorMs: writtenMs };
 }
 
 type Batches = readonly (readonly { key: string; value: Record<string, unknown> }[])[];

@@ -7,7 +7,7 @@ import type { StorePlace } from '../../../testing/store-contract.ts';
 import { EncryptedStore } from '../../encrypted-store.ts';
 import type { Store } from '../../store.ts';
 import { keepStorage, openIndexedDbStore } from '../index.ts';
-import { benchmark } from './benchmark.ts';
+import { benchmark, benchmarkDevice } from './benchmark.ts';
 
 const functions: PageFunctions = {
   runCheck,
@@ -37,6 +37,7 @@ const functions: PageFunctions = {
   step,
   keepStorage,
   benchmark,
+  benchmarkDevice,
 };
 Object.assign(globalThis, { storage: functions });
 

@@ -1,0 +1,57 @@
+/** What a tab hears of another one's commits is what it would read itself. */
+import { expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { MemoryStore } from '../storage/memory-store.ts';
+import type { Told } from './guarded-store.ts';
+import { LocalState } from './local-state.ts';
+import { CrashingDevice, IDENTITY } from './testing/crashing-device.ts';
+
+const entityId = fc.constantFrom('a', 'b', 'c', 'd');
+const step = fc.oneof(
+  fc.record({ do: fc.constant('put' as const), entityId, value: fc.nat(99) }),
+  fc.record({ do: fc.constant('others' as const), entityId, value: fc.option(fc.nat(99)) }),
+  fc.record({ do: fc.constant('push' as const), isRefused: fc.boolean() }),
+  fc.record({ do: fc.constant('pull' as const), limit: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({ do: fc.constantFrom('ack', 'lose_history', 'revoke', 'grant', 'hear', 'load') }),
+);
+
+async function perform(device: CrashingDevice, what: typeof step extends fc.Arbitrary<infer T> ? T : never) {
+  if (what.do === 'put') await device.write(what.entityId, 'put', { value: what.value });
+  if (what.do === 'others') {
+    device.server.changeItself(what.entityId, what.value === null ? null : { value: what.value });
+  }
+  if (what.do === 'push') await device.push(() => (what.isRefused ? 'rejected' : 'applied'));
+  if (what.do === 'pull') await device.pull(what.limit);
+  if (what.do === 'ack') await device.ack();
+  if (what.do === 'lose_history') device.server.loseHistory();
+  if (what.do === 'revoke') device.server.revoke();
+  if (what.do === 'grant') device.server.grant();
+}
+
+it('sees in another tab what the leading one sees, whenever that tab hears of it', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (history) => {
+      const device = new CrashingDevice();
+      await device.start();
+      const tab = new LocalState(new MemoryStore(device.disk), IDENTITY);
+      await tab.open();
+      let told: Told[] = [];
+      device.local.store.onStored = (each) => told.push(each);
+      const hear = async (): Promise<void> => {
+        for (const each of told.splice(0)) await tab.hear(each);
+      };
+      for (const what of history) {
+        await perform(device, what);
+        if (what.do === 'hear') await hear();
+        if (what.do === 'load') await tab.load('note');
+      }
+      await tab.load('note');
+      await hear();
+      told = [];
+      const seen = new Map(tab.mirror.list('note').map(({ id, data }) => [id, data]));
+      expect(seen).toEqual(device.seen);
+      expect(new Map(tab.mirror.scopes)).toEqual(new Map(device.local.mirror.scopes));
+    }),
+    { numRuns: 200 },
+  );
+});
