@@ -30,12 +30,13 @@ async function perform(device: CrashingDevice, what: typeof step extends fc.Arbi
 
 it('sees in another tab what the leading one sees, whenever that tab hears of it', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (history) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (history, isLoaded) => {
       const device = new CrashingDevice();
       await device.start();
       const tab = new LocalState(new MemoryStore(device.disk), IDENTITY);
       await tab.open();
-      let told: Told[] = [];
+      if (isLoaded) await tab.load('note');
+      const told: Told[] = [];
       device.local.store.onStored = (each) => told.push(each);
       const hear = async (): Promise<void> => {
         for (const each of told.splice(0)) await tab.hear(each);
@@ -47,11 +48,56 @@ it('sees in another tab what the leading one sees, whenever that tab hears of it
       }
       await tab.load('note');
       await hear();
-      told = [];
       const seen = new Map(tab.mirror.list('note').map(({ id, data }) => [id, data]));
       expect(seen).toEqual(device.seen);
       expect(new Map(tab.mirror.scopes)).toEqual(new Map(device.local.mirror.scopes));
     }),
     { numRuns: 200 },
   );
+});
+
+/** A device, and a tab that hears what it is told to. */
+async function twoTabs() {
+  const device = new CrashingDevice();
+  await device.start();
+  const tab = new LocalState(new MemoryStore(device.disk), IDENTITY);
+  await tab.open();
+  const told: Told[] = [];
+  device.local.store.onStored = (each) => told.push(each);
+  const seen = (): unknown[] => tab.mirror.list('note').map(({ data }) => data);
+  const hearAll = async (): Promise<void> => {
+    for (const each of told.splice(0)) await tab.hear(each);
+  };
+  return { device, tab, told, seen, hearAll };
+}
+
+it('never goes back to what a page has brought where it has read what came after that page', async () => {
+  const { device, tab, told, seen, hearAll } = await twoTabs();
+  device.server.changeItself('a', { value: 'first' });
+  device.server.changeItself('b', { value: 'b' });
+  await device.pull(1);
+  await hearAll();
+  await device.pull(1);
+  device.server.changeItself('b', { value: 'later' });
+  await device.pull(1);
+  await tab.load('note');
+  expect(told.length).toBe(2);
+  for (const each of told) {
+    await tab.hear(each);
+    expect(seen()).toEqual([{ value: 'first' }, { value: 'later' }]);
+  }
+});
+
+it('forgets what a resync has not brought again', async () => {
+  const { device, tab, seen, hearAll } = await twoTabs();
+  device.server.changeItself('a', { value: 'a' });
+  device.server.changeItself('b', { value: 'b' });
+  await device.pull(10);
+  await hearAll();
+  await tab.load('note');
+  device.server.changeItself('a', null);
+  device.server.loseHistory();
+  await device.pull(10);
+  await hearAll();
+  expect(seen()).toEqual([{ value: 'b' }]);
 });

@@ -118,6 +118,11 @@ describe('after any history', () => {
         expect(row && sameDigest(row.digest, device.server.digest)).toBe(true);
         expect([...device.local.mirror.outbox.all()]).toEqual([]);
         expect(device.server.unacked).toBe(0);
+        // Nothing of an earlier resync is left.
+        const stored = await Promise.all(
+          (['entity', 'page'] as const).map((table) => device.store.list(table, '')),
+        );
+        expect(stored.flat().filter(({ value }) => value['generation'] !== row?.generation)).toEqual([]);
         // What is in memory is what is stored.
         const before = { seen: device.seen, scopes: new Map(device.local.mirror.scopes) };
         await device.start();

@@ -64,7 +64,7 @@ class ModelEnd {
     const bytes = body as Uint8Array<ArrayBuffer>;
     const answering = this.#timed(() => {
       const text = new TextDecoder().decode(isPacked ? gunzipSync(bytes) : bytes);
-      const call = { method: 'POST', path: new URL(url as string).pathname, timeoutMs: 0 } as const;
+      const call = { method: 'POST', path: new URL(url).pathname, timeoutMs: 0 } as const;
       return this.#transport.send<object>({ ...call, body: JSON.parse(text) as Call['body'] });
     });
     const answer = await answering;
