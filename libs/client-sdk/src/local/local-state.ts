@@ -18,7 +18,7 @@ import {
   type Told,
   newStoreId,
 } from './guarded-store.ts';
-import { DEVICE, devicePut, entryAddress, entryPut, isSame, scopePut } from './stored-rows.ts';
+import { DEVICE, assertFormat, devicePut, entryAddress, entryPut, isSame, scopePut } from './stored-rows.ts';
 import { StoredEntities, listRows } from './stored-entities.ts';
 
 const RESYNC_PAUSE_MS = 30_000;
@@ -65,6 +65,7 @@ export class LocalState {
       for (;;) {
         const { store } = await this.store.look();
         const [device] = await this.store.get('meta', [DEVICE]);
+        if (device) assertFormat(device);
         const isMine = device && isSame(device, this.identity);
         if (isMine && store !== 0) break;
         // One that was revoked has left nothing.

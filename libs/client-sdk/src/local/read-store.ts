@@ -8,7 +8,7 @@ import type { OutcomeRow } from './store-answers.ts';
 import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
 import { putBack } from './put-back.ts';
 import { OF_SCOPE, listRows, ownRow, pageRows, typeOfPage } from './stored-entities.ts';
-import { DEVICE, isSame } from './stored-rows.ts';
+import { DEVICE, assertFormat, isSame } from './stored-rows.ts';
 
 /** Writes of others that are asked for by their keys; of more, all that waits is listed. */
 const KEYS_AT_ONCE = 1_000;
@@ -139,6 +139,7 @@ export async function readAll(local: LocalState): Promise<void> {
     const known = await store.look();
     if (known.store === 0) throw new StorageClearedError();
     const [device] = await store.get('meta', [DEVICE]);
+    if (device) assertFormat(device);
     const scopes = rowsOf<ScopeRow>(await store.list('scope', ''));
     const entries = rowsOf<OutboxEntry>(await store.list('outbox', ''));
     const types = mirror.loadedTypes;

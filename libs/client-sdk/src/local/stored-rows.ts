@@ -2,10 +2,24 @@
 import type { DeviceIdentity } from '../net/transport.ts';
 import { type OutboxEntry, outboxKey } from '../outbox/entry.ts';
 import { type ScopeRow, scopeKey } from '../replica/rows.ts';
-import type { StoredValue } from '../storage/store.ts';
+import { StorageError, type StoredValue } from '../storage/store.ts';
 
 /** The key in table `meta` of whose store it is. */
 export const DEVICE = 'device';
+
+/**
+ * Of the rows of a device, in its row of table `meta`: another one for each change after which they cannot be
+ * read as before. Who lifts a store makes another one of it, so that every open tab reads this again.
+ */
+const FORMAT = 1;
+
+/** @throws StorageError `outdated` for rows of a newer version of the app, `damaged` for those of none */
+export function assertFormat({ format }: StoredValue): void {
+  if (format === FORMAT) return;
+  const isNewer = typeof format === 'number' && format > FORMAT;
+  const told = `rows of format ${String(format)}; known is ${FORMAT}`;
+  throw new StorageError(isNewer ? 'outdated' : 'damaged', told);
+}
 
 /** Two devices in one store would count under each other's names. */
 export function isSame(stored: StoredValue, identity: DeviceIdentity): boolean {
@@ -18,7 +32,7 @@ function deviceRow({ tenantId, userId, deviceId }: DeviceIdentity): StoredValue 
 
 /** @param isRevoked the device may store nothing until the server has taken it again */
 export function devicePut(identity: DeviceIdentity, isRevoked = false) {
-  const value = { ...deviceRow(identity), ...(isRevoked ? { isRevoked } : {}) };
+  const value = { ...deviceRow(identity), format: FORMAT, ...(isRevoked ? { isRevoked } : {}) };
   return { table: 'meta', key: DEVICE, value } as const;
 }
 
