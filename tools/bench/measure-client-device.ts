@@ -1,4 +1,4 @@
-/** client-device: what a device costs without its network, on SQLite and in a browser, beside bare storage. */
+/** client-device: what a device costs without its network, on SQLite and in a browser. */
 import { join, resolve } from 'node:path';
 import { startBrowserRig } from '@sync/browser/testing';
 import { type SqliteDeviceTimes, measureDevice } from '@sync/client/testing/measure-device';

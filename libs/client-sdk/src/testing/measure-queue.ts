@@ -8,7 +8,7 @@ import type { Store } from '../storage/store.ts';
 import { IDENTITY, SCOPE } from './device-work.ts';
 
 export interface QueueTimes {
-  /** From `start` until all that waited is pushed, applied, pulled and acked; without the model's own work. */
+  /** From `start` until all is pushed, applied, pulled and acked; without the model's own work. */
   readonly drainMs: number;
   /** CPU of the device for each mutation, from its write to the end. */
   readonly cpuPerMutationMs: number;
