@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { PullResponse } from '@sync/protocol';
 import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from '@sync/client';
 import { type DeviceLink, HandClock, type TestServer, createTestServer, takeAsSent } from './index.ts';
 
@@ -37,6 +38,9 @@ async function until(isSo: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+const pullOf = (body: object) =>
+  ({ method: 'POST', path: '/sync/v1/pull', body, timeoutMs: 10_000 }) as const;
 
 const device = (deviceId: string) => ({ userId: 'u', deviceId });
 
@@ -79,13 +83,14 @@ describe('a server in memory', () => {
     const link = server.device(device('a'));
     const app = await open(link);
     await until(() => app.status.state === 'live');
-    link.loseAnswers(1);
+    link.loseAnswers(1, 'push');
     const write = await app.entity('note').put('n1', { text: 'once' });
     await until(() => server.entity('note', 'n1') !== undefined);
     app.networkChanged(true);
     await write.wait('seen');
     expect(server.entity('note', 'n1')?.clock).toEqual({ 'd:a': 1 });
     expect(server.outcomesOf(device('a'))).toMatchObject([{ status: 'applied' }]);
+    expect(link.calls.filter(({ path }) => path === '/sync/v1/push')).toHaveLength(2);
   });
 
   it('takes a scope away and gives it back', async () => {
@@ -108,6 +113,13 @@ describe('a server in memory', () => {
     const server = serverOf();
     server.seed('note', { n1: { text: 'stays' }, n2: { text: 'goes' } }, { scope: SCOPE });
     const link = server.device(device('a'));
+    const pull = async (cursor: string | null) => {
+      const answer = await link.send<PullResponse>(pullOf({ scopes: [{ scope: SCOPE, cursor }] }));
+      const page = answer.ok ? answer.body.scopes[0] : undefined;
+      return page ?? { cursor: '', reset: null };
+    };
+    const { cursor } = await pull(null);
+    expect((await pull(cursor)).reset).toBe(false);
     const app = await open(link);
     await until(() => app.entity('note').list().length === 2);
     link.offline();
@@ -117,6 +129,20 @@ describe('a server in memory', () => {
     app.networkChanged(true);
     await until(() => app.entity('note').list().length === 1);
     expect(app.entity('note').get('n1')?.data).toEqual({ text: 'stays' });
+    expect((await pull(cursor)).reset).toBe(true);
+  });
+
+  it('cuts off what is under way when the network goes', async () => {
+    const server = serverOf();
+    const link = server.device(device('a'));
+    const first = await link.send<PullResponse>(pullOf({}));
+    const scopes = first.ok ? first.body.scopes.map(({ scope, cursor }) => ({ scope, cursor })) : [];
+    const waiting = link.send(pullOf({ scopes, waitMs: 20_000 }));
+    link.offline();
+    expect(await waiting).toMatchObject({ ok: false, kind: 'offline', status: null });
+    expect(await link.send(pullOf({}))).toMatchObject({ ok: false, kind: 'offline' });
+    link.online();
+    expect(await link.send(pullOf({}))).toMatchObject({ ok: true });
   });
 
   it('stops a device that was revoked, while it waits', async () => {
@@ -141,11 +167,10 @@ describe('a server in memory', () => {
       },
     });
     const link = server.device(device('a'));
-    const call = { method: 'POST', path: '/sync/v1/pull', body: {}, timeoutMs: 1_000 } as const;
     link.fail('unavailable', 'push');
     link.fail('rate_limited');
-    expect(await link.send(call)).toMatchObject({ ok: false, kind: 'busy', retryAfterMs: 1_000 });
-    expect(await link.send(call)).toMatchObject({ ok: true });
+    expect(await link.send(pullOf({}))).toMatchObject({ ok: false, kind: 'busy', retryAfterMs: 1_000 });
+    expect(await link.send(pullOf({}))).toMatchObject({ ok: true });
     const app = await open(link);
     const write = await app.entity('note').put('n1', { text: '' });
     await expect(write.wait('applied')).rejects.toMatchObject({ outcome: { code: 'data_invalid' } });
@@ -162,14 +187,13 @@ describe('a server in memory', () => {
   it('lives by the clock of the test', async () => {
     const clock = new HandClock(Date.parse('2026-01-01T00:00:00Z'));
     const link = serverOf(clock).device(device('a'));
-    const call = { method: 'POST', path: '/sync/v1/pull', timeoutMs: 10_000 } as const;
     link.delay(2_000);
-    const answer = link.send<{ readonly serverTime: string }>({ ...call, body: { limit: 1 } });
+    const answer = link.send(pullOf({ limit: 1 }));
     await until(() => clock.waiting === 2);
     clock.advance(2_000);
     expect(await answer).toMatchObject({ ok: true, body: { serverTime: '2026-01-01T00:00:00.000Z' } });
     link.delay(20_000);
-    const late = link.send({ ...call, body: {} });
+    const late = link.send(pullOf({}));
     await until(() => clock.waiting === 2);
     clock.advance(10_000);
     expect(await late).toMatchObject({ ok: false, kind: 'offline' });

@@ -25,7 +25,7 @@ export class DeviceLink implements Transport {
   readonly #clock: Clock;
   #isOffline = false;
   #delayMs = 0;
-  #answersToLose = 0;
+  #loses: { count: number; readonly operation: Operation | null } = { count: 0, operation: null };
   readonly #faults: { readonly operation: Operation | null; readonly code: ProblemCode }[] = [];
   readonly #cuts = new Set<() => void>();
   /** Every request that was made, in order. */
@@ -48,9 +48,9 @@ export class DeviceLink implements Transport {
     this.#isOffline = false;
   }
 
-  /** The next answers get lost: the server has done what it was asked. */
-  loseAnswers(count: number): void {
-    this.#answersToLose = count;
+  /** The next answers to this kind of request, or to any, get lost: the server has done what it was asked. */
+  loseAnswers(count: number, operation: Operation | null = null): void {
+    this.#loses = { count, operation };
   }
 
   /** Every answer takes so long, by the clock of the server. */
@@ -96,15 +96,15 @@ export class DeviceLink implements Transport {
     if (this.#delayMs > 0) {
       await new Promise<void>((resolve) => this.#clock.setTimer(this.#delayMs, resolve));
     }
-    if (this.#answersToLose > 0 && !fault) {
-      this.#answersToLose -= 1;
+    if (this.#loses.count > 0 && isFor(this.#loses.operation, path) && !fault) {
+      this.#loses.count -= 1;
       return broken('offline', 'The answer got lost');
     }
     return judgeAnswer<T>({ ...answered, date: null, fault: null }, this.#clock.now());
   }
 
   #takeFault(path: string): Answered | null {
-    const at = this.#faults.findIndex(({ operation }) => !operation || path === `/sync/v1/${operation}`);
+    const at = this.#faults.findIndex(({ operation }) => isFor(operation, path));
     const [fault] = at < 0 ? [] : this.#faults.splice(at, 1);
     if (!fault) return null;
     const options = PROBLEM_CODES[fault.code].retryable ? { retryAfter: 1 } : {};
@@ -121,6 +121,9 @@ export class DeviceLink implements Transport {
     }
   }
 }
+
+const isFor = (operation: Operation | null, path: string): boolean =>
+  operation === null || path === `/sync/v1/${operation}`;
 
 interface Answered {
   readonly status: number;
