@@ -191,6 +191,8 @@ describe('a server in memory', () => {
       createTestServer({ entities: { [name]: { policy } } });
     expect(withPolicy('document', 'crdt_yjs')).toThrow('document: this server keeps no documents');
     expect(withPolicy('conflict', 'lww')).toThrow('conflict is the server’s own entity type');
+    expect(() => serverOf().seed('note', { n1: { text: 'a' } })).toThrow('note n1: into which scope?');
+    expect(() => serverOf().change('nothing', 'n1', {})).toThrow('There is no entity type nothing');
   });
 
   it('lives by the clock of the test', async () => {

@@ -21,14 +21,16 @@ export interface EntityChange
 /**
  * Makes a change: the entity, its deltas in every scope, and what it grants. There is nothing between owner
  * and devices here: what a change was answered with can be pulled at once.
- * @throws RefusedRequest where it renders no scope
+ * @throws TypeError where nobody says into which scope it goes, RefusedRequest where it renders none
  */
 export function changeEntity(tenant: Tenant, change: EntityChange): void {
   const { type, entityId, data } = change;
   const { entityType, service } = type;
   const key = keyOf(entityType, entityId);
   const before = tenant.entities.get(key)?.head ?? null;
-  const scope = before?.scopes[0] ?? before?.leftScopes[0] ?? change.scope ?? `user:${tenant.tenantId}`;
+  const scope = before?.scopes[0] ?? before?.leftScopes[0] ?? change.scope ?? '';
+  if (scope === '' && type.scopes === null)
+    throw new TypeError(`${entityType} ${entityId}: into which scope?`);
   const result = projectEvent(
     before,
     {

@@ -25,7 +25,7 @@ export type Caller = DeviceIdentity;
 /** A device. `tenantId` is `test` where nothing is said, here as everywhere. */
 export type Named = Omit<DeviceIdentity, 'tenantId'> & Partial<Pick<DeviceIdentity, 'tenantId'>>;
 
-/** An entity to be put: into which scope, where its type has no templates. */
+/** Where an entity goes: `scope` has to be named where it is new and its type has no templates. */
 export interface Place {
   readonly tenantId?: string;
   readonly scope?: string;
@@ -102,7 +102,12 @@ export class TestServer {
     for (const [entityId, data] of Object.entries(rows)) this.change(entityType, entityId, data, place);
   }
 
-  /** A change by somebody else. @param data null deletes */
+  /**
+   * A change by somebody else.
+   * @param data null deletes
+   * @throws TypeError where nobody says into which scope it goes; RefusedRequest `not_found` for an unknown
+   * entity type, `schema_invalid` for data that its templates cannot use
+   */
   change(entityType: string, entityId: string, data: TestData | null, place: Place = {}): void {
     const tenant = this.#tenant(place.tenantId);
     changeByService(tenant, { entityType, entityId, data }, place.scope ?? null);
