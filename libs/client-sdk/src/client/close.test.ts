@@ -2,6 +2,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { IDENTITY, KEY } from '../local/testing/crashing-device.ts';
+import { LocalState } from '../local/local-state.ts';
+import { WriteQueue } from '../local/write-queue.ts';
 import { failure } from '../net/failure.ts';
 import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
 import { createSyncClient } from './create-sync-client.ts';
@@ -25,6 +27,20 @@ describe('after close', () => {
     expect(await waiting).toMatchObject([{ reason: CLOSED }, { reason: CLOSED }]);
     await expect(write.wait('applied')).rejects.toMatchObject(CLOSED);
     expect(await write.wait('stored')).toBeNull();
+  });
+
+  it('no listener is told of what was under way, for it may read nothing any more', async () => {
+    const local = new LocalState(new MemoryStore(), IDENTITY);
+    await local.open();
+    await local.load('note');
+    const told: unknown[] = [];
+    local.mirror.listen((changes) => told.push(changes));
+    const place = { scope: 'user:u', entityType: 'note', entityId: 'a', schemaVersion: 1 };
+    const draft = { ...place, mutationId: 'm', op: 'put' as const, data: { value: 1 }, occurredAt: '' };
+    const storing = new WriteQueue(local, KEY).write(draft);
+    local.beginToClose();
+    await storing;
+    expect([told.length, local.mirror.outbox.size]).toEqual([1, 1]);
   });
 
   it('whoever reads changes comes to their end', async () => {

@@ -10,6 +10,11 @@ export class Listeners<T> {
     return () => this.#all.delete(listener);
   }
 
+  /** Nobody is told any more. */
+  clear(): void {
+    this.#all.clear();
+  }
+
   tell(value: T): void {
     for (const listener of [...this.#all]) {
       try {

@@ -198,6 +198,7 @@ export class LocalState {
   /** Takes no more work. */
   beginToClose(): void {
     this.#closing.abort();
+    this.mirror.silence();
     this.store.endTerm();
   }
 

@@ -73,6 +73,11 @@ export class Mirror {
     return this.#listeners.add(listener);
   }
 
+  /** Tells nobody any more: a client that was closed shows nothing. */
+  silence(): void {
+    this.#listeners.clear();
+  }
+
   /** Forgets everything but what the app has asked for. @returns the outbox as it was */
   empty(): OutboxEntry[] {
     const entries = [...this.outbox.all()];
