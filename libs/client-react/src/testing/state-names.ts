@@ -1,7 +1,16 @@
 /** Apart from the states themselves, which Node cannot load. */
 export const STATE_NAMES = [
   ...(['open', 'baseUnknown', 'nested', 'serverDeleted', 'deviceDeleted', 'suggested'] as const),
-  ...(['document', 'documentRefused', 'hidden', 'appendOnly', 'autoResolved', 'resolved'] as const),
+  ...([
+    'document',
+    'documentRefused',
+    'hidden',
+    'appendOnly',
+    'autoResolved',
+    'resolved',
+    'documentDecided',
+    'hiddenDecided',
+  ] as const),
   ...(['offline', 'readOnly', 'moved', 'elsewhere', 'rejected', 'noAnswer', 'sending', 'saved'] as const),
 ] as const;
 export type StateName = (typeof STATE_NAMES)[number];

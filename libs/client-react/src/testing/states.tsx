@@ -38,6 +38,8 @@ export const STATES = {
   appendOnly: () => view(records.APPEND_ONLY),
   autoResolved: () => view(records.AUTO_RESOLVED),
   resolved: () => view(records.RESOLVED),
+  documentDecided: () => view(records.DOCUMENT_DECIDED),
+  hiddenDecided: () => view(records.HIDDEN_DECIDED),
   offline: () => view(records.FIELDS, { isOffline: true }),
   readOnly: () =>
     view(records.FIELDS, { readOnlyReason: 'You may look at conflicts of others, not decide them.' }),

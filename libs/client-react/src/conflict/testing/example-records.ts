@@ -202,6 +202,16 @@ export const HIDDEN = conflict({
   omitted: ['base', 'ours', 'fields'],
 });
 
+const DECIDED = {
+  status: 'resolved',
+  decision: { kind: 'keep_server' },
+  decider: { kind: 'person', userId: 'u', deviceId: 'tablet' },
+  resolvedAt: '2026-03-04T15:20:00.000Z',
+} as const;
+
+export const DOCUMENT_DECIDED = conflict({ ...DOCUMENT, ...DECIDED });
+export const HIDDEN_DECIDED = conflict({ ...HIDDEN, ...DECIDED });
+
 function conflict(fields: Partial<ConflictRecord>): ConflictRecord {
   return { ...OPEN, ...fields };
 }

@@ -4,7 +4,7 @@ import { type ServerState, recordedServer } from '../merge/sides.ts';
 import { ConflictFrame } from './conflict-frame.tsx';
 import { DecidedConflict } from './decided-conflict.tsx';
 import { DocumentConflict } from './document-conflict.tsx';
-import { HiddenConflict } from './hidden-conflict.tsx';
+import { HiddenConflict, isHidden } from './hidden-conflict.tsx';
 import { OpenConflict } from './open-conflict.tsx';
 import { type ConflictTexts, ENGLISH } from './texts.ts';
 import { useDeciding } from './use-deciding.ts';
@@ -65,7 +65,7 @@ function OneConflict(props: ConflictViewProps) {
     <ConflictFrame {...{ record, title, headingLevel, isDone }}>
       {record.status !== 'open' ? (
         <DecidedConflict record={record} deciding={deciding} />
-      ) : isHidden(record, server) ? (
+      ) : server === undefined && isHidden(record) ? (
         <HiddenConflict record={record} deciding={deciding} />
       ) : record.op === 'merge' ? (
         <DocumentConflict record={record} deciding={deciding} />
@@ -74,9 +74,4 @@ function OneConflict(props: ConflictViewProps) {
       )}
     </ConflictFrame>
   );
-}
-
-/** Nothing is known of the other side, which is not the same as that it was deleted. */
-function isHidden({ omitted }: ConflictRecord, server: ServerState | undefined): boolean {
-  return server === undefined && (omitted?.includes('ours') ?? false);
 }

@@ -2,7 +2,9 @@ import type { JsonObject } from '@sync/domain';
 import type { ConflictRecord } from '@sync/protocol';
 import { type Cell, type FieldRow, WHOLE, compareFields, isWhole } from '../merge/field-rows.ts';
 import { recordedServer, sidesOf } from '../merge/sides.ts';
+import { DocumentBlocks } from './document-blocks.tsx';
 import { FieldValue } from './field-value.tsx';
+import { Written, isHidden } from './hidden-conflict.tsx';
 import { Notices } from './notices.tsx';
 import type { OpenConflictProps } from './open-conflict.tsx';
 import { against } from './row-texts.ts';
@@ -11,16 +13,31 @@ import { useSettings } from './view-settings.ts';
 
 /** A record that changes no more: both versions, and which one stands. */
 export function DecidedConflict({ record, deciding }: OpenConflictProps) {
-  const { texts, fieldName, formatTime } = useSettings();
-  const sides = sidesOf(record, recordedServer(record));
-  const rows = compareFields(sides).filter(({ change }) => change !== 'none');
-  const isAll = isWhole(sides);
+  const { texts, formatTime } = useSettings();
   return (
     <>
       <Notices deciding={deciding} />
       <p className="sync-conflict__explanation">
         {texts.decidedBy(record, formatTime(record.resolvedAt ?? record.detectedAt))}
       </p>
+      {isHidden(record) ? (
+        <Written record={record} />
+      ) : record.op === 'merge' ? (
+        <DocumentBlocks record={record} />
+      ) : (
+        <DecidedFields record={record} />
+      )}
+    </>
+  );
+}
+
+function DecidedFields({ record }: { readonly record: ConflictRecord }) {
+  const { texts, fieldName } = useSettings();
+  const sides = sidesOf(record, recordedServer(record));
+  const rows = compareFields(sides).filter(({ change }) => change !== 'none' && change !== 'same');
+  const isAll = isWhole(sides);
+  return (
+    <>
       {rows.map((row) => (
         <section
           key={row.field}
