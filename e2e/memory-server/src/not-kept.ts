@@ -1,5 +1,4 @@
 const NO_ADMIN = 'nobody administers a test: it calls the server itself';
-const NO_SOCKET = 'devices of a test pull; there is no socket';
 const NO_DOCUMENTS = 'it keeps no documents';
 
 /**
@@ -9,9 +8,6 @@ const NO_DOCUMENTS = 'it keeps no documents';
 export const NOT_KEPT: Readonly<Record<string, string>> = {
   'PULL-19': NO_DOCUMENTS,
   'PUSH-8': `${NO_DOCUMENTS}; the order of other mutations holds`,
-  'LIVE-1': NO_SOCKET,
-  'LIVE-2': NO_SOCKET,
-  'LIVE-3': NO_SOCKET,
   'OWNER-1': NO_ADMIN,
   'OWNER-2': NO_ADMIN,
   'ADMIN-1': NO_ADMIN,

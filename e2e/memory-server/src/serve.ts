@@ -8,6 +8,7 @@ import { ProblemError } from '@sync/service-kit/problem-error';
 import { isSignedWith, readSignature, verifyBody } from '@sync/service-kit/verify-signature';
 import { devOperations } from './dev-operations.ts';
 import { Identities } from './identities.ts';
+import { LiveSockets } from './live-sockets.ts';
 import { readJson, readRaw } from './read-body.ts';
 
 /** Less is not worth it. */
@@ -23,12 +24,14 @@ export interface ServedTestServer {
 export async function serve(server: TestServer, port = 0): Promise<ServedTestServer> {
   const shell = new Shell(server);
   const http = createServer((request, response) => void shell.answer(request, response));
+  http.on('upgrade', (request, socket, head) => shell.live.open(request, socket, head));
   http.listen(port, '127.0.0.1');
   await once(http, 'listening');
   const { port: bound } = http.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${bound}`,
     async stop() {
+      shell.live.stop();
       http.closeAllConnections();
       http.close();
       await once(http, 'close');
@@ -37,11 +40,13 @@ export async function serve(server: TestServer, port = 0): Promise<ServedTestSer
 }
 
 class Shell {
+  readonly live: LiveSockets;
   readonly #server: TestServer;
   readonly #identities: Identities;
   readonly #dev: ReturnType<typeof devOperations>;
 
   constructor(server: TestServer) {
+    this.live = new LiveSockets(server);
     this.#server = server;
     this.#identities = new Identities(server);
     this.#dev = devOperations(server, this.#identities);
@@ -71,6 +76,7 @@ class Shell {
     const raw = await readRaw(request, path);
     verifyBody(digest, raw);
     const body = method === 'GET' ? undefined : readJson(raw, path, request);
+    if (`${method} ${path}` === 'POST /sync/v1/tickets') return this.live.ticketFor(caller);
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     return this.#server.answer(caller, { method, path: url, body, signal: gone.signal });

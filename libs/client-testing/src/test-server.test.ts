@@ -154,6 +154,20 @@ describe('a server in memory', () => {
     expect(await link.send(pullOf({}))).toMatchObject({ ok: true });
   });
 
+  it('tells whoever follows it of the scopes with something new, until the device is revoked', () => {
+    const server = serverOf();
+    const { identity } = server.device(device('a')).options;
+    const told: (readonly string[] | null)[] = [];
+    const stop = server.follow(identity, (scopes) => void told.push(scopes));
+    server.seed('page', { p1: { text: 'not yet his' } });
+    server.change('note', 'n1', { text: 'new' }, { scope: SCOPE });
+    server.grant('u', 'course:c');
+    server.revokeDevice('a');
+    stop();
+    server.change('note', 'n1', null);
+    expect(told).toEqual([[SCOPE], ['course:c'], null]);
+  });
+
   it('stops a device that was revoked, while it waits', async () => {
     const server = serverOf();
     const app = await open(server.device(device('a')));

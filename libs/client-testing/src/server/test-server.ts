@@ -97,6 +97,28 @@ export class TestServer {
     return answerCall(this.#tenant(caller.tenantId), device, call, this.#pulls);
   }
 
+  /**
+   * Tells a device of the scopes in which there is something new, whenever there is; with null once it is
+   * revoked.
+   * @returns stops it
+   */
+  follow(caller: Caller, listener: (scopes: readonly string[] | null) => void): () => void {
+    const tenant = this.#tenant(caller.tenantId);
+    const heads = new Map<string, number>();
+    const changed = (): string[] =>
+      tenant.scopesOf(caller.userId).filter((scope) => {
+        const { sequence } = tenant.log(scope).head;
+        const isNew = heads.get(scope) !== sequence;
+        heads.set(scope, sequence);
+        return isNew;
+      });
+    changed();
+    return tenant.listen(() => {
+      const scopes = this.deviceOf(caller)?.isRevoked ? null : changed();
+      if (scopes?.length !== 0) listener(scopes);
+    });
+  }
+
   /** Entities that are there before anything begins, as a service would have made them. */
   seed(entityType: string, rows: Readonly<Record<string, TestData>>, place: Place = {}): void {
     for (const [entityId, data] of Object.entries(rows)) this.change(entityType, entityId, data, place);
