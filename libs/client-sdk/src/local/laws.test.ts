@@ -28,6 +28,8 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('delete' as const), entityId, crash }),
   fc.record({ do: fc.constant('push' as const), isLost: fc.boolean(), refuse: fc.nat(3), crash }),
   fc.record({ do: fc.constant('pull' as const), limit: fc.integer({ min: 1, max: 4 }), crash }),
+  // The answer is older than the outcomes that the device has by then.
+  fc.record({ do: fc.constant('pull_around_push' as const), limit: fc.integer({ min: 1, max: 4 }), crash }),
   fc.record({ do: fc.constant('ack' as const), isLost: fc.boolean(), crash }),
   fc.record({ do: fc.constant('others' as const), entityId, value: fc.option(fc.nat(99)) }),
   fc.record({ do: fc.constant('lose_history' as const) }),
@@ -63,6 +65,10 @@ async function tryTo(device: CrashingDevice, what: HistoryStep): Promise<void> {
     }
     case 'pull':
       return device.survive(() => device.pull(what.limit), what.crash);
+    case 'pull_around_push': {
+      const push = () => device.push(() => 'applied');
+      return device.survive(() => device.pull(what.limit, NOW, push), what.crash);
+    }
     case 'ack':
       return device.survive(() => device.ack(what.isLost), what.crash);
     case 'others':

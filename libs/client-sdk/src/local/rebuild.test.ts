@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { counterOf } from '@sync/vector-clock';
 import { MemoryStore } from '../storage/memory-store.ts';
-import { CrashingDevice } from './testing/crashing-device.ts';
+import { CrashingDevice, MUCH_LATER } from './testing/crashing-device.ts';
 
 async function withWrites(): Promise<CrashingDevice> {
   const device = new CrashingDevice();
@@ -61,7 +61,7 @@ describe('a rebuild', () => {
     device.server.changeItself('a', null);
     device.server.loseHistory();
     await device.local.rebuild();
-    while (await device.pull(10));
+    while (await device.pull(10, MUCH_LATER));
     await device.ack();
     expect([idsOf(device), device.seen.size]).toEqual([[], 0]);
   });

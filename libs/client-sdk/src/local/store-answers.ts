@@ -136,7 +136,7 @@ async function storePage(
     const result = applyPage(before, page, held, nowIso);
     const { row, entities, endsResync } = result;
     const old = endsResync && row.generation > 1 ? await oldParts(local, before, result) : NOTHING_OLD;
-    const entries = containedEntries(local, result);
+    const entries = containedEntries(local, result, nowIso);
     const documents = documentChanges(page, before, held);
     await local.commitAsLeader({
       deletePrefixes: [...documents.deletePrefixes, ...old.deletePrefixes],
@@ -204,8 +204,16 @@ async function oldParts(local: LocalState, before: ScopeRow, { row, entities, up
   };
 }
 
-/** Mutations that the page confirms, and those that its resync would have confirmed. */
-function containedEntries(local: LocalState, { row, entities, endsResync }: PageResult): OutboxEntry[] {
+/**
+ * Mutations that the page confirms. At the end of a resync also those that no delta will ever have, because
+ * others have deleted the entity since: that it has not come says so only after a while, for the answer may be
+ * older than the outcome, and the server's read model, too.
+ */
+function containedEntries(
+  local: LocalState,
+  { row, entities, endsResync }: PageResult,
+  nowIso: string,
+): OutboxEntry[] {
   const found = new Map<number, OutboxEntry>();
   const { outbox } = local.mirror;
   if (outbox.size === 0) return [];
@@ -218,7 +226,8 @@ function containedEntries(local: LocalState, { row, entities, endsResync }: Page
   if (!endsResync) return [...found.values()];
   for (const entry of outbox.unconfirmedIn(row.scope)) {
     const isOlder = entry.generation !== null && entry.generation < row.generation;
-    if (isOlder) found.set(entry.mutation.sequence, { ...entry, isContained: true });
+    if (isOlder && isOverdue(entry, nowIso))
+      found.set(entry.mutation.sequence, { ...entry, isContained: true });
   }
   return [...found.values()];
 }

@@ -80,9 +80,11 @@ export class CrashingDevice {
     if (!isLost) await storePush(this.local, answer, NOW);
   }
 
-  async pull(limit: number, nowIso = NOW): Promise<boolean> {
+  /** @param meanwhile what comes about while the answer is on its way */
+  async pull(limit: number, nowIso = NOW, meanwhile = async (): Promise<void> => {}): Promise<boolean> {
     const asked = this.local.nextScopes() ?? [{ scope: SCOPE, cursor: null }];
     const answer = this.server.pull(asked[0]?.cursor ?? null, limit);
+    await meanwhile();
     const { isComplete } = await storePull(this.local, asked, answer, nowIso);
     return !isComplete;
   }
