@@ -24,6 +24,7 @@ export type {
 export { createSyncClient } from './client/create-sync-client.ts';
 export type { Conflict, EntityTypes, SyncClient, SyncClientOptions } from './client/create-sync-client.ts';
 export type { EntitySet, WriteOptions } from './client/entity-set.ts';
+export type { DataUpcaster, VersionedType } from './schema/app-versions.ts';
 export type { DataSchema, EntityType } from './client/entity-type.ts';
 export type { ScopeStatus, SyncStatus } from './client/status.ts';
 export { SyncError, type SyncErrorCode } from './sync-error.ts';

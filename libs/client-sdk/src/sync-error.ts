@@ -4,6 +4,7 @@ import type { Failure } from './net/transport.ts';
 /** The code of a {@link SyncError}, where each is explained. */
 export type SyncErrorCode =
   | 'entity_type_unknown'
+  | 'upcasters_invalid'
   | 'entity_unknown'
   | 'scope_unknown'
   | 'data_invalid'
@@ -25,6 +26,7 @@ interface Details extends ErrorOptions {
  * | code                  | what helps                                                             |
  * | --------------------- | ---------------------------------------------------------------------- |
  * | `entity_type_unknown` | name the type in `entities` of `createSyncClient`                      |
+ * | `upcasters_invalid`   | correct `upcasters` of the entity type as the message says             |
  * | `entity_unknown`      | put the entity first, or wait until it was pulled                      |
  * | `scope_unknown`       | say in which scope, in the call or in `entities`                       |
  * | `data_invalid`        | correct what `cause` or the message names                              |

@@ -10,6 +10,8 @@ import type { DeviceIdentity, DeviceKey, Transport } from '../net/transport.ts';
 import { type Store, keyOf } from '../storage/store.ts';
 import { EntitySet } from './entity-set.ts';
 import type { EntityType } from './entity-type.ts';
+import { liftPushes } from '../schema/lift-pushes.ts';
+import { AppVersions } from '../schema/app-versions.ts';
 import { StatusReader, type SyncStatus } from './status.ts';
 import { SyncError } from '../sync-error.ts';
 import { SyncLoop } from './sync-loop.ts';
@@ -44,15 +46,18 @@ export type Conflict = ConflictRecord;
 /**
  * Opens what the device holds. Nothing is sent before `start`.
  * @throws SyncError `other_device` where the store belongs to another one
+ * @throws SyncError `upcasters_invalid` where an entity type says so of its versions
  * @throws StorageError
  */
 export async function createSyncClient<const Types extends EntityTypes>(
   options: SyncClientOptions<Types>,
 ): Promise<SyncClient<Types>> {
-  const local = new LocalState(options.store, options.identity);
+  const versions = new AppVersions(options.entities);
+  const local = new LocalState(options.store, options.identity, versions);
   await local.open();
   await local.lead();
-  return new SyncClient(options, local);
+  const transport = liftPushes(options.transport, versions, options.key);
+  return new SyncClient({ ...options, transport }, local);
 }
 
 /**

@@ -1,7 +1,7 @@
+import type { VersionedType } from '../schema/app-versions.ts';
+
 /** What the app says of an entity type. */
-export interface EntityType<Data extends object = Record<string, unknown>> {
-  /** The version of the schema that this app writes; 1 where nothing is said. */
-  readonly schemaVersion?: number;
+export interface EntityType<Data extends object = Record<string, unknown>> extends VersionedType {
   /** Where new ones go; the scope of the user where nothing is said. */
   readonly scope?: string;
   /** Any Standard Schema (standardschema.dev): what is written is checked, and typed. */

@@ -14,6 +14,8 @@ export interface SyncStatus {
   readonly oldestPendingAt: string | null;
   /** Why pushes pause although pulls go on; null where they do not. */
   readonly pushPausedBy: FailureReason | null;
+  /** Entity types of which there is content of a newer schema than this app knows: it should be updated. */
+  readonly newerTypes: readonly string[];
   readonly scopes: readonly ScopeStatus[];
 }
 
@@ -49,6 +51,7 @@ export class StatusReader {
       pending: outbox.queuedCount,
       oldestPendingAt: outbox.oldestQueuedAt,
       pushPausedBy: lanes.push.reason,
+      newerTypes: this.#local.versions.newerTypes,
       scopes: this.#scopes(this.#last?.scopes ?? []),
     };
     if (!this.#last || !hasSameFields(this.#last, status)) this.#last = status;

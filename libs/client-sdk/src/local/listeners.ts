@@ -27,7 +27,7 @@ export class Listeners<T> {
 }
 
 /** As platforms do with what a listener of an event throws. Node and older ones of React Native cannot. */
-function report(error: unknown): void {
+export function report(error: unknown): void {
   const { reportError } = globalThis as { reportError?: (error: unknown) => void };
   if (reportError) reportError(error);
   else

@@ -6,6 +6,7 @@ import { givenUp, isDone } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { freshScope, scopeKey } from '../replica/rows.ts';
 import { type Commit, type Store, TABLE_NAMES } from '../storage/store.ts';
+import { AppVersions } from '../schema/app-versions.ts';
 import { SyncError } from '../sync-error.ts';
 import { Mirror } from './mirror.ts';
 import { inFirstGeneration, ownCounts } from './put-back.ts';
@@ -34,7 +35,8 @@ export class LocalState {
   readonly store: GuardedStore;
   readonly identity: DeviceIdentity;
   readonly own: ReplicaId;
-  readonly mirror = new Mirror();
+  readonly versions: AppVersions;
+  readonly mirror: Mirror;
   readonly entities: StoredEntities;
   readonly #serial = new Serial();
   readonly #closing = new AbortController();
@@ -48,7 +50,9 @@ export class LocalState {
   readonly #toAsk = new Set<string>();
   #nextScope = 0;
 
-  constructor(store: Store, identity: DeviceIdentity) {
+  constructor(store: Store, identity: DeviceIdentity, versions = new AppVersions()) {
+    this.versions = versions;
+    this.mirror = new Mirror(versions);
     this.store = new GuardedStore(store);
     this.entities = new StoredEntities(this.store);
     this.identity = identity;

@@ -5,6 +5,7 @@ import { type OutboxEntry, isDone } from '../outbox/entry.ts';
 import type { EntityData } from '../outbox/show-entity.ts';
 import { newestOfAll } from '../replica/clocks.ts';
 import type { EntityRow } from '../replica/rows.ts';
+import type { AppVersions } from '../schema/app-versions.ts';
 import { Listeners } from './listeners.ts';
 import { OutboxIndex, type Place } from './outbox-index.ts';
 import { Overlay } from './overlay.ts';
@@ -53,7 +54,7 @@ const FINISHED_KEPT = 1_000;
 export class Mirror {
   readonly scopes = new ScopeTable();
   readonly outbox = new OutboxIndex();
-  readonly #overlay = new Overlay(this.outbox);
+  readonly #overlay: Overlay;
   readonly #finished = new Map<string, OutboxEntry>();
   /** By mutation, until it leaves the outbox. */
   readonly #followed = new Map<string, Followed>();
@@ -67,6 +68,10 @@ export class Mirror {
   #hasMoved = false;
   readonly #movedOn = new Set<Followed>();
   #hasOutcomes = false;
+
+  constructor(versions: AppVersions) {
+    this.#overlay = new Overlay(this.outbox, versions);
+  }
 
   /** @returns stops it */
   listen(listener: (changes: Changes) => void): () => void {

@@ -2,6 +2,7 @@
 import { expect, it } from '@jest/globals';
 import type { RemoteDelta } from '@sync/protocol';
 import fc from 'fast-check';
+import { AppVersions } from '../schema/app-versions.ts';
 import { type OutboxEntry, isShown, queuedEntry } from '../outbox/entry.ts';
 import { type EntityData, applyMutation } from '../outbox/show-entity.ts';
 import { OutboxIndex } from './outbox-index.ts';
@@ -31,7 +32,7 @@ const step = fc.record({
 /** The outbox and drafts of one entity, and nothing kept. */
 class Model {
   readonly outbox = new OutboxIndex();
-  readonly overlay = new Overlay(this.outbox);
+  readonly overlay = new Overlay(this.outbox, new AppVersions());
   state: RemoteDelta | null = null;
   drafts: OutboxEntry[] = [];
   #n = 0;

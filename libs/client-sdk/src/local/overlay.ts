@@ -1,6 +1,7 @@
 import type { RemoteDelta } from '@sync/protocol';
 import { type OutboxEntry, isDone, isShown } from '../outbox/entry.ts';
 import { type EntityData, applyMutation } from '../outbox/show-entity.ts';
+import type { AppVersions } from '../schema/app-versions.ts';
 import { type OutboxIndex, type Place, placeKey } from './outbox-index.ts';
 
 /** What the device's own changes make of an entity. */
@@ -20,11 +21,13 @@ interface Folded {
  */
 export class Overlay {
   readonly #outbox: OutboxIndex;
+  readonly #versions: AppVersions;
   readonly #drafts = new Map<string, Set<OutboxEntry>>();
   readonly #folded = new Map<string, Folded>();
 
-  constructor(outbox: OutboxIndex) {
+  constructor(outbox: OutboxIndex, versions: AppVersions) {
     this.#outbox = outbox;
+    this.#versions = versions;
   }
 
   addDraft(draft: OutboxEntry): void {
@@ -57,13 +60,13 @@ export class Overlay {
 
   /** @param state the newest that is known from the server; null when nothing is */
   over(place: Place, state: RemoteDelta | null): Folded {
-    let folded: Folded = { state, data: state?.data ?? null, scope: null, isPending: false };
+    let folded: Folded = { state, data: this.#versions.dataOf(state), scope: null, isPending: false };
     if (this.#drafts.size === 0 && this.#outbox.size === 0) return folded;
     const key = placeKey(place);
     const known = this.#folded.get(key);
     if (known?.state === state) return known;
-    for (const entry of this.#outbox.ofPlace(place)) folded = withChange(folded, entry);
-    for (const draft of this.#drafts.get(key) ?? []) folded = withChange(folded, draft);
+    for (const entry of this.#outbox.ofPlace(place)) folded = this.#withChange(folded, entry);
+    for (const draft of this.#drafts.get(key) ?? []) folded = this.#withChange(folded, draft);
     if (folded.scope !== null) this.#folded.set(key, folded);
     return folded;
   }
@@ -75,7 +78,7 @@ export class Overlay {
 
   #append(key: string, entry: OutboxEntry): void {
     const known = this.#folded.get(key);
-    if (known) this.#folded.set(key, withChange(known, entry));
+    if (known) this.#folded.set(key, this.#withChange(known, entry));
   }
 
   #takeDraft(key: string, draft: OutboxEntry): void {
@@ -83,11 +86,11 @@ export class Overlay {
     left?.delete(draft);
     if (left?.size === 0) this.#drafts.delete(key);
   }
-}
 
-function withChange(before: Folded, entry: OutboxEntry): Folded {
-  const { mutation } = entry;
-  if (!isShown(entry)) return { ...before, scope: mutation.scope };
-  const data = applyMutation(before.data, mutation);
-  return { state: before.state, data, scope: mutation.scope, isPending: true };
+  #withChange(before: Folded, entry: OutboxEntry): Folded {
+    const { scope } = entry.mutation;
+    if (!isShown(entry)) return { ...before, scope };
+    const data = applyMutation(before.data, this.#versions.mutation(entry.mutation));
+    return { state: before.state, data, scope, isPending: true };
+  }
 }

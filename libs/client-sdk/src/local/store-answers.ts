@@ -206,8 +206,8 @@ async function oldParts(local: LocalState, before: ScopeRow, { row, entities, up
 
 /**
  * Mutations that the page confirms. At the end of a resync also those that no delta will ever have, because
- * others have deleted the entity since: that it has not come says so only after a while, for the answer may be
- * older than the outcome, and the server's read model, too.
+ * others have deleted the entity since. That it has not come says so only after a while: the answer may be
+ * older than the outcome, and so may the server's read model.
  */
 function containedEntries(
   local: LocalState,

@@ -39,17 +39,20 @@ export type Upcaster =
   | { readonly from: number; readonly subject: string };
 
 /** The upcasters from a version to another in their order, or the first version that none lifts. */
-export type UpcastPlan =
-  | { readonly ok: true; readonly chain: readonly Upcaster[] }
-  | { readonly ok: false; readonly missing: number };
+export type UpcastPlan<T = Upcaster> =
+  { readonly ok: true; readonly chain: readonly T[] } | { readonly ok: false; readonly missing: number };
 
 /**
  * @param from a mutation's schemaVersion
  * @param to the registered one; a `from` above it is missing itself: nothing lifts downwards
  */
-export function planUpcast(upcasters: readonly Upcaster[], from: number, to: number): UpcastPlan {
+export function planUpcast<T extends { readonly from: number }>(
+  upcasters: readonly T[],
+  from: number,
+  to: number,
+): UpcastPlan<T> {
   if (from > to) return { ok: false, missing: from };
-  const chain: Upcaster[] = [];
+  const chain: T[] = [];
   for (let version = from; version < to; version++) {
     const next = upcasters.find((upcaster) => upcaster.from === version);
     if (!next) return { ok: false, missing: version };

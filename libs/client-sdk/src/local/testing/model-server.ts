@@ -21,6 +21,8 @@ export class ModelServer {
   readonly refused = new Set<string>();
   #epoch = 0;
   #digest = NOTHING;
+  /** What is registered. It lifts nothing. */
+  schemaVersion = 1;
   /** Whether its user holds the scope. */
   isHeld = true;
   #wantsResync = false;
@@ -151,7 +153,8 @@ export class ModelServer {
 
   #deltaOf(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): RemoteDelta {
     const entityType = this.#entityType;
-    const fields = { entityType, entityId, clock: { ...clock }, schemaVersion: 1, committedAt: AT };
-    return { ...fields, op: data ? 'put' : 'delete', data };
+    const fields = { entityType, entityId, clock: { ...clock }, committedAt: AT };
+    const { schemaVersion } = this;
+    return { ...fields, schemaVersion, op: data ? 'put' : 'delete', data };
   }
 }
