@@ -43,10 +43,19 @@ async function readLibraries(root: string): Promise<WorkspacePackage[]> {
   return (await Promise.all(read)).flat();
 }
 
-/** The entries that others may import, by the name in `exports`, with their source files. */
+/** The modules that others may import, by the name in `exports`, with their source files. */
 export function publicEntries({ exports = {} }: Manifest): [entry: string, source: string][] {
   // Entries for tests of this repository stay in it.
   return Object.entries(exports).flatMap(([entry, { source }]) =>
-    entry === './testing' || entry.startsWith('./testing/') ? [] : [[entry, source]],
+    entry === './testing' || entry.startsWith('./testing/') || isStylesheet(source) ? [] : [[entry, source]],
   );
 }
+
+/** The same of stylesheets, which have no types. */
+export function stylesheetEntries({ exports = {} }: Manifest): [entry: string, source: string][] {
+  return Object.entries(exports).flatMap(([entry, { source }]) =>
+    isStylesheet(source) ? [[entry, source]] : [],
+  );
+}
+
+const isStylesheet = (source: string): boolean => source.endsWith('.css');

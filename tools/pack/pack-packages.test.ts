@@ -26,7 +26,8 @@ beforeAll(async () => {
   app = await mkdtemp(join(tmpdir(), 'sync-packed-'));
   tarballs = await packPackages(ROOT, join(app, 'packages'));
   await writeFile(join(app, 'package.json'), '{"private":true,"type":"module"}');
-  const files = tarballs.map(({ path }) => path);
+  // An app on React has its types already.
+  const files = [...tarballs.map(({ path }) => path), '@types/react@19.3.3'];
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...files], { cwd: app });
 }, TIMEOUT_MS);
 afterAll(async () => rm(app, { recursive: true, force: true }));
@@ -90,7 +91,7 @@ describe('packed packages', () => {
   it('are the client packages and what they need', () => {
     expect(tarballs.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
-        ...['@sync/client', '@sync/client-tanstack-db'],
+        ...['@sync/client', '@sync/client-react', '@sync/client-tanstack-db'],
         ...['@sync/domain', '@sync/protocol', '@sync/vector-clock'],
       ]),
     );
@@ -159,6 +160,14 @@ describe('packed packages', () => {
     const { warnings, outputFiles } = await build({ ...input, ...options, logLevel: 'silent' });
     expect(warnings).toEqual([]);
     expect(outputFiles[0]?.text).toContain('createSyncClient');
+  });
+
+  it('have the stylesheet of the view with all that it imports', async () => {
+    const contents = `@import '@sync/client-react/styles.css'`;
+    const options = { bundle: true, write: false, logLevel: 'silent' } as const;
+    const { outputFiles } = await build({ stdin: { contents, loader: 'css', resolveDir: app }, ...options });
+    expect(outputFiles[0]?.text).toContain('.sync-conflict');
+    expect(outputFiles[0]?.text).toContain('--sync-accent');
   });
 
   it('name no path of this machine, and have no tests', async () => {

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { emitTypes } from './emit-types.ts';
 import type { PackedFile } from './emit-types.ts';
-import { findPackages } from './find-packages.ts';
+import { findPackages, stylesheetEntries } from './find-packages.ts';
 import type { WorkspacePackage } from './find-packages.ts';
 import { packedManifest, undeclared } from './packed-manifest.ts';
 
@@ -86,6 +86,12 @@ async function stagePackage({ root, compiled, folder, each, files, license }: St
     await writeFile(`${target}.d.ts`, types);
     for (const ending of ['.js', '.js.map'])
       await cp(join(compiled, each.folder, 'dist', `${below}${ending}`), `${target}${ending}`);
+  }
+  if (stylesheetEntries(each.manifest).length > 0) {
+    // With those that they import.
+    const built = join(compiled, each.folder, 'dist');
+    const found = (await readdir(built, { recursive: true })).filter((path) => path.endsWith('.css'));
+    for (const path of found) await cp(join(built, path), join(folder, 'dist', path));
   }
   const manifest = packedManifest(each.manifest, license);
   await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);

@@ -1,4 +1,4 @@
-import { publicEntries } from './find-packages.ts';
+import { publicEntries, stylesheetEntries } from './find-packages.ts';
 import type { Manifest } from './find-packages.ts';
 
 /** The oldest Node on which the quickstarts run: the first that runs TypeScript files as they are. */
@@ -17,10 +17,17 @@ export function packedManifest(manifest: Manifest, license: string): object {
     const compiled = source.replace(/^\.\/src\//, './dist/').replace(/\.tsx?$/, '');
     return [entry, { types: `${compiled}.d.ts`, default: `${compiled}.js` }] as const;
   });
+  const styles = stylesheetEntries(manifest).map(
+    ([entry, source]) => [entry, source.replace(/^\.\/src\//, './dist/')] as const,
+  );
   return {
     ...{ name, version, description, license, type: 'module', sideEffects },
     engines: { node: `>=${OLDEST_NODE}` },
-    exports: { ...Object.fromEntries(entries), './package.json': './package.json' },
+    exports: {
+      ...Object.fromEntries(entries),
+      ...Object.fromEntries(styles),
+      './package.json': './package.json',
+    },
     files: ['dist'],
     ...{ dependencies, peerDependencies, peerDependenciesMeta },
   };
