@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, BROWSER_START_TIMEOUT_MS, launchChromium, type Page } from '@sync/browser/testing';
+import { buildPhone, bundleApp } from './testing/expo/build-phone.ts';
 import {
   commandsInClone,
   followGuide,
@@ -16,6 +17,12 @@ import { printedBy } from './testing/guide-blocks.ts';
 const ROOT = resolve(import.meta.dirname, '../../..');
 /** What the quickstarts ask for, and what the packages say in `engines`. */
 const OLDEST_NODE = '22.18.0';
+/** What Expo SDK 55 is made for. */
+const REACT_NATIVE = {
+  ...{ react: '19.2.9', '@types/react': '19.2.6' },
+  ...{ 'react-native': '0.83.9', '@react-native/babel-preset': '0.83.9' },
+};
+const HERMES_FOLDER = { darwin: 'osx-bin', win32: 'win64-bin' }[process.platform as string] ?? 'linux64-bin';
 const INSTALL_TIMEOUT_MS = 300_000;
 const run = promisify(execFile);
 
@@ -71,6 +78,47 @@ describe('somebody with the packages alone', () => {
       expect(await followGuide(guide, node)).toBe(printedBy(guide));
       const installed = await readFile(join(node.folder, 'node_modules/@sync/client/package.json'), 'utf8');
       expect(JSON.parse(installed)).toMatchObject({ engines: { node: `>=${OLDEST_NODE}` } });
+    },
+    INSTALL_TIMEOUT_MS,
+  );
+
+  it(
+    'has an app for phones: its types, Hermes, and what it does without the APIs of the web',
+    async () => {
+      const guide = await guideOf('react-native');
+      expect(longestFile(guide)).toBeLessThanOrEqual(60);
+      const phone = await reader('phone');
+      // What an app of Expo has already; of Expo itself only what the quickstart adds.
+      await writeFile(join(phone.folder, 'package.json'), JSON.stringify({ dependencies: REACT_NATIVE }));
+      const settings = { npm_config_legacy_peer_deps: 'true', npm_config_ignore_scripts: 'true' };
+      await followGuide(guide, { ...phone, env: { ...phone.env, ...settings } });
+
+      const compilerOptions = {
+        ...{ module: 'esnext', moduleResolution: 'bundler', jsx: 'react-jsx', target: 'es2022' },
+        ...{ customConditions: ['react-native'], lib: ['esnext', 'dom'], types: [] },
+        ...{ noEmit: true, strict: true, skipLibCheck: true },
+      };
+      // Expo has this in its `expo-env.d.ts`.
+      const environment = 'declare const process: { env: Record<string, string | undefined> };';
+      await writeFile(join(phone.folder, 'env.d.ts'), environment);
+      const config = { compilerOptions, files: ['App.tsx', 'env.d.ts'] };
+      await writeFile(join(phone.folder, 'tsconfig.json'), JSON.stringify(config));
+      await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc')], { cwd: phone.folder });
+
+      const hermes = join(phone.folder, 'node_modules/hermes-compiler/hermesc', HERMES_FOLDER, 'hermesc');
+      await chmod(hermes, 0o755);
+      const bytecode = join(phone.folder, 'App.hbc');
+      await run(hermes, ['-w', '-emit-binary', '-out', bytecode, await bundleApp(phone.folder)]);
+      expect((await stat(bytecode)).size).toBeGreaterThan(100_000);
+
+      const stack = JSON.parse(process.env['STACK_JSON'] ?? '') as { gateway: string; identity: string };
+      const program = await buildPhone(phone.folder, stack);
+      const limits = ['--import', join(import.meta.dirname, 'testing/expo/without-web-apis.ts')];
+      const use = async (...command: string[]) =>
+        (await run(process.execPath, [...limits, program, ...command], { cwd: phone.folder, env })).stdout;
+      expect(await use('add', 'read chapter 3')).toBe('waits read chapter 3\n');
+      expect(await use('list')).toBe('waits read chapter 3\n');
+      expect(await use('sync')).toBe('synced read chapter 3\n');
     },
     INSTALL_TIMEOUT_MS,
   );
