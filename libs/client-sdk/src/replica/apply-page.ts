@@ -47,12 +47,16 @@ export function applyPage(
     }
     // What has a row of its own keeps it: that is the one which is read.
     const isPaged = isResyncing && known?.page !== null;
-    const stored = {
+    const shown = known?.shown && !hasAll(delta.clock, known.shown.clock) ? known.shown : null;
+    entities.set(key, {
       scope: before.scope,
+      entityType,
+      entityId: delta.entityId,
       generation,
+      delta: withoutUpdate(delta),
+      shown,
       page: isPaged ? (pages.get(entityType) ?? null) : null,
-    };
-    entities.set(key, applyDelta(stored, known, delta));
+    });
     if (delta.update !== undefined) updates.push(delta);
   }
   const isHead = !page.hasMore;
@@ -71,16 +75,6 @@ export function applyPage(
     oldestGeneration: endsResync ? generation : before.oldestGeneration,
   };
   return { row, entities, updates, endsResync };
-}
-
-function applyDelta(
-  stored: Pick<EntityRow, 'scope' | 'generation' | 'page'>,
-  known: EntityRow | undefined,
-  pulled: RemoteDelta,
-): EntityRow {
-  const shown = known?.shown && !hasAll(pulled.clock, known.shown.clock) ? known.shown : null;
-  const { entityType, entityId } = pulled;
-  return { ...stored, entityType, entityId, delta: withoutUpdate(pulled), shown };
 }
 
 /** Increments have a table of their own. */
