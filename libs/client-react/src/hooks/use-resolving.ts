@@ -11,6 +11,7 @@ export interface Resolving {
   /** Undefined until it was read, or where the device has nothing of the entity. */
   readonly server: ServerState | undefined;
   readonly isOffline: boolean;
+  /** Asks the server. @throws SyncError `request_failed` */
   readonly onResolve: (resolution: Resolution, expectedClock: ServerState['clock']) => Promise<Conflict>;
   /** Reads anew what the server has, as it was pulled last. */
   readonly onLookAgain: () => void;

@@ -5,6 +5,7 @@ import { useResolving } from '../hooks/use-resolving.ts';
 import { ConflictView, type ConflictViewProps } from '../conflict/view/conflict-view.tsx';
 import { ENGLISH } from '../conflict/view/texts.ts';
 
+/** Of {@link ConflictInbox}: how the app shows its data in each view. */
 export interface ConflictInboxProps extends Pick<
   ConflictViewProps,
   'texts' | 'fieldName' | 'renderValue' | 'formatTime' | 'headingLevel'

@@ -10,6 +10,7 @@ import { type ConflictTexts, ENGLISH } from './texts.ts';
 import { useDeciding } from './use-deciding.ts';
 import { DEFAULTS, Settings, type ViewSettings } from './view-settings.ts';
 
+/** Of {@link ConflictView}. */
 export interface ConflictViewProps extends Partial<Omit<ViewSettings, 'texts'>> {
   readonly conflict: ConflictRecord;
   /** What the server has now; where it is left out, what it had when the conflict was found. */

@@ -7,6 +7,7 @@ export type Source = 'base' | 'server' | 'device' | 'combined' | 'suggestion' | 
 
 /** Every text of the view. Give those that your app says in another way, or in another language. */
 export interface ConflictTexts {
+  /** Of the view, where the app gives none. */
   readonly title: (record: ConflictRecord) => string;
   /** What has happened, in a sentence or two. */
   readonly lead: (record: ConflictRecord, when: string) => string;
@@ -22,22 +23,28 @@ export interface ConflictTexts {
   readonly yes: string;
   readonly no: string;
   readonly undecided: string;
+  /** Below what somebody has typed. */
   readonly invalidJson: (message: string) => string;
   readonly allFrom: Readonly<Record<'server' | 'device' | 'suggestion', string>>;
   readonly allFields: string;
+  /** Of what is folded away. */
   readonly sameFields: (count: number) => string;
   /** Said aloud after each choice. */
   readonly progress: (undecided: number, contested: number) => string;
+  /** Why nothing can be saved. */
   readonly fixInvalid: (field: string) => string;
   readonly save: Readonly<Record<Resolution['kind'] | 'undecided' | 'sending', string>>;
   readonly failures: Readonly<Record<ResolveFailure['kind'], string>>;
   readonly lookAgain: string;
+  /** After a look at the new version: the fields whose choice was taken back. */
   readonly lookedAgain: (fields: string) => string;
   readonly offline: string;
   readonly done: string;
+  /** Who or what has decided, and how. */
   readonly decidedBy: (record: ConflictRecord, when: string) => string;
   readonly hidden: string;
   readonly hiddenButton: string;
+  /** Says that it is a model’s, and which. */
   readonly suggestedBy: (model: string) => string;
   readonly documentLead: string;
   readonly documentRefused: string;
@@ -47,6 +54,7 @@ export interface ConflictTexts {
   readonly showAll: string;
   /** Beside the side that has not changed a field. */
   readonly asBefore: string;
+  /** In place of a part of a long text. */
   readonly left: (characters: number) => string;
   /** Of the result of a long text. */
   readonly marked: string;
@@ -67,6 +75,7 @@ const RULES: Readonly<Record<string, string>> = {
   crdt_yjs: 'both texts are merged',
 };
 
+/** The texts where an app gives no others. */
 export const ENGLISH: ConflictTexts = {
   title: ({ entityType }) => `Two versions of this ${entityType}`,
   lead: ({ policy }, when) =>

@@ -5,10 +5,14 @@ import { type ConflictTexts, ENGLISH, readableName } from './texts.ts';
 /** How an app shows its own data. */
 export interface ViewSettings {
   readonly texts: ConflictTexts;
+  /** What a field is called. */
   readonly fieldName: (field: string) => string;
   /** Undefined: as the view would show it. */
   readonly renderValue: (field: string, value: JsonValue) => ReactNode;
-  /** @param iso RFC 3339 */
+  /**
+   * A time within a sentence, such as `on 4 March at 14:02`.
+   * @param iso RFC 3339
+   */
   readonly formatTime: (iso: string) => string;
 }
 
