@@ -10,7 +10,11 @@ import { SyncError } from '../sync-error.ts';
  */
 export type DataUpcaster =
   | { readonly from: number; readonly steps: readonly UpcastStep[] }
-  | { readonly from: number; readonly lift: (data: EntityData, op: LocalMutation['op']) => EntityData };
+  | {
+      readonly from: number;
+      /** Answers with the data as the next version has it. */
+      readonly lift: (data: EntityData, op: LocalMutation['op']) => EntityData;
+    };
 
 /** What an entity type says of its versions. */
 export interface VersionedType {
