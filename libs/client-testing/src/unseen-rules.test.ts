@@ -82,13 +82,14 @@ describe('a mutation that waits', () => {
   });
 
   it('is refused when its scope is withdrawn, with a record (PUSH-17)', async () => {
-    const first = patch('first', { op: 'put' });
-    const late = waiting({ dependsOn: [first.mutationId] });
-    expect(await push(late)).toMatchObject([{ status: 'accepted' }]);
+    const first = patch('first', { op: 'put', scope: 'user:u', entityId: 'q' });
+    expect(await push(waiting({ dependsOn: [first.mutationId] }))).toMatchObject([{ status: 'accepted' }]);
     server.withdraw('u', COURSE);
-    clock.advance(QUARTER_OF_AN_HOUR_MS);
+    expect(await push(first)).toMatchObject([{ status: 'applied' }]);
     const { outcomes } = await call<PullResponse>('pull', {});
-    expect(outcomes).toMatchObject([{ status: 'rejected', conflictId: expect.any(String) as string }]);
+    const late = outcomes.find(({ status }) => status === 'rejected');
+    expect(late?.code).toBe('scope_not_held');
+    expect(server.conflicts()).toMatchObject([{ conflictId: late?.conflictId, theirs: { text: 'late' } }]);
   });
 });
 
