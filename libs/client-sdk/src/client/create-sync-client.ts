@@ -1,20 +1,22 @@
 import type { ConflictRecord, ConflictResponse, RemoteDelta, Resolution } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
-import type { EngineEvent } from '../engine/state.ts';
 import { Listeners } from '../local/listeners.ts';
 import { LocalState } from '../local/local-state.ts';
 import type { OutcomeRow } from '../local/store-answers.ts';
 import { WriteQueue } from '../local/write-queue.ts';
 import type { DeviceIdentity, DeviceKey, Transport } from '../net/transport.ts';
 import { type Store, keyOf } from '../storage/store.ts';
+import { browserTabs } from '../tabs/browser-tabs.ts';
+import type { Command } from '../tabs/messages.ts';
+import { type Tabs, alone } from '../tabs/tabs.ts';
 import { EntitySet } from './entity-set.ts';
 import type { EntityType } from './entity-type.ts';
 import { liftPushes } from '../schema/lift-pushes.ts';
 import { AppVersions } from '../schema/app-versions.ts';
 import { StatusReader, type SyncStatus } from './status.ts';
 import { SyncError } from '../sync-error.ts';
-import { SyncLoop } from './sync-loop.ts';
+import { Tab } from './tab.ts';
 
 /** The entity types of an app, by name. */
 export type EntityTypes = Readonly<Record<string, EntityType<object>>>;
@@ -32,6 +34,12 @@ export interface SyncClientOptions<Types extends EntityTypes> {
   readonly store: Store;
   /** The entity types of the app, by name. */
   readonly entities: Types;
+  /**
+   * How the clients of this store find each other. Left out, they are the tabs and workers of the browser,
+   * where it has Web Locks and BroadcastChannel and the store is in IndexedDB; else one client has the store
+   * for itself.
+   */
+  readonly tabs?: Tabs;
   /** The platform's unless given, for tests. */
   readonly clock?: Clock;
   /** In [0, 1). */
@@ -52,12 +60,14 @@ export type Conflict = ConflictRecord;
 export async function createSyncClient<const Types extends EntityTypes>(
   options: SyncClientOptions<Types>,
 ): Promise<SyncClient<Types>> {
+  const { store, identity, key, clock = systemClock, random = Math.random } = options;
   const versions = new AppVersions(options.entities);
-  const local = new LocalState(options.store, options.identity, versions);
-  await local.open();
-  await local.lead();
-  const transport = liftPushes(options.transport, versions, options.key);
-  return new SyncClient({ ...options, transport }, local);
+  const local = new LocalState(store, identity, versions);
+  const transport = liftPushes(options.transport, versions, key);
+  const { tabs = (store.isForTabs && browserTabs()) || alone } = options;
+  const tab = new Tab({ local, transport, clock, random, tabs });
+  await tab.join();
+  return new SyncClient({ ...options, transport }, local, tab);
 }
 
 /**
@@ -67,7 +77,7 @@ export async function createSyncClient<const Types extends EntityTypes>(
 export class SyncClient<Types extends EntityTypes> {
   readonly #options: SyncClientOptions<Types>;
   readonly #local: LocalState;
-  readonly #loop: SyncLoop;
+  readonly #tab: Tab;
   readonly #writes: WriteQueue;
   readonly #sets = new Map<string, EntitySet<object>>();
   readonly #statusListeners = new Listeners<SyncStatus>();
@@ -76,21 +86,14 @@ export class SyncClient<Types extends EntityTypes> {
   readonly #stopListening: () => void;
   #closed: Promise<void> | null = null;
 
-  constructor(options: SyncClientOptions<Types>, local: LocalState) {
-    const { transport, key, clock = systemClock, random = Math.random } = options;
+  constructor(options: SyncClientOptions<Types>, local: LocalState, tab: Tab) {
     this.#options = options;
     this.#local = local;
-    this.#writes = new WriteQueue(local, key);
-    this.#loop = new SyncLoop({
-      local,
-      transport,
-      clock,
-      random,
-      onState: () => this.#tellStatus(),
-      onDeposed: () => this.#loop.dispatch({ kind: 'stop' }),
-    });
+    this.#tab = tab;
+    this.#writes = new WriteQueue(local, options.key);
     this.#reader = new StatusReader(local);
-    this.#status = this.#reader.read(this.#loop.state, 0);
+    this.#status = this.#reader.read(tab.shown);
+    tab.listen(() => this.#tellStatus());
     this.#stopListening = local.mirror.listen(() => this.#tellStatus());
   }
 
@@ -106,18 +109,18 @@ export class SyncClient<Types extends EntityTypes> {
       local: this.#local,
       writes: this.#writes,
       stamp: () => ({ mutationId: newId(), occurredAt: new Date(clock.now()).toISOString() }),
-      onWrite: () => this.#loop.dispatch({ kind: 'wrote' }),
+      onWrite: () => this.#tab.wrote(),
     });
     this.#sets.set(name, set);
     return set as unknown as EntitySet<DataOf<Types[Name]>>;
   }
 
-  /** Begins to sync, and goes on until `stop`. */
+  /** Begins to sync, and goes on until `stop`: the device, whichever of its tabs is asked. */
   start(): void {
     this.#command({ kind: 'start' });
   }
 
-  /** Sends nothing more. Reads and writes go on; `start` begins again. */
+  /** Sends nothing more, in no tab. Reads and writes go on; `start` begins again. */
   stop(): void {
     this.#command({ kind: 'stop' });
   }
@@ -137,9 +140,9 @@ export class SyncClient<Types extends EntityTypes> {
     this.#command({ kind: 'new_token' });
   }
 
-  #command(event: EngineEvent): void {
+  #command(command: Command): void {
     this.#local.assertOpen();
-    this.#loop.dispatch(event);
+    this.#tab.command(command);
   }
 
   /** The same object until something in it changes. */
@@ -216,7 +219,7 @@ export class SyncClient<Types extends EntityTypes> {
       timeoutMs: 30_000,
     });
     if (!answer.ok) throw new SyncError('request_failed', answer.detail, { failure: answer });
-    if (!this.#local.closing.aborted) this.#command({ kind: 'hint' });
+    this.#tab.command({ kind: 'hint' });
     return answer.body.conflict;
   }
 
@@ -229,17 +232,17 @@ export class SyncClient<Types extends EntityTypes> {
   /** For support: how it stands, without any content of the user. */
   debug() {
     const { identity } = this.#options;
-    const { kind = null, status = null, detail = null } = this.#loop.lastFailure ?? {};
+    const { kind = null, status = null, detail = null } = this.#tab.lastFailure ?? {};
     return {
       device: { ...identity },
       status: this.#status,
-      engine: this.#loop.state,
+      engine: this.#tab.shown.engine,
       lastFailure: { kind, status, detail },
     };
   }
 
   /**
-   * Stops, and lets go of the store. What is being written is stored, or fails; whoever waits for anything
+   * Ends this client, and no other of the device: another tab leads from then on. Lets go of the store. What is being written is stored, or fails; whoever waits for anything
    * else is told `closed`, as is every call after it.
    * @throws StorageError
    */
@@ -249,15 +252,19 @@ export class SyncClient<Types extends EntityTypes> {
   }
 
   async #close(): Promise<void> {
-    this.stop();
     this.#local.beginToClose();
+    this.#tab.resign();
     this.#stopListening();
-    await this.#writes.end();
-    await this.#local.close();
+    try {
+      await this.#writes.end();
+      await this.#local.close();
+    } finally {
+      this.#tab.leave();
+    }
   }
 
   #tellStatus(): void {
-    const status = this.#reader.read(this.#loop.state, this.#loop.aheadMs);
+    const status = this.#reader.read(this.#tab.shown);
     if (status === this.#status) return;
     this.#status = status;
     this.#statusListeners.tell(status);

@@ -1,4 +1,5 @@
-import type { EngineState, FailureReason, PhaseKind } from '../engine/state.ts';
+import type { FailureReason, PhaseKind } from '../engine/state.ts';
+import type { Shown } from '../tabs/messages.ts';
 import type { LocalState } from '../local/local-state.ts';
 
 /** How the device stands, to be shown as it is. */
@@ -41,8 +42,7 @@ export class StatusReader {
     this.#local = local;
   }
 
-  /** @param aheadMs by how much the times of the state are before the device's clock */
-  read({ phase, lanes }: EngineState, aheadMs: number): SyncStatus {
+  read({ engine: { phase, lanes }, aheadMs }: Shown): SyncStatus {
     const { outbox } = this.#local.mirror;
     const status: SyncStatus = {
       state: phase.kind,

@@ -41,8 +41,8 @@ export interface SyncLoopOptions {
   readonly random: () => number;
   /** Told after each step. */
   readonly onState: (state: EngineState) => void;
-  /** Another tab talks to the server now. */
-  readonly onDeposed: () => void;
+  /** Another tab talks to the server now, or has made the store anew. */
+  readonly onDeposed: (why: 'refused' | 'replaced') => void;
 }
 
 /** Does what the engine decides, and tells it how that went. */
@@ -199,12 +199,15 @@ export class SyncLoop {
   }
 
   #isElsewhere(error: unknown): boolean {
-    const isSo = error instanceof NotLeadingError || error instanceof StoreReplacedError;
-    if (isSo) this.#options.onDeposed();
-    return isSo;
+    if (error instanceof NotLeadingError) this.#options.onDeposed('refused');
+    else if (error instanceof StoreReplacedError) this.#options.onDeposed('replaced');
+    else return false;
+    return true;
   }
 
-  #lane(lane: LaneName, waitMs: number, signal: AbortSignal) {
+  async #lane(lane: LaneName, waitMs: number, signal: AbortSignal) {
+    // A tab that was killed has told nobody of its last write.
+    await this.#options.local.lookForWrites();
     if (lane === 'pull') return this.#pull(waitMs, signal);
     return lane === 'push' ? this.#push(signal) : this.#ack(signal);
   }

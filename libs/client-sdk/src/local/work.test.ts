@@ -73,8 +73,9 @@ describe('beside 10,000 that wait', () => {
     const device = new WatchedDevice();
     await device.queue(ofMany);
     const reader = new StatusReader(device.local);
-    expect(await device.looked(() => reader.read(STOPPED, 0))).toBeLessThanOrEqual(A_FEW);
-    expect(reader.read(STOPPED, 0).pending).toBe(QUEUED);
+    const shown = { engine: STOPPED, aheadMs: 0 };
+    expect(await device.looked(() => reader.read(shown))).toBeLessThanOrEqual(A_FEW);
+    expect(reader.read(shown).pending).toBe(QUEUED);
   });
 
   it('a push looks at its own', async () => {

@@ -1,0 +1,271 @@
+import type { Clock } from '../clock/clock.ts';
+import type { EngineState } from '../engine/state.ts';
+import { STOPPED } from '../engine/step.ts';
+import { Listeners } from '../local/listeners.ts';
+import type { LocalState } from '../local/local-state.ts';
+import type { Failure } from '../net/transport.ts';
+import { StorageError } from '../storage/store.ts';
+import { type LifeEffect, type LifeEvent, type TabLife, join, stepLife } from '../tabs/life.ts';
+import { type Command, type Message, type Shown, read, write } from '../tabs/messages.ts';
+import type { Seat, Tabs } from '../tabs/tabs.ts';
+import { SyncLoop, type SyncLoopOptions } from './sync-loop.ts';
+
+export interface TabOptions extends Pick<SyncLoopOptions, 'local' | 'transport' | 'clock' | 'random'> {
+  readonly tabs: Tabs;
+}
+
+/** What the app has last asked of the device, in whatever tab: whoever begins to lead does it. */
+interface Wishes {
+  readonly isStarted: boolean;
+  readonly isForcedOffline: boolean;
+  readonly hasNetwork: boolean;
+}
+
+/**
+ * One of the tabs that share a store. It does what its life says ({@link TabLife}): runs the device while it
+ * leads, and keeps what it holds in memory up to date while another one does.
+ */
+export class Tab {
+  readonly #local: LocalState;
+  readonly #clock: Clock;
+  readonly #tabs: Tabs;
+  readonly #loop: SyncLoop;
+  readonly #listeners = new Listeners<void>();
+  #life: TabLife = { kind: 'closed' };
+  #seat: Seat | null = null;
+  #wishes: Wishes = { isStarted: false, isForcedOffline: false, hasNetwork: true };
+  #shown: Shown = { engine: STOPPED, aheadMs: 0 };
+  #cancelWake: () => void = () => undefined;
+  /** Of the last term that this tab has tried to begin. */
+  #beginning: Promise<void> = Promise.resolve();
+
+  constructor({ tabs, ...options }: TabOptions) {
+    this.#local = options.local;
+    this.#clock = options.clock;
+    this.#tabs = tabs;
+    this.#loop = new SyncLoop({
+      ...options,
+      onState: (engine) => this.#tellState(engine),
+      onDeposed: (why) => this.#step(why),
+    });
+    this.#local.store.onStored = (told) => this.#post({ kind: 'stored', told });
+  }
+
+  /**
+   * Opens what is stored, and stands in line for the lead.
+   * @throws SyncError `other_device`, StorageError
+   */
+  async join(): Promise<void> {
+    const { tenantId, userId, deviceId } = this.#local.identity;
+    // Before it reads: nothing that others store from now on is missed.
+    const seat = this.#tabs.join(`sync-client ${JSON.stringify([tenantId, userId, deviceId])}`, {
+      heard: (message) => this.#hear(message),
+      granted: () => this.#step('granted'),
+      robbed: () => this.#step('robbed'),
+      returned: () => this.#return(),
+    });
+    this.#seat = seat;
+    try {
+      await this.#local.open();
+    } catch (error) {
+      seat.leave();
+      throw error;
+    }
+    const { life, effects } = join(this.#clock.now());
+    this.#life = life;
+    for (const effect of effects) this.#perform(effect);
+    // Who is alone leads by now.
+    await this.#beginning;
+  }
+
+  /** How the device stands with its server, as far as this tab knows. */
+  get shown(): Shown {
+    return this.#shown;
+  }
+
+  /** Null where another tab leads. */
+  get lastFailure(): Failure | null {
+    return this.#loop.lastFailure;
+  }
+
+  /** Calls `listener` when `shown` may have changed. */
+  listen(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Reaches whoever leads, or will. */
+  command(command: Command): void {
+    this.#note(command);
+    if (this.#life.kind === 'leading') this.#loop.dispatch(command);
+    else this.#post({ kind: 'command', command });
+  }
+
+  /** This tab has stored a write. The leader, if it is another one, hears of it as of every commit. */
+  wrote(): void {
+    if (this.#life.kind === 'leading') this.#loop.dispatch({ kind: 'wrote' });
+  }
+
+  /** Sends nothing more, and stores nothing of what is under way. Others are not stopped. */
+  resign(): void {
+    this.#step('close');
+    this.#cancelWake();
+    this.#shown = { engine: STOPPED, aheadMs: 0 };
+    this.#listeners.tell();
+  }
+
+  /** Lets another one lead. Not before all is stored: it reads then. */
+  leave(): void {
+    this.#seat?.leave();
+  }
+
+  #step(event: LifeEvent): void {
+    const { life, effects } = stepLife(this.#life, event, this.#clock.now());
+    if (life.kind !== this.#life.kind) this.#cancelWake();
+    this.#life = life;
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: LifeEffect): void {
+    switch (effect.kind) {
+      case 'stand_in_line':
+        this.#seat?.standInLine();
+        return;
+      case 'steal':
+        this.#seat?.steal();
+        return;
+      case 'let_go':
+        this.#seat?.letGo();
+        return;
+      case 'ask':
+        this.#post({ kind: 'who_leads' });
+        return;
+      case 'begin_term':
+        this.#beginning = this.#beginTerm();
+        return;
+      case 'run':
+        this.#run();
+        return;
+      case 'resign':
+        this.#local.store.endTerm();
+        this.#loop.dispatch({ kind: 'stop' });
+        return;
+      case 'wake':
+        this.#cancelWake();
+        this.#cancelWake = this.#clock.setTimer(Math.max(0, effect.atMs - this.#clock.now()), () =>
+          this.#step('woken'),
+        );
+    }
+  }
+
+  async #beginTerm(): Promise<void> {
+    const life = this.#life;
+    const isMeant = (): boolean => this.#life === life;
+    try {
+      await this.#local.lead();
+      if (isMeant()) this.#step('term_begun');
+      else if (this.#life.kind !== 'taking_over') this.#local.store.endTerm();
+    } catch (error) {
+      if (!isMeant()) return;
+      this.#step('term_failed');
+      this.#tellFailed(error);
+    }
+  }
+
+  /** Nobody else would say why the device does nothing. */
+  #tellFailed(error: unknown): void {
+    if (!this.#wishes.isStarted || this.#life.kind !== 'deposed') return;
+    const isFull = error instanceof StorageError && error.code === 'full';
+    const reason = isFull ? 'storage_full' : 'storage_failed';
+    const phase = { kind: 'backing_off', reason, untilMs: this.#life.untilMs } as const;
+    this.#shown = { engine: { ...STOPPED, phase }, aheadMs: 0 };
+    this.#listeners.tell();
+  }
+
+  #run(): void {
+    const { isStarted, isForcedOffline, hasNetwork } = this.#wishes;
+    this.#loop.dispatch({ kind: isForcedOffline ? 'force_offline' : 'allow_network' });
+    this.#loop.dispatch({ kind: hasNetwork ? 'network_back' : 'network_lost' });
+    if (isStarted) this.#loop.dispatch({ kind: 'start' });
+  }
+
+  #tellState(engine: EngineState): void {
+    if (this.#life.kind !== 'leading') return;
+    this.#show({ engine, aheadMs: this.#loop.aheadMs });
+    this.#tellLeading();
+  }
+
+  #show(shown: Shown): void {
+    const { phase, isForcedOffline, hasNetwork } = shown.engine;
+    const isStarted = phase.kind !== 'stopped' && phase.kind !== 'revoked';
+    this.#wishes = { isStarted, isForcedOffline, hasNetwork };
+    this.#shown = shown;
+    this.#listeners.tell();
+  }
+
+  #note({ kind }: Command): void {
+    const before = this.#wishes;
+    if (kind === 'start' || kind === 'stop') this.#wishes = { ...before, isStarted: kind === 'start' };
+    if (kind === 'force_offline' || kind === 'allow_network') {
+      this.#wishes = { ...before, isForcedOffline: kind === 'force_offline' };
+    }
+    if (kind === 'network_lost' || kind === 'network_back') {
+      this.#wishes = { ...before, hasNetwork: kind === 'network_back' };
+    }
+  }
+
+  #post(message: Message): void {
+    this.#seat?.post(write(message));
+  }
+
+  #tellLeading(): void {
+    this.#post({ kind: 'leading', shown: this.#shown, known: { ...this.#local.store.known } });
+  }
+
+  #hear(posted: unknown): void {
+    const message = read(posted);
+    switch (message?.kind) {
+      case undefined:
+        void this.#reading(this.#local.catchUp());
+        return;
+      case 'stored':
+        void this.#hearStored(message);
+        return;
+      case 'leading':
+        this.#hearLeading(message);
+        return;
+      case 'who_leads':
+        if (this.#life.kind === 'leading') this.#tellLeading();
+        return;
+      case 'command':
+        this.#note(message.command);
+        if (this.#life.kind === 'leading') this.#loop.dispatch(message.command);
+    }
+  }
+
+  async #hearStored({ told }: Extract<Message, { kind: 'stored' }>): Promise<void> {
+    await this.#reading(this.#local.hear(told));
+    if (told.counters.sequence !== undefined) this.wrote();
+  }
+
+  #hearLeading({ shown, known }: Extract<Message, { kind: 'leading' }>): void {
+    const own = this.#local.store.known;
+    // One that was frozen, and does not know yet that another one leads.
+    if (known.store === own.store && known.term < own.term) return;
+    own.term = Math.max(own.term, known.term);
+    if (this.#life.kind !== 'leading') this.#show(shown);
+    this.#step('heard');
+    if (known.store !== own.store || known.led !== own.led || known.sequence > own.sequence) {
+      void this.#reading(this.#local.catchUp());
+    }
+  }
+
+  #return(): void {
+    void this.#reading(this.#local.catchUp());
+    this.#post({ kind: 'who_leads' });
+  }
+
+  /** What cannot be read now is read with the next message: the counters tell that it is missing. */
+  async #reading(work: Promise<void>): Promise<void> {
+    await work.catch(() => undefined);
+  }
+}
