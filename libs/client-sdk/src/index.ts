@@ -27,6 +27,8 @@ export type { EntitySet, WriteOptions } from './client/entity-set.ts';
 export type { DataUpcaster, VersionedType } from './schema/app-versions.ts';
 export type { DataSchema, EntityType } from './client/entity-type.ts';
 export type { ScopeStatus, SyncStatus } from './client/status.ts';
+export { browserTabs } from './tabs/browser-tabs.ts';
+export { type Seat, type TabEvents, type Tabs, alone } from './tabs/tabs.ts';
 export { SyncError, type SyncErrorCode } from './sync-error.ts';
 export type { Tier, Write, WriteState } from './client/write.ts';
 export type { Entity } from './local/mirror.ts';

@@ -284,8 +284,10 @@ class ThreeTabs {
         return;
       case 'wait':
         return what.ms === 0 ? quiet(3) : pass(clock, what.ms);
-      case 'freeze':
-        return (await this.#tab(what.which)).tab.freeze();
+      case 'freeze': {
+        (await this.#tab(what.which)).tab.freeze();
+        return;
+      }
       case 'thaw':
         return this.tabs[what.which]?.tab.thaw();
       case 'kill':
@@ -302,9 +304,14 @@ class ThreeTabs {
       }
       case 'others':
         transport.server.changeItself(what.entityId, { value: `theirs ${(this.values += 1)}` });
-        return transport.news();
-      case 'lose_history':
-        return transport.server.loseHistory();
+        {
+          transport.news();
+          return;
+        }
+      case 'lose_history': {
+        transport.server.loseHistory();
+        return;
+      }
       case 'clear':
         // Only what some tab has in memory can be stored again.
         if (this.tabs.every((tab) => tab && !tab.tab.isFrozen)) {
