@@ -93,6 +93,12 @@ it('what one tab writes is pushed by another, and all see what is written and pu
  * of its pages itself, because all of them are in sight.
  */
 async function freeze(page: Page): Promise<() => Promise<unknown>> {
+  // In the middle of a transaction it would hold up the whole database, which browsers do not let happen.
+  await until(async () => (await call(page, 'status'))[1] === 0);
+  for (let before = -1; before !== sent.length;) {
+    before = sent.length;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
   const session = await page.context().newCDPSession(page);
   await session.send('Debugger.enable');
   const paused = new Promise((resolve) => session.once('Debugger.paused', resolve));

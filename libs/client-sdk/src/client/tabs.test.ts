@@ -1,7 +1,7 @@
 /** Several clients of one store: what each writes, sees, and takes over. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { HandClock } from '../clock/testing/hand-clock.ts';
+import { HandClock } from '../clock/hand-clock.ts';
 import { SCOPE } from '../local/testing/crashing-device.ts';
 import { ModelServer } from '../local/testing/model-server.ts';
 import { failure } from '../net/failure.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock/clock.ts';
-import type { HandClock } from '../../clock/testing/hand-clock.ts';
+import type { HandClock } from '../../clock/hand-clock.ts';
 import { IDENTITY, KEY } from '../../local/testing/crashing-device.ts';
 import type { Answer, Call, Transport } from '../../net/transport.ts';
 import { type MemoryDisk, MemoryStore } from '../../storage/memory-store.ts';
