@@ -21,6 +21,15 @@ interface Wishes {
   readonly hasNetwork: boolean;
 }
 
+const WISHED: { readonly [K in Command['kind']]?: Partial<Wishes> } = {
+  start: { isStarted: true },
+  stop: { isStarted: false },
+  force_offline: { isForcedOffline: true },
+  allow_network: { isForcedOffline: false },
+  network_lost: { hasNetwork: false },
+  network_back: { hasNetwork: true },
+};
+
 /**
  * One of the tabs that share a store. It does what its life says ({@link TabLife}): runs the device while it
  * leads, and keeps what it holds in memory up to date while another one does.
@@ -203,14 +212,7 @@ export class Tab {
   }
 
   #note({ kind }: Command): void {
-    const before = this.#wishes;
-    if (kind === 'start' || kind === 'stop') this.#wishes = { ...before, isStarted: kind === 'start' };
-    if (kind === 'force_offline' || kind === 'allow_network') {
-      this.#wishes = { ...before, isForcedOffline: kind === 'force_offline' };
-    }
-    if (kind === 'network_lost' || kind === 'network_back') {
-      this.#wishes = { ...before, hasNetwork: kind === 'network_back' };
-    }
+    this.#wishes = { ...this.#wishes, ...WISHED[kind] };
   }
 
   #post(message: Message): void {

@@ -174,24 +174,15 @@ export function newStoreId(): number {
 
 /** Another tab leads: what this one wanted to store was not stored. */
 export class NotLeadingError extends Error {
-  constructor() {
-    super('Another tab talks to the server now');
-    this.name = 'NotLeadingError';
-  }
+  override readonly name = 'NotLeadingError';
 }
 
 /** The store is empty, although it was not before. */
 export class StorageClearedError extends Error {
-  constructor() {
-    super('What this device had stored is gone');
-    this.name = 'StorageClearedError';
-  }
+  override readonly name = 'StorageClearedError';
 }
 
 /** Another tab has emptied the store, or made it anew: it is to be read again. */
 export class StoreReplacedError extends Error {
-  constructor() {
-    super('Another tab has made the store anew');
-    this.name = 'StoreReplacedError';
-  }
+  override readonly name = 'StoreReplacedError';
 }

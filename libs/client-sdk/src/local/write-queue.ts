@@ -94,7 +94,7 @@ export class WriteQueue {
       } catch (error) {
         const isOther = error instanceof StorageClearedError || error instanceof StoreReplacedError;
         if (!isOther) throw error;
-        if (triesLeft === 0) throw new StorageError('failed', error.message, { cause: error });
+        if (triesLeft === 0) throw new StorageError('failed', error.name, { cause: error });
         await this.#local.catchUp();
       }
     }
