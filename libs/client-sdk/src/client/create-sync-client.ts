@@ -67,7 +67,7 @@ export async function createSyncClient<const Types extends EntityTypes>(
   const { tabs = (store.isForTabs && browserTabs()) || alone } = options;
   const tab = new Tab({ local, transport, clock, random, tabs });
   await tab.join();
-  return new SyncClient({ ...options, transport }, local, tab);
+  return new SyncClient({ ...options, transport }, tab);
 }
 
 /**
@@ -86,7 +86,8 @@ export class SyncClient<Types extends EntityTypes> {
   readonly #stopListening: () => void;
   #closed: Promise<void> | null = null;
 
-  constructor(options: SyncClientOptions<Types>, local: LocalState, tab: Tab) {
+  constructor(options: SyncClientOptions<Types>, tab: Tab) {
+    const { local } = tab;
     this.#options = options;
     this.#local = local;
     this.#tab = tab;

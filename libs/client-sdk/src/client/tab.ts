@@ -35,7 +35,7 @@ const WISHED: { readonly [K in Command['kind']]?: Partial<Wishes> } = {
  * leads, and keeps what it holds in memory up to date while another one does.
  */
 export class Tab {
-  readonly #local: LocalState;
+  readonly local: LocalState;
   readonly #clock: Clock;
   readonly #tabs: Tabs;
   readonly #loop: SyncLoop;
@@ -49,7 +49,7 @@ export class Tab {
   #beginning: Promise<void> = Promise.resolve();
 
   constructor({ tabs, ...options }: TabOptions) {
-    this.#local = options.local;
+    this.local = options.local;
     this.#clock = options.clock;
     this.#tabs = tabs;
     this.#loop = new SyncLoop({
@@ -57,7 +57,7 @@ export class Tab {
       onState: (engine) => this.#tellState(engine),
       onDeposed: (why) => this.#step(why),
     });
-    this.#local.store.onStored = (told) => this.#post({ kind: 'stored', told });
+    this.local.store.onStored = (told) => this.#post({ kind: 'stored', told });
   }
 
   /**
@@ -65,7 +65,7 @@ export class Tab {
    * @throws SyncError `other_device`, StorageError
    */
   async join(): Promise<void> {
-    const { tenantId, userId, deviceId } = this.#local.identity;
+    const { tenantId, userId, deviceId } = this.local.identity;
     // Before it reads: nothing that others store from now on is missed.
     const seat = this.#tabs.join(`sync-client ${JSON.stringify([tenantId, userId, deviceId])}`, {
       heard: (message) => this.#hear(message),
@@ -75,7 +75,7 @@ export class Tab {
     });
     this.#seat = seat;
     try {
-      await this.#local.open();
+      await this.local.open();
     } catch (error) {
       seat.leave();
       throw error;
@@ -155,7 +155,7 @@ export class Tab {
         this.#run();
         return;
       case 'resign':
-        this.#local.store.endTerm();
+        this.local.store.endTerm();
         this.#loop.dispatch({ kind: 'stop' });
         return;
       case 'wake':
@@ -170,9 +170,9 @@ export class Tab {
     const life = this.#life;
     const isMeant = (): boolean => this.#life === life;
     try {
-      await this.#local.lead();
+      await this.local.lead();
       if (isMeant()) this.#step('term_begun');
-      else if (this.#life.kind !== 'taking_over') this.#local.store.endTerm();
+      else if (this.#life.kind !== 'taking_over') this.local.store.endTerm();
     } catch (error) {
       if (!isMeant()) return;
       this.#step('term_failed');
@@ -220,14 +220,14 @@ export class Tab {
   }
 
   #tellLeading(): void {
-    this.#post({ kind: 'leading', shown: this.#shown, known: { ...this.#local.store.known } });
+    this.#post({ kind: 'leading', shown: this.#shown, known: { ...this.local.store.known } });
   }
 
   #hear(posted: unknown): void {
     const message = read(posted);
     switch (message?.kind) {
       case undefined:
-        void this.#reading(this.#local.catchUp());
+        void this.#reading(this.local.catchUp());
         return;
       case 'stored':
         void this.#hearStored(message);
@@ -245,24 +245,24 @@ export class Tab {
   }
 
   async #hearStored({ told }: Extract<Message, { kind: 'stored' }>): Promise<void> {
-    await this.#reading(this.#local.hear(told));
+    await this.#reading(this.local.hear(told));
     if (told.counters.sequence !== undefined) this.wrote();
   }
 
   #hearLeading({ shown, known }: Extract<Message, { kind: 'leading' }>): void {
-    const own = this.#local.store.known;
+    const own = this.local.store.known;
     // One that was frozen, and does not know yet that another one leads.
     if (known.store === own.store && known.term < own.term) return;
     own.term = Math.max(own.term, known.term);
     if (this.#life.kind !== 'leading') this.#show(shown);
     this.#step('heard');
     if (known.store !== own.store || known.led !== own.led || known.sequence > own.sequence) {
-      void this.#reading(this.#local.catchUp());
+      void this.#reading(this.local.catchUp());
     }
   }
 
   #return(): void {
-    void this.#reading(this.#local.catchUp());
+    void this.#reading(this.local.catchUp());
     this.#post({ kind: 'who_leads' });
   }
 
