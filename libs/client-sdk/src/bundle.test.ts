@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { build } from 'esbuild';
 
-/** The size that is promised for `@sync/client` without Yjs and TanStack: all that an app of a platform has. */
+/** The promised size of `@sync/client` without Yjs and TanStack: all that an app of a platform has. */
 const MAX_GZIPPED_BYTES = 40_000;
 const PLATFORMS = [
   ['browsers', ['@sync/client', '@sync/client/indexeddb']],

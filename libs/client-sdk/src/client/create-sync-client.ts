@@ -243,8 +243,9 @@ export class SyncClient<Types extends EntityTypes> {
   }
 
   /**
-   * Ends this client, and no other of the device: another tab leads from then on. Lets go of the store. What is being written is stored, or fails; whoever waits for anything
-   * else is told `closed`, as is every call after it.
+   * Ends this client, and no other of the device: another tab leads from then on. Lets go of the store. What
+   * is being written is stored, or fails; whoever waits for anything else is told `closed`, as is every call
+   * after it.
    * @throws StorageError
    */
   close(): Promise<void> {

@@ -180,7 +180,7 @@ it('a message of another version is no harm', async () => {
   expect(await call(other, 'waitForLast')).toBe('applied');
 });
 
-it('a service worker has a client as well: it sees what pages write, and they push what it writes', async () => {
+it('a service worker sees what pages write, and they push what it writes', async () => {
   const page = await openTab();
   await call(page, 'start');
   const waiting = context.waitForEvent('serviceworker');

@@ -351,7 +351,7 @@ class ThreeTabs {
   }
 }
 
-it('whatever happens to whichever tab, no write is lost, none is applied twice, and all see the same', async () => {
+it('whatever happens to a tab, no write is lost or applied twice, and all see the same', async () => {
   const counts = { kills: 0, clears: 0 };
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 30 }), async (history) => {

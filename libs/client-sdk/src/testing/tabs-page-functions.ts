@@ -1,4 +1,4 @@
-/** What a page, or a worker, of the browser tests of several tabs can be told to do. See `page-functions.ts`. */
+/** What a page, or a worker, of the browser tests of tabs can be told to do. See `page-functions.ts`. */
 export interface TabsPageFunctions {
   /** Runs one law of the contract of tabs by Web Locks and BroadcastChannel, by its name. */
   runCheck(name: string): Promise<void>;
