@@ -1,6 +1,7 @@
+import { Increments } from './increments.ts';
 import type { LocalState } from '../local/local-state.ts';
 import type { Entity, Mirror } from '../local/mirror.ts';
-import type { WriteQueue } from '../local/write-queue.ts';
+import type { DocumentBase, WriteQueue } from '../local/write-queue.ts';
 import { type Draft, faultOf } from '../outbox/make-mutation.ts';
 import type { EntityType } from './entity-type.ts';
 import { SyncError } from '../sync-error.ts';
@@ -134,13 +135,27 @@ export class EntitySet<Data extends object> {
     return this.#write(async () => this.#draft('append', id, await checked, rest));
   }
 
+  /** The document of an entity, as increments: `@sync/client/yjs` puts them together. */
+  async increments(entityId: string): Promise<Increments> {
+    await this.load();
+    const place = { entityType: this.entityType, entityId };
+    return new Increments(this.#parts.local, place, (update, base) => this.#merge(entityId, update, base));
+  }
+
+  #merge(entityId: string, update: string, base: DocumentBase): Promise<Write> {
+    return this.#write(async () => {
+      this.#known(entityId, 'merge');
+      return this.#draft('merge', entityId, undefined, {}, update);
+    }, base);
+  }
+
   get #mirror(): Mirror {
     const { local } = this.#parts;
     local.assertOpen();
     return local.mirror;
   }
 
-  #known(entityId: string, op: 'patch' | 'delete'): Entity<Data> {
+  #known(entityId: string, op: 'patch' | 'delete' | 'merge'): Entity<Data> {
     const before = this.get(entityId);
     if (before) return before;
     throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to ${op}`);
@@ -163,11 +178,11 @@ export class EntitySet<Data extends object> {
    * Writes are made in the order of their calls, whatever each has to wait for; nobody waits for the one
    * before to be stored.
    */
-  async #write(makeDraft: () => Promise<Draft>): Promise<Write> {
+  async #write(makeDraft: () => Promise<Draft>, base?: DocumentBase): Promise<Write> {
     const { local, writes, onWrite } = this.#parts;
     const { storing } = await writes.order.run(async () => {
       await this.load();
-      return { storing: handled(writes.write(await makeDraft())) };
+      return { storing: handled(writes.write(await makeDraft(), base)) };
     });
     const entry = await storing;
     onWrite();
@@ -179,6 +194,7 @@ export class EntitySet<Data extends object> {
     entityId: string,
     data: object | undefined,
     { scope, dependsOn }: WriteOptions,
+    update?: string,
   ): Draft {
     const { local, stamp } = this.#parts;
     const draft: Draft = {
@@ -188,6 +204,7 @@ export class EntitySet<Data extends object> {
       entityId,
       op,
       ...(data === undefined ? {} : { data: data as Record<string, unknown> }),
+      ...(update === undefined ? {} : { update }),
       ...(dependsOn ? { dependsOn: dependsOn.map(({ mutationId }) => mutationId) } : {}),
       schemaVersion: this.#type.schemaVersion ?? 1,
     };

@@ -7,7 +7,7 @@ import { newestOfAll } from '../replica/clocks.ts';
 import type { EntityRow } from '../replica/rows.ts';
 import type { AppVersions } from '../schema/app-versions.ts';
 import { Listeners } from './listeners.ts';
-import { OutboxIndex, type Place } from './outbox-index.ts';
+import { OutboxIndex, type Place, placeKey } from './outbox-index.ts';
 import { Overlay } from './overlay.ts';
 import { ScopeTable } from './scope-table.ts';
 
@@ -62,6 +62,9 @@ export class Mirror {
   readonly #rows = new Map<string, Map<string, EntityRow[]>>();
   readonly #shown = new Map<string, Map<string, Entity>>();
   readonly #listeners = new Listeners<Changes>();
+  /** By {@link placeKey}. */
+  readonly #watchers = new Map<string, Listeners<void>>();
+  readonly #stirred = new Set<string>();
   readonly #touched = new Map<string, Set<string>>();
   /** Looks different, and nobody was told yet. */
   #changed = new Map<string, Set<string>>();
@@ -78,9 +81,22 @@ export class Mirror {
     return this.#listeners.add(listener);
   }
 
+  /**
+   * Calls `listener` when anything was stored of the entity, whether it looks different or not. Its type must
+   * be loaded.
+   * @returns stops it
+   */
+  watch(place: Place, listener: () => void): () => void {
+    const key = placeKey(place);
+    const watchers = this.#watchers.get(key) ?? new Listeners<void>();
+    this.#watchers.set(key, watchers);
+    return watchers.add(listener);
+  }
+
   /** Tells nobody any more: a client that was closed shows nothing. */
   silence(): void {
     this.#listeners.clear();
+    this.#watchers.clear();
   }
 
   /** Forgets everything but what the app has asked for. @returns the outbox as it was */
@@ -227,6 +243,9 @@ export class Mirror {
   /** Tells those who listen what has changed since it last did. */
   announce(): void {
     this.#refresh();
+    const stirred = [...this.#stirred];
+    this.#stirred.clear();
+    for (const key of stirred) this.#watchers.get(key)?.tell();
     const changes = {
       entities: this.#changed,
       hasMoved: this.#hasMoved,
@@ -244,6 +263,8 @@ export class Mirror {
 
   #touch({ entityType, entityId }: Place): void {
     if (!this.#rows.has(entityType)) return;
+    const key = placeKey({ entityType, entityId });
+    if (this.#watchers.has(key)) this.#stirred.add(key);
     const ids = this.#touched.get(entityType) ?? new Set();
     this.#touched.set(entityType, ids.add(entityId));
   }

@@ -18,6 +18,14 @@ const WRITES_AT_ONCE = 500;
 /** How often a store that was made anew meanwhile is read again for a write. */
 const TRIES = 3;
 
+/** What a change of a document was made on. */
+export interface DocumentBase {
+  /** Of the newest delta that its person saw. */
+  readonly clock: VectorClock;
+  /** Null where the device does not know it yet. */
+  readonly epoch: number | null;
+}
+
 interface Waiting {
   readonly draft: Draft;
   /** The clock of what its person saw: not of what came while it waited. */
@@ -47,14 +55,15 @@ export class WriteQueue {
 
   /**
    * The entity's type must be loaded.
+   * @param base where it is not what the entity shows now
    * @returns when it is stored
    * @throws SyncError `closed`, `device_revoked`; StorageError; then it is not seen any more
    */
-  write(draft: Draft): Promise<OutboxEntry> {
+  write(draft: Draft, base?: DocumentBase): Promise<OutboxEntry> {
     this.#local.assertOpen();
     const { mirror } = this.#local;
-    const seen = (mirror.stateOf(draft)?.clock ?? {}) as VectorClock;
-    const preview = queuedEntry(makeMutation(draft, { sequence: -1, baseClock: {} }));
+    const seen = base?.clock ?? mirror.stateOf(draft)?.clock ?? {};
+    const preview = queuedEntry(makeMutation(draft, { sequence: -1, baseClock: {} }), base?.epoch);
     mirror.addDraft(preview);
     mirror.announce();
     return new Promise((stored, failed) => {
@@ -110,7 +119,7 @@ export class WriteQueue {
       const counters = new Map(names.map((name, at) => [name, own[at] ?? 0]));
       const numbered = batch.map((each, at) => this.#number(each, sequence + 1 + at, counters));
       const entries = await Promise.all(
-        numbered.map(async (mutation) => queuedEntry(await this.#tag(mutation))),
+        numbered.map(async (entry) => ({ ...entry, mutation: await this.#tag(entry.mutation) })),
       );
       const isStored = await this.#local.store.commit({
         puts: entries.map(entryPut),
@@ -126,12 +135,12 @@ export class WriteQueue {
     }
   }
 
-  #number({ draft, seen, preview }: Waiting, sequence: number, counters: Map<string, number>): LocalMutation {
+  #number({ draft, seen, preview }: Waiting, sequence: number, counters: Map<string, number>): OutboxEntry {
     const name = ownCounter(draft);
     const { own } = this.#local;
     const baseClock = baseClockOf(seen, own, counters.get(name) ?? 0);
     counters.set(name, counterOf(baseClock, own) + 1);
-    return { ...preview.mutation, sequence, baseClock };
+    return { ...preview, mutation: { ...preview.mutation, sequence, baseClock } };
   }
 
   async #tag(mutation: LocalMutation): Promise<LocalMutation> {

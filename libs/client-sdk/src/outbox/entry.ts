@@ -18,7 +18,8 @@
  * | `stands`   | no                  | until a delta contains it                 |
  * | `settled`  | no                  | no: `current` of its outcome says what is |
  *
- * The delta may come before the outcome; then `isContained` hides the mutation and it goes on as it is.
+ * The delta may come before the outcome; then `isContained` hides the mutation and it goes on as it is. The
+ * increment of a document that was `merged` stands: what its outcome shows has no document in it (PULL-16).
  */
 import type { LocalMutation, Outcome, RemoteDelta } from '@sync/protocol';
 import { type ReplicaId, counterOf } from '@sync/vector-clock';
@@ -42,6 +43,8 @@ export interface OutboxEntry {
   readonly isContained: boolean;
   /** The server knows that its terminal outcome is stored. */
   readonly isAcked: boolean;
+  /** Of the document that it is an increment of; none where the device did not know it. */
+  readonly epoch?: number;
 }
 
 /** In the order of `sequence`, which is the order of writing. */
@@ -57,7 +60,8 @@ export function ownCounter({ entityType, entityId }: Pick<LocalMutation, 'entity
   return keyOf('own', entityType, entityId);
 }
 
-export function queuedEntry(mutation: LocalMutation): OutboxEntry {
+/** @param epoch of the document that it is an increment of */
+export function queuedEntry(mutation: LocalMutation, epoch: number | null = null): OutboxEntry {
   return {
     mutation,
     state: 'queued',
@@ -66,6 +70,7 @@ export function queuedEntry(mutation: LocalMutation): OutboxEntry {
     settledAt: null,
     isContained: false,
     isAcked: false,
+    ...(epoch === null ? {} : { epoch }),
   };
 }
 
@@ -90,7 +95,8 @@ export function withOutcome(
   nowIso: string,
 ): OutboxEntry {
   if (isTerminal(entry)) return { ...entry, isAcked: false };
-  const next = { ...entry, state: STATE_AFTER[outcome.status], outcome };
+  const isIncrement = entry.mutation.op === 'merge' && outcome.status === 'merged';
+  const next = { ...entry, state: isIncrement ? 'stands' : STATE_AFTER[outcome.status], outcome };
   return isTerminal(next) ? { ...next, generation, settledAt: nowIso } : next;
 }
 

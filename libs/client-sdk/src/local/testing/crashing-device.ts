@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { DeviceKey } from '../../net/transport.ts';
+import type { DeviceIdentity, DeviceKey } from '../../net/transport.ts';
 import type { Draft } from '../../outbox/make-mutation.ts';
 import { nextBatch } from '../../outbox/next-batch.ts';
 import { MemoryDisk, MemoryStore } from '../../storage/memory-store.ts';
@@ -27,10 +27,11 @@ export interface Crash {
 /** An app that may die at any commit, on a disk that does not. */
 export class CrashingDevice {
   readonly disk = new MemoryDisk();
-  readonly server = new ModelServer(SCOPE);
+  readonly server: ModelServer;
+  readonly identity: DeviceIdentity;
   store = new FaultyStore(new MemoryStore(this.disk));
-  local = new LocalState(this.store, IDENTITY);
-  writes = new WriteQueue(this.local, KEY);
+  local: LocalState;
+  writes: WriteQueue;
   /** Writes that the app was told to be stored, in their order. */
   readonly answered: string[] = [];
   /** Whether the app has asked for its notes. */
@@ -39,9 +40,16 @@ export class CrashingDevice {
   /** How often something found no room. */
   fullDisks = 0;
 
+  constructor(server = new ModelServer(SCOPE), deviceId = IDENTITY.deviceId) {
+    this.server = server;
+    this.identity = { ...IDENTITY, deviceId };
+    this.local = new LocalState(this.store, this.identity);
+    this.writes = new WriteQueue(this.local, KEY);
+  }
+
   async start(): Promise<void> {
     this.store = new FaultyStore(new MemoryStore(this.disk));
-    this.local = new LocalState(this.store, IDENTITY);
+    this.local = new LocalState(this.store, this.identity);
     this.writes = new WriteQueue(this.local, KEY);
     await this.local.open();
     await this.local.lead();
@@ -76,14 +84,14 @@ export class CrashingDevice {
   /** @param isLost the answer does not arrive */
   async push(decide: Parameters<ModelServer['push']>[2], isLost = false): Promise<void> {
     const mutations = nextBatch(this.local.mirror.outbox.queued(), ALL);
-    const answer = this.server.push(mutations, 'd:dev', decide);
+    const answer = this.server.push(mutations, `d:${this.identity.deviceId}`, decide);
     if (!isLost) await storePush(this.local, answer, NOW);
   }
 
   /** @param meanwhile what comes about while the answer is on its way */
   async pull(limit: number, nowIso = NOW, meanwhile = async (): Promise<void> => {}): Promise<boolean> {
     const asked = this.local.nextScopes() ?? [{ scope: SCOPE, cursor: null }];
-    const answer = this.server.pull(asked[0]?.cursor ?? null, limit);
+    const answer = this.server.pull(asked[0]?.cursor ?? null, limit, this.local.own);
     await meanwhile();
     const { isComplete } = await storePull(this.local, asked, answer, nowIso);
     return !isComplete;

@@ -1,12 +1,15 @@
 import type { Digest, LocalMutation, Outcome, PullResponse, PushResponse, RemoteDelta } from '@sync/protocol';
 import { type VectorClock, counterOf, incrementClock } from '@sync/vector-clock';
+import * as Y from 'yjs';
 import { NOTHING, changeDigest } from '../../replica/digest.ts';
+import { hasAll } from '../../replica/clocks.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
 
 /**
  * One scope as the rules of the protocol have it, without policies: whatever is not to be refused is applied.
- * It says the laws of a server that a device relies on, and nothing of how one is built.
+ * It says the laws of a server that a device relies on, and nothing of how one is built. An entity with an
+ * `epoch` in its data has a Yjs document as well.
  */
 export class ModelServer {
   readonly scope: string;
@@ -14,8 +17,11 @@ export class ModelServer {
   /** Every state that an entity has had, in the order of commits. */
   readonly #log: RemoteDelta[] = [];
   readonly #states = new Map<string, RemoteDelta>();
+  /** By entity: the document, and the clock of the change that began its epoch. */
+  readonly #documents = new Map<string, { readonly doc: Y.Doc; readonly start: VectorClock }>();
   readonly #outcomes = new Map<string, Outcome>();
-  readonly #unacked = new Set<string>();
+  /** Mutations whose outcomes it sends with pulls, and of which device each is. */
+  readonly #unacked = new Map<string, string>();
   /** Mutations that were carried out, in order; one that stands here twice was applied twice. */
   readonly applied: string[] = [];
   readonly refused = new Set<string>();
@@ -46,14 +52,27 @@ export class ModelServer {
   changeItself(entityId: string, data: Record<string, unknown> | null): void {
     const before = this.#states.get(entityId);
     if (!data && (!before || before.op === 'delete')) return;
-    this.#commit(entityId, data, incrementClock(before?.clock ?? {}, 's:owner'));
+    const clock = incrementClock(before?.clock ?? {}, 's:owner');
+    const isNewEpoch = data?.['epoch'] !== before?.data?.['epoch'];
+    if (isNewEpoch) this.#documents.delete(entityId);
+    if (isNewEpoch && data) this.#documents.set(entityId, { doc: new Y.Doc(), start: clock });
+    this.#commit(entityId, data, clock);
+  }
+
+  /** The document of an entity, as everybody sees it when everything is pulled. */
+  documentOf(entityId: string): Y.Doc | undefined {
+    return this.#documents.get(entityId)?.doc;
   }
 
   /** From here on every cursor is one of an old epoch, and nothing is told of deletions before (PULL-4). */
   loseHistory(): void {
     this.#epoch += 1;
     this.#log.length = 0;
-    for (const state of this.#states.values()) if (state.op !== 'delete') this.#log.push(state);
+    for (const [entityId, state] of this.#states) {
+      const { doc } = this.#documents.get(entityId) ?? {};
+      const whole = doc ? { update: base64Of(Y.encodeStateAsUpdate(doc)) } : {};
+      if (state.op !== 'delete') this.#log.push({ ...state, ...whole });
+    }
   }
 
   revoke(): void {
@@ -80,19 +99,21 @@ export class ModelServer {
     const outcomes = mutations.map((mutation) => {
       const known = this.#outcomes.get(mutation.mutationId);
       if (known) return known;
-      const decision = this.isHeld ? decide(mutation) : 'rejected';
+      const decision = this.isHeld && this.#admits(mutation) ? decide(mutation) : 'rejected';
       if (decision === 'accepted') return { mutationId: mutation.mutationId, status: decision };
       const outcome = decision === 'rejected' ? this.#refuse(mutation) : this.#apply(mutation, own, decision);
       this.#outcomes.set(mutation.mutationId, outcome);
-      this.#unacked.add(mutation.mutationId);
+      this.#unacked.set(mutation.mutationId, own);
       return outcome;
     });
     return { serverTime: AT, outcomes };
   }
 
   /** @param limit of deltas, so that a scope comes in several pages */
-  pull(cursor: string | null, limit: number): PullResponse {
-    const outcomes = [...this.#unacked].flatMap((mutationId) => this.#outcomes.get(mutationId) ?? []);
+  pull(cursor: string | null, limit: number, own = 'd:dev'): PullResponse {
+    const outcomes = [...this.#unacked].flatMap(([mutationId, device]) =>
+      device === own ? (this.#outcomes.get(mutationId) ?? []) : [],
+    );
     const rest = { serverTime: AT, outcomes, revoked: [], directives: [] };
     if (!this.isHeld) return { ...rest, scopes: [], revoked: [this.scope] };
     const [epoch, position] = (cursor ?? '-1:0').split(':').map(Number);
@@ -119,8 +140,19 @@ export class ModelServer {
     for (const mutationId of outcomes) this.#unacked.delete(mutationId);
   }
 
+  /** Whether a document can take it: it is of this epoch, and what it builds on is there (POLICY-10, -11). */
+  #admits({ op, entityId, update = '', baseClock = {} }: LocalMutation): boolean {
+    if (op !== 'merge') return true;
+    const { doc, start = {} } = this.#documents.get(entityId) ?? {};
+    if (!doc || !hasAll(baseClock, start)) return false;
+    const tried = new Y.Doc();
+    Y.applyUpdate(tried, Y.encodeStateAsUpdate(doc));
+    Y.applyUpdate(tried, Buffer.from(update, 'base64'));
+    return tried.store.pendingStructs === null && tried.store.pendingDs === null;
+  }
+
   #apply(
-    { mutationId, entityId, op, data, baseClock = {} }: LocalMutation,
+    { mutationId, entityId, op, data, update, baseClock = {} }: LocalMutation,
     own: `d:${string}`,
     status: 'applied' | 'merged',
   ): Outcome {
@@ -131,7 +163,24 @@ export class ModelServer {
     const asked = op === 'delete' ? null : op === 'patch' ? live && { ...live, ...data } : (data ?? {});
     const after = status === 'merged' ? { ...asked, ...live } : asked;
     this.applied.push(mutationId);
+    if (op === 'merge') return this.#merge(mutationId, entityId, update ?? '', clock, status);
+    if (op === 'delete') this.#documents.delete(entityId);
     const current = this.#commit(entityId, after, clock);
+    return { mutationId, status, clock, ...(status === 'merged' ? { current } : {}) };
+  }
+
+  /** `current` shows nothing of a document (PULL-16). */
+  #merge(
+    mutationId: string,
+    entityId: string,
+    update: string,
+    clock: VectorClock,
+    status: 'applied' | 'merged',
+  ): Outcome {
+    const { doc } = this.#documents.get(entityId) ?? {};
+    if (doc) Y.applyUpdate(doc, Buffer.from(update, 'base64'));
+    const { data = null } = this.#states.get(entityId) ?? {};
+    const current = this.#commit(entityId, data, clock, update);
     return { mutationId, status, clock, ...(status === 'merged' ? { current } : {}) };
   }
 
@@ -143,11 +192,16 @@ export class ModelServer {
     return { mutationId, status: 'rejected', code: 'data_invalid', current };
   }
 
-  #commit(entityId: string, data: Record<string, unknown> | null, clock: VectorClock): RemoteDelta {
+  #commit(
+    entityId: string,
+    data: Record<string, unknown> | null,
+    clock: VectorClock,
+    update?: string,
+  ): RemoteDelta {
     const delta = this.#deltaOf(entityId, data, clock);
     this.#digest = changeDigest(this.#digest, this.#states.get(entityId) ?? null, delta);
     this.#states.set(entityId, delta);
-    this.#log.push(delta);
+    this.#log.push(update === undefined ? delta : { ...delta, op: 'merge', update });
     return delta;
   }
 
@@ -157,4 +211,8 @@ export class ModelServer {
     const { schemaVersion } = this;
     return { ...fields, schemaVersion, op: data ? 'put' : 'delete', data };
   }
+}
+
+function base64Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
 }

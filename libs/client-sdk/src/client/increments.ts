@@ -1,0 +1,119 @@
+import type { VectorClock } from '@sync/vector-clock';
+import { Write } from './write.ts';
+import { isShown } from '../outbox/entry.ts';
+import { hasAll } from '../replica/clocks.ts';
+import { type DocumentRow, type EntityRow, entityKey } from '../replica/rows.ts';
+import type { LocalState } from '../local/local-state.ts';
+import type { Place } from '../local/outbox-index.ts';
+import type { DocumentBase } from '../local/write-queue.ts';
+
+/** A change of a document that this device has made, and that no pull has brought back yet. */
+export interface OwnIncrement {
+  readonly write: Write;
+  /** base64, Yjs update v1 */
+  readonly update: string;
+}
+
+/** A document as this device has it. Merged in any order, its increments are the document. */
+export interface DocumentState extends DocumentBase {
+  /** Those that were pulled of the present epoch, over all scopes: base64, Yjs updates v1. */
+  readonly pulled: readonly string[];
+  /** In the order of writing. Of an earlier epoch there are none: they will be refused. */
+  readonly own: readonly OwnIncrement[];
+}
+
+/** The increments of one document, for whoever puts them together. */
+export class Increments {
+  readonly #local: LocalState;
+  readonly #place: Place;
+  readonly #write: (update: string, base: DocumentBase) => Promise<Write>;
+  /** What was read last, until a leader has stored something again. */
+  #read: { readonly at: string; readonly rows: readonly DocumentRow[] } | null = null;
+
+  /** The entity's type must be loaded. */
+  constructor(
+    local: LocalState,
+    place: Place,
+    write: (update: string, base: DocumentBase) => Promise<Write>,
+  ) {
+    this.#local = local;
+    this.#place = place;
+    this.#write = write;
+  }
+
+  /**
+   * @returns null where there is no such entity on the device, or it is deleted
+   * @throws StorageError
+   */
+  read(): Promise<DocumentState | null> {
+    this.#local.assertOpen();
+    return this.#local.exclusively(async () => {
+      const { mirror } = this.#local;
+      const { entityType, entityId } = this.#place;
+      if (!mirror.get(entityType, entityId)) return null;
+      const pulled = mirror.rowsOf(entityType, entityId);
+      const rows = await this.#rows(pulled);
+      const epoch = epochOf(pulled, rows);
+      const isPresent = (other: number | undefined): boolean => epoch === null || (other ?? epoch) === epoch;
+      const own = [...mirror.outbox.ofPlace(this.#place)].flatMap((entry): OwnIncrement[] => {
+        const { update } = entry.mutation;
+        if (update === undefined || !isShown(entry) || !isPresent(entry.epoch)) return [];
+        return [{ write: new Write(this.#local, entry), update }];
+      });
+      return {
+        epoch,
+        clock: clockOf(pulled.filter((row) => isPresent(epochIn(row)))),
+        pulled: rows.filter((row) => isPresent(row.epoch)).map(({ update }) => update),
+        own,
+      };
+    });
+  }
+
+  /** Calls `listener` when `read` may have another answer. @returns stops it */
+  watch(listener: () => void): () => void {
+    return this.#local.mirror.watch(this.#place, listener);
+  }
+
+  /**
+   * Stores a change of the document.
+   * @param update base64, Yjs update v1
+   * @param base what it was made on
+   * @throws SyncError `entity_unknown`, `data_too_large`, `closed`, `device_revoked`; StorageError
+   */
+  merge(update: string, base: DocumentBase): Promise<Write> {
+    return this.#write(update, base);
+  }
+
+  async #rows(pulled: readonly EntityRow[]): Promise<readonly DocumentRow[]> {
+    const { store } = this.#local;
+    const at = `${store.known.store} ${store.known.led}`;
+    if (this.#read?.at === at) return this.#read.rows;
+    const { entityType, entityId } = this.#place;
+    const rows: DocumentRow[] = [];
+    for (const { scope } of pulled) {
+      const listed = await store.list('document', entityKey(scope, entityType, entityId));
+      rows.push(...listed.map(({ value }) => value as unknown as DocumentRow));
+    }
+    this.#read = { at, rows };
+    return rows;
+  }
+}
+
+/** A deletion has none, and neither has a delta that says nothing of it. */
+function epochIn({ delta }: EntityRow): number | undefined {
+  const epoch = delta?.data?.['epoch'];
+  return typeof epoch === 'number' ? epoch : undefined;
+}
+
+/** What was pulled of the entity counts: another tab may have stored increments of a later one by now. */
+function epochOf(pulled: readonly EntityRow[], rows: readonly DocumentRow[]): number | null {
+  const told = pulled.flatMap((row) => epochIn(row) ?? []);
+  const known = told.length > 0 ? told : rows.map(({ epoch }) => epoch);
+  return known.length > 0 ? Math.max(...known) : null;
+}
+
+function clockOf(pulled: readonly EntityRow[]): VectorClock {
+  let newest: VectorClock = {};
+  for (const { delta } of pulled) if (delta && hasAll(delta.clock, newest)) newest = delta.clock;
+  return newest;
+}
