@@ -1,4 +1,3 @@
-import { Increments } from './increments.ts';
 import type { LocalState } from '../local/local-state.ts';
 import type { Entity, Mirror } from '../local/mirror.ts';
 import type { DocumentBase, WriteQueue } from '../local/write-queue.ts';
@@ -135,14 +134,18 @@ export class EntitySet<Data extends object> {
     return this.#write(async () => this.#draft('append', id, await checked, rest));
   }
 
-  /** The document of an entity, as increments: `@sync/client/yjs` puts them together. */
-  async increments(entityId: string): Promise<Increments> {
-    await this.load();
-    const place = { entityType: this.entityType, entityId };
-    return new Increments(this.#parts.local, place, (update, base) => this.#merge(entityId, update, base));
+  /** For `@sync/client/yjs`. @internal */
+  get local(): LocalState {
+    return this.#parts.local;
   }
 
-  #merge(entityId: string, update: string, base: DocumentBase): Promise<Write> {
+  /**
+   * Stores a change of a document, for `@sync/client/yjs`.
+   * @param update base64, Yjs update v1
+   * @param base what it was made on
+   * @internal
+   */
+  merge(entityId: string, update: string, base: DocumentBase): Promise<Write> {
     return this.#write(async () => {
       this.#known(entityId, 'merge');
       return this.#draft('merge', entityId, undefined, {}, update);

@@ -30,8 +30,13 @@ export interface Changes {
   readonly hasOutcomes: boolean;
 }
 
+/** Somebody who is told of one thing alone. */
+interface Watched {
+  readonly listeners: Listeners<void>;
+}
+
 /** A mutation as it is by now. */
-export class Followed {
+export class Followed implements Watched {
   last: OutboxEntry;
   /** Told when it has moved on: they alone, for thousands may wait for as many. */
   readonly listeners = new Listeners<void>();
@@ -61,15 +66,14 @@ export class Mirror {
   /** By entity type and id: one row of each scope. */
   readonly #rows = new Map<string, Map<string, EntityRow[]>>();
   readonly #shown = new Map<string, Map<string, Entity>>();
+  /** By {@link placeKey}: told when anything of the entity was stored, whether it looks different or not. */
+  readonly watched = new Map<string, Watched>();
   readonly #listeners = new Listeners<Changes>();
-  /** By {@link placeKey}. */
-  readonly #watchers = new Map<string, Listeners<void>>();
-  readonly #stirred = new Set<string>();
   readonly #touched = new Map<string, Set<string>>();
   /** Looks different, and nobody was told yet. */
   #changed = new Map<string, Set<string>>();
   #hasMoved = false;
-  readonly #movedOn = new Set<Followed>();
+  readonly #movedOn = new Set<Watched>();
   #hasOutcomes = false;
 
   constructor(versions: AppVersions) {
@@ -81,22 +85,9 @@ export class Mirror {
     return this.#listeners.add(listener);
   }
 
-  /**
-   * Calls `listener` when anything was stored of the entity, whether it looks different or not. Its type must
-   * be loaded.
-   * @returns stops it
-   */
-  watch(place: Place, listener: () => void): () => void {
-    const key = placeKey(place);
-    const watchers = this.#watchers.get(key) ?? new Listeners<void>();
-    this.#watchers.set(key, watchers);
-    return watchers.add(listener);
-  }
-
   /** Tells nobody any more: a client that was closed shows nothing. */
   silence(): void {
     this.#listeners.clear();
-    this.#watchers.clear();
   }
 
   /** Forgets everything but what the app has asked for. @returns the outbox as it was */
@@ -243,16 +234,13 @@ export class Mirror {
   /** Tells those who listen what has changed since it last did. */
   announce(): void {
     this.#refresh();
-    const stirred = [...this.#stirred];
-    this.#stirred.clear();
-    for (const key of stirred) this.#watchers.get(key)?.tell();
     const changes = {
       entities: this.#changed,
       hasMoved: this.#hasMoved,
       hasOutcomes: this.#hasOutcomes,
     };
-    if (changes.entities.size === 0 && !changes.hasMoved && !changes.hasOutcomes) return;
     const movedOn = [...this.#movedOn];
+    if (movedOn.length + changes.entities.size === 0 && !changes.hasMoved && !changes.hasOutcomes) return;
     this.#changed = new Map();
     this.#hasMoved = false;
     this.#hasOutcomes = false;
@@ -263,8 +251,8 @@ export class Mirror {
 
   #touch({ entityType, entityId }: Place): void {
     if (!this.#rows.has(entityType)) return;
-    const key = placeKey({ entityType, entityId });
-    if (this.#watchers.has(key)) this.#stirred.add(key);
+    const watched = this.watched.get(placeKey({ entityType, entityId }));
+    if (watched) this.#movedOn.add(watched);
     const ids = this.#touched.get(entityType) ?? new Set();
     this.#touched.set(entityType, ids.add(entityId));
   }

@@ -22,8 +22,8 @@ const TRIES = 3;
 export interface DocumentBase {
   /** Of the newest delta that its person saw. */
   readonly clock: VectorClock;
-  /** Null where the device does not know it yet. */
-  readonly epoch: number | null;
+  /** Undefined where the device does not know it yet. */
+  readonly epoch: number | undefined;
 }
 
 interface Waiting {

@@ -44,7 +44,7 @@ export interface OutboxEntry {
   /** The server knows that its terminal outcome is stored. */
   readonly isAcked: boolean;
   /** Of the document that it is an increment of; none where the device did not know it. */
-  readonly epoch?: number;
+  readonly epoch?: number | undefined;
 }
 
 /** In the order of `sequence`, which is the order of writing. */
@@ -61,7 +61,7 @@ export function ownCounter({ entityType, entityId }: Pick<LocalMutation, 'entity
 }
 
 /** @param epoch of the document that it is an increment of */
-export function queuedEntry(mutation: LocalMutation, epoch: number | null = null): OutboxEntry {
+export function queuedEntry(mutation: LocalMutation, epoch?: number): OutboxEntry {
   return {
     mutation,
     state: 'queued',
@@ -70,7 +70,7 @@ export function queuedEntry(mutation: LocalMutation, epoch: number | null = null
     settledAt: null,
     isContained: false,
     isAcked: false,
-    ...(epoch === null ? {} : { epoch }),
+    epoch,
   };
 }
 

@@ -1,7 +1,7 @@
 import * as Y from 'yjs';
-import type { DocumentState } from '../client/increments.ts';
 import type { Write } from '../client/write.ts';
 import { fromBase64 } from '../net/base64.ts';
+import type { DocumentState } from './increments.ts';
 import { continues } from './parts.ts';
 
 /**

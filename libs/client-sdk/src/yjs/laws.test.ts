@@ -93,6 +93,11 @@ class Desk {
         return one.survive(() => one.device.ack(), step.crash);
       case 'restart':
         return one.start();
+      case 'lose_history':
+      case 'want_resync':
+      case 'new_epoch':
+      case 'delete':
+        return;
     }
   }
 

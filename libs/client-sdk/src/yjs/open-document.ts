@@ -1,11 +1,11 @@
 import * as Y from 'yjs';
 import type { EntitySet } from '../client/entity-set.ts';
-import type { DocumentState, Increments } from '../client/increments.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Listeners } from '../local/listeners.ts';
 import { Serial } from '../local/serial.ts';
 import { toBase64 } from '../net/base64.ts';
 import { SyncError } from '../sync-error.ts';
+import { type DocumentState, Increments } from './increments.ts';
 import { DocumentSession } from './document-session.ts';
 import { MAX_UPDATE_BYTES, partsOf } from './parts.ts';
 
@@ -72,7 +72,11 @@ export function openDocument(
   entityId: string,
   options: OpenDocumentOptions = {},
 ): OpenDocument {
-  return new OpenDocument(entities.increments(entityId), options);
+  const loaded = entities.load();
+  return new OpenDocument(
+    loaded.then((each) => new Increments(each, entityId)),
+    options,
+  );
 }
 
 /** A Yjs document that is kept in step with what the device stores, until `destroy`. */
@@ -212,7 +216,7 @@ export class OpenDocument {
   #reasonToReplace({ epoch }: DocumentState): ReplacedReason | null {
     const { base, hasLost, doc } = this.#session;
     if (this.#status.state === 'absent') return doc.store.clients.size > 0 ? 'returned' : null;
-    if (typeof base?.epoch === 'number' && epoch !== null && epoch !== base.epoch) return 'new_epoch';
+    if (base?.epoch !== undefined && epoch !== undefined && epoch !== base.epoch) return 'new_epoch';
     return hasLost ? 'refused' : null;
   }
 

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { Increments } from '../../client/increments.ts';
 import { Write } from '../../client/write.ts';
 import { HandClock } from '../../clock/hand-clock.ts';
 import { CrashingDevice, NOW, SCOPE } from '../../local/testing/crashing-device.ts';
 import type { ModelServer } from '../../local/testing/model-server.ts';
+import type { DocumentBase } from '../../local/write-queue.ts';
+import { Increments } from '../increments.ts';
 import { OpenDocument } from '../open-document.ts';
-
-const PLACE = { entityType: 'note', entityId: 'a' };
 
 /** A device with one document open: a list of numbers, each typed once. */
 export class TypingDevice {
@@ -29,10 +28,12 @@ export class TypingDevice {
 
   async #reopen(): Promise<void> {
     const { local, writes } = this.device;
-    const increments = new Increments(local, PLACE, async (update, base) => {
+    const merge = async (entityId: string, update: string, base: DocumentBase): Promise<Write> => {
       const fields = { mutationId: randomUUID(), scope: SCOPE, occurredAt: NOW, schemaVersion: 1 };
-      return new Write(local, await writes.write({ ...PLACE, ...fields, op: 'merge', update }, base));
-    });
+      const draft = { ...fields, entityType: 'note', entityId, op: 'merge' as const, update };
+      return new Write(local, await writes.write(draft, base));
+    };
+    const increments = new Increments({ entityType: 'note', local, merge }, 'a');
     this.#typed = [];
     this.#open = new OpenDocument(Promise.resolve(increments), { clock: this.clock });
     await this.#open.whenLoaded;

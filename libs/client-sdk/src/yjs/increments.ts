@@ -1,10 +1,12 @@
 import type { VectorClock } from '@sync/vector-clock';
-import { Write } from './write.ts';
+import type { EntitySet } from '../client/entity-set.ts';
+import { Listeners } from '../local/listeners.ts';
+import { Write } from '../client/write.ts';
 import { isShown } from '../outbox/entry.ts';
 import { hasAll } from '../replica/clocks.ts';
 import { type DocumentRow, type EntityRow, entityKey } from '../replica/rows.ts';
 import type { LocalState } from '../local/local-state.ts';
-import type { Place } from '../local/outbox-index.ts';
+import { type Place, placeKey } from '../local/outbox-index.ts';
 import type { DocumentBase } from '../local/write-queue.ts';
 
 /** A change of a document that this device has made, and that no pull has brought back yet. */
@@ -22,23 +24,22 @@ export interface DocumentState extends DocumentBase {
   readonly own: readonly OwnIncrement[];
 }
 
+/** The entities of a type, as far as documents go. */
+type Source = Pick<EntitySet<object>, 'entityType' | 'local' | 'merge'>;
+
 /** The increments of one document, for whoever puts them together. */
 export class Increments {
   readonly #local: LocalState;
   readonly #place: Place;
-  readonly #write: (update: string, base: DocumentBase) => Promise<Write>;
+  readonly #entities: Source;
   /** What was read last, until a leader has stored something again. */
   #read: { readonly at: string; readonly rows: readonly DocumentRow[] } | null = null;
 
   /** The entity's type must be loaded. */
-  constructor(
-    local: LocalState,
-    place: Place,
-    write: (update: string, base: DocumentBase) => Promise<Write>,
-  ) {
-    this.#local = local;
-    this.#place = place;
-    this.#write = write;
+  constructor(entities: Source, entityId: string) {
+    this.#entities = entities;
+    this.#local = entities.local;
+    this.#place = { entityType: entities.entityType, entityId };
   }
 
   /**
@@ -54,7 +55,8 @@ export class Increments {
       const pulled = mirror.rowsOf(entityType, entityId);
       const rows = await this.#rows(pulled);
       const epoch = epochOf(pulled, rows);
-      const isPresent = (other: number | undefined): boolean => epoch === null || (other ?? epoch) === epoch;
+      const isPresent = (other: number | undefined): boolean =>
+        epoch === undefined || (other ?? epoch) === epoch;
       const own = [...mirror.outbox.ofPlace(this.#place)].flatMap((entry): OwnIncrement[] => {
         const { update } = entry.mutation;
         if (update === undefined || !isShown(entry) || !isPresent(entry.epoch)) return [];
@@ -71,7 +73,13 @@ export class Increments {
 
   /** Calls `listener` when `read` may have another answer. @returns stops it */
   watch(listener: () => void): () => void {
-    return this.#local.mirror.watch(this.#place, listener);
+    const { closing, mirror } = this.#local;
+    const key = placeKey(this.#place);
+    const watched = mirror.watched.get(key) ?? { listeners: new Listeners<void>() };
+    mirror.watched.set(key, watched);
+    return watched.listeners.add(() => {
+      if (!closing.aborted) listener();
+    });
   }
 
   /**
@@ -81,7 +89,7 @@ export class Increments {
    * @throws SyncError `entity_unknown`, `data_too_large`, `closed`, `device_revoked`; StorageError
    */
   merge(update: string, base: DocumentBase): Promise<Write> {
-    return this.#write(update, base);
+    return this.#entities.merge(this.#place.entityId, update, base);
   }
 
   async #rows(pulled: readonly EntityRow[]): Promise<readonly DocumentRow[]> {
@@ -106,10 +114,10 @@ function epochIn({ delta }: EntityRow): number | undefined {
 }
 
 /** What was pulled of the entity counts: another tab may have stored increments of a later one by now. */
-function epochOf(pulled: readonly EntityRow[], rows: readonly DocumentRow[]): number | null {
+function epochOf(pulled: readonly EntityRow[], rows: readonly DocumentRow[]): number | undefined {
   const told = pulled.flatMap((row) => epochIn(row) ?? []);
   const known = told.length > 0 ? told : rows.map(({ epoch }) => epoch);
-  return known.length > 0 ? Math.max(...known) : null;
+  return known.length > 0 ? Math.max(...known) : undefined;
 }
 
 function clockOf(pulled: readonly EntityRow[]): VectorClock {
