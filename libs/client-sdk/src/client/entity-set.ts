@@ -2,6 +2,7 @@ import type { LocalState } from '../local/local-state.ts';
 import type { Entity, Mirror } from '../local/mirror.ts';
 import type { DocumentBase, WriteQueue } from '../local/write-queue.ts';
 import { type Draft, faultOf } from '../outbox/make-mutation.ts';
+import type { EntityData } from '../outbox/show-entity.ts';
 import type { EntityType } from './entity-type.ts';
 import { SyncError } from '../sync-error.ts';
 import { Write } from './write.ts';
@@ -113,7 +114,7 @@ export class EntitySet<Data extends object> {
   async patch(entityId: string, fields: Partial<Data>, options: WriteOptions = {}): Promise<Write> {
     const given = asJson(fields);
     return this.#write(async () => {
-      const before = this.#known(entityId, 'patch');
+      const before = known(this, entityId, 'patch');
       await this.#checked({ ...before.data, ...given });
       return this.#draft('patch', entityId, given, options);
     });
@@ -122,7 +123,7 @@ export class EntitySet<Data extends object> {
   /** Of one that is not there nothing is written: it is answered as an error. */
   async delete(entityId: string, options: WriteOptions = {}): Promise<Write> {
     return this.#write(async () => {
-      this.#known(entityId, 'delete');
+      known(this, entityId, 'delete');
       return this.#draft('delete', entityId, undefined, options);
     });
   }
@@ -141,14 +142,14 @@ export class EntitySet<Data extends object> {
 
   /**
    * Stores a change of a document, for `@sync/client/yjs`.
-   * @param update base64, Yjs update v1
+   * @param update base64, Yjs update v1; no longer than the protocol allows
    * @param base what it was made on
    * @internal
    */
   merge(entityId: string, update: string, base: DocumentBase): Promise<Write> {
     return this.#write(async () => {
-      this.#known(entityId, 'merge');
-      return this.#draft('merge', entityId, undefined, {}, update);
+      const { id } = known(this, entityId, 'merge');
+      return { ...this.#draft('merge', id, undefined, {}), update };
     }, base);
   }
 
@@ -156,12 +157,6 @@ export class EntitySet<Data extends object> {
     const { local } = this.#parts;
     local.assertOpen();
     return local.mirror;
-  }
-
-  #known(entityId: string, op: 'patch' | 'delete' | 'merge'): Entity<Data> {
-    const before = this.get(entityId);
-    if (before) return before;
-    throw new SyncError('entity_unknown', `There is no ${this.entityType} ${entityId} to ${op}`);
   }
 
   /** @returns it as JSON has it now: what the app does to its own object later is not written */
@@ -197,7 +192,6 @@ export class EntitySet<Data extends object> {
     entityId: string,
     data: object | undefined,
     { scope, dependsOn }: WriteOptions,
-    update?: string,
   ): Draft {
     const { local, stamp } = this.#parts;
     const draft: Draft = {
@@ -206,15 +200,25 @@ export class EntitySet<Data extends object> {
       entityType: this.entityType,
       entityId,
       op,
-      ...(data === undefined ? {} : { data: data as Record<string, unknown> }),
-      ...(update === undefined ? {} : { update }),
-      ...(dependsOn ? { dependsOn: dependsOn.map(({ mutationId }) => mutationId) } : {}),
+      data: data as EntityData | undefined,
+      dependsOn: dependsOn?.map(({ mutationId }) => mutationId),
       schemaVersion: this.#type.schemaVersion ?? 1,
     };
     const fault = faultOf(draft);
     if (fault) throw new SyncError(fault.code, fault.message);
     return draft;
   }
+}
+
+/** @throws SyncError `entity_unknown` */
+function known<Data extends object>(
+  entities: EntitySet<Data>,
+  entityId: string,
+  op: 'patch' | 'delete' | 'merge',
+): Entity<Data> {
+  const before = entities.get(entityId);
+  if (before) return before;
+  throw new SyncError('entity_unknown', `There is no ${entities.entityType} ${entityId} to ${op}`);
 }
 
 /** @throws SyncError `data_invalid` */

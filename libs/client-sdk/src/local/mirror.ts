@@ -180,22 +180,21 @@ export class Mirror {
    */
   setEntry(entry: OutboxEntry, draft?: OutboxEntry): void {
     const { mutation } = entry;
+    const { mutationId } = mutation;
     this.#overlay.changed(entry, this.outbox.set(entry), draft);
-    if (isDone(entry)) this.#finish(entry);
-    const followed = this.#followed.get(mutation.mutationId);
+    const followed = this.#followed.get(mutationId);
     if (followed) {
       followed.last = entry;
       this.#movedOn.add(followed);
     }
-    if (isDone(entry)) this.#followed.delete(mutation.mutationId);
+    if (isDone(entry)) {
+      this.#followed.delete(mutationId);
+      this.#finished.set(mutationId, entry);
+      const [oldest] = this.#finished.keys();
+      if (this.#finished.size > FINISHED_KEPT && oldest !== undefined) this.#finished.delete(oldest);
+    }
     this.#hasMoved = true;
     this.#touch(mutation);
-  }
-
-  #finish(entry: OutboxEntry): void {
-    this.#finished.set(entry.mutation.mutationId, entry);
-    const [oldest] = this.#finished.keys();
-    if (this.#finished.size > FINISHED_KEPT && oldest !== undefined) this.#finished.delete(oldest);
   }
 
   /** Shows a write before it is stored. It ends with `setEntry`, or with `removeDraft`. */
@@ -249,9 +248,10 @@ export class Mirror {
     for (const { listeners } of movedOn) listeners.tell();
   }
 
-  #touch({ entityType, entityId }: Place): void {
+  #touch(place: Place): void {
+    const { entityType, entityId } = place;
     if (!this.#rows.has(entityType)) return;
-    const watched = this.watched.get(placeKey({ entityType, entityId }));
+    const watched = this.watched.get(placeKey(place));
     if (watched) this.#movedOn.add(watched);
     const ids = this.#touched.get(entityType) ?? new Set();
     this.#touched.set(entityType, ids.add(entityId));

@@ -1,5 +1,4 @@
 import { taggedText } from '@sync/protocol/device';
-import type { LocalMutation } from '@sync/protocol';
 import { type VectorClock, counterOf } from '@sync/vector-clock';
 import type { DeviceKey } from '../net/transport.ts';
 import { type OutboxEntry, ownCounter, queuedEntry } from '../outbox/entry.ts';
@@ -118,9 +117,7 @@ export class WriteQueue {
       await readWrites(this.#local, sequence);
       const counters = new Map(names.map((name, at) => [name, own[at] ?? 0]));
       const numbered = batch.map((each, at) => this.#number(each, sequence + 1 + at, counters));
-      const entries = await Promise.all(
-        numbered.map(async (entry) => ({ ...entry, mutation: await this.#tag(entry.mutation) })),
-      );
+      const entries = await Promise.all(numbered.map((entry) => tagged(entry, this.#key)));
       const isStored = await this.#local.store.commit({
         puts: entries.map(entryPut),
         expect: { sequence },
@@ -142,8 +139,9 @@ export class WriteQueue {
     counters.set(name, counterOf(baseClock, own) + 1);
     return { ...preview, mutation: { ...preview.mutation, sequence, baseClock } };
   }
+}
 
-  async #tag(mutation: LocalMutation): Promise<LocalMutation> {
-    return { ...mutation, tag: await this.#key.tag(taggedText(mutation)) };
-  }
+async function tagged(entry: OutboxEntry, key: DeviceKey): Promise<OutboxEntry> {
+  const { mutation } = entry;
+  return { ...entry, mutation: { ...mutation, tag: await key.tag(taggedText(mutation)) } };
 }

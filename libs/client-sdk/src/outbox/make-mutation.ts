@@ -16,9 +16,9 @@ export interface Draft {
   readonly entityType: string;
   readonly entityId: string;
   readonly op: LocalMutation['op'];
-  readonly data?: EntityData;
+  readonly data?: EntityData | undefined;
   readonly update?: string;
-  readonly dependsOn?: readonly string[];
+  readonly dependsOn?: readonly string[] | undefined;
   /** By the device's clock, which is sent as it is (POLICY-4). */
   readonly occurredAt: string;
   readonly schemaVersion: number;
@@ -45,7 +45,7 @@ const DATA_DEPTH = LIMITS.jsonDepth - 3;
  * @param draft its data as `JSON.parse` returns it
  * @returns null when there is nothing wrong
  */
-export function faultOf({ entityId, scope, data, update, dependsOn }: Draft): DraftFault | null {
+export function faultOf({ entityId, scope, data, dependsOn }: Draft): DraftFault | null {
   if (!ENTITY_ID.test(entityId)) {
     return {
       code: 'data_invalid',
@@ -57,9 +57,6 @@ export function faultOf({ entityId, scope, data, update, dependsOn }: Draft): Dr
       code: 'data_invalid',
       message: `the scope ${JSON.stringify(scope)} does not match ${SCOPE_PATTERN}`,
     };
-  }
-  if ((update?.length ?? 0) > LIMITS.updateLength) {
-    return { code: 'data_too_large', message: `update has more than ${LIMITS.updateLength} characters` };
   }
   if ((dependsOn?.length ?? 0) > LIMITS.dependsOnPerMutation) {
     return {

@@ -1,0 +1,156 @@
+import { describe, expect, it } from '@jest/globals';
+import * as Y from 'yjs';
+import { makeDevice, quiet } from '../client/testing/make-device.ts';
+import { HandClock } from '../clock/hand-clock.ts';
+import { SCOPE } from '../local/testing/crashing-device.ts';
+import { ModelServer } from '../local/testing/model-server.ts';
+import { MemoryDisk } from '../storage/memory-store.ts';
+import { type OpenDocument, type Replaced, openDocument } from './index.ts';
+import { TypingDevice } from './testing/typing-device.ts';
+
+const textOf = (doc: Y.Doc): string => doc.getText('body').toJSON();
+const type = ({ doc }: OpenDocument, text: string): void => doc.getText('body').insert(0, text);
+
+/** A device that has pulled an empty document `a`. */
+async function online(disk = new MemoryDisk()) {
+  const made = await makeDevice({ disk });
+  made.transport.server.changeItself('a', { epoch: 1 });
+  made.client.start();
+  await quiet();
+  const clock = new HandClock();
+  const opened = openDocument(made.notes, 'a', { clock });
+  await opened.whenLoaded;
+  const replaced: Replaced[] = [];
+  opened.onReplaced((each) => replaced.push(each));
+  return { ...made, clock, opened, replaced };
+}
+
+describe('an open document', () => {
+  it('stores what was typed in a moment as one increment, and pushes it', async () => {
+    const { opened, clock, client, transport } = await online();
+    for (const letter of 'olleh') type(opened, letter);
+    expect(opened.status).toEqual({ state: 'open', isPending: true, problem: null });
+    clock.advance(499);
+    await quiet();
+    expect(transport.count('push')).toBe(0);
+    clock.advance(1);
+    await quiet();
+    expect(transport.server.applied).toHaveLength(1);
+    expect(textOf(transport.server.documentOf('a') ?? new Y.Doc())).toBe('hello');
+    transport.news();
+    await quiet();
+    expect(opened.status).toEqual({ state: 'open', isPending: false, problem: null });
+    await opened.destroy();
+    type(opened, 'nobody hears ');
+    await client.close();
+    expect([opened.status.state, clock.waiting]).toEqual(['closed', 0]);
+  });
+
+  it('is shown in another client of the store, without a network, and after a restart', async () => {
+    const disk = new MemoryDisk();
+    const { opened, client } = await online(disk);
+    client.forceOffline();
+    type(opened, 'in a tunnel');
+    await opened.destroy();
+    await client.close();
+    const again = await makeDevice({ disk });
+    const doc = new Y.Doc();
+    const reopened = openDocument(again.notes, 'a', { doc });
+    await reopened.whenLoaded;
+    expect(textOf(doc)).toBe('in a tunnel');
+    expect(reopened.status.isPending).toBe(true);
+  });
+
+  it('is replaced where an increment was refused, and goes on without it', async () => {
+    const { opened, replaced, client, transport } = await online();
+    transport.decide = () => 'rejected';
+    type(opened, 'refused');
+    await opened.flush();
+    await quiet();
+    expect(replaced.map(({ reason, doc, previous }) => [reason, textOf(doc), textOf(previous)])).toEqual([
+      ['refused', '', 'refused'],
+    ]);
+    expect(opened.doc).toBe(replaced[0]?.doc);
+    expect((await client.outcomes()).map(({ mutation }) => mutation?.op)).toEqual(['merge']);
+    transport.decide = () => 'applied';
+    type(opened, 'taken');
+    await opened.flush();
+    await quiet();
+    expect(textOf(transport.server.documentOf('a') ?? new Y.Doc())).toBe('taken');
+    expect(replaced).toHaveLength(1);
+  });
+
+  it('is replaced by a new epoch, whose owner is not told what was typed before as if it were of it', async () => {
+    const { opened, replaced, client, transport } = await online();
+    type(opened, 'old');
+    transport.server.changeItself('a', { epoch: 2 });
+    transport.news();
+    await quiet();
+    expect(replaced.map(({ reason, previous }) => [reason, textOf(previous)])).toEqual([
+      ['new_epoch', 'old'],
+    ]);
+    await opened.flush();
+    await quiet();
+    expect((await client.outcomes()).map(({ outcome }) => outcome.status)).toEqual(['rejected']);
+    expect([textOf(opened.doc), replaced.length]).toEqual(['', 1]);
+  });
+
+  it('is absent when it was deleted: nothing typed after that is stored, and it may return', async () => {
+    const { opened, replaced, transport } = await online();
+    type(opened, 'seen');
+    await opened.flush();
+    await quiet();
+    transport.server.changeItself('a', null);
+    transport.news();
+    await quiet();
+    expect(opened.status).toEqual({ state: 'absent', isPending: false, problem: null });
+    type(opened, 'too late');
+    await opened.flush();
+    await quiet();
+    expect([transport.server.applied.length, opened.status.isPending]).toEqual([1, false]);
+    transport.server.changeItself('a', { epoch: 2 });
+    transport.news();
+    await quiet();
+    expect(replaced.map(({ reason, doc }) => [reason, textOf(doc)])).toEqual([['returned', '']]);
+    expect(opened.status.state).toBe('open');
+  });
+
+  it('refuses a transaction that is longer than an update may be, and shows what stands', async () => {
+    const { opened, replaced, transport } = await online();
+    type(opened, 'short');
+    await opened.flush();
+    await quiet();
+    type(opened, 'x'.repeat(400_000));
+    await expect(opened.flush()).rejects.toMatchObject({ code: 'data_too_large' });
+    expect(replaced.map(({ reason, doc }) => [reason, textOf(doc)])).toEqual([['too_large', 'short']]);
+    expect(transport.server.applied).toHaveLength(1);
+  });
+
+  it('says that it could not be read, of a client that was closed', async () => {
+    const { client, notes } = await makeDevice();
+    await client.close();
+    const opened = openDocument(notes, 'a');
+    await expect(opened.whenLoaded).rejects.toMatchObject({ code: 'closed' });
+    expect(opened.status).toMatchObject({ state: 'loading', problem: { code: 'closed' } });
+  });
+});
+
+it('keeps what a full store did not take, in its order, and stores it later', async () => {
+  const server = new ModelServer(SCOPE);
+  server.changeItself('a', { epoch: 1 });
+  const one = new TypingDevice(server, 'one');
+  await one.start();
+  await one.device.pull(10);
+  await quiet();
+  one.type(0, 1);
+  one.device.store.failCommits('full');
+  one.clock.advance(500);
+  await quiet();
+  expect(one.open.status).toMatchObject({ isPending: true, problem: { code: 'full' } });
+  one.type(1, 2);
+  one.clock.advance(10_000);
+  await quiet();
+  expect(one.open.status).toMatchObject({ isPending: true, problem: null });
+  await one.start();
+  expect(one.numbers).toEqual([1, 2]);
+});
