@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { LIMITS, findUnstorable, parseJson } from '@sync/protocol';
+import { findUnstorable, parseJson } from '@sync/protocol';
 import fc from 'fast-check';
 import { type Draft, faultOf } from './make-mutation.ts';
 

@@ -136,12 +136,7 @@ describe('an open document', () => {
 });
 
 it('keeps what a full store did not take, in its order, and stores it later', async () => {
-  const server = new ModelServer(SCOPE);
-  server.changeItself('a', { epoch: 1 });
-  const one = new TypingDevice(server, 'one');
-  await one.start();
-  await one.device.pull(10);
-  await quiet();
+  const one = await typing();
   one.type(0, 1);
   one.device.store.failCommits('full');
   one.clock.advance(500);
@@ -153,4 +148,45 @@ it('keeps what a full store did not take, in its order, and stores it later', as
   expect(one.open.status).toMatchObject({ isPending: true, problem: null });
   await one.start();
   expect(one.numbers).toEqual([1, 2]);
+});
+
+async function typing(): Promise<TypingDevice> {
+  const server = new ModelServer(SCOPE);
+  server.changeItself('a', { epoch: 1 });
+  const one = new TypingDevice(server, 'one');
+  await one.start();
+  await one.device.pull(10);
+  await quiet();
+  return one;
+}
+
+it('is replaced once, although what was typed meanwhile is refused as well', async () => {
+  const one = await typing();
+  const replaced: Replaced[] = [];
+  one.open.onReplaced((each) => replaced.push(each));
+  one.type(0, 1);
+  await one.flush();
+  one.type(1, 2);
+  await one.device.push(() => 'rejected');
+  await quiet();
+  one.clock.advance(500);
+  await quiet();
+  expect([one.device.local.mirror.outbox.queuedCount, replaced.length]).toEqual([1, 1]);
+  expect(one.open.doc.store.pendingStructs).toBeNull();
+  await one.device.push(() => 'applied');
+  await quiet();
+  expect([one.device.server.refused.size, replaced.length, one.numbers]).toEqual([2, 1, []]);
+});
+
+it('shows what was merged also before a pull has brought it, after a restart', async () => {
+  const one = await typing();
+  one.type(0, 1);
+  await one.flush();
+  await one.device.push(() => 'merged');
+  await one.device.ack();
+  await one.start();
+  expect([one.numbers, one.open.status.isPending]).toEqual([[1], true]);
+  await one.device.pull(10);
+  await quiet();
+  expect([one.numbers, one.open.status.isPending]).toEqual([[1], false]);
 });
