@@ -138,7 +138,7 @@ describe('after any history of three devices', () => {
           crashes += each.device.crashes;
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 300 },
     );
     expect(crashes).toBeGreaterThan(20);
   });
