@@ -26,8 +26,8 @@ beforeAll(async () => {
   app = await mkdtemp(join(tmpdir(), 'sync-packed-'));
   tarballs = await packPackages(ROOT, join(app, 'packages'));
   await writeFile(join(app, 'package.json'), '{"private":true,"type":"module"}');
-  // An app on React has its types already.
-  const files = [...tarballs.map(({ path }) => path), '@types/react@19.3.3'];
+  // An app on React has its types already, and one with documents has Yjs.
+  const files = [...tarballs.map(({ path }) => path), '@types/react@19.3.3', 'yjs@13.6.33'];
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...files], { cwd: app });
 }, TIMEOUT_MS);
 afterAll(async () => rm(app, { recursive: true, force: true }));
