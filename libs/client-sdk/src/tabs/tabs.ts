@@ -11,6 +11,7 @@ export interface Tabs {
   join(name: string, events: TabEvents): Seat;
 }
 
+/** What a tab is told, from when it has joined until it leaves. */
 export interface TabEvents {
   /** Another one has posted it; those of one sender come in their order. */
   readonly heard: (message: unknown) => void;
@@ -22,6 +23,7 @@ export interface TabEvents {
   readonly returned: () => void;
 }
 
+/** A tab among those of its device: it talks to the others, and leads when it is its turn. */
 export interface Seat {
   /** To all others. @param message what a structured clone can hold */
   post(message: unknown): void;
