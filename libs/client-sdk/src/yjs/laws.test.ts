@@ -118,7 +118,7 @@ class Desk {
 }
 
 describe('after any history of three devices', () => {
-  it('no increment that was stored is missing, on its device at any time and everywhere at last', async () => {
+  it('no stored increment is missing, on its device at any time and everywhere at last', async () => {
     let crashes = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(calmStep, { maxLength: 40 }), async (history) => {

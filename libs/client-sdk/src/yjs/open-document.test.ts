@@ -80,7 +80,7 @@ describe('an open document', () => {
     expect(replaced).toHaveLength(1);
   });
 
-  it('is replaced by a new epoch, whose owner is not told what was typed before as if it were of it', async () => {
+  it('is replaced by a new epoch, which takes nothing of what was typed before it', async () => {
     const { opened, replaced, client, transport } = await online();
     type(opened, 'old');
     transport.server.changeItself('a', { epoch: 2 });

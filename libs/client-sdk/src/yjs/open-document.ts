@@ -126,7 +126,10 @@ export class OpenDocument {
     return this.#statusListeners.add(listener);
   }
 
-  /** Yjs cannot take back what is in a document, so another one takes its place: show that. @returns stops it */
+  /**
+   * Yjs cannot take back what is in a document, so another one takes its place: show that.
+   * @returns stops it
+   */
   onReplaced(listener: (replaced: Replaced) => void): () => void {
     return this.#replacedListeners.add(listener);
   }
@@ -148,8 +151,8 @@ export class OpenDocument {
   }
 
   /**
-   * Stores what was typed, and lets go of the `Y.Doc`, which stays as it is. To be called before the client is
-   * closed.
+   * Stores what was typed, and lets go of the `Y.Doc`, which stays as it is. To be called before the client
+   * is closed.
    * @throws as `flush`; then it is not destroyed
    */
   async destroy(): Promise<void> {
