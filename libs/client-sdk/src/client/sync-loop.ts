@@ -207,7 +207,8 @@ export class SyncLoop {
 
   async #lane(lane: LaneName, waitMs: number, signal: AbortSignal) {
     // A tab that was killed has told nobody of its last write.
-    await this.#options.local.lookForWrites();
+    const hasFound = await this.#options.local.lookForWrites();
+    if (hasFound && !signal.aborted) this.dispatch({ kind: 'wrote' });
     if (lane === 'pull') return this.#pull(waitMs, signal);
     return lane === 'push' ? this.#push(signal) : this.#ack(signal);
   }

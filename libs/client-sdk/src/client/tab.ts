@@ -230,7 +230,7 @@ export class Tab {
         void this.#reading(this.local.catchUp());
         return;
       case 'stored':
-        void this.#hearStored(message);
+        void this.#reading(this.local.hear(message.told));
         return;
       case 'leading':
         this.#hearLeading(message);
@@ -242,11 +242,6 @@ export class Tab {
         this.#note(message.command);
         if (this.#life.kind === 'leading') this.#loop.dispatch(message.command);
     }
-  }
-
-  async #hearStored({ told }: Extract<Message, { kind: 'stored' }>): Promise<void> {
-    await this.#reading(this.local.hear(told));
-    if (told.counters.sequence !== undefined) this.wrote();
   }
 
   #hearLeading({ shown, known }: Extract<Message, { kind: 'leading' }>): void {
@@ -268,6 +263,11 @@ export class Tab {
 
   /** What cannot be read now is read with the next message: the counters tell that it is missing. */
   async #reading(work: Promise<void>): Promise<void> {
-    await work.catch(() => undefined);
+    const isRead = await work.then(
+      () => true,
+      () => false,
+    );
+    // A write of another tab may be among it.
+    if (!isRead || this.local.mirror.outbox.queuedCount > 0) this.wrote();
   }
 }

@@ -1,39 +1,11 @@
 /** Several clients of one store: what each writes, sees, and takes over. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { HandClock } from '../clock/hand-clock.ts';
 import { SCOPE } from '../local/testing/crashing-device.ts';
-import { ModelServer } from '../local/testing/model-server.ts';
 import { failure } from '../net/failure.ts';
-import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
-import { TabsHub } from '../testing/memory-tabs.ts';
-import { type Browser, HandTab, quiet } from './testing/hand-tab.ts';
-import { ModelTransport } from './testing/model-transport.ts';
-
-type World = Browser & { readonly transport: ModelTransport };
-
-function makeWorld(): World {
-  const transport = new ModelTransport(new ModelServer(SCOPE));
-  return { hub: new TabsHub(), disk: new MemoryDisk(), clock: new HandClock(), transport };
-}
-
-async function open(world: World) {
-  const tab = new HandTab(world);
-  const client = await tab.client;
-  const notes = await client.entity('note').load();
-  return { tab, client, notes };
-}
-type Opened = Awaited<ReturnType<typeof open>>;
-
-async function pass(clock: HandClock, ms: number): Promise<void> {
-  for (let at = 0; at < 10; at += 1) {
-    clock.advance(ms / 10);
-    await quiet();
-  }
-}
-
-const seen = ({ notes }: Opened) =>
-  Object.fromEntries(notes.list().map(({ id, data }) => [id, data['value']]));
+import { MemoryStore } from '../storage/memory-store.ts';
+import { quiet } from './testing/hand-tab.ts';
+import { type Opened, type World, makeWorld, open, pass, seen } from './testing/world.ts';
 
 let world: World;
 let one: Opened;

@@ -106,11 +106,15 @@ export class LocalState {
 
   /**
    * Reads writes of other tabs that this one has not heard of.
+   * @returns whether there were any
    * @throws StorageClearedError, StoreReplacedError, StorageError
    */
-  async lookForWrites(): Promise<void> {
+  async lookForWrites(): Promise<boolean> {
     const { sequence } = await this.store.check();
-    if (sequence > this.store.known.sequence) await this.exclusively(() => readWrites(this, sequence));
+    if (sequence <= this.store.known.sequence) return false;
+    await this.exclusively(() => readWrites(this, sequence));
+    this.mirror.announce();
+    return true;
   }
 
   /** Where the store was cleared, it is stored anew. */

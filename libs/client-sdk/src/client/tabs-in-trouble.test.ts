@@ -1,0 +1,51 @@
+/** What becomes of writes and of the device where a tab dies at a bad moment, or is of another version. */
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Seat, TabEvents } from '../tabs/tabs.ts';
+import { TabsHub } from '../testing/memory-tabs.ts';
+import { quiet } from './testing/hand-tab.ts';
+import { type Opened, type World, makeWorld, open, pass, seen } from './testing/world.ts';
+
+let world: World;
+let one: Opened;
+let other: Opened;
+beforeEach(async () => {
+  world = makeWorld();
+  one = await open(world);
+  other = await open(world);
+  one.client.start();
+  await quiet();
+});
+
+const DEAF: TabEvents = {
+  heard: () => undefined,
+  granted: () => undefined,
+  robbed: () => undefined,
+  returned: () => undefined,
+};
+
+/** A tab of which only the place in the line and the messages are there. */
+function joinAsStranger(events: Partial<TabEvents> = {}): Seat {
+  return world.hub.open().join('sync-client ["t","u","dev"]', { ...DEAF, ...events });
+}
+
+describe('a write of which the leader was not told', () => {
+  it('is pushed where its tab was killed before it could', async () => {
+    other.tab.store.crashAt(1, 'after');
+    void other.notes.put('a', { value: 1 });
+    await other.tab.store.crashed;
+    other.tab.kill();
+    world.transport.server.changeItself('b', { value: 2 });
+    world.transport.news();
+    await pass(world.clock, 30_000);
+    expect(world.transport.server.data.get('a')).toEqual({ value: 1 });
+    expect([one.client.status.pending, seen(one)]).toEqual([0, { a: 1, b: 2 }]);
+  });
+
+  it('is pushed as soon as another version of the app says that something has changed', async () => {
+    const newer = await open({ ...world, hub: new TabsHub() });
+    await newer.notes.put('a', { value: 1 });
+    joinAsStranger().post({ version: 2, kind: 'stored in another way' });
+    await quiet();
+    expect(world.transport.server.data.get('a')).toEqual({ value: 1 });
+  });
+});
