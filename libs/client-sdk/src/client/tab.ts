@@ -205,7 +205,9 @@ export class Tab {
 
   #show(shown: Shown): void {
     const { phase, isForcedOffline, hasNetwork } = shown.engine;
-    const isStarted = phase.kind !== 'stopped' && phase.kind !== 'revoked';
+    // Until everything of a revoked device is removed, whoever leads next asks again, and removes it.
+    const isOver = phase.kind === 'revoked' && (phase.reason !== 'device_revoked' || this.local.isRevoked);
+    const isStarted = phase.kind !== 'stopped' && !isOver;
     this.#wishes = { isStarted, isForcedOffline, hasNetwork };
     this.#shown = shown;
     this.#listeners.tell();

@@ -1,5 +1,7 @@
 /** What becomes of writes and of the device where a tab dies at a bad moment, or is of another version. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { failure } from '../net/failure.ts';
+import { MemoryStore } from '../storage/memory-store.ts';
 import type { Seat, TabEvents } from '../tabs/tabs.ts';
 import { TabsHub } from '../testing/memory-tabs.ts';
 import { quiet } from './testing/hand-tab.ts';
@@ -48,4 +50,24 @@ describe('a write of which the leader was not told', () => {
     await quiet();
     expect(world.transport.server.data.get('a')).toEqual({ value: 1 });
   });
+});
+
+it('a device that is revoked is emptied by the next leader where the one that heard of it could not', async () => {
+  await (await one.notes.put('a', { value: 1 })).wait('seen');
+  await quiet();
+  one.tab.store.failCommits('failed', 100);
+  world.transport.fail = () => failure('revoked', 'device_revoked');
+  one.client.forceOffline();
+  one.client.forceOffline(false);
+  await quiet();
+  expect([one.client.status.state, seen(one)]).toEqual(['revoked', { a: 1 }]);
+  one.tab.kill();
+  await quiet();
+  expect([other.client.status.state, seen(other)]).toEqual(['revoked', {}]);
+  const rows = await Promise.all(
+    (['scope', 'entity', 'page', 'outbox'] as const).map((table) =>
+      new MemoryStore(world.disk).list(table, ''),
+    ),
+  );
+  expect(rows.flat()).toEqual([]);
 });
