@@ -10,7 +10,7 @@ import { AppVersions } from '../schema/app-versions.ts';
 import { SyncError } from '../sync-error.ts';
 import { Mirror } from './mirror.ts';
 import { inFirstGeneration, ownCounts } from './put-back.ts';
-import { otherDevice, readAll, readNews, readTold, readWrites } from './read-store.ts';
+import { otherDevice, readAll, readNews, readTold, readWrites, rescueWrites } from './read-store.ts';
 import { Serial } from './serial.ts';
 import {
   GuardedStore,
@@ -140,6 +140,8 @@ export class LocalState {
       const { known } = this.store;
       const { store, sequence } = await this.store.look();
       if (store !== 0 && store !== known.store) return readAll(this);
+      // What other tabs have stored meanwhile goes with everything else unless it is in memory.
+      if (store !== 0) await rescueWrites(this, sequence);
       const entries = [...this.mirror.outbox.all()].map(inFirstGeneration);
       const last = Math.max(sequence, known.sequence);
       const change = {

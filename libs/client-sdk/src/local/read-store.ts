@@ -2,7 +2,7 @@
 import { SyncError } from '../sync-error.ts';
 import { type OutboxEntry, endedElsewhere, givenUp, outboxKey } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
-import { type StoredValue, keyOf } from '../storage/store.ts';
+import { StorageError, type StoredValue, keyOf } from '../storage/store.ts';
 import type { LocalState } from './local-state.ts';
 import type { OutcomeRow } from './store-answers.ts';
 import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
@@ -65,6 +65,19 @@ export async function readWrites(local: LocalState, sequence: number): Promise<v
     }
   }
   local.store.known.sequence = sequence;
+}
+
+/** The same, from a damaged store: a row that cannot be read takes no other one along. */
+export async function rescueWrites(local: LocalState, sequence: number): Promise<void> {
+  const { known } = local.store;
+  for (const number of numbers(known.sequence + 1, sequence)) {
+    try {
+      await readWrites(local, number);
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== 'damaged') throw error;
+      known.sequence = number;
+    }
+  }
 }
 
 async function readRows(local: LocalState, { prefixes, rows }: Told): Promise<void> {
@@ -196,7 +209,7 @@ function rowsOf<T>(rows: readonly { readonly value: StoredValue }[]): T[] {
 }
 
 function numbers(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_unused, at) => from + at);
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_unused, at) => from + at);
 }
 
 export function otherDevice(device: StoredValue): SyncError {

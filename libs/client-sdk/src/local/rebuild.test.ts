@@ -1,6 +1,7 @@
 /** What becomes of the outbox where the store is emptied, or has to be. */
 import { describe, expect, it } from '@jest/globals';
 import { counterOf } from '@sync/vector-clock';
+import { outboxKey } from '../outbox/entry.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
 import { CrashingDevice, MUCH_LATER } from './testing/crashing-device.ts';
 
@@ -42,6 +43,20 @@ describe('a rebuild', () => {
       counterOf(mutation.baseClock ?? {}, 'd:dev'),
     );
     expect(counters).toEqual([0, 1, 2]);
+  });
+
+  it('of a damaged store keeps what another tab has stored, as far as it can be read', async () => {
+    const device = await withWrites();
+    const tab = new CrashingDevice(device.server, 'dev', device.disk);
+    await tab.start();
+    await tab.write('b', 'put', { value: 1 });
+    await tab.write('c', 'put', { value: 1 });
+    await tab.write('d', 'put', { value: 1 });
+    device.disk.tables.get('outbox')?.set(outboxKey(4), 'no JSON');
+    await device.local.rebuild();
+    await device.start();
+    expect(device.seen.size).toBe(3);
+    expect(idsOf(device)).toEqual([...device.answered, tab.answered[0], tab.answered[2]]);
   });
 
   it('keeps outcomes that the app has not seen', async () => {

@@ -26,10 +26,10 @@ export interface Crash {
 
 /** An app that may die at any commit, on a disk that does not. */
 export class CrashingDevice {
-  readonly disk = new MemoryDisk();
+  readonly disk: MemoryDisk;
   readonly server: ModelServer;
   readonly identity: DeviceIdentity;
-  store = new FaultyStore(new MemoryStore(this.disk));
+  store: FaultyStore;
   local: LocalState;
   writes: WriteQueue;
   /** Writes that the app was told to be stored, in their order. */
@@ -40,8 +40,10 @@ export class CrashingDevice {
   /** How often something found no room. */
   fullDisks = 0;
 
-  constructor(server = new ModelServer(SCOPE), deviceId = IDENTITY.deviceId) {
+  constructor(server = new ModelServer(SCOPE), deviceId = IDENTITY.deviceId, disk = new MemoryDisk()) {
     this.server = server;
+    this.disk = disk;
+    this.store = new FaultyStore(new MemoryStore(disk));
     this.identity = { ...IDENTITY, deviceId };
     this.local = new LocalState(this.store, this.identity);
     this.writes = new WriteQueue(this.local, KEY);
