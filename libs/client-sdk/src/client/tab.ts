@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.ts';
 import type { EngineState } from '../engine/state.ts';
 import { STOPPED } from '../engine/step.ts';
+import { isBehind } from '../local/guarded-store.ts';
 import { Listeners } from '../local/listeners.ts';
 import type { LocalState } from '../local/local-state.ts';
 import type { Failure } from '../net/transport.ts';
@@ -97,7 +98,7 @@ export class Tab {
     return this.#loop.lastFailure;
   }
 
-  /** Calls `listener` when `shown` may have changed. */
+  /** Calls `listener` when `shown`, or what is known of scopes, may have changed. */
   listen(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -253,9 +254,7 @@ export class Tab {
     own.term = Math.max(own.term, known.term);
     if (this.#life.kind !== 'leading') this.#show(shown);
     this.#step('heard');
-    if (known.store !== own.store || known.led !== own.led || known.sequence > own.sequence) {
-      void this.#reading(this.local.catchUp());
-    }
+    if (isBehind(own, known)) void this.#reading(this.local.catchUp(known));
   }
 
   #return(): void {
@@ -269,6 +268,9 @@ export class Tab {
       () => true,
       () => false,
     );
+    if (this.#life.kind === 'closed') return;
+    // Scopes may have come further, which the mirror tells nobody.
+    this.#listeners.tell();
     // A write of another tab may be among it.
     if (!isRead || this.local.mirror.outbox.queuedCount > 0) this.wrote();
   }

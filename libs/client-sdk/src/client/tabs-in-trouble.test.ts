@@ -30,6 +30,22 @@ function joinAsStranger(events: Partial<TabEvents> = {}): Seat {
   return world.hub.open().join('sync-client ["t","u","dev"]', { ...DEAF, ...events });
 }
 
+it('a tab that follows reads what has changed, and not everything again with each word of its leader', async () => {
+  for (let at = 0; at < 10_000; at += 1) world.transport.server.changeItself(`n${at}`, { value: at });
+  const { store } = other.tab;
+  const list = store.list.bind(store);
+  let lists = 0;
+  store.list = (table, prefix) => {
+    lists += 1;
+    return list(table, prefix);
+  };
+  world.transport.news();
+  await quiet(400);
+  expect(other.notes.list().length).toBe(10_000);
+  expect(other.client.status.scopes).toEqual(one.client.status.scopes);
+  expect(lists).toBe(0);
+});
+
 describe('a write of which the leader was not told', () => {
   it('is pushed where its tab was killed before it could', async () => {
     other.tab.store.crashAt(1, 'after');

@@ -14,6 +14,11 @@ import type { Commit, Store, StoredRow, StoredValue, TableName } from '../storag
 export const KNOWN = ['store', 'term', 'led', 'sequence'] as const;
 export type Known = Record<(typeof KNOWN)[number], number>;
 
+/** Whether somebody who knows `told` has read what one who knows `own` has not. */
+export function isBehind(own: Known, told: Known): boolean {
+  return told.store !== own.store || told.led > own.led || told.sequence > own.sequence;
+}
+
 /** What a commit has changed: where, and never what, so that an encrypted store stays so. */
 export interface Told {
   readonly prefixes: readonly { readonly table: TableName; readonly prefix: string }[];

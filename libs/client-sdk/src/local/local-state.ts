@@ -14,9 +14,11 @@ import { otherDevice, readAll, readNews, readTold, readWrites, rescueWrites } fr
 import { Serial } from './serial.ts';
 import {
   GuardedStore,
+  type Known,
   StorageClearedError,
   StoreReplacedError,
   type Told,
+  isBehind,
   newStoreId,
 } from './guarded-store.ts';
 import { DEVICE, assertFormat, devicePut, entryAddress, entryPut, isSame, scopePut } from './stored-rows.ts';
@@ -94,9 +96,15 @@ export class LocalState {
     });
   }
 
-  /** Reads what others have stored. @throws SyncError, StorageError */
-  catchUp(): Promise<void> {
-    return this.#reading(() => readNews(this));
+  /**
+   * Reads what others have stored.
+   * @param told what one of them knew; nothing is read where this tab knows as much when it comes to it
+   * @throws SyncError, StorageError
+   */
+  catchUp(told?: Known): Promise<void> {
+    return this.#reading(async () => {
+      if (!told || isBehind(this.store.known, told)) await readNews(this);
+    });
   }
 
   /** Another tab has stored this. @throws SyncError, StorageError */
