@@ -288,7 +288,8 @@ class ThreeTabs {
       case 'clear':
         // Only what some tab has in memory can be stored again.
         if (this.tabs.every((tab) => tab && !tab.tab.isFrozen)) {
-          await quiet();
+          // Each has read what the others have stored by then.
+          await quiet(100);
           this.counts.clears += 1;
           await new MemoryStore(disk).clear();
         }
