@@ -7,7 +7,7 @@ import type { LocalState } from '../local/local-state.ts';
 import type { Failure } from '../net/transport.ts';
 import { StorageError } from '../storage/store.ts';
 import { type LifeEffect, type LifeEvent, type TabLife, join, stepLife } from '../tabs/life.ts';
-import { type Command, type Message, type Shown, read, write } from '../tabs/messages.ts';
+import { type Command, type Message, type Shown, kindOf, read, write } from '../tabs/messages.ts';
 import type { Seat, Tabs } from '../tabs/tabs.ts';
 import { SyncLoop, type SyncLoopOptions } from './sync-loop.ts';
 
@@ -230,7 +230,7 @@ export class Tab {
     const message = read(posted);
     switch (message?.kind) {
       case undefined:
-        void this.#reading(this.local.catchUp());
+        this.#hearOtherVersion(kindOf(posted));
         return;
       case 'stored':
         void this.#reading(this.local.hear(message.told));
@@ -245,6 +245,12 @@ export class Tab {
         this.#note(message.command);
         if (this.#life.kind === 'leading') this.#loop.dispatch(message.command);
     }
+  }
+
+  #hearOtherVersion(kind: unknown): void {
+    if (kind === 'leading') this.#step('heard');
+    if (kind === 'who_leads' && this.#life.kind === 'leading') this.#tellLeading();
+    void this.#reading(this.local.catchUp());
   }
 
   #hearLeading({ shown, known }: Extract<Message, { kind: 'leading' }>): void {

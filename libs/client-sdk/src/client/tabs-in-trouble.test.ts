@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { failure } from '../net/failure.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
+import { kindOf } from '../tabs/messages.ts';
 import type { Seat, TabEvents } from '../tabs/tabs.ts';
 import { TabsHub } from '../testing/memory-tabs.ts';
 import { quiet } from './testing/hand-tab.ts';
@@ -86,4 +87,29 @@ it('a device that is revoked is emptied by the next leader where the one that he
     ),
   );
   expect(rows.flat()).toEqual([]);
+});
+
+describe('tabs of two versions of the app', () => {
+  it('leave the lead to the one that has it', async () => {
+    let robbed = 0;
+    const newer = joinAsStranger({
+      heard: (message) => {
+        if (kindOf(message) === 'who_leads') newer.post({ version: 2, kind: 'leading' });
+      },
+      robbed: () => (robbed += 1),
+    });
+    newer.steal();
+    for (let turn = 0; turn < 6; turn += 1) await pass(world.clock, 10_000);
+    expect(robbed).toBe(0);
+  });
+
+  it('hear who leads when they ask', async () => {
+    const heard: unknown[] = [];
+    joinAsStranger({ heard: (message) => heard.push(kindOf(message)) }).post({
+      version: 2,
+      kind: 'who_leads',
+    });
+    await quiet();
+    expect(heard).toContain('leading');
+  });
 });

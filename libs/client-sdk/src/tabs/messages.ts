@@ -2,7 +2,11 @@
 import type { EngineState } from '../engine/state.ts';
 import type { Known, Told } from '../local/guarded-store.ts';
 
-/** Of the messages. Those of another version of the app say that something has happened, and not what. */
+/**
+ * Of the messages. Those of another version of the app say that something has happened, and not what. Only
+ * `leading` and `who_leads` have the same kind in every version: else tabs of two versions, deaf to each
+ * other, would take the lead from each other for ever.
+ */
 const VERSION = 1;
 
 /** What the app asks of the device, in whatever tab. */
@@ -34,6 +38,11 @@ const KINDS: readonly Message['kind'][] = ['stored', 'leading', 'who_leads', 'co
 
 export function write(message: Message): unknown {
   return { ...message, version: VERSION };
+}
+
+/** @returns that of a message of whatever version */
+export function kindOf(posted: unknown): unknown {
+  return (posted as { readonly kind?: unknown } | null)?.kind;
 }
 
 /** @returns null for what this version does not know */
