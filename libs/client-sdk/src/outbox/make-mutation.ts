@@ -67,7 +67,8 @@ export function faultOf({ entityId, scope, data, dependsOn }: Draft): DraftFault
   return data === undefined ? null : faultOfData(data);
 }
 
-function faultOfData(data: EntityData): DraftFault | null {
+/** @returns what is wrong with the data of a draft; null for nothing */
+export function faultOfData(data: EntityData): DraftFault | null {
   const text = JSON.stringify(data);
   if (new TextEncoder().encode(text).length > LIMITS.mutationBytes) {
     return { code: 'data_too_large', message: `data has more than ${LIMITS.mutationBytes} bytes` };

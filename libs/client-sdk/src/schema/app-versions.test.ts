@@ -142,6 +142,23 @@ describe('an upcaster that cannot lift', () => {
   });
 
   it.each([
+    ['a promise', async (data: object) => data],
+    ['a text', () => 'data'],
+    ['a list', () => []],
+    ['nothing', () => undefined],
+    ['more than a push takes', (data: object) => ({ ...data, text: 'x'.repeat(2_000_000) })],
+  ])('sends the data as it is where the function answers with %s', async (_what, lift) => {
+    Object.assign(globalThis, { reportError: () => undefined });
+    const disk = new MemoryDisk();
+    await writeWithOldApp(disk);
+    const note = { schemaVersion: 2, upcasters: [{ from: 1, lift: lift as never }] };
+    const { client, transport } = await makeDevice({ disk, note });
+    client.start();
+    await quiet();
+    expect(transport.server.data.get('written')).toEqual({ text: 'offline', tags: ['a'] });
+  });
+
+  it.each([
     ['leaves a gap', [{ from: 1, steps: [] }], 'nothing lifts 2'],
     ['comes twice', [...(NOTE.upcasters ?? []), { from: 2, steps: [] }], 'has an upcaster already'],
     ['is of the present version', [{ from: 3, steps: [] }], 'needs no upcaster'],

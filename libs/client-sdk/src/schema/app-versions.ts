@@ -104,8 +104,16 @@ export class AppVersions {
 
 function apply(data: EntityData, op: LocalMutation['op'], upcaster: DataUpcaster): EntityData {
   // The app may change what it is given, and give back what is no JSON.
-  if ('lift' in upcaster) return asJson(upcaster.lift(asJson(data), op));
+  if ('lift' in upcaster) return asJson(assertData(upcaster.lift(asJson(data), op)));
   return upcastData(data as JsonObject, op, upcaster.steps);
+}
+
+/** An app without types may have an async function, whose promise would be written as `{}`. */
+function assertData(lifted: unknown): EntityData {
+  const isObject = typeof lifted === 'object' && lifted !== null && !Array.isArray(lifted);
+  if (!isObject || lifted instanceof Promise)
+    throw new TypeError('An upcaster has to answer with the data, at once');
+  return lifted as EntityData;
 }
 
 function asJson(data: EntityData): EntityData {
