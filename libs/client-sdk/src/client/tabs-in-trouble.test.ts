@@ -89,6 +89,23 @@ it('a device that is revoked is emptied by the next leader where the one that he
   expect(rows.flat()).toEqual([]);
 });
 
+it('a write that went with a revoked device does not come back from a tab that was frozen', async () => {
+  world.transport.fail = () => failure('offline', 'no network');
+  const write = await other.notes.put('a', { value: 1 });
+  await quiet();
+  other.tab.freeze();
+  world.transport.fail = () => failure('revoked', 'device_revoked');
+  await pass(world.clock, 60_000);
+  expect([one.client.status.state, seen(one)]).toEqual(['revoked', {}]);
+  world.transport.fail = () => null;
+  one.client.start();
+  await quiet();
+  other.tab.thaw();
+  await pass(world.clock, 20_000);
+  await expect(write.wait('applied')).rejects.toMatchObject({ outcome: { code: 'device_revoked' } });
+  expect([seen(one), seen(other), world.transport.server.applied]).toEqual([{}, {}, []]);
+});
+
 describe('tabs of two versions of the app', () => {
   it('leave the lead to the one that has it', async () => {
     let robbed = 0;

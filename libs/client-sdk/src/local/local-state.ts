@@ -21,7 +21,16 @@ import {
   isBehind,
   newStoreId,
 } from './guarded-store.ts';
-import { DEVICE, assertFormat, devicePut, entryAddress, entryPut, isSame, scopePut } from './stored-rows.ts';
+import {
+  DEVICE,
+  type Revocation,
+  assertFormat,
+  devicePut,
+  entryAddress,
+  entryPut,
+  isSame,
+  scopePut,
+} from './stored-rows.ts';
 import { StoredEntities, listRows } from './stored-entities.ts';
 
 const RESYNC_PAUSE_MS = 30_000;
@@ -42,8 +51,7 @@ export class LocalState {
   readonly entities: StoredEntities;
   readonly #serial = new Serial();
   readonly #closing = new AbortController();
-  /** The server has said so, and has not taken the device since: nothing is stored for its user. */
-  isRevoked = false;
+  revocation: Revocation = { isRevoked: false, times: 0 };
   /** Terminal outcomes of mutations that the outbox does not know any more. */
   readonly strayOutcomes = new Set<string>();
   /** When a scope was begun anew because somebody had said so, by the device's clock. */
@@ -76,7 +84,10 @@ export class LocalState {
         if (isMine && store !== 0) break;
         // One that was revoked has left nothing.
         if (device && !isMine && !device['isRevoked']) throw otherDevice(device);
-        const change = { puts: [devicePut(this.identity)], counters: { store: newStoreId() } };
+        const change = {
+          puts: [devicePut(this.identity, this.revocation)],
+          counters: { store: newStoreId() },
+        };
         await this.store.commitIf(change, { store });
       }
       await readAll(this);
@@ -157,7 +168,7 @@ export class LocalState {
           table,
           prefix: '',
         })),
-        puts: [devicePut(this.identity, this.isRevoked), ...entries.map(entryPut)],
+        puts: [devicePut(this.identity, this.revocation), ...entries.map(entryPut)],
         counters: {
           ...ownCounts(entries, this.own),
           sequence: store === 0 ? last + NUMBERS_LEFT_FREE : last,
@@ -183,9 +194,10 @@ export class LocalState {
     await this.exclusively(async () => {
       const { store, sequence } = await this.store.look();
       const last = Math.max(sequence, this.store.known.sequence);
-      const puts = [devicePut(this.identity, true)];
+      const revocation = { isRevoked: true, times: this.revocation.times + 1 };
+      const puts = [devicePut(this.identity, revocation)];
       await this.store.replaceAsLeader({ isAnew: true, puts, counters: { sequence: last } }, store);
-      this.isRevoked = true;
+      this.revocation = revocation;
       this.store.known.sequence = last;
       this.strayOutcomes.clear();
       this.entities.forget();
@@ -194,12 +206,18 @@ export class LocalState {
     this.mirror.announce();
   }
 
+  /** The server has said so, and has not taken the device since: nothing is stored for its user. */
+  get isRevoked(): boolean {
+    return this.revocation.isRevoked;
+  }
+
   /** The server has answered this device: where it was revoked, it is bound again, and begins from empty. */
   async admit(): Promise<void> {
     if (!this.isRevoked) return;
     await this.exclusively(async () => {
-      await this.commitAsLeader({ puts: [devicePut(this.identity)] });
-      this.isRevoked = false;
+      const revocation = { ...this.revocation, isRevoked: false };
+      await this.commitAsLeader({ puts: [devicePut(this.identity, revocation)] });
+      this.revocation = revocation;
     });
   }
 

@@ -8,7 +8,7 @@ import type { OutcomeRow } from './store-answers.ts';
 import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
 import { putBack } from './put-back.ts';
 import { OF_SCOPE, listRows, ownRow, pageRows, typeOfPage } from './stored-entities.ts';
-import { DEVICE, assertFormat, isSame } from './stored-rows.ts';
+import { DEVICE, assertFormat, isSame, revocationOf } from './stored-rows.ts';
 
 /** Writes of others that are asked for by their keys; of more, all that waits is listed. */
 const KEYS_AT_ONCE = 1_000;
@@ -162,21 +162,22 @@ export async function readAll(local: LocalState): Promise<void> {
     }
     if ((await store.look()).store !== known.store) continue;
     if (device && !isSame(device, local.identity)) throw otherDevice(device);
-    const isRevoked = device?.['isRevoked'] === true;
+    const revocation = revocationOf(device);
+    const isGivenUp = revocation.isRevoked || revocation.times > local.revocation.times;
     const stored = new Set(entries.map(({ mutation }) => mutation.mutationId));
     const missing = [...mirror.outbox.all()].filter(({ mutation }) => !stored.has(mutation.mutationId));
     const isAnother = store.known.store !== 0 && store.known.store !== known.store;
-    if (isAnother && !isRevoked && missing.length > 0) {
+    if (isAnother && !isGivenUp && missing.length > 0) {
       await putBack(local, known, entries, missing);
       continue;
     }
-    const ended = isRevoked ? missing.map(givenUp) : await endsOf(local, missing);
+    const ended = isGivenUp ? missing.map(givenUp) : await endsOf(local, missing);
     mirror.empty();
     local.entities.forget();
     for (const row of scopes) mirror.scopes.set(row.scope, row);
     for (const row of entities) mirror.setRow(row);
     for (const entry of [...entries, ...ended]) mirror.setEntry(entry);
-    local.isRevoked = isRevoked;
+    local.revocation = revocation;
     adopt(store.known, known, entries.at(-1)?.mutation.sequence ?? 0);
     return;
   }

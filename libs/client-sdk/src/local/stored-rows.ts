@@ -30,10 +30,21 @@ function deviceRow({ tenantId, userId, deviceId }: DeviceIdentity): StoredValue 
   return { tenantId, userId, deviceId };
 }
 
-/** @param isRevoked the device may store nothing until the server has taken it again */
-export function devicePut(identity: DeviceIdentity, isRevoked = false) {
-  const value = { ...deviceRow(identity), format: FORMAT, ...(isRevoked ? { isRevoked } : {}) };
+/** Whether the server says that the device was revoked, and how often it has said so. */
+export interface Revocation {
+  /** It may store nothing until the server has taken it again. */
+  readonly isRevoked: boolean;
+  /** What a tab has in memory from before the last time may not be stored again. */
+  readonly times: number;
+}
+
+export function devicePut(identity: DeviceIdentity, { isRevoked, times }: Revocation) {
+  const value = { ...deviceRow(identity), format: FORMAT, isRevoked, timesRevoked: times };
   return { table: 'meta', key: DEVICE, value } as const;
+}
+
+export function revocationOf(device: StoredValue | undefined): Revocation {
+  return { isRevoked: device?.['isRevoked'] === true, times: Number(device?.['timesRevoked'] ?? 0) };
 }
 
 export function scopePut(row: ScopeRow) {
