@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { checkNames, titlesIn } from '@sync/e2e-conformance';
-import { BODY_LIMITS, LIMITS, LIVE_CLOSE_CODES, OUTCOME_CODES, PROBLEM_CODES } from '@sync/protocol';
+import { BODY_LIMITS, LIMITS, OUTCOME_CODES, PROBLEM_CODES, liveCloseCodes } from '@sync/protocol';
 import { readRules, readRuleTests } from './read-rules.ts';
 import type { ProtocolRule, TestReference } from './read-rules.ts';
 
@@ -74,7 +74,7 @@ describe('docs/protocol.md', () => {
           `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title}.`,
       ),
       ...Object.entries(OUTCOME_CODES).map(([code, meaning]) => `| \`${code}\` | ${meaning} |`),
-      ...Object.values(LIVE_CLOSE_CODES).map(({ code, meaning }) => `| ${code} | ${meaning} |`),
+      ...liveCloseCodes().map(({ code, meaning }) => `| ${code} | ${meaning} |`),
     ];
     expect(rows.filter((row) => !text.replace(/ +\|/g, ' |').includes(row))).toEqual([]);
   });

@@ -16,7 +16,7 @@ import {
   TicketResponse,
 } from './device-api.ts';
 import type { ProblemCode } from './problem-codes.ts';
-import { LIVE_CLOSE_CODES } from './live-close-codes.ts';
+import { liveCloseCodes } from './live-close-codes.ts';
 import type { Priority } from './priorities.ts';
 import { SuggestionResponse } from './suggestion.ts';
 import { EntityType, SentUuid, Timestamp } from './scalars.ts';
@@ -216,6 +216,6 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
 ];
 
 function closeCodes(): string {
-  const codes = Object.values(LIVE_CLOSE_CODES).map(({ code, meaning }) => `${code}: ${meaning}`);
+  const codes = liveCloseCodes().map(({ code, meaning }) => `${code}: ${meaning}`);
   return `Close codes: ${codes.join(' ')}`;
 }

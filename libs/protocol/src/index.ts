@@ -1,6 +1,6 @@
 export { BODY_LIMITS, LIMITS, MESSAGE_DEPTH } from './limits.ts';
 export type { BodyLimits } from './limits.ts';
-export { LIVE_CLOSE_CODES } from './live-close-codes.ts';
+export { LIVE_CLOSE_CODES, liveCloseCodes } from './live-close-codes.ts';
 export { ConflictPolicy, SentUuid, Timestamp } from './scalars.ts';
 export {
   AckRequest,
