@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { EMPTY_DIGEST, entityDigestInput } from '@sync/domain';
 import type { Digest, RemoteDelta } from '@sync/protocol';
 
@@ -8,6 +8,7 @@ export const NOTHING: Digest = { count: 0, hash: EMPTY_DIGEST };
 
 const WORDS = 8;
 const WORD = 2 ** 32;
+const WORD_DIGITS = 8;
 const BYTES = WORDS * 4;
 
 /**
@@ -22,8 +23,8 @@ export class DigestSum {
 
   constructor({ count, hash }: Digest) {
     this.#count = count;
-    const view = new DataView(hexToBytes(hash).buffer);
-    this.#words = Uint32Array.from({ length: WORDS }, (_word, at) => view.getUint32(at * 4));
+    const digitsOf = (at: number): string => hash.slice(at * WORD_DIGITS, (at + 1) * WORD_DIGITS);
+    this.#words = Uint32Array.from({ length: WORDS }, (_word, at) => parseInt(digitsOf(at), 16));
   }
 
   /**
@@ -38,10 +39,8 @@ export class DigestSum {
   }
 
   get digest(): Digest {
-    const bytes = new Uint8Array(BYTES);
-    const view = new DataView(bytes.buffer);
-    for (const [at, word] of this.#words.entries()) view.setUint32(at * 4, word);
-    return { count: this.#count, hash: bytesToHex(bytes) };
+    const digits = Array.from(this.#words, (word) => word.toString(16).padStart(WORD_DIGITS, '0'));
+    return { count: this.#count, hash: digits.join('') };
   }
 
   #add({ entityType, entityId, clock }: RemoteDelta, sign: 1 | -1): void {
