@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { StackLine } from '@sync/e2e-device';
+import { playSoak } from './play-soak.ts';
 import { runCrashes } from './run-crashes.ts';
 import { CRASH_TARGETS } from './targets.ts';
 
@@ -18,5 +19,15 @@ describe('kill -9 at every named place between receive and answer', () => {
     // everything.
     expect(lines.filter((line) => !line.includes('killed') && !line.includes(' at batch.'))).toEqual([]);
     expect(lines.filter((line) => line.includes('killed')).length).toBeGreaterThan(RUNS * 0.7);
+  });
+});
+
+describe('random work on a platform that is killed all the time', () => {
+  it('loses nothing, applies nothing twice, and looks the same on all devices in the end', async () => {
+    const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
+    // The long one is `npm run soak`.
+    const { writes, kills, ...others } = await playSoak({ urls, durationMs: 20_000, seed: SEED });
+    expect([writes > 100, kills > 2]).toEqual([true, true]);
+    expect(Object.entries(others).filter(([, count]) => count === 0)).toEqual([]);
   });
 });

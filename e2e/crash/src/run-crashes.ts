@@ -3,9 +3,9 @@ import type { StackLine } from '@sync/e2e-device';
 import { seedOf, seededRandom } from '@sync/e2e-platform';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { checkCustody, untilRecorded } from './check-custody.ts';
-import { prepareConflict, pushUntilAnswered, settle, workOffline } from './crash-session.ts';
+import { catchUp, prepareConflict, workOffline } from './crash-session.ts';
 import { armFault, disarmFault } from './fault-client.ts';
-import { bindLearner } from './learner.ts';
+import { type Learner, bindLearner } from './learner.ts';
 import { CRASH_TARGETS, type CrashTarget } from './targets.ts';
 
 export interface CrashOptions {
@@ -31,9 +31,9 @@ export class CustodyError extends Error {
 }
 
 /**
- * Kills one process per run at a named place while a device pushes, and checks custody afterwards. Run n
- * depends on the seed and n alone; every place has its turn in each series of as many runs as there are
- * places.
+ * Kills one process per run at a named place while a device of the SDK pushes, and checks custody afterwards.
+ * Run n depends on the seed and n alone; every place has its turn in each series of as many runs as there
+ * are places.
  *
  * @throws CustodyError at the first violation
  */
@@ -62,15 +62,18 @@ async function crashOnce(
   const random = seededRandom(seedOf(seed, run));
   const target = CRASH_TARGETS[(run + seed) % CRASH_TARGETS.length] as CrashTarget;
   const startedMs = performance.now();
+  let learner: Learner | null = null;
   try {
-    const learner = await bindLearner(urls, `crash-${seed}`, `u-${random.uuid().slice(0, 8)}`);
+    const userId = `u-${random.uuid().slice(0, 8)}`;
+    learner = await bindLearner(urls, `crash-${seed}`, userId, () => random.uuid());
     const progressId = await prepareConflict(learner, random);
-    const offline = workOffline(learner, random, progressId);
+    const offline = await workOffline(learner, random, progressId);
     // Batches come by several times in a run; a push, its decision and its relayed events may come by once.
     const hits = target.place.startsWith('batch') ? random.between(1, 2) : 1;
     const before = await armFault(nats, target, hits);
-    await pushUntilAnswered(learner.device, learner.device.outbox.splice(0));
-    await settle(learner.device);
+    // Of every other run the app ends as well, at any point of the exchange.
+    const restartAfterMs = run % 2 === 1 ? random.between(0, 400) : null;
+    await catchUp(learner.device, restartAfterMs);
     // Disarmed earlier, the resolver would not have come to its relay yet.
     await untilRecorded(learner, offline);
     const after = await disarmFault(nats, target.service);
@@ -81,5 +84,7 @@ async function crashOnce(
     const where = `${target.service} at ${target.place}, run ${run} of seed ${seed}`;
     const reason = error instanceof Error ? error.message : String(error);
     throw new CustodyError(`${where}: ${reason}`, { cause: error });
+  } finally {
+    await Promise.all([learner?.device.close(), learner?.other.close()]);
   }
 }
