@@ -10,7 +10,7 @@ import {
   importDeviceKey,
   webCryptoKey,
 } from '@sync/client';
-import type { LocalMutation, Outcome, PushRequest, PushResponse } from '@sync/protocol';
+import type { Digest, LocalMutation, Outcome, PushRequest, PushResponse } from '@sync/protocol';
 import type { PlatformUrls } from './platform-client.ts';
 import type { DeviceCredentials } from './signed-http.ts';
 
@@ -22,6 +22,14 @@ export interface AppDeviceOptions<Types extends EntityTypes> {
   readonly entities: Types;
   /** A UUID; random ones where a run is to be no function of its seed. */
   readonly newId?: () => string;
+}
+
+export interface StoredScope {
+  readonly scope: string;
+  readonly digest: Digest;
+  /** What the server says of its own; null while there is more to pull. */
+  readonly serverDigest: Digest | null;
+  readonly isRevoked: boolean;
 }
 
 /** A device with an app on `@sync/client`, which can be ended and opened again on what it has stored. */
@@ -69,6 +77,12 @@ export class AppDevice<Types extends EntityTypes> {
   async outbox(): Promise<LocalMutation[]> {
     const rows = await new MemoryStore(this.disk).list('outbox', '');
     return rows.map(({ value }) => value['mutation'] as LocalMutation);
+  }
+
+  /** What is stored of each scope that was not taken away. */
+  async scopes(): Promise<StoredScope[]> {
+    const rows = await new MemoryStore(this.disk).list('scope', '');
+    return rows.map(({ value }) => value as unknown as StoredScope).filter(({ isRevoked }) => !isRevoked);
   }
 
   /**

@@ -1,4 +1,4 @@
-export { AppDevice, type AppDeviceOptions } from './app-device.ts';
+export { AppDevice, type AppDeviceOptions, type StoredScope } from './app-device.ts';
 export { DriverDevice, UnexpectedAnswerError } from './driver-device.ts';
 export type { LocalChange } from './driver-device.ts';
 export { ScopeReplica } from './scope-replica.ts';

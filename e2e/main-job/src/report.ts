@@ -1,5 +1,5 @@
-import type { DriverDevice } from '@sync/e2e-device';
-import type { LocalMutation } from '@sync/protocol';
+import type { Write } from '@sync/client';
+import type { StoredScope } from '@sync/e2e-device';
 
 export type Printer = (line: string) => void;
 
@@ -28,10 +28,17 @@ export class Steps {
   }
 }
 
+/** A write of an app, and what it was. */
+export interface Written {
+  readonly entityType: string;
+  readonly op: string;
+  readonly write: Write;
+}
+
 interface Reported {
   readonly name: string;
-  readonly device: DriverDevice;
-  readonly written: readonly LocalMutation[];
+  readonly device: { scopes(): Promise<StoredScope[]> };
+  readonly written: readonly Written[];
 }
 
 /**
@@ -39,14 +46,11 @@ interface Reported {
  */
 export function mutationTable(devices: readonly Reported[]): string {
   const counted = new Map<string, { row: string[]; count: number }>();
-  for (const { name, device, written } of devices) {
-    for (const mutation of written) {
-      const outcome = device.outcomes.get(mutation.mutationId);
-      const entity =
-        mutation.entityType === 'statement'
-          ? 'statement (each its own)'
-          : `${mutation.entityType}/${mutation.entityId}`;
-      const row = [name, entity, mutation.op, outcome?.status ?? 'NONE', outcome?.code ?? ''];
+  for (const { name, written } of devices) {
+    for (const { entityType, op, write } of written) {
+      const { outcome, entityId } = write;
+      const entity = entityType === 'statement' ? 'statement (each its own)' : `${entityType}/${entityId}`;
+      const row = [name, entity, op, outcome?.status ?? 'NONE', outcome?.code ?? ''];
       const key = row.join('|');
       const known = counted.get(key);
       counted.set(key, { row, count: (known?.count ?? 0) + 1 });
@@ -57,22 +61,17 @@ export function mutationTable(devices: readonly Reported[]): string {
 }
 
 /** Per scope: the digest that each device computed, and the server's. */
-export function digestTable(devices: readonly Reported[]): string {
-  const rows = devices.flatMap(({ name, device }) =>
-    [...device.scopes].map(([scope, replica]) => {
-      const server = replica.serverDigest;
-      const equal = server?.hash === replica.digest.hash && server.count === replica.digest.count;
-      return [
-        scope,
-        name,
-        String(replica.digest.count),
-        replica.digest.hash.slice(0, 16),
-        (server?.hash ?? '').slice(0, 16),
-        equal ? 'equal' : 'DIFFERENT',
-      ];
-    }),
+export async function digestTable(devices: readonly Reported[]): Promise<string> {
+  const rows = await Promise.all(
+    devices.map(async ({ name, device }) =>
+      (await device.scopes()).map(({ scope, digest, serverDigest: server }) => {
+        const equal = server?.hash === digest.hash && server.count === digest.count;
+        const hashes = [digest.hash.slice(0, 16), (server?.hash ?? '').slice(0, 16)];
+        return [scope, name, String(digest.count), ...hashes, equal ? 'equal' : 'DIFFERENT'];
+      }),
+    ),
   );
-  return table(['scope', 'device', 'entities', 'device digest', 'server digest', ''], rows);
+  return table(['scope', 'device', 'entities', 'device digest', 'server digest', ''], rows.flat());
 }
 
 /** Plain text with aligned columns. */

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { DriverDevice, type PlatformUrls, bindDevice, changeOnServer } from '@sync/e2e-device';
-import type { LocalMutation } from '@sync/protocol';
-import { type Printer, Steps, digestTable, mutationTable } from './report.ts';
+import { type EntityType, SyncError } from '@sync/client';
+import { AppDevice, type PlatformUrls, bindDevice, changeOnServer, until } from '@sync/e2e-device';
+import { type Printer, Steps, type Written, digestTable, mutationTable } from './report.ts';
 
 const TENANT = 'acme';
 const STATEMENTS_PER_DEVICE = 20;
@@ -12,6 +12,12 @@ export interface MainJobOptions {
   readonly out: Printer;
 }
 
+interface Named {
+  readonly name: string;
+  readonly device: AppDevice<typeof ENTITIES>;
+  readonly written: Written[];
+}
+
 interface Learner {
   readonly userId: string;
   readonly courseId: string;
@@ -19,11 +25,14 @@ interface Learner {
   readonly progressId: string;
 }
 
-interface NamedDevice {
-  readonly name: string;
-  readonly device: DriverDevice;
-  readonly written: LocalMutation[];
-}
+/** What the app of a learner knows. */
+const ENTITIES = {
+  bundle: {} as EntityType,
+  enrollment: {} as EntityType,
+  note: {} as EntityType,
+  progress: {} as EntityType,
+  statement: {} as EntityType,
+};
 
 /**
  * The devices and the server disagree at the end, or a mutation has no outcome: the platform does not keep
@@ -57,9 +66,8 @@ export async function runMainJob({ urls, out }: MainJobOptions): Promise<void> {
   await steps.time('both sync: enrolment, course scope, bundle', () =>
     Promise.all(devices.map((named) => waitForBundle(named, learner))),
   );
-  await steps.time('both go offline and learn on: statements, progress, a note each', () => {
-    for (const named of devices) learnOffline(named, learner);
-    return Promise.resolve();
+  await steps.time('both go offline and learn on: statements, progress, a note each', async () => {
+    for (const named of devices) await learnOffline(named, learner);
   });
   await steps.time('meanwhile the clerk sets the enrolment to completed', () =>
     changeOnServer(urls.learning, TENANT, 'enrollment', learner.enrollmentId, {
@@ -68,14 +76,16 @@ export async function runMainJob({ urls, out }: MainJobOptions): Promise<void> {
       status: 'completed',
     }),
   );
-  for (const { name, device } of devices) {
-    await steps.time(`the ${name} is back and pushes ${device.outbox.length} mutations`, () => device.push());
+  for (const named of devices) {
+    const { name, written } = named;
+    await steps.time(`the ${name} is back and pushes ${written.length} mutations`, () => comeBack(named));
   }
   await steps.time('both pull until they agree with the server', () => converge(devices));
   out(mutationTable(devices));
-  out(digestTable(devices));
+  out(await digestTable(devices));
   steps.print();
-  checkOutcomes(devices);
+  await checkOutcomes(devices);
+  for (const { device } of devices) await device.close();
 }
 
 async function prepareCourse(urls: PlatformUrls, learner: Learner): Promise<void> {
@@ -101,75 +111,57 @@ async function prepareCourse(urls: PlatformUrls, learner: Learner): Promise<void
   });
 }
 
-async function bind(urls: PlatformUrls, learner: Learner, name: string): Promise<NamedDevice> {
-  const credentials = await bindDevice(urls, TENANT, learner.userId);
-  return { name, device: new DriverDevice(urls.gateway, credentials), written: [] };
+async function bind(urls: PlatformUrls, { userId }: Learner, name: string): Promise<Named> {
+  const credentials = await bindDevice(urls, TENANT, userId);
+  const device = await AppDevice.open({ urls, tenantId: TENANT, userId, credentials, entities: ENTITIES });
+  device.client.start();
+  return { name, device, written: [] };
 }
 
-async function waitForBundle({ name, device }: NamedDevice, learner: Learner): Promise<void> {
-  const deadlineMs = Date.now() + CONVERGENCE_LIMIT_MS;
-  const course = `course:${learner.courseId}`;
-  while (!device.scopes.get(course)?.entities.has(`bundle/bundle-${learner.courseId}`)) {
-    if (Date.now() > deadlineMs) throw new MainJobError(`the bundle did not reach the ${name}`);
-    await device.sync();
-    if (!device.scopes.has(course)) await device.pullOnce({ waitMs: 200 });
-  }
+async function waitForBundle({ name, device }: Named, learner: Learner): Promise<void> {
+  const bundles = await device.client.entity('bundle').load();
+  const id = `bundle-${learner.courseId}`;
+  await within(`the bundle reaches the ${name}`, async () => bundles.get(id) !== null);
 }
 
 /**
  * Both devices write the same progress, so that the later one wins field by field; the tablet also tries what
  * only the server may decide.
  */
-function learnOffline({ name, device, written }: NamedDevice, learner: Learner): void {
-  const scope = `user:${learner.userId}`;
+async function learnOffline({ name, device: { client }, written }: Named, learner: Learner): Promise<void> {
+  client.forceOffline();
+  const { userId, courseId, enrollmentId, progressId } = learner;
+  const note = async (entityType: string, op: string, writing: Promise<Written['write']>): Promise<void> => {
+    written.push({ entityType, op, write: await writing });
+  };
   for (let page = 1; page <= STATEMENTS_PER_DEVICE; page += 1) {
-    const statementId = randomUUID();
-    written.push(
-      device.write({
-        scope,
-        entityType: 'statement',
-        entityId: statementId,
-        op: 'append',
-        data: statement(statementId, learner, page),
-      }),
+    const id = randomUUID();
+    await note(
+      'statement',
+      'append',
+      client.entity('statement').append(statement(id, learner, page), { id }),
     );
   }
   const percent = name === 'phone' ? 40 : 65;
-  const progress = {
-    userId: learner.userId,
-    courseId: learner.courseId,
-    percent,
-    status: 'in_progress',
-    lastPage: `page-${percent}`,
-  };
-  written.push(
-    device.write({ scope, entityType: 'progress', entityId: learner.progressId, op: 'put', data: progress }),
-  );
-  const note = {
-    userId: learner.userId,
-    courseId: learner.courseId,
-    text: `Written on the ${name}, between two islands.`,
-  };
-  written.push(
-    device.write({
-      scope,
-      entityType: 'note',
-      entityId: `note-${name}-${learner.courseId}`,
-      op: 'put',
-      data: note,
-    }),
-  );
-  if (name === 'tablet') {
-    const withdrawal = { userId: learner.userId, courseId: learner.courseId, status: 'withdrawn' };
-    written.push(
-      device.write({
-        scope,
-        entityType: 'enrollment',
-        entityId: learner.enrollmentId,
-        op: 'put',
-        data: withdrawal,
-      }),
-    );
+  const progress = { userId, courseId, percent, status: 'in_progress', lastPage: `page-${percent}` };
+  await note('progress', 'put', client.entity('progress').put(progressId, progress));
+  const text = `Written on the ${name}, between two islands.`;
+  const noteId = `note-${name}-${courseId}`;
+  await note('note', 'put', client.entity('note').put(noteId, { userId, courseId, text }));
+  if (name !== 'tablet') return;
+  const withdrawal = { userId, courseId, status: 'withdrawn' };
+  const scope = `user:${userId}`;
+  await note('enrollment', 'put', client.entity('enrollment').put(enrollmentId, withdrawal, { scope }));
+}
+
+/** Online again, until each write has its outcome. */
+async function comeBack({ device: { client }, written }: Named): Promise<void> {
+  client.forceOffline(false);
+  const signal = AbortSignal.timeout(CONVERGENCE_LIMIT_MS);
+  for (const { write } of written) {
+    await write.wait('applied', { signal }).catch((error: unknown) => {
+      if (!(error instanceof SyncError)) throw new MainJobError('a write has no outcome', { cause: error });
+    });
   }
 }
 
@@ -187,65 +179,47 @@ function statement(statementId: string, learner: Learner, page: number): Record<
   };
 }
 
-async function converge(devices: readonly NamedDevice[]): Promise<void> {
-  const deadlineMs = Date.now() + CONVERGENCE_LIMIT_MS;
-  for (;;) {
-    for (const { device } of devices) await device.sync();
-    if (devices.every(agrees) && sameState(devices)) return;
-    if (Date.now() > deadlineMs) throw new MainJobError('the devices did not converge with the server');
-    await devices[0]?.device.pullOnce({ waitMs: 250 });
+/** Nothing is left in an outbox, and all digests are those of the server. */
+async function converge(devices: readonly Named[]): Promise<void> {
+  await within('the devices converge with the server', async () => {
+    const states = await Promise.all(devices.map(({ device }) => stateOf(device)));
+    return states[0] !== null && new Set(states).size === 1;
+  });
+}
+
+/** @returns null while it differs from what the server has, or something waits in its outbox */
+async function stateOf(device: Named['device']): Promise<string | null> {
+  const scopes = await device.scopes();
+  const agrees = scopes.every(({ digest, serverDigest }) => digest.hash === serverDigest?.hash);
+  if (!agrees || (await device.outbox()).length > 0) return null;
+  return scopes
+    .map(({ scope, digest }) => `${scope}=${digest.hash}`)
+    .sort()
+    .join(' ');
+}
+
+async function within(what: string, attempt: () => Promise<boolean>): Promise<void> {
+  try {
+    await until(what, attempt, { limitMs: CONVERGENCE_LIMIT_MS, pauseMs: 20 });
+  } catch (cause) {
+    throw new MainJobError(`it did not come about that ${what}`, { cause });
   }
 }
 
-function agrees({ device, written }: NamedDevice): boolean {
-  const applied = written.every((mutation) => holdsWrite(device, mutation));
-  const digests = [...device.scopes.values()].every(
-    ({ digest, serverDigest }) => digest.hash === serverDigest?.hash && digest.count === serverDigest.count,
-  );
-  return applied && digests;
-}
-
-/**
- * A pending change is over when its entity's clock contains it, or when its outcome says that it was not
- * taken.
- */
-function holdsWrite(device: DriverDevice, mutation: LocalMutation): boolean {
-  const status = device.outcomes.get(mutation.mutationId)?.status;
-  if (status === undefined || status === 'accepted') return false;
-  if (status !== 'applied' && status !== 'merged') return true;
-  const held = device.scopes.get(mutation.scope)?.entities.get(`${mutation.entityType}/${mutation.entityId}`);
-  return (held?.clock[`d:${device.credentials.deviceId}`] ?? 0) > 0;
-}
-
-function sameState(devices: readonly NamedDevice[]): boolean {
-  const states = devices.map(({ device }) =>
-    [...device.scopes]
-      .map(([scope, replica]) => `${scope}=${replica.digest.hash}`)
-      .sort()
-      .join(' '),
-  );
-  return new Set(states).size === 1;
-}
-
 /** Everything was answered once with a final outcome, and only the forbidden withdrawal was refused. */
-function checkOutcomes(devices: readonly NamedDevice[]): void {
+async function checkOutcomes(devices: readonly Named[]): Promise<void> {
   for (const { name, device, written } of devices) {
-    for (const mutation of written) {
-      const status = device.outcomes.get(mutation.mutationId)?.status ?? 'no outcome';
-      const expected =
-        mutation.entityType === 'enrollment' ? ['rejected'] : ['applied', 'merged', 'superseded'];
+    for (const { entityType, write } of written) {
+      const status = write.outcome?.status ?? 'no outcome';
+      const expected = entityType === 'enrollment' ? ['rejected'] : ['applied', 'merged', 'superseded'];
       if (!expected.includes(status)) {
-        throw new MainJobError(
-          `${mutation.entityType}/${mutation.entityId} of the ${name} ended as ${status}`,
-        );
+        throw new MainJobError(`${entityType}/${write.entityId} of the ${name} ended as ${status}`);
       }
     }
-    const statements = [...device.scopes.values()].flatMap((replica) =>
-      [...replica.entities.values()].filter((delta) => delta.entityType === 'statement'),
-    );
+    const statements = (await device.client.entity('statement').load()).list().length;
     const wanted = devices.length * STATEMENTS_PER_DEVICE;
-    if (statements.length !== wanted) {
-      throw new MainJobError(`the ${name} holds ${statements.length} statements instead of ${wanted}`);
+    if (statements !== wanted) {
+      throw new MainJobError(`the ${name} holds ${statements} statements instead of ${wanted}`);
     }
   }
 }
