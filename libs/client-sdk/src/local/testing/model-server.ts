@@ -14,8 +14,8 @@ const AT = '2026-01-01T00:00:00.000Z';
 export class ModelServer {
   readonly scope: string;
   readonly #entityType: string;
-  /** Every state that an entity has had, in the order of commits. */
-  readonly #log: RemoteDelta[] = [];
+  /** In the order of commits. An entity stands where it was changed last: nobody is told what it was before. */
+  readonly #log: (RemoteDelta | null)[] = [];
   readonly #states = new Map<string, RemoteDelta>();
   /** By entity: the document, and the clock of the change that began its epoch. */
   readonly #documents = new Map<string, { readonly doc: Y.Doc; readonly start: VectorClock }>();
@@ -119,16 +119,18 @@ export class ModelServer {
     const [epoch, position] = (cursor ?? '-1:0').split(':').map(Number);
     const reset = epoch !== this.#epoch;
     const from = reset ? 0 : (position ?? 0);
-    const deltas = this.#log.slice(from, from + limit);
-    const end = from + deltas.length;
-    const hasMore = end < this.#log.length;
-    const page = {
+    const left = [...this.#log.entries()].slice(from).filter(([, delta]) => delta !== null);
+    const page = left.slice(0, limit);
+    const deltas = page.flatMap(([, delta]) => delta ?? []);
+    const hasMore = left.length > limit;
+    const end = hasMore ? (page.at(-1)?.[0] ?? 0) + 1 : this.#log.length;
+    const scope = {
       ...{ scope: this.scope, reset, deltas, cursor: `${this.#epoch}:${end}`, hasMore },
       ...(hasMore ? {} : { digest: this.digest }),
     };
     if (reset) this.#wantsResync = false;
     const directive = { kind: 'full_resync' as const, scopes: [this.scope] };
-    return { ...rest, scopes: [page], directives: this.#wantsResync ? [directive] : [] };
+    return { ...rest, scopes: [scope], directives: this.#wantsResync ? [directive] : [] };
   }
 
   /** Outcomes that it would send again with every pull. */
@@ -201,6 +203,9 @@ export class ModelServer {
     const delta = this.#deltaOf(entityId, data, clock);
     this.#digest = changeDigest(this.#digest, this.#states.get(entityId) ?? null, delta);
     this.#states.set(entityId, delta);
+    // What was added to a document stays beside what is added later.
+    const before = this.#log.findIndex((each) => each?.entityId === entityId && each.update === undefined);
+    if (before >= 0) this.#log[before] = null;
     this.#log.push(update === undefined ? delta : { ...delta, op: 'merge', update });
     return delta;
   }
