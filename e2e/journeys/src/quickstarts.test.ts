@@ -7,6 +7,7 @@ import { type Browser, BROWSER_START_TIMEOUT_MS, launchChromium, type Page } fro
 import { buildPhone, bundleApp } from './testing/expo/build-phone.ts';
 import {
   commandsInClone,
+  endGroup,
   followGuide,
   outputOf,
   type Reader,
@@ -23,7 +24,7 @@ const REACT_NATIVE = {
   ...{ 'react-native': '0.83.9', '@react-native/babel-preset': '0.83.9' },
 };
 const HERMES_FOLDER = { darwin: 'osx-bin', win32: 'win64-bin' }[process.platform as string] ?? 'linux64-bin';
-const INSTALL_TIMEOUT_MS = 300_000;
+const INSTALL_TIMEOUT_MS = 600_000;
 const run = promisify(execFile);
 
 const readGuide = (name: string) => readFile(join(ROOT, `docs/guides/quickstart/${name}.md`), 'utf8');
@@ -43,7 +44,12 @@ describe('somebody with the packages alone', () => {
     await writeFile(join(temporary, 'stack.json'), stack);
     // What the workspace has would be found from nowhere else.
     const { NODE_OPTIONS: _options, STACK_JSON: _stack, ...rest } = process.env;
-    env = { ...rest, npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' };
+    env = {
+      ...rest,
+      ...{ npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' },
+      // A request that stalls is made again; npm itself would wait for five minutes.
+      ...{ npm_config_fetch_timeout: '30000', npm_config_fetch_retries: '4' },
+    };
     const [pack = '', startStack = ''] = commandsInClone(await readGuide('node'));
     expect(startStack).toBe('npm run --silent stack -- --json | tee /tmp/stack.json');
     await run('bash', ['-c', pack.replace('/tmp/', `${temporary}/`)], { cwd: ROOT, env });
@@ -142,7 +148,7 @@ describe('somebody with the packages alone', () => {
           const address = await outputOf(vite, /http:\/\/127\.0\.0\.1:\d+\//);
           await tryThePage(await browser.newPage(), await browser.newPage(), address);
         } finally {
-          if (vite.pid !== undefined) process.kill(-vite.pid);
+          endGroup(vite);
         }
       },
       INSTALL_TIMEOUT_MS,

@@ -4,6 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+/** On a machine that is five times slower than one on which it takes 40 s. */
+const COMMANDS_LIMIT_MS = 200_000;
+const START_LIMIT_MS = 100_000;
+
 /** A block of a quickstart, as it says what is to be done with it: ```ts file=main.ts or ```sh in=clone */
 interface Step {
   readonly text: string;
@@ -49,16 +53,17 @@ export function commandsInClone(guide: string): string[] {
   return steps(guide).flatMap(({ text, place }) => (place === 'clone' ? text.trim().split('\n') : []));
 }
 
-/** The first match in what a process prints. @throws Error when it ends without one */
+/** The first match in what a process prints. @throws Error when it ends without one, or takes too long */
 export async function outputOf(child: ChildProcess, pattern: RegExp): Promise<string> {
   let all = '';
   if (!child.stdout) throw new Error('It has no output');
-  for await (const line of createInterface({ input: child.stdout })) {
+  const signal = AbortSignal.timeout(START_LIMIT_MS);
+  for await (const line of createInterface({ input: child.stdout, signal })) {
     all += `${line}\n`;
     const [found] = pattern.exec(line) ?? [];
     if (found !== undefined) return found;
   }
-  throw new Error(`It has ended without ${pattern.source}:\n${all}`);
+  throw new Error(`It has ended, or taken too long, without ${pattern.source}:\n${all}`);
 }
 
 function steps(guide: string): Step[] {
@@ -71,13 +76,20 @@ function steps(guide: string): Step[] {
 }
 
 async function runInShell(commands: string, reader: Reader): Promise<string> {
-  const child = spawnShell(commands, reader, false);
+  const child = spawnShell(commands, reader, true);
+  const limit = setTimeout(() => endGroup(child), COMMANDS_LIMIT_MS);
   const output = { out: '', error: '' };
   child.stdout?.on('data', (chunk: Buffer) => (output.out += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (output.error += chunk.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(limit);
   if (code === 0) return output.out;
   throw new Error(`${commands}\nended with ${code ?? 'a signal'}:\n${output.out}${output.error}`);
+}
+
+/** Ends what was started as a group of its own. */
+export function endGroup({ pid }: ChildProcess): void {
+  if (pid !== undefined) process.kill(-pid);
 }
 
 function spawnShell(commands: string, { folder, temporary, env }: Reader, detached: boolean): ChildProcess {
