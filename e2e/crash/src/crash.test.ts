@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { StackLine } from '@sync/e2e-device';
-import { playSoak } from './play-soak.ts';
+import { playSoak } from './soak/play-soak.ts';
 import { runCrashes } from './run-crashes.ts';
 import { CRASH_TARGETS } from './targets.ts';
 

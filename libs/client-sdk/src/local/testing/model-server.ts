@@ -14,7 +14,7 @@ const AT = '2026-01-01T00:00:00.000Z';
 export class ModelServer {
   readonly scope: string;
   readonly #entityType: string;
-  /** In the order of commits. An entity stands where it was changed last: nobody is told what it was before. */
+  /** In the order of commits. An entity stands where it changed last: nobody is told what it was before. */
   readonly #log: (RemoteDelta | null)[] = [];
   readonly #states = new Map<string, RemoteDelta>();
   /** By entity: the document, and the clock of the change that began its epoch. */

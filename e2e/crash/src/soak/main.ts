@@ -1,6 +1,6 @@
 /**
- * `npm run soak -- [--minutes 10] [--seed 1] [--users 3]`: random work of devices on the SDK, while one process
- * of the platform after the other is killed; checks custody at the end.
+ * `npm run soak -- [--minutes 10] [--seed 1] [--users 3]`: random work of devices on the SDK, while one
+ * process of the platform after the other is killed; checks custody at the end.
  */
 import { parseArgs } from 'node:util';
 import { startStackProcess } from '@sync/e2e-device';

@@ -5,9 +5,9 @@ import { type SeededRandom, seedOf, seededRandom } from '@sync/e2e-platform';
 import { connectNats } from '@sync/messaging';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { checkSoak } from './check-soak.ts';
-import { armFault, disarmFault } from './fault-client.ts';
-import { type Learner, type LearnerDevice, bindLearner } from './learner.ts';
-import { CRASH_TARGETS } from './targets.ts';
+import { armFault, disarmFault } from '../fault-client.ts';
+import { type Learner, type LearnerDevice, bindLearner } from '../learner.ts';
+import { CRASH_TARGETS } from '../targets.ts';
 
 export interface SoakOptions {
   readonly urls: StackLine;
@@ -39,8 +39,8 @@ export interface SoakUser {
 
 /**
  * Random work of several users with two devices of the SDK each, on a platform of which one process after the
- * other is killed: writes, time without a network, ends of the app, changes by the server. What each user does
- * depends on the seed; when it meets which kill does not.
+ * other is killed: writes, time without a network, ends of the app, changes by the server. What each user
+ * does depends on the seed; when it meets which kill does not.
  * @throws CustodyError
  */
 export async function playSoak({ urls, durationMs, seed, users = 3 }: SoakOptions): Promise<SoakResult> {

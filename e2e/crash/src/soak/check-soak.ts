@@ -1,8 +1,8 @@
 import { ok } from 'node:assert/strict';
 import { queryAsOwner } from '@sync/e2e-device';
 import type { Outcome } from '@sync/protocol';
-import { checkShown, sendAgain } from './check-custody.ts';
-import { catchUp } from './crash-session.ts';
+import { checkShown, sendAgain } from '../check-custody.ts';
+import { catchUp } from '../crash-session.ts';
 import type { SoakUser } from './play-soak.ts';
 
 const MUTATIONS_PER_PUSH = 100;
