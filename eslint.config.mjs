@@ -27,7 +27,7 @@ const PURE = ['vector-clock', 'domain', 'protocol'];
  */
 const NO_FRAMEWORK = [
   ...PURE,
-  ...['documents', 'client-sdk', 'client-tanstack-db', 'client-testing', 'client-react'],
+  ...['documents', 'client-sdk', 'client-rxdb', 'client-tanstack-db', 'client-testing', 'client-react'],
 ];
 const PURE_SOURCES = PURE.map((lib) => `libs/${lib}/src/**/*.ts`);
 const TESTS = ['**/*.test.ts', '**/testing/**/*.{ts,tsx}'];
@@ -56,6 +56,8 @@ const LAYERS = {
   // The browser only in tests: its entry is a testing entry.
   'client-sdk': ['browser', 'protocol', 'domain', 'vector-clock'],
   'client-tanstack-db': ['client-sdk', 'protocol'],
+  // The test server only in tests.
+  'client-rxdb': ['client-testing', 'client-sdk', 'protocol', 'vector-clock'],
   'client-testing': ['client-sdk', 'protocol', 'domain', 'vector-clock'],
   // The browser and the test server only in tests.
   'client-react': ['browser', 'client-testing', 'client-sdk', 'protocol', 'domain'],
@@ -65,8 +67,26 @@ const LAYERS = {
   'owner-sdk': ['documents', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   app: SHARED,
-  e2e: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', 'client-react', ...SHARED],
-  tools: ['e2e', 'browser', 'client-sdk', 'client-tanstack-db', 'client-testing', 'client-react', ...SHARED],
+  e2e: [
+    'e2e',
+    'browser',
+    'client-sdk',
+    'client-rxdb',
+    'client-tanstack-db',
+    'client-testing',
+    'client-react',
+    ...SHARED,
+  ],
+  tools: [
+    'e2e',
+    'browser',
+    'client-sdk',
+    'client-rxdb',
+    'client-tanstack-db',
+    'client-testing',
+    'client-react',
+    ...SHARED,
+  ],
 };
 
 /**
@@ -204,7 +224,7 @@ export default defineConfig(
   },
   {
     // It runs in browsers, in React Native and in Node.
-    files: ['libs/client-{sdk,tanstack-db,react}/src/**/*.{ts,tsx}'],
+    files: ['libs/client-{sdk,rxdb,tanstack-db,react}/src/**/*.{ts,tsx}'],
     ignores: TESTS,
     rules: {
       'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }],

@@ -91,7 +91,7 @@ describe('packed packages', () => {
   it('are the client packages and what they need', () => {
     expect(tarballs.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
-        ...['@sync/client', '@sync/client-react', '@sync/client-tanstack-db'],
+        ...['@sync/client', '@sync/client-react', '@sync/client-rxdb', '@sync/client-tanstack-db'],
         ...['@sync/domain', '@sync/protocol', '@sync/vector-clock'],
       ]),
     );

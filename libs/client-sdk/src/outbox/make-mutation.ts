@@ -24,7 +24,9 @@ export interface Draft {
   readonly schemaVersion: number;
 }
 
+/** What the device counts for it. */
 export interface Numbers {
+  /** Above that of every mutation which this device has made before. */
   readonly sequence: number;
   readonly baseClock: VectorClock;
 }

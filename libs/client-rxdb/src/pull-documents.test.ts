@@ -1,0 +1,137 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { ackedBy, closeAll, open, pushedBy, reopen } from './testing/open-devices.ts';
+import { SCOPE, makeServer, until } from './testing/rx-device.ts';
+
+afterEach(closeAll);
+
+const rows = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [`n${at}`, { text: `text ${at}` }]));
+
+describe('pulls', () => {
+  it('brings everything over several pages, and acks what is stored', async () => {
+    const server = makeServer();
+    server.grant('u', 'course:c');
+    server.seed('note', rows(35), { scope: SCOPE });
+    server.seed('page', rows(25));
+    const device = await open(server, 'a');
+    await device.inSync();
+    expect(Object.keys(await device.shown())).toHaveLength(35);
+    expect(Object.keys(await device.shown(device.pages))).toHaveLength(25);
+    server.change('note', 'n0', { text: 'changed' });
+    await until(async () => (await device.shown())['n0'] === 'changed');
+    await device.inSync();
+    expect(ackedBy(device).flatMap(({ cursors = [] }) => cursors.map(({ scope }) => scope))).toContain(SCOPE);
+    expect(pushedBy(device)).toEqual([]);
+    expect(device.errors).toEqual([]);
+  });
+
+  it('shows what others write by the socket', async () => {
+    const server = makeServer();
+    const device = await open(server, 'a');
+    await device.inSync();
+    server.change('note', 'n1', { text: 'new' }, { scope: SCOPE });
+    await until(async () => (await device.shown())['n1'] === 'new');
+    server.change('note', 'n1', null);
+    await until(async () => Object.keys(await device.shown()).length === 0);
+    expect(device.errors).toEqual([]);
+  });
+
+  it('looks from time to time where there is no socket', async () => {
+    const server = makeServer();
+    const device = await open(server, 'a', { hasSocket: false, pollMs: 20 });
+    await device.inSync();
+    server.change('note', 'n1', { text: 'new' }, { scope: SCOPE });
+    await until(async () => (await device.shown())['n1'] === 'new');
+    expect(device.errors).toEqual([]);
+  });
+
+  it('deletes what does not come again when a scope begins anew, and keeps what was not sent', async () => {
+    const server = makeServer();
+    server.seed('note', rows(25), { scope: SCOPE });
+    const device = await open(server, 'a');
+    await device.inSync();
+    device.link.offline();
+    for (const at of [3, 4, 24]) server.change('note', `n${at}`, null);
+    server.loseHistory();
+    await device.notes.insert({ id: 'mine', text: 'offline' });
+    await until(() => device.errors.length > 0);
+    device.link.online();
+    await until(() => server.entity('note', 'mine') !== undefined);
+    await device.inSync();
+    const ids = Object.keys(await device.shown());
+    expect(ids).toHaveLength(23);
+    expect(ids).toEqual(expect.arrayContaining(['n0', 'n5', 'n23', 'mine']));
+    expect(pushedBy(device).every(({ entityId }) => entityId === 'mine')).toBe(true);
+  });
+
+  it('begins a scope anew once more where it was stopped in the middle', async () => {
+    const server = makeServer();
+    server.seed('note', rows(35), { scope: SCOPE });
+    const first = await open(server, 'a');
+    await first.inSync();
+    first.link.offline();
+    server.change('note', 'n34', null);
+    server.loseHistory();
+    const pulls = first.count('pull');
+    first.link.delay(30);
+    first.link.online();
+    // The third page of each collection is under way, and the first of the notes is stored.
+    await until(() => first.count('pull') >= pulls + 6);
+    const second = await reopen(first, server, 'a');
+    await second.inSync();
+    expect(Object.keys(await second.shown())).toHaveLength(34);
+  });
+
+  it('removes a scope that is taken away, receipts it, and has it back when it is granted again', async () => {
+    const server = makeServer();
+    server.seed('page', rows(3));
+    const device = await open(server, 'a');
+    await device.inSync();
+    expect(await device.shown(device.pages)).toEqual({});
+    const purged = () => ackedBy(device).flatMap((body) => body.purged ?? []);
+    // A socket says nothing of either; the next pull does.
+    const untilPulled = async (isSo: () => boolean | Promise<boolean>) =>
+      until(async () => {
+        await device.inSync();
+        return isSo();
+      });
+    const has = (count: number) => async () => Object.keys(await device.shown(device.pages)).length === count;
+    for (const _round of [1, 2]) {
+      server.grant('u', 'course:c');
+      await untilPulled(has(3));
+      const before = purged().length;
+      server.withdraw('u', 'course:c');
+      await untilPulled(has(0));
+      await untilPulled(() => purged().length > before);
+    }
+    expect(new Set(purged())).toEqual(new Set(['course:c']));
+  });
+
+  it('goes past what is of other types once', async () => {
+    const server = makeServer();
+    server.grant('u', 'course:c');
+    server.seed('page', rows(35));
+    const device = await open(server, 'a');
+    await device.inSync();
+    const before = device.count('pull');
+    await device.inSync();
+    // One of each collection for each time that RxDB looks: no pages.
+    expect(device.count('pull') - before).toBeLessThan(8);
+    expect(await device.shown()).toEqual({});
+  });
+
+  it('keeps a document that moves to another scope, whichever of the two it hears first', async () => {
+    const server = makeServer({ scopes: ['course:{colour}'] });
+    for (const scope of ['course:a', 'course:z']) server.grant('u', scope);
+    server.seed('note', { up: { text: 'one', colour: 'a' }, down: { text: 'two', colour: 'z' } });
+    const device = await open(server, 'a');
+    await device.inSync();
+    expect(await device.shown()).toEqual({ up: 'one, a', down: 'two, z' });
+    device.link.offline();
+    server.change('note', 'up', { text: 'one', colour: 'z' });
+    server.change('note', 'down', { text: 'two', colour: 'a' });
+    device.link.online();
+    await device.inSync();
+    expect(await device.shown()).toEqual({ up: 'one, z', down: 'two, a' });
+  });
+});
