@@ -31,7 +31,10 @@ export function dataOf(document: Synced, primaryPath: string): Record<string, un
   return data;
 }
 
-/** A document by a state of its entity. @param held as it is held, for a deletion to keep what a schema needs */
+/**
+ * A document by a state of its entity.
+ * @param held as it is held, for a deletion to keep what a schema needs
+ */
 export function documentOf(
   { entityId, clock, data }: Pick<RemoteDelta, 'entityId' | 'clock' | 'data'>,
   { scope, primaryPath, held = {} }: { scope: string; primaryPath: string; held?: Synced | undefined },

@@ -82,7 +82,7 @@ describe('pulls', () => {
     expect(Object.keys(await second.shown())).toHaveLength(34);
   });
 
-  it('removes a scope that is taken away, receipts it, and has it back when it is granted again', async () => {
+  it('removes a scope that is taken away, receipts it, and has it back when granted again', async () => {
     const server = makeServer();
     server.seed('page', rows(3));
     const device = await open(server, 'a');
