@@ -162,8 +162,10 @@ it('a device that is revoked is empty in all tabs, and stores nothing in any', a
   await call(one, 'start');
   await call(one, 'put', 'a', 1);
   await call(one, 'waitForLast');
-  transport.fail = () => failure('revoked', 'device_revoked');
+  // The write is stored before the device hears of its revocation.
+  transport.fail = () => failure('offline', 'no network');
   await call(other, 'put', 'b', 2);
+  transport.fail = () => failure('revoked', 'device_revoked');
   expect(await call(other, 'waitForLast')).toBe('not_applied');
   for (const page of [one, other]) {
     await untilSeen(page, {});
