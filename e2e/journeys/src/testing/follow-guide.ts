@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { stripVTControlCharacters } from 'node:util';
 
 /** On a machine that is five times slower than one on which it takes 40 s. */
 const COMMANDS_LIMIT_MS = 200_000;
@@ -58,7 +59,8 @@ export async function outputOf(child: ChildProcess, pattern: RegExp): Promise<st
   let all = '';
   if (!child.stdout) throw new Error('It has no output');
   const signal = AbortSignal.timeout(START_LIMIT_MS);
-  for await (const line of createInterface({ input: child.stdout, signal })) {
+  for await (const coloured of createInterface({ input: child.stdout, signal })) {
+    const line = stripVTControlCharacters(coloured);
     all += `${line}\n`;
     const [found] = pattern.exec(line) ?? [];
     if (found !== undefined) return found;
