@@ -43,6 +43,17 @@ const SHARED = [
   'owner-sdk',
   'documents',
 ];
+/** What tests and tools of the whole project may import. */
+const EVERYTHING = [
+  'e2e',
+  'browser',
+  'client-sdk',
+  'client-rxdb',
+  'client-tanstack-db',
+  'client-testing',
+  'client-react',
+  ...SHARED,
+];
 
 /**
  * What each layer may import; a layer that is not named in a list is forbidden there. No list names
@@ -67,26 +78,8 @@ const LAYERS = {
   'owner-sdk': ['documents', 'postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   'service-kit': ['postgres', 'messaging', 'protocol', 'domain', 'vector-clock'],
   app: SHARED,
-  e2e: [
-    'e2e',
-    'browser',
-    'client-sdk',
-    'client-rxdb',
-    'client-tanstack-db',
-    'client-testing',
-    'client-react',
-    ...SHARED,
-  ],
-  tools: [
-    'e2e',
-    'browser',
-    'client-sdk',
-    'client-rxdb',
-    'client-tanstack-db',
-    'client-testing',
-    'client-react',
-    ...SHARED,
-  ],
+  e2e: EVERYTHING,
+  tools: EVERYTHING,
 };
 
 /**

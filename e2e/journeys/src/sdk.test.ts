@@ -1,13 +1,6 @@
+import { type EntityType, MemoryDisk } from '@sync/client';
 import {
-  type EntityType,
-  createHttpTransport,
-  createSyncClient,
-  importDeviceKey,
-  MemoryDisk,
-  MemoryStore,
-  webCryptoKey,
-} from '@sync/client';
-import {
+  AppDevice,
   type DeviceCredentials,
   type StackLine,
   bindDevice,
@@ -53,17 +46,8 @@ describe('two devices on the SDK', () => {
     disk = new MemoryDisk(),
     highlight: EntityType = { schemaVersion: 1 },
   ) => {
-    const identity = { tenantId, userId, deviceId: credentials.deviceId };
-    const key = await webCryptoKey(
-      await importDeviceKey(Buffer.from(credentials.hmacKey, 'base64')),
-      identity,
-    );
-    const token = async (): Promise<string> => credentials.accessToken;
-    const client = await createSyncClient({
-      ...{ identity, key, store: new MemoryStore(disk) },
-      transport: createHttpTransport({ gatewayUrl: urls.gateway, identity, key, token }),
-      entities: { note: {}, highlight },
-    });
+    const entities = { note: {}, highlight };
+    const { client } = await AppDevice.open({ urls, tenantId, userId, credentials, entities }, disk);
     running.add(client);
     return client;
   };

@@ -133,9 +133,7 @@ describe('an upcaster that cannot lift', () => {
     const { client, notes, transport } = await makeDevice({ disk, note });
     client.start();
     await quiet();
-    expect(notes.get('written') ?? (await notes.load()).get('written')?.data).toMatchObject({
-      text: 'offline',
-    });
+    expect((await notes.load()).get('written')?.data).toMatchObject({ text: 'offline' });
     const push = transport.calls.find(({ path }) => path.endsWith('push'))?.body as PushRequest;
     expect(push.mutations[0]).toMatchObject({ data: { text: 'offline' }, schemaVersion: 1 });
     expect(new Set(reported)).toEqual(new Set([fault]));
