@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
 import type { LocalMutation } from '@sync/protocol';
 import {
@@ -216,6 +217,8 @@ describe('push', () => {
       device.clockOffsetMs = 10 * 365 * 86_400_000;
       device.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent: 40 } });
       await device.push();
+      // A fast server answers within a millisecond; of two changes at one time the greater deviceId wins.
+      await sleep(2);
       other.write({ scope, entityType: 'progress', entityId, op: 'patch', data: { percent: 65 } });
       expect(await other.push()).toMatchObject([{ status: 'merged', current: { data: { percent: 65 } } }]);
     });
