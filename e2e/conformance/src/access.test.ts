@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { httpbis } from 'http-message-signatures';
 import {
   type DeviceCredentials,
   type DriverDevice,
@@ -51,6 +52,29 @@ describe('who is calling', () => {
 
   it('answers a correctly signed request', async () => {
     expect((await sendPull(device.credentials, same)).status).toBe(200);
+  });
+
+  it('answers a request that another implementation of RFC 9421 has signed', async () => {
+    const { deviceId, accessToken, hmacKey } = device.credentials;
+    const body = Buffer.from('{"limit":1}');
+    const headers = {
+      authorization: `Bearer ${accessToken}`,
+      'content-type': 'application/json',
+      'content-digest': `sha-256=:${createHash('sha256').update(body).digest('base64')}:`,
+    };
+    const sign = async (base: Buffer) =>
+      createHmac('sha256', Buffer.from(hmacKey, 'base64')).update(base).digest();
+    for (const fields of [
+      ['@method', '@path', '@query', 'content-digest', 'authorization'],
+      ['authorization', 'content-digest', '@query', '@path', '@method'],
+    ]) {
+      const url = `${platform().gateway}/sync/v1/pull?a=1&b=%2F`;
+      const key = { id: deviceId, alg: 'hmac-sha256', sign };
+      const params = ['created', 'keyid', 'alg'];
+      const message = { method: 'POST', url, headers };
+      const signed = await httpbis.signMessage({ key, name: 'sync', fields, params }, message);
+      expect((await fetch(url, { ...signed, body })).status).toBe(200);
+    }
   });
 
   it('covers the query in the signature', async () => {

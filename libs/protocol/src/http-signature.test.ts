@@ -1,7 +1,8 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
+  baseOver,
   parseContentDigest,
   parseSignature,
   parseSignatureInput,
@@ -101,6 +102,33 @@ describe('signatureBase', () => {
     bases.push(signatureBase(request, components, signatureParams('d', 2, true)));
     bases.push(signatureBase(request, components, signatureParams('e', 1, true)));
     expect(new Set(bases).size).toBe(8);
+  });
+});
+
+describe('baseOver', () => {
+  // RFC 9421, appendix B.2: the request `test-request`.
+  const date = ['date', 'Tue, 20 Apr 2021 02:07:55 GMT'] as const;
+  const authority = ['@authority', 'example.com'] as const;
+  const type = ['content-type', 'application/json'] as const;
+
+  it('gives the signature of the RFC with hmac-sha256 (B.2.5)', () => {
+    const secret = 'uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==';
+    const params = '("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"';
+    const base = baseOver([date, authority, type], params);
+    const signature = createHmac('sha256', Buffer.from(secret, 'base64')).update(base).digest('base64');
+    expect(signature).toBe('pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=');
+  });
+
+  it('is what the RFC has signed over method and path (B.2.6)', () => {
+    const der = Buffer.from('MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=', 'base64');
+    const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+    const list = '("date" "@method" "@path" "@authority" "content-type" "content-length")';
+    const params = `${list};created=1618884473;keyid="test-key-ed25519"`;
+    const target = [['@method', 'POST'] as const, ['@path', '/foo'] as const];
+    const base = baseOver([date, ...target, authority, type, ['content-length', '18']], params);
+    const signature =
+      'wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==';
+    expect(verify(null, Buffer.from(base), key, Buffer.from(signature, 'base64'))).toBe(true);
   });
 });
 

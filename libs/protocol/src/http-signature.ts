@@ -47,7 +47,7 @@ export function signatureParams(keyId: string, createdSeconds: number, hasBody: 
   return `(${list});created=${createdSeconds};keyid="${keyId}";alg="hmac-sha256"`;
 }
 
-/** The signature base of RFC 9421, section 2.5, over the components in the order that `params` lists them. */
+/** The text that is signed for a request, over the components in the order that `params` lists them. */
 export function signatureBase(request: SignedRequest, components: readonly string[], params: string): string {
   const values = new Map([
     ['@method', request.method],
@@ -56,7 +56,19 @@ export function signatureBase(request: SignedRequest, components: readonly strin
     ['content-digest', request.contentDigest ?? ''],
     ['authorization', request.authorization],
   ]);
-  const lines = components.map((name) => `"${name}": ${values.get(name) ?? ''}`);
+  return baseOver(
+    components.map((name) => [name, values.get(name) ?? '']),
+    params,
+  );
+}
+
+/**
+ * The signature base of RFC 9421, section 2.5, over any components. It stands alone because none of the
+ * RFC's own examples has the five components of this profile.
+ * @param components names and values, in the order in which they are signed
+ */
+export function baseOver(components: readonly (readonly [string, string])[], params: string): string {
+  const lines = components.map(([name, value]) => `"${name}": ${value}`);
   return [...lines, `"@signature-params": ${params}`].join('\n');
 }
 
