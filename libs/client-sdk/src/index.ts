@@ -32,5 +32,5 @@ export { type Seat, type TabEvents, type Tabs, alone } from './tabs/tabs.ts';
 export { SyncError, type SyncErrorCode } from './sync-error.ts';
 export type { Tier, Write, WriteState } from './client/write.ts';
 export type { Entity } from './local/mirror.ts';
-export type { OutcomeRow } from './local/store-answers.ts';
+export type { OutcomeRow } from './local/store-outcomes.ts';
 export type { EntityData } from './outbox/show-entity.ts';

@@ -3,7 +3,7 @@ import type { VectorClock } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Listeners } from '../local/listeners.ts';
 import { LocalState } from '../local/local-state.ts';
-import type { OutcomeRow } from '../local/store-answers.ts';
+import type { OutcomeRow } from '../local/store-outcomes.ts';
 import { WriteQueue } from '../local/write-queue.ts';
 import type { DeviceIdentity, DeviceKey, Transport } from '../net/transport.ts';
 import { type Store, keyOf } from '../storage/store.ts';

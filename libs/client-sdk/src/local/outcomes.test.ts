@@ -89,3 +89,67 @@ describe('of a write that the device does not know', () => {
     expect(await device.store.list('outcome', '')).toEqual([]);
   });
 });
+
+describe('what an outcome shows while a full resync is on its way', () => {
+  /** The pages of the resync were read before somebody else wrote `b`, of which the outcome tells. */
+  async function shownInResync(): Promise<CrashingDevice> {
+    const device = await started();
+    device.server.changeItself('a', { value: 'a' });
+    await device.pull(10);
+    device.server.loseHistory();
+    await device.pull(10, NOW, async () => {
+      device.server.changeItself('b', { value: 'theirs' });
+      await device.write('b', 'put', { value: 'mine' });
+      await device.push(() => 'rejected');
+    });
+    return device;
+  }
+  const values = (device: CrashingDevice): unknown =>
+    [...device.seen].map(([id, data]) => [id, (data as { value: unknown }).value]).sort();
+  const BOTH = [
+    ['a', 'a'],
+    ['b', 'theirs'],
+  ];
+
+  it('stays to be seen at the end of the resync, also after a restart and for another tab', async () => {
+    const device = await shownInResync();
+    expect(values(device)).toEqual(BOTH);
+    const tab = new CrashingDevice(device.server, 'dev', device.disk);
+    await tab.start();
+    expect(values(tab)).toEqual(BOTH);
+    await tab.pull(10);
+    await tab.pull(10, MUCH_LATER);
+    expect(values(tab)).toEqual(BOTH);
+    const row = tab.local.mirror.scopes.get(SCOPE);
+    expect([row?.digest, row?.keptSince]).toEqual([row?.serverDigest, null]);
+  });
+
+  it('goes with the next resync where it was deleted since', async () => {
+    const device = await shownInResync();
+    expect(values(device)).toEqual(BOTH);
+    device.server.changeItself('b', null);
+    device.server.loseHistory();
+    await device.pull(10);
+    expect(values(device)).toEqual([['a', 'a']]);
+  });
+
+  it.each([true, false])('goes after a while where no delta comes of it; read: %s', async (isLoaded) => {
+    const device = await started();
+    device.server.changeItself('a', { value: 'a' });
+    await device.pull(10);
+    device.server.changeItself('b', { value: 'theirs' });
+    await device.write('b', 'put', { value: 'mine' });
+    await device.push(() => 'rejected');
+    device.server.changeItself('b', null);
+    device.server.loseHistory();
+    device.isLoaded = isLoaded;
+    await device.start();
+    await device.pull(10);
+    const keys = async (): Promise<number> => (await device.store.list('entity', '')).length;
+    expect(await keys()).toBe(1);
+    await device.pull(10, MUCH_LATER);
+    expect(await keys()).toBe(0);
+    await device.local.load('note');
+    expect(values(device)).toEqual([['a', 'a']]);
+  });
+});

@@ -4,7 +4,7 @@ import { type OutboxEntry, endedElsewhere, givenUp, outboxKey } from '../outbox/
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
 import { StorageError, type StoredValue, keyOf } from '../storage/store.ts';
 import type { LocalState } from './local-state.ts';
-import type { OutcomeRow } from './store-answers.ts';
+import type { OutcomeRow } from './store-outcomes.ts';
 import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
 import { putBack } from './put-back.ts';
 import { OF_SCOPE, listRows, ownRow, pageRows, typeOfPage } from './stored-entities.ts';

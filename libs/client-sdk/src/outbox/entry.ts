@@ -128,9 +128,13 @@ const CONFIRMED_WITHIN_MS = 60_000;
  * resync tells nothing of deletions (PULL-3). Another resync shows what there is.
  */
 export function isOverdue({ state, isContained, settledAt }: OutboxEntry, nowIso: string): boolean {
-  if (state !== 'stands' || isContained || settledAt === null) return false;
+  return state === 'stands' && !isContained && settledAt !== null && isLongAgo(settledAt, nowIso);
+}
+
+/** Whether a delta of what an outcome has said then would be here by now, if there was one. */
+export function isLongAgo(thenIso: string, nowIso: string): boolean {
   // Either way: the clock may have been set back since.
-  return Math.abs(Date.parse(nowIso) - Date.parse(settledAt)) > CONFIRMED_WITHIN_MS;
+  return Math.abs(Date.parse(nowIso) - Date.parse(thenIso)) > CONFIRMED_WITHIN_MS;
 }
 
 export function isTerminal({ state }: OutboxEntry): boolean {

@@ -31,6 +31,11 @@ export interface ScopeRow {
   readonly nextPage: number;
   /** The last generation that has come to its end: nothing of an earlier one is stored. */
   readonly oldestGeneration: number;
+  /**
+   * The last full resync has ended then, and what an outcome had shown stays although it was not brought:
+   * its rows have an earlier generation. Null where nothing does.
+   */
+  readonly keptSince: string | null;
   /** Taken away from the user, and removed here: what is left is to say so. */
   readonly isRevoked: boolean;
 }
@@ -93,6 +98,7 @@ export function freshScope(scope: string): ScopeRow {
     firstUpdate: 0,
     nextPage: 0,
     oldestGeneration: 0,
+    keptSince: null,
     isRevoked: false,
   };
 }
