@@ -244,9 +244,10 @@ export class SyncClient<Types extends EntityTypes> {
 
   /**
    * Ends this client, and no other of the device: another tab leads from then on. Lets go of the store. What
-   * is being written is stored, or fails; whoever waits for anything else is told `closed`, as is every call
-   * after it.
+   * was typed in open documents is stored first. What is being written is stored, or fails; whoever waits for
+   * anything else is told `closed`, as is every call after it.
    * @throws StorageError
+   * @throws what `destroy` of a document does; then the client is closed all the same
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -254,6 +255,15 @@ export class SyncClient<Types extends EntityTypes> {
   }
 
   async #close(): Promise<void> {
+    const { beforeClose } = this.#local;
+    try {
+      if (beforeClose) await beforeClose();
+    } finally {
+      await this.#end();
+    }
+  }
+
+  async #end(): Promise<void> {
     this.#local.beginToClose();
     this.#tab.resign();
     this.#stopListening();

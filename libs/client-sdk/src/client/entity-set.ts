@@ -33,18 +33,19 @@ export interface WriteOptions {
 /** The entities of one type, as this device has them. Every call throws `closed` after the client's end. */
 export class EntitySet<Data extends object> {
   readonly entityType: string;
-  readonly #parts: EntitySetParts;
+  /** For `@sync/client/yjs`. @internal */
+  readonly parts: EntitySetParts;
   readonly #type: EntityType<Data>;
 
   constructor(entityType: string, type: EntityType<Data>, parts: EntitySetParts) {
     this.entityType = entityType;
     this.#type = type;
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** Reads them into memory, once. Writes wait for it by themselves; `get` and `list` show nothing before. */
   async load(): Promise<this> {
-    const { local } = this.#parts;
+    const { local } = this.parts;
     local.assertOpen();
     // One that is loaded waits for nothing that is being stored.
     if (!local.mirror.isLoaded(this.entityType)) await local.load(this.entityType);
@@ -79,7 +80,7 @@ export class EntitySet<Data extends object> {
    */
   async *changes(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<ReadonlySet<string>> {
     const { signal } = options;
-    const { closing } = this.#parts.local;
+    const { closing } = this.parts.local;
     let waiting = new Set<string>();
     let wake: () => void = () => undefined;
     const stop = this.subscribe((ids) => {
@@ -130,14 +131,9 @@ export class EntitySet<Data extends object> {
 
   /** Adds a record that never changes, under an id of its own unless one is given. */
   async append(data: Data, options: WriteOptions & { readonly id?: string } = {}): Promise<Write> {
-    const { id = this.#parts.stamp().mutationId, ...rest } = options;
+    const { id = this.parts.stamp().mutationId, ...rest } = options;
     const checked = handled(this.#checked(data));
     return this.#write(async () => this.#draft('append', id, await checked, rest));
-  }
-
-  /** For `@sync/client/yjs`. @internal */
-  get local(): LocalState {
-    return this.#parts.local;
   }
 
   /**
@@ -154,7 +150,7 @@ export class EntitySet<Data extends object> {
   }
 
   get #mirror(): Mirror {
-    const { local } = this.#parts;
+    const { local } = this.parts;
     local.assertOpen();
     return local.mirror;
   }
@@ -177,7 +173,7 @@ export class EntitySet<Data extends object> {
    * before to be stored.
    */
   async #write(makeDraft: () => Promise<Draft>, base?: DocumentBase): Promise<Write> {
-    const { local, writes, onWrite } = this.#parts;
+    const { local, writes, onWrite } = this.parts;
     const { storing } = await writes.order.run(async () => {
       await this.load();
       return { storing: handled(writes.write(await makeDraft(), base)) };
@@ -193,7 +189,7 @@ export class EntitySet<Data extends object> {
     data: object | undefined,
     { scope, dependsOn }: WriteOptions,
   ): Draft {
-    const { local, stamp } = this.#parts;
+    const { local, stamp } = this.parts;
     const draft: Draft = {
       ...stamp(),
       scope: scope ?? this.get(entityId)?.scope ?? this.#type.scope ?? `user:${local.identity.userId}`,

@@ -7,9 +7,9 @@ import type { Effect, EngineEvent, EngineState, LaneName, PhaseKind, SyncReason 
 import type { LocalState } from '../local/local-state.ts';
 import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/guarded-store.ts';
 import { type PullStored, storePull, storePush } from '../local/store-answers.ts';
+import { takeBatch } from '../local/take-batch.ts';
 import { checkAnswer } from '../net/check-answers.ts';
 import type { Answer, Call, Failure, LiveLine, LiveState, Transport } from '../net/transport.ts';
-import { nextBatch } from '../outbox/next-batch.ts';
 import { StorageError } from '../storage/store.ts';
 
 /** A request that nothing is heard of for so long is given up: the server answers within 20 s (COMMON-20). */
@@ -245,7 +245,7 @@ export class SyncLoop {
   async #push(signal: AbortSignal) {
     const { local } = this.#options;
     const bounds = { mutations: this.#mutationsPerPush, length: PUSH_LENGTH };
-    const mutations = nextBatch(local.mirror.outbox.queued(), bounds);
+    const mutations = await takeBatch(local, bounds);
     if (mutations.length === 0) return { hadNews: true, isComplete: true, wantsAck: false };
     const body = { sentAt: this.#nowIso(), mutations, backlog: this.#backlog() };
     const answer = await this.#send<PushResponse>('push', { body, timeoutMs: TIMEOUT_MS, signal });

@@ -123,6 +123,14 @@ export class GuardedStore {
     if (!(await this.replace(change, expect))) throw new NotLeadingError();
   }
 
+  /**
+   * @throws NotLeadingError when another tab leads by now
+   * @throws StorageClearedError, StoreReplacedError, StorageError
+   */
+  async assertLeading(): Promise<void> {
+    if ((await this.check()).term !== this.#term) throw new NotLeadingError();
+  }
+
   /** @returns false where another tab has begun one at the same time */
   async beginTerm(): Promise<boolean> {
     const { term: expected } = await this.look();

@@ -1,4 +1,4 @@
-import type { AckRequest, PullRequest } from '@sync/protocol';
+import type { AckRequest, LocalMutation, PullRequest } from '@sync/protocol';
 import { LIMITS } from '@sync/protocol/device';
 import { type ReplicaId, deviceReplica } from '@sync/vector-clock';
 import type { DeviceIdentity } from '../net/transport.ts';
@@ -51,7 +51,14 @@ export class LocalState {
   readonly entities: StoredEntities;
   readonly #serial = new Serial();
   readonly #closing = new AbortController();
+  /** Stores what is in the hands of the app still, while the client is open. */
+  beforeClose: (() => Promise<void>) | null = null;
   revocation: Revocation = { isRevoked: false, times: 0 };
+  /**
+   * What this tab has written, as it is in the mirror, until a push takes it. Nobody has sent it while the
+   * term lasts in which it was written.
+   */
+  unsent = new WeakSet<LocalMutation>();
   /** Terminal outcomes of mutations that the outbox does not know any more. */
   readonly strayOutcomes = new Set<string>();
   /** When a scope was begun anew because somebody had said so, by the device's clock. */
@@ -101,6 +108,8 @@ export class LocalState {
   async lead(): Promise<void> {
     await this.#reading(async () => {
       await readNews(this);
+      // Whoever has led meanwhile may have sent it.
+      this.unsent = new WeakSet();
       while (!(await this.store.beginTerm()));
       this.entities.forget();
       await readNews(this);

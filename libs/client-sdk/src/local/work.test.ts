@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { STOPPED } from '../engine/step.ts';
 import { StatusReader } from '../client/status.ts';
 import { type OutboxEntry, queuedEntry } from '../outbox/entry.ts';
-import { nextBatch } from '../outbox/next-batch.ts';
+import { takeBatch } from './take-batch.ts';
 import { CrashingDevice, NOW, SCOPE } from './testing/crashing-device.ts';
 import { storePull, storePush } from './store-answers.ts';
 
@@ -82,7 +82,7 @@ describe('beside 10,000 that wait', () => {
     const device = new WatchedDevice();
     await device.queue(ofMany);
     const push = async (): Promise<void> => {
-      const batch = nextBatch(device.local.mirror.outbox.queued(), { mutations: BATCH, length: Infinity });
+      const batch = await takeBatch(device.local, { mutations: BATCH, length: Infinity });
       const outcomes = batch.map(({ mutationId }) => ({ mutationId, status: 'applied' as const, clock: {} }));
       await storePush(device.local, { serverTime: NOW, outcomes }, NOW);
       expect(device.local.ackBody()?.outcomes?.length).toBe(BATCH);

@@ -71,6 +71,12 @@ export class WriteQueue {
     });
   }
 
+  /** With the tag of what it says. */
+  async tagged(entry: OutboxEntry): Promise<OutboxEntry> {
+    const { mutation } = entry;
+    return { ...entry, mutation: { ...mutation, tag: await this.#key.tag(taggedText(mutation)) } };
+  }
+
   /** All that was taken is stored, or has failed. */
   async end(): Promise<void> {
     await this.#running;
@@ -117,7 +123,7 @@ export class WriteQueue {
       await readWrites(this.#local, sequence);
       const counters = new Map(names.map((name, at) => [name, own[at] ?? 0]));
       const numbered = batch.map((each, at) => this.#number(each, sequence + 1 + at, counters));
-      const entries = await Promise.all(numbered.map((entry) => tagged(entry, this.#key)));
+      const entries = await Promise.all(numbered.map((entry) => this.tagged(entry)));
       const isStored = await this.#local.store.commit({
         puts: entries.map(entryPut),
         expect: { sequence },
@@ -126,6 +132,7 @@ export class WriteQueue {
       if (!isStored) continue;
       this.#local.store.known.sequence = sequence + batch.length;
       for (const [at, entry] of entries.entries()) {
+        this.#local.unsent.add(entry.mutation);
         this.#local.mirror.setEntry(entry, batch[at]?.preview);
       }
       return entries;
@@ -139,9 +146,4 @@ export class WriteQueue {
     counters.set(name, counterOf(baseClock, own) + 1);
     return { ...preview, mutation: { ...preview.mutation, sequence, baseClock } };
   }
-}
-
-async function tagged(entry: OutboxEntry, key: DeviceKey): Promise<OutboxEntry> {
-  const { mutation } = entry;
-  return { ...entry, mutation: { ...mutation, tag: await key.tag(taggedText(mutation)) } };
 }

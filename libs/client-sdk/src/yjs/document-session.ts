@@ -1,8 +1,8 @@
 import * as Y from 'yjs';
-import type { Write } from '../client/write.ts';
-import { fromBase64 } from '../net/base64.ts';
-import type { DocumentState } from './increments.ts';
-import { continues } from './parts.ts';
+import { fromBase64, toBase64 } from '../net/base64.ts';
+import type { DocumentBase } from '../local/write-queue.ts';
+import type { DocumentState, Increments, OwnIncrement } from './increments.ts';
+import { continues, joined } from './parts.ts';
 
 /**
  * One `Y.Doc` from its first increment until another one takes its place. Yjs forgets nothing, so a document
@@ -17,7 +17,9 @@ export class DocumentSession {
   /** Base64: increments are known by what they say, for numbers of rows come again in a store made anew. */
   readonly #applied = new Set<string>();
   /** Own increments in the document that no pull has brought back, by mutation. */
-  readonly #own = new Map<string, Write>();
+  readonly #own = new Map<string, OwnIncrement>();
+  /** What it has stored last. */
+  #last: { readonly mutationId: string; readonly bytes: Uint8Array } | null = null;
   readonly #stop: () => void;
 
   /** @param onChange somebody but this session has changed the document */
@@ -44,13 +46,32 @@ export class DocumentSession {
 
   /** An increment of it was refused, or lost: the document has it, and the server's has not. */
   get hasLost(): boolean {
-    return [...this.#own.values()].some(({ state }) => state.hasFailed);
+    return [...this.#own.values()].some(({ write }) => write.state.hasFailed);
   }
 
-  /** What it has told of itself is stored. */
-  stored(update: string, write: Write): void {
-    this.#applied.add(update);
-    this.#own.set(write.mutationId, write);
+  /**
+   * Stores an increment of it. Those of another session are never in one write with it: the server may refuse
+   * them all.
+   * @throws as `Increments.merge`
+   */
+  async store(increments: Increments, part: Uint8Array, base: DocumentBase): Promise<void> {
+    const last = this.#last;
+    const bytes = last && joined(last.bytes, part);
+    const both = bytes ? { mutationId: last.mutationId, update: toBase64(bytes) } : undefined;
+    const update = toBase64(part);
+    const write = await increments.merge(update, base, both);
+    const isJoined = write.mutationId === both?.mutationId;
+    this.#know({ write, update: isJoined ? both.update : update });
+    this.#last = { mutationId: write.mutationId, bytes: isJoined && bytes ? bytes : part };
+  }
+
+  /** In place of what the same write said before. */
+  #know(own: OwnIncrement): void {
+    const { mutationId } = own.write;
+    const before = this.#own.get(mutationId);
+    if (before) this.#applied.delete(before.update);
+    this.#applied.add(own.update);
+    this.#own.set(mutationId, own);
   }
 
   /** The document is not there any more: nothing in it is to be stored or waited for. */
@@ -65,23 +86,17 @@ export class DocumentSession {
     const fresh = state.pulled.filter((update) => !this.#applied.has(update));
     if (fresh.length > 0) Y.applyUpdate(this.doc, Y.mergeUpdates(fresh.map(fromBase64)), this);
     for (const update of fresh) this.#applied.add(update);
-    for (const { update, write } of state.own) {
-      if (!this.#applied.has(update)) {
-        const bytes = fromBase64(update);
+    for (const own of state.own) {
+      if (!this.#applied.has(own.update)) {
+        const bytes = fromBase64(own.update);
         // It goes on from one that was refused, and will be refused as well.
         if (!continues(this.doc, bytes)) continue;
         Y.applyUpdate(this.doc, bytes, this);
-        this.#applied.add(update);
       }
-      this.#own.set(write.mutationId, write);
+      this.#know(own);
     }
-    for (const [
-      mutationId,
-      {
-        state: { tier },
-      },
-    ] of this.#own) {
-      if (tier === 'seen') this.#own.delete(mutationId);
+    for (const [mutationId, { write }] of this.#own) {
+      if (write.state.tier === 'seen') this.#own.delete(mutationId);
     }
   }
 }

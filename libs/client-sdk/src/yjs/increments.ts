@@ -1,9 +1,11 @@
-import type { VectorClock } from '@sync/vector-clock';
+import { type VectorClock, canonicalClockJson, counterOf } from '@sync/vector-clock';
 import type { EntitySet } from '../client/entity-set.ts';
 import { Listeners } from '../local/listeners.ts';
 import { Write } from '../client/write.ts';
-import { isShown } from '../outbox/entry.ts';
-import { hasAll } from '../replica/clocks.ts';
+import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/guarded-store.ts';
+import { entryPut } from '../local/stored-rows.ts';
+import { type OutboxEntry, isShown } from '../outbox/entry.ts';
+import { baseClockOf, hasAll } from '../replica/clocks.ts';
 import { type DocumentRow, type EntityRow, entityKey } from '../replica/rows.ts';
 import type { LocalState } from '../local/local-state.ts';
 import { type Place, placeKey } from '../local/outbox-index.ts';
@@ -24,8 +26,18 @@ export interface DocumentState extends DocumentBase {
   readonly own: readonly OwnIncrement[];
 }
 
+/** An increment together with the one before it. */
+export interface Joined {
+  /** Of the one before. */
+  readonly mutationId: string;
+  /** What both say: base64, Yjs update v1 */
+  readonly update: string;
+}
+
 /** The entities of a type, as far as documents go. */
-type Source = Pick<EntitySet<object>, 'entityType' | 'local' | 'merge'>;
+export type Source = Pick<EntitySet<object>, 'entityType' | 'merge'> & {
+  readonly parts: Pick<EntitySet<object>['parts'], 'local' | 'writes'>;
+};
 
 /** The increments of one document, for whoever puts them together. */
 export class Increments {
@@ -38,7 +50,7 @@ export class Increments {
   /** The entity's type must be loaded. */
   constructor(entities: Source, entityId: string) {
     this.#entities = entities;
-    this.#local = entities.local;
+    this.#local = entities.parts.local;
     this.#place = { entityType: entities.entityType, entityId };
   }
 
@@ -83,13 +95,54 @@ export class Increments {
   }
 
   /**
-   * Stores a change of the document.
+   * Stores a change of the document: in the one before it, where nobody has sent that one; else as a write of
+   * its own.
    * @param update base64, Yjs update v1
    * @param base what it was made on
+   * @param both where it may be joined to the one before
+   * @returns the write that it is in
    * @throws SyncError `entity_unknown`, `data_too_large`, `closed`, `device_revoked`; StorageError
    */
-  merge(update: string, base: DocumentBase): Promise<Write> {
+  async merge(update: string, base: DocumentBase, both?: Joined): Promise<Write> {
+    const entry = both && (await this.#join(both, base));
+    if (entry) return new Write(this.#local, entry);
     return this.#entities.merge(this.#place.entityId, update, base);
+  }
+
+  /** @returns null where the one before is to stay as it is */
+  async #join({ mutationId, update }: Joined, base: DocumentBase): Promise<OutboxEntry | null> {
+    const local = this.#local;
+    const joining = local.exclusively(async () => {
+      const before = local.mirror.outbox.of(mutationId);
+      if (!before || !this.#takesMore(before, base)) return null;
+      const mutation = { ...before.mutation, update };
+      const entry = await this.#entities.parts.writes.tagged({ ...before, mutation });
+      // In the term in which the one before was written, and in no other: nobody else has sent it.
+      await local.commitAsLeader({ puts: [entryPut(entry)] });
+      local.unsent.add(entry.mutation);
+      local.mirror.setEntry(entry);
+      return entry;
+    });
+    try {
+      const entry = await joining;
+      local.mirror.announce();
+      return entry;
+    } catch (error) {
+      if (isElsewhere(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Whether an increment that was made on this base may still become a part of it. */
+  #takesMore(entry: OutboxEntry, { clock, epoch }: DocumentBase): boolean {
+    const { own, unsent, mirror } = this.#local;
+    const { mutation, state } = entry;
+    const { baseClock = {} } = mutation;
+    const newest = [...mirror.outbox.ofPlace(this.#place)].at(-1);
+    if (!unsent.has(mutation) || state !== 'queued' || newest !== entry || entry.epoch !== epoch)
+      return false;
+    const clockNow = baseClockOf(clock, own, counterOf(baseClock, own));
+    return canonicalClockJson(clockNow) === canonicalClockJson(baseClock);
   }
 
   async #rows(pulled: readonly EntityRow[]): Promise<readonly DocumentRow[]> {
@@ -105,6 +158,11 @@ export class Increments {
     this.#read = { at, rows };
     return rows;
   }
+}
+
+/** Another tab leads, or has begun the store anew: writes see to that. */
+function isElsewhere(error: unknown): boolean {
+  return [NotLeadingError, StorageClearedError, StoreReplacedError].some((kind) => error instanceof kind);
 }
 
 /** A deletion has none, and neither has a delta that says nothing of it. */

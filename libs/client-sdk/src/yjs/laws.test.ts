@@ -137,6 +137,7 @@ describe('after any history of three devices', () => {
           expect(each.open.status).toEqual({ state: 'open', isPending: false, problem: null });
           crashes += each.device.crashes;
         }
+        expect([...desk.server.changed]).toEqual([]);
       }),
       { numRuns: 300 },
     );

@@ -1,12 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Outcome } from '@sync/protocol';
 import * as Y from 'yjs';
 import { makeDevice, quiet } from '../client/testing/make-device.ts';
 import { HandClock } from '../clock/hand-clock.ts';
-import { SCOPE } from '../local/testing/crashing-device.ts';
-import { ModelServer } from '../local/testing/model-server.ts';
+import type { LocalState } from '../local/local-state.ts';
+import { storePush } from '../local/store-answers.ts';
 import { MemoryDisk } from '../storage/memory-store.ts';
 import { type OpenDocument, type Replaced, openDocument } from './index.ts';
-import { TypingDevice } from './testing/typing-device.ts';
+import { typing } from './testing/typing-device.ts';
 
 const textOf = (doc: Y.Doc): string => doc.getText('body').toJSON();
 const type = ({ doc }: OpenDocument, text: string): void => doc.getText('body').insert(0, text);
@@ -59,6 +60,39 @@ describe('an open document', () => {
     await reopened.whenLoaded;
     expect(textOf(doc)).toBe('in a tunnel');
     expect(reopened.status.isPending).toBe(true);
+  });
+
+  it('stores what was typed when the client is closed, in every document, also while it is', async () => {
+    const disk = new MemoryDisk();
+    const { opened, client, notes } = await online(disk);
+    const unread = openDocument(notes, 'a');
+    const unknown = openDocument(notes, 'nobody has it');
+    client.forceOffline();
+    type(opened, 'just ');
+    type(unread, 'before ');
+    const closing = client.close();
+    let typed = 0;
+    for (let turn = 0; turn < 30 && opened.status.state === 'open'; turn += 1) {
+      type(opened, 'typed ');
+      typed += 1;
+      await Promise.resolve();
+    }
+    await closing;
+    type(opened, 'too late ');
+    expect([opened, unread, unknown].map(({ status }) => status.state)).toEqual(Array(3).fill('closed'));
+    const { notes: again } = await makeDevice({ disk });
+    const reopened = openDocument(again, 'a');
+    await reopened.whenLoaded;
+    const words = textOf(reopened.doc).trim().split(' ').sort();
+    expect(words).toEqual(['before', 'just', ...Array<string>(typed).fill('typed')]);
+  });
+
+  it('is told by the end of the client that something typed was not stored, and ends with it', async () => {
+    const { opened, client } = await online();
+    type(opened, 'x'.repeat(400_000));
+    await expect(client.close()).rejects.toMatchObject({ code: 'data_too_large' });
+    await expect(opened.flush()).resolves.toBeUndefined();
+    expect(() => client.start()).toThrow('closed');
   });
 
   it('is replaced where an increment was refused, and goes on without it', async () => {
@@ -150,16 +184,6 @@ it('keeps what a full store did not take, in its order, and stores it later', as
   expect(one.numbers).toEqual([1, 2]);
 });
 
-async function typing(): Promise<TypingDevice> {
-  const server = new ModelServer(SCOPE);
-  server.changeItself('a', { epoch: 1 });
-  const one = new TypingDevice(server, 'one');
-  await one.start();
-  await one.device.pull(10);
-  await quiet();
-  return one;
-}
-
 it('is replaced once, although what was typed meanwhile is refused as well', async () => {
   const one = await typing();
   const replaced: Replaced[] = [];
@@ -177,6 +201,82 @@ it('is replaced once, although what was typed meanwhile is refused as well', asy
   await quiet();
   expect([one.device.server.refused.size, replaced.length, one.numbers]).toEqual([2, 1, []]);
 });
+
+it('joins what is typed to what was not sent yet, and to nothing else', async () => {
+  const one = await typing();
+  const { outbox } = one.device.local.mirror;
+  const flush = async (number: number): Promise<void> => {
+    one.type(number, number);
+    await one.flush();
+  };
+  for (let number = 0; number < 100; number += 1) await flush(number);
+  expect(outbox.queuedCount).toBe(1);
+  const [first] = outbox.queued();
+  // The answer does not arrive.
+  await one.device.push(() => 'applied', true);
+  await flush(100);
+  await flush(101);
+  expect([outbox.queuedCount, outbox.of(first?.mutation.mutationId ?? '')]).toEqual([2, first]);
+  await one.start();
+  await flush(102);
+  await flush(103);
+  expect(one.device.local.mirror.outbox.queuedCount).toBe(3);
+  await one.device.settle();
+  await quiet();
+  expect(one.numbers).toEqual(Array.from({ length: 104 }, (_each, number) => number));
+  expect([one.device.server.applied.length, one.device.server.changed.size]).toEqual([3, 0]);
+});
+
+it('joins nothing to what was made before its person saw what others did', async () => {
+  const one = await typing();
+  one.type(0, 1);
+  await one.flush();
+  one.device.server.changeItself('a', { epoch: 1, title: 'changed' });
+  await one.device.pull(10);
+  await quiet();
+  one.type(0, 2);
+  await one.flush();
+  const clocks = [...one.device.local.mirror.outbox.queued()].map(({ mutation }) => mutation.baseClock);
+  expect(clocks).toEqual([{ 's:owner': 1 }, { 's:owner': 2, 'd:one': 1 }]);
+});
+
+it('stores long typing in a few increments, each written anew while it is short', async () => {
+  const one = await typing();
+  const body = one.open.doc.getText('long');
+  for (let word = 0; word < 60; word += 1) {
+    body.insert(body.length, 'x'.repeat(500));
+    await one.open.flush();
+  }
+  const lengths = [...one.device.local.mirror.outbox.queued()].map(({ mutation }) => mutation.update?.length);
+  expect(lengths.length).toBeLessThan(6);
+  expect(lengths.every((length = 0) => length < 11_000)).toBe(true);
+  await one.device.settle();
+  expect(one.device.server.documentOf('a')?.getText('long').length).toBe(30_000);
+});
+
+it('joins nothing that is typed in another document to what was made before it', async () => {
+  const one = await typing();
+  const local = one.device.local;
+  one.type(0, 1);
+  await one.flush();
+  await one.device.push(() => 'accepted');
+  one.type(1, 2);
+  await one.flush();
+  const [before] = local.mirror.outbox.queued();
+  await storePush(local, { serverTime: '', outcomes: [refusalOf(local)] }, '2026-01-01T00:00:00.000Z');
+  await quiet();
+  one.type(0, 3);
+  await one.flush();
+  expect([...local.mirror.outbox.queued()].map((entry) => entry === before)).toEqual([true, false]);
+  await one.device.settle();
+  expect(one.numbers).toEqual([3]);
+});
+
+/** Of the increment that was accepted. */
+function refusalOf({ mirror }: LocalState): Outcome {
+  const accepted = [...mirror.outbox.all()].find(({ state }) => state === 'accepted');
+  return { mutationId: accepted?.mutation.mutationId ?? '', status: 'rejected', code: 'data_invalid' };
+}
 
 it('shows what was merged also before a pull has brought it, after a restart', async () => {
   const one = await typing();

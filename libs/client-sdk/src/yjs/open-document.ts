@@ -2,8 +2,8 @@ import * as Y from 'yjs';
 import type { EntitySet } from '../client/entity-set.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Listeners } from '../local/listeners.ts';
+import type { LocalState } from '../local/local-state.ts';
 import { Serial } from '../local/serial.ts';
-import { toBase64 } from '../net/base64.ts';
 import { SyncError } from '../sync-error.ts';
 import { type DocumentState, Increments } from './increments.ts';
 import { DocumentSession } from './document-session.ts';
@@ -73,10 +73,28 @@ export function openDocument(
   options: OpenDocumentOptions = {},
 ): OpenDocument {
   const loaded = entities.load();
-  return new OpenDocument(
+  const document = new OpenDocument(
     loaded.then((each) => new Increments(each, entityId)),
     options,
   );
+  endWithClient(entities.parts.local, document);
+  return document;
+}
+
+/** Those of each client that are open. */
+const openOf = new WeakMap<LocalState, Set<OpenDocument>>();
+
+/** What is typed in it is stored before the client is closed. */
+function endWithClient(local: LocalState, document: OpenDocument): void {
+  const documents = openOf.get(local) ?? new Set();
+  openOf.set(local, documents.add(document));
+  document.onStatus(({ state }) => {
+    if (state === 'closed') documents.delete(document);
+  });
+  local.beforeClose ??= async () => {
+    const ends = await Promise.allSettled(Array.from(documents, (each) => each.destroy()));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  };
 }
 
 /** A Yjs document that is kept in step with what the device stores, until `destroy`. */
@@ -151,13 +169,14 @@ export class OpenDocument {
   }
 
   /**
-   * Stores what was typed, and lets go of the `Y.Doc`, which stays as it is. To be called before the client
-   * is closed.
+   * Stores what was typed, and lets go of the `Y.Doc`, which stays as it is. `client.close()` does it with
+   * all that are open.
    * @throws as `flush`; then it is not destroyed
    */
   async destroy(): Promise<void> {
-    if (this.#status.state === 'closed') return;
-    await this.flush();
+    if (this.#isClosed()) return;
+    do await this.flush();
+    while (this.#session.gathered.length > 0);
     this.#stopWatching();
     this.#session.end();
     this.#tell({ state: 'closed' });
@@ -170,6 +189,10 @@ export class OpenDocument {
       this.#tell({});
     });
     return session;
+  }
+
+  #isClosed(): boolean {
+    return this.#status.state === 'closed';
   }
 
   async #load(): Promise<void> {
@@ -194,9 +217,10 @@ export class OpenDocument {
   async #readAll(): Promise<void> {
     const increments = await this.#increments;
     try {
-      while (this.#hasNews && this.#status.state !== 'closed') {
+      while (this.#hasNews && !this.#isClosed()) {
         this.#hasNews = false;
-        this.#take(await increments.read());
+        const state = await increments.read();
+        if (!this.#isClosed()) this.#take(state);
       }
     } finally {
       // In the same turn as the last look, so that no news come between.
@@ -252,8 +276,7 @@ export class OpenDocument {
     try {
       for (let part = parts[0]; part; part = parts[0]) {
         if (part.length > MAX_UPDATE_BYTES) throw tooLarge(part);
-        const update = toBase64(part);
-        session.stored(update, await (await this.#increments).merge(update, base));
+        await session.store(await this.#increments, part, base);
         parts.shift();
       }
     } catch (error) {

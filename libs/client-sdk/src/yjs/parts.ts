@@ -5,6 +5,8 @@ import * as Y from 'yjs';
 export const MAX_UPDATE_BYTES = (LIMITS.updateLength / 4) * 3;
 /** Owners refuse more in one update (docs/guides/write-a-client.md › Documents). */
 export const MAX_NESTED_TYPES = 500;
+/** Of an increment that others are joined to: each of them writes it anew, whole. */
+const JOINED_BYTES = 8_192;
 /** What merging may add: a gap between two updates is written down. */
 const MERGED_BYTES = 1_024;
 
@@ -27,6 +29,12 @@ export function partsOf(updates: readonly Uint8Array[], maxBytes = MAX_UPDATE_BY
     }
   }
   return parts.map((part) => Y.mergeUpdates(part));
+}
+
+/** @returns both as one; null where it would be too large to be written anew with each increment */
+export function joined(before: Uint8Array, next: Uint8Array): Uint8Array | null {
+  const [both, ...others] = partsOf([before, next], JOINED_BYTES);
+  return both && others.length === 0 ? both : null;
 }
 
 function nestedTypes(update: Uint8Array): number {

@@ -1,11 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { DeviceIdentity, DeviceKey } from '../../net/transport.ts';
 import type { Draft } from '../../outbox/make-mutation.ts';
-import { nextBatch } from '../../outbox/next-batch.ts';
 import { MemoryDisk, MemoryStore } from '../../storage/memory-store.ts';
 import { FaultyStore } from '../../testing/faulty-store.ts';
 import { LocalState } from '../local-state.ts';
 import { storePull, storePush } from '../store-answers.ts';
+import { takeBatch } from '../take-batch.ts';
 import { WriteQueue } from '../write-queue.ts';
 import { ModelServer } from './model-server.ts';
 
@@ -85,7 +85,7 @@ export class CrashingDevice {
 
   /** @param isLost the answer does not arrive */
   async push(decide: Parameters<ModelServer['push']>[2], isLost = false): Promise<void> {
-    const mutations = nextBatch(this.local.mirror.outbox.queued(), ALL);
+    const mutations = await takeBatch(this.local, ALL);
     const answer = this.server.push(mutations, `d:${this.identity.deviceId}`, decide);
     if (!isLost) await storePush(this.local, answer, NOW);
   }

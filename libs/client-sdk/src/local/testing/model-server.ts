@@ -25,6 +25,9 @@ export class ModelServer {
   /** Mutations that were carried out, in order; one that stands here twice was applied twice. */
   readonly applied: string[] = [];
   readonly refused = new Set<string>();
+  /** Mutations that came again as something else than they were (PUSH-3). */
+  readonly changed = new Set<string>();
+  readonly #sent = new Map<string, string>();
   #epoch = 0;
   #digest = NOTHING;
   /** What is registered. It lifts nothing. */
@@ -97,6 +100,9 @@ export class ModelServer {
     decide: (mutation: LocalMutation) => 'applied' | 'merged' | 'rejected' | 'accepted',
   ): PushResponse {
     const outcomes = mutations.map((mutation) => {
+      const text = JSON.stringify(mutation);
+      if ((this.#sent.get(mutation.mutationId) ?? text) !== text) this.changed.add(mutation.mutationId);
+      this.#sent.set(mutation.mutationId, text);
       const known = this.#outcomes.get(mutation.mutationId);
       if (known) return known;
       const decision = this.isHeld && this.#admits(mutation) ? decide(mutation) : 'rejected';

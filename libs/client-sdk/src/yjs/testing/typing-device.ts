@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Write } from '../../client/write.ts';
 import { HandClock } from '../../clock/hand-clock.ts';
 import { CrashingDevice, NOW, SCOPE } from '../../local/testing/crashing-device.ts';
-import type { ModelServer } from '../../local/testing/model-server.ts';
+import { ModelServer } from '../../local/testing/model-server.ts';
 import type { DocumentBase } from '../../local/write-queue.ts';
 import { Increments } from '../increments.ts';
 import { OpenDocument } from '../open-document.ts';
@@ -33,7 +33,7 @@ export class TypingDevice {
       const draft = { ...fields, entityType: 'note', entityId, op: 'merge' as const, update };
       return new Write(local, await writes.write(draft, base));
     };
-    const increments = new Increments({ entityType: 'note', local, merge }, 'a');
+    const increments = new Increments({ entityType: 'note', parts: { local, writes }, merge }, 'a');
     this.#typed = [];
     this.#open = new OpenDocument(Promise.resolve(increments), { clock: this.clock });
     await this.#open.whenLoaded;
@@ -84,4 +84,15 @@ export class TypingDevice {
 /** What was stored is read. */
 export async function quiet(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A device that has pulled an empty document. */
+export async function typing(): Promise<TypingDevice> {
+  const server = new ModelServer(SCOPE);
+  server.changeItself('a', { epoch: 1 });
+  const one = new TypingDevice(server, 'one');
+  await one.start();
+  await one.device.pull(10);
+  await quiet();
+  return one;
 }
