@@ -37,7 +37,7 @@ export function problem(
   code: ProblemCode,
   detail: string,
   serverTime: string,
-  errors?: readonly { path: string; message: string }[],
+  errors?: readonly { readonly path: string; readonly message: string }[],
 ): Problem {
   const kind = PROBLEM_CODES[code];
   return {
@@ -50,4 +50,37 @@ export function problem(
     serverTime,
     ...(errors && errors.length > 0 ? { errors } : {}),
   };
+}
+
+/** What a {@link Refusal} may say besides its code. */
+export interface RefusalOptions {
+  /** Offending places, JSON Pointers into the body. */
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  /** Members that the problem document has besides, as `conflict_already_resolved` has the record. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** An error that is answered with a problem document (RFC 9457). */
+export class Refusal<Options extends RefusalOptions = RefusalOptions> extends Error {
+  readonly code: ProblemCode;
+  readonly options: Options;
+
+  /** @param detail what happened this time; never contains a secret or foreign data */
+  constructor(code: ProblemCode, detail: string, options: Options) {
+    super(detail, { cause: options.cause });
+    this.code = code;
+    this.options = options;
+  }
+
+  /** Of the answer. */
+  get status(): number {
+    return PROBLEM_CODES[this.code].status;
+  }
+
+  /** The problem as it is answered at this time, in milliseconds since 1970. */
+  toBody(nowMs: number): Problem & Readonly<Record<string, unknown>> {
+    const { errors, extra } = this.options;
+    return { ...problem(this.code, this.message, new Date(nowMs).toISOString(), errors), ...extra };
+  }
 }

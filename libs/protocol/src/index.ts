@@ -34,7 +34,8 @@ export {
 export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 export type { DeviceOperation } from './device-operations.ts';
 export { PRIORITIES, type Priority } from './priorities.ts';
-export { Problem, problem } from './error-codes.ts';
+export { Problem, Refusal, problem } from './error-codes.ts';
+export type { RefusalOptions } from './error-codes.ts';
 export { PROBLEM_CODES, type ProblemCode, type ProblemKind } from './problem-codes.ts';
 export { OUTCOME_CODES, type OutcomeCode } from './outcome-codes.ts';
 export { decoder, validator } from './validate.ts';

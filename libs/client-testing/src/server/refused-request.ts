@@ -1,42 +1,22 @@
 import { storableJson } from '@sync/domain';
-import { PROBLEM_CODES, type Problem, type ProblemCode, problem } from '@sync/protocol';
+import { type Problem, type ProblemCode, Refusal, type RefusalOptions } from '@sync/protocol';
 
-export interface RefusedRequestOptions {
-  /** Offending places, JSON Pointers into the body. */
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
-  /** Members that the problem document has besides. */
-  readonly extra?: Readonly<Record<string, unknown>>;
+export interface RefusedRequestOptions extends RefusalOptions {
   /** Seconds. */
   readonly retryAfter?: number;
 }
 
 /** A request that is answered with a problem document (COMMON-8). */
-export class RefusedRequest extends Error {
-  readonly code: ProblemCode;
-  readonly options: RefusedRequestOptions;
+export class RefusedRequest extends Refusal<RefusedRequestOptions> {
+  override readonly name = 'RefusedRequest';
 
   constructor(code: ProblemCode, detail: string, options: RefusedRequestOptions = {}) {
-    super(detail);
-    this.name = 'RefusedRequest';
-    this.code = code;
-    this.options = options;
+    super(code, detail, options);
   }
 
-  get status(): number {
-    return PROBLEM_CODES[this.code].status;
-  }
-
-  /** The problem as it is answered. */
-  toBody(nowMs: number): Problem & Readonly<Record<string, unknown>> {
-    const { errors, extra } = this.options;
-    const body = problem(
-      this.code,
-      this.message,
-      new Date(nowMs).toISOString(),
-      errors?.map((each) => ({ ...each })),
-    );
-    // A path or a message may repeat what no strict reader takes (COMMON-19).
-    return JSON.parse(storableJson({ ...body, ...extra })) as Problem;
+  /** As it is answered: a path or a message may repeat what no strict reader takes (COMMON-19). */
+  override toBody(nowMs: number): Problem & Readonly<Record<string, unknown>> {
+    return JSON.parse(storableJson(super.toBody(nowMs))) as Problem;
   }
 }
 
