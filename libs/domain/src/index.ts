@@ -1,6 +1,8 @@
 /** The pure decisions of sync: acceptance, time, conflict, projection, digest, device health. */
 export { checkOp } from './acceptance/check-op.ts';
 export type { OpRefusal } from './acceptance/check-op.ts';
+export { withOwnEntry } from './acceptance/own-entry.ts';
+export type { NumberedMutation, OwnChanges } from './acceptance/own-entry.ts';
 export { planLanes } from './acceptance/plan-lanes.ts';
 export type { BlockedCode, LaneItem, LanePlan } from './acceptance/plan-lanes.ts';
 export { sameChange } from './acceptance/same-change.ts';

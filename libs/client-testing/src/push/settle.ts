@@ -2,7 +2,7 @@ import { OUTCOME_CODES } from '@sync/protocol';
 import type { Tenant, WaitingEntry } from '../server/tenant.ts';
 import { admit } from './admit.ts';
 import { carryOut, lost, rejected } from './carry-out.ts';
-import { PATIENCE_MS, withOwnEntry } from './own-entry.ts';
+import { PATIENCE_MS, countOwn } from './own-entry.ts';
 import { endEntry } from './tell.ts';
 import type { Refusal, Work } from './work.ts';
 
@@ -25,7 +25,7 @@ function tryOne(tenant: Tenant, entry: WaitingEntry): boolean {
   // What it was let in with may have been taken from it while it waited (PUSH-17).
   const refusal = wait ?? admit(tenant, work);
   if (refusal) return refuse(tenant, entry, refusal);
-  const counted = withOwnEntry(tenant, work);
+  const counted = countOwn(tenant, work);
   if (counted === 'missing') {
     if (isPatient(tenant, work)) return false;
     const { entityType, entityId, op } = work.mutation;

@@ -1,11 +1,11 @@
-import { mayHold } from '@sync/domain';
+import { mayHold, withOwnEntry } from '@sync/domain';
 import { containsDot, counterOf, deviceReplica, type ReplicaId, type VectorClock } from '@sync/vector-clock';
 import type { KnownEntity } from '../../read-model/entity-head.ts';
 import { type Postponed, postponed, type Work } from '../outcome/settlement.ts';
 import { isPatient } from './earlier-changes.ts';
 import { HighestNumbers } from './highest-numbers.ts';
 import type { LaneNeed } from './lane-need.ts';
-import { ownCount, withOwnEntry } from './own-entry.ts';
+import { ownCount } from './own-count.ts';
 import type { Standing } from './standing.ts';
 
 /** Where a mutation comes to stand in its lane. */

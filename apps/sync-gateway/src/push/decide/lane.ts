@@ -24,7 +24,7 @@ import { bringForward } from './earlier-changes.ts';
 import { LaneEnds } from './lane-ends.ts';
 import type { LaneNeed } from './lane-need.ts';
 import { inputOf } from './mutation-input.ts';
-import { ownCount } from './own-entry.ts';
+import { ownCount } from './own-count.ts';
 import { Plan, type PlannedEnd } from './plan.ts';
 import {
   type Ahead,

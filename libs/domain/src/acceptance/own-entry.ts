@@ -1,5 +1,13 @@
 import { counterOf, deviceReplica, type ReplicaId, type VectorClock } from '@sync/vector-clock';
-import type { PreparedMutation } from '../prepare/prepare-mutation.ts';
+
+/** A mutation, as far as its number goes. */
+export interface NumberedMutation {
+  readonly baseClock: VectorClock;
+  /** Which change of its device it is. */
+  readonly counter: number;
+  /** Its own clock. */
+  readonly clock: VectorClock;
+}
 
 /** What is known of a device's own changes of an entity when one more of them is decided. */
 export interface OwnChanges {
@@ -32,11 +40,11 @@ export interface OwnChanges {
  * counts after the push that shows it says nothing: it gives its next changes the numbers of those that it
  * has forgotten. And a change that comes late knows nothing of those that were made after it.
  */
-export function withOwnEntry(
-  mutation: PreparedMutation,
+export function withOwnEntry<Mutation extends NumberedMutation>(
+  mutation: Mutation,
   deviceId: string,
   { stands, answered, isRecent, isLate, mayForget, forgotten }: OwnChanges,
-): PreparedMutation | 'ask' | 'missing' {
+): Mutation | 'ask' | 'missing' {
   const own = deviceReplica(deviceId);
   const counts = counterOf(mutation.baseClock, own);
   if (mayForget && stands > 0 && forgotten === null && !isRecent) return 'ask';
@@ -55,9 +63,4 @@ export function withOwnEntry(
 
 function withoutEntry(clock: VectorClock, replica: ReplicaId): VectorClock {
   return Object.fromEntries(Object.entries(clock).filter(([entry]) => entry !== replica));
-}
-
-/** How many changes of the device are in an entity with this clock; null: there is none. */
-export function ownCount(clock: VectorClock | null, deviceId: string): number {
-  return counterOf(clock ?? {}, deviceReplica(deviceId));
 }
