@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { withFileLock } from '@sync/postgres/testing';
+import { isExecutable, withFileLock } from '@sync/postgres/testing';
 
 const execute = promisify(execFile);
 
@@ -60,15 +59,6 @@ async function starts(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return existsSync(path);
-  } catch {
-    return false;
-  }
 }
 
 async function fetchFromPackages(

@@ -6,15 +6,13 @@ import { kindOf } from '../tabs/messages.ts';
 import type { Seat, TabEvents } from '../tabs/tabs.ts';
 import { TabsHub } from '../testing/memory-tabs.ts';
 import { quiet } from './testing/hand-tab.ts';
-import { type Opened, type World, makeWorld, open, pass, seen } from './testing/world.ts';
+import { type Opened, type World, open, openTwo, pass, seen } from './testing/world.ts';
 
 let world: World;
 let one: Opened;
 let other: Opened;
 beforeEach(async () => {
-  world = makeWorld();
-  one = await open(world);
-  other = await open(world);
+  ({ world, one, other } = await openTwo());
   one.client.start();
   await quiet();
 });

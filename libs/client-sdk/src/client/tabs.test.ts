@@ -5,16 +5,13 @@ import { SCOPE } from '../local/testing/crashing-device.ts';
 import { failure } from '../net/failure.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
 import { quiet } from './testing/hand-tab.ts';
-import { type Opened, type World, makeWorld, open, pass, seen } from './testing/world.ts';
+import { type Opened, type World, makeWorld, open, openTwo, pass, seen } from './testing/world.ts';
 
 let world: World;
 let one: Opened;
 let other: Opened;
 beforeEach(async () => {
-  world = makeWorld();
-  one = await open(world);
-  other = await open(world);
-  await quiet();
+  ({ world, one, other } = await openTwo());
 });
 
 describe('two tabs', () => {

@@ -1,5 +1,5 @@
 /** What tabs post to each other. */
-import type { EngineState } from '../engine/state.ts';
+import type { EngineState, EventOf } from '../engine/state.ts';
 import type { Known, Told } from '../local/guarded-store.ts';
 
 /**
@@ -10,15 +10,16 @@ import type { Known, Told } from '../local/guarded-store.ts';
 const VERSION = 1;
 
 /** What the app asks of the device, in whatever tab. */
-export type Command =
-  | { readonly kind: 'start' }
-  | { readonly kind: 'stop' }
-  | { readonly kind: 'force_offline' }
-  | { readonly kind: 'allow_network' }
-  | { readonly kind: 'network_lost' }
-  | { readonly kind: 'network_back' }
-  | { readonly kind: 'new_token' }
-  | { readonly kind: 'hint' };
+export type Command = EventOf<
+  | 'start'
+  | 'stop'
+  | 'force_offline'
+  | 'allow_network'
+  | 'network_lost'
+  | 'network_back'
+  | 'new_token'
+  | 'hint'
+>;
 
 export type Message =
   /** A commit of the sender. */

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { withFileLock } from '@sync/postgres/testing';
+import { isExecutable, withFileLock } from '@sync/postgres/testing';
 
 const run = promisify(execFile);
 
@@ -64,15 +63,6 @@ function remedy(platform: NodeJS.Platform): string {
   };
   const command = commands[platform] ?? 'install your distribution\'s package "nats-server"';
   return `No nats-server found. Run: ${command} (or set NATS_SERVER_BIN to the program, or NATS_URL to a running server)`;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return existsSync(path);
-  } catch {
-    return false;
-  }
 }
 
 async function fetchFromPackage(

@@ -1,5 +1,6 @@
 export { exitOf } from './exit-of.ts';
 export { withFileLock } from './file-lock.ts';
+export { isExecutable } from './is-executable.ts';
 export { freePort, isFree } from './free-port.ts';
 export { startPostgres } from './start-postgres.ts';
 export type { RunningPostgres, StartPostgresOptions } from './start-postgres.ts';

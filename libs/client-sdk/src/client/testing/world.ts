@@ -23,6 +23,14 @@ export async function open(world: World) {
 }
 export type Opened = Awaited<ReturnType<typeof open>>;
 
+/** Two tabs of one browser, the first of which leads. */
+export async function openTwo() {
+  const world = makeWorld();
+  const [one, other] = [await open(world), await open(world)];
+  await quiet();
+  return { world, one, other };
+}
+
 /** Lets so much time pass, in ten steps. */
 export async function pass(clock: HandClock, ms: number): Promise<void> {
   for (let at = 0; at < 10; at += 1) {
