@@ -3,11 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { build } from 'esbuild';
 
-/** The promised size of `@sync/client` without Yjs and TanStack: all that an app of a platform has. */
-const MAX_GZIPPED_BYTES = 40_000;
+/**
+ * The promised sizes of `@sync/client` without Yjs and TanStack, in bytes gzipped: all that an app of a
+ * platform has, written for what its build tools write for unless they are told to do otherwise. Vite's
+ * browsers have private fields, which Hermes does not: what stands for them takes 2.8 kB.
+ */
 const PLATFORMS = [
-  ['browsers', ['@sync/client', '@sync/client/indexeddb']],
-  ['React Native', ['@sync/client', '@sync/client/sqlite', '@sync/client/js-key']],
+  ['browsers', 'es2022', 37_500, ['@sync/client', '@sync/client/indexeddb']],
+  ['React Native', 'es2020', 40_000, ['@sync/client', '@sync/client/sqlite', '@sync/client/js-key']],
 ] as const;
 
 interface Bundle {
@@ -20,14 +23,14 @@ interface Bundle {
 }
 
 /** As an app for browsers would be built, of which these lines are all. */
-async function bundle(contents: string): Promise<Bundle> {
+async function bundle(contents: string, target = 'es2020'): Promise<Bundle> {
   const folder = fileURLToPath(new URL('.', import.meta.url));
   const { outputFiles, metafile, warnings } = await build({
     stdin: { contents, resolveDir: folder, loader: 'ts' },
     absWorkingDir: folder,
     ...{ bundle: true, minify: true, write: false, metafile: true, format: 'esm', logLevel: 'silent' },
     conditions: ['source'],
-    target: 'es2020',
+    target,
     // No Node module is found, in place of being replaced by nothing.
     platform: 'neutral',
     mainFields: ['module', 'main'],
@@ -50,10 +53,10 @@ async function bundle(contents: string): Promise<Bundle> {
 describe('the bundle of @sync/client', () => {
   it.each(PLATFORMS)(
     'is small for %s, loads nothing, and validates with no library',
-    async (name, entries) => {
-      const whole = await bundle(entries.map((entry) => `export * from '${entry}';`).join(''));
+    async (name, target, mostBytes, entries) => {
+      const whole = await bundle(entries.map((entry) => `export * from '${entry}';`).join(''), target);
       process.stdout.write(`@sync/client for ${name}, gzipped: ${whole.gzippedBytes} bytes\n`);
-      expect(whole.gzippedBytes).toBeLessThanOrEqual(MAX_GZIPPED_BYTES);
+      expect(whole.gzippedBytes).toBeLessThanOrEqual(mostBytes);
       expect(whole.loads).toEqual([]);
       expect(whole.files.filter((path) => path.includes('typebox'))).toEqual([]);
       expect(whole.files).toContain('storage/store.ts');

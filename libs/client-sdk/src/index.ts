@@ -4,8 +4,6 @@ export { createHttpTransport, type HttpTransport, type HttpTransportOptions } fr
 export type { SocketLike } from './net/live-socket.ts';
 export type { GetToken, TokenReason } from './net/tokens.ts';
 export { importDeviceKey, type StoredDeviceKey, webCryptoKey } from './net/webcrypto-key.ts';
-export { EncryptedStore } from './storage/encrypted-store.ts';
-export type { StorageKey } from './storage/encrypted-store.ts';
 export { MemoryDisk, MemoryStore } from './storage/memory-store.ts';
 export { StorageError, keyOf } from './storage/store.ts';
 export type { Commit, Store, StorageErrorCode, StoredRow, StoredValue, TableName } from './storage/store.ts';
@@ -27,7 +25,6 @@ export type { EntitySet, WriteOptions } from './client/entity-set.ts';
 export type { DataUpcaster, VersionedType } from './schema/app-versions.ts';
 export type { DataSchema, EntityType } from './client/entity-type.ts';
 export type { ScopeStatus, SyncStatus } from './client/status.ts';
-export { browserTabs } from './tabs/browser-tabs.ts';
 export { type Seat, type TabEvents, type Tabs, alone } from './tabs/tabs.ts';
 export { SyncError, type SyncErrorCode } from './sync-error.ts';
 export type { Tier, Write, WriteState } from './client/write.ts';

@@ -10,6 +10,7 @@ const NO_STATUS: SyncStatus = {
   pending: 0,
   oldestPendingAt: null,
   pushPausedBy: null,
+  lostWrites: 0,
   newerTypes: [],
   scopes: [],
 };

@@ -3,11 +3,10 @@ import type { VectorClock } from '@sync/vector-clock';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Listeners } from '../local/listeners.ts';
 import { LocalState } from '../local/local-state.ts';
-import type { OutcomeRow } from '../local/store-outcomes.ts';
+import { type OutcomeRow, listOutcomes } from '../local/store-outcomes.ts';
 import { WriteQueue } from '../local/write-queue.ts';
 import type { DeviceIdentity, DeviceKey, Transport } from '../net/transport.ts';
 import { type Store, keyOf } from '../storage/store.ts';
-import { browserTabs } from '../tabs/browser-tabs.ts';
 import type { Command } from '../tabs/messages.ts';
 import { type Tabs, alone } from '../tabs/tabs.ts';
 import { EntitySet } from './entity-set.ts';
@@ -64,7 +63,7 @@ export async function createSyncClient<const Types extends EntityTypes>(
   const versions = new AppVersions(options.entities);
   const local = new LocalState(store, identity, versions);
   const transport = liftPushes(options.transport, versions, key);
-  const { tabs = (store.isForTabs && browserTabs()) || alone } = options;
+  const { tabs = store.tabs ?? alone } = options;
   const tab = new Tab({ local, transport, clock, random, tabs });
   await tab.join();
   return new SyncClient({ ...options, transport }, tab);
@@ -103,7 +102,8 @@ export class SyncClient<Types extends EntityTypes> {
     this.#local.assertOpen();
     const known = this.#sets.get(name);
     if (known) return known as unknown as EntitySet<DataOf<Types[Name]>>;
-    const type = this.#options.entities[name];
+    // Not what every object inherits: an entity type may be called `constructor`.
+    const type = new Map(Object.entries(this.#options.entities)).get(name);
     if (!type) throw new SyncError('entity_type_unknown', `The app has not named an entity type ${name}`);
     const { clock = systemClock, newId = () => crypto.randomUUID() } = this.#options;
     const set = new EntitySet<object>(name, type, {
@@ -160,10 +160,7 @@ export class SyncClient<Types extends EntityTypes> {
   /** What did not simply come to stand, oldest first, until `dismiss`. */
   async outcomes(): Promise<OutcomeRow[]> {
     this.#local.assertOpen();
-    const rows = await this.#local.store.list('outcome', '');
-    return rows
-      .map(({ value }) => value as unknown as OutcomeRow)
-      .sort((one, other) => (one.at < other.at ? -1 : 1));
+    return listOutcomes(this.#local);
   }
 
   /** The app has dealt with it. */
@@ -183,7 +180,10 @@ export class SyncClient<Types extends EntityTypes> {
     });
   }
 
-  /** Conflicts of this user, as they were pulled. */
+  /**
+   * Conflicts of this user, as they were pulled. A record is never changed: both sides are in the schema
+   * version that the server had then, which it does not name, so the app's upcasters are not applied.
+   */
   async conflicts(): Promise<Conflict[]> {
     await this.#local.load('conflict');
     return this.#local.mirror.list('conflict').map(({ data }) => data as unknown as Conflict);
@@ -197,12 +197,13 @@ export class SyncClient<Types extends EntityTypes> {
   }
 
   /**
-   * What the server has of an entity, as it was pulled last: without this device's own writes. Null where
-   * nothing was pulled; of one that is deleted `data` is null.
+   * What the server has of an entity, as it was pulled last: without this device's own writes, in the schema
+   * version of the app. Null where nothing was pulled; of one that is deleted `data` is null.
    */
   async serverState(entity: Pick<Conflict, 'entityType' | 'entityId'>): Promise<RemoteDelta | null> {
     await this.#local.load(entity.entityType);
-    return this.#local.mirror.stateOf(entity);
+    const { mirror, versions } = this.#local;
+    return versions.stateOf(mirror.stateOf(entity));
   }
 
   /**

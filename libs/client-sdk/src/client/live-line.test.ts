@@ -48,6 +48,21 @@ describe('with a socket', () => {
     expect([notes.get('a')?.data, client.status.state]).toEqual([{ value: 1 }, 'live']);
   });
 
+  it('comes back after a while where it has ended for good, and pulls say that all is well', async () => {
+    const { client, clock, transport, say } = await makeListening();
+    say()?.onState({ kind: 'open' });
+    transport.news();
+    await quiet();
+    say()?.onState({ kind: 'ended', why: 'not_bound' });
+    await quiet();
+    expect([client.status.state, say()]).toEqual(['live', null]);
+    await pass(clock, 61_000);
+    transport.server.changeItself('a', { value: 1 });
+    transport.news();
+    await quiet();
+    expect(say()).not.toBeNull();
+  });
+
   it('asks whether it was revoked, when it ends for good', async () => {
     const { client, transport, say } = await makeListening();
     say()?.onState({ kind: 'open' });

@@ -15,6 +15,11 @@ export interface SyncStatus {
   readonly oldestPendingAt: string | null;
   /** Why pushes pause although pulls go on; null where they do not. */
   readonly pushPausedBy: FailureReason | null;
+  /**
+   * Writes of this device that could not be read any more, or whose outcome could not, since its store began.
+   * What they were is not known. All else that was damaged is pulled anew.
+   */
+  readonly lostWrites: number;
   /** Entity types of which there is content of a newer schema than this app knows: it should be updated. */
   readonly newerTypes: readonly string[];
   readonly scopes: readonly ScopeStatus[];
@@ -51,6 +56,7 @@ export class StatusReader {
       pending: outbox.queuedCount,
       oldestPendingAt: outbox.oldestQueuedAt,
       pushPausedBy: lanes.push.reason,
+      lostWrites: this.#local.lostWrites,
       newerTypes: this.#local.versions.newerTypes,
       scopes: this.#scopes(this.#last?.scopes ?? []),
     };

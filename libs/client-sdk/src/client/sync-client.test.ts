@@ -16,6 +16,23 @@ function problem(status: number, code: string, path?: string): Failure {
   });
 }
 
+it('has nothing to read before its requests where no other client uses the store', async () => {
+  const disk = new MemoryDisk();
+  let reads = 0;
+  const get = disk.counters.get.bind(disk.counters);
+  const { client, transport } = await makeDevice({ disk });
+  disk.counters.get = (name) => {
+    if (name === 'sequence') reads += 1;
+    return get(name);
+  };
+  client.start();
+  await quiet();
+  transport.server.changeItself('a', { value: 1 });
+  transport.news();
+  await quiet();
+  expect([client.status.state, transport.count('pull') > 2, reads]).toEqual(['live', true, 0]);
+});
+
 describe('a push that is refused', () => {
   it.each([
     ['by a server that does not know the key', problem(401, 'signature_invalid')],

@@ -6,6 +6,7 @@ import { STOPPED, step } from '../engine/step.ts';
 import type { Effect, EngineEvent, EngineState, LaneName, PhaseKind, SyncReason } from '../engine/state.ts';
 import type { LocalState } from '../local/local-state.ts';
 import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/guarded-store.ts';
+import { ackBody, storeAck } from '../local/acks.ts';
 import { type PullStored, storePull, storePush } from '../local/store-answers.ts';
 import { takeBatch } from '../local/take-batch.ts';
 import { checkAnswer } from '../net/check-answers.ts';
@@ -17,6 +18,8 @@ const TIMEOUT_MS = 40_000;
 /** Characters of JSON in a push: below 1 MiB as sent, whatever its alphabet, where nothing is compressed. */
 const PUSH_LENGTH = 340_000;
 const STORE_AGAIN_MS = 10_000;
+/** A line that the server has ended for good is tried again after this, where pulls say that all is well. */
+const LINE_AGAIN_MS = 60_000;
 /** A pull that waits sooner than this is answered is taken for one that did not wait. */
 const MIN_WAIT_MS = 2_000;
 
@@ -39,6 +42,8 @@ export interface SyncLoopOptions {
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Other clients may use the store, or a browser clear it. */
+  readonly isShared: boolean;
   /** Told after each step. */
   readonly onState: (state: EngineState) => void;
   /** Another tab talks to the server now, or has made the store anew. */
@@ -54,6 +59,7 @@ export class SyncLoop {
   #cancelWake: () => void = () => undefined;
   #cancelAgain: () => void = () => undefined;
   #line: LiveLine | null = null;
+  #lineNotBeforeMs = 0;
   readonly #time: SteadyTime;
   #mutationsPerPush: number = LIMITS.mutationsPerPush;
   #deltasPerPull: number = LIMITS.defaultDeltasPerPull;
@@ -89,7 +95,13 @@ export class SyncLoop {
     if (wish === 'none') {
       this.#line?.close();
       this.#line = null;
-    } else if (wish === 'open' && !this.#line && transport.listen) {
+      this.#lineNotBeforeMs = 0;
+    } else if (
+      wish === 'open' &&
+      !this.#line &&
+      transport.listen &&
+      this.#time.now() >= this.#lineNotBeforeMs
+    ) {
       this.#line = transport.listen({
         onNotice: (scopes) => this.#hint(scopes),
         onState: (line) => this.#noteLine(line),
@@ -98,17 +110,21 @@ export class SyncLoop {
   }
 
   #hint(scopes: Iterable<string>): void {
-    this.#options.local.askSoon(scopes);
+    this.#options.local.asking.askSoon(scopes);
     this.dispatch({ kind: 'hint' });
   }
 
   #noteLine({ kind }: LiveState): void {
     if (kind === 'open') {
-      this.#options.local.askSoon(this.#options.local.mirror.scopes.keys());
+      this.#options.local.asking.askSoon(this.#options.local.mirror.scopes.keys());
       this.dispatch({ kind: 'socket_opened' });
     } else if (this.#state.hasSocket) this.dispatch({ kind: 'socket_lost' });
+    if (kind !== 'ended') return;
+    this.#line?.close();
+    this.#line = null;
+    this.#lineNotBeforeMs = this.#time.now() + LINE_AGAIN_MS;
     // What a pull is answered says best how the device stands.
-    if (kind === 'ended') this.dispatch({ kind: 'hint' });
+    this.dispatch({ kind: 'hint' });
   }
 
   #perform(effect: Effect): void {
@@ -206,8 +222,9 @@ export class SyncLoop {
   }
 
   async #lane(lane: LaneName, waitMs: number, signal: AbortSignal) {
+    const { isShared, local } = this.#options;
     // A tab that was killed has told nobody of its last write.
-    const hasFound = await this.#options.local.lookForWrites();
+    const hasFound = isShared && (await local.lookForWrites());
     if (hasFound && !signal.aborted) this.dispatch({ kind: 'wrote' });
     if (lane === 'pull') return this.#pull(waitMs, signal);
     return lane === 'push' ? this.#push(signal) : this.#ack(signal);
@@ -215,9 +232,9 @@ export class SyncLoop {
 
   async #pull(fullWaitMs: number, signal: AbortSignal) {
     const { local } = this.#options;
-    const scopes = local.nextScopes();
+    const scopes = local.asking.nextScopes();
     // Whoever holds more than one pull may ask for waits on each part of them in turn.
-    const waitMs = fullWaitMs && Math.max(MIN_WAIT_MS, Math.floor(fullWaitMs / local.pullsForAll));
+    const waitMs = fullWaitMs && Math.max(MIN_WAIT_MS, Math.floor(fullWaitMs / local.asking.pullsForAll));
     const asked = scopes?.map(({ scope }) => scope) ?? [];
     let isStored = false;
     try {
@@ -234,11 +251,11 @@ export class SyncLoop {
       return {
         hadNews: stored.hadNews,
         isComplete: stored.isComplete,
-        wantsAck: local.ackBody() !== null,
+        wantsAck: ackBody(local) !== null,
         syncReason: syncReasonOf(stored),
       };
     } finally {
-      if (!isStored) local.askSoon(asked);
+      if (!isStored) local.asking.askSoon(asked);
     }
   }
 
@@ -257,7 +274,7 @@ export class SyncLoop {
 
   #pushed(hadNews: boolean) {
     const { local } = this.#options;
-    return { hadNews, isComplete: local.mirror.outbox.queuedCount === 0, wantsAck: local.ackBody() !== null };
+    return { hadNews, isComplete: local.mirror.outbox.queuedCount === 0, wantsAck: ackBody(local) !== null };
   }
 
   /** Mutations that no push may have are refused here, for the others to go on. */
@@ -273,7 +290,7 @@ export class SyncLoop {
 
   async #ack(signal: AbortSignal) {
     const { local } = this.#options;
-    const body = local.ackBody();
+    const body = ackBody(local);
     if (!body) return { hadNews: false, isComplete: true, wantsAck: false };
     const answer = await this.#send<AckResponse>('ack', {
       body: { ...body, backlog: this.#backlog() },
@@ -281,8 +298,8 @@ export class SyncLoop {
       signal,
     });
     if (!answer.ok) return withScopes(answer, body.cursors?.map(({ scope }) => scope) ?? [], 'cursors');
-    await local.storeAck(body);
-    return { hadNews: true, isComplete: true, wantsAck: local.ackBody() !== null };
+    await storeAck(local, body);
+    return { hadNews: true, isComplete: true, wantsAck: ackBody(local) !== null };
   }
 
   async #send<T>(what: 'pull' | 'push' | 'ack', call: Omit<Call, 'method' | 'path'>): Promise<Answer<T>> {

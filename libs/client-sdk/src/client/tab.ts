@@ -8,7 +8,7 @@ import type { Failure } from '../net/transport.ts';
 import { StorageError } from '../storage/store.ts';
 import { type LifeEffect, type LifeEvent, type TabLife, join, stepLife } from '../tabs/life.ts';
 import { type Command, type Message, type Shown, kindOf, read, write } from '../tabs/messages.ts';
-import type { Seat, Tabs } from '../tabs/tabs.ts';
+import { type Seat, type Tabs, alone } from '../tabs/tabs.ts';
 import { SyncLoop, type SyncLoopOptions } from './sync-loop.ts';
 
 export interface TabOptions extends Pick<SyncLoopOptions, 'local' | 'transport' | 'clock' | 'random'> {
@@ -44,6 +44,8 @@ export class Tab {
   #life: TabLife = { kind: 'closed' };
   #seat: Seat | null = null;
   #wishes: Wishes = { isStarted: false, isForcedOffline: false, hasNetwork: true };
+  /** What was asked for in this tab, until its leader says that it is so. */
+  #asked: Partial<Wishes> = {};
   #shown: Shown = { engine: STOPPED, aheadMs: 0 };
   #cancelWake: () => void = () => undefined;
   /** Of the last term that this tab has tried to begin. */
@@ -55,9 +57,13 @@ export class Tab {
     this.#tabs = tabs;
     this.#loop = new SyncLoop({
       ...options,
+      isShared: tabs !== alone || this.local.store.isForTabs,
       onState: (engine) => this.#tellState(engine),
       onDeposed: (why) => this.#step(why),
     });
+    this.local.onRebuilt = () => {
+      if (this.#life.kind === 'leading') this.#loop.dispatch({ kind: 'storage_rebuilt' });
+    };
     this.local.store.onStored = (told) => this.#post({ kind: 'stored', told });
   }
 
@@ -107,7 +113,10 @@ export class Tab {
   command(command: Command): void {
     this.#note(command);
     if (this.#life.kind === 'leading') this.#loop.dispatch(command);
-    else this.#post({ kind: 'command', command });
+    else {
+      this.#asked = { ...this.#asked, ...WISHED[command.kind] };
+      this.#post({ kind: 'command', command });
+    }
   }
 
   /** This tab has stored a write. The leader, if it is another one, hears of it as of every commit. */
@@ -209,13 +218,21 @@ export class Tab {
     // Until everything of a revoked device is removed, whoever leads next asks again, and removes it.
     const isOver = phase.kind === 'revoked' && (phase.reason !== 'device_revoked' || this.local.isRevoked);
     const isStarted = phase.kind !== 'stopped' && !isOver;
-    this.#wishes = { isStarted, isForcedOffline, hasNetwork };
+    // A leader that was frozen says how it stood before it has heard of what was asked.
+    const told = { isStarted, isForcedOffline, hasNetwork };
+    this.#forgetAsked((name, value) => told[name] === value);
+    this.#wishes = { ...told, ...this.#asked };
     this.#shown = shown;
     this.#listeners.tell();
   }
 
   #note({ kind }: Command): void {
     this.#wishes = { ...this.#wishes, ...WISHED[kind] };
+  }
+
+  #forgetAsked(isOver: (name: keyof Wishes, value: boolean) => boolean): void {
+    const asked = Object.entries(this.#asked) as [keyof Wishes, boolean][];
+    this.#asked = Object.fromEntries(asked.filter(([name, value]) => !isOver(name, value)));
   }
 
   #post(message: Message): void {
@@ -243,6 +260,7 @@ export class Tab {
         return;
       case 'command':
         this.#note(message.command);
+        this.#forgetAsked((name) => name in (WISHED[message.command.kind] ?? {}));
         if (this.#life.kind === 'leading') this.#loop.dispatch(message.command);
     }
   }

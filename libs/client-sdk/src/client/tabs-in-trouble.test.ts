@@ -1,7 +1,9 @@
 /** What becomes of writes and of the device where a tab dies at a bad moment, or is of another version. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { failure } from '../net/failure.ts';
+import { SCOPE } from '../local/testing/crashing-device.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
+import { keyOf } from '../storage/store.ts';
 import { kindOf } from '../tabs/messages.ts';
 import type { Seat, TabEvents } from '../tabs/tabs.ts';
 import { TabsHub } from '../testing/memory-tabs.ts';
@@ -102,6 +104,41 @@ it('a write that went with a revoked device does not come back from a tab that w
   await pass(world.clock, 20_000);
   await expect(write.wait('applied')).rejects.toMatchObject({ outcome: { code: 'device_revoked' } });
   expect([seen(one), seen(other), world.transport.server.applied]).toEqual([{}, {}, []]);
+});
+
+it('a stop is not undone by what a frozen leader says before it has heard of it', async () => {
+  const heard: unknown[] = [];
+  const stranger = joinAsStranger({ heard: (message) => heard.push(message) });
+  stranger.post({ version: 1, kind: 'who_leads' });
+  await quiet();
+  const leading = heard.find((message) => kindOf(message) === 'leading');
+  one.tab.freeze();
+  other.client.stop();
+  stranger.post(leading);
+  await quiet();
+  one.tab.kill();
+  const asked = world.transport.calls.length;
+  await pass(world.clock, 60_000);
+  expect([other.client.status.state, world.transport.calls.length]).toEqual(['stopped', asked]);
+  one = await open(world);
+  one.client.start();
+  await pass(world.clock, 10_000);
+  expect([one.client.status.state, other.client.status.state]).toEqual(['live', 'live']);
+});
+
+it('a tab that has missed a commit, and finds a damaged row then, leads all the same', async () => {
+  world.transport.fail = () => failure('offline', 'no network');
+  await other.notes.put('a', { value: 1 });
+  other.tab.freeze();
+  world.transport.fail = () => null;
+  await one.notes.put('b', { value: 2 });
+  await pass(world.clock, 5_000);
+  one.tab.kill();
+  world.disk.tables.get('scope')?.set(keyOf(SCOPE), 'no JSON');
+  other.tab.thaw();
+  await pass(world.clock, 60_000);
+  expect([other.client.status.state, seen(other)]).toEqual(['live', { a: 1, b: 2 }]);
+  expect(world.transport.server.applied.length).toBe(2);
 });
 
 describe('tabs of two versions of the app', () => {

@@ -222,7 +222,12 @@ const RUNNING = {
   woken: goOn,
   new_token: goOn,
   storage_lost: lose,
-  storage_rebuilt: stay,
+  // Something else than the engine did it: what is on its way is for the store before.
+  storage_rebuilt: (state, _event, nowMs) => {
+    const halted = halt(state, state.phase);
+    const { state: after, effects } = connect(halted.state, 'storage_rebuilt', nowMs);
+    return { state: after, effects: [...halted.effects, ...effects] };
+  },
 } satisfies Row;
 
 /** For every phase and every event what happens: it does not compile with a cell missing. */

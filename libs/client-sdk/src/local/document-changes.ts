@@ -59,11 +59,11 @@ interface Increments extends Place {
 
 /** @returns the documents that are stored of a scope, by {@link entityKey} */
 export async function documentRows(
-  store: Pick<Store, 'list'>,
+  store: Pick<Store, 'keys'>,
   scope: string,
 ): Promise<Map<string, Increments>> {
   const found = new Map<string, Increments>();
-  for (const { key } of await store.list('document', keyOf(scope))) {
+  for (const key of await store.keys('document', keyOf(scope))) {
     const [, entityType = '', entityId = '', number] = key.split('\0');
     const place = key.slice(0, -DIGITS);
     const increments = found.get(place) ?? { entityType, entityId, numbers: [] };

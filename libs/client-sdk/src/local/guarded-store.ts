@@ -43,12 +43,21 @@ export class GuardedStore {
     this.#inner = inner;
   }
 
+  /** See {@link Store.tabs}. */
+  get isForTabs(): boolean {
+    return this.#inner.tabs !== undefined;
+  }
+
   get(table: TableName, keys: readonly string[]): Promise<(StoredValue | undefined)[]> {
     return this.#inner.get(table, keys);
   }
 
   list(table: TableName, prefix: string): Promise<StoredRow[]> {
     return this.#inner.list(table, prefix);
+  }
+
+  keys(table: TableName, prefix: string): Promise<string[]> {
+    return this.#inner.keys(table, prefix);
   }
 
   counters(names: readonly string[]): Promise<number[]> {

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Outcome, PullResponse } from '@sync/protocol';
 import { randomUUID } from 'node:crypto';
 import { CrashingDevice, MUCH_LATER, NOW, SCOPE } from './testing/crashing-device.ts';
+import { ackBody } from './acks.ts';
 import { storePull, storePush } from './store-answers.ts';
 
 const NOTHING: PullResponse = { serverTime: NOW, scopes: [], revoked: [], outcomes: [], directives: [] };
@@ -72,7 +73,7 @@ describe('of a write that the device does not know', () => {
     device.local.mirror.listen(({ hasOutcomes }) => told.push(hasOutcomes));
     await storePush(device.local, { serverTime: NOW, outcomes: [lost(mutationId)] }, NOW);
     expect(told).toEqual([true]);
-    expect(device.local.ackBody()?.outcomes).toEqual([mutationId]);
+    expect(ackBody(device.local)?.outcomes).toEqual([mutationId]);
     const [row] = await device.store.list('outcome', '');
     expect(row?.value).toEqual({ outcome: lost(mutationId), mutation: null, at: NOW });
   });

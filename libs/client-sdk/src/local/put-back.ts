@@ -31,7 +31,9 @@ export async function putBack(
   for (const [at, [name, count]] of Object.entries(own).entries()) {
     counters[name] = Math.max(count, counts[at] ?? 0);
   }
-  await local.store.commitIf({ puts: entries.map(entryPut), counters }, { store, sequence });
+  // Another store from then on: below numbers that are taken already, nothing else would tell who hears of no
+  // commit that there is something to read.
+  await local.store.replace({ puts: entries.map(entryPut), counters }, { store, sequence });
 }
 
 /** Scopes of a store that begins anew count their generations from the beginning. */

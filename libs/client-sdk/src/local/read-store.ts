@@ -2,11 +2,12 @@
 import { SyncError } from '../sync-error.ts';
 import { type OutboxEntry, endedElsewhere, givenUp, outboxKey } from '../outbox/entry.ts';
 import type { EntityRow, ScopeRow } from '../replica/rows.ts';
-import { StorageError, type StoredValue, keyOf } from '../storage/store.ts';
+import { type StoredValue, keyOf } from '../storage/store.ts';
 import type { LocalState } from './local-state.ts';
 import type { OutcomeRow } from './store-outcomes.ts';
 import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
 import { putBack } from './put-back.ts';
+import { salvage } from './salvage.ts';
 import { OF_SCOPE, listRows, ownRow, pageRows, typeOfPage } from './stored-entities.ts';
 import { DEVICE, assertFormat, isSame, revocationOf } from './stored-rows.ts';
 
@@ -67,17 +68,22 @@ export async function readWrites(local: LocalState, sequence: number): Promise<v
   local.store.known.sequence = sequence;
 }
 
-/** The same, from a damaged store: a row that cannot be read takes no other one along. */
-export async function rescueWrites(local: LocalState, sequence: number): Promise<void> {
+/**
+ * The same, from a damaged store: what can be read of them.
+ * @returns how many cannot be read
+ */
+export async function rescueWrites(local: LocalState, sequence: number): Promise<number> {
   const { known } = local.store;
-  for (const number of numbers(known.sequence + 1, sequence)) {
-    try {
-      await readWrites(local, number);
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'damaged') throw error;
-      known.sequence = number;
-    }
-  }
+  const keys = await local.store.keys('outbox', '');
+  const isNew = (number: number): boolean => number > known.sequence && number <= sequence;
+  const { rows, damaged } = await salvage(
+    local.store,
+    'outbox',
+    keys.filter((key) => isNew(Number(key))),
+  );
+  for (const row of rows) local.mirror.setEntry(row as unknown as OutboxEntry);
+  known.sequence = sequence;
+  return damaged.length;
 }
 
 async function readRows(local: LocalState, { prefixes, rows }: Told): Promise<void> {
@@ -142,19 +148,31 @@ function dropEntities(local: LocalState, keys: readonly string[]): void {
   }
 }
 
+/** The counter of what could not be read any more: see {@link LocalState.lostWrites}. */
+export const LOST = 'lost';
+
 /**
  * Reads everything anew. The outbox of this tab is put back where the store has lost it.
+ * @param what of a damaged store nothing but the outbox: what cannot be read of it is counted as lost
  * @throws StorageClearedError; SyncError `other_device`; StorageError; then the mirror is as it was
  */
-export async function readAll(local: LocalState): Promise<void> {
+export async function readAll(
+  local: LocalState,
+  what: 'all' | 'outbox_as_far_as_readable' = 'all',
+): Promise<void> {
   const { mirror, store } = local;
+  const isRescue = what !== 'all';
   for (;;) {
     const known = await store.look();
     if (known.store === 0) throw new StorageClearedError();
     const [device] = await store.get('meta', [DEVICE]);
     if (device) assertFormat(device);
-    const scopes = rowsOf<ScopeRow>(await store.list('scope', ''));
-    const entries = rowsOf<OutboxEntry>(await store.list('outbox', ''));
+    const [lost = 0] = await store.counters([LOST]);
+    const scopes = isRescue ? [] : rowsOf<ScopeRow>(await store.list('scope', ''));
+    const outbox = isRescue
+      ? await salvage(store, 'outbox', await store.keys('outbox', ''))
+      : { rows: (await store.list('outbox', '')).map(({ value }) => value), damaged: [] };
+    const entries = outbox.rows as unknown as readonly OutboxEntry[];
     const types = mirror.loadedTypes;
     const entities: EntityRow[] = [];
     for (const scope of scopes) {
@@ -178,6 +196,7 @@ export async function readAll(local: LocalState): Promise<void> {
     for (const row of entities) mirror.setRow(row);
     for (const entry of [...entries, ...ended]) mirror.setEntry(entry);
     local.revocation = revocation;
+    local.lostWrites = lost + outbox.damaged.length;
     adopt(store.known, known, entries.at(-1)?.mutation.sequence ?? 0);
     return;
   }
@@ -196,13 +215,12 @@ function adopt(before: Known, { store, term, led, sequence }: Known, last: numbe
 /** What became of writes that have left the outbox while this tab did not look. */
 async function endsOf(local: LocalState, gone: readonly OutboxEntry[]): Promise<OutboxEntry[]> {
   if (gone.length === 0) return [];
-  const rows = await local.store.get(
-    'outcome',
-    gone.map(({ mutation }) => keyOf(mutation.mutationId)),
-  );
-  return gone.map((entry, at) =>
-    endedElsewhere(entry, (rows[at] as OutcomeRow | undefined)?.outcome ?? null),
-  );
+  const keys = gone.map(({ mutation }) => keyOf(mutation.mutationId));
+  // One that is damaged goes with the next rebuild: no reason to know nothing of all others.
+  const { rows } = await salvage(local.store, 'outcome', keys);
+  const outcomes = (rows as unknown as readonly OutcomeRow[]).map(({ outcome }) => outcome);
+  const known = new Map(outcomes.map((outcome) => [outcome.mutationId, outcome]));
+  return gone.map((entry) => endedElsewhere(entry, known.get(entry.mutation.mutationId) ?? null));
 }
 
 function rowsOf<T>(rows: readonly { readonly value: StoredValue }[]): T[] {

@@ -59,6 +59,18 @@ describe('a rebuild', () => {
     expect(idsOf(device)).toEqual([...device.answered, tab.answered[0], tab.answered[2]]);
   });
 
+  it('by another tab is noticed by one that hears nothing, with what that one has put back', async () => {
+    const device = await withWrites();
+    const tab = new CrashingDevice(device.server, 'dev', device.disk);
+    await tab.start();
+    await tab.write('b', 'put', { value: 1 });
+    await new MemoryStore(device.disk).clear();
+    await device.local.rebuild();
+    await tab.local.catchUp();
+    await device.local.catchUp();
+    expect(idsOf(device)).toEqual([...device.answered, ...tab.answered]);
+  });
+
   it('keeps outcomes that the app has not seen', async () => {
     const device = await withWrites();
     await device.push(() => 'rejected');

@@ -46,13 +46,13 @@ export async function storePull(
     (kind as string) === 'full_resync' ? scopes.filter((scope) => !served.has(scope)) : [],
   );
   const anew = [...new Set([...told, ...overdueScopes(local, nowIso)])];
-  const due = anew.filter((scope) => local.mayResync(scope, Date.parse(nowIso)));
+  const due = anew.filter((scope) => local.asking.mayResync(scope, Date.parse(nowIso)));
   if (due.length > 0) await local.dropCursors(due);
   local.mirror.announce();
   const rows = [...local.mirror.scopes.values()].filter(({ isRevoked }) => !isRevoked);
   return {
     hadNews,
-    isComplete: local.hasAsked,
+    isComplete: local.asking.hasAsked,
     isResync: rows.some(({ scope, isResyncing }) => isResyncing && wasSynced.get(scope)),
     isFirstSync: rows.some(({ syncedAt }) => syncedAt === null),
   };

@@ -5,6 +5,8 @@ import { hasAll } from '../replica/clocks.ts';
 import { type EntityRow, type ScopeRow, entityKey, freshScope } from '../replica/rows.ts';
 import { keyOf } from '../storage/store.ts';
 import type { LocalState } from './local-state.ts';
+import { LOST } from './read-store.ts';
+import { salvage } from './salvage.ts';
 import { heldRows } from './store-page.ts';
 import { entityPuts } from './stored-entities.ts';
 import { entryAddress, entryPut, scopePut } from './stored-rows.ts';
@@ -112,6 +114,29 @@ async function showCurrent(
   const { generation } = scopeRow;
   const stored = { scope, entityType, entityId, shown: current, page: null };
   shown.set(key, { generation, delta: null, ...row, ...stored });
+}
+
+/**
+ * What the app was not told of yet, the oldest first. What cannot be read goes, and is counted as lost.
+ * @throws StorageError
+ */
+export async function listOutcomes(local: LocalState): Promise<OutcomeRow[]> {
+  const { store } = local;
+  const { rows, damaged } = await salvage(store, 'outcome', await store.keys('outcome', ''));
+  if (damaged.length > 0) await local.exclusively(() => loseOutcomes(local, damaged));
+  const outcomes = rows as unknown as OutcomeRow[];
+  return outcomes.sort((one, other) => (one.at < other.at ? -1 : 1));
+}
+
+async function loseOutcomes(local: LocalState, keys: readonly string[]): Promise<void> {
+  const lost = local.lostWrites + keys.length;
+  const deletes = keys.map((key) => ({ table: 'outcome', key }) as const);
+  const { lostWrites } = local;
+  if (!(await local.store.commit({ deletes, expect: { [LOST]: lostWrites }, counters: { [LOST]: lost } })))
+    return;
+  local.lostWrites = lost;
+  local.mirror.outcomesChanged();
+  local.mirror.announce();
 }
 
 function outcomePut(row: OutcomeRow) {

@@ -5,6 +5,7 @@ import { StatusReader } from '../client/status.ts';
 import { type OutboxEntry, queuedEntry } from '../outbox/entry.ts';
 import { takeBatch } from './take-batch.ts';
 import { CrashingDevice, NOW, SCOPE } from './testing/crashing-device.ts';
+import { ackBody } from './acks.ts';
 import { storePull, storePush } from './store-answers.ts';
 
 const QUEUED = 10_000;
@@ -85,7 +86,7 @@ describe('beside 10,000 that wait', () => {
       const batch = await takeBatch(device.local, { mutations: BATCH, length: Infinity });
       const outcomes = batch.map(({ mutationId }) => ({ mutationId, status: 'applied' as const, clock: {} }));
       await storePush(device.local, { serverTime: NOW, outcomes }, NOW);
-      expect(device.local.ackBody()?.outcomes?.length).toBe(BATCH);
+      expect(ackBody(device.local)?.outcomes?.length).toBe(BATCH);
     };
     expect(await device.looked(push)).toBeLessThanOrEqual(BATCH + A_FEW);
   });
@@ -93,11 +94,11 @@ describe('beside 10,000 that wait', () => {
   it('a pull that brings nothing looks at a few, however many stand and are not confirmed', async () => {
     const device = new WatchedDevice();
     await device.queue(ofMany, { state: 'stands', generation: 1, settledAt: NOW, isAcked: true });
-    const [asked] = device.local.nextScopes() ?? [];
+    const [asked] = device.local.asking.nextScopes() ?? [];
     const pull = () =>
       storePull(device.local, [{ scope: SCOPE, cursor: asked?.cursor ?? null }], empty(), NOW);
     const empty = () => device.server.pull(asked?.cursor ?? null, BATCH);
     expect(await device.looked(pull)).toBeLessThanOrEqual(A_FEW);
-    expect(device.local.ackBody()?.outcomes ?? []).toEqual([]);
+    expect(ackBody(device.local)?.outcomes ?? []).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import type { DeviceKey } from '../net/transport.ts';
 import { type OutboxEntry, ownCounter, queuedEntry } from '../outbox/entry.ts';
 import { type Draft, makeMutation } from '../outbox/make-mutation.ts';
 import { baseClockOf } from '../replica/clocks.ts';
-import { StorageError } from '../storage/store.ts';
+import { StorageError, isDamaged } from '../storage/store.ts';
 import { SyncError } from '../sync-error.ts';
 import type { LocalState } from './local-state.ts';
 import { readWrites } from './read-store.ts';
@@ -100,14 +100,14 @@ export class WriteQueue {
     this.#running = null;
   }
 
-  /** The store may have been cleared, or made anew; a write that comes then is stored all the same. */
+  /** The store may have been cleared, made anew or damaged; a write that comes then is stored anyway. */
   async #storeAnyway(batch: readonly Waiting[]): Promise<OutboxEntry[]> {
     for (let triesLeft = TRIES; ; triesLeft -= 1) {
       try {
         return await this.#local.exclusively(() => this.#store(batch));
       } catch (error) {
         const isOther = error instanceof StorageClearedError || error instanceof StoreReplacedError;
-        if (!isOther) throw error;
+        if (!isOther && !isDamaged(error)) throw error;
         if (triesLeft === 0) throw new StorageError('failed', error.name, { cause: error });
         await this.#local.catchUp();
       }

@@ -156,6 +156,23 @@ describe('an upcaster that cannot lift', () => {
     expect(transport.server.data.get('written')).toEqual({ text: 'offline', tags: ['a'] });
   });
 
+  it('shows what the server has in the version of the app, too', async () => {
+    const disk = new MemoryDisk();
+    await writeWithOldApp(disk);
+    const { client } = await makeDevice({ disk, note: NOTE });
+    const state = await client.serverState({ entityType: 'note', entityId: 'pulled' });
+    expect(state).toMatchObject({ data: { title: 'from the server', tags: [] }, schemaVersion: 3 });
+  });
+
+  it.each(['constructor', '__proto__'])('knows of a type %s what the app says, and nothing else', (name) => {
+    const fields = { entityType: name, entityId: 'a', clock: {}, committedAt: '', op: 'put' as const };
+    const state = { ...fields, schemaVersion: 2, data: { value: 1 } };
+    const stranger = new AppVersions({ note: NOTE });
+    expect([stranger.dataOf(state), stranger.newerTypes]).toEqual([{ value: 1 }, []]);
+    const known = new AppVersions(Object.fromEntries([[name, NOTE]]));
+    expect(known.dataOf(state)).toEqual({ value: 1, tags: [] });
+  });
+
   it.each([
     ['leaves a gap', [{ from: 1, steps: [] }], 'nothing lifts 2'],
     ['comes twice', [...(NOTE.upcasters ?? []), { from: 2, steps: [] }], 'has an upcaster already'],

@@ -39,13 +39,14 @@ export interface VersionedType {
  * Not liftable is what has no upcaster, and what a function of the app throws at: that is reported.
  */
 export class AppVersions {
-  readonly #types: Readonly<Record<string, VersionedType>>;
+  /** No plain object: an entity type may be called `constructor`. */
+  readonly #types: ReadonlyMap<string, VersionedType>;
   #newerTypes: readonly string[] = [];
 
   /** @throws SyncError `upcasters_invalid` for a gap, a repetition, or steps that contradict each other */
   constructor(types: Readonly<Record<string, VersionedType>> = {}) {
-    this.#types = types;
-    for (const [name, { schemaVersion = 1, upcasters = [] }] of Object.entries(types)) {
+    this.#types = new Map(Object.entries(types));
+    for (const [name, { schemaVersion = 1, upcasters = [] }] of this.#types) {
       const [fault] = checkUpcasters(upcasters.map(asRegistered), schemaVersion);
       if (!fault) continue;
       const message = `entities.${name}: upcasters${fault.path} ${fault.message}`;
@@ -60,7 +61,7 @@ export class AppVersions {
 
   /** Whether any type has something to lift. */
   get hasUpcasters(): boolean {
-    return Object.values(this.#types).some(({ upcasters = [] }) => upcasters.length > 0);
+    return [...this.#types.values()].some(({ upcasters = [] }) => upcasters.length > 0);
   }
 
   /** The content of a state from the server as this app knows it; null where there is none. */
@@ -71,6 +72,13 @@ export class AppVersions {
     return this.#lift(entityType, state.data, 'put', schemaVersion) ?? state.data;
   }
 
+  /** A state from the server as this app knows it. The same object where there is nothing to lift. */
+  stateOf(state: RemoteDelta | null): RemoteDelta | null {
+    const data = this.dataOf(state);
+    if (!state || data === state.data) return state;
+    return { ...state, data, schemaVersion: this.#types.get(state.entityType)?.schemaVersion ?? 1 };
+  }
+
   /** A change of this device as this app knows it. The same object where there is nothing to lift. */
   mutation(mutation: LocalMutation): LocalMutation {
     const { entityType, data, op, schemaVersion = 1 } = mutation;
@@ -78,18 +86,18 @@ export class AppVersions {
     if (!data) return mutation;
     const lifted = this.#lift(entityType, data, op, schemaVersion);
     if (!lifted) return mutation;
-    return { ...mutation, data: lifted, schemaVersion: this.#types[entityType]?.schemaVersion ?? 1 };
+    return { ...mutation, data: lifted, schemaVersion: this.#types.get(entityType)?.schemaVersion ?? 1 };
   }
 
   #note(entityType: string, schemaVersion: number): void {
-    const type = this.#types[entityType];
+    const type = this.#types.get(entityType);
     if (!type || schemaVersion <= (type.schemaVersion ?? 1) || this.#newerTypes.includes(entityType)) return;
     this.#newerTypes = [...this.#newerTypes, entityType];
   }
 
   /** @returns null where there is nothing to lift, or it cannot be */
   #lift(entityType: string, data: EntityData, op: LocalMutation['op'], from: number): EntityData | null {
-    const { schemaVersion: to = 1, upcasters = [] } = this.#types[entityType] ?? {};
+    const { schemaVersion: to = 1, upcasters = [] } = this.#types.get(entityType) ?? {};
     if (from >= to || upcasters.length === 0) return null;
     const plan = planUpcast(upcasters, from, to);
     if (!plan.ok) return null;

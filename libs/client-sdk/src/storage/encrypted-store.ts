@@ -1,3 +1,4 @@
+/** `@sync/client/encrypted`: any store, with values that only the app can read. */
 import { textOf } from './encode-change.ts';
 import { StorageError } from './store.ts';
 import type { Commit, Store, StoredRow, StoredValue, TableName } from './store.ts';
@@ -19,7 +20,6 @@ export type StorageKey = Parameters<typeof crypto.subtle.encrypt>[1];
  * and about how long each value is. An older version of a row that is put back in its place is not noticed.
  */
 export class EncryptedStore implements Store {
-  readonly isForTabs: boolean;
   readonly #inner: Store;
   readonly #key: StorageKey;
   readonly #encryptions = new Set<Promise<unknown>>();
@@ -34,8 +34,11 @@ export class EncryptedStore implements Store {
       throw new StorageError('failed', 'the key of a store is one of AES-GCM, to encrypt and decrypt');
     }
     this.#inner = inner;
-    this.isForTabs = inner.isForTabs ?? false;
     this.#key = key;
+  }
+
+  get tabs(): Store['tabs'] {
+    return this.#inner.tabs;
   }
 
   async get(table: TableName, keys: readonly string[]): Promise<(StoredValue | undefined)[]> {
@@ -49,6 +52,10 @@ export class EncryptedStore implements Store {
   async list(table: TableName, prefix: string): Promise<StoredRow[]> {
     const rows = await this.#inner.list(table, prefix);
     return inParts(rows, async ({ key, value }) => ({ key, value: await this.#open(table, key, value) }));
+  }
+
+  keys(table: TableName, prefix: string): Promise<string[]> {
+    return this.#inner.keys(table, prefix);
   }
 
   counters(names: readonly string[]): Promise<number[]> {

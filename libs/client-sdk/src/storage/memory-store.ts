@@ -27,9 +27,12 @@ export class MemoryStore implements Store {
   }
 
   async list(table: TableName, prefix: string): Promise<StoredRow[]> {
-    const rows = [...this.#rowsOf(table)].filter(([key]) => key.startsWith(prefix));
-    rows.sort(([a], [b]) => (a < b ? -1 : 1));
-    return rows.map(([key, text]) => ({ key, value: valueOf(table, text) }));
+    const rows = this.#rowsOf(table);
+    return keysIn(rows, prefix).map((key) => ({ key, value: valueOf(table, rows.get(key)) }));
+  }
+
+  async keys(table: TableName, prefix: string): Promise<string[]> {
+    return keysIn(this.#rowsOf(table), prefix);
   }
 
   async counters(names: readonly string[]): Promise<number[]> {
@@ -74,4 +77,8 @@ export class MemoryStore implements Store {
   #assertOpen(): void {
     if (!this.#isOpen) throw new StorageError('closed', 'this store was closed');
   }
+}
+
+function keysIn(rows: ReadonlyMap<string, string>, prefix: string): string[] {
+  return [...rows.keys()].filter((key) => key.startsWith(prefix)).sort();
 }

@@ -1,3 +1,5 @@
+import type { Tabs } from '../tabs/tabs.ts';
+
 /**
  * Where a device keeps what it must not lose. Every adapter passes `testing/store-contract.ts`, which is the
  * law in full; in short:
@@ -9,8 +11,11 @@
  * 3. A read sees whole commits only.
  */
 export interface Store {
-  /** Several tabs of a browser may have it open at once, each with a handle of its own. */
-  readonly isForTabs?: boolean;
+  /**
+   * Several tabs of a browser may have it open at once, each with a handle of its own; and how they find each
+   * other, null where the browser is too old for that. Undefined for one that a single client has.
+   */
+  readonly tabs?: Tabs | null | undefined;
 
   /** @returns the values of these keys in their order; undefined where there is none */
   get(table: TableName, keys: readonly string[]): Promise<(StoredValue | undefined)[]>;
@@ -20,6 +25,9 @@ export interface Store {
    * @returns the rows in the order of their keys, as far as these are ASCII
    */
   list(table: TableName, prefix: string): Promise<StoredRow[]>;
+
+  /** @returns the keys of what `list` has; no value is read, so that of a damaged row is among them */
+  keys(table: TableName, prefix: string): Promise<string[]>;
 
   /** @returns these counters in their order; 0 for one that was never set */
   counters(names: readonly string[]): Promise<number[]>;
@@ -81,9 +89,15 @@ export function keyOf(...parts: readonly string[]): string {
  * | `closed`   | the store was closed                      | open it again             |
  * | `outdated` | a newer version of the app has opened it  | load the app again        |
  * | `damaged`  | what is stored cannot be read             | clear it, sync from start |
+ * | `unfit`    | the driver does not do what it has to     | take another driver       |
  * | `failed`   | else; the driver's error is the `cause`   | try again                 |
  */
-export type StorageErrorCode = 'full' | 'closed' | 'outdated' | 'damaged' | 'failed';
+export type StorageErrorCode = 'full' | 'closed' | 'outdated' | 'damaged' | 'unfit' | 'failed';
+
+/** Whether something that is stored cannot be read. */
+export function isDamaged(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.code === 'damaged';
+}
 
 /** A store could not do what it was asked. Nothing of it was stored. */
 export class StorageError extends Error {

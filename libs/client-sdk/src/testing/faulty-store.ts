@@ -49,6 +49,10 @@ export class FaultyStore implements Store {
     return this.#whileAlive(() => this.#inner.list(table, prefix));
   }
 
+  keys(table: TableName, prefix: string): Promise<string[]> {
+    return this.#whileAlive(() => this.#inner.keys(table, prefix));
+  }
+
   counters(names: readonly string[]): Promise<number[]> {
     return this.#whileAlive(() => this.#inner.counters(names));
   }

@@ -49,6 +49,12 @@ const BROKEN: Readonly<Record<string, (disk: MemoryDisk) => Store>> = {
         ...(change.puts ? { puts: change.puts.map((row) => ({ ...row, key: row.key.normalize() })) } : {}),
       }),
     ),
+  'has keys of other rows than it lists': (disk) => {
+    const store = new MemoryStore(disk);
+    store.keys = async (table, prefix) =>
+      (await store.list(table, '')).flatMap(({ key }) => (key >= prefix ? [key] : []));
+    return store;
+  },
   'lists in no order': (disk) =>
     reading(disk, async (store, table, prefix) => (await store.list(table, prefix)).reverse()),
   'lets the caller change what it took': (disk) =>

@@ -60,7 +60,7 @@ export class Increments {
    */
   read(): Promise<DocumentState | null> {
     this.#local.assertOpen();
-    return this.#local.exclusively(async () => {
+    return this.#local.reading(async () => {
       const { mirror } = this.#local;
       const { entityType, entityId } = this.#place;
       if (!mirror.get(entityType, entityId)) return null;

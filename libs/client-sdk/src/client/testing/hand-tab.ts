@@ -118,6 +118,10 @@ class GatedStore implements Store {
     return this.#gated(this.#inner.list(table, prefix));
   }
 
+  keys(table: TableName, prefix: string): Promise<string[]> {
+    return this.#gated(this.#inner.keys(table, prefix));
+  }
+
   counters(names: readonly string[]): Promise<number[]> {
     return this.#gated(this.#inner.counters(names));
   }

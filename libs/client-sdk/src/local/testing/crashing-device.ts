@@ -3,6 +3,7 @@ import type { DeviceIdentity, DeviceKey } from '../../net/transport.ts';
 import type { Draft } from '../../outbox/make-mutation.ts';
 import { MemoryDisk, MemoryStore } from '../../storage/memory-store.ts';
 import { FaultyStore } from '../../testing/faulty-store.ts';
+import { ackBody, storeAck } from '../acks.ts';
 import { LocalState } from '../local-state.ts';
 import { storePull, storePush } from '../store-answers.ts';
 import { takeBatch } from '../take-batch.ts';
@@ -92,7 +93,7 @@ export class CrashingDevice {
 
   /** @param meanwhile what comes about while the answer is on its way */
   async pull(limit: number, nowIso = NOW, meanwhile = async (): Promise<void> => {}): Promise<boolean> {
-    const asked = this.local.nextScopes() ?? [{ scope: SCOPE, cursor: null }];
+    const asked = this.local.asking.nextScopes() ?? [{ scope: SCOPE, cursor: null }];
     const answer = this.server.pull(asked[0]?.cursor ?? null, limit, this.local.own);
     await meanwhile();
     const { isComplete } = await storePull(this.local, asked, answer, nowIso);
@@ -100,10 +101,10 @@ export class CrashingDevice {
   }
 
   async ack(isLost = false): Promise<void> {
-    const body = this.local.ackBody();
+    const body = ackBody(this.local);
     if (!body) return;
     this.server.ack(body.outcomes ?? []);
-    if (!isLost) await this.local.storeAck(body);
+    if (!isLost) await storeAck(this.local, body);
   }
 
   get seen(): Map<string, unknown> {

@@ -4,6 +4,7 @@ import { encodeChange, valueOf } from '../encode-change.ts';
 import type { EncodedChange } from '../encode-change.ts';
 import { StorageError, TABLE_NAMES } from '../store.ts';
 import type { Commit, Store, StoredRow, StoredValue, TableName } from '../store.ts';
+import { browserTabs } from '../../tabs/browser-tabs.ts';
 import { COUNTERS, IndexedDbConnection } from './indexeddb-connection.ts';
 import { indexedDbError } from './indexeddb-errors.ts';
 
@@ -38,7 +39,7 @@ type Reading = IDBPTransaction<unknown, string[]>;
 type Writing = IDBPTransaction<unknown, string[], 'readwrite'>;
 
 class IndexedDbStore implements Store {
-  readonly isForTabs = true;
+  readonly tabs = browserTabs();
   readonly #connection: IndexedDbConnection;
   readonly #underWay = new Set<Promise<unknown>>();
   #isOpen = true;
@@ -62,6 +63,14 @@ class IndexedDbStore implements Store {
       const store = transaction.objectStore(table);
       const [keys, texts] = await Promise.all([store.getAllKeys(range), store.getAll(range)]);
       return keys.map((key, place) => ({ key: key as string, value: valueOf(table, texts[place]) }));
+    });
+  }
+
+  keys(table: TableName, prefix: string): Promise<string[]> {
+    const range = rangeOf(prefix);
+    return this.#read(table, async (transaction) => {
+      const keys = await transaction.objectStore(table).getAllKeys(range);
+      return keys.map(String);
     });
   }
 

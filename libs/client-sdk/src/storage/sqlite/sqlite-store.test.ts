@@ -10,6 +10,7 @@ import { NodeSqliteDriver } from '../../testing/sqlite/node-sqlite-driver.ts';
 import { STORE_CONTRACT } from '../../testing/store-contract.ts';
 import type { StorePlace } from '../../testing/store-contract.ts';
 import type { Store } from '../store.ts';
+import type { SqliteDriver } from './sqlite-driver.ts';
 import { decodeKey, encodeKey, endOfPrefix } from './sqlite-key.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 
@@ -101,6 +102,32 @@ describe('the database', () => {
     await expect(store.list('meta', '')).rejects.toMatchObject({ code: 'outdated' });
     await expect(store.commit({ counters: { c: 1 } })).rejects.toMatchObject({ code: 'outdated' });
     await expect(open()).rejects.toMatchObject({ code: 'outdated' });
+  });
+
+  it.each([
+    [
+      'answers nothing, as Expo’s withExclusiveTransactionAsync',
+      async (driver: NodeSqliteDriver, run: (transaction: SqliteDriver) => Promise<unknown>) => {
+        await driver.transaction(run);
+      },
+    ],
+    [
+      'does not flush',
+      async (_driver: NodeSqliteDriver, run: (transaction: SqliteDriver) => Promise<unknown>) => {
+        const other = new NodeSqliteDriver(file);
+        await other.exec('PRAGMA synchronous = NORMAL');
+        return other.transaction(run).finally(() => other.database.close());
+      },
+    ],
+  ])('is not opened by a driver whose transaction %s', async (_what, transaction) => {
+    const driver = new NodeSqliteDriver(file);
+    const whole = driver.transaction.bind(driver);
+    Object.assign(driver, {
+      transaction: (run: (inner: SqliteDriver) => Promise<unknown>) =>
+        transaction(Object.assign(Object.create(driver) as NodeSqliteDriver, { transaction: whole }), run),
+    });
+    await expect(openSqliteStore({ driver })).rejects.toMatchObject({ code: 'unfit' });
+    driver.database.close();
   });
 
   it('says when it is full, and has stored nothing', async () => {

@@ -16,6 +16,8 @@ export interface SqliteStoreOptions {
   readonly close?: () => void | Promise<void>;
 }
 
+/** Of `PRAGMA synchronous`: a commit is on the disk when it is answered. 3 is more than that. */
+const FULL = 2;
 /** The version of our tables. A store of a greater one was written by a newer version of the app. */
 const FORMAT = 1;
 /** An old Android's SQLite takes 999 values in a statement. */
@@ -31,6 +33,7 @@ const MOST_PAUSE_MS = 20;
  * connection to `synchronous = FULL`: what `commit` has answered survives a crash of the device as well.
  *
  * @throws StorageError `outdated` when a newer version of the app has been here
+ * @throws StorageError `unfit` where `transaction` of the driver is not as {@link SqliteDriver} has it
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { driver, prefix = 'sync_' } = options;
@@ -39,14 +42,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     // A browser's file system knows no WAL; SQLite then keeps the mode that it has.
     await patiently(() => driver.query('PRAGMA journal_mode = WAL'));
     await driver.exec('PRAGMA synchronous = FULL');
-    await patiently(() => driver.transaction((transaction) => createTables(transaction, prefix)));
+    assertFit(await patiently(() => driver.transaction((transaction) => createTables(transaction, prefix))));
   } catch (error) {
     throw sqliteError(error);
   }
   return new SqliteStore(driver, prefix, options.close);
 }
 
-async function createTables(driver: SqliteDriver, prefix: string): Promise<void> {
+/** @returns the mode in which this connection flushes, as far as the driver tells */
+async function createTables(driver: SqliteDriver, prefix: string): Promise<{ synchronous: number }> {
   const format = `${prefix}format`;
   await driver.run(`CREATE TABLE IF NOT EXISTS ${format} (id INTEGER PRIMARY KEY, version INTEGER NOT NULL)`);
   await driver.run(`INSERT OR IGNORE INTO ${format} (id, version) VALUES (1, ${FORMAT})`);
@@ -59,6 +63,19 @@ async function createTables(driver: SqliteDriver, prefix: string): Promise<void>
   await driver.run(
     `CREATE TABLE IF NOT EXISTS ${prefix}counter (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL)`,
   );
+  const [row] = await driver.query<{ synchronous: number | bigint }>('PRAGMA synchronous');
+  return { synchronous: Number(row?.synchronous ?? FULL) };
+}
+
+/**
+ * What {@link SqliteDriver} asks of transactions: else commits would look refused, or go with the power.
+ * @param answered by the function that was given to `transaction`
+ */
+function assertFit(answered: { readonly synchronous: number } | undefined): void {
+  if (typeof answered !== 'object')
+    throw new StorageError('unfit', 'transaction() of the driver does not answer with what its function has');
+  if (answered.synchronous < FULL)
+    throw new StorageError('unfit', 'transaction() of the driver uses a connection that does not flush');
 }
 
 async function assertFormat(driver: SqliteDriver, prefix: string): Promise<void> {
@@ -108,6 +125,15 @@ class SqliteStore implements Store {
     return this.#read(async (driver) => {
       const rows = await driver.query<TextRow>(sql, params);
       return rows.map(({ key, value }) => ({ key: decodeKey(key), value: valueOf(table, value) }));
+    });
+  }
+
+  keys(table: TableName, prefix: string): Promise<string[]> {
+    const { where, params } = rangeOf(prefix);
+    const sql = `SELECT key FROM ${this.#prefix}${table} WHERE ${where} ORDER BY key`;
+    return this.#read(async (driver) => {
+      const rows = await driver.query<Pick<TextRow, 'key'>>(sql, params);
+      return rows.map(({ key }) => decodeKey(key));
     });
   }
 

@@ -15,6 +15,7 @@ async function closed(place: StorePlace): Promise<void> {
   await store.close();
   await assertStorageError('closed', () => store.get('meta', ['a']), 'get');
   await assertStorageError('closed', () => store.list('meta', ''), 'list');
+  await assertStorageError('closed', () => store.keys('meta', ''), 'keys');
   await assertStorageError('closed', () => store.counters(['a']), 'counters');
   await assertStorageError('closed', () => store.commit({}), 'commit');
   await assertStorageError('closed', () => store.clear(), 'clear');

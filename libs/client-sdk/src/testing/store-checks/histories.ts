@@ -106,6 +106,11 @@ async function play(place: StorePlace, all: readonly (readonly [number, Step])[]
           listModel(model, one.table, one.prefix),
           'list',
         );
+        assertSame(
+          (await store.keys(one.table, one.prefix)).sort(),
+          listModel(model, one.table, one.prefix).map((row) => row.key),
+          'keys',
+        );
         break;
       case 'commit':
         model = await commitOne(store, model, one);

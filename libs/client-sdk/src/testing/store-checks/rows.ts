@@ -24,6 +24,7 @@ async function emptyPlace(place: StorePlace): Promise<void> {
   assertSame(await store.get('entity', ['a', '']), [undefined, undefined], 'get');
   assertSame(await store.get('entity', []), [], 'get of nothing');
   assertSame(await store.list('entity', ''), [], 'list');
+  assertSame(await store.keys('entity', ''), [], 'keys');
   assertSame(await store.counters(['a', '']), [0, 0], 'counters');
   assertSame(await store.counters([]), [], 'no counters');
   assertSame(await store.commit({}), true, 'an empty commit');
@@ -51,6 +52,7 @@ async function listInOrder(place: StorePlace): Promise<void> {
   await put(store, 'entity', Object.fromEntries(keys.map((key) => [key, { key }])));
   const expected = keys.sort().map((key) => ({ key, value: { key } }));
   assertSame(await store.list('entity', ''), expected, 'list');
+  assertSame(await store.keys('entity', ''), keys, 'keys');
   await store.close();
 }
 
