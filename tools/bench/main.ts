@@ -1,8 +1,10 @@
 /**
  * `npm run bench [-- --json FILE] [--quick] [--only NAME] [--profile] [--aged] [--peers]`: every operation
- * beside its floor of the same run; `yjs`, `client-storage` and `client-device` need no platform. `--aged`
- * measures pushes alone, before and after the databases were filled: half an hour, and 20 GB of disk.
- * `--peers` makes other sync servers do pushes as well, and fetches them from npm.
+ * beside its floor of the same run; `yjs`, `client-storage`, `client-device` and `client-peers` need no
+ * platform. `--aged` measures pushes alone, before and after the databases were filled: half an hour, and
+ * 20 GB of disk. `--peers` makes other sync servers do pushes as well, and fetches them from npm.
+ * `--only client-peers` makes RxDB and TanStack DB do the work of a device, and fetches TanStack's packages;
+ * without that name it is left out.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
@@ -11,6 +13,7 @@ import { checkGoals } from './goals.ts';
 import { measureAged } from './measure-aged.ts';
 import { measureCheck } from './measure-check.ts';
 import { measureClientDevice } from './measure-client-device.ts';
+import { measureClientPeers } from './measure-client-peers.ts';
 import { measureClientStorage } from './measure-client-storage.ts';
 import { measureConflicts } from './measure-conflicts.ts';
 import { measureBackups } from './measure-backups.ts';
@@ -22,6 +25,7 @@ import { measureFirstSync, measureProjection } from './measure-flow.ts';
 import { measureHostile } from './measure-hostile.ts';
 import { measureIdle } from './measure-idle.ts';
 import { measurePush } from './measure-push.ts';
+import { measureQueue } from './measure-queue.ts';
 import { measureAck, measureEmptyPull, measurePull } from './measure-requests.ts';
 import { measureSockets } from './measure-sockets.ts';
 import { measureSmallEvents, measureVisible } from './measure-visible.ts';
@@ -68,6 +72,7 @@ function plan(world: World): [string, () => Promise<OperationResult>][] {
     ['write-visible', () => measureVisible(world)],
     ['projection', () => measureProjection(world)],
     ['first-sync-50k', () => measureFirstSync(world)],
+    ['client-queue-10k', () => measureQueue(world)],
     ['doc-backups', () => measureBackups(world)],
     ['hostile-tenant', () => measureHostile(world)],
     ...world.sizes.sockets.map((count): [string, () => Promise<OperationResult>] => [
@@ -117,7 +122,7 @@ async function measureStack(): Promise<void> {
 }
 
 /** What is measured without the platform. */
-const ALONE = ['yjs', 'client-storage', 'client-device'];
+const ALONE = ['yjs', 'client-storage', 'client-device', 'client-peers'];
 
 if (options.only?.some((name) => !ALONE.includes(name)) ?? true) await measureStack();
 else out(HEAD);
@@ -127,6 +132,8 @@ if (options.only?.includes('client-storage') ?? !options.aged)
   for (const measured of await measureClientStorage(options.quick)) report(measured);
 if (options.only?.includes('client-device') ?? !options.aged)
   for (const measured of await measureClientDevice(options.quick)) report(measured);
+if (options.only?.includes('client-peers'))
+  for (const measured of await measureClientPeers(options.quick, out)) report(measured);
 for (const line of cpuTable(operations)) out(line);
 out('\nresident memory (MiB): ' + processes.map(({ name, rssMiB }) => `${name} ${rssMiB}`).join(', '));
 out('\ngoals');

@@ -53,6 +53,8 @@ export interface Sizes {
   readonly learners: number;
   readonly rounds: number;
   readonly firstSyncEntities: number;
+  /** Mutations that a device has written offline, in whole pushes of 500. */
+  readonly queued: number;
   /** Pushes of a hundred edits by each of two devices. */
   readonly backupRounds: number;
   /** A push, a pull and an ack each. */
@@ -75,6 +77,7 @@ export const FULL_SIZES: Sizes = {
   learners: 40,
   rounds: 5,
   firstSyncEntities: 50_000,
+  queued: 10_000,
   backupRounds: 100,
   hostileRounds: 200,
   sockets: [1_000, 10_000],
@@ -98,6 +101,7 @@ export const QUICK_SIZES: Sizes = {
   learners: 12,
   rounds: 4,
   firstSyncEntities: 50_000,
+  queued: 2_000,
   backupRounds: 10,
   hostileRounds: 60,
   sockets: [1_000],

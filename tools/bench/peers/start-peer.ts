@@ -1,12 +1,12 @@
 /** Other sync servers that install from npm, as processes of their own. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { exitOf, freePort } from '@sync/postgres/testing';
+import { fetchPackages } from '../fetch-packages.ts';
 
 /** They are no dependencies of the project: who does not compare does not need them. */
 const PACKAGES = resolve(import.meta.dirname, '../../../node_modules/.cache/bench-peers');
@@ -18,16 +18,8 @@ export interface Peer {
 }
 
 /** @param note is told when packages are fetched. @throws what npm says */
-export async function installPeers(note: (text: string) => void): Promise<void> {
-  const wanted = join(import.meta.dirname, 'packages.json');
-  const present = await stat(join(PACKAGES, 'node_modules/rxdb-server')).catch(() => null);
-  if (present !== null && present.mtimeMs > (await stat(wanted)).mtimeMs) return;
-  note('fetching the packages of the peers once');
-  await mkdir(PACKAGES, { recursive: true });
-  await copyFile(wanted, join(PACKAGES, 'package.json'));
-  // Their native parts come built: no script has to run.
-  const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'];
-  await promisify(execFile)('npm', ['install', ...flags], { cwd: PACKAGES });
+export function installPeers(note: (text: string) => void): Promise<void> {
+  return fetchPackages(join(import.meta.dirname, 'packages.json'), PACKAGES, note);
 }
 
 /** @throws Error when it ends before it listens */

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
@@ -19,6 +21,14 @@ export interface BrowserRig {
   close(): Promise<void>;
 }
 
+/** What a page has besides its bundle. */
+export interface BrowserRigOptions {
+  /** Package name → the folder that is bundled in place of what the workspace has of that name. */
+  readonly alias?: Readonly<Record<string, string>>;
+  /** A folder whose files are served below `/assets/`, such as scripts of workers. */
+  readonly assets?: string;
+}
+
 const ARGS = ['--disable-gpu'];
 
 /** A Chromium without a window. @throws ChromiumMissingError */
@@ -30,13 +40,19 @@ export async function launchChromium(): Promise<Browser> {
  * @param entry path of the TypeScript file that the page runs, with all that it imports
  * @throws ChromiumMissingError
  */
-export async function startBrowserRig(entry: string): Promise<BrowserRig> {
+export async function startBrowserRig(entry: string, options: BrowserRigOptions = {}): Promise<BrowserRig> {
   const executablePath = await resolveChromium();
-  const script = await bundle(entry);
+  const script = await bundle(entry, options);
+  const scriptAt = async (path: string): Promise<Uint8Array | null> => {
+    if (path === '/page.js') return script;
+    const { assets } = options;
+    return assets && path.startsWith('/assets/') ? readFile(join(assets, basename(path))) : null;
+  };
   const server = createServer((request, response) => {
-    const isScript = request.url === '/page.js';
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? script : PAGE);
+    void scriptAt(request.url ?? '').then((found) => {
+      response.setHeader('content-type', found ? 'text/javascript' : 'text/html');
+      response.end(found ?? PAGE);
+    });
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const launch = { executablePath, args: ARGS };
@@ -62,7 +78,7 @@ export async function startBrowserRig(entry: string): Promise<BrowserRig> {
 const PAGE =
   '<!doctype html><html lang="en"><meta charset="utf-8"><title>test</title><script src="/page.js"></script>';
 
-async function bundle(entry: string): Promise<Uint8Array> {
+async function bundle(entry: string, { alias = {} }: BrowserRigOptions): Promise<Uint8Array> {
   const result = await build({
     entryPoints: [entry],
     bundle: true,
@@ -70,6 +86,9 @@ async function bundle(entry: string): Promise<Uint8Array> {
     format: 'iife',
     target: 'es2023',
     conditions: ['source'],
+    alias: { ...alias },
+    // A script that is no module has none; what it loads is where the page is.
+    define: { 'import.meta.url': 'location.href' },
     logLevel: 'silent',
   });
   const [file] = result.outputFiles;

@@ -93,8 +93,8 @@ async function deviceOn(store: Store): Promise<LocalState> {
   return local;
 }
 
-/** Answers of pulls as they come from the network. */
-function pageTexts(entities: number): string[] {
+/** Answers of pulls as they come from the network: so many notes in pages of 500. */
+export function pageTexts(entities: number): string[] {
   return Array.from({ length: Math.ceil(entities / PAGE) }, (_each, at) => {
     const size = Math.min(PAGE, entities - at * PAGE);
     const deltas = Array.from({ length: size }, (_delta, n) => deltaOf(at * PAGE + n));
@@ -117,7 +117,8 @@ function draftOf(entityId: string) {
   return { ...fields, op: 'put' as const, occurredAt: NOW, schemaVersion: 1 };
 }
 
-function idOf(n: number): string {
+/** The id of a note in {@link pageTexts}. */
+export function idOf(n: number): string {
   return `0193e6c0-7a10-7000-8000-${n.toString(16).padStart(12, '0')}`;
 }
 
