@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type Page, startBrowserRig } from '@sync/browser/testing';
 import { bundledBytes } from './client-peers/bundled-bytes.ts';
@@ -14,6 +14,8 @@ import type { WriteTimes } from './client-peers/work.ts';
 import { type OperationResult, result } from './result.ts';
 
 const HELD = 10_000;
+const ROOT = resolve(import.meta.dirname, '../..');
+const PAGE = 'tools/bench/client-peers/in-browser/page.mjs';
 const FOLDER = join(import.meta.dirname, 'client-peers');
 
 /** How much is measured of each device. */
@@ -71,7 +73,7 @@ export async function measureClientPeers(
   const sizes: Sizes = isQuick
     ? { entities: 5_000, held: HELD / 10, writes: 50, rounds: 1 }
     : { entities: 50_000, held: HELD, writes: 200, rounds: 3 };
-  const rig = await startBrowserRig(join(FOLDER, 'in-browser/page.mjs'), TANSTACK);
+  const rig = await startBrowserRig(join(ROOT, PAGE), TANSTACK);
   try {
     const inChromium: WithSteps = (device, use) =>
       inFolder(async (folder) => {

@@ -1,4 +1,4 @@
-/** client-queue-10k: a device on `@sync/client` that has written offline for long comes back to the platform. */
+/** client-queue-10k: a device on `@sync/client` comes back to the platform with what it wrote offline. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -42,8 +42,10 @@ export async function openRxdb(storage: RxStorage<unknown, unknown>): Promise<Op
     },
     list: () => notes.find().exec(),
     write: (note) => notes.upsert(note),
-    textOf: async (id) => (await notes.findOne(id).exec())?.text,
+    textOf: async (id) => ((await notes.findOne(id).exec()) as Note | null)?.text,
     onChange: (listener) => void notes.$.subscribe(({ documentId }) => listener(documentId)),
-    close: async () => void (await database.close()),
+    close: async () => {
+      await database.close();
+    },
   };
 }
