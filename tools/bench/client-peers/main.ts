@@ -1,6 +1,6 @@
 /**
- * `node main.ts DEVICE STEP FOLDER ENTITIES [WRITES]`: one step of one device in a process of its own, so
- * that no other has warmed up its code or filled its heap. Prints what was measured as JSON, on the last line.
+ * `node main.ts DEVICE STEP FOLDER ENTITIES [WRITES]`: one step of one device in a process of its own, which
+ * no other has warmed up or filled. Prints what was measured as JSON, on the last line.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
