@@ -1,7 +1,7 @@
-import { changeOnServer, until as tryUntil } from '@sync/e2e-device';
+import { type LearnerDevice, changeOnServer, until as tryUntil } from '@sync/e2e-device';
 import type { LocalMutation } from '@sync/protocol';
 import type { SeededRandom } from '@sync/e2e-platform';
-import type { Learner, LearnerDevice } from './learner.ts';
+import type { Learner } from './learner.ts';
 
 /** What a learner's device did while it was offline, in order. */
 export interface Offline {

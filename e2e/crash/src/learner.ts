@@ -1,13 +1,4 @@
-import type { EntityType } from '@sync/client';
-import { AppDevice, type StackLine, bindDevice } from '@sync/e2e-device';
-
-/** What the app of a learner knows. */
-export const ENTITIES = {
-  statement: {} as EntityType,
-  note: {} as EntityType,
-  progress: {} as EntityType,
-} as const;
-export type LearnerDevice = AppDevice<typeof ENTITIES>;
+import { type LearnerDevice, type StackLine, bindLearnerDevice } from '@sync/e2e-device';
 
 /** A user with two devices: one writes, the other shows what arrived. */
 export interface Learner {
@@ -25,11 +16,6 @@ export async function bindLearner(
   userId: string,
   newId: () => string,
 ): Promise<Learner> {
-  const open = async (): Promise<LearnerDevice> => {
-    const credentials = await bindDevice(urls, tenantId, userId);
-    const device = await AppDevice.open({ urls, tenantId, userId, credentials, entities: ENTITIES, newId });
-    device.client.start();
-    return device;
-  };
-  return { urls, tenantId, userId, device: await open(), other: await open() };
+  const bind = (): Promise<LearnerDevice> => bindLearnerDevice(urls, tenantId, userId, { newId });
+  return { urls, tenantId, userId, device: await bind(), other: await bind() };
 }

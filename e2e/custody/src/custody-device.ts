@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { signRequest, tagMutation, type DeviceCredentials } from '@sync/e2e-device';
+import { callGateway, NotStrictError, tagMutation, type DeviceCredentials } from '@sync/e2e-device';
 import type {
   ConflictRecord,
   LocalMutation,
   Outcome,
+  Problem,
   PullResponse,
   PushResponse,
   RemoteDelta,
@@ -51,7 +52,9 @@ export class NotAnsweredError extends Error {
 
 /**
  * A device that does what the client guide says and nothing more. It believes every answer: `current` of an
- * outcome is what it has from then on. Everything it is told goes into the log of the run.
+ * outcome is what it has from then on. Everything it is told goes into the log of the run. It is none of the
+ * SDK, which would never do what these runs are about: push in another order, once more, in the session of
+ * somebody else, or without its own entry. `npm run soak` looks for lost work with devices of the SDK.
  */
 export class CustodyDevice {
   readonly name: string;
@@ -234,30 +237,16 @@ export class CustodyDevice {
   }
 
   async call<T>(path: string, body: unknown): Promise<T> {
-    const url = new URL(path, this.#gateway);
-    const bytes = new TextEncoder().encode(JSON.stringify(body));
-    const { headers } = signRequest(this.credentials, 'POST', url, bytes, Math.floor(Date.now() / 1000));
-    const response = await fetch(url, {
-      method: 'POST',
-      headers,
-      body: bytes,
-      signal: AbortSignal.timeout(60_000),
+    const signal = AbortSignal.timeout(60_000);
+    const asking = callGateway<unknown>(this.#gateway, this.credentials, path, body, { signal });
+    const { status, body: told } = await asking.catch((error: unknown) => {
+      if (error instanceof NotStrictError) this.#log.faults.push(`${path}: ${error.message}`);
+      throw error;
     });
-    const text = this.#readStrictly(path, new Uint8Array(await response.arrayBuffer()));
-    if (response.status === 200) return JSON.parse(text) as T;
-    const { code, retryable } = JSON.parse(text) as { readonly code: string; readonly retryable: boolean };
-    if (response.status === 500 || !retryable)
-      this.#log.faults.push(`${path} answered ${response.status} ${code}`);
-    throw new NotAnsweredError(`${path} answered ${response.status} ${code}`);
-  }
-
-  /** As strict readers of JSON do: UTF-8 without replacement, no half of a surrogate pair in any string. */
-  #readStrictly(path: string, bytes: Uint8Array): string {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    if (/\\u[dD][89a-fA-F]/.test(text) || !text.isWellFormed()) {
-      this.#log.faults.push(`${path} answered what strict JSON readers refuse`);
-    }
-    return text;
+    if (status === 200) return told as T;
+    const { code, retryable } = told as Problem;
+    if (status === 500 || !retryable) this.#log.faults.push(`${path} answered ${status} ${code}`);
+    throw new NotAnsweredError(`${path} answered ${status} ${code}`);
   }
 
   async #pull(body: object): Promise<PullResponse> {

@@ -1,5 +1,7 @@
 import {
+  type Answer,
   type Call,
+  type Clock,
   type EntityTypes,
   type SyncClient,
   type Transport,
@@ -8,6 +10,7 @@ import {
   createHttpTransport,
   createSyncClient,
   importDeviceKey,
+  systemClock,
   webCryptoKey,
 } from '@sync/client';
 import type { Digest, LocalMutation, Outcome, PushRequest, PushResponse } from '@sync/protocol';
@@ -22,10 +25,17 @@ export interface AppDeviceOptions<Types extends EntityTypes> {
   readonly entities: Types;
   /** A UUID; random ones where a run is to be no function of its seed. */
   readonly newId?: () => string;
+  /** False for a device whose pulls wait for news. */
+  readonly hasSocket?: boolean;
+  /** What the requests of the device pass through: to look at them, or to keep some of them back. */
+  readonly through?: (transport: Transport) => Transport;
 }
 
 export interface StoredScope {
   readonly scope: string;
+  readonly cursor: string | null;
+  /** The last of which the server has said that it knows it. */
+  readonly ackedCursor: string | null;
   readonly digest: Digest;
   /** What the server says of its own; null while there is more to pull. */
   readonly serverDigest: Digest | null;
@@ -37,12 +47,16 @@ export class AppDevice<Types extends EntityTypes> {
   readonly disk: MemoryDisk;
   /** Every mutation that was sent, by id, as it was sent last. */
   readonly pushed = new Map<string, LocalMutation>();
+  /** Added to this machine's clock: a device with a wrong clock, or one that writes as if at another time. */
+  clockOffsetMs = 0;
+  readonly credentials: DeviceCredentials;
   readonly #options: AppDeviceOptions<Types>;
   #client: SyncClient<Types> | null = null;
   #transport: Transport | null = null;
 
   private constructor(options: AppDeviceOptions<Types>, disk: MemoryDisk) {
     this.#options = options;
+    this.credentials = options.credentials;
     this.disk = disk;
   }
 
@@ -86,24 +100,50 @@ export class AppDevice<Types extends EntityTypes> {
   }
 
   /**
+   * Its scopes with their digests as one text, which devices that hold the same have in common; null while it
+   * differs from what the server has, or something waits in its outbox.
+   */
+  async settledState(): Promise<string | null> {
+    const scopes = await this.scopes();
+    const agrees = scopes.every(({ digest, serverDigest }) => {
+      return digest.hash === serverDigest?.hash && digest.count === serverDigest.count;
+    });
+    if (!agrees || (await this.outbox()).length > 0) return null;
+    return scopes
+      .map(({ scope, digest }) => `${scope}=${digest.hash}`)
+      .sort()
+      .join(' ');
+  }
+
+  /** A request of the device for which the SDK has no call of its own, or one behind the back of its app. */
+  async send<T>(path: string, body: unknown): Promise<Answer<T>> {
+    if (!this.#transport) throw new Error('The app is not open');
+    return this.#transport.send<T>({ method: 'POST', path, body, timeoutMs: 30_000 });
+  }
+
+  /**
    * Sends mutations once more behind the back of the app.
    * @throws Error where no answer comes
    */
   async sendAgain(mutations: readonly LocalMutation[]): Promise<readonly Outcome[]> {
     const body = { sentAt: new Date().toISOString(), mutations };
-    const call = { method: 'POST', path: '/sync/v1/push', body, timeoutMs: 30_000 } as const;
-    const answer = await this.#transport?.send<PushResponse>(call);
-    if (!answer?.ok) throw new Error(`a push was not answered: ${answer?.detail ?? 'the app is not open'}`);
+    const answer = await this.send<PushResponse>('/sync/v1/push', body);
+    if (!answer.ok) throw new Error(`a push was not answered: ${answer.detail}`);
     return answer.body.outcomes;
   }
 
   async #open(): Promise<void> {
-    const { urls, tenantId, userId, credentials, entities, newId } = this.#options;
+    const { urls, tenantId, userId, credentials, entities, newId, hasSocket = true } = this.#options;
     const { deviceId, hmacKey, accessToken } = credentials;
     const identity = { tenantId, userId, deviceId };
     const key = await webCryptoKey(await importDeviceKey(Buffer.from(hmacKey, 'base64')), identity);
     const token = async (): Promise<string> => accessToken;
-    const transport = createHttpTransport({ gatewayUrl: urls.gateway, identity, key, token });
+    const clock: Clock = { ...systemClock, now: () => systemClock.now() + this.clockOffsetMs };
+    const http = createHttpTransport({
+      ...{ gatewayUrl: urls.gateway, identity, key, token, clock },
+      ...(hasSocket ? {} : { openSocket: null }),
+    });
+    const transport = this.#options.through?.(http) ?? http;
     this.#transport = {
       send: (call) => {
         this.#note(call);
@@ -112,7 +152,7 @@ export class AppDevice<Types extends EntityTypes> {
       ...(transport.listen ? { listen: transport.listen.bind(transport) } : {}),
     };
     this.#client = await createSyncClient({
-      ...{ identity, key, transport: this.#transport, store: new MemoryStore(this.disk), entities },
+      ...{ identity, key, transport: this.#transport, store: new MemoryStore(this.disk), entities, clock },
       ...(newId ? { newId } : {}),
     });
   }

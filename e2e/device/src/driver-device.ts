@@ -6,7 +6,7 @@ import { type DeviceCredentials, type GatewayAnswer, callGateway } from './signe
 import { tagMutation } from './tag-mutation.ts';
 
 /** What a learner's app changes: everything else of a LocalMutation is the device's business. */
-export interface LocalChange {
+interface LocalChange {
   readonly scope: string;
   readonly entityType: string;
   readonly entityId: string;
@@ -22,7 +22,7 @@ export interface LocalChange {
 }
 
 /** A gateway answer that a driver did not expect; carries the problem document. */
-export class UnexpectedAnswerError extends Error {
+class UnexpectedAnswerError extends Error {
   readonly answer: GatewayAnswer;
 
   constructor(path: string, answer: GatewayAnswer) {
@@ -33,8 +33,9 @@ export class UnexpectedAnswerError extends Error {
 }
 
 /**
- * A device that speaks protocol v1 and keeps everything in memory: for journeys, the conformance kit, the
- * main job and the benchmark. It is a driver, not the client SDK: it never retries and shows every answer.
+ * A device for black-box checks, which keeps everything in memory: it does what it is told and nothing else,
+ * also what a good device never would, and shows every answer. It makes its requests without the SDK, whose
+ * mistakes it would repeat. Whoever plays the device of a user takes `AppDevice`.
  */
 export class DriverDevice {
   readonly credentials: DeviceCredentials;

@@ -9,13 +9,14 @@ export interface DeviceCredentials {
   readonly accessToken: string;
 }
 
-export interface SignedRequestParts {
+interface SignedRequestParts {
   readonly headers: Record<string, string>;
   readonly body: Uint8Array | null;
 }
 
 /**
- * Signs one request as protocol v1 asks (RFC 9421, label `sync`).
+ * Signs one request as protocol v1 asks (RFC 9421, label `sync`). Not by the SDK: it signs what the SDK would
+ * not, such as another time, or a body that is compressed already.
  * @param url absolute; `path` and `query` are signed as they stand in it
  * @param body the bytes exactly as they will be sent (already compressed, if they are), or null
  * @param createdSeconds the device's idea of server time
@@ -58,7 +59,15 @@ export interface GatewayAnswer<T = Record<string, unknown>> {
   readonly body: T;
 }
 
-/** Signs and sends `body` as JSON; answers whatever the gateway answers, also problems. */
+/** The gateway has answered with a NUL or half a surrogate pair. */
+export class NotStrictError extends Error {
+  override readonly name = 'NotStrictError';
+}
+
+/**
+ * Signs and sends `body` as JSON; answers whatever the gateway answers, also problems.
+ * @throws NotStrictError
+ */
 export async function callGateway<T = Record<string, unknown>>(
   gatewayUrl: string,
   credentials: DeviceCredentials,
@@ -88,10 +97,10 @@ export async function callGateway<T = Record<string, unknown>>(
 /** What JSON.parse lets pass, and readers of other languages and their databases do not. */
 const NUL_OR_HALF = /\\u(?:0000|d[89a-f])/i;
 
-/** @throws TypeError for a NUL or half a surrogate pair */
-export function readStrictly(text: string): unknown {
+/** @throws NotStrictError */
+function readStrictly(text: string): unknown {
   const value: unknown = JSON.parse(text);
   const fault = NUL_OR_HALF.test(text) ? findUnstorable(value) : null;
-  if (fault) throw new TypeError(`The answer is not strict JSON: ${fault.path} ${fault.message}`);
+  if (fault) throw new NotStrictError(`The answer is not strict JSON: ${fault.path} ${fault.message}`);
   return value;
 }

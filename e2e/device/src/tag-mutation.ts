@@ -4,7 +4,7 @@ import type { DeviceCredentials } from './signed-http.ts';
 
 /**
  * The mutation with the tag of its device (PUSH-22), in place of one that it may have had. With the token of a
- * stand-in, which names nobody, it stays as it is.
+ * stand-in, which names nobody, it stays as it is. Not by the SDK, which tags nothing that it has not made.
  */
 export function tagMutation<T extends object>(credentials: DeviceCredentials, mutation: T): T {
   const key = keyOf(credentials);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How long to try, and how. */
-export interface UntilOptions {
+interface UntilOptions {
   readonly limitMs: number;
   readonly pauseMs: number;
   /** Goes on when an attempt throws: something may be away for a while. */

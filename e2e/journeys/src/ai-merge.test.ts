@@ -1,80 +1,65 @@
 import { randomUUID } from 'node:crypto';
-import { DriverDevice, type StackLine, adminToken, bindDevice } from '@sync/e2e-device';
-import type { ConflictRecord, Suggestion, SuggestionResponse } from '@sync/protocol';
+import type { Entity } from '@sync/client';
+import { type LearnerDevice, type StackLine, bindLearnerDevice } from '@sync/e2e-device';
+import type { Suggestion } from '@sync/protocol';
 import { AIEndpoint } from './testing/ai-endpoint.ts';
-
-const SETTINGS = {
-  enabled: true,
-  tokensPerDay: 50_000,
-  costPerDayMicros: 0,
-  redactFields: ['colour'],
-  redactPatterns: [],
-};
+import { allowSuggestions, askForSuggestion } from './testing/ask-for-suggestion.ts';
+import { eventually } from './testing/eventually.ts';
 
 describe('a conflict merged with the help of a model', () => {
   const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
   const tenantId = `t-${randomUUID().slice(0, 8)}`;
   const userId = `u-${randomUUID().slice(0, 8)}`;
-  const scope = `user:${userId}`;
-  const note = { scope, entityType: 'note', entityId: `n-${userId}` };
+  const noteId = `n-${userId}`;
   let ai: AIEndpoint;
-  let phone: DriverDevice;
-  let tablet: DriverDevice;
+  let phone: LearnerDevice;
+  let tablet: LearnerDevice;
 
-  const bind = async (): Promise<DriverDevice> =>
-    new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId));
-  const held = (device: DriverDevice, key: string): Record<string, unknown> | null | undefined =>
-    device.replica(scope).entities.get(key)?.data;
-  const noteOn = (device: DriverDevice) => held(device, `note/${note.entityId}`);
-  const suggestionOn = (device: DriverDevice, conflictId: string): Suggestion | undefined =>
-    (held(device, `conflict/${conflictId}`) as ConflictRecord | undefined)?.suggestions[0];
-  const until = async (device: DriverDevice, wanted: () => boolean): Promise<void> => {
-    for (let attempt = 0; attempt < 300 && !wanted(); attempt += 1) {
-      await device.pullOnce({ waitMs: 200 });
-      await device.sync();
-    }
-    expect(wanted()).toBe(true);
-  };
+  const noteOn = ({ client }: LearnerDevice): Entity<Record<string, unknown>>['data'] | undefined =>
+    client.entity('note').get(noteId)?.data;
+  const suggestionOn = async (
+    { client }: LearnerDevice,
+    conflictId: string,
+  ): Promise<Suggestion | undefined> =>
+    (await client.conflicts()).find((record) => record.conflictId === conflictId)?.suggestions[0];
   /** Both devices changed the note offline; what the tablet wrote waits for a person. */
   const collide = async (): Promise<string> => {
-    phone.write({ ...note, op: 'put', data: { userId, text: 'base', colour: 'white' } });
-    await phone.push();
-    for (const device of [phone, tablet]) await until(device, () => noteOn(device) !== undefined);
-    phone.write({ ...note, op: 'patch', data: { text: 'from the phone', colour: 'vermilion' } });
-    tablet.write({ ...note, op: 'patch', data: { text: 'from the tablet', colour: 'azure' } });
-    await phone.push();
-    const [outcome] = await tablet.push();
-    expect(outcome?.status).toBe('conflict');
-    const conflictId = outcome?.conflictId ?? '';
-    await until(phone, () => held(phone, `conflict/${conflictId}`) !== undefined);
-    await until(phone, () => noteOn(phone)?.['text'] === 'from the phone');
+    const [first, second] = [phone.client.entity('note'), tablet.client.entity('note')];
+    await (await first.put(noteId, { userId, text: 'base', colour: 'white' })).wait('seen');
+    await eventually('the tablet has the note', () => noteOn(tablet) !== undefined);
+    for (const { client } of [phone, tablet]) client.forceOffline();
+    const kept = await first.patch(noteId, { text: 'from the phone', colour: 'vermilion' });
+    const held = await second.patch(noteId, { text: 'from the tablet', colour: 'azure' });
+    phone.client.forceOffline(false);
+    await kept.wait('seen');
+    tablet.client.forceOffline(false);
+    await expect(held.wait('applied')).rejects.toMatchObject({ outcome: { status: 'conflict' } });
+    const conflictId = held.outcome?.conflictId ?? '';
+    await eventually('the phone has the record', async () => {
+      return (await phone.client.conflicts()).some((record) => record.conflictId === conflictId);
+    });
     return conflictId;
   };
 
   beforeAll(async () => {
     ai = await AIEndpoint.start(process.env['AI_BASE_URL'] ?? '');
-    [phone, tablet] = [await bind(), await bind()];
-    const answer = await fetch(`${urls.gateway}/admin/v1/suggestions`, {
-      method: 'PUT',
-      headers: {
-        authorization: `Bearer ${await adminToken(urls, tenantId)}`,
-        'content-type': 'application/json',
-      },
-      body: JSON.stringify(SETTINGS),
-    });
-    expect(answer.status).toBe(200);
+    await allowSuggestions(urls, tenantId, ['colour']);
+    phone = await bindLearnerDevice(urls, tenantId, userId);
+    tablet = await bindLearnerDevice(urls, tenantId, userId);
+    for (const { client } of [phone, tablet]) await client.entity('note').load();
   });
-  afterAll(() => ai.stop());
+  afterAll(() => Promise.all([phone.close(), tablet.close(), ai.stop()]));
 
   it('is suggested, seen by both devices as data, and changes nothing until a person accepts it', async () => {
     const conflictId = await collide();
-    const asked = await phone.send<SuggestionResponse>(`/sync/v1/conflicts/${conflictId}/suggestions`, {});
-    expect([asked.status, asked.body.suggestion.status]).toEqual([202, 'requested']);
-    const { suggestionId } = asked.body.suggestion;
+    const { suggestionId, status } = await askForSuggestion(phone, conflictId);
+    expect(status).toBe('requested');
     for (const device of [phone, tablet]) {
-      await until(device, () => suggestionOn(device, conflictId)?.status === 'ready');
+      await eventually('the suggestion is ready', async () => {
+        return (await suggestionOn(device, conflictId))?.status === 'ready';
+      });
     }
-    expect(suggestionOn(tablet, conflictId)).toMatchObject({
+    expect(await suggestionOn(tablet, conflictId)).toMatchObject({
       suggestionId,
       changes: { set: { text: 'from the phone / from the tablet' }, remove: [] },
       redactedFields: ['colour'],
@@ -83,23 +68,16 @@ describe('a conflict merged with the help of a model', () => {
     expect(noteOn(phone)).toMatchObject({ text: 'from the phone', colour: 'vermilion' });
     expect(ai.seen.join()).not.toMatch(/vermilion|azure|colour/);
 
-    const expectedClock = phone.replica(scope).entities.get(`note/${note.entityId}`)?.clock;
-    const resolution = { kind: 'accept_suggestion', suggestionId };
-    const resolved = await phone.send<{ conflict: ConflictRecord }>('/sync/v1/resolve-conflict', {
-      ...{ conflictId, resolution, expectedClock },
-    });
-    expect(resolved).toMatchObject({
-      status: 200,
-      body: {
-        conflict: {
-          status: 'resolved',
-          decider: { kind: 'suggestion', suggestionId, acceptedBy: { userId } },
-        },
-      },
+    const resolution = { kind: 'accept_suggestion', suggestionId } as const;
+    expect(await phone.client.resolve(conflictId, resolution)).toMatchObject({
+      status: 'resolved',
+      decider: { kind: 'suggestion', suggestionId, acceptedBy: { userId } },
     });
     for (const device of [phone, tablet]) {
-      await until(device, () => noteOn(device)?.['text'] === 'from the phone / from the tablet');
-      await until(device, () => suggestionOn(device, conflictId)?.status === 'accepted');
+      await eventually('the device shows what was accepted', async () => {
+        const isAccepted = (await suggestionOn(device, conflictId))?.status === 'accepted';
+        return isAccepted && noteOn(device)?.['text'] === 'from the phone / from the tablet';
+      });
       // What never left could not be overwritten.
       expect(noteOn(device)?.['colour']).toBe('vermilion');
     }

@@ -3,14 +3,15 @@ import { resolve } from 'node:path';
 import { jetstream } from '@nats-io/jetstream';
 import { errors, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
 import {
-  bindDevice,
+  bindLearnerDevice,
   changeOnServer,
-  DriverDevice,
+  type LearnerDevice,
   type StackProcess,
   startStackProcess,
 } from '@sync/e2e-device';
 import { connectNats, request } from '@sync/messaging';
 import { type EntityTypeRegistration, subjects } from '@sync/protocol';
+import { eventually } from './testing/eventually.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const ATTACKER = 'authoring';
@@ -25,7 +26,7 @@ const NOW = new Date().toISOString();
 describe('a service that was taken over', () => {
   let stack: StackProcess;
   let nats: NatsConnection;
-  let victim: DriverDevice;
+  let victim: LearnerDevice;
   let noteId: string;
 
   beforeAll(async () => {
@@ -33,23 +34,20 @@ describe('a service that was taken over', () => {
     const nkeySeed = stack.line.nkeySeeds[ATTACKER] ?? '';
     const url = `nats://${new URL(stack.line.nats).host}`;
     nats = await connectNats({ url, name: ATTACKER, identity: { service: ATTACKER, nkeySeed } });
-    victim = new DriverDevice(stack.line.gateway, await bindDevice(stack.line, TENANT, USER));
+    victim = await bindLearnerDevice(stack.line, TENANT, USER);
     noteId = `n-${randomUUID()}`;
     await changeOnServer(stack.line.learning, TENANT, 'note', noteId, { userId: USER, text: 'mine' });
     await untilVictimHas('mine');
   });
   afterAll(async () => {
+    await victim.close();
     await nats.close();
     await stack.stop();
   });
 
   async function untilVictimHas(text: string): Promise<void> {
-    const note = (): unknown => victim.replica(`user:${USER}`).entities.get(`note/${noteId}`)?.data?.['text'];
-    for (let attempt = 0; attempt < 300 && note() !== text; attempt += 1) {
-      await victim.sync();
-      await new Promise((wake) => setTimeout(wake, 100));
-    }
-    expect(note()).toBe(text);
+    const notes = await victim.client.entity('note').load();
+    await eventually(`the victim has "${text}"`, () => notes.get(noteId)?.data['text'] === text);
   }
 
   async function ask(subject: string, body: unknown): Promise<string> {
@@ -106,8 +104,7 @@ describe('a service that was taken over', () => {
   });
 
   it('asks no service, no app and no store for what belongs to others', async () => {
-    const { credentials } = victim;
-    const device = { tenantId: TENANT, userId: USER, deviceId: credentials.deviceId };
+    const { device } = victim.client.debug();
     const asked: readonly [string, unknown][] = [
       [subjects.push('learning', 'note'), { tenantId: TENANT, mutations: [] }],
       [subjects.snapshot('learning', 'note'), { after: null, limit: 100 }],
@@ -167,7 +164,7 @@ describe('a service that was taken over', () => {
       subjects.streamMessage('SYNC_EVENTS', 0, 'sync-gateway'),
       subjects.plainEvents('learning', 'note'),
     ];
-    const body = { tenantId: TENANT, userId: USER, deviceId: victim.credentials.deviceId, revokedAt: NOW };
+    const body = { ...victim.client.debug().device, revokedAt: NOW };
     const refused = await refusedOf(() => {
       for (const subject of notices) nats.publish(subject, JSON.stringify(body));
     });
@@ -198,15 +195,12 @@ describe('a service that was taken over', () => {
     // What the owner says after that arrives, and the victim has nothing else.
     await changeOnServer(stack.line.learning, TENANT, 'note', noteId, { userId: USER, text: 'still mine' });
     await untilVictimHas('still mine');
-    expect([...victim.scopes.keys()]).toEqual([`user:${USER}`]);
+    expect((await victim.scopes()).map(({ scope }) => scope)).toEqual([`user:${USER}`]);
   });
 
   it('leaves the others working', async () => {
-    const note = victim.write({
-      ...{ scope: `user:${USER}`, entityType: 'note', entityId: `n-${randomUUID()}`, op: 'put' },
-      data: { userId: USER, text: 'afterwards' },
-    });
-    await victim.push();
-    expect(victim.outcomes.get(note.mutationId)).toMatchObject({ status: 'applied' });
+    const note = { userId: USER, text: 'afterwards' };
+    const write = await victim.client.entity('note').put(`n-${randomUUID()}`, note);
+    expect(await write.wait('applied')).toMatchObject({ status: 'applied' });
   });
 });

@@ -1,51 +1,46 @@
 import { randomUUID } from 'node:crypto';
-import { DriverDevice, type StackLine, bindDevice } from '@sync/e2e-device';
-import type { LocalMutation, Outcome, PushResponse } from '@sync/protocol';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Write } from '@sync/client';
+import { type LearnerDevice, type StackLine, bindLearnerDevice, checkRevisions } from '@sync/e2e-device';
+import { eventually } from './testing/eventually.ts';
 
 const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
 /** Between writes: which one is later must not depend on what their pushes take. */
 const MINUTE_MS = 60_000;
 const tenantId = `t-${randomUUID().slice(0, 8)}`;
-
-async function user(): Promise<{ device: DriverDevice; scope: string; userId: string }> {
-  const userId = `u-${randomUUID().slice(0, 8)}`;
-  return {
-    device: new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId)),
-    scope: `user:${userId}`,
-    userId,
-  };
-}
-
-/** Polls as a device does until what is looked for is there. */
-async function syncUntil(device: DriverDevice, isThere: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 300 && !isThere(); attempt += 1) {
-    await device.sync().catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  expect(isThere()).toBe(true);
-}
+const newUser = (): string => `u-${randomUUID().slice(0, 8)}`;
 
 /** Before any process is killed: the line of JSON names only the first process ids. */
 describe('a conflict-resolver that does not answer', () => {
   it('keeps no conflict from its end, and has the record once it answers again', async () => {
-    const { device, scope, userId } = await user();
-    const other = new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId));
-    const progress = { scope, entityType: 'progress', entityId: randomUUID() } as const;
+    const userId = newUser();
+    const device = await bindLearnerDevice(urls, tenantId, userId);
+    const other = await bindLearnerDevice(urls, tenantId, userId);
+    const id = randomUUID();
+    const patchOffline = async (on: LearnerDevice, percent: number, agoMs: number): Promise<Write> => {
+      on.client.forceOffline();
+      on.clockOffsetMs = -agoMs;
+      const write = await on.client.entity('progress').patch(id, { percent });
+      on.clockOffsetMs = 0;
+      return write;
+    };
     const data = { userId, courseId: 'c', percent: 10, status: 'in_progress' };
-    device.write({ ...progress, op: 'put', data, agoMs: 3 * MINUTE_MS });
-    await device.push();
-    await syncUntil(other, () => other.replica(scope).entities.has(`progress/${progress.entityId}`));
+    await (await device.client.entity('progress').put(id, data)).wait('seen');
+    const theirs = await other.client.entity('progress').load();
+    await eventually('the other device has it', () => theirs.get(id) !== null);
     process.kill(urls.pids['resolver'] ?? 0, 'SIGSTOP');
     try {
-      device.write({ ...progress, op: 'patch', data: { percent: 20 }, agoMs: 2 * MINUTE_MS });
-      other.write({ ...progress, op: 'patch', data: { percent: 30 }, agoMs: MINUTE_MS });
-      expect(await device.push()).toMatchObject([{ status: 'applied' }]);
-      expect(await other.push()).toMatchObject([{ status: 'merged' }]);
+      const first = await patchOffline(device, 20, MINUTE_MS);
+      const second = await patchOffline(other, 30, 0);
+      device.client.forceOffline(false);
+      expect(await first.wait('applied')).toMatchObject({ status: 'applied' });
+      other.client.forceOffline(false);
+      expect(await second.wait('applied')).toMatchObject({ status: 'merged' });
     } finally {
       process.kill(urls.pids['resolver'] ?? 0, 'SIGCONT');
     }
-    const isRecord = ({ entityType }: { readonly entityType: string }): boolean => entityType === 'conflict';
-    await syncUntil(other, () => [...other.replica(scope).entities.values()].some(isRecord));
+    await eventually('the record is there', async () => (await other.client.conflicts()).length > 0);
+    await Promise.all([device.close(), other.close()]);
   });
 });
 
@@ -60,89 +55,41 @@ describe('kill -9', () => {
     process.kill(pid, 'SIGKILL');
   }
 
-  function writeStatements(device: DriverDevice, scope: string, count: number): LocalMutation[] {
-    return Array.from({ length: count }, () => {
-      const entityId = randomUUID();
-      const data = {
-        id: entityId,
-        verb: { id: 'http://adlnet.gov/expapi/verbs/experienced' },
-        object: { objectType: 'Activity', id: 'https://courses.example/c/pages/1' },
-      };
-      return device.write({ scope, entityType: 'statement', entityId, op: 'append', data });
+  function appendStatements({ client }: LearnerDevice, count: number): Promise<Write[]> {
+    const appending = Array.from({ length: count }, () => {
+      const id = randomUUID();
+      const verb = { id: 'http://adlnet.gov/expapi/verbs/experienced' };
+      const object = { objectType: 'Activity', id: 'https://courses.example/c/pages/1' };
+      return client.entity('statement').append({ id, verb, object }, { id });
     });
-  }
-
-  /** Sends until it is answered, as a device does: a broken connection says nothing about what happened. */
-  async function pushUntilAnswered(
-    device: DriverDevice,
-    mutations: readonly LocalMutation[],
-  ): Promise<readonly Outcome[]> {
-    for (let attempt = 0; attempt < 200; attempt += 1) {
-      const answer = await device
-        .send<PushResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations })
-        .catch(() => null);
-      if (answer?.status === 200) return answer.body.outcomes;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error('the push was never answered');
-  }
-
-  /** Pulls until every mutation is terminal and its entity has arrived. */
-  async function settle(
-    device: DriverDevice,
-    scope: string,
-    mutations: readonly LocalMutation[],
-  ): Promise<void> {
-    const done = (): boolean =>
-      mutations.every(
-        ({ mutationId, entityId }) =>
-          device.outcomes.get(mutationId)?.status === 'applied' &&
-          device.replica(scope).entities.has(`statement/${entityId}`),
-      );
-    for (let attempt = 0; attempt < 300 && !done(); attempt += 1) {
-      await device.sync().catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    const open = mutations.filter(
-      ({ mutationId }) => device.outcomes.get(mutationId)?.status !== 'applied',
-    ).length;
-    const missing = mutations.filter(
-      ({ entityId }) => !device.replica(scope).entities.has(`statement/${entityId}`),
-    ).length;
-    expect([open, missing]).toEqual([0, 0]);
-    expect(device.replica(scope).digest).toEqual(device.replica(scope).serverDigest);
-    expect(device.replica(scope).log.length).toBe(mutations.length);
-  }
-
-  /** What comes after needs the process, too: this scenario may be over before it is back. */
-  async function untilBack(url: string): Promise<void> {
-    for (let attempt = 0; attempt < 300; attempt += 1) {
-      const answer = await fetch(`${url}/health/ready`).catch(() => null);
-      if (answer?.status === 200) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`${url} did not come back`);
+    return Promise.all(appending);
   }
 
   it.each(['learning', 'projector', 'gateway', 'resolver'] as const)(
     'of the %s in the middle of pushes loses nothing and applies nothing twice',
     async (victim) => {
-      const { device, scope } = await user();
-      await device.sync();
-      const batches = Array.from({ length: 12 }, () => writeStatements(device, scope, 25));
-      device.outbox.length = 0;
-      let answered = 0;
-      const pushing = batches.map(async (batch, index) => {
-        await new Promise((resolve) => setTimeout(resolve, index * 30));
-        const outcomes = await pushUntilAnswered(device, batch);
-        for (const outcome of outcomes) device.outcomes.set(outcome.mutationId, outcome);
-        answered += outcomes.length;
-      });
+      const device = await bindLearnerDevice(urls, tenantId, newUser());
+      const { client } = device;
+      await eventually('the device is live', () => client.status.state === 'live');
       setTimeout(() => killOnce(victim), 120);
-      await Promise.all(pushing);
-      expect(answered).toBe(300);
-      await settle(device, scope, batches.flat());
-      await untilBack(urls.opsUrls[victim] ?? '');
+      const written: Write[] = [];
+      for (let batch = 0; batch < 12; batch += 1) {
+        written.push(...(await appendStatements(device, 25)));
+        await sleep(30);
+      }
+      // What comes after needs the process, too.
+      await eventually(`the ${victim} is back`, async () => {
+        const answer = await fetch(`${urls.opsUrls[victim] ?? ''}/health/ready`).catch(() => null);
+        return answer?.status === 200;
+      });
+      // Nobody has to wait for the end of its pause.
+      client.networkChanged(true);
+      await eventually('each write is seen', () => written.every(({ state }) => state.tier === 'seen'));
+      await eventually('the server has the same', async () => (await device.settledState()) !== null);
+      const shown = (await client.entity('statement').load()).list().map(({ id }) => id);
+      expect(shown.sort()).toEqual(written.map(({ entityId }) => entityId).sort());
+      await checkRevisions(urls, tenantId, new Map(written.map(({ entityId }) => [entityId, 1])));
+      await device.close();
     },
   );
 });

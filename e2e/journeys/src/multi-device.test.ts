@@ -1,133 +1,108 @@
 import { randomUUID } from 'node:crypto';
-import { DriverDevice, type StackLine, bindDevice, changeOnServer } from '@sync/e2e-device';
-import type { LocalMutation, Outcome } from '@sync/protocol';
+import type { Write } from '@sync/client';
+import { type LearnerDevice, type StackLine, bindLearnerDevice, changeOnServer } from '@sync/e2e-device';
+import { eventually } from './testing/eventually.ts';
 
-const WEEK_MS = 7 * 86_400_000;
+const MINUTE_MS = 60_000;
+const WEEK_MS = 7 * 24 * 60 * MINUTE_MS;
+const ROUNDS = 5;
 
 describe('J-20 several devices of one learner', () => {
   const urls = JSON.parse(process.env['STACK_JSON'] ?? '{}') as StackLine;
   const tenantId = `t-${randomUUID().slice(0, 8)}`;
   let userId: string;
-  let scope: string;
+  let devices: LearnerDevice[] = [];
 
   beforeEach(() => {
     userId = `u-${randomUUID().slice(0, 8)}`;
-    scope = `user:${userId}`;
   });
+  afterEach(() => Promise.all(devices.map((device) => device.close())));
 
-  const bind = async (count: number): Promise<DriverDevice[]> =>
-    Promise.all(
-      Array.from(
-        { length: count },
-        async () => new DriverDevice(urls.gateway, await bindDevice(urls, tenantId, userId)),
-      ),
-    );
+  const bind = async (count: number): Promise<LearnerDevice[]> => {
+    const binding = Array.from({ length: count }, () => bindLearnerDevice(urls, tenantId, userId));
+    devices = await Promise.all(binding);
+    return devices;
+  };
 
-  /**
-   * Syncs all devices until they hold the same state, with every change that stood, and the server's digest
-   * agrees with each.
-   */
-  async function converge(
-    devices: readonly DriverDevice[],
-    entities: number,
-    written: readonly LocalMutation[],
-  ): Promise<void> {
-    const outcomeOf = ({ mutationId }: LocalMutation): Outcome | undefined =>
-      devices.flatMap(({ outcomes }) => outcomes.get(mutationId) ?? [])[0];
-    for (let attempt = 0; attempt < 200; attempt += 1) {
-      for (const device of devices) await device.sync();
-      const replicas = devices.map((device) => device.replica(scope));
-      const hashes = new Set(
-        replicas.flatMap((replica) => [replica.digest.hash, replica.serverDigest?.hash]),
-      );
-      const complete = replicas.every((replica) => {
-        const arrived = written.every((mutation) => replica.shows(mutation, outcomeOf(mutation)));
-        return arrived && countOf(replica) === entities;
-      });
-      if (hashes.size === 1 && complete) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error(
-      `no agreement: ${devices.map((device) => JSON.stringify(device.replica(scope).digest)).join(' ')}`,
-    );
+  /** Nothing waits on any device, and all hold the same entities, which are those of the server. */
+  async function converge(entities: number): Promise<void> {
+    await eventually('the devices agree with the server', async () => {
+      const states = await Promise.all(devices.map((device) => device.settledState()));
+      const counts = await Promise.all(devices.map(countOf));
+      return states[0] !== null && new Set(states).size === 1 && counts.every((count) => count === entities);
+    });
   }
-
-  /** Syncs until the device has as many ConflictRecords: a record follows its outcome a moment later. */
-  async function recordsOf(device: DriverDevice, expected: number): Promise<number> {
-    for (let attempt = 0; ; attempt += 1) {
-      await device.sync();
-      const entities = [...device.replica(scope).entities.values()];
-      const records = entities.filter(({ entityType }) => entityType === 'conflict').length;
-      if (records >= expected || attempt >= 200) return records;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  /** `accepted` is a promise: under contention an outcome may follow in a later pull. */
-  async function settle(devices: readonly DriverDevice[]): Promise<void> {
-    const open = (): number =>
-      devices.flatMap(({ outcomes }) => [...outcomes.values()]).filter(({ status }) => status === 'accepted')
-        .length;
-    for (let attempt = 0; attempt < 300 && open() > 0; attempt += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      for (const device of devices) await device.sync();
-    }
-    expect(open()).toBe(0);
-  }
-
-  const countOf = (replica: ReturnType<DriverDevice['replica']>): number =>
-    [...replica.entities.values()].filter(({ entityType }) => entityType !== 'conflict').length;
 
   it('lets four devices write the same entities at once and end equal, with every loser recorded', async () => {
-    const devices = await bind(4);
-    const first = devices[0] as DriverDevice;
+    await bind(4);
+    const [first] = devices as [LearnerDevice];
     const progressIds = ['a', 'b', 'c'].map((name) => `p-${name}-${userId}`);
-    for (const entityId of progressIds) {
+    for (const id of progressIds) {
       const data = { userId, courseId: 'c', percent: 0, status: 'in_progress' };
-      first.write({ scope, entityType: 'progress', entityId, op: 'put', data });
+      await first.client.entity('progress').put(id, data);
     }
-    const written = [...first.outbox];
-    await first.push();
-    await converge(devices, 3, written);
-    for (let round = 1; round <= 5; round += 1) {
+    await converge(3);
+    const written: Write[] = [];
+    for (let round = 1; round <= ROUNDS; round += 1) {
       for (const [index, device] of devices.entries()) {
-        for (const entityId of progressIds) {
-          const data = index % 2 === 0 ? { percent: round * 10 + index } : { lastPage: `${round}-${index}` };
-          written.push(device.write({ scope, entityType: 'progress', entityId, op: 'patch', data }));
-        }
+        device.client.forceOffline();
+        // Who writes later is no matter of what a push takes: a device's time is corrected by that.
+        device.clockOffsetMs = (index - devices.length) * MINUTE_MS;
+        const data = index % 2 === 0 ? { percent: round * 10 + index } : { lastPage: `${round}-${index}` };
+        for (const id of progressIds) written.push(await device.client.entity('progress').patch(id, data));
+        device.clockOffsetMs = 0;
       }
-      await Promise.all(devices.map((device) => device.push()));
+      const [earliest, ...others] = devices as [LearnerDevice, ...LearnerDevice[]];
+      for (const { client } of others) client.forceOffline(false);
+      // What it wrote first comes last, and loses.
+      if (round === ROUNDS) await endOf(written.slice(-others.length * progressIds.length));
+      earliest.client.forceOffline(false);
+      await endOf(written);
     }
-    await settle(devices);
-    await converge(devices, 3, written);
-    const outcomes = devices.flatMap((device) => [...device.outcomes.values()]);
-    expect(outcomes.length).toBe(3 + 4 * 5 * 3);
-    for (const { status } of outcomes) expect(['applied', 'merged', 'superseded']).toContain(status);
-    const superseded = outcomes.filter(({ status }) => status === 'superseded').length;
-    expect(superseded).toBeGreaterThan(0);
-    expect(await recordsOf(first, superseded)).toBeGreaterThanOrEqual(superseded);
+    await converge(3);
+    const statuses = written.map(({ outcome }) => outcome?.status);
+    for (const status of statuses) expect(['applied', 'merged', 'superseded']).toContain(status);
+    const superseded = statuses.filter((status) => status === 'superseded').length;
+    expect(superseded).toBeGreaterThanOrEqual(progressIds.length);
+    await eventually('each loser is recorded', async () => {
+      return (await first.client.conflicts()).length >= superseded;
+    });
   });
 
   it('takes a device back after seven days offline with its unsent work, while the server moved on', async () => {
-    const [offline, online] = await bind(2);
-    if (!offline || !online) throw new Error('two devices are needed');
-    await offline.sync();
+    const [offline] = (await bind(2)) as [LearnerDevice];
+    await eventually('the device is live', () => offline.client.status.state === 'live');
+    offline.client.forceOffline();
+    offline.clockOffsetMs = -WEEK_MS;
     const ids = Array.from({ length: 50 }, () => randomUUID());
-    const written = ids.map((entityId) => {
-      const append = { scope, entityType: 'statement', entityId, op: 'append', agoMs: WEEK_MS } as const;
-      return offline.write({ ...append, data: statement(entityId) });
-    });
+    const written = await Promise.all(
+      ids.map((id) => offline.client.entity('statement').append(statement(id), { id })),
+    );
+    offline.clockOffsetMs = 0;
     for (let note = 0; note < 40; note += 1) {
       await changeOnServer(urls.learning, tenantId, 'note', `n-${note}-${userId}`, {
         userId,
         text: `note ${note}`,
       });
     }
-    const outcomes = await offline.push();
-    expect(outcomes.map(({ status }) => status)).toEqual(ids.map(() => 'applied'));
-    await converge([offline, online], 90, written);
+    offline.client.forceOffline(false);
+    await endOf(written);
+    expect(written.map(({ outcome }) => outcome?.status)).toEqual(ids.map(() => 'applied'));
+    await converge(90);
   });
 });
+
+/** `accepted` is a promise: under contention an outcome may follow in a later pull. */
+async function endOf(written: readonly Write[]): Promise<void> {
+  await eventually('each write has its end', () =>
+    written.every(({ outcome }) => (outcome?.status ?? 'accepted') !== 'accepted'),
+  );
+}
+
+async function countOf({ client }: LearnerDevice): Promise<number> {
+  const sets = (['note', 'progress', 'statement'] as const).map((type) => client.entity(type).load());
+  return (await Promise.all(sets)).reduce((count, set) => count + set.list().length, 0);
+}
 
 function statement(id: string): Record<string, unknown> {
   return {

@@ -1,6 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type EntityType, SyncError } from '@sync/client';
-import { AppDevice, type PlatformUrls, bindDevice, changeOnServer, until } from '@sync/e2e-device';
+import { SyncError } from '@sync/client';
+import {
+  type LearnerDevice,
+  type PlatformUrls,
+  bindLearnerDevice,
+  changeOnServer,
+  until,
+} from '@sync/e2e-device';
 import { type Printer, Steps, type Written, digestTable, mutationTable } from './report.ts';
 
 const TENANT = 'acme';
@@ -14,7 +20,7 @@ export interface MainJobOptions {
 
 interface Named {
   readonly name: string;
-  readonly device: AppDevice<typeof ENTITIES>;
+  readonly device: LearnerDevice;
   readonly written: Written[];
 }
 
@@ -24,15 +30,6 @@ interface Learner {
   readonly enrollmentId: string;
   readonly progressId: string;
 }
-
-/** What the app of a learner knows. */
-const ENTITIES = {
-  bundle: {} as EntityType,
-  enrollment: {} as EntityType,
-  note: {} as EntityType,
-  progress: {} as EntityType,
-  statement: {} as EntityType,
-};
 
 /**
  * The devices and the server disagree at the end, or a mutation has no outcome: the platform does not keep
@@ -112,9 +109,7 @@ async function prepareCourse(urls: PlatformUrls, learner: Learner): Promise<void
 }
 
 async function bind(urls: PlatformUrls, { userId }: Learner, name: string): Promise<Named> {
-  const credentials = await bindDevice(urls, TENANT, userId);
-  const device = await AppDevice.open({ urls, tenantId: TENANT, userId, credentials, entities: ENTITIES });
-  device.client.start();
+  const device = await bindLearnerDevice(urls, TENANT, userId);
   return { name, device, written: [] };
 }
 
@@ -182,20 +177,9 @@ function statement(statementId: string, learner: Learner, page: number): Record<
 /** Nothing is left in an outbox, and all digests are those of the server. */
 async function converge(devices: readonly Named[]): Promise<void> {
   await within('the devices converge with the server', async () => {
-    const states = await Promise.all(devices.map(({ device }) => stateOf(device)));
+    const states = await Promise.all(devices.map(({ device }) => device.settledState()));
     return states[0] !== null && new Set(states).size === 1;
   });
-}
-
-/** @returns null while it differs from what the server has, or something waits in its outbox */
-async function stateOf(device: Named['device']): Promise<string | null> {
-  const scopes = await device.scopes();
-  const agrees = scopes.every(({ digest, serverDigest }) => digest.hash === serverDigest?.hash);
-  if (!agrees || (await device.outbox()).length > 0) return null;
-  return scopes
-    .map(({ scope, digest }) => `${scope}=${digest.hash}`)
-    .sort()
-    .join(' ');
 }
 
 async function within(what: string, attempt: () => Promise<boolean>): Promise<void> {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncError } from '@sync/client';
-import { type StackLine, changeOnServer } from '@sync/e2e-device';
+import { type LearnerDevice, type StackLine, changeOnServer } from '@sync/e2e-device';
 import { type SeededRandom, seedOf, seededRandom } from '@sync/e2e-platform';
 import { connectNats } from '@sync/messaging';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { checkSoak } from './check-soak.ts';
 import { armFault, disarmFault } from '../fault-client.ts';
-import { type Learner, type LearnerDevice, bindLearner } from '../learner.ts';
+import { type Learner, bindLearner } from '../learner.ts';
 import { CRASH_TARGETS } from '../targets.ts';
 
 export interface SoakOptions {
