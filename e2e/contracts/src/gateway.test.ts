@@ -1,61 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { MatchersV3, type PactV4 } from '@pact-foundation/pact';
-import { DriverDevice, bindDevice, changeOnServer } from '@sync/e2e-device';
+import type { Answer } from '@sync/client';
+import { type LearnerDevice, bindLearnerDevice, changeOnServer, until } from '@sync/e2e-device';
 import { connectNats } from '@sync/messaging';
 import { startContract } from '@sync/messaging/testing/pact';
-import { type LocalMutation, type PullResponse, type PushSeen, subjects } from '@sync/protocol';
-import { PROBLEM_TYPE, SIGNED, TIME, problemOf } from './testing/http-shapes.ts';
+import { type PushSeen, subjects } from '@sync/protocol';
+import { USER, contractApp, contractTransport, diskAfter } from './testing/contract-device.ts';
+import { PROBLEM_TYPE, SIGNED, SIGNED_GET, TIME, problemOf } from './testing/http-shapes.ts';
 import { holdConflict } from './testing/held-conflict.ts';
+import { HELD, NOTHING_MORE, PAGE, SCOPE, idsFrom, mutationOf } from './testing/note-shapes.ts';
 import { platform } from './testing/platform.ts';
 import { publishedBatch } from './testing/published-batch.ts';
 import { SigningProxy } from './testing/signing-proxy.ts';
 import { askOver, verifyProvider } from './testing/verify-provider.ts';
 
-const { boolean, eachLike, eachValueMatches, fromProviderState, integer, like, nullValue, regex } =
-  MatchersV3;
+const { eachValueMatches, fromProviderState, integer, like, nullValue, regex } = MatchersV3;
 
-const USER = 'pact-user';
-const SCOPE = `user:${USER}`;
-const CREDENTIALS = {
-  deviceId: 'pact-device',
-  hmacKey: Buffer.alloc(32).toString('base64'),
-  accessToken: 'a.b.c',
-};
-const CLOCK = like({ 's:learning': integer(1) });
-const CURSOR = regex('^[A-Za-z0-9._-]+$', 'cursor-1');
-
-const mutationOf = (id: number, changes: Partial<LocalMutation>): LocalMutation => ({
-  mutationId: `00000000-0000-4000-8000-0000000001${String(id).padStart(2, '0')}`,
-  sequence: id,
-  scope: SCOPE,
-  entityType: 'note',
-  entityId: `pact-pushed-${id}`,
-  op: 'put',
-  data: { userId: USER, text: 'written offline' },
-  baseClock: {},
-  occurredAt: '2026-01-01T00:00:00.000Z',
-  schemaVersion: 1,
-  ...changes,
-});
-
-/** What a page of the note's scope looks like to the device. */
-const PAGE = {
-  scope: SCOPE,
-  reset: boolean(true),
-  deltas: eachLike({
-    entityType: like('note'),
-    entityId: like('pact-note'),
-    op: regex('^(put|delete|merge)$', 'put'),
-    clock: CLOCK,
-    schemaVersion: integer(1),
-    committedAt: TIME,
-    data: like({ userId: USER, text: 'on the server' }),
-  }),
-  cursor: CURSOR,
-  hasMore: false,
-  digest: { count: integer(1), hash: regex('^[0-9a-f]{64}$', '0'.repeat(64)) },
-};
 describe('a device expects of the gateway', () => {
   let contract: PactV4;
 
@@ -67,113 +28,134 @@ describe('a device expects of the gateway', () => {
     readonly given: string;
     readonly what: string;
     readonly path: string;
-    readonly body: unknown;
+    /** None where the request has none. */
+    readonly body?: unknown;
     readonly status?: number;
     readonly answer: unknown;
   }
   const exchange = async <T>(
     { given, what, path, body, status = 200, answer }: Exchange,
-    act: (device: DriverDevice) => Promise<T>,
+    act: (gatewayUrl: string) => Promise<T>,
   ): Promise<T> => {
     const done = await contract
       .addInteraction()
       .given(given)
       .uponReceiving(what)
       .withRequest('POST', `/sync/v1/${path}`, (request) => {
-        request.headers(SIGNED).jsonBody(body);
+        if (body === undefined) request.headers(SIGNED_GET);
+        else request.headers(SIGNED).jsonBody(body);
       })
       .willRespondWith(status, (response) => {
         response.jsonBody(answer);
         if (status >= 400) response.headers({ 'Content-Type': PROBLEM_TYPE });
       })
-      .executeTest(async (mock) => ({ result: await act(new DriverDevice(mock.url, CREDENTIALS)) }));
+      .executeTest(async (mock) => ({ result: await act(mock.url) }));
     if (!done) throw new Error('Pact did not run the test');
     return done.result;
   };
+  /** The app is started, and does what it does until it has come about. */
+  const runUntil = async (
+    app: LearnerDevice,
+    what: string,
+    holds: () => boolean | Promise<boolean>,
+  ): Promise<void> => {
+    app.client.start();
+    await until(what, async () => holds(), { limitMs: 30_000, pauseMs: 10 });
+    await app.close();
+  };
 
   it('everything granted, when it pulls for the first time', async () => {
-    const answer = await exchange(
+    await exchange(
       {
         given: 'the user has a note',
         what: 'a pull of everything granted',
         path: 'pull',
-        body: { limit: 500, waitMs: 0 },
-        answer: { serverTime: TIME, scopes: [PAGE], revoked: [], outcomes: [], directives: [] },
+        body: { limit: 500, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
+        answer: { serverTime: TIME, scopes: [PAGE], ...NOTHING_MORE },
       },
-      async (device) => {
-        await device.pullOnce();
-        return device.replica(SCOPE);
+      async (gatewayUrl) => {
+        const app = await contractApp(gatewayUrl, { path: 'pull' });
+        const notes = await app.client.entity('note').load();
+        await runUntil(app, 'the note is shown', () => notes.list().length > 0);
+        const [{ cursor } = { cursor: null }] = await app.scopes();
+        expect(cursor).toBe('cursor-1');
       },
     );
-    expect(answer.cursor).toBe('cursor-1');
-    expect([...answer.entities.keys()]).toEqual(['note/pact-note']);
   });
 
+  const FROM_CURSOR = { scope: SCOPE, cursor: fromProviderState('${cursor}', 'cursor-1') };
+
   it('nothing, when it pulls from where it is', async () => {
-    const answer = await exchange(
+    const disk = await diskAfter(HELD);
+    await exchange(
       {
         given: 'the device holds everything',
         what: 'a pull from a cursor',
         path: 'pull',
+        body: { scopes: [FROM_CURSOR], limit: 500, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
+        answer: {
+          serverTime: TIME,
+          scopes: [{ ...PAGE, reset: false, deltas: [] }],
+          ...NOTHING_MORE,
+        },
+      },
+      async (gatewayUrl) => {
+        const app = await contractApp(gatewayUrl, { path: 'pull', disk });
+        await runUntil(app, 'the device is live', () => app.client.status.state === 'live');
+        expect((await app.scopes()).map(({ cursor }) => cursor)).toEqual(['cursor-1']);
+      },
+    );
+  });
+
+  it('the purge of scopes that it does not hold', async () => {
+    const secret = 'course:pact-secret';
+    const disk = await diskAfter({ ...HELD, granted: [secret] });
+    await exchange(
+      {
+        given: 'the device holds everything',
+        what: 'a pull of a scope that the user does not hold',
+        path: 'pull',
         body: {
-          scopes: [{ scope: SCOPE, cursor: fromProviderState('${cursor}', 'cursor-1') }],
-          limit: 500,
-          waitMs: 0,
+          scopes: [{ scope: secret, cursor: null }, FROM_CURSOR],
+          ...{ limit: 500, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
         },
         answer: {
           serverTime: TIME,
           scopes: [{ ...PAGE, reset: false, deltas: [] }],
-          revoked: [],
-          outcomes: [],
-          directives: [],
+          ...{ ...NOTHING_MORE, revoked: [secret] },
         },
       },
-      (device) => {
-        device.replica(SCOPE).cursor = 'cursor-1';
-        return device.pullOnce();
+      async (gatewayUrl) => {
+        const app = await contractApp(gatewayUrl, { path: 'pull', disk });
+        expect((await app.scopes()).map(({ scope }) => scope)).toContain(secret);
+        const isGone = async (): Promise<boolean> =>
+          (await app.scopes()).every(({ scope }) => scope !== secret);
+        await runUntil(app, 'the scope is gone', isGone);
       },
     );
-    expect(answer.scopes[0]).toMatchObject({ reset: false, deltas: [] });
-  });
-
-  it('the purge of scopes that it does not hold', async () => {
-    const answer = await exchange(
-      {
-        given: 'the user has a note',
-        what: 'a pull of a scope that the user does not hold',
-        path: 'pull',
-        body: { scopes: [{ scope: 'course:pact-secret', cursor: null }], limit: 500, waitMs: 0 },
-        answer: {
-          serverTime: TIME,
-          scopes: [],
-          revoked: ['course:pact-secret'],
-          outcomes: [],
-          directives: [],
-        },
-      },
-      (device) => device.pullOnce({ scopes: ['course:pact-secret'] }),
-    );
-    expect(answer.revoked).toEqual(['course:pact-secret']);
   });
 
   it('an outcome for each mutation that it pushes', async () => {
-    const mutations = [mutationOf(1, {}), mutationOf(2, { data: { userId: USER, text: 7 } })];
-    const outcomes = await exchange(
+    await exchange(
       {
         given: 'the user has a note',
         what: 'a push of a good and a bad mutation',
         path: 'push',
-        body: { sentAt: TIME, mutations, backlog: { pending: 2 } },
+        body: {
+          sentAt: TIME,
+          mutations: [mutationOf(1, 'written offline'), mutationOf(2, 7)],
+          backlog: { pending: 2, oldestAt: TIME },
+        },
         answer: {
           serverTime: TIME,
           outcomes: [
             {
-              mutationId: mutations[0]?.mutationId,
+              mutationId: idsFrom(1)(),
               status: 'applied',
               clock: eachValueMatches({ 'd:pact-device': 1 }, integer(1)),
             },
             {
-              mutationId: mutations[1]?.mutationId,
+              mutationId: idsFrom(2)(),
               status: 'rejected',
               code: 'data_invalid',
               message: like('/text: must be string'),
@@ -190,60 +172,64 @@ describe('a device expects of the gateway', () => {
           ],
         },
       },
-      (device) => {
-        device.outbox.push(...mutations);
-        return device.push();
+      async (gatewayUrl) => {
+        const app = await contractApp(gatewayUrl, { path: 'push', newId: idsFrom(1) });
+        const notes = app.client.entity('note');
+        const good = await notes.put('pact-pushed-1', { userId: USER, text: 'written offline' });
+        const bad = await notes.put('pact-pushed-2', { userId: USER, text: 7 });
+        await runUntil(app, 'both have their outcome', () => good.outcome !== null && bad.outcome !== null);
+        expect([good, bad].map(({ outcome }) => outcome?.status)).toEqual(['applied', 'rejected']);
       },
     );
-    expect(outcomes.map(({ status }) => status)).toEqual(['applied', 'rejected']);
   });
 
   it('that its cursors advance when it acks', async () => {
-    const answer = await exchange(
+    const disk = await diskAfter(HELD);
+    const digest = { count: integer(0), hash: regex('^[0-9a-f]{64}$', '0'.repeat(64)) };
+    await exchange(
       {
         given: 'the device has pulled',
         what: 'an ack of what is stored',
         path: 'ack',
         body: {
-          cursors: [
-            {
-              scope: SCOPE,
-              cursor: fromProviderState('${cursor}', 'cursor-1'),
-              digest: { count: integer(0), hash: regex('^[0-9a-f]{64}$', '0'.repeat(64)) },
-            },
-          ],
-          outcomes: [],
-          backlog: { pending: 0 },
+          cursors: [{ ...FROM_CURSOR, digest }],
+          ...{ outcomes: [], purged: [], backlog: { pending: 0, oldestAt: null } },
         },
         answer: {
           serverTime: TIME,
           cursors: [{ scope: SCOPE, status: regex('^(advanced|unchanged|stale)$', 'advanced') }],
         },
       },
-      (device) => {
-        device.replica(SCOPE).cursor = 'cursor-1';
-        return device.ack();
+      async (gatewayUrl) => {
+        const app = await contractApp(gatewayUrl, { path: 'ack', disk });
+        const isAcked = async (): Promise<boolean> =>
+          (await app.scopes()).every(({ ackedCursor }) => ackedCursor === 'cursor-1');
+        expect(await isAcked()).toBe(false);
+        await runUntil(app, 'the server has taken it', isAcked);
       },
     );
-    expect(answer.cursors).toEqual([{ scope: SCOPE, status: 'advanced' }]);
   });
 
   it('a ticket for a socket', async () => {
-    const answer = await exchange(
+    await exchange(
       {
         given: 'the user has a note',
         what: 'a request for a ticket',
         path: 'tickets',
-        body: {},
         answer: { serverTime: TIME, ticket: regex('^.{1,200}$', 'ticket-1'), expiresAt: TIME },
       },
-      (device) => device.call<{ ticket: string }>('/sync/v1/tickets', {}),
+      async (gatewayUrl) => {
+        const opened = Promise.withResolvers<string>();
+        const transport = await contractTransport(gatewayUrl, opened.resolve);
+        const line = transport.listen?.({ onNotice: () => undefined, onState: () => undefined });
+        expect(new URL(await opened.promise).searchParams.get('ticket')).toBe('ticket-1');
+        line?.close();
+      },
     );
-    expect(answer.ticket).toBe('ticket-1');
   });
 
   it('the server’s time when its clock is wrong, so that it can sign again', async () => {
-    const answer = await exchange(
+    const refused = await exchange(
       {
         given: 'the clock of the device is ten minutes slow',
         what: 'a request of a device with a wrong clock',
@@ -252,14 +238,19 @@ describe('a device expects of the gateway', () => {
         status: 401,
         answer: problemOf(401, 'clock_skew', true),
       },
-      (device) => device.send<{ code: string }>('/sync/v1/pull', {}),
+      async (gatewayUrl) => {
+        const transport = await contractTransport(gatewayUrl);
+        const answer = await transport.send(post('pull'));
+        return { answer, offsetMs: transport.offsetMs };
+      },
     );
-    expect([answer.status, answer.body.code]).toEqual([401, 'clock_skew']);
+    expect(refused.answer).toMatchObject({ ok: false, kind: 'wrong_clock', status: 401 });
+    expect(Math.abs(refused.offsetMs ?? 0)).toBeGreaterThan(0);
   });
 
   it('to hear when it may not have suggestions', async () => {
     const path = 'conflicts/00000000-0000-4000-8000-000000000000/suggestions';
-    const answer = await exchange(
+    const answer: Answer<unknown> = await exchange(
       {
         given: 'the user has a note',
         what: 'a request for a suggestion in a tenant that has none',
@@ -268,11 +259,15 @@ describe('a device expects of the gateway', () => {
         status: 409,
         answer: problemOf(409, 'suggestions_disabled', false),
       },
-      (device) => device.send<{ code: string }>(`/sync/v1/${path}`, {}),
+      async (gatewayUrl) => (await contractTransport(gatewayUrl)).send(post(path)),
     );
-    expect(answer.body.code).toBe('suggestions_disabled');
+    expect(answer).toMatchObject({ kind: 'refused', problem: { code: 'suggestions_disabled' } });
   });
 });
+
+function post(path: string) {
+  return { method: 'POST', path: `/sync/v1/${path}`, body: {}, timeoutMs: 10_000 } as const;
+}
 
 describe('the gateway keeps to the contracts', () => {
   let nats: NatsConnection;
@@ -287,22 +282,25 @@ describe('the gateway keeps to the contracts', () => {
     await nats.close();
   });
 
-  /** A new device in a tenant of its own, whose user has one note, projected. */
-  const deviceWithNote = async (): Promise<DriverDevice> => {
+  /** A new device in a tenant of its own, whose user has one note, projected and pulled. */
+  const deviceWithNote = async (newId?: () => string): Promise<LearnerDevice> => {
     const tenantId = `pact-${randomUUID().slice(0, 8)}`;
-    proxy.device = await bindDevice(platform(), tenantId, USER);
+    const device = await bindLearnerDevice(platform(), tenantId, USER, newId ? { newId } : {});
+    proxy.device = device.credentials;
     proxy.clockOffsetMs = 0;
-    await changeOnServer(platform().learning, tenantId, 'note', 'pact-note', {
-      userId: USER,
-      text: 'on the server',
-    });
-    const device = new DriverDevice(platform().gateway, proxy.device);
-    while (device.replica(SCOPE).entities.size === 0) await device.pullOnce({ waitMs: 1_000 });
+    const note = { userId: USER, text: 'on the server' };
+    await changeOnServer(platform().learning, tenantId, 'note', 'pact-note', note);
+    const notes = await device.client.entity('note').load();
+    const isThere = async (): Promise<boolean> => notes.get('pact-note') !== null;
+    await until('the note is pulled', isThere, { limitMs: 30_000, pauseMs: 20 });
     return device;
   };
-  const cursorOf = (device: DriverDevice): Record<string, string> => ({
-    cursor: device.replica(SCOPE).cursor ?? '',
-  });
+  const stateOfNote = async (): Promise<Record<string, string>> => {
+    const device = await deviceWithNote();
+    await device.close();
+    const [{ cursor } = { cursor: null }] = await device.scopes();
+    return { cursor: cursor ?? '' };
+  };
 
   it('of devices, of owning services and of analytics', async () => {
     const verified = await verifyProvider({
@@ -312,17 +310,13 @@ describe('the gateway keeps to the contracts', () => {
       baseUrl: proxy.url,
       states: {
         'the user has a note': async () => {
-          await deviceWithNote();
+          await stateOfNote();
           return undefined;
         },
-        'the device holds everything': async () => {
-          const device = await deviceWithNote();
-          await device.ack();
-          return cursorOf(device);
-        },
-        'the device has pulled': async () => cursorOf(await deviceWithNote()),
+        'the device holds everything': stateOfNote,
+        'the device has pulled': stateOfNote,
         'the clock of the device is ten minutes slow': async () => {
-          await deviceWithNote();
+          await stateOfNote();
           proxy.clockOffsetMs = -600_000;
           return undefined;
         },
@@ -342,30 +336,30 @@ describe('the gateway keeps to the contracts', () => {
       nats,
       subjects.streamMessage('SYNC_EVENTS', '*', 'sync-gateway'),
       (event) => (event as { data: { mutationId?: unknown } }).data.mutationId === mutationId,
-      () => holdConflict({ tenantId, userId: USER, entityId: 'pact-held', mutationId }),
+      async () => (await holdConflict({ tenantId, userId: USER, entityId: 'pact-held', mutationId })).close(),
     );
   };
 
   /** Has a mutation of this id refused, beside one that is applied, and answers the event that says so. */
   const publishedOf = async (mutationId: string): Promise<unknown> => {
-    const device = await deviceWithNote();
-    const mutations = [
-      mutationOf(20, {}),
-      mutationOf(21, { mutationId, entityId: 'pact-firehose', op: 'append' }),
-    ];
+    const ids = [randomUUID(), mutationId];
+    const device = await deviceWithNote(() => ids.shift() ?? randomUUID());
+    device.client.forceOffline();
+    const notes = device.client.entity('note');
+    await notes.put('pact-pushed-20', { userId: USER, text: 'written offline' });
+    // Whatever an app asks for is sent: a note is no record that is only appended.
+    await notes.append({ userId: USER, text: 'appended' }, { id: 'pact-firehose' });
     const tells = (element: unknown): boolean => {
       const { type, data } = element as { type: string; data: PushSeen };
       return (
         type === 'sync.push.completed.v1' && data.mutations.some((seen) => seen.mutationId === mutationId)
       );
     };
-    return publishedBatch(
-      nats,
-      subjects.streamMessage('SYNC_EVENTS', '*', 'sync-gateway'),
-      tells,
-      async () => {
-        await device.call<PullResponse>('/sync/v1/push', { sentAt: new Date().toISOString(), mutations });
-      },
+    const stream = subjects.streamMessage('SYNC_EVENTS', '*', 'sync-gateway');
+    const published = await publishedBatch(nats, stream, tells, async () =>
+      device.client.forceOffline(false),
     );
+    await device.close();
+    return published;
   };
 });

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { MatchersV3, type PactV4 } from '@pact-foundation/pact';
-import { DriverDevice, type GatewayAnswer } from '@sync/e2e-device';
+import type { Answer } from '@sync/client';
+import type { LearnerDevice } from '@sync/e2e-device';
 import { connectNats } from '@sync/messaging';
 import { startContract } from '@sync/messaging/testing/pact';
+import { USER, contractTransport } from './testing/contract-device.ts';
 import { conflictIdOf, holdConflict } from './testing/held-conflict.ts';
 import { PROBLEM_TYPE, SIGNED, SIGNED_GET, TIME, problemOf } from './testing/http-shapes.ts';
 import { platform } from './testing/platform.ts';
@@ -12,14 +14,8 @@ import { askOver, verifyProvider } from './testing/verify-provider.ts';
 
 const { eachLike, integer, like, regex } = MatchersV3;
 
-const USER = 'pact-user';
 const MUTATION = '00000000-0000-4000-8000-000000000041';
 const CONFLICT = conflictIdOf(MUTATION);
-const CREDENTIALS = {
-  deviceId: 'pact-device',
-  hmacKey: Buffer.alloc(32).toString('base64'),
-  accessToken: 'a.b.c',
-};
 const CLOCK = { 's:learning': 2 };
 const HELD = 'the user has an open conflict of a note';
 const DECIDED = 'the user has decided the conflict of a note';
@@ -55,6 +51,7 @@ describe('a device on which a person decides conflicts expects of the gateway', 
     contract = startContract('device-review', 'sync-gateway');
   });
 
+  type Received = Answer<Readonly<Record<string, unknown>>>;
   interface Exchange {
     readonly given: string;
     readonly what: string;
@@ -73,7 +70,7 @@ describe('a device on which a person decides conflicts expects of the gateway', 
     body,
     status = 200,
     answer,
-  }: Exchange): Promise<GatewayAnswer> => {
+  }: Exchange): Promise<Received> => {
     const method = body === undefined ? 'GET' : 'POST';
     const search = new URLSearchParams(query).toString();
     const done = await contract
@@ -90,15 +87,22 @@ describe('a device on which a person decides conflicts expects of the gateway', 
         if (status >= 400) response.headers({ 'Content-Type': PROBLEM_TYPE });
       })
       .executeTest(async (mock) => {
-        const device = new DriverDevice(mock.url, CREDENTIALS);
-        return device.send<Record<string, unknown>>(
-          search === '' ? path : `${path}?${search}`,
-          body ?? null,
-          { method },
+        const transport = await contractTransport(mock.url);
+        const asked = {
+          method,
+          path: search === '' ? path : `${path}?${search}`,
+          timeoutMs: 10_000,
+        } as const;
+        return transport.send<Readonly<Record<string, unknown>>>(
+          body === undefined ? asked : { ...asked, body },
         );
       });
     if (!done) throw new Error('Pact did not run the test');
     return done;
+  };
+  const bodyOf = (answer: Received): Readonly<Record<string, unknown>> => {
+    if (!answer.ok) throw new Error(answer.detail);
+    return answer.body;
   };
   const resolve = (expectedClock: object, kind = 'keep_client'): object => ({
     ...{ conflictId: CONFLICT, resolution: { kind }, expectedClock },
@@ -114,7 +118,7 @@ describe('a device on which a person decides conflicts expects of the gateway', 
       ...{ given: HELD, what: 'a list of open conflicts', path: '/sync/v1/conflicts' },
       ...{ query: { status: 'open' }, answer: { serverTime: TIME, conflicts: [summary], next: null } },
     });
-    expect(answer.body['conflicts']).toHaveLength(1);
+    expect(bodyOf(answer)['conflicts']).toHaveLength(1);
   });
 
   it('the record with both sides and what happened to it', async () => {
@@ -123,7 +127,7 @@ describe('a device on which a person decides conflicts expects of the gateway', 
       ...{ given: HELD, what: 'a look at an open conflict', path: `/sync/v1/conflicts/${CONFLICT}` },
       answer: { serverTime: TIME, conflict: { ...OPEN, history } },
     });
-    expect(answer.body['conflict']).toMatchObject({ status: 'open', baseUnknown: ['text'] });
+    expect(bodyOf(answer)['conflict']).toMatchObject({ status: 'open', baseUnknown: ['text'] });
   });
 
   it('no difference between what does not exist and what is another user’s', async () => {
@@ -132,7 +136,7 @@ describe('a device on which a person decides conflicts expects of the gateway', 
       path: '/sync/v1/conflicts/00000000-0000-4000-8000-000000000000',
       answer: problemOf(404, 'not_found', false),
     });
-    expect(answer.status).toBe(404);
+    expect(answer).toMatchObject({ kind: 'refused', status: 404 });
   });
 
   it('the decided record, when the device’s value is to stand', async () => {
@@ -144,7 +148,7 @@ describe('a device on which a person decides conflicts expects of the gateway', 
       ...{ given: HELD, what: 'the device’s value is kept', path: '/sync/v1/resolve-conflict' },
       ...{ body: resolve(CLOCK), answer: { serverTime: TIME, conflict: decided(decision) } },
     });
-    expect(answer.body['conflict']).toMatchObject({ status: 'resolved' });
+    expect(bodyOf(answer)['conflict']).toMatchObject({ status: 'resolved' });
   });
 
   it('to hear that the entity has moved, and what it is now', async () => {
@@ -154,7 +158,7 @@ describe('a device on which a person decides conflicts expects of the gateway', 
       ...{ body: resolve({ 's:learning': 1 }), status: 409 },
       answer: { ...problemOf(409, 'conflict_moved', false), current },
     });
-    expect(answer.body['current']).toMatchObject({ clock: CLOCK });
+    expect(answer).toMatchObject({ kind: 'refused', problem: { current: { clock: CLOCK } } });
   });
 
   it('to hear what was decided before', async () => {
@@ -166,7 +170,8 @@ describe('a device on which a person decides conflicts expects of the gateway', 
         conflict: decided({ kind: 'keep_server' }),
       },
     });
-    expect(answer.body['conflict']).toMatchObject({ decision: { kind: 'keep_server' } });
+    const conflict = { decision: { kind: 'keep_server' } };
+    expect(answer).toMatchObject({ kind: 'refused', problem: { conflict } });
   });
 });
 
@@ -184,29 +189,28 @@ describe('the gateway keeps to the contract of reviewing devices', () => {
   });
 
   /** In a tenant of its own: one interaction's decision is not the next one's. */
-  const hold = async (): Promise<undefined> => {
+  const hold = async (): Promise<LearnerDevice> => {
     const tenantId = `pact-${randomUUID().slice(0, 8)}`;
-    proxy.device = await holdConflict({
-      tenantId,
-      userId: USER,
-      entityId: 'pact-held',
-      mutationId: MUTATION,
-    });
+    const held = { tenantId, userId: USER, entityId: 'pact-held', mutationId: MUTATION };
+    const device = await holdConflict(held);
+    proxy.device = device.credentials;
+    return device;
+  };
+  const held = async (): Promise<undefined> => {
+    await (await hold()).close();
     return undefined;
   };
   const decide = async (): Promise<undefined> => {
-    await hold();
-    if (!proxy.device) throw new Error('nobody holds a conflict');
-    await new DriverDevice(platform().gateway, proxy.device).call('/sync/v1/resolve-conflict', {
-      ...{ conflictId: CONFLICT, resolution: { kind: 'keep_server' }, expectedClock: CLOCK },
-    });
+    const device = await hold();
+    await device.client.resolve(CONFLICT, { kind: 'keep_server' }, CLOCK);
+    await device.close();
     return undefined;
   };
 
   it('about conflicts', async () => {
     const verified = await verifyProvider({
       ...{ provider: 'sync-gateway', consumers: ['device-review'], ask: askOver(nats), baseUrl: proxy.url },
-      states: { [HELD]: hold, [DECIDED]: decide },
+      states: { [HELD]: held, [DECIDED]: decide },
     });
     expect(verified.broken).toEqual([]);
     expect(verified.kept).toHaveLength(6);

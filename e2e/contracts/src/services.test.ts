@@ -94,7 +94,7 @@ describe('keeps to the contracts of its consumers:', () => {
     async () => {
       const known = held.get(mutationId);
       const where = { tenantId: TENANT, userId: 'pact-user', entityId: mutationId, mutationId };
-      const holding = known ?? holdConflict(where);
+      const holding = known ?? holdConflict(where).then((device) => device.close());
       held.set(mutationId, holding);
       await holding;
       return undefined;

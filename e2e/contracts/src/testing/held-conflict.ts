@@ -1,4 +1,4 @@
-import { type DeviceCredentials, DriverDevice, bindDevice, changeOnServer } from '@sync/e2e-device';
+import { type LearnerDevice, bindLearnerDevice, changeOnServer, until } from '@sync/e2e-device';
 import { derivedUuid } from '@sync/service-kit/derived-uuid';
 import { platform } from './platform.ts';
 
@@ -16,33 +16,27 @@ export interface HeldConflict {
 /**
  * Lets a device of the user change the text of a note that the service changed meanwhile: it is held for a
  * person. The entity's clock is `{"s:learning": 2}` then.
- * @returns the device, which finds the record
+ * @returns the device, open and live, which has pulled the record
  */
-export async function holdConflict(held: HeldConflict): Promise<DeviceCredentials> {
+export async function holdConflict(held: HeldConflict): Promise<LearnerDevice> {
   const { tenantId, userId, entityId, mutationId } = held;
-  const credentials = await bindDevice(platform(), tenantId, userId);
-  const device = new DriverDevice(platform().gateway, credentials);
-  const scope = `user:${userId}`;
+  const device = await bindLearnerDevice(platform(), tenantId, userId, { newId: () => mutationId });
+  const { client } = device;
+  const notes = await client.entity('note').load();
   const write = (text: string): Promise<void> =>
     changeOnServer(platform().learning, tenantId, 'note', entityId, { userId, text });
-  const seen = async (counter: number): Promise<void> => {
-    while (device.replica(scope).entities.get(`note/${entityId}`)?.clock['s:learning'] !== counter)
-      await device.pullOnce({ waitMs: 500 });
-  };
+  const becomes = (what: string, holds: () => Promise<boolean>): Promise<void> =>
+    until(what, holds, { limitMs: 30_000, pauseMs: 20 });
   await write('at first');
-  await seen(1);
+  await becomes('the device has the note', async () => notes.get(entityId) !== null);
+  client.forceOffline();
   await write('of the service');
-  await seen(2);
-  device.outbox.push({
-    ...{ mutationId, sequence: 1, scope, entityType: 'note', entityId, op: 'patch', schemaVersion: 1 },
-    ...{ data: { text: 'of the device' }, baseClock: { 's:learning': 1 } },
-    occurredAt: new Date().toISOString(),
+  const ofDevice = await notes.patch(entityId, { text: 'of the device' });
+  client.forceOffline(false);
+  await becomes('it is held', async () => ofDevice.outcome?.status === 'conflict');
+  const conflictId = conflictIdOf(mutationId);
+  await becomes('the record is there', async () => {
+    return (await client.conflicts()).some((record) => record.conflictId === conflictId);
   });
-  const [outcome] = await device.push();
-  if (outcome?.status !== 'conflict') throw new Error(`held it is not: ${JSON.stringify(outcome)}`);
-  for (;;) {
-    const path = `/sync/v1/conflicts/${outcome.conflictId ?? ''}`;
-    const { status } = await device.send(path, null, { method: 'GET' });
-    if (status === 200) return credentials;
-  }
+  return device;
 }

@@ -1,11 +1,12 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type DeviceCredentials, signRequest } from '@sync/e2e-device';
+import { type DeviceCredentials, signRequest, tagMutation } from '@sync/e2e-device';
+import type { PushRequest } from '@sync/protocol';
 
 /**
- * Stands between Pact's verifier and the gateway, and signs each request as a device does: a contract cannot
- * hold a signature, because it covers the time and a token that lives an hour. Everything else passes through
- * as it is.
+ * Stands between Pact's verifier and the gateway, and signs each request and tags each mutation as a device
+ * does: a contract cannot hold a signature, because it covers the time and a token that lives an hour, nor
+ * the tags of a device that is bound only now. Everything else passes through as it is.
  */
 export class SigningProxy {
   /** Who signs; a state handler says it. */
@@ -45,7 +46,7 @@ export class SigningProxy {
     const url = new URL(request.url ?? '/', this.#gatewayUrl);
     const method = request.method ?? 'POST';
     if (!this.device) throw new Error('no state named a device');
-    const bytes = method === 'GET' ? null : new Uint8Array(body);
+    const bytes = body.length === 0 ? null : new Uint8Array(tagged(url.pathname, body, this.device));
     const createdSeconds = Math.floor((Date.now() + this.clockOffsetMs) / 1_000);
     const { headers } = signRequest(this.device, method, url, bytes, createdSeconds);
     const answer = await fetch(url, { method, headers, ...(bytes ? { body: bytes } : {}) });
@@ -55,4 +56,11 @@ export class SigningProxy {
     });
     response.writeHead(answer.status, Object.fromEntries(passed)).end(await answer.text());
   }
+}
+
+function tagged(path: string, body: Buffer, device: DeviceCredentials): Buffer {
+  if (path !== '/sync/v1/push') return body;
+  const push = JSON.parse(body.toString()) as PushRequest;
+  const mutations = push.mutations.map((mutation) => tagMutation(device, mutation));
+  return Buffer.from(JSON.stringify({ ...push, mutations }));
 }
