@@ -35,6 +35,7 @@ type Action = (typeof ACTIONS)[number][1];
 
 /** One learner with several devices, who goes on reading wherever the last device lies. */
 class Learner {
+  /** None of the SDK: its own pulls and its queue would be in what a push costs and takes. */
   readonly devices: DriverDevice[] = [];
   readonly latenciesMs = { clean: [] as number[], concurrent: [] as number[] };
   readonly #userId = `resolving-${randomUUID().slice(0, 8)}`;
