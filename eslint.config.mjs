@@ -21,10 +21,7 @@ process.env.NX_DAEMON ??= 'false';
 await createProjectGraphAsync({ exitOnError: false });
 
 const PURE = ['vector-clock', 'domain', 'protocol'];
-/**
- * `documents` runs worker threads and hashes, so it is not pure; it has nothing to do with servers and
- * drivers either.
- */
+/** `documents` runs worker threads, so it is not pure; it has nothing to do with servers and drivers either. */
 const NO_FRAMEWORK = [
   ...PURE,
   ...['documents', 'client-sdk', 'client-rxdb', 'client-tanstack-db', 'client-testing', 'client-react'],
@@ -69,7 +66,7 @@ const LAYERS = {
   'client-tanstack-db': ['client-sdk', 'protocol'],
   // The test server only in tests.
   'client-rxdb': ['client-testing', 'client-sdk', 'protocol', 'vector-clock'],
-  'client-testing': ['client-sdk', 'protocol', 'domain', 'vector-clock'],
+  'client-testing': ['client-sdk', 'documents', 'protocol', 'domain', 'vector-clock'],
   // The browser and the test server only in tests.
   'client-react': ['browser', 'client-testing', 'client-sdk', 'protocol', 'domain'],
   browser: ['postgres'],
@@ -225,9 +222,9 @@ export default defineConfig(
     },
   },
   {
-    // It runs wherever the tests of an app do.
-    files: ['libs/client-testing/src/**/*.ts'],
-    ignores: TESTS,
+    // It runs wherever the tests of an app do, and takes what is decided about documents with it.
+    files: ['libs/{client-testing,documents}/src/**/*.ts'],
+    ignores: [...TESTS, 'libs/documents/src/{node.ts,pool/**}'],
     rules: { 'no-restricted-imports': ['error', { patterns: [TESTING_ENTRY, NODE_MODULES] }] },
   },
   {

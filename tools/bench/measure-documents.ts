@@ -6,7 +6,6 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
-  DocumentPool,
   admitUpdate,
   advanceStateVector,
   decodeStateVector,
@@ -17,6 +16,7 @@ import {
   type DocumentHead,
   WrittenContent,
 } from '@sync/documents';
+import { DocumentPool } from '@sync/documents/node';
 import { SeededRandom } from '@sync/documents/testing';
 import * as Y from 'yjs';
 import type { Samples } from './percentiles.ts';

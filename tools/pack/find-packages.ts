@@ -45,11 +45,14 @@ async function readLibraries(root: string): Promise<WorkspacePackage[]> {
 
 /** The modules that others may import, by the name in `exports`, with their source files. */
 export function publicEntries({ exports = {} }: Manifest): [entry: string, source: string][] {
-  // Entries for tests of this repository stay in it.
   return Object.entries(exports).flatMap(([entry, { source }]) =>
-    entry === './testing' || entry.startsWith('./testing/') || isStylesheet(source) ? [] : [[entry, source]],
+    staysHere(entry) || isStylesheet(source) ? [] : [[entry, source]],
   );
 }
+
+/** Entries for tests of this repository, and for its servers: packages hold nothing that needs Node. */
+const staysHere = (entry: string): boolean =>
+  entry === './node' || entry === './testing' || entry.startsWith('./testing/');
 
 /** The same of stylesheets, which have no types. */
 export function stylesheetEntries({ exports = {} }: Manifest): [entry: string, source: string][] {

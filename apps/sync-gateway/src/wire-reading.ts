@@ -1,5 +1,5 @@
 import type { Provider } from '@nestjs/common';
-import { DocumentPool } from '@sync/documents';
+import { DocumentPool } from '@sync/documents/node';
 import { untilAvailable } from '@sync/service-kit';
 import type { DeviceKey } from './access/device-bindings.ts';
 import { VerifyAgain } from './access/verify-again.ts';

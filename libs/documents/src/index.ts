@@ -18,20 +18,20 @@ export type { Refusal, RefusalCode } from './admission/refusal.ts';
 export { advanceStateVector, decodeStateVector, encodeStateVector } from './state/state-vector.ts';
 export type { StateVector } from './state/state-vector.ts';
 export { TooDeepError } from './state/nesting-depth.ts';
-export { IncompleteStateError, diffFor, squash, stateHash, stateVectorOf } from './state/document-state.ts';
+export { IncompleteStateError, diffFor, squash, stateVectorOf } from './state/document-state.ts';
 export { restoreUpdate } from './state/restore-update.ts';
 export { rewriteLines } from './state/rewrite-lines.ts';
 export type { LineEdit, Rewritten } from './state/rewrite-lines.ts';
 export { findOverlaps } from './overlap/find-overlaps.ts';
 export type { Block, Overlap, OverlapGrade, OverlapKind, OverlapReport } from './overlap/overlap.ts';
-export { DocumentPool } from './pool/document-pool.ts';
-export type { PoolOptions } from './pool/document-pool.ts';
-export type { DocumentJobs, SquashedState } from './pool/document-jobs.ts';
-export {
-  JobCrashedError,
-  JobFailedError,
-  JobTimeoutError,
-  PoolBusyError,
-  PoolClosedError,
-  WorkerStartError,
-} from './pool/pool-errors.ts';
+export { EMPTY_STATE, OpenDocument, tooLarge } from './open/open-document.ts';
+export type {
+  ChangeOrigin,
+  DocumentLimits,
+  LoggedUpdate,
+  RejectedUpdate,
+  StoredDocument,
+  TakenPart,
+} from './open/open-document.ts';
+export { sidesOf } from './open/sides-of.ts';
+export type { Sides } from './open/sides-of.ts';

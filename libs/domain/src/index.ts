@@ -29,6 +29,8 @@ export {
 export type { RecordOptions } from './conflict/field-writes.ts';
 export { POLICIES } from './conflict/policies.ts';
 export type { ConflictPolicy } from './conflict/policies.ts';
+export { recordOverlaps } from './conflict/record-overlaps.ts';
+export type { BlockOverlap, MergeReport, MergedMutation } from './conflict/record-overlaps.ts';
 export { recordRefused } from './conflict/record-refused.ts';
 export { EXISTENCE_FIELD, claimedClock, mutationClock, mutationCounter, mutationWrite } from './entity.ts';
 export type { EntityState, FieldWrite, FieldWrites, MutationInput, MutationOp, Write } from './entity.ts';

@@ -1,4 +1,4 @@
-import type { DocumentPool } from '@sync/documents';
+import type { DocumentPool } from '@sync/documents/node';
 import { RepeatedWork } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
 import type { Logger } from '@sync/service-kit';

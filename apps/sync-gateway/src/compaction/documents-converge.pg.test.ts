@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { DocumentPool } from '@sync/documents';
+import { DocumentPool } from '@sync/documents/node';
 import type { TestDatabase } from '@sync/postgres/testing';
 import type { RemoteDelta } from '@sync/protocol';
 import { createLogger } from '@sync/service-kit';

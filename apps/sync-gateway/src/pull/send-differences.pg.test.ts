@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { DocumentPool, encodeStateVector, PoolBusyError, stateVectorOf } from '@sync/documents';
+import { encodeStateVector, stateVectorOf } from '@sync/documents';
+import { DocumentPool, PoolBusyError } from '@sync/documents/node';
 import type { TestDatabase } from '@sync/postgres/testing';
 import type { RemoteDelta } from '@sync/protocol';
 import { gatewayDatabase } from '../testing/gateway-rig.ts';

@@ -1,4 +1,5 @@
-import { decodeStateVector, type DocumentPool } from '@sync/documents';
+import { decodeStateVector } from '@sync/documents';
+import type { DocumentPool } from '@sync/documents/node';
 import type { RemoteDelta } from '@sync/protocol';
 import type { AskedScope, HeldDocument, PageRow, PullRow } from './pull-store.ts';
 

@@ -1,6 +1,8 @@
 import { RefusedUpdateError } from './refusal.ts';
 
 const MAX_JSON_DEPTH = 32;
+/** A byte order mark is a letter like others. */
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 const invalid = (detail: string): RefusedUpdateError => new RefusedUpdateError('update_invalid', detail);
 const notAllowed = (detail: string): RefusedUpdateError =>
@@ -185,7 +187,7 @@ export class ByteReader {
   }
 
   private decode(from: number, to: number): string {
-    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + from, to - from).toString('utf8');
+    return UTF8.decode(this.bytes.subarray(from, to));
   }
 }
 

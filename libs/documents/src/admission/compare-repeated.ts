@@ -1,8 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import * as Y from 'yjs';
 import { IdRanges } from '../overlap/id-ranges.ts';
 import type { StateVector } from '../state/state-vector.ts';
 import { readUpdate, type UpdateOutline } from './read-update.ts';
+import { isSameValue } from './same-value.ts';
 import { structsIn, type WrittenContent, type WrittenStruct } from './written-content.ts';
 
 /** Clocks of a clientID, from `from` (inclusive) to `to` (exclusive). */
@@ -134,7 +134,7 @@ function hasSameContent(mine: Y.Item, theirs: Y.Item, from: number, to: number):
   const length = to - from;
   if (one instanceof Y.ContentString && two instanceof Y.ContentString)
     return isSameText(one.str.slice(at, at + length), two.str.slice(there, there + length));
-  return isDeepStrictEqual(valuesOf(one, at, length), valuesOf(two, there, length));
+  return isSameValue(valuesOf(one, at, length), valuesOf(two, there, length));
 }
 
 /** Who writes into the middle of a surrogate pair makes two U+FFFD of it. */

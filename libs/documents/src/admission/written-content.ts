@@ -60,16 +60,19 @@ export class WrittenContent {
 }
 
 /** Builds the structs of a run that have clocks of `from` to `to`, and no others. */
-export function structsIn(update: Uint8Array, run: StructRun, from: number, to: number): WrittenStruct[] {
+export function structsIn(written: Uint8Array, run: StructRun, from: number, to: number): WrittenStruct[] {
   const { client, clocks, starts, end } = run;
   const first = Math.max(0, countBefore(clocks, from + 1, Number) - 1);
   const last = countBefore(clocks, to, Number);
   if (last <= first) return [];
   const alone: number[] = [1];
   for (const value of [last - first, client, clocks[first] ?? 0]) appendVarUint(alone, value);
-  const part = update.subarray(starts[first], starts[last] ?? end);
-  const { structs } = Y.decodeUpdate(Buffer.concat([Uint8Array.from(alone), part, Uint8Array.of(0)]));
-  return structs;
+  const part = written.subarray(starts[first], starts[last] ?? end);
+  const update = new Uint8Array(alone.length + part.length + 1);
+  update.set(alone);
+  // The 0 behind it: no deletions.
+  update.set(part, alone.length);
+  return Y.decodeUpdate(update).structs;
 }
 
 /** How many of a list in ascending order are below a value, by binary search. */

@@ -2,9 +2,10 @@ import { compareRepeated, type Repeated } from '../admission/compare-repeated.ts
 import { WrittenContent } from '../admission/written-content.ts';
 import { findOverlaps } from '../overlap/find-overlaps.ts';
 import type { OverlapReport } from '../overlap/overlap.ts';
-import { diffFor, squash, stateHash } from '../state/document-state.ts';
+import { diffFor, squash } from '../state/document-state.ts';
 import { restoreUpdate } from '../state/restore-update.ts';
 import { rewriteLines, type LineEdit, type Rewritten } from '../state/rewrite-lines.ts';
+import { stateHash } from './state-hash.ts';
 import type { StateVector } from '../state/state-vector.ts';
 
 /** A job takes and answers what a structured clone carries. */

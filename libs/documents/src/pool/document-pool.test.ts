@@ -7,7 +7,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import * as Y from 'yjs';
 import { admitUpdate } from '../admission/admit-update.ts';
 import { WrittenContent } from '../admission/written-content.ts';
-import { squash, stateHash } from '../state/document-state.ts';
+import { squash } from '../state/document-state.ts';
+import { stateHash } from './state-hash.ts';
 import { body, fork, replace, write } from '../testing/fork-document.ts';
 import { endlessV2Update } from '../testing/hostile-updates.ts';
 import type { HostileJobs } from '../testing/hostile-worker.ts';
@@ -130,7 +131,7 @@ describe('DocumentPool', () => {
     await cp(join(root, 'libs/documents/package.json'), join(folder, 'package.json'));
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
     await run('node', ['tools/build/build.mjs', relative(root, folder)], { cwd: root });
-    for (const entry of ['src/index.ts', 'dist/index.js']) {
+    for (const entry of ['src/node.ts', 'dist/node.js']) {
       const program = `
         import { DocumentPool } from ${JSON.stringify(join(folder, entry))};
         const { hash } = await new DocumentPool().run('squash', { base: Uint8Array.of(0, 0), updates: [] });

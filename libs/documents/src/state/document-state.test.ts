@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import * as Y from 'yjs';
 import { advanceStateVector, decodeStateVector, encodeStateVector } from './state-vector.ts';
-import { IncompleteStateError, diffFor, squash, stateHash, stateVectorOf } from './document-state.ts';
+import { IncompleteStateError, diffFor, squash, stateVectorOf } from './document-state.ts';
+import { stateHash } from '../pool/state-hash.ts';
 import { restoreUpdate } from './restore-update.ts';
 
 interface Step {

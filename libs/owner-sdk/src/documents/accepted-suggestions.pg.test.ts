@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { authorKindOf, DocumentPool } from '@sync/documents';
+import { authorKindOf } from '@sync/documents';
+import { DocumentPool } from '@sync/documents/node';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';

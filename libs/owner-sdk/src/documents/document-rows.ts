@@ -1,6 +1,6 @@
-import type { ClientOwner } from '@sync/documents';
+import type { ClientOwner, LoggedUpdate, StoredDocument } from '@sync/documents';
 import type { Tx } from '@sync/postgres';
-import { FOLDED_REPLICA, counterOf, type ChangeDot, type VectorClock } from '@sync/vector-clock';
+import { FOLDED_REPLICA, counterOf, type VectorClock } from '@sync/vector-clock';
 
 /** The `state_hash` of a document whose entity was deleted. */
 export const GONE = 'gone';
@@ -13,23 +13,9 @@ export interface DocumentKey {
 }
 
 /** The row of `sync_document`. */
-export interface DocumentRow {
-  readonly epoch: number;
-  /** The dot of the change that began the epoch. */
-  readonly start: ChangeDot;
-  readonly sequence: number;
-  readonly state: Uint8Array;
-  readonly stateVector: Uint8Array;
+export interface DocumentRow extends StoredDocument {
   readonly stateHash: string;
   readonly bytesSinceBase: number;
-}
-
-/** One change of the log. */
-export interface LoggedUpdate {
-  readonly sequence: number;
-  readonly update: Uint8Array;
-  readonly dot: ChangeDot;
-  readonly mutationId: string | null;
 }
 
 const keyOf = ({ tenantId, entityType, entityId }: DocumentKey): string[] => [tenantId, entityType, entityId];

@@ -1,14 +1,19 @@
 import {
-  JobFailedError,
+  EMPTY_STATE,
   TooDeepError,
-  type DocumentPool,
+  sidesOf,
+  tooLarge,
+  type ChangeOrigin,
+  type DocumentLimits,
+  type OpenDocument,
   type OverlapReport,
   type Rewritten,
-  type SquashedState,
+  type TakenPart,
 } from '@sync/documents';
+import { JobFailedError, type DocumentPool, type SquashedState } from '@sync/documents/node';
 import type { Tx } from '@sync/postgres';
 import type { DocumentOverlaps, PushedMutation } from '@sync/protocol';
-import { deviceReplica, hasSeenDot, type ChangeDot, type VectorClock } from '@sync/vector-clock';
+import { deviceReplica, type ChangeDot, type VectorClock } from '@sync/vector-clock';
 import { InvalidChangeError } from '../change-entities.ts';
 import { BusyDocumentsError, RefusedDocumentError } from '../document-port.ts';
 import type { DocumentSession, OwnDocumentChange, ShownDocument, TakenUpdate } from '../document-port.ts';
@@ -24,16 +29,8 @@ import {
   readWritten,
   writeDocument,
   type DocumentKey,
-  type LoggedUpdate,
+  type DocumentRow,
 } from './document-rows.ts';
-import {
-  EMPTY_STATE,
-  tooLarge,
-  type ChangeOrigin,
-  type DocumentLimits,
-  type OpenDocument,
-  type TakenPart,
-} from './open-document.ts';
 import { runJob } from './run-job.ts';
 
 export interface DocumentSettings extends DocumentLimits {
@@ -56,13 +53,16 @@ const LOG_ROW_BYTES = 120;
 /** Of the log, read to compare what is not in the document any more. */
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
+/** A document of a batch. */
+export type BatchDocument = OpenDocument<PushedMutation, DocumentRow>;
+
 interface BatchOfDocuments {
   readonly tenantId: string;
   readonly entityType: string;
   /** Those that exist or are new in this batch, by entity id; `open` makes the entry of a new one. */
-  readonly open: (entityId: string) => OpenDocument;
+  readonly open: (entityId: string) => BatchDocument;
   /** All that were opened. */
-  readonly opened: ReadonlyMap<string, OpenDocument>;
+  readonly opened: ReadonlyMap<string, BatchDocument>;
   /** What accepted suggestions come to, by mutationId. */
   readonly rewritten: ReadonlyMap<string, Rewritten>;
 }
@@ -85,7 +85,7 @@ export class YjsSession implements DocumentSession {
     const author = mutation.suggestion
       ? ({ kind: 'suggestion', id: 'suggestion', device: null } as const)
       : ({ kind: 'device', id: mutation.userId, device: mutation.deviceId } as const);
-    const origin: ChangeOrigin = { ...author, dot, mutation };
+    const origin: ChangeOrigin<PushedMutation> = { ...author, dot, mutation };
     const taken = (update: Uint8Array): TakenUpdate => ({
       ok: true,
       shown: { data: this.#withDocument(data, document, update), isIncrement: !isNew },
@@ -107,14 +107,14 @@ export class YjsSession implements DocumentSession {
     return merged.kind === 'rejected' ? { ok: false, refusal: merged } : taken(merged.added);
   }
 
-  #merge(document: OpenDocument, mutation: PushedMutation, origin: ChangeOrigin): TakenPart | Rejected {
-    const { baseClock, deviceId } = mutation;
+  #merge(
+    document: BatchDocument,
+    mutation: PushedMutation,
+    origin: ChangeOrigin<PushedMutation>,
+  ): TakenPart | Rejected {
     const bytes = this.#updateOf(mutation);
     if ('code' in bytes) return bytes;
-    if (baseClock && !hasSeenDot(baseClock, document.start, deviceReplica(deviceId))) {
-      return reject('document_replaced', 'the document was replaced since; take the new one first');
-    }
-    return document.append(bytes, origin);
+    return document.merge(bytes, mutation.baseClock, deviceReplica(mutation.deviceId), origin);
   }
 
   #updateOf({ mutationId, update, suggestion }: PushedMutation): Uint8Array | Rejected {
@@ -176,7 +176,7 @@ export class YjsSession implements DocumentSession {
     return { tenantId: this.#batch.tenantId, entityType: this.#batch.entityType, entityId };
   }
 
-  #withDocument(data: EntityData, document: OpenDocument, content: Uint8Array): EntityData {
+  #withDocument(data: EntityData, document: BatchDocument, content: Uint8Array): EntityData {
     const { field, epochField } = this.#settings;
     return { ...data, [field]: Buffer.from(content).toString('base64'), [epochField]: document.epoch };
   }
@@ -185,7 +185,7 @@ export class YjsSession implements DocumentSession {
   async #compare(
     tx: Tx,
     key: DocumentKey,
-    document: OpenDocument,
+    document: BatchDocument,
   ): Promise<{ readonly overlaps: DocumentOverlaps; readonly mutationId: string } | null> {
     const { firstMerge, before } = document;
     if (!firstMerge?.baseClock || before === null || document.beganNow) return null;
@@ -195,12 +195,7 @@ export class YjsSession implements DocumentSession {
     if (unseen === null) return null;
     const history = await readHistory(tx, key, document.epoch, unseen - 1);
     if (history === null) return { mutationId, overlaps: NOT_COMPARED };
-    const hasSeen = ({ dot }: LoggedUpdate): boolean => hasSeenDot(baseClock, dot, own);
-    const input = {
-      base: [history.base, ...history.updates.filter(hasSeen).map(({ update }) => update)],
-      ours: history.updates.filter((one) => !hasSeen(one)).map(({ update }) => update),
-      theirs: document.logged.map(({ update }) => update),
-    };
+    const input = sidesOf(history, document.logged, baseClock, own);
     const report = await runJob(this.#settings.pool, 'overlaps', input).catch((error: unknown) => {
       // Busy goes away: the batch comes again. Anything else would come again for ever.
       if (error instanceof BusyDocumentsError) throw error;
@@ -215,7 +210,7 @@ export class YjsSession implements DocumentSession {
    * @returns the mutations of which the log has it no more: their records keep what they brought
    * @throws RefusedDocumentError when the log has something else
    */
-  async #compareWithLog(tx: Tx, key: DocumentKey, document: OpenDocument): Promise<string[]> {
+  async #compareWithLog(tx: Tx, key: DocumentKey, document: BatchDocument): Promise<string[]> {
     const { uncertain, base, logged, epoch } = document;
     if (uncertain.length === 0) return [];
     const log = await readWritten(tx, key, epoch, MAX_LOG_BYTES);
@@ -240,7 +235,7 @@ export class YjsSession implements DocumentSession {
   async #write(
     tx: Tx,
     key: DocumentKey,
-    document: OpenDocument,
+    document: BatchDocument,
     { isGone, found }: { readonly isGone: boolean; readonly found: { readonly mutationId: string } | null },
   ): Promise<void> {
     const { before } = document;
@@ -277,7 +272,7 @@ export class YjsSession implements DocumentSession {
    * A deleted entity keeps its row, so that one created again under its id begins a new epoch; and its log,
    * to go back to.
    */
-  async #squash(document: OpenDocument, isGone: boolean): Promise<SquashedState> {
+  async #squash(document: BatchDocument, isGone: boolean): Promise<SquashedState> {
     if (isGone) return { state: EMPTY_STATE, hash: GONE };
     const updates = document.logged.map(({ update }) => update);
     const { pool, admission, maxStateBytes } = this.#settings;
@@ -295,7 +290,7 @@ export class YjsSession implements DocumentSession {
   }
 }
 
-const isGone = ({ before, beganNow }: OpenDocument): boolean => before?.stateHash === GONE && !beganNow;
+const isGone = ({ before, beganNow }: BatchDocument): boolean => before?.stateHash === GONE && !beganNow;
 
 /** Nobody knows what these edits meet: somebody has to look. */
 const NOT_COMPARED: DocumentOverlaps = { grade: 'severe', compared: false, overlaps: [], omitted: 0 };

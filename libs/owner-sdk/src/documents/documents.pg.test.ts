@@ -1,4 +1,4 @@
-import { stateHash } from '@sync/documents';
+import { stateHash } from '@sync/documents/node';
 import { SeededRandom, hostileUpdate, hostileWorld } from '@sync/documents/testing';
 import * as Y from 'yjs';
 import { DocumentHistoryError } from './index.ts';

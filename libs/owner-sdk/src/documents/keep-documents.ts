@@ -1,13 +1,13 @@
-import { ADMISSION_LIMITS, type AdmissionLimits, DocumentPool, drawClientId } from '@sync/documents';
+import { ADMISSION_LIMITS, type AdmissionLimits, OpenDocument, drawClientId } from '@sync/documents';
+import { DocumentPool } from '@sync/documents/node';
 import type { Tx } from '@sync/postgres';
 import type { DocumentKeeper, DocumentSession } from '../document-port.ts';
 import type { EntityDefinition } from '../entity-definition.ts';
 import type { EntityData } from '../entity-store.ts';
 import type { OwnerLogger } from '../ports.ts';
-import { YjsSession, type DocumentSettings } from './document-session.ts';
+import { YjsSession, type BatchDocument, type DocumentSettings } from './document-session.ts';
 import { GONE, readClientOwners, readDocuments, readHistory, type DocumentKey } from './document-rows.ts';
 import { rewriteDocuments } from './rewrite-documents.ts';
-import { OpenDocument } from './open-document.ts';
 
 export interface KeepDocumentsOptions {
   /** Field of `data` with the document, base64; the registration's `docUpdateField`. */
@@ -138,11 +138,11 @@ export class KeptDocuments {
       open: async (tx, tenantId, entityType, entityIds, pushed = []): Promise<DocumentSession> => {
         const rows = await readDocuments(tx, tenantId, entityType, entityIds);
         const owners = await readClientOwners(tx, tenantId, entityType, entityIds);
-        const documents = new Map<string, OpenDocument>();
-        const open = (entityId: string): OpenDocument => {
+        const documents = new Map<string, BatchDocument>();
+        const open = (entityId: string): BatchDocument => {
           const known = documents.get(entityId);
           if (known) return known;
-          const document = new OpenDocument(
+          const document: BatchDocument = new OpenDocument(
             rows.get(entityId) ?? null,
             owners.get(entityId) ?? new Map(),
             this.#settings,

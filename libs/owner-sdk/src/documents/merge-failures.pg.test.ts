@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { DocumentPool } from '@sync/documents';
+import { DocumentPool } from '@sync/documents/node';
 import { createTestDatabase, startPostgres, type TestDatabase } from '@sync/postgres/testing';
 import type { OwnerPushResult, PushedMutation } from '@sync/protocol';
 import * as Y from 'yjs';

@@ -1,4 +1,5 @@
-import { drawClientId, type DocumentPool, type Rewritten } from '@sync/documents';
+import { drawClientId, type Rewritten } from '@sync/documents';
+import type { DocumentPool } from '@sync/documents/node';
 import type { PushedMutation } from '@sync/protocol';
 import { GONE, type DocumentRow } from './document-rows.ts';
 import { runJob } from './run-job.ts';

@@ -1,4 +1,4 @@
-import { PoolBusyError, WorkerStartError, type DocumentJobs, type DocumentPool } from '@sync/documents';
+import { PoolBusyError, WorkerStartError, type DocumentJobs, type DocumentPool } from '@sync/documents/node';
 import { BusyDocumentsError } from '../document-port.ts';
 
 /**

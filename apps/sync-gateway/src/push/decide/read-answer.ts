@@ -1,18 +1,19 @@
 import {
+  type ConflictDraft,
   type Decision,
   decide,
   type DecisionInput,
   type EntityState,
   type JsonObject,
+  recordOverlaps,
   type SubmitDecision,
 } from '@sync/domain';
-import type { OwnerPushResult, OwnerState } from '@sync/protocol';
+import type { DocumentOverlaps, OwnerPushResult, OwnerState } from '@sync/protocol';
 import { OUTCOME_CODES } from '@sync/protocol/outcome-codes';
 import { canonicalClockJson, deviceReplica, type VectorClock } from '@sync/vector-clock';
 import type { AwaitedRevision, KeptDecision, Settled, Work } from '../outcome/settlement.ts';
 import { type AnswerClass, type AppliedResult, classifyAnswer, MEANINGS } from './classify-answer.ts';
 import { conflictOf, lostContent, refusedConflict, type WithConflict } from './conflict-of.ts';
-import { overlapConflict } from './overlap-conflict.ts';
 import {
   bareState,
   canProject,
@@ -89,7 +90,8 @@ export function readAnswer(
     reached: led,
   };
   const { status, record } = carriedOut(submission, answer, clock, scene);
-  const conflict = record ? conflictOf(work, record) : overlapConflict(work, result.overlaps, before.clock);
+  const met = result.overlaps ? draftOfOverlaps(work, result.overlaps, before.clock ?? {}) : null;
+  const conflict = conflictOf(work, record ?? met);
   if (status === 'applied' && answer.values === 'asSent') {
     const settled: Settled = { kind: 'settled', status, clock, revision, ...conflict };
     return { ...learnt, settled, awaited: null };
@@ -101,6 +103,17 @@ export function readAnswer(
   const isShown = isSeen && answer.decided !== 'kept' && canProject(work.registration);
   const awaited = isShown && led.state() !== undefined ? null : { revision, isElsewhere };
   return { ...learnt, settled, awaited };
+}
+
+/** What an update of a document met. */
+function draftOfOverlaps(
+  { mutation, registration }: Work,
+  overlaps: DocumentOverlaps,
+  clockOurs: VectorClock,
+): ConflictDraft | null {
+  const { policy, review = 'none' } = registration;
+  const merged = { ...mutation, update: mutation.update ?? null };
+  return recordOverlaps({ mutation: merged, policy, review }, overlaps, clockOurs);
 }
 
 /** Where the entity stands after a change, as far as the plan tells. */

@@ -1,4 +1,5 @@
-import { stateHash, stateVectorOf, encodeStateVector } from '@sync/documents';
+import { stateVectorOf, encodeStateVector } from '@sync/documents';
+import { stateHash } from '@sync/documents/node';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**

@@ -1,33 +1,65 @@
+import { hasSeenDot, type ChangeDot, type ReplicaId, type VectorClock } from '@sync/vector-clock';
 import {
   admitUpdate,
-  advanceStateVector,
-  decodeStateVector,
-  encodeStateVector,
-  stateVectorOf,
-  WrittenContent,
   type Admission,
   type AdmissionLimits,
   type ClientOwner,
-  type StateVector,
   type UpdateAuthor,
-} from '@sync/documents';
-import type { PushedMutation } from '@sync/protocol';
-import type { ChangeDot } from '@sync/vector-clock';
-import { reject, type Rejected } from '../handler-answer.ts';
-import type { DocumentRow, LoggedUpdate } from './document-rows.ts';
+} from '../admission/admit-update.ts';
+import { WrittenContent } from '../admission/written-content.ts';
+import { stateVectorOf } from '../state/document-state.ts';
+import {
+  advanceStateVector,
+  decodeStateVector,
+  encodeStateVector,
+  type StateVector,
+} from '../state/state-vector.ts';
 
 /** A document that holds nothing, as an update. */
 export const EMPTY_STATE = Uint8Array.of(0, 0);
 
-/** Whose change, and how the entity's clock counts it. */
-export interface ChangeOrigin extends UpdateAuthor {
-  readonly dot: ChangeDot;
-  /** Null for a change of the service's own. */
-  readonly mutation: PushedMutation | null;
+/** A document as it was stored. */
+export interface StoredDocument {
+  readonly epoch: number;
+  /** The dot of the change that began the epoch. */
+  readonly start: ChangeDot;
+  /** How many changes the epoch has had. */
+  readonly sequence: number;
+  readonly state: Uint8Array;
+  readonly stateVector: Uint8Array;
 }
 
+/** One change of a document's log. */
+export interface LoggedUpdate {
+  readonly sequence: number;
+  readonly update: Uint8Array;
+  readonly dot: ChangeDot;
+  readonly mutationId: string | null;
+}
+
+/** What is asked of a mutation here. */
+export interface Named {
+  readonly mutationId: string;
+}
+
+/** Whose change, and how the entity's clock counts it. */
+export interface ChangeOrigin<Mutation extends Named> extends UpdateAuthor {
+  readonly dot: ChangeDot;
+  /** Null for a change of the service's own. */
+  readonly mutation: Mutation | null;
+}
+
+/** Why an update is not taken; the answer of a push handler. */
+export interface RejectedUpdate {
+  readonly kind: 'rejected';
+  readonly code: string;
+  readonly message: string;
+}
+
+const reject = (code: string, message: string): RejectedUpdate => ({ kind: 'rejected', code, message });
+
 /** Why a document does not take more. */
-export const tooLarge = (maxStateBytes: number): Rejected =>
+export const tooLarge = (maxStateBytes: number): RejectedUpdate =>
   reject('document_too_large', `/update: the document would have more than ${maxStateBytes} bytes`);
 
 /** What an update added, without what was known. */
@@ -52,8 +84,8 @@ export interface UncertainUpdate {
 }
 
 /** One document while a batch changes it: bytes and numbers, no Yjs document. */
-export class OpenDocument {
-  readonly before: DocumentRow | null;
+export class OpenDocument<Mutation extends Named, Stored extends StoredDocument = StoredDocument> {
+  readonly before: Stored | null;
   readonly logged: LoggedUpdate[] = [];
   readonly claims = new Map<number, ClientOwner>();
   /**
@@ -63,8 +95,8 @@ export class OpenDocument {
   readonly closed = new Set<number>();
   readonly uncertain: UncertainUpdate[] = [];
   /** The first change of this batch by a device, whose clock says what its side had seen. */
-  firstMerge: PushedMutation | null = null;
-  lastMerge: PushedMutation | null = null;
+  firstMerge: Mutation | null = null;
+  lastMerge: Mutation | null = null;
   epoch: number;
   /** The dot that began the epoch. */
   start: ChangeDot;
@@ -77,7 +109,7 @@ export class OpenDocument {
   private readonly owners: Map<number, ClientOwner>;
   private content: WrittenContent;
 
-  constructor(before: DocumentRow | null, owners: ReadonlyMap<number, ClientOwner>, limits: DocumentLimits) {
+  constructor(before: Stored | null, owners: ReadonlyMap<number, ClientOwner>, limits: DocumentLimits) {
     this.before = before;
     this.limits = limits;
     this.owners = new Map(owners);
@@ -99,7 +131,7 @@ export class OpenDocument {
   }
 
   /** Begins a new document under the same id, with content that nobody may merge into the old one. */
-  begin(content: Uint8Array, origin: ChangeOrigin): void {
+  begin(content: Uint8Array, origin: ChangeOrigin<Mutation>): void {
     this.epoch += 1;
     this.start = origin.dot;
     this.sequence = 1;
@@ -113,8 +145,22 @@ export class OpenDocument {
     for (const client of this.stateVector.keys()) this.claim(client, origin);
   }
 
+  /**
+   * An update that a device made on `baseClock`.
+   * @param own the device's replica id
+   */
+  merge(
+    update: Uint8Array,
+    baseClock: VectorClock | undefined,
+    own: ReplicaId,
+    origin: ChangeOrigin<Mutation>,
+  ): TakenPart | RejectedUpdate {
+    if (!baseClock || hasSeenDot(baseClock, this.start, own)) return this.append(update, origin);
+    return reject('document_replaced', 'the document was replaced since; take the new one first');
+  }
+
   /** Admits an update and appends it to what the batch will log. */
-  append(update: Uint8Array, origin: ChangeOrigin): TakenPart | Rejected {
+  append(update: Uint8Array, origin: ChangeOrigin<Mutation>): TakenPart | RejectedUpdate {
     const { stateVector, owners: clientOwners, content } = this;
     const { admission, maxStateBytes } = this.limits;
     const answer = admitUpdate(update, { stateVector, clientOwners, content }, origin, admission);
@@ -134,7 +180,7 @@ export class OpenDocument {
     return { kind: 'taken', added: answer.update };
   }
 
-  private log({ update, added }: Admission, { kind, dot, mutation }: ChangeOrigin): void {
+  private log({ update, added }: Admission, { kind, dot, mutation }: ChangeOrigin<Mutation>): void {
     this.stateVector = advanceStateVector(this.stateVector, added);
     this.sequence += 1;
     this.bytes += update.length;
