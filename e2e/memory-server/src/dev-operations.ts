@@ -1,7 +1,7 @@
 import type { TestServer } from '@sync/client-testing';
 import { ProblemError } from '@sync/service-kit/problem-error';
 import type { Identities } from './identities.ts';
-import { LEARNING } from './platform-types.ts';
+import { PLATFORM } from './platform-types.ts';
 
 /** What the kit asks of identity and owning services, by method and path. */
 export function devOperations(server: TestServer, identities: Identities) {
@@ -49,9 +49,12 @@ function put(
   { tenantId, entityType, entityId }: ReturnType<typeof addressOf>,
   data: Record<string, unknown>,
 ): void {
-  const entity = LEARNING.get(entityType);
+  const entity = PLATFORM.get(entityType);
   if (!entity) throw new ProblemError('not_found', `There is no ${entityType}`);
-  const current = server.entity(entityType, entityId, tenantId)?.data ?? null;
+  const plain = server.entity(entityType, entityId, tenantId)?.data ?? null;
+  const document = server.document(entityType, entityId, tenantId);
+  const body = document && { body: Buffer.from(document).toString('base64') };
+  const current = plain && { ...plain, ...body };
   const prepared = entity.prepare(entityId, data, current, new Date().toISOString());
   if (!prepared.ok) {
     const [fault] = prepared.faults;

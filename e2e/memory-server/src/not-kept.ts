@@ -1,13 +1,10 @@
 const NO_ADMIN = 'nobody administers a test: it calls the server itself';
-const NO_DOCUMENTS = 'it keeps no documents';
 
 /**
  * The rules that the server in memory does not keep, although the conformance kit can check them by gateway,
  * identity service and owning service, and why. A test holds it against the kit's report.
  */
 export const NOT_KEPT: Readonly<Record<string, string>> = {
-  'PULL-19': NO_DOCUMENTS,
-  'PUSH-8': `${NO_DOCUMENTS}; the order of other mutations holds`,
   'OWNER-1': NO_ADMIN,
   'OWNER-2': NO_ADMIN,
   'ADMIN-1': NO_ADMIN,

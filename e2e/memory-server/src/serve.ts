@@ -23,7 +23,11 @@ export interface ServedTestServer {
 /** Shows a server in memory to devices that come by HTTP, signed, as the gateway asks for it. */
 export async function serve(server: TestServer, port = 0): Promise<ServedTestServer> {
   const shell = new Shell(server);
-  const http = createServer((request, response) => void shell.answer(request, response));
+  // A long answer is worked out in one go: nobody's idle connection is closed for that.
+  const http = createServer(
+    { keepAliveTimeout: 60_000 },
+    (request, response) => void shell.answer(request, response),
+  );
   http.on('upgrade', (request, socket, head) => shell.live.open(request, socket, head));
   http.listen(port, '127.0.0.1');
   await once(http, 'listening');

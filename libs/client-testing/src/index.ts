@@ -12,6 +12,13 @@ export type {
   TestEntityType,
   TestUpcaster,
 } from './server/entity-types.ts';
+export type {
+  DocumentChange,
+  DocumentKeeper,
+  DocumentMutation,
+  KeptDocument,
+  TakenChange,
+} from './server/document-keeper.ts';
 export type { DeviceCall } from './server/answer-call.ts';
 export { DeviceLink } from './network/device-link.ts';
 export type { Operation } from './network/device-link.ts';

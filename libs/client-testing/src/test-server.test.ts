@@ -203,7 +203,7 @@ describe('a server in memory', () => {
   it('says at once what it cannot have', () => {
     const withPolicy = (name: string, policy: 'crdt_yjs' | 'lww') => (): TestServer =>
       createTestServer({ entities: { [name]: { policy } } });
-    expect(withPolicy('document', 'crdt_yjs')).toThrow('document: this server keeps no documents');
+    expect(withPolicy('document', 'crdt_yjs')).toThrow('document: `documents` belong to crdt_yjs');
     expect(withPolicy('conflict', 'lww')).toThrow('conflict is the server’s own entity type');
     expect(() => serverOf().seed('note', { n1: { text: 'a' } })).toThrow('note n1: into which scope?');
     expect(() => serverOf().change('nothing', 'n1', {})).toThrow('There is no entity type nothing');

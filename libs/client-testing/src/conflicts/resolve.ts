@@ -11,11 +11,11 @@ import { canonicalClockJson, countChange, serviceReplica } from '@sync/vector-cl
 import { changeByService, changeEntity } from '../server/change-entity.ts';
 import { decodeBody, refuseUnstorable } from '../server/decode-body.ts';
 import type { Device } from '../server/device.ts';
-import type { HandledMutation, KnownType, TestData } from '../server/entity-types.ts';
+import type { HandledMutation, KnownType } from '../server/entity-types.ts';
 import { uuidOf } from '../server/hashes.ts';
 import { RefusedRequest, refusePath } from '../server/refused-request.ts';
 import type { KeptRecord, Tenant } from '../server/tenant.ts';
-import { refuseLarge } from '../push/carry-out.ts';
+import { plainData, refuseLarge } from '../push/carry-out.ts';
 import { fieldsOf, hashOf, note, recordFor } from './records.ts';
 
 const checkRequest = validator(ResolveConflictRequest);
@@ -97,31 +97,49 @@ function decisionOf(
   const { record } = kept;
   const type = tenant.world.types.get(record.entityType);
   if (!type) throw refused('entity_type_unknown', 'Nobody owns it any more');
-  const { op, data } = changeOf(kept, resolution);
+  const { op, data, update = null } = changeOf(kept, resolution);
   const head = tenant.entity(record.entityType, record.entityId)?.head;
   const clock = countChange(head?.clock ?? {}, serviceReplica(type.service));
   const mutationId = uuidOf(`resolution\0${record.conflictId}\0${device.deviceId}\0${record.history.length}`);
-  const handled = { ...record, mutationId, op, data, clock: { ...head?.clock } };
+  const { entityType, entityId, scope } = record;
+  const address = { entityType, entityId, scope, mutationId };
+  const handled = { ...address, op, data, clock: { ...head?.clock }, ...(update === null ? {} : { update }) };
   const answer = askOwner(tenant, device, type, { ...handled, expectedRevision: head?.revision ?? 0 });
-  if (answer.kind === 'rejected') {
+  const change = {
+    type,
+    entityId,
+    clock,
+    scope,
+    mutation: null,
+    sent: null,
+    occurredAtMs: tenant.world.now(),
+  };
+  // An update of a record is under clientIDs of the device that wrote it.
+  const deviceId = kind === 'keep_client' && update !== null ? record.deviceId : device.deviceId;
+  const merge = { mutationId, userId: device.userId, deviceId, op, update, baseClock: { ...head?.clock } };
+  const changed =
+    answer.kind === 'rejected'
+      ? answer
+      : changeEntity(tenant, { ...change, merge, data: answer.data as JsonObject | null });
+  if (changed.kind === 'rejected') {
     if (record.history.length < MAX_NOTED_REFUSALS) {
       const who = { kind: 'person', userId: device.userId, deviceId: device.deviceId } as const;
-      note(tenant, record.conflictId, 'resolution_rejected', who, { kind, code: answer.code });
+      note(tenant, record.conflictId, 'resolution_rejected', who, { kind, code: changed.code });
     }
-    throw refused(answer.code, answer.message || answer.code);
+    throw refused(changed.code, changed.message || changed.code);
   }
-  const { entityId, scope } = record;
-  const after = answer.data as JsonObject | null;
-  const change = { type, entityId, data: after, clock, scope, mutation: null, sent: null };
-  changeEntity(tenant, { ...change, occurredAtMs: tenant.world.now() });
-  for (const also of answer.also ?? []) changeByService(tenant, also, scope);
-  return { kind, mutationId, clock, op, ...(data === null ? {} : { data }) };
+  for (const also of (answer.kind === 'accepted' && answer.also) || []) changeByService(tenant, also, scope);
+  const written = update === null ? {} : { update };
+  return { kind, mutationId, clock, op, ...(data === null ? {} : { data }), ...written };
 }
 
-function changeOf({ draft }: KeptRecord, { kind, data }: Resolution): Pick<HandledMutation, 'op' | 'data'> {
+function changeOf(
+  { draft }: KeptRecord,
+  { kind, data, update }: Resolution,
+): Pick<HandledMutation, 'op' | 'data' | 'update'> {
   if (kind === 'merged' && data !== undefined) return { op: 'put', data };
-  if (kind === 'merged' || draft.theirsUpdate !== null)
-    throw refused('op_not_allowed', 'This server keeps no documents');
+  const written = kind === 'merged' ? update : (draft.theirsUpdate ?? undefined);
+  if (written !== undefined) return { op: 'merge', data: null, update: written };
   const theirs = draft.theirsLifted ?? draft.theirs;
   return theirs === null ? { op: 'delete', data: null } : { op: draft.op ?? 'patch', data: { ...theirs } };
 }
@@ -136,7 +154,7 @@ function askOwner(
   if (wrong)
     return { kind: 'rejected', code: wrong, message: `${type.policy} knows no ${mutation.op}` } as const;
   const { tenantId, nowIso } = tenant;
-  const current = (tenant.entity(type.entityType, mutation.entityId)?.head.data ?? null) as TestData | null;
+  const current = plainData(type, tenant.entity(type.entityType, mutation.entityId)?.head.data ?? null);
   const { schemaVersion } = type;
   const asked = { ...mutation, userId, deviceId, occurredAt: nowIso, schemaVersion };
   return refuseLarge(type.handle(asked, current, { tenantId, userId, deviceId, nowIso }));

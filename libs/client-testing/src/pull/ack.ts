@@ -13,7 +13,7 @@ export function ack(tenant: Tenant, device: Device, sent: unknown): AckResponse 
   const { cursors = [], outcomes = [], purged = [] } = decodeBody(checkRequest, sent);
   refuseRepeated(
     cursors.map(({ scope }) => scope),
-    'cursors',
+    (at) => `/cursors/${at}/scope`,
   );
   const read = cursors.map(({ scope, cursor }) => readCursor(tenant, device, scope, cursor));
   refuseForged(

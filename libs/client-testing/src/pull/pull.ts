@@ -1,22 +1,33 @@
-import { LIMITS, PullRequest, type PullResponse, validator } from '@sync/protocol';
+import {
+  type HeldDocument,
+  LIMITS,
+  PullRequest,
+  type PullResponse,
+  type RemoteDelta,
+  validator,
+} from '@sync/protocol';
 import type { Clock } from '@sync/client';
 import { shownTo } from '../conflicts/records.ts';
 import { settleWaiting } from '../push/settle.ts';
 import { tellAll } from '../push/tell.ts';
 import { decodeBody } from '../server/decode-body.ts';
 import type { Device } from '../server/device.ts';
-import { RefusedRequest } from '../server/refused-request.ts';
+import { RefusedRequest, refusePath } from '../server/refused-request.ts';
+import { keyOf } from '../server/scope-log.ts';
 import type { Tenant } from '../server/tenant.ts';
 import { type Cursor, mintCursor, readCursor } from './cursors.ts';
 import { WaitingPulls } from './waiting-pulls.ts';
 
 const checkRequest = validator(PullRequest);
 const MAX_GRANTED = 1_000;
+/** An update that is shorter is sent as it is. */
+const WORTH_LENGTH = 1_024;
 
 interface Asked {
   readonly scope: string;
   readonly token: string | null;
   readonly cursor: Cursor | null;
+  readonly documents: readonly HeldDocument[];
 }
 
 interface Reading {
@@ -65,10 +76,12 @@ function readAsked(
     throw new RefusedRequest('limit_exceeded', `a pull names at most ${LIMITS.documentsPerPull} documents`);
   refuseRepeated(
     scopes.map(({ scope }) => scope),
-    'scopes',
+    (at) => `/scopes/${at}/scope`,
   );
-  const asked = scopes.map(({ scope, cursor: token = null }): Asked => {
-    return { scope, token, cursor: token === null ? null : readCursor(tenant, device, scope, token) };
+  const asked = scopes.map(({ scope, cursor: token = null, documents: held = [] }, at): Asked => {
+    checkHeld(tenant, held, `/scopes/${at}/documents`);
+    const cursor = token === null ? null : readCursor(tenant, device, scope, token);
+    return { scope, token, cursor, documents: held };
   });
   refuseForged(
     asked.map(({ token, cursor }) => token !== null && cursor === null),
@@ -77,13 +90,26 @@ function readAsked(
   return asked;
 }
 
+/** @throws RefusedRequest `schema_invalid` for a document that is named twice, or with no state vector */
+function checkHeld({ world }: Tenant, held: readonly HeldDocument[], path: string): void {
+  refuseRepeated(
+    held.map(({ entityType, entityId }) => keyOf(entityType, entityId)),
+    (at) => `${path}/${at}`,
+  );
+  for (const [at, { entityType, stateVector }] of held.entries()) {
+    const keeper = world.types.get(entityType)?.documents;
+    if (keeper && !keeper.isStateVector(stateVector))
+      refusePath(`${path}/${at}/stateVector`, 'not a Yjs state vector');
+  }
+}
+
 /** @throws RefusedRequest `schema_invalid` (COMMON-17) */
-export function refuseRepeated(scopes: readonly string[], list: string): void {
-  const errors = scopes.flatMap((scope, at) => {
-    const isRepeated = scopes.indexOf(scope) < at;
-    return isRepeated ? [{ path: `/${list}/${at}/scope`, message: 'stands here for the second time' }] : [];
+export function refuseRepeated(names: readonly string[], pathOf: (at: number) => string): void {
+  const errors = names.flatMap((name, at) => {
+    const isRepeated = names.indexOf(name) < at;
+    return isRepeated ? [{ path: pathOf(at), message: 'stands here for the second time' }] : [];
   });
-  if (errors.length > 0) throw new RefusedRequest('schema_invalid', 'A scope is repeated', { errors });
+  if (errors.length > 0) throw new RefusedRequest('schema_invalid', 'Something is named twice', { errors });
 }
 
 /** @throws RefusedRequest `cursor_invalid` (PULL-5) */
@@ -100,7 +126,7 @@ export function refuseForged(isForged: readonly boolean[], list: string): void {
 function read(tenant: Tenant, device: Device, asked: readonly Asked[] | null, limit: number): Reading {
   settleWaiting(tenant);
   const held = tenant.scopesOf(device.userId);
-  const all = asked ?? held.map((scope): Asked => ({ scope, token: null, cursor: null }));
+  const all = asked ?? held.map((scope): Asked => ({ scope, token: null, cursor: null, documents: [] }));
   const pages: PullResponse['scopes'] = [];
   const revoked = new Set(device.owed);
   let left = limit;
@@ -129,7 +155,7 @@ function read(tenant: Tenant, device: Device, asked: readonly Asked[] | null, li
 function readScope(
   tenant: Tenant,
   device: Device,
-  { scope, token, cursor }: Asked,
+  { scope, token, cursor, documents }: Asked,
   limit: number,
 ): PullResponse['scopes'][number] {
   const log = tenant.log(scope);
@@ -140,10 +166,21 @@ function readScope(
   const stays = isGood && cursor.sequence === position.sequence && cursor.floor === position.floor;
   return {
     ...{ scope, reset: !isGood, hasMore },
-    deltas: deltas.map((delta) => shownTo(tenant, device.userId, delta)),
+    deltas: deltas.map((delta) => withoutHeld(tenant, shownTo(tenant, device.userId, delta), documents)),
     cursor: stays && token ? token : mintCursor(tenant, device, scope, { ...position, generation }),
     ...(hasMore ? {} : { digest: log.digest }),
   };
+}
+
+/** Of a document that the device says it has, what it lacks, where that is shorter (PULL-19). */
+function withoutHeld(tenant: Tenant, delta: RemoteDelta, held: readonly HeldDocument[]): RemoteDelta {
+  const { entityType, entityId, update = '', data } = delta;
+  const keeper = tenant.world.types.get(entityType)?.documents;
+  const own = held.find((one) => one.entityType === entityType && one.entityId === entityId);
+  if (!keeper || own?.epoch !== data?.[keeper.epochField] || !own || update.length < WORTH_LENGTH)
+    return delta;
+  const difference = keeper.difference(update, own.stateVector);
+  return difference.length < update.length ? { ...delta, update: difference } : delta;
 }
 
 /** Terminal outcomes that the device has not acked (PULL-13). */

@@ -11,6 +11,7 @@ import {
   mutationWrite,
   namedWrites,
   readField,
+  recordOverlaps,
   recordRefused,
   repeatingWrites,
 } from '@sync/domain';
@@ -18,6 +19,7 @@ import { OUTCOME_CODES } from '@sync/protocol';
 import { type VectorClock, counterOf, countChange, deviceReplica, serviceReplica } from '@sync/vector-clock';
 import { changeByService, changeEntity } from '../server/change-entity.ts';
 import { keepRecord } from '../conflicts/records.ts';
+import type { DocumentMutation } from '../server/document-keeper.ts';
 import type { HandledMutation, HandlerAnswer, KnownType, TestData } from '../server/entity-types.ts';
 import type { Ended, Tenant } from '../server/tenant.ts';
 import { liftWork } from './lift.ts';
@@ -87,10 +89,18 @@ function ask(
     expectedRevision: change.expectedRevision,
     occurredAt: new Date(occurredAtMs).toISOString(),
     schemaVersion: type.schemaVersion,
+    ...(mutation.update === undefined ? {} : { update: mutation.update }),
   };
-  const current = (headOf(tenant, work)?.data ?? null) as TestData | null;
+  const current = plainData(type, headOf(tenant, work)?.data ?? null);
   const { tenantId, nowIso } = tenant;
   return refuseLarge(type.handle(handled, current, { tenantId, userId, deviceId, nowIso }));
+}
+
+/** What a handler sees of an entity. */
+export function plainData({ documents }: KnownType, data: JsonObject | null): TestData | null {
+  if (!documents || !data) return data;
+  const { [documents.epochField]: _epoch, ...plain } = data;
+  return plain;
 }
 
 export function refuseLarge(answer: HandlerAnswer): HandlerAnswer {
@@ -114,7 +124,8 @@ function append(tenant: Tenant, type: KnownType, work: Work): Ended {
     const mutation = { clock, deviceId: work.deviceId };
     const sent = { userId: work.userId, identity: dataOf(work) };
     changeEntity(tenant, {
-      ...{ type, entityId, data, clock, mutation, scope, sent, occurredAtMs: work.occurredAtMs },
+      ...{ type, entityId, data, clock, mutation, scope, sent, merge: null },
+      occurredAtMs: work.occurredAtMs,
     });
     for (const also of answer.also ?? []) changeByService(tenant, also, scope);
     return stands(work, data) ? { status: 'applied', clock } : { status: 'merged', clock };
@@ -132,12 +143,7 @@ const dataOf = ({ identity }: Work): string => identity.slice(40);
 function submit(tenant: Tenant, type: KnownType, work: Work, decision: SubmitDecision): Ended {
   const head = headOf(tenant, work);
   const answer = ask(tenant, type, work, decision);
-  if (answer.kind === 'rejected') {
-    // What was merged, and what builds on what is not there, did not lose by itself (POLICY-8).
-    const mayLackRest = decision.op === 'patch' && (head === null || head.deleted);
-    const keeps = decision.status === 'merged' || mayLackRest;
-    return { ...rejected(answer), ...(keeps ? lost(tenant, work) : {}) };
-  }
+  if (answer.kind === 'rejected') return refused(tenant, work, decision, answer);
   const counted = count(type, work, head?.clock ?? {});
   if (counted === null) {
     const message = OUTCOME_CODES.clock_limit_exceeded;
@@ -147,15 +153,32 @@ function submit(tenant: Tenant, type: KnownType, work: Work, decision: SubmitDec
   const { entityId, scope } = work.mutation;
   const { deviceId, occurredAtMs } = work;
   const { clock, brings } = counted;
-  changeEntity(tenant, {
-    ...{ type, entityId, data, clock, scope, occurredAtMs, sent: null },
+  const changed = changeEntity(tenant, {
+    ...{ type, entityId, data, clock, scope, occurredAtMs, sent: null, merge: mergeOf(work) },
     mutation: brings ? { clock: head ? work.clock : clock, deviceId } : null,
     decidedWrites: head && brings ? carriedWrites(work, decision, head, data) : null,
   });
+  if (changed.kind === 'rejected') return refused(tenant, work, decision, changed);
   for (const also of answer.also ?? []) changeByService(tenant, also, scope);
-  const kept = keepRecord(tenant, work, decision.record);
+  const merged = { ...inputOf(work), clock: work.clock };
+  const met = changed.met && recordOverlaps({ ...type, mutation: merged }, changed.met, head?.clock ?? {});
+  const kept = keepRecord(tenant, work, decision.record ?? met);
   const asSent = decision.status === 'applied' && standsAs(decision, data);
   return { status: asSent ? 'applied' : 'merged', clock, ...kept };
+}
+
+/** What was merged, and what builds on what is not there, did not lose by itself (POLICY-8). */
+function refused(tenant: Tenant, work: Work, { op, status }: SubmitDecision, refusal: Refusal): Ended {
+  const head = headOf(tenant, work);
+  const mayLackRest = op === 'patch' && (head === null || head.deleted);
+  const keeps = status === 'merged' || mayLackRest || op === 'merge';
+  return { ...rejected(refusal), ...(keeps ? lost(tenant, work) : {}) };
+}
+
+/** A mutation as documents see it. */
+function mergeOf({ mutation, userId, deviceId }: Work): DocumentMutation {
+  const { mutationId, op, baseClock, update = null } = mutation;
+  return { mutationId, userId, deviceId, op, baseClock, update };
 }
 
 /** What travels of a decision: of a clean mutation nothing but itself, and then only repetitions. */

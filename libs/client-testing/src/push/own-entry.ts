@@ -2,7 +2,7 @@ import { withOwnEntry } from '@sync/domain';
 import { counterOf, deviceReplica } from '@sync/vector-clock';
 import type { Tenant } from '../server/tenant.ts';
 import { keyOf } from '../server/scope-log.ts';
-import type { Work } from './work.ts';
+import type { Element, Work } from './work.ts';
 
 /** A quarter of an hour (PUSH-8). */
 export const PATIENCE_MS = 15 * 60_000;
@@ -48,6 +48,16 @@ export function noteEnded(
   const isFirst = changes.lastIn < device.restoredIn;
   changes.sequence = isFirst ? mutation.sequence : Math.max(changes.sequence, mutation.sequence);
   changes.lastIn = push;
+}
+
+/** Notes that a mutation was refused before it was looked at: it counts as a change of its device all the same. */
+export function noteRefused(
+  { devices }: Tenant,
+  deviceId: string,
+  { address, counter }: Pick<Element, 'address' | 'counter'>,
+): void {
+  const changes = address && devices.get(deviceId)?.own(keyOf(address.entityType, address.entityId));
+  if (changes && counter !== null) changes.answered = Math.max(changes.answered, counter);
 }
 
 /** The device has stored how a change of the entity ended that met what stood. */

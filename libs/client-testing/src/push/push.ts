@@ -8,6 +8,7 @@ import { admit, refuseTag } from './admit.ts';
 import { lost, rejected } from './carry-out.ts';
 import { settleWaiting } from './settle.ts';
 import { endEntry, tellAll } from './tell.ts';
+import { noteRefused } from './own-entry.ts';
 import { type Element, type Refusal, type Work, readElement } from './work.ts';
 
 const checkEnvelope = validator(PushEnvelope);
@@ -64,6 +65,7 @@ function receive(tenant: Tenant, device: Device, element: Element): Received {
   if (refusal ?? taken) {
     const entry = entryOf(device, element, null);
     endEntry(tenant, entry, rejected(refusal ?? reused));
+    if (refusal) noteRefused(tenant, device.deviceId, element);
     // A refusal takes no id from anybody who has one (PUSH-16).
     if (!taken) tenant.ledger.set(mutationId, entry);
     return { entry, fresh: null };

@@ -48,6 +48,8 @@ export interface Element {
   /** As it was sent, with ids in lower case. */
   readonly raw: Readonly<Record<string, unknown>>;
   readonly address: EntityAddress | null;
+  /** Which change of its device it is; null where that cannot be read. */
+  readonly counter: number | null;
   readonly work: Work | null;
   readonly refusal: Refusal | null;
 }
@@ -62,6 +64,7 @@ export interface PushMoment {
 }
 
 const checkMutation = validator(LocalMutation);
+const checkBaseClock = validator(Type.Pick(LocalMutation, ['baseClock']));
 const checkAddress = validator(Type.Pick(LocalMutation, ['scope', 'entityType', 'entityId']));
 /** Fields that mean nothing here are kept beside a tag, which covers them. */
 const MAX_UNKNOWN_LENGTH = 4_096;
@@ -72,10 +75,13 @@ export function readElement(sent: Readonly<Record<string, unknown>>, moment: Pus
   const mutationId = String(raw['mutationId']);
   const addressed = checkAddress(raw);
   const address = addressed.ok ? addressed.value : null;
+  const base = checkBaseClock(raw);
+  const own = deviceReplica(moment.deviceId);
+  const claimed = base.ok ? counterOf(base.value.baseClock ?? {}, own) + 1 : null;
   const refused = (path: string, message: string, code = 'mutation_invalid'): Element => {
     const refusal = { code, message: shorten(storableText(`${path}: ${message}`), 1_000) };
     const identity = sha256Hex(JSON.stringify(raw)).padEnd(72, '0');
-    return { mutationId, identity, raw, address, work: null, refusal };
+    return { mutationId, identity, raw, address, counter: claimed, work: null, refusal };
   };
   const checked = checkMutation(raw);
   if (!checked.ok) {
@@ -94,7 +100,7 @@ export function readElement(sent: Readonly<Record<string, unknown>>, moment: Pus
     );
   const wallMs = Date.parse(mutation.occurredAt);
   const baseClock = mutation.baseClock ?? {};
-  const counter = counterOf(baseClock, deviceReplica(moment.deviceId)) + 1;
+  const counter = counterOf(baseClock, own) + 1;
   if (counter > Number.MAX_SAFE_INTEGER)
     return refused('/baseClock', 'the device’s counter cannot go higher', 'clock_limit_exceeded');
   const { userId, deviceId, sentAtMs, nowMs, push } = moment;
@@ -106,7 +112,7 @@ export function readElement(sent: Readonly<Record<string, unknown>>, moment: Pus
     clock: claimedClock({ baseClock, deviceId }),
     occurredAtMs: correctOccurredAtMs(times),
   };
-  return { mutationId, identity, raw, address, work, refusal: null };
+  return { mutationId, identity, raw, address, counter, work, refusal: null };
 }
 
 function withLowerCaseIds(sent: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

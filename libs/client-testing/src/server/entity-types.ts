@@ -1,3 +1,4 @@
+import type { DocumentKeeper } from './document-keeper.ts';
 import {
   type ConflictPolicy,
   type GrantRule,
@@ -36,6 +37,8 @@ export interface HandledMutation {
   readonly op: MutationOp;
   /** The whole entity of a put or an append, some fields of a patch, null of a delete. */
   readonly data: Record<string, unknown> | null;
+  /** Of a merge: a Yjs update (v1), base64. */
+  readonly update?: string;
   readonly clock: Record<string, number>;
   readonly expectedRevision: number;
   /** RFC 3339, in the time of the server. */
@@ -95,11 +98,14 @@ export interface TestEntityType {
   readonly handle?: Handle;
   /** The name of the owning service in clocks. Default: `server`. */
   readonly service?: string;
+  /** Of `crdt_yjs`, and of no other policy: `keepDocuments()` of `@sync/client-testing/yjs`. */
+  readonly documents?: DocumentKeeper;
 }
 
 /** The same with all defaults. */
-export interface KnownType extends Required<Omit<TestEntityType, 'scopes'>> {
+export interface KnownType extends Required<Omit<TestEntityType, 'scopes' | 'documents'>> {
   readonly entityType: string;
+  readonly documents: DocumentKeeper | null;
   readonly scopes: readonly string[] | null;
 }
 
@@ -109,33 +115,37 @@ export const CONFLICT_TYPE = 'conflict';
 /** @throws TypeError for what the server cannot have */
 export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map<string, KnownType> {
   const known = Object.entries(types).map(([entityType, type]): [string, KnownType] => {
-    if (POLICIES[type.policy].hasDocument)
-      throw new TypeError(`${entityType}: this server keeps no documents, so it has no ${type.policy}`);
+    if (POLICIES[type.policy].hasDocument !== (type.documents !== undefined))
+      throw new TypeError(`${entityType}: \`documents\` belong to crdt_yjs, and to no other policy`);
     if (entityType === CONFLICT_TYPE) throw new TypeError(`${entityType} is the server’s own entity type`);
     const defaults: Omit<KnownType, 'policy'> = {
       ...{ entityType, review: 'none', schemaVersion: 1, fields: '*', grants: [], upcasters: [] },
-      ...{ requiresTags: false, handle: takeAsSent, service: 'server', scopes: null },
+      ...{ requiresTags: false, handle: takeAsSent, service: 'server', scopes: null, documents: null },
     };
     return [entityType, { ...defaults, ...type }];
   });
   const conflict: KnownType = {
     ...{ entityType: CONFLICT_TYPE, policy: 'server_authoritative', review: 'none', schemaVersion: 1 },
     ...{ fields: '*', grants: [], upcasters: [], requiresTags: false, handle: takeAsSent },
-    ...{ service: 'conflict-resolver', scopes: ['user:{userId}'] },
+    ...{ service: 'conflict-resolver', scopes: ['user:{userId}'], documents: null },
   };
   return new Map([...known, [CONFLICT_TYPE, conflict]]);
 }
 
 /** @param scope into which the change goes where the type has no templates */
 export function ruleOf(type: KnownType, scope: string): ProjectionRule {
-  const { schemaVersion, policy, fields, grants, scopes } = type;
-  return { schemaVersion, policy, fields, grants, scopes: scopes ?? [scope], docUpdateField: null };
+  const { schemaVersion, policy, fields, grants, scopes, documents } = type;
+  const docUpdateField = documents?.field ?? null;
+  return { schemaVersion, policy, fields, grants, scopes: scopes ?? [scope], docUpdateField };
 }
 
 /** Takes what comes; a patch of what is not there is `data_invalid`. */
 export function takeAsSent({ op, data }: HandledMutation, current: TestData | null): HandlerAnswer {
   if (op === 'patch' && current === null)
     return { kind: 'rejected', code: 'data_invalid', message: 'there is no such entity to patch' };
-  const after = op === 'delete' ? null : op === 'patch' ? { ...current, ...data } : (data ?? {});
+  if (op === 'merge' && current === null)
+    return { kind: 'rejected', code: 'document_unknown', message: 'there is no such document: put it first' };
+  const goesOn = op === 'patch' || op === 'merge';
+  const after = op === 'delete' ? null : goesOn ? { ...current, ...data } : (data ?? {});
   return { kind: 'accepted', data: after };
 }

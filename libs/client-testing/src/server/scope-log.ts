@@ -10,9 +10,10 @@ export interface ScopePosition {
   readonly floor: number;
 }
 
-interface LoggedDelta {
-  readonly sequence: number;
+interface LastDelta {
   readonly delta: RemoteDelta;
+  /** Where the log has the entity: one place, or of a document the whole and each increment after it. */
+  readonly sequences: readonly number[];
 }
 
 /** One page of a scope, as long as it has room. */
@@ -24,11 +25,13 @@ export interface ScopePage {
 
 /**
  * The deltas of one scope in the order of commits, and its digest. Of each entity the last delta is kept:
- * whoever was behind gets the entity once, as it is now.
+ * whoever was behind gets the entity once, as it is now. Of a document each increment is kept (PULL-18).
  */
 export class ScopeLog {
-  /** By entity, in the order of commits: an entity that changes goes to the end. */
-  readonly #entries = new Map<string, LoggedDelta>();
+  /** By sequence, in the order of commits: an entity that changes goes to the end. */
+  readonly #log = new Map<number, RemoteDelta>();
+  /** By entity. */
+  readonly #last = new Map<string, LastDelta>();
   #sequence = 0;
   #epoch = 1;
   #digest: Digest = { count: 0, hash: EMPTY_DIGEST };
@@ -43,22 +46,34 @@ export class ScopeLog {
 
   /** The entity as devices see it here; undefined where it never was. */
   find(entityType: string, entityId: string): RemoteDelta | undefined {
-    return this.#entries.get(keyOf(entityType, entityId))?.delta;
+    return this.#last.get(keyOf(entityType, entityId))?.delta;
   }
 
-  append(delta: RemoteDelta): void {
+  /** How many deltas whoever begins anew gets of the entity. */
+  countOf(entityType: string, entityId: string): number {
+    return this.#last.get(keyOf(entityType, entityId))?.sequences.length ?? 0;
+  }
+
+  /** @param isIncrement of a document, on top of what the log has of it */
+  append(delta: RemoteDelta, isIncrement = false): void {
     const key = keyOf(delta.entityType, delta.entityId);
-    const before = this.#entries.get(key)?.delta;
-    this.#digest = changed(changed(this.#digest, before, -1), delta, 1);
+    const before = this.#last.get(key);
+    this.#digest = changed(changed(this.#digest, before?.delta, -1), delta, 1);
     this.#sequence += 1;
-    this.#entries.delete(key);
-    this.#entries.set(key, { sequence: this.#sequence, delta });
+    const stays = isIncrement ? (before?.sequences ?? []) : [];
+    if (!isIncrement) for (const sequence of before?.sequences ?? []) this.#log.delete(sequence);
+    this.#log.set(this.#sequence, delta);
+    this.#last.set(key, { delta, sequences: [...stays, this.#sequence] });
   }
 
   /** From here on every cursor is one of an old epoch, and deletions before are forgotten (PULL-4). */
   loseHistory(): void {
     this.#epoch += 1;
-    for (const [key, { delta }] of this.#entries) if (delta.op === 'delete') this.#entries.delete(key);
+    for (const [key, { delta, sequences }] of this.#last) {
+      if (delta.op !== 'delete') continue;
+      this.#last.delete(key);
+      for (const sequence of sequences) this.#log.delete(sequence);
+    }
   }
 
   /** @param from null: from the beginning */
@@ -67,15 +82,15 @@ export class ScopeLog {
     const deltas: RemoteDelta[] = [];
     let { sequence } = start;
     let hasMore = false;
-    for (const entry of this.#entries.values()) {
-      if (entry.sequence <= start.sequence) continue;
-      const isOld = entry.delta.op === 'delete' && entry.sequence <= start.floor;
+    for (const [place, delta] of this.#log) {
+      if (place <= start.sequence) continue;
+      const isOld = delta.op === 'delete' && place <= start.floor;
       if (!isOld && deltas.length === limit) {
         hasMore = true;
         break;
       }
-      if (!isOld) deltas.push(entry.delta);
-      ({ sequence } = entry);
+      if (!isOld) deltas.push(delta);
+      sequence = place;
     }
     const reached = hasMore ? sequence : this.#sequence;
     return { deltas, hasMore, position: { ...start, sequence: reached, floor: hasMore ? start.floor : 0 } };

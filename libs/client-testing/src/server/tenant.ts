@@ -1,3 +1,4 @@
+import type { KeptDocument } from './document-keeper.ts';
 import type { ConflictDraft, EntityHead } from '@sync/domain';
 import type { ConflictHistoryEntry, ConflictRecord, Outcome, RemoteDelta } from '@sync/protocol';
 import { type KnownType } from './entity-types.ts';
@@ -63,6 +64,8 @@ export class Tenant {
   readonly tenantId: string;
   readonly world: World;
   readonly entities = new Map<string, KeptEntity>();
+  /** By the same keys. */
+  readonly documents = new Map<string, KeptDocument>();
   readonly #logs = new Map<string, ScopeLog>();
   /** Scope, user, and what grants it: keys of entities, or `by hand`. */
   readonly #grants = new Map<string, Map<string, Set<string>>>();
@@ -133,12 +136,13 @@ export class Tenant {
   }
 
   /**
-   * The entity as somebody may see it through a scope; a deletion where there is nothing to see (PUSH-7).
+   * The entity as somebody may see it through a scope; a deletion where there is nothing to see (PUSH-7), and
+   * no document, which comes by pulls alone (PULL-16).
    * @param at when there was nothing
    */
   shown(userId: string, { scope, entityType, entityId }: EntityAddress, at = this.nowIso): RemoteDelta {
     const seen = this.holds(userId, scope) ? this.log(scope).find(entityType, entityId) : undefined;
-    if (seen) return seen;
+    if (seen) return withoutDocument(seen);
     const schemaVersion = this.world.types.get(entityType)?.schemaVersion ?? 1;
     const nothing = { op: 'delete', clock: {}, data: null, committedAt: at } as const;
     return { entityType, entityId, schemaVersion, ...nothing };
@@ -154,4 +158,9 @@ export class Tenant {
   announce(): void {
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+/** The entity with its plain fields. */
+export function withoutDocument({ update, ...delta }: RemoteDelta): RemoteDelta {
+  return update === undefined ? delta : { ...delta, op: 'put' };
 }

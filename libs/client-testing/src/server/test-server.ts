@@ -8,7 +8,8 @@ import { changeByService } from './change-entity.ts';
 import { Device } from './device.ts';
 import { type TestData, type TestEntityType, knownTypes } from './entity-types.ts';
 import { RefusedRequest } from './refused-request.ts';
-import { Tenant, type World } from './tenant.ts';
+import { keyOf } from './scope-log.ts';
+import { Tenant, type World, withoutDocument } from './tenant.ts';
 
 /** What a {@link TestServer} is made with. */
 export interface TestServerOptions {
@@ -34,7 +35,7 @@ export interface Place {
 /**
  * @returns a server in memory that keeps the rules of protocol v1, of which the conformance kit checks it.
  *   Everything that it is asked for has happened when the answer comes
- * @throws TypeError for an entity type with documents (`crdt_yjs`), and one called `conflict`
+ * @throws TypeError for a type with `crdt_yjs` and without `documents`, and for one called `conflict`
  */
 export function createTestServer(options: TestServerOptions): TestServer {
   return new TestServer(options);
@@ -166,7 +167,27 @@ export class TestServer {
     const tenant = this.#tenant(tenantId);
     const head = tenant.entity(entityType, entityId)?.head;
     const [scope] = head ? [...head.scopes, ...head.leftScopes] : [];
-    return scope === undefined ? undefined : tenant.log(scope).find(entityType, entityId);
+    const delta = scope === undefined ? undefined : tenant.log(scope).find(entityType, entityId);
+    return delta && withoutDocument(delta);
+  }
+
+  /** The Yjs document of an entity as one update (v1); undefined where there is none. */
+  document(entityType: string, entityId: string, tenantId?: string): Uint8Array | undefined {
+    const kept = this.#tenant(tenantId).documents.get(keyOf(entityType, entityId));
+    return kept && !kept.isGone ? kept.state : undefined;
+  }
+
+  /**
+   * Somebody else changes a document; `editDocument` of `@sync/client-testing/yjs` makes the update.
+   * @param update Yjs update (v1), under a clientID of servers
+   * @throws TypeError where there is none, RefusedRequest `schema_invalid` for what the document does not take
+   */
+  changeDocument(entityType: string, entityId: string, update: Uint8Array, tenantId?: string): void {
+    const tenant = this.#tenant(tenantId);
+    const field = tenant.world.types.get(entityType)?.documents?.field;
+    const data = tenant.entity(entityType, entityId)?.head.data;
+    if (field === undefined || !data) throw new TypeError(`There is no document ${entityType} ${entityId}`);
+    changeByService(tenant, { entityType, entityId, data: { ...data, [field]: update } }, null);
   }
 
   /** Every ConflictRecord, oldest first. */
