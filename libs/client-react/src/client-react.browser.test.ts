@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { BROWSER_START_TIMEOUT_MS } from '@sync/browser/testing';
 import type { BrowserContext, BrowserRig, Page } from '@sync/browser/testing';
 import type axe from 'axe-core';
-import { bundleGuide } from './testing/guide-page.ts';
+import { CONFLICT_PAGE, bundleGuide } from './testing/guide-page.ts';
 import { FIELDS } from './conflict/testing/example-records.ts';
 import { call, openPage, show, startView } from './testing/open-view.ts';
 import type { PageFunctions } from './testing/page.tsx';
@@ -245,7 +245,10 @@ describe('the hooks', () => {
 
 describe('the guide', () => {
   it('has an app that does what it says', async () => {
-    await page.addScriptTag({ type: 'module', content: await bundleGuide() });
+    await page.addScriptTag({
+      type: 'module',
+      content: await bundleGuide('show-conflicts.md', CONFLICT_PAGE),
+    });
     await page.getByRole('heading', { name: 'Two versions of Trip to the mountains' }).waitFor();
     await page.getByText('live, 0 to send, 1 to decide').waitFor();
     expect(await field('Seats on the bus').count()).toBe(1);
