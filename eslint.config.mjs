@@ -21,7 +21,7 @@ process.env.NX_DAEMON ??= 'false';
 await createProjectGraphAsync({ exitOnError: false });
 
 const PURE = ['vector-clock', 'domain', 'protocol'];
-/** `documents` runs worker threads, so it is not pure; it has nothing to do with servers and drivers either. */
+/** `documents` runs worker threads, so it is not pure; it has nothing to do with servers and drivers. */
 const NO_FRAMEWORK = [
   ...PURE,
   ...['documents', 'client-sdk', 'client-rxdb', 'client-tanstack-db', 'client-testing', 'client-react'],

@@ -32,7 +32,8 @@ import { Lesson } from './app.tsx';
 const server = createTestServer({ entities: { lesson: { policy: 'crdt_yjs', documents: keepDocuments() } } });
 server.seed('lesson', { l1: { title: 'One' }, l2: { title: 'Two' } }, { scope: 'user:u' });
 const phone = server.device({ userId: 'u', deviceId: 'phone' });
-const client = await createSyncClient({ ...phone.options, store: new MemoryStore(), entities: { lesson: {} } });
+const store = new MemoryStore();
+const client = await createSyncClient({ ...phone.options, store, entities: { lesson: {} } });
 client.start();
 const lessons = await client.entity('lesson').load();
 await new Promise((resolve) => {

@@ -1,6 +1,6 @@
 import { useCallback, useMemo, useSyncExternalStore } from 'react';
 import { useSyncClient } from '../hooks/sync-provider.tsx';
-import { type DocumentView, LOADING, sharedDocument } from './shared-document.ts';
+import { type DocumentView, LOADING, sharedDocument } from './shown-document.ts';
 
 /** What {@link useDocument} answers. */
 export interface DocumentInUse extends DocumentView {

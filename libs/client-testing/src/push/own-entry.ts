@@ -50,7 +50,7 @@ export function noteEnded(
   changes.lastIn = push;
 }
 
-/** Notes that a mutation was refused before it was looked at: it counts as a change of its device all the same. */
+/** A mutation that was refused before it was looked at counts as a change of its device all the same. */
 export function noteRefused(
   { devices }: Tenant,
   deviceId: string,

@@ -27,7 +27,7 @@ export interface DocumentMutation {
 
 /** A change of an entity that has a document. */
 export interface DocumentChange {
-  /** What the entity becomes; where a service makes the change, with the document or an update in its field. */
+  /** What the entity becomes; of a service’s own change with a document or an update in its field. */
   readonly data: TestData;
   /** How the entity’s clock counts the change. */
   readonly dot: ChangeDot;

@@ -180,7 +180,7 @@ export class TestServer {
   /**
    * Somebody else changes a document; `editDocument` of `@sync/client-testing/yjs` makes the update.
    * @param update Yjs update (v1), under a clientID of servers
-   * @throws TypeError where there is none, RefusedRequest `schema_invalid` for what the document does not take
+   * @throws TypeError where there is none, RefusedRequest `schema_invalid` for what it does not take
    */
   changeDocument(entityType: string, entityId: string, update: Uint8Array, tenantId?: string): void {
     const tenant = this.#tenant(tenantId);

@@ -1,6 +1,6 @@
 /**
- * Whether two values that Yjs has read from bytes say the same: what JSON has, bytes, `undefined`, a bigint, or
- * a class. Numbers are the same as `Object.is` has it, so that NaN sent again is a repetition.
+ * Whether two values that Yjs has read from bytes say the same: what JSON has, bytes, `undefined`, a
+ * bigint, or a class. Numbers are the same as `Object.is` has it, so that NaN sent again is a repetition.
  */
 export function isSameValue(one: unknown, other: unknown): boolean {
   if (one instanceof Uint8Array && other instanceof Uint8Array) return isSameList(one, other);

@@ -3,7 +3,7 @@ import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from 
 import { type DeviceLink, createTestServer } from '@sync/client-testing';
 import { documentOf, editDocument, keepDocuments } from '@sync/client-testing/yjs';
 import type * as Y from 'yjs';
-import { type DocumentView, type SharedDocument, sharedDocument } from './shared-document.ts';
+import { type DocumentView, type SharedDocument, sharedDocument } from './shown-document.ts';
 
 type Pages = Record<'page', EntityType<object>>;
 const SCOPE = 'course:c';

@@ -47,8 +47,9 @@ export function sharedDocument(client: DocumentClient, entityType: string, entit
 }
 
 /**
- * An open document with those who show it. It is opened for the first of them, and closed once the last has
- * been gone for a turn of the event loop: React in StrictMode takes each component away once and puts it back.
+ * An open document with those who show it. It is opened for the first of them, and closed once the last
+ * has been gone for a turn of the event loop: React in StrictMode takes each component away once, and puts
+ * it back.
  */
 export class SharedDocument {
   readonly #make: () => OpenDocument;
