@@ -5,13 +5,15 @@ npm run conformance -- --gateway URL --identity URL
                                  checks this one; devices are bound by the identity service
   -- --learning URL --authoring URL
                                  … and makes the checks for which owning services have to change something
+npm run conformance -- --owner FILE
+                                 checks an owning service, in any language, over NATS; FILE says which
   -- --only RULE,RULE            only these rules: PULL-3, or PULL for all of that name
   -- --report md=FILE            also writes the report as Markdown
   -- --report junit=FILE         … or as JUnit XML; --report may come twice
-  -- --broken                    checks the checks: servers that are broken on purpose have to be caught
+  -- --broken                    checks the checks: what is broken on purpose has to be caught
   -- --short                     … only a few of them
 Ends with 0 when no rule is broken, with 1 when one is, with 2 when nothing could be checked.
-docs/guides/check-your-server.md says what the server needs.`;
+docs/guides/check-your-server.md says what a server needs, check-your-service.md what FILE holds.`;
 
 export interface ReportFile {
   readonly format: 'md' | 'junit';
@@ -24,6 +26,8 @@ export interface CommandLine {
     | (Readonly<Record<'gateway' | 'identity', string>> &
         Readonly<Partial<Record<'learning' | 'authoring', string>>>)
     | null;
+  /** The file that says which owning service to check. */
+  readonly owner: string | null;
   /** Ids of rules, or what they begin with; empty: all. */
   readonly only: readonly string[];
   readonly reports: readonly ReportFile[];
@@ -41,6 +45,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     args: [...args],
     options: {
       ...{ gateway: text, identity: text, learning: text, authoring: text },
+      owner: text,
       only: { type: 'string', default: '' },
       report: { type: 'string', multiple: true, default: [] },
       broken: { type: 'boolean', default: false },
@@ -54,7 +59,10 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   });
   if (urls.length > 0 && (values.gateway === undefined || values.identity === undefined))
     throw new Error('--gateway and --identity belong together');
+  if (values.owner !== undefined && (urls.length > 0 || values.broken))
+    throw new Error('--owner stands without --gateway and --broken');
   return {
+    owner: values.owner ?? null,
     urls: urls.length === 0 ? null : (Object.fromEntries(urls) as NonNullable<CommandLine['urls']>),
     only: values.only.split(',').filter((id) => id !== ''),
     reports: values.report.map(readReport),

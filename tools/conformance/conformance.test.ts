@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { BROKEN_SERVERS, type CheckResult, checkOf, patternOf, sourceTitleOf } from '@sync/e2e-conformance';
+import {
+  BROKEN_SERVERS,
+  type CheckResult,
+  SERVER_KIT,
+  checkOf,
+  patternOf,
+  sourceTitleOf,
+} from '@sync/e2e-conformance';
+import { BROKEN_OWNERS, OWNER_KIT } from '@sync/e2e-owner-conformance';
 import { readRuleTests } from '../protocol-rules/read-rules.ts';
 import { readCommandLine } from './command-line.ts';
 import { checksOf, judgeRules } from './judge-rules.ts';
@@ -17,7 +25,7 @@ const result = (title: string, status: CheckResult['status'], why = ''): CheckRe
 const rule = (id: string) => ({ id, text: `What [${id}](#x) says: e.g.this. And more of it.`, line: 1 });
 
 /** Every verdict that there is, and a rule whose check has no result. */
-const RULES = ['A-1', 'A-2', 'A-3', 'B-1', 'B-2', 'B-3'].map(rule);
+const RULES = ['A-1', 'A-2', 'A-3', 'B-1', 'B-2', 'B-3', 'B-4'].map(rule);
 const REFERENCES = new Map([
   ['A-1', [{ path: PATH, title: 'one' }]],
   [
@@ -37,6 +45,7 @@ const REFERENCES = new Map([
   ],
   ['B-2', [{ path: 'apps/b.test.ts', title: 'inside' }]],
   ['B-3', [{ path: PATH, title: 'lost' }]],
+  ['B-4', [{ path: 'e2e/owner-conformance/src/push.test.ts', title: 'two' }]],
 ]);
 const RESULTS = [
   result('one', 'passed'),
@@ -45,7 +54,7 @@ const RESULTS = [
 ];
 
 describe('the report', () => {
-  const report = judgeRules(RULES, REFERENCES, RESULTS);
+  const report = judgeRules(SERVER_KIT, RULES, REFERENCES, RESULTS);
   const lines = report.groups.flatMap((group) => group.lines);
 
   it('has a verdict of every rule, and leaves none out', () => {
@@ -56,12 +65,14 @@ describe('the report', () => {
       ['B-1', 'failed', 'BROKEN', '1 of 2 checks\nwrong\nexpected <1> & "2"\u0000'],
       ['B-2', 'skipped', 'no black-box check', '1 tests of this project look inside'],
       ['B-3', 'failed', 'BROKEN', '1 of 1 checks\nlost\nit has no result'],
+      ['B-4', 'skipped', 'of owning services', '--owner FILE checks them'],
     ]);
   });
 
   it('counts them', () => {
     expect(report.summary).toEqual([
-      '6 rules: 1 hold, 1 hold as far as checked, 2 BROKEN, 1 not checked here, 1 without a black-box check.',
+      '7 rules: 1 hold, 1 hold as far as checked, 2 BROKEN, 1 not checked here, 1 of owning services, ' +
+        '1 without a black-box check.',
       '3 checks: 1 passed, 1 failed, 1 not checked here.',
     ]);
   });
@@ -88,36 +99,53 @@ describe('the report', () => {
   });
 
   it('of broken servers fails where one was not caught', () => {
-    const [server] = BROKEN_SERVERS;
-    if (!server) throw new Error('there is no broken server');
+    const [broken] = BROKEN_SERVERS;
+    if (!broken) throw new Error('there is no broken server');
     const { groups, summary } = reportCatches([
-      { server, verdict: 'caught', why: 'expected 1' },
-      { server, verdict: 'missed', why: 'the check passed' },
-      { server, verdict: 'not tried', why: 'needs --learning URL' },
+      {
+        kit: SERVER_KIT,
+        catches: [
+          { broken, verdict: 'caught', why: 'expected 1' },
+          { broken, verdict: 'missed', why: 'the check passed' },
+          { broken, verdict: 'not tried', why: 'needs --learning URL' },
+        ],
+      },
+      { kit: OWNER_KIT, catches: [] },
     ]);
     expect(groups[0]?.lines.map(({ kind }) => kind)).toEqual(['passed', 'failed', 'skipped']);
     expect(groups[0]?.lines[1]?.why).toContain('the check passed');
-    expect(summary).toEqual(['3 broken servers: 1 caught, by 1 rules; 1 NOT CAUGHT, 1 not tried here.']);
+    expect(summary).toEqual([
+      '3 broken servers: 1 caught, by 1 rules; 1 NOT CAUGHT, 1 not tried here.',
+      '0 broken owning services: 0 caught, by 0 rules; 0 NOT CAUGHT, 0 not tried here.',
+    ]);
   });
 });
 
 describe('checksOf', () => {
   it('has each check of the kit once, and no other test', () => {
-    expect(checksOf(RULES, REFERENCES).map(({ title }) => title)).toEqual(['one', 'needy', 'wrong', 'lost']);
+    expect(checksOf(SERVER_KIT, RULES, REFERENCES).map(({ title }) => title)).toEqual([
+      'one',
+      'needy',
+      'wrong',
+      'lost',
+    ]);
   });
 });
 
-describe('a broken server', () => {
-  it('names a rule and a check that is one of this rule', async () => {
+describe('what is broken on purpose', () => {
+  it.each([
+    [SERVER_KIT, BROKEN_SERVERS, 20],
+    [OWNER_KIT, BROKEN_OWNERS, 8],
+  ])('names a rule and a check that is one of this rule', async (kit, all, least) => {
     const text = await readFile(resolve(import.meta.dirname, '../../docs/protocol-tests.md'), 'utf8');
     const references = readRuleTests(text);
-    const wrong = BROKEN_SERVERS.filter((server) => {
-      const { path, title } = checkOf(server);
-      return !references.get(server.rule)?.some((test) => test.path === path && test.title === title);
+    const wrong = all.filter((broken) => {
+      const { path, title } = checkOf(kit, broken);
+      return !references.get(broken.rule)?.some((test) => test.path === path && test.title === title);
     });
     expect(wrong.map(({ rule: id, check }) => `${id}: ${check}`)).toEqual([]);
-    expect(new Set(BROKEN_SERVERS.map(({ fault }) => fault)).size).toBe(BROKEN_SERVERS.length);
-    expect(BROKEN_SERVERS.length).toBeGreaterThanOrEqual(20);
+    expect(new Set(all.map(({ fault }) => fault)).size).toBe(all.length);
+    expect(all.length).toBeGreaterThanOrEqual(least);
   });
 });
 
@@ -146,16 +174,18 @@ describe('the command line', () => {
     const urls = ['--gateway', 'https://sync.example/', '--identity', 'http://127.0.0.1:9'];
     expect(readCommandLine([...urls, '--only', 'PULL,ACK-1', '--report', 'md=a b.md'])).toEqual({
       urls: { gateway: 'https://sync.example', identity: 'http://127.0.0.1:9' },
+      owner: null,
       only: ['PULL', 'ACK-1'],
       reports: [{ format: 'md', path: 'a b.md' }],
       ...{ broken: false, short: false, help: false },
     });
-    expect(readCommandLine([])).toMatchObject({ urls: null, only: [], reports: [] });
+    expect(readCommandLine([])).toMatchObject({ urls: null, owner: null, only: [], reports: [] });
   });
 
   it.each([
     [['--gateway', 'http://a'], 'belong together'],
     [['--learning', 'http://a'], 'belong together'],
+    [['--owner', 'a.json', '--broken'], '--owner stands without'],
     [['--gateway', 'a', '--identity', 'http://a'], '--gateway a is not a URL'],
     [['--gateway', 'http://a/b', '--identity', 'http://a'], 'has a path'],
     [['--report', 'html=x'], 'neither md=FILE nor junit=FILE'],

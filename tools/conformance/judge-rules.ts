@@ -1,18 +1,23 @@
-import { CHECKS_FOLDER, type CheckName, type CheckResult } from '@sync/e2e-conformance';
+import type { CheckKit, CheckName, CheckResult } from '@sync/e2e-conformance';
+import { OWNER_KIT } from '@sync/e2e-owner-conformance';
 import type { ProtocolRule } from '../protocol-rules/read-rules.ts';
 import type { Report, ReportLine } from './report.ts';
 
 /** Of a message: the rest is where in our own code it was. */
 const LINES_OF_A_MESSAGE = 12;
 
-const isCheck = ({ path }: CheckName): boolean => path.startsWith(`${CHECKS_FOLDER}/`);
+const isCheckOf =
+  ({ folder }: CheckKit) =>
+  ({ path }: CheckName): boolean =>
+    path.startsWith(`${folder}/`);
 
-/** The checks that these rules have, each once. */
+/** The checks of the kit that these rules have, each once. */
 export function checksOf(
+  kit: CheckKit,
   rules: readonly ProtocolRule[],
   references: ReadonlyMap<string, readonly CheckName[]>,
 ): CheckName[] {
-  const all = rules.flatMap(({ id }) => references.get(id) ?? []).filter(isCheck);
+  const all = rules.flatMap(({ id }) => references.get(id) ?? []).filter(isCheckOf(kit));
   return [...new Map(all.map((check) => [`${check.path} › ${check.title}`, check])).values()];
 }
 
@@ -22,22 +27,23 @@ export function checksOf(
  * @param references of docs/protocol-tests.md, by the rule’s id
  */
 export function judgeRules(
+  kit: CheckKit,
   rules: readonly ProtocolRule[],
   references: ReadonlyMap<string, readonly CheckName[]>,
   results: readonly CheckResult[],
 ): Report {
-  const lines = rules.map((rule) => judge(rule, references.get(rule.id) ?? [], results));
+  const lines = rules.map((rule) => judge(kit, rule, references.get(rule.id) ?? [], results));
   const prefixes = [...new Set(lines.map(prefixOf))];
   const count = (verdict: keyof typeof VERDICTS): number =>
     lines.filter((line) => line.verdict === VERDICTS[verdict]).length;
   const checks = (status: CheckResult['status']): number =>
     results.filter((result) => result.status === status).length;
   return {
-    title: 'Sync protocol, version 1: what the server keeps',
+    title: `Sync protocol, version 1: what the ${kit.subject} keeps`,
     summary: [
       `${lines.length} rules: ${count('holds')} hold, ${count('partly')} hold as far as checked, ` +
         `${count('broken')} BROKEN, ${count('unchecked')} not checked here, ` +
-        `${count('inside')} without a black-box check.`,
+        `${count('owners')} of owning services, ${count('inside')} without a black-box check.`,
       `${results.length} checks: ${checks('passed')} passed, ${checks('failed')} failed, ` +
         `${checks('not checked')} not checked here.`,
     ],
@@ -52,16 +58,21 @@ const VERDICTS = {
   partly: 'holds as far as it was checked',
   broken: 'BROKEN',
   unchecked: 'not checked here',
+  owners: 'of owning services',
   inside: 'no black-box check',
 } as const;
 
 function judge(
+  kit: CheckKit,
   { id, text }: ProtocolRule,
   references: readonly CheckName[],
   results: readonly CheckResult[],
 ): ReportLine {
   const line = { id, title: firstSentence(text) };
-  const wanted = references.filter(isCheck);
+  const wanted = references.filter(isCheckOf(kit));
+  if (wanted.length === 0 && references.some(isCheckOf(OWNER_KIT))) {
+    return { ...line, kind: 'skipped', verdict: VERDICTS.owners, why: '--owner FILE checks them' };
+  }
   if (wanted.length === 0) {
     const why = `${references.length} tests of this project look inside`;
     return { ...line, kind: 'skipped', verdict: VERDICTS.inside, why };

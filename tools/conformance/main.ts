@@ -1,16 +1,35 @@
 /**
- * `npm run conformance`: the rules of docs/protocol.md that show from outside, checked against any server.
- * The checks are the tests of `e2e/conformance`; which rule each belongs to stands in docs/protocol-tests.md.
+ * `npm run conformance`: the rules of docs/protocol.md that show from outside, checked against any server, or
+ * any owning service. The checks are the tests of `e2e/conformance` and `e2e/owner-conformance`; which rule
+ * each belongs to stands in docs/protocol-tests.md.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { BROKEN_SERVERS, type Target, catchAll, checkOf, runChecks } from '@sync/e2e-conformance';
+import {
+  BROKEN_SERVERS,
+  type Breaking,
+  type Broken,
+  type CheckKit,
+  SERVER_KIT,
+  type Target,
+  breakingServer,
+  catchAll,
+  checkOf,
+  runChecks,
+} from '@sync/e2e-conformance';
 import { bindDevice, startStackProcess } from '@sync/e2e-device';
+import {
+  BROKEN_OWNERS,
+  OWNER_KIT,
+  playPlatform,
+  readOwnerFile,
+  startBreakableOwner,
+} from '@sync/e2e-owner-conformance';
 import { readRuleTests, readRules } from '../protocol-rules/read-rules.ts';
 import { type CommandLine, USAGE, readCommandLine } from './command-line.ts';
 import { checksOf, judgeRules } from './judge-rules.ts';
-import { reportCatches } from './report-catches.ts';
+import { type KitCatches, reportCatches } from './report-catches.ts';
 import { type Report, asJunit, asMarkdown, asText } from './report.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -44,33 +63,56 @@ async function expectAnswers(urls: NonNullable<CommandLine['urls']>): Promise<vo
     why('the identity service gives no deviceId, accessToken and hmacKey of 32 bytes', device);
 }
 
-async function checkRules(target: Target, { only }: CommandLine): Promise<Report> {
+async function checkRules(
+  kit: CheckKit,
+  target: unknown,
+  { only }: CommandLine,
+  isMirror: boolean,
+): Promise<Report> {
   const [rulesText, testsText] = await Promise.all(
     ['docs/protocol.md', 'docs/protocol-tests.md'].map((path) => readFile(join(ROOT, path), 'utf8')),
   );
-  const rules = readRules(rulesText ?? '').filter(({ id }) => isWanted(id, only));
-  if (rules.length === 0) throw new Error(`no rule is called ${only.join()}`);
   const references = readRuleTests(testsText ?? '');
-  const checks = checksOf(rules, references);
-  say(`Checking ${rules.length} rules by ${checks.length} checks at ${target.gateway}`);
-  const results = checks.length === 0 ? [] : await runChecks(target, checks, PROGRESS);
-  return judgeRules(rules, references, results);
+  const wanted = readRules(rulesText ?? '').filter(({ id }) => isWanted(id, only));
+  // Nine of ten rules are about devices: an owning service hears of its own ones only.
+  const rules = isMirror ? wanted.filter((rule) => checksOf(kit, [rule], references).length > 0) : wanted;
+  if (rules.length === 0) throw new Error(`no rule is called ${only.join()}`);
+  const checks = checksOf(kit, rules, references);
+  say(`Checking ${rules.length} rules by ${checks.length} checks`);
+  const results = checks.length === 0 ? [] : await runChecks(kit, target, checks, PROGRESS);
+  return judgeRules(kit, rules, references, results);
 }
 
 const isWanted = (id: string, only: readonly string[]): boolean =>
   only.length === 0 || only.some((wanted) => id === wanted || id.startsWith(`${wanted}-`));
 
-async function catchBroken(target: Target, { only, short }: CommandLine): Promise<Report> {
-  const servers = BROKEN_SERVERS.filter(
-    ({ rule, isShort = false }) => isWanted(rule, only) && (isShort || !short),
+async function catchBroken<B extends Broken>(
+  breaking: Breaking<B>,
+  all: readonly B[],
+  { only, short }: CommandLine,
+): Promise<KitCatches> {
+  const { kit } = breaking;
+  const some = all.filter(({ rule, isShort = false }) => isWanted(rule, only) && (isShort || !short));
+  const checks = new Set(some.map((broken) => checkOf(kit, broken).title));
+  say(
+    `${some.length} broken ${kit.subject}s; first, their ${checks.size} checks have to pass without a fault`,
   );
-  const checks = new Set(servers.map((server) => checkOf(server).title));
-  say(`${servers.length} broken servers; first, their ${checks.size} checks have to pass without a fault`);
   const atOnce = Math.max(1, availableParallelism());
-  const catches = await catchAll(target, servers, atOnce, ({ server, verdict }) => {
-    say(`${verdict}: ${server.fault} (${server.rule})`);
+  const catches = await catchAll(breaking, some, atOnce, ({ broken, verdict }) => {
+    say(`${verdict}: ${broken.fault} (${broken.rule})`);
   });
-  return reportCatches(catches);
+  return { kit, catches };
+}
+
+/** The owning service that is broken is one of the kit’s own, so it is tried wherever the server is. */
+async function catchAllBroken(target: Target, commandLine: CommandLine): Promise<Report> {
+  const servers = await catchBroken(breakingServer(target), BROKEN_SERVERS, commandLine);
+  const owner = await startBreakableOwner();
+  try {
+    return reportCatches([servers, await catchBroken(owner, BROKEN_OWNERS, commandLine)]);
+  } finally {
+    await owner.stop();
+  }
 }
 
 async function writeReports(report: Report, { reports }: CommandLine): Promise<void> {
@@ -83,14 +125,43 @@ async function writeReports(report: Report, { reports }: CommandLine): Promise<v
   process.stdout.write(asText(report));
 }
 
+/** Something to check, until it is stopped. */
+interface Checked {
+  readonly report: () => Promise<Report>;
+  readonly stop: () => Promise<void>;
+}
+
+async function startOwner(path: string, commandLine: CommandLine): Promise<Checked> {
+  // npm runs this in the project’s folder, wherever it was called.
+  const file = await readOwnerFile(resolve(process.env['INIT_CWD'] ?? '.', path));
+  say(`Waiting for ${file.service} to register at ${file.nats} …`);
+  const played = await playPlatform(file);
+  return {
+    report: () => checkRules(OWNER_KIT, played.target, commandLine, true),
+    stop: () => played.stop(),
+  };
+}
+
+async function startServer(commandLine: CommandLine): Promise<Checked> {
+  const { target, stop } = await findTarget(commandLine);
+  const report = (): Promise<Report> =>
+    commandLine.broken
+      ? catchAllBroken(target, commandLine)
+      : checkRules(SERVER_KIT, target, commandLine, false);
+  return { report, stop };
+}
+
 /** @returns the exit code */
 async function main(commandLine: CommandLine): Promise<number> {
-  const { target, stop } = await findTarget(commandLine);
+  const { owner } = commandLine;
+  const { report: check, stop } = await (owner === null
+    ? startServer(commandLine)
+    : startOwner(owner, commandLine));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void stop().finally(() => process.exit(2)));
   }
   try {
-    const report = await (commandLine.broken ? catchBroken : checkRules)(target, commandLine);
+    const report = await check();
     await writeReports(report, commandLine);
     const lines = report.groups.flatMap((group) => group.lines);
     return lines.some(({ kind }) => kind === 'failed') ? 1 : 0;

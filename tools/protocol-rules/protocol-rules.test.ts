@@ -1,11 +1,12 @@
 /**
- * Keeps docs/protocol.md honest: every rule names tests that exist, every test of the conformance kit belongs
- * to a rule.
+ * Keeps docs/protocol.md honest: every rule names tests that exist, every test of the conformance kits
+ * belongs to a rule.
  */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { checkNames, titlesIn } from '@sync/e2e-conformance';
+import { SERVER_KIT, checkNames, titlesIn } from '@sync/e2e-conformance';
+import { OWNER_KIT } from '@sync/e2e-owner-conformance';
 import { BODY_LIMITS, LIMITS, OUTCOME_CODES, PROBLEM_CODES, liveCloseCodes } from '@sync/protocol';
 import { readRules, readRuleTests } from './read-rules.ts';
 import type { ProtocolRule, TestReference } from './read-rules.ts';
@@ -54,9 +55,9 @@ describe('docs/protocol.md', () => {
     expect(missing).toEqual([]);
   });
 
-  it('has a rule for every test of the conformance kit', async () => {
+  it('has a rule for every test of the conformance kits', async () => {
     const named = new Set([...tests.values()].flat().map(textOf));
-    const all = (await checkNames()).map(textOf);
+    const all = (await Promise.all([SERVER_KIT, OWNER_KIT].map(checkNames))).flat().map(textOf);
     expect(all.filter((test) => !named.has(test))).toEqual([]);
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { platform } from '../kit/platform.ts';
 import type { BrokenServer } from './broken-server.ts';
 import { BROKEN_SERVERS } from './broken-servers.ts';
-import { catchAll } from './catch-broken.ts';
+import { breakingServer, catchAll } from './catch-broken.ts';
 
 /** Two cores, and one of them has the platform. */
 const AT_ONCE = 2;
@@ -13,9 +13,9 @@ describe('a server that is broken on purpose', () => {
     const [first] = few;
     if (!first) throw new Error('there is no broken server');
     const mended: BrokenServer = { ...first, breaks: () => (_asked, forward) => forward() };
-    const catches = await catchAll(platform(), [...few, mended], AT_ONCE);
+    const catches = await catchAll(breakingServer(platform()), [...few, mended], AT_ONCE);
     expect(catches.filter(({ verdict }) => verdict !== 'caught')).toEqual([
-      { server: mended, verdict: 'missed', why: 'the fault was never shown to the check' },
+      { broken: mended, verdict: 'missed', why: 'the fault was never shown to the check' },
     ]);
     expect(catches.length).toBeGreaterThan(5);
   }, 300_000);

@@ -27,9 +27,14 @@ export function withNeeds(line: Partial<StackLine>): StackLine {
       const value: unknown = Reflect.get(known, name);
       const need = NEEDS[String(name)];
       if (value !== undefined || need === undefined) return value;
-      throw new Error(`${MARK}${need}`);
+      throw needed(need);
     },
   }) as StackLine;
+}
+
+/** What a check throws that cannot be made here. @param what of the platform or the service it needs */
+export function needed(what: string): Error {
+  return new Error(`${MARK}${what}`);
 }
 
 /** @returns what a check that failed with this message needs, or null where it failed by itself */

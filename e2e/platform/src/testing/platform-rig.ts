@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { connectNats, ensureStreams, request } from '@sync/messaging';
-import { startNats } from '@sync/messaging/testing';
+import { type RunningNats, startNats } from '@sync/messaging/testing';
 import { Database, provision } from '@sync/postgres';
 import { startPostgres } from '@sync/postgres/testing';
 import {
@@ -34,16 +34,17 @@ export interface ServiceRig {
   stop(): Promise<void>;
 }
 
+/** @param natsServer of its own, where another test of the service may run beside this one */
 export async function startServiceRig(
   service: string,
   start: (config: PlatformConfig) => Promise<RunningService>,
+  natsServer: Promise<Pick<RunningNats, 'url'>> = startNats(),
 ): Promise<ServiceRig> {
-  const [postgres, server] = await Promise.all([startPostgres(), startNats()]);
+  const [postgres, server] = await Promise.all([startPostgres(), natsServer]);
   const name = `${service}_${randomUUID().slice(0, 8)}`;
   const { ownerUrl, appUrl } = await provision({ adminUrl: postgres.adminUrl, name });
   const config: PlatformConfig = {
-    port: 0,
-    opsPort: 0,
+    ...{ port: 0, opsPort: 0 },
     host: '127.0.0.1',
     natsUrl: server.url,
     ...{ natsUser: '', natsPassword: '', natsNkeySeed: '' },
