@@ -5,7 +5,7 @@ import { DOCUMENT_PAGE, bundleGuide } from '../testing/guide-page.ts';
 import { startView } from '../testing/open-view.ts';
 
 interface World {
-  show(...ids: readonly string[]): void;
+  show(...ids: string[]): void;
   edit(id: string, words: string): void;
   replace(id: string): void;
   textOf(id: string): string;
