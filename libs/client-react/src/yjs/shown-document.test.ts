@@ -2,8 +2,9 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from '@sync/client';
 import { type DeviceLink, createTestServer } from '@sync/client-testing';
 import { documentOf, editDocument, keepDocuments } from '@sync/client-testing/yjs';
+import { openDocument } from '@sync/client/yjs';
 import type * as Y from 'yjs';
-import { type DocumentView, type SharedDocument, sharedDocument } from './shown-document.ts';
+import { type DocumentView, SharedDocument, sharedDocument } from './shown-document.ts';
 
 type Pages = Record<'page', EntityType<object>>;
 const SCOPE = 'course:c';
@@ -108,24 +109,32 @@ describe('a document that components share', () => {
     again.stop();
   });
 
-  it('loses nothing of whoever comes back while it is stored', async () => {
-    const { client } = await world();
-    const shared = sharedDocument(client, 'page', 'p1');
+  it('stays open for whoever comes back while it is stored', async () => {
+    const { client, textOf } = await world();
+    const stores = Promise.withResolvers<undefined>();
+    let flushes = 0;
+    const shared = new SharedDocument(() => {
+      const open = openDocument(client.entity('page'), 'p1');
+      const flush = open.flush.bind(open);
+      open.flush = async () => {
+        flushes += 1;
+        await stores.promise;
+        await flush();
+      };
+      return open;
+    });
     const first = show(shared);
     await until(() => shared.snapshot().state === 'open');
+    const { doc } = shared.snapshot();
     type(shared.snapshot(), 'a');
     first.stop();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await until(() => flushes === 1);
     const second = show(shared);
-    await until(() => shared.snapshot().state === 'open');
-    type(shared.snapshot(), 'b');
-    await shared.flush();
+    stores.resolve(undefined);
+    await until(() => textOf('p1') === 'atext of p1');
+    expect(shared.snapshot()).toMatchObject({ state: 'open' });
+    expect(shared.snapshot().doc === doc).toBe(true);
     second.stop();
-    await until(() => shared.snapshot().state === 'loading');
-    const third = show(shared);
-    await until(() => shared.snapshot().state === 'open');
-    expect(textIn(shared.snapshot().doc)).toBe('batext of p1');
-    third.stop();
   });
 
   it('is closed when its only component goes before it was read', async () => {
