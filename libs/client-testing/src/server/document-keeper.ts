@@ -61,11 +61,17 @@ export interface DocumentKeeper {
   /** Of an entity’s data: where the document is, and its epoch. */
   readonly field: string;
   readonly epochField: string;
-  /** @param before null: there never was one */
+  /**
+   * Judges a change, and takes it unless it is refused.
+   * @param before null: there never was one
+   */
   take(before: KeptDocument | null, change: DocumentChange): TakenChange;
   /** What is left of the document of a deleted entity. */
   remove(before: KeptDocument): KeptDocument;
-  /** @param stateVector base64 */
+  /**
+   * Whether a pull may send this as what its device has.
+   * @param stateVector base64
+   */
   isStateVector(stateVector: string): boolean;
   /** What is missing of an update to a device with this state vector. All three are base64. */
   difference(update: string, stateVector: string): string;
