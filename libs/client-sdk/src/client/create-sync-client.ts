@@ -210,7 +210,8 @@ export class SyncClient<Types extends EntityTypes> {
    * Decides an open conflict; needs the server.
    * @param expectedClock of the entity on which the person decided; where it is left out, as the device has
    * it
-   * @throws SyncError `request_failed`; its problem says whether the entity has moved since
+   * @throws SyncError `request_failed`; its problem says whether the entity has moved since. `entity_unknown`
+   * where the device has heard of the conflict neither by an outcome nor by a pull
    */
   async resolve(conflictId: string, resolution: Resolution, expectedClock?: VectorClock): Promise<Conflict> {
     this.#local.assertOpen();
@@ -227,8 +228,12 @@ export class SyncClient<Types extends EntityTypes> {
 
   async #clockOf(conflictId: string): Promise<VectorClock> {
     const record = (await this.conflicts()).find((each) => each.conflictId === conflictId);
-    if (!record) throw new SyncError('entity_unknown', `Conflict ${conflictId} was not pulled yet`);
-    return (await this.serverState(record))?.clock ?? record.clocks.ours;
+    // The outcome of a write names its conflict before a pull brings the record.
+    const told = (await this.outcomes()).find(({ outcome }) => outcome.conflictId === conflictId);
+    const entity = record ?? told?.mutation;
+    const clock = (entity && (await this.serverState(entity))?.clock) ?? record?.clocks.ours;
+    if (!clock) throw new SyncError('entity_unknown', `The device knows no conflict ${conflictId}`);
+    return clock;
   }
 
   /** For support: how it stands, without any content of the user. */
