@@ -2,7 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createHttpTransport, createSyncClient, importDeviceKey, webCryptoKey } from '@sync/client';
+import { createHttpTransport, createSyncClient } from '@sync/client';
+import { importDeviceKey, webCryptoKey } from '@sync/client/webcrypto-key';
 import { openSqliteStore } from '@sync/client/sqlite';
 import { NodeSqliteDriver } from '@sync/client/testing/node-sqlite-driver';
 import type { PushResponse } from '@sync/protocol';

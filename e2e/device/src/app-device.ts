@@ -5,14 +5,12 @@ import {
   type EntityTypes,
   type SyncClient,
   type Transport,
-  MemoryDisk,
-  MemoryStore,
   createHttpTransport,
   createSyncClient,
-  importDeviceKey,
   systemClock,
-  webCryptoKey,
 } from '@sync/client';
+import { MemoryDisk, MemoryStore } from '@sync/client/memory';
+import { importDeviceKey, webCryptoKey } from '@sync/client/webcrypto-key';
 import type { Digest, LocalMutation, Outcome, PushRequest, PushResponse } from '@sync/protocol';
 import type { PlatformUrls } from './platform-client.ts';
 import type { DeviceCredentials } from './signed-http.ts';

@@ -1,4 +1,4 @@
-import { MemoryDisk } from '@sync/client';
+import { MemoryDisk } from '@sync/client/memory';
 import { type OpenDocument, type Replaced, openDocument } from '@sync/client/yjs';
 import {
   AppDevice,

@@ -1,4 +1,5 @@
-import { type EntityType, MemoryDisk } from '@sync/client';
+import type { EntityType } from '@sync/client';
+import { MemoryDisk } from '@sync/client/memory';
 import {
   AppDevice,
   type DeviceCredentials,

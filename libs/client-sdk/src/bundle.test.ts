@@ -9,7 +9,7 @@ import { build } from 'esbuild';
  * browsers have private fields, which Hermes does not: what stands for them takes 2.8 kB.
  */
 const PLATFORMS = [
-  ['browsers', 'es2022', 37_500, ['@sync/client', '@sync/client/indexeddb']],
+  ['browsers', 'es2022', 37_500, ['@sync/client', '@sync/client/indexeddb', '@sync/client/webcrypto-key']],
   ['React Native', 'es2020', 40_000, ['@sync/client', '@sync/client/sqlite', '@sync/client/js-key']],
 ] as const;
 

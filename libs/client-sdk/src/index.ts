@@ -3,8 +3,6 @@ export { type Clock, systemClock } from './clock/clock.ts';
 export { createHttpTransport, type HttpTransport, type HttpTransportOptions } from './net/http-transport.ts';
 export type { SocketLike } from './net/live-socket.ts';
 export type { GetToken, TokenReason } from './net/tokens.ts';
-export { importDeviceKey, type StoredDeviceKey, webCryptoKey } from './net/webcrypto-key.ts';
-export { MemoryDisk, MemoryStore } from './storage/memory-store.ts';
 export { StorageError, keyOf } from './storage/store.ts';
 export type { Commit, Store, StorageErrorCode, StoredRow, StoredValue, TableName } from './storage/store.ts';
 export type {

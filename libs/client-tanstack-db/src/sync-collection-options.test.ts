@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { MemoryStore, type Store } from '@sync/client';
+import { type Store } from '@sync/client';
+import { MemoryStore } from '@sync/client/memory';
 import { FaultyStore } from '@sync/client/testing';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from '@sync/client';
+import { type EntityType, type SyncClient, createSyncClient } from '@sync/client';
+import { MemoryStore } from '@sync/client/memory';
 import { type OpenDocument, type Replaced, openDocument } from '@sync/client/yjs';
 import * as Y from 'yjs';
 import { type DeviceLink, type TestServer, createTestServer } from './index.ts';

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { PullResponse } from '@sync/protocol';
-import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from '@sync/client';
+import { type EntityType, type SyncClient, createSyncClient } from '@sync/client';
+import { MemoryStore } from '@sync/client/memory';
 import { type DeviceLink, HandClock, type TestServer, createTestServer, takeAsSent } from './index.ts';
 
 interface Note {

@@ -1,5 +1,5 @@
-export { BODY_LIMITS, LIMITS, MESSAGE_DEPTH } from './limits.ts';
-export type { BodyLimits } from './limits.ts';
+export { BODY_LIMITS, type BodyLimits } from './body-limits.ts';
+export { LIMITS, MESSAGE_DEPTH } from './limits.ts';
 export { LIVE_CLOSE_CODES, liveCloseCodes } from './live-close-codes.ts';
 export { ConflictPolicy, SentUuid, Timestamp } from './scalars.ts';
 export {

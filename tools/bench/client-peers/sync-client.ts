@@ -5,9 +5,8 @@ import {
   type Store,
   type Transport,
   createSyncClient,
-  importDeviceKey,
-  webCryptoKey,
 } from '@sync/client';
+import { importDeviceKey, webCryptoKey } from '@sync/client/webcrypto-key';
 import { IDENTITY } from '@sync/client/testing/device-work';
 import type { AckRequest, PullRequest } from '@sync/protocol';
 import type { Note, OpenDevice } from './work.ts';

@@ -3,12 +3,11 @@ import {
   createHttpTransport,
   type GetToken,
   type HttpTransport,
-  importDeviceKey,
   type LiveLine,
   type LiveState,
   systemClock,
-  webCryptoKey,
 } from '@sync/client';
+import { importDeviceKey, webCryptoKey } from '@sync/client/webcrypto-key';
 import { WebSocket } from 'ws';
 import { GatewayRig } from '../testing/gateway-rig.ts';
 import type { TestDevice } from '../testing/test-identity.ts';

@@ -1,12 +1,6 @@
-import {
-  type Call,
-  type HttpTransport,
-  type MemoryDisk,
-  type Transport,
-  createHttpTransport,
-  importDeviceKey,
-  webCryptoKey,
-} from '@sync/client';
+import { type Call, type HttpTransport, type Transport, createHttpTransport } from '@sync/client';
+import type { MemoryDisk } from '@sync/client/memory';
+import { importDeviceKey, webCryptoKey } from '@sync/client/webcrypto-key';
 import { AppDevice, type AppDeviceOptions, LEARNER_APP, type LearnerDevice, until } from '@sync/e2e-device';
 import type { PullResponse } from '@sync/protocol';
 

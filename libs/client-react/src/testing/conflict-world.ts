@@ -1,4 +1,5 @@
-import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from '@sync/client';
+import { type EntityType, type SyncClient, createSyncClient } from '@sync/client';
+import { MemoryStore } from '@sync/client/memory';
 import { type DeviceLink, type TestServer, createTestServer, takeAsSent } from '@sync/client-testing';
 import type { ConflictRecord } from '@sync/protocol';
 import { FIELDS } from '../conflict/testing/example-records.ts';

@@ -23,7 +23,8 @@ root.render(<App client={app} />);
 export const DOCUMENT_PAGE = `
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { MemoryStore, createSyncClient } from '@sync/client';
+import { createSyncClient } from '@sync/client';
+import { MemoryStore } from '@sync/client/memory';
 import { SyncProvider } from '@sync/client-react';
 import { createTestServer } from '@sync/client-testing';
 import { documentOf, editDocument, keepDocuments } from '@sync/client-testing/yjs';

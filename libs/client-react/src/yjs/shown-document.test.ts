@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type EntityType, MemoryStore, type SyncClient, createSyncClient } from '@sync/client';
+import { type EntityType, type SyncClient, createSyncClient } from '@sync/client';
+import { MemoryStore } from '@sync/client/memory';
 import { type DeviceLink, createTestServer } from '@sync/client-testing';
 import { documentOf, editDocument, keepDocuments } from '@sync/client-testing/yjs';
 import { openDocument } from '@sync/client/yjs';

@@ -10,7 +10,8 @@ import type { DeviceIdentity, DeviceKey } from './transport.ts';
 
 /**
  * Keeps the key in memory, where every script of the app can read it: keep it in the secure store of the
- * platform. For React Native; where there is WebCrypto, `webCryptoKey` keeps it better.
+ * platform. For React Native; where there is WebCrypto, `webCryptoKey` of
+ * `@sync/client/webcrypto-key` keeps it better.
  * @param bytes the 32 bytes of `hmacKey`
  * @throws RangeError for another length, TypeError for an identity with an id that is none
  */

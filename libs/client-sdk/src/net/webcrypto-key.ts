@@ -1,3 +1,4 @@
+/** `@sync/client/webcrypto-key`: the key of a device where there is WebCrypto, in browsers and Node. */
 import { tagKeyInfo } from '@sync/protocol/device';
 import { toBase64 } from './base64.ts';
 import { checkIdentity, checkKeyBytes } from './identity.ts';

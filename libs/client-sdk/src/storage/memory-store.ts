@@ -1,3 +1,4 @@
+/** `@sync/client/memory`: a store that lasts as long as the process. */
 import { encodeChange, valueOf } from './encode-change.ts';
 import { StorageError } from './store.ts';
 import type { Commit, Store, StoredRow, StoredValue, TableName } from './store.ts';

@@ -1,4 +1,5 @@
-import { MemoryDisk, MemoryStore, createSyncClient } from '@sync/client';
+import { createSyncClient } from '@sync/client';
+import { MemoryDisk, MemoryStore } from '@sync/client/memory';
 import type { Answer, Call, EntityType, Store, SyncClient, Transport } from '@sync/client';
 import { ModelServer } from '@sync/client/testing';
 import type { LocalMutation, PullRequest, PullResponse, PushRequest } from '@sync/protocol';

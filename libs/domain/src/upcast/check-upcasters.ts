@@ -1,4 +1,4 @@
-import { canonicalJson } from '../json.ts';
+import { deepEqualJson, type JsonValue } from '../json.ts';
 import type { Upcaster, UpcastStep } from './upcaster.ts';
 
 /** A place where a chain of upcasters contradicts itself. */
@@ -46,8 +46,9 @@ function checkSteps(steps: readonly UpcastStep[], index: number): UpcastFault[] 
           ? []
           : [{ path: `${path}/field`, message: 'leads into no nested object: use rename' }];
       case 'replace': {
-        const texts = step.values.map(({ from }) => canonicalJson(from));
-        const repeated = texts.findIndex((text, at) => texts.indexOf(text) < at);
+        const firstWith = (value: JsonValue) =>
+          step.values.findIndex(({ from }) => deepEqualJson(from, value));
+        const repeated = step.values.findIndex(({ from }, at) => firstWith(from) < at);
         return repeated < 0
           ? []
           : [{ path: `${path}/values/${repeated}/from`, message: 'is replaced by another value already' }];
