@@ -26,8 +26,9 @@ beforeAll(async () => {
   app = await mkdtemp(join(tmpdir(), 'sync-packed-'));
   tarballs = await packPackages(ROOT, join(app, 'packages'));
   await writeFile(join(app, 'package.json'), '{"private":true,"type":"module"}');
-  // An app on React has its types already, and one with documents has Yjs.
-  const files = [...tarballs.map(({ path }) => path), '@types/react@19.3.3', 'yjs@13.6.33'];
+  // An app on React has its types already, one with documents has Yjs, and a tester of stores fast-check.
+  const others = ['@types/react@19.3.3', 'yjs@13.6.33', 'fast-check@4.10.2'];
+  const files = [...tarballs.map(({ path }) => path), ...others];
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...files], { cwd: app });
 }, TIMEOUT_MS);
 afterAll(async () => rm(app, { recursive: true, force: true }));
@@ -147,6 +148,31 @@ describe('packed packages', () => {
       expect(code).toContain('createSyncClient');
       const lib = { lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler', types: [] };
       expect(await compile('read-me', READ_ME_NEEDS + code, lib)).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'check a store as the guide shows, and find a broken one',
+    async () => {
+      const guide = await readFile(join(ROOT, 'docs/guides/check-your-store.md'), 'utf8');
+      const blocks = [...guide.matchAll(/```ts file=(\S+)\n(.*?)```/gs)];
+      expect(blocks.map(([, name]) => name)).toEqual(['my-store.ts', 'my-store.test.ts', 'writer.ts']);
+      const check = async (change: (code: string) => string, ...only: readonly string[]): Promise<string> => {
+        for (const [, name = '', code = ''] of blocks) await writeFile(join(app, name), change(code));
+        const args = ['--test', '--test-reporter=tap', ...only, 'my-store.test.ts'];
+        return run(process.execPath, args, { cwd: app, env: {} }).then(
+          ({ stdout }) => stdout,
+          (error: unknown) => (error as { stdout: string }).stdout,
+        );
+      };
+      const good = await check((code) => code);
+      expect(good).toMatch(/^# pass 33$/m);
+      expect(good).toMatch(/^# fail 0$/m);
+      const noTransaction = (code: string): string =>
+        code.replaceAll(/exec\('(BEGIN|COMMIT)'\)/g, "exec('')");
+      const broken = await check(noTransaction, '--test-name-pattern=several handles');
+      expect(broken).toMatch(/^not ok \d+ - the same of several handles$/m);
     },
     TIMEOUT_MS,
   );

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { BROWSER_START_TIMEOUT_MS, startBrowserRig } from '@sync/browser/testing';
 import type { BrowserContext, BrowserRig, Page } from '@sync/browser/testing';
 import type { PageFunctions } from '../testing/page-functions.ts';
-import { STORE_CONTRACT } from '../testing/store-contract.ts';
+import { STORE_CONTRACT } from '../store-contract/store-contract.ts';
 
 const MIB = 1024 * 1024;
 const QUOTA_MIB = 16;

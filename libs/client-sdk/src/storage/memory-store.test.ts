@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { STORE_CONTRACT } from '../testing/store-contract.ts';
-import type { StorePlace } from '../testing/store-contract.ts';
+import { STORE_CONTRACT } from '../store-contract/store-contract.ts';
+import type { StorePlace } from '../store-contract/store-contract.ts';
 import { MemoryDisk, MemoryStore } from './memory-store.ts';
 
 function memoryPlace(): StorePlace {

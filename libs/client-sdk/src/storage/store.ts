@@ -1,7 +1,7 @@
 import type { Tabs } from '../tabs/tabs.ts';
 
 /**
- * Where a device keeps what it must not lose. Every adapter passes `testing/store-contract.ts`, which is the
+ * Where a device keeps what it must not lose. Every adapter passes `@sync/client/store-contract`, which is the
  * law in full; in short:
  *
  * 1. What `commit` has answered with true is there after a crash of the app, all of it. What it has answered

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
 import { FaultyStore } from './faulty-store.ts';
-import { STORE_CONTRACT } from './store-contract.ts';
+import { STORE_CONTRACT } from '../store-contract/store-contract.ts';
 
 const ROW = { table: 'outbox', key: 'k', value: { n: 1 } } as const;
 

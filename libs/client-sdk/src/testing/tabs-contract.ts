@@ -1,5 +1,5 @@
 import type { Seat, Tabs } from '../tabs/tabs.ts';
-import { assertSame } from './store-checks/assertions.ts';
+import { assertSame } from '../store-contract/assertions.ts';
 
 /**
  * One law of the port `Tabs`. Plain code, because it runs in Jest as well as in browsers.

@@ -1,7 +1,7 @@
 /** `node main.ts FILE`: commits to a store in this file until it is killed; prints each that is stored. */
 import { writeSync } from 'node:fs';
 import { openSqliteStore } from '../../storage/sqlite/sqlite-store.ts';
-import { writeUntilKilled } from '../killed-writer/writing.ts';
+import { writeUntilKilled } from '../../store-contract/killed-writer.ts';
 import { NodeSqliteDriver } from './node-sqlite-driver.ts';
 
 const store = await openSqliteStore({ driver: new NodeSqliteDriver(process.argv[2] ?? '') });

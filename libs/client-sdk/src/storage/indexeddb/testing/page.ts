@@ -1,9 +1,9 @@
 /** What the browser runs for `indexeddb.browser.test.ts`, which calls these functions of `globalThis`. */
 import { deleteDB, openDB } from 'idb';
-import { assertNothingLost, writeUntilKilled } from '../../../testing/killed-writer/writing.ts';
+import { assertNothingLost, writeUntilKilled } from '../../../store-contract/killed-writer.ts';
 import type { PageFailure, PageFunctions } from '../../../testing/page-functions.ts';
-import { STORE_CONTRACT } from '../../../testing/store-contract.ts';
-import type { StorePlace } from '../../../testing/store-contract.ts';
+import { STORE_CONTRACT } from '../../../store-contract/store-contract.ts';
+import type { StorePlace } from '../../../store-contract/store-contract.ts';
 import { EncryptedStore } from '../../encrypted-store.ts';
 import type { Store } from '../../store.ts';
 import { keepStorage, openIndexedDbStore } from '../index.ts';

@@ -1,6 +1,6 @@
-import { keyOf } from '../../storage/store.ts';
-import type { Store, StoredRow, StoredValue, TableName } from '../../storage/store.ts';
-import type { StoreCheck, StorePlace } from '../store-contract.ts';
+import { keyOf } from '../storage/store.ts';
+import type { Store, StoredRow, StoredValue, TableName } from '../storage/store.ts';
+import type { StoreCheck, StorePlace } from './store-contract.ts';
 import { assertSame } from './assertions.ts';
 
 export const ROW_CHECKS: readonly StoreCheck[] = [

@@ -1,6 +1,6 @@
 import { stringify } from 'fast-check';
-import { StorageError } from '../../storage/store.ts';
-import type { StorageErrorCode } from '../../storage/store.ts';
+import { StorageError } from '../storage/store.ts';
+import type { StorageErrorCode } from '../storage/store.ts';
 
 const SHOWN = 600;
 

@@ -1,5 +1,5 @@
-import type { Store } from '../../storage/store.ts';
-import type { StoreCheck, StorePlace } from '../store-contract.ts';
+import type { Store } from '../storage/store.ts';
+import type { StoreCheck, StorePlace } from './store-contract.ts';
 import { assertSame } from './assertions.ts';
 
 const RACERS = 8;

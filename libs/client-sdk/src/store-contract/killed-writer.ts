@@ -1,5 +1,5 @@
-import type { Commit, Store } from '../../storage/store.ts';
-import { assertSame } from '../store-checks/assertions.ts';
+import type { Commit, Store } from '../storage/store.ts';
+import { assertSame } from './assertions.ts';
 
 const ROWS = 40;
 const WORD = 'as long as a short note. '.repeat(8);

@@ -1,5 +1,5 @@
-import type { Commit } from '../../storage/store.ts';
-import type { StoreCheck, StorePlace } from '../store-contract.ts';
+import type { Commit } from '../storage/store.ts';
+import type { StoreCheck, StorePlace } from './store-contract.ts';
 import { assertSame, assertStorageError } from './assertions.ts';
 
 export const FAILURE_CHECKS: readonly StoreCheck[] = [

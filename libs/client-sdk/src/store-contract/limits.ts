@@ -1,5 +1,5 @@
-import type { StoredValue } from '../../storage/store.ts';
-import type { StoreCheck, StorePlace } from '../store-contract.ts';
+import type { StoredValue } from '../storage/store.ts';
+import type { StoreCheck, StorePlace } from './store-contract.ts';
 import { assertSame } from './assertions.ts';
 
 const BIG_ROW_BYTES = 500 * 1024;
