@@ -2,7 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { type DriverDevice, changeOnServer } from '@sync/e2e-device';
 import type { LocalMutation, Outcome } from '@sync/protocol';
-import { type Bound, boundUser, entityOf, fresh, platform, pullUntil, send } from './kit/platform.ts';
+import {
+  type Bound,
+  appendStatements,
+  boundUser,
+  entityOf,
+  fresh,
+  minutes,
+  platform,
+  pullUntil,
+  send,
+} from './kit/platform.ts';
 
 /**
  * A device and its own changes of one entity: what it leaves out of `baseClock`, and what it has forgotten.
@@ -69,6 +79,36 @@ describe('a device that was restored from a backup', () => {
     await pullUntil(device, () => entityOf(device, scope, 'conflict', conflictId) !== undefined);
     return entityOf(device, scope, 'conflict', conflictId)?.data;
   };
+
+  it.each([
+    ['was of another entity since', 'elsewhere'],
+    ['was of what was refused', 'refused'],
+  ])('is known by a sequence that it uses again, also where it %s', async (_where, how) => {
+    const progress = await known('progress');
+    const { device, seen, scope } = progress;
+    const edit = (data: Record<string, unknown>, sequence: number): LocalMutation =>
+      patch(progress, 'progress', data, seen, sequence);
+    // Long before the next one: who writes last wins.
+    const occurredAt = new Date(Date.now() - minutes(1)).toISOString();
+    await send(device, { ...edit({ lastPage: 'forgotten' }, 11), occurredAt });
+    if (how === 'refused') {
+      expect(await send(device, edit({ percent: 'half' }, 12))).toMatchObject([{ status: 'rejected' }]);
+    } else {
+      const [entityId = ''] = appendStatements(device, scope, 1);
+      const [written] = device.outbox.splice(0);
+      expect(await send(device, { ...written, entityId, sequence: 11 })).toMatchObject([
+        { status: 'applied' },
+      ]);
+    }
+    const outcome = await ended(device, edit({ lastPage: 'new' }, 12));
+    expect(outcome).toMatchObject({ status: 'merged', current: { data: { lastPage: 'new' } } });
+    expect(await record(progress, outcome)).toMatchObject({
+      fields: [{ field: 'lastPage', ours: 'forgotten', theirs: 'new', winner: 'theirs' }],
+    });
+    // It has heard how the entity stands: nothing is forgotten any more.
+    await device.ack();
+    expect(await ended(device, edit({ lastPage: 'newer' }, 13))).toMatchObject({ status: 'applied' });
+  });
 
   it.each([
     ['counts from lower again', { counts: true }],

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ConflictResponse, LocalMutation, Outcome, PullResponse, PushResponse } from '@sync/protocol';
 import { type DeviceLink, HandClock, type TestServer, createTestServer } from './index.ts';
 
-/** Rules that the server keeps and no check of the conformance kit shows: they need time, or two hands. */
+/** Rules of which the conformance kit shows a part at most: they need time, or two hands. */
 
 const COURSE = 'course:c';
 const QUARTER_OF_AN_HOUR_MS = 15 * 60_000;

@@ -11,10 +11,15 @@ export interface SharedDocument extends Bound {
   readonly entityId: string;
 }
 
-export async function enroll({ tenantId, userId }: Bound): Promise<string> {
-  const courseId = fresh('c');
-  const enrollment = { userId, courseId, status: 'active', enrolledAt: '2026-01-01T00:00:00.000Z' };
-  await changeOnServer(platform().learning, tenantId, 'enrollment', fresh('e'), enrollment);
+/** Enrols a learner in a course, or says how their enrolment stands now. @returns the course */
+export async function enroll(
+  { tenantId, userId }: Pick<Bound, 'tenantId' | 'userId'>,
+  courseId = fresh('c'),
+  status = 'active',
+): Promise<string> {
+  const enrollment = { userId, courseId, status, enrolledAt: '2026-01-01T00:00:00.000Z' };
+  const entityId = `e-${courseId}-${userId}`;
+  await changeOnServer(platform().learning, tenantId, 'enrollment', entityId, enrollment);
   return courseId;
 }
 
