@@ -10,7 +10,8 @@ npm run conformance -- --owner FILE
   -- --only RULE,RULE            only these rules: PULL-3, or PULL for all of that name
   -- --report md=FILE            also writes the report as Markdown
   -- --report junit=FILE         … or as JUnit XML; --report may come twice
-  -- --broken                    checks the checks: what is broken on purpose has to be caught
+  -- --broken                    checks the checks: what is broken on purpose has to be caught;
+                                 servers only where --gateway names one
   -- --short                     … only a few of them
 Ends with 0 when no rule is broken, with 1 when one is, with 2 when nothing could be checked.
 docs/guides/check-your-server.md says what a server needs, check-your-service.md what FILE holds.`;

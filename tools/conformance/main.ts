@@ -86,33 +86,37 @@ async function checkRules(
 const isWanted = (id: string, only: readonly string[]): boolean =>
   only.length === 0 || only.some((wanted) => id === wanted || id.startsWith(`${wanted}-`));
 
-async function catchBroken<B extends Broken>(
-  breaking: Breaking<B>,
-  all: readonly B[],
-  { only, short }: CommandLine,
-): Promise<KitCatches> {
+async function catchBroken<B extends Broken>(breaking: Breaking<B>, all: readonly B[]): Promise<KitCatches> {
   const { kit } = breaking;
-  const some = all.filter(({ rule, isShort = false }) => isWanted(rule, only) && (isShort || !short));
-  const checks = new Set(some.map((broken) => checkOf(kit, broken).title));
+  const checks = new Set(all.map((broken) => checkOf(kit, broken).title));
   say(
-    `${some.length} broken ${kit.subject}s; first, their ${checks.size} checks have to pass without a fault`,
+    `${all.length} broken ${kit.subject}s; first, their ${checks.size} checks have to pass without a fault`,
   );
   const atOnce = Math.max(1, availableParallelism());
-  const catches = await catchAll(breaking, some, atOnce, ({ broken, verdict }) => {
+  const catches = await catchAll(breaking, all, atOnce, ({ broken, verdict }) => {
     say(`${verdict}: ${broken.fault} (${broken.rule})`);
   });
   return { kit, catches };
 }
 
-/** The owning service that is broken is one of the kit’s own, so it is tried wherever the server is. */
-async function catchAllBroken(target: Target, commandLine: CommandLine): Promise<Report> {
-  const servers = await catchBroken(breakingServer(target), BROKEN_SERVERS, commandLine);
-  const owner = await startBreakableOwner();
-  try {
-    return reportCatches([servers, await catchBroken(owner, BROKEN_OWNERS, commandLine)]);
-  } finally {
-    await owner.stop();
+/** Servers that are broken, and owning services; these are the kit’s own, and have no part in a named server. */
+async function catchAllBroken(target: Target, { only, short, urls }: CommandLine): Promise<Report> {
+  const isAsked = ({ rule, isShort }: Broken): boolean =>
+    isWanted(rule, only) && (isShort === true || !short);
+  const servers = BROKEN_SERVERS.filter(isAsked);
+  const owners = urls === null ? BROKEN_OWNERS.filter(isAsked) : [];
+  if (servers.length + owners.length === 0) throw new Error(`nothing is broken that breaks ${only.join()}`);
+  const catches: KitCatches[] = [];
+  if (servers.length > 0) catches.push(await catchBroken(breakingServer(target), servers));
+  if (owners.length > 0) {
+    const breakable = await startBreakableOwner();
+    try {
+      catches.push(await catchBroken(breakable, owners));
+    } finally {
+      await breakable.stop();
+    }
   }
+  return reportCatches(catches);
 }
 
 async function writeReports(report: Report, { reports }: CommandLine): Promise<void> {

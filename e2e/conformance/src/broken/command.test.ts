@@ -50,5 +50,9 @@ describe('npm run conformance', () => {
   it('ends with 2 where there is nothing to check', async () => {
     const nobody = 'http://nobody.invalid';
     expect((await conformance('--gateway', nobody, '--identity', nobody)).code).toBe(2);
+    const { gateway, identity } = platform();
+    // Broken owning services stand behind no server that was named.
+    const urls = ['--gateway', gateway, '--identity', identity];
+    expect((await conformance(...urls, '--broken', '--only', 'OWNER-3')).code).toBe(2);
   }, 120_000);
 });
