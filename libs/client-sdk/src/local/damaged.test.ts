@@ -102,6 +102,18 @@ describe('a damaged outcome', () => {
     await device.local.rebuild();
     expect([await device.store.keys('outcome', ''), device.local.lostWrites]).toEqual([[], 1]);
   });
+
+  it('is counted once, however often a rebuild finds no room', async () => {
+    const device = await withEverything();
+    damage(device.disk, 'outcome');
+    device.store.failCommits('full', 2);
+    for (let n = 0; n < 2; n += 1) {
+      await expect(device.local.rebuild()).rejects.toMatchObject({ code: 'full' });
+    }
+    expect(device.local.lostWrites).toBe(0);
+    await device.local.rebuild();
+    expect(device.local.lostWrites).toBe(1);
+  });
 });
 
 describe('a tab that finds a damaged row', () => {

@@ -69,21 +69,17 @@ export async function readWrites(local: LocalState, sequence: number): Promise<v
 }
 
 /**
- * The same, from a damaged store: what can be read of them.
- * @returns how many cannot be read
+ * The same, from a damaged store: what can be read of them, and of those that this tab knows, which may have
+ * changed since it has read them.
+ * @returns how many new ones cannot be read
  */
 export async function rescueWrites(local: LocalState, sequence: number): Promise<number> {
   const { known } = local.store;
-  const keys = await local.store.keys('outbox', '');
-  const isNew = (number: number): boolean => number > known.sequence && number <= sequence;
-  const { rows, damaged } = await salvage(
-    local.store,
-    'outbox',
-    keys.filter((key) => isNew(Number(key))),
-  );
+  const { rows, damaged } = await salvage(local.store, 'outbox');
+  const lost = damaged.filter((key) => Number(key) > known.sequence && Number(key) <= sequence);
   for (const row of rows) local.mirror.setEntry(row as unknown as OutboxEntry);
   known.sequence = sequence;
-  return damaged.length;
+  return lost.length;
 }
 
 async function readRows(local: LocalState, { prefixes, rows }: Told): Promise<void> {
@@ -170,7 +166,7 @@ export async function readAll(
     const [lost = 0] = await store.counters([LOST]);
     const scopes = isRescue ? [] : rowsOf<ScopeRow>(await store.list('scope', ''));
     const outbox = isRescue
-      ? await salvage(store, 'outbox', await store.keys('outbox', ''))
+      ? await salvage(store, 'outbox')
       : { rows: (await store.list('outbox', '')).map(({ value }) => value), damaged: [] };
     const entries = outbox.rows as unknown as readonly OutboxEntry[];
     const types = mirror.loadedTypes;

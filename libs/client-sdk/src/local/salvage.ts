@@ -10,14 +10,16 @@ export interface Salvaged {
 }
 
 /**
- * Reads these rows: a damaged one takes no other along.
+ * Reads rows: a damaged one takes no other along.
+ * @param given their keys; all of the table where it is left out
  * @throws StorageError for everything else that goes wrong
  */
 export async function salvage(
-  store: Pick<Store, 'get'>,
+  store: Pick<Store, 'get' | 'keys'>,
   table: TableName,
-  keys: readonly string[],
+  given?: readonly string[],
 ): Promise<Salvaged> {
+  const keys = given ?? (await store.keys(table, ''));
   const rows: StoredValue[] = [];
   const damaged: string[] = [];
   const look = async (some: readonly string[]): Promise<void> => {

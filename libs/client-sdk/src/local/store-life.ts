@@ -1,7 +1,7 @@
 /** How a device's store begins, begins anew, and ends. Always called within `exclusively`. */
 import { givenUp } from '../outbox/entry.ts';
 import { TABLE_NAMES, isDamaged } from '../storage/store.ts';
-import { StoreReplacedError, newStoreId } from './guarded-store.ts';
+import { newStoreId } from './guarded-store.ts';
 import type { LocalState } from './local-state.ts';
 import { inFirstGeneration, ownCounts } from './put-back.ts';
 import { LOST, otherDevice, readAll, rescueWrites } from './read-store.ts';
@@ -47,16 +47,18 @@ async function rescueAll(local: LocalState): Promise<boolean> {
 
 /** See {@link LocalState.rebuild}. */
 export async function rebuildStore(local: LocalState): Promise<void> {
+  while (!(await tryToRebuild(local)));
+}
+
+/** @returns false where it is to be tried again, for another tab has stored something */
+async function tryToRebuild(local: LocalState): Promise<boolean> {
   const { known } = local.store;
-  let { store, sequence } = await local.store.look();
-  while (store !== 0 && store !== known.store) {
-    if (!(await rescueAll(local))) return;
-    ({ store, sequence } = await local.store.look());
-  }
+  const { store, led, sequence } = await local.store.look();
+  if (store !== 0 && store !== known.store) return !(await rescueAll(local));
   // What other tabs have stored meanwhile goes with everything else unless it is in memory.
   if (store !== 0) local.lostWrites += await rescueWrites(local, sequence);
-  const outcomes = store === 0 ? [] : await damagedOutcomes(local);
-  local.lostWrites += outcomes.length;
+  const { damaged } = await salvage(local.store, 'outcome');
+  const lostWrites = local.lostWrites + damaged.length;
   const entries = [...local.mirror.outbox.all()].map(inFirstGeneration);
   const last = Math.max(sequence, known.sequence);
   const change = {
@@ -64,25 +66,22 @@ export async function rebuildStore(local: LocalState): Promise<void> {
       table,
       prefix: '',
     })),
-    deletes: outcomes,
+    deletes: damaged.map((key) => ({ table: 'outcome', key }) as const),
     puts: [devicePut(local.identity, local.revocation), ...entries.map(entryPut)],
     counters: {
       ...ownCounts(entries, local.own),
-      [LOST]: local.lostWrites,
+      [LOST]: lostWrites,
       sequence: store === 0 ? last + NUMBERS_LEFT_FREE : last,
     },
   };
-  if (!(await local.store.replace(change, { store, sequence }))) throw new StoreReplacedError();
+  // A leader may have changed a write since it was read: see `Increments.merge`.
+  if (!(await local.store.replace(change, { store, led, sequence }))) return false;
+  local.lostWrites = lostWrites;
   known.sequence = change.counters.sequence;
   local.mirror.empty();
   local.entities.forget();
   for (const entry of entries) local.mirror.setEntry(entry);
-}
-
-/** @returns where outcomes stand that cannot be read */
-async function damagedOutcomes({ store }: LocalState) {
-  const { damaged } = await salvage(store, 'outcome', await store.keys('outcome', ''));
-  return damaged.map((key) => ({ table: 'outcome', key }) as const);
+  return true;
 }
 
 /** See {@link LocalState.wipe}. */

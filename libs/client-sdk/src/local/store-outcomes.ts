@@ -122,7 +122,7 @@ async function showCurrent(
  */
 export async function listOutcomes(local: LocalState): Promise<OutcomeRow[]> {
   const { store } = local;
-  const { rows, damaged } = await salvage(store, 'outcome', await store.keys('outcome', ''));
+  const { rows, damaged } = await salvage(store, 'outcome');
   if (damaged.length > 0) await local.exclusively(() => loseOutcomes(local, damaged));
   const outcomes = rows as unknown as OutcomeRow[];
   return outcomes.sort((one, other) => (one.at < other.at ? -1 : 1));

@@ -1,13 +1,17 @@
 /** A document that is open in several tabs of one device, of which any may end or stand still. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import * as Y from 'yjs';
 import { quiet } from '../client/testing/hand-tab.ts';
 import { type Opened, type World, makeWorld, open, pass } from '../client/testing/world.ts';
 import { HandClock } from '../clock/hand-clock.ts';
 import { CrashingDevice } from '../local/testing/crashing-device.ts';
+import { LocalState } from '../local/local-state.ts';
 import { takeBatch } from '../local/take-batch.ts';
+import { fromBase64 } from '../net/base64.ts';
+import { MemoryStore } from '../storage/memory-store.ts';
 import { type OpenDocument, openDocument } from './index.ts';
-import { typing } from './testing/typing-device.ts';
+import { type TypingDevice, typing } from './testing/typing-device.ts';
 
 const ALL = { mutations: 500, length: 1_000_000 };
 
@@ -167,6 +171,47 @@ describe('an increment stays as it is', () => {
     one.type(1, 2);
     await one.flush();
     expect(await takeBatch(one.device.local, ALL)).toHaveLength(1);
+  });
+});
+
+describe('a tab that has missed a joined increment, and stores a damaged store anew', () => {
+  /** @param beforeCommit called before the first commit of the tab that has missed it */
+  async function rescued(one: TypingDevice, beforeCommit: () => Promise<void>): Promise<number[]> {
+    const { disk, identity } = one.device;
+    const store = new MemoryStore(disk);
+    const other = new LocalState(store, identity);
+    await other.open();
+    const commit = store.commit.bind(store);
+    store.commit = async (change) => {
+      store.commit = commit;
+      await beforeCommit();
+      return commit(change);
+    };
+    one.type(1, 2);
+    await one.flush();
+    for (const key of disk.tables.get('scope')?.keys() ?? []) disk.tables.get('scope')?.set(key, 'no JSON');
+    await other.catchUp();
+    await one.device.start();
+    const doc = new Y.Doc();
+    for (const { mutation } of one.device.local.mirror.outbox.queued()) {
+      Y.applyUpdate(doc, fromBase64(mutation.update ?? ''));
+    }
+    return doc.getArray<number>('body').toArray();
+  }
+
+  it.each([
+    ['before it reads', false],
+    ['while it reads', true],
+  ])('keeps it: %s', async (_when, isMeanwhile) => {
+    const one = await typing();
+    one.type(0, 1);
+    await one.flush();
+    const typeMore = async (): Promise<void> => {
+      one.type(2, 3);
+      await one.flush();
+    };
+    const kept = await rescued(one, isMeanwhile ? typeMore : async () => undefined);
+    expect(kept).toEqual(isMeanwhile ? [1, 2, 3] : [1, 2]);
   });
 });
 
