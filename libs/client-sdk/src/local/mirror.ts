@@ -233,6 +233,9 @@ export class Mirror {
   /** Tells those who listen what has changed since it last did. */
   announce(): void {
     this.#refresh();
+    // Whoever waits for something to be pulled learns that it did not come.
+    if (this.scopes.hasFirstSync) for (const watched of this.watched.values()) this.#movedOn.add(watched);
+    this.scopes.hasFirstSync = false;
     const changes = {
       entities: this.#changed,
       hasMoved: this.#hasMoved,

@@ -3,6 +3,7 @@ import type { EntitySet } from '../client/entity-set.ts';
 import { Listeners } from '../local/listeners.ts';
 import { Write } from '../client/write.ts';
 import { NotLeadingError, StorageClearedError, StoreReplacedError } from '../local/guarded-store.ts';
+import { readNews } from '../local/read-store.ts';
 import { entryPut } from '../local/stored-rows.ts';
 import { type OutboxEntry, isShown } from '../outbox/entry.ts';
 import { baseClockOf, hasAll } from '../replica/clocks.ts';
@@ -46,6 +47,8 @@ export class Increments {
   readonly #entities: Source;
   /** What was read last, until a leader has stored something again. */
   #read: { readonly at: string; readonly rows: readonly DocumentRow[] } | null = null;
+  /** Where it was read last; null where there was none. */
+  #scope: string | null = null;
 
   /** The entity's type must be loaded. */
   constructor(entities: Source, entityId: string) {
@@ -55,15 +58,21 @@ export class Increments {
   }
 
   /**
-   * @returns null where there is no such entity on the device, or it is deleted
+   * @returns null where there is no such entity on the device, or it is deleted; `awaited` where it was read
+   *   before, and is to come again because the store was begun anew
    * @throws StorageError
    */
-  read(): Promise<DocumentState | null> {
+  read(): Promise<DocumentState | 'awaited' | null> {
     this.#local.assertOpen();
     return this.#local.reading(async () => {
       const { mirror } = this.#local;
       const { entityType, entityId } = this.#place;
-      if (!mirror.get(entityType, entityId)) return null;
+      // Of what a leader has stored, a tab may have read that the scope is there, and not yet what is in it.
+      if (this.#scope !== null && !mirror.get(entityType, entityId)) await readNews(this.#local);
+      const entity = mirror.get(entityType, entityId);
+      if (!entity && this.#awaitedIn !== null) return 'awaited';
+      this.#scope = entity?.scope ?? null;
+      if (!entity) return null;
       const pulled = mirror.rowsOf(entityType, entityId);
       const rows = await this.#rows(pulled);
       const epoch = epochOf(pulled, rows);
@@ -106,7 +115,16 @@ export class Increments {
   async merge(update: string, base: DocumentBase, both?: Joined): Promise<Write> {
     const entry = both && (await this.#join(both, base));
     if (entry) return new Write(this.#local, entry);
-    return this.#entities.merge(this.#place.entityId, update, base);
+    return this.#entities.merge(this.#place.entityId, update, base, this.#awaitedIn);
+  }
+
+  /** The scope in which it was, where that has to be pulled from its beginning; else null. */
+  get #awaitedIn(): string | null {
+    const { mirror, isRevoked } = this.#local;
+    const { entityType, entityId } = this.#place;
+    if (this.#scope === null || isRevoked || mirror.rowsOf(entityType, entityId).length > 0) return null;
+    const row = mirror.scopes.get(this.#scope);
+    return row && (row.isRevoked || row.syncedAt !== null) ? null : this.#scope;
   }
 
   /** @returns null where the one before is to stay as it is */

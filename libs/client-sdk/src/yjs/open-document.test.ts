@@ -1,15 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Outcome } from '@sync/protocol';
+import type { Outcome, PullResponse } from '@sync/protocol';
 import * as Y from 'yjs';
 import { makeDevice, quiet } from '../client/testing/make-device.ts';
 import { HandClock } from '../clock/hand-clock.ts';
 import type { LocalState } from '../local/local-state.ts';
+import { SCOPE } from '../local/testing/crashing-device.ts';
 import { storePush } from '../local/store-answers.ts';
-import { MemoryDisk } from '../storage/memory-store.ts';
+import { MemoryDisk, MemoryStore } from '../storage/memory-store.ts';
+import type { Failure } from '../net/transport.ts';
+import { entityKey } from '../replica/rows.ts';
+import { StorageError } from '../storage/store.ts';
 import { type OpenDocument, type Replaced, openDocument } from './index.ts';
 import { typing } from './testing/typing-device.ts';
 
 const textOf = (doc: Y.Doc): string => doc.getText('body').toJSON();
+const OFFLINE: Failure = {
+  ...{ ok: false, kind: 'offline', status: null, problem: null, retryAfterMs: null, detail: '' },
+};
+const withoutDeltas = (answer: PullResponse): PullResponse => ({
+  ...answer,
+  scopes: answer.scopes.map((page) => ({ ...page, deltas: [] })),
+});
 const type = ({ doc }: OpenDocument, text: string): void => doc.getText('body').insert(0, text);
 
 /** A device that has pulled an empty document `a`. */
@@ -95,6 +106,51 @@ describe('an open document', () => {
     expect(() => client.start()).toThrow('closed');
   });
 
+  it.each(['cleared', 'damaged'] as const)(
+    'goes on as it is where the store was %s, also without a network',
+    async (what) => {
+      const disk = new MemoryDisk();
+      const { opened, replaced, client, notes, transport } = await online(disk);
+      type(opened, '1');
+      await opened.flush();
+      await quiet();
+      client.forceOffline();
+      type(opened, '2');
+      if (what === 'cleared') await new MemoryStore(disk).clear();
+      else disk.tables.set('entity', new Map([[entityKey(SCOPE, 'conflict', 'c'), 'no JSON']]));
+      await client.conflicts();
+      await notes.parts.local.catchUp();
+      type(opened, '3');
+      await opened.flush();
+      expect([opened.status.state, client.status.pending > 0]).toEqual(['open', true]);
+      client.forceOffline(false);
+      await quiet();
+      transport.news();
+      await quiet();
+      expect(textOf(transport.server.documentOf('a') ?? new Y.Doc())).toBe('321');
+      expect([textOf(opened.doc), opened.status.isPending, replaced]).toEqual(['321', false, []]);
+    },
+  );
+
+  it('is absent where the store was begun anew, and all came again without it', async () => {
+    const { opened, notes, transport } = await online();
+    type(opened, 'seen');
+    await opened.flush();
+    await quiet();
+    transport.fail = () => OFFLINE;
+    await notes.parts.local.rebuild();
+    await quiet();
+    expect(opened.status.state).toBe('open');
+    transport.server.changeItself('a', null);
+    // A full resync tells nothing of what is deleted (PULL-3).
+    transport.change = ({ path }, body) =>
+      path.endsWith('pull') ? withoutDeltas(body as PullResponse) : body;
+    transport.fail = () => null;
+    notes.parts.local.onRebuilt();
+    await quiet();
+    expect(opened.status.state).toBe('absent');
+  });
+
   it('is replaced where an increment was refused, and goes on without it', async () => {
     const { opened, replaced, client, transport } = await online();
     transport.decide = () => 'rejected';
@@ -168,6 +224,36 @@ describe('an open document', () => {
     expect(opened.status).toMatchObject({ state: 'loading', problem: { code: 'closed' } });
   });
 });
+
+it.each(['entity', 'document'] as const)(
+  'is read again where the rows of %s could not be read at first, and keeps what was typed',
+  async (table) => {
+    const disk = new MemoryDisk();
+    const { opened, client } = await online(disk);
+    client.forceOffline();
+    type(opened, 'before ');
+    await opened.destroy();
+    await client.close();
+    const store = new MemoryStore(disk);
+    const list = store.list.bind(store);
+    const failing = new Set<string>([table]);
+    store.list = async (name, prefix) => {
+      if (failing.delete(name)) throw new StorageError('failed', 'told to fail by the test');
+      return list(name, prefix);
+    };
+    const again = await makeDevice({ store });
+    const clock = new HandClock();
+    const reopened = openDocument(again.notes, 'a', { clock });
+    await expect(reopened.whenLoaded).rejects.toMatchObject({ code: 'failed' });
+    expect(reopened.status).toMatchObject({ state: 'loading', problem: { code: 'failed' } });
+    type(reopened, 'after ');
+    clock.advance(10_000);
+    await quiet();
+    expect([textOf(reopened.doc).length, reopened.status.problem]).toEqual([13, null]);
+    expect(again.client.status.pending).toBe(2);
+    await again.client.close();
+  },
+);
 
 it('keeps what a full store did not take, in its order, and stores it later', async () => {
   const one = await typing();

@@ -72,11 +72,8 @@ export function openDocument(
   entityId: string,
   options: OpenDocumentOptions = {},
 ): OpenDocument {
-  const loaded = entities.load();
-  const document = new OpenDocument(
-    loaded.then((each) => new Increments(each, entityId)),
-    options,
-  );
+  const load = async (): Promise<Increments> => new Increments(await entities.load(), entityId);
+  const document = new OpenDocument(load, options);
   endWithClient(entities.parts.local, document);
   return document;
 }
@@ -99,9 +96,14 @@ function endWithClient(local: LocalState, document: OpenDocument): void {
 
 /** A Yjs document that is kept in step with what the device stores, until `destroy`. */
 export class OpenDocument {
-  /** The document shows what the device has. Rejected with StorageError or SyncError, as `status.problem`. */
+  /**
+   * The document shows what the device has. Rejected with StorageError or SyncError, as `status.problem`,
+   * where the first attempt has failed; after a StorageError there are others.
+   */
   readonly whenLoaded: Promise<void>;
-  readonly #increments: Promise<Increments>;
+  readonly #make: () => Promise<Increments>;
+  #increments: Promise<Increments> | null = null;
+  #loading: Promise<void> | null = null;
   readonly #clock: Clock;
   readonly #statusListeners = new Listeners<DocumentStatus>();
   readonly #replacedListeners = new Listeners<Replaced>();
@@ -114,14 +116,14 @@ export class OpenDocument {
   #hasNews = true;
   #reading: Promise<void> | null = null;
   #stopTimer: (() => void) | null = null;
-  #stopWatching: () => void = () => undefined;
+  #stopWatching: (() => void) | null = null;
 
   /** See {@link openDocument}. */
   constructor(
-    increments: Promise<Increments>,
+    increments: () => Promise<Increments>,
     { doc = new Y.Doc(), clock = systemClock }: OpenDocumentOptions,
   ) {
-    this.#increments = increments;
+    this.#make = increments;
     this.#clock = clock;
     this.#session = this.#begin(doc);
     this.whenLoaded = this.#load();
@@ -161,7 +163,7 @@ export class OpenDocument {
     this.#stopTimer?.();
     this.#stopTimer = null;
     await this.#storing.run(async () => {
-      if (this.#status.state === 'loading') await this.whenLoaded;
+      if (this.#status.state === 'loading') await this.#load();
       for (const session of [...this.#left, this.#session]) await this.#store(session);
       this.#left = this.#left.filter(({ gathered }) => gathered.length > 0);
     });
@@ -177,7 +179,7 @@ export class OpenDocument {
     if (this.#isClosed()) return;
     do await this.flush();
     while (this.#session.gathered.length > 0);
-    this.#stopWatching();
+    this.#stopWatching?.();
     this.#session.end();
     this.#tell({ state: 'closed' });
   }
@@ -195,16 +197,30 @@ export class OpenDocument {
     return this.#status.state === 'closed';
   }
 
-  async #load(): Promise<void> {
-    try {
-      const increments = await this.#increments;
-      const fail = (problem: unknown): void => this.#tell({ problem });
-      this.#stopWatching = increments.watch(() => void this.#readNews().catch(fail));
-      await this.#readNews();
-    } catch (error) {
-      this.#tell({ problem: error });
+  /** What has failed may be tried anew. */
+  #load(): Promise<void> {
+    this.#loading ??= this.#readFirst().catch((problem: unknown) => {
+      this.#loading = null;
+      this.#tell({ problem });
+      if (!(problem instanceof SyncError)) this.#storeSoon(RETRY_MS);
+      throw problem;
+    });
+    return this.#loading;
+  }
+
+  async #readFirst(): Promise<void> {
+    const increments = await this.#source();
+    const fail = (problem: unknown): void => this.#tell({ problem });
+    this.#stopWatching ??= increments.watch(() => void this.#readNews().catch(fail));
+    await this.#readNews();
+  }
+
+  #source(): Promise<Increments> {
+    this.#increments ??= this.#make().catch((error: unknown) => {
+      this.#increments = null;
       throw error;
-    }
+    });
+    return this.#increments;
   }
 
   /** Reads until nothing has changed since it began to. */
@@ -215,7 +231,7 @@ export class OpenDocument {
   }
 
   async #readAll(): Promise<void> {
-    const increments = await this.#increments;
+    const increments = await this.#source();
     try {
       while (this.#hasNews && !this.#isClosed()) {
         this.#hasNews = false;
@@ -228,7 +244,9 @@ export class OpenDocument {
     }
   }
 
-  #take(state: DocumentState | null): void {
+  #take(state: DocumentState | 'awaited' | null): void {
+    // It stays as it is shown, and what is typed is stored.
+    if (state === 'awaited') return;
     if (!state) {
       this.#session.forget();
       this.#tell({ state: 'absent' });
@@ -276,7 +294,7 @@ export class OpenDocument {
     try {
       for (let part = parts[0]; part; part = parts[0]) {
         if (part.length > MAX_UPDATE_BYTES) throw tooLarge(part);
-        await session.store(await this.#increments, part, base);
+        await session.store(await this.#source(), part, base);
         parts.shift();
       }
     } catch (error) {

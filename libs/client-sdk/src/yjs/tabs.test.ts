@@ -10,6 +10,7 @@ import { LocalState } from '../local/local-state.ts';
 import { takeBatch } from '../local/take-batch.ts';
 import { fromBase64 } from '../net/base64.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
+import type { TableName } from '../storage/store.ts';
 import { type OpenDocument, openDocument } from './index.ts';
 import { type TypingDevice, typing } from './testing/typing-device.ts';
 
@@ -75,6 +76,14 @@ class Desk {
     this.kills += this.tabs[at] ? 1 : 0;
     this.tabs[at]?.tab.kill();
     this.tabs[at] = null;
+  }
+
+  /** @param at modulo how many rows there are */
+  damage(table: TableName, at: number): void {
+    const rows = this.world.disk.tables.get(table);
+    const keys = [...(rows?.keys() ?? [])].sort();
+    const key = keys[at % keys.length];
+    if (key !== undefined) rows?.set(key, 'no JSON');
   }
 
   /** Pulls that wait are answered, as a server does it after a while. */
@@ -232,11 +241,43 @@ const step = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('offline' as const), which }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('damage' as const),
+      // Of the outbox a damaged row is a lost one.
+      table: fc.constantFrom(...(['scope', 'page', 'entity', 'document', 'outcome'] as const)),
+      at: fc.nat(50),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('resync' as const) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
+/** A tab reads that a scope is there before it reads what is in it. */
+const READ_TOO_EARLY: Step[] = [
+  { do: 'go_on', which: 0 },
+  { do: 'type', which: 1, at: 0 },
+  { do: 'type', which: 0, at: 0 },
+  { do: 'wait', ms: 500 },
+  { do: 'freeze', which: 2 },
+  { do: 'damage', table: 'document', at: 0 },
+  { do: 'wait', ms: 0 },
+  { do: 'damage', table: 'scope', at: 0 },
+  { do: 'type', which: 0, at: 0 },
+  { do: 'go_on', which: 0 },
+];
+
 async function perform(desk: Desk, what: Step): Promise<void> {
   if (what.do === 'wait') return what.ms === 0 ? quiet(3) : pass(desk.world.clock, what.ms);
+  if (what.do === 'damage') {
+    desk.damage(what.table, what.at);
+    return;
+  }
+  if (what.do === 'resync') {
+    desk.server.wantResync();
+    return;
+  }
   if (what.do === 'kill') {
     desk.kill(what.which);
     return;
@@ -288,7 +329,7 @@ it('whatever happens to a tab, nothing that was stored is lost, or sent as somet
       // Of a tab that was killed there may be increments that nobody was told of.
       counts.joined += Math.max(0, desk.flushes - desk.server.applied.length);
     }),
-    { numRuns: 25 },
+    { numRuns: 25, examples: [[READ_TOO_EARLY]] },
   );
   expect(counts.kills).toBeGreaterThan(3);
   expect(counts.joined).toBeGreaterThan(10);

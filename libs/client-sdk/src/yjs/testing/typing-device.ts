@@ -35,7 +35,7 @@ export class TypingDevice {
     };
     const increments = new Increments({ entityType: 'note', parts: { local, writes }, merge }, 'a');
     this.#typed = [];
-    this.#open = new OpenDocument(Promise.resolve(increments), { clock: this.clock });
+    this.#open = new OpenDocument(async () => increments, { clock: this.clock });
     await this.#open.whenLoaded;
   }
 
