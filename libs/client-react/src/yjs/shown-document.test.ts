@@ -179,6 +179,16 @@ describe('a document that components share', () => {
     stop();
   });
 
+  it('lets go of its doc with the end of its client', async () => {
+    const { client } = await world();
+    const shared = sharedDocument(client, 'page', 'p1');
+    const { stop } = show(shared);
+    await until(() => shared.snapshot().state === 'open');
+    await client.close();
+    expect(shared.snapshot()).toMatchObject({ state: 'loading', doc: null, problem: { code: 'closed' } });
+    stop();
+  });
+
   it('says why it cannot be read', async () => {
     const { client } = await world();
     await client.close();

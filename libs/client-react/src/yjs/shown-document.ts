@@ -1,4 +1,4 @@
-import type { EntityTypes, SyncClient } from '@sync/client';
+import { type EntityTypes, type SyncClient, SyncError } from '@sync/client';
 import { type OpenDocument, type Replaced, openDocument } from '@sync/client/yjs';
 import type * as Y from 'yjs';
 
@@ -7,7 +7,7 @@ export interface DocumentView {
   /**
    * | state     |                                                                             |
    * | --------- | --------------------------------------------------------------------------- |
-   * | `loading` | there is no client yet, or what is stored has not been read                 |
+   * | `loading` | there is no client yet, it was closed, or what is stored has not been read  |
    * | `open`    | what is typed is stored and pushed                                          |
    * | `absent`  | not pulled yet, deleted, or taken away: nothing that is typed is stored     |
    */
@@ -100,7 +100,13 @@ export class SharedDocument {
 
   #look(open: OpenDocument): void {
     const { state, isPending, problem } = open.status;
-    if (open !== this.#open || state === 'closed') return;
+    if (open !== this.#open) return;
+    if (state === 'closed') {
+      // The end of its client: what is typed now would be stored nowhere.
+      this.#open = null;
+      this.#set({ ...LOADING, problem: new SyncError('closed', 'This client was closed') });
+      return;
+    }
     this.#set({ ...this.#view, state, isPending, problem, doc: state === 'loading' ? null : open.doc });
   }
 
