@@ -25,7 +25,7 @@ export function preset(configUrl, overrides = {}) {
     extensionsToTreatAsEsm: ['.ts', '.tsx'],
     transform: { '^.+\\.ts$': transform({ tsx: false }), '^.+\\.tsx$': transform({ tsx: true }) },
     coveragePathIgnorePatterns: ['/node_modules/', '/dist/', '/testing/'],
-    testTimeout: 30_000,
+    testTimeout: 120_000,
     ...overrides,
   };
 }

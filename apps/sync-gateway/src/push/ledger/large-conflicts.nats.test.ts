@@ -6,7 +6,8 @@ import { mutationOf, newAuthor, type PushRig, startPushRig } from '../testing/pu
 
 let rig: PushRig;
 beforeAll(async () => {
-  rig = await startPushRig();
+  // A busy machine takes longer to read twenty thousand fields than owners usually have.
+  rig = await startPushRig({ ownerTimeoutMs: 20_000 });
 });
 afterAll(() => rig.stop());
 
