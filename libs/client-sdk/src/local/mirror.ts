@@ -234,8 +234,8 @@ export class Mirror {
   announce(): void {
     this.#refresh();
     // Whoever waits for something to be pulled learns that it did not come.
-    if (this.scopes.hasFirstSync) for (const watched of this.watched.values()) this.#movedOn.add(watched);
-    this.scopes.hasFirstSync = false;
+    if (this.scopes.hasSettled) for (const watched of this.watched.values()) this.#movedOn.add(watched);
+    this.scopes.hasSettled = false;
     const changes = {
       entities: this.#changed,
       hasMoved: this.#hasMoved,

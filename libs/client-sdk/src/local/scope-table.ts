@@ -11,13 +11,13 @@ export class ScopeTable extends Map<string, ScopeRow> {
   readonly differing = new Set<string>();
   /** Counts changes of any row. */
   version = 0;
-  /** A scope has everything for the first time: true until `Mirror.announce` has told it. */
-  hasFirstSync = false;
+  /** A scope has everything for the first time, or was taken away: until `Mirror.announce` has told it. */
+  hasSettled = false;
 
   override set(scope: string, row: ScopeRow): this {
     const { isRevoked, cursor, ackedCursor, digest, serverDigest } = row;
     this.version += 1;
-    if (row.syncedAt !== null && !this.get(scope)?.syncedAt) this.hasFirstSync = true;
+    if ((row.syncedAt ?? isRevoked) && !this.get(scope)?.syncedAt) this.hasSettled = true;
     keep(this.unacked, scope, !isRevoked && cursor !== null && cursor !== ackedCursor);
     keep(this.revoked, scope, isRevoked);
     keep(this.differing, scope, serverDigest !== null && !sameDigest(digest, serverDigest));

@@ -132,24 +132,28 @@ describe('an open document', () => {
     },
   );
 
-  it('is absent where the store was begun anew, and all came again without it', async () => {
-    const { opened, notes, transport } = await online();
-    type(opened, 'seen');
-    await opened.flush();
-    await quiet();
-    transport.fail = () => OFFLINE;
-    await notes.parts.local.rebuild();
-    await quiet();
-    expect(opened.status.state).toBe('open');
-    transport.server.changeItself('a', null);
-    // A full resync tells nothing of what is deleted (PULL-3).
-    transport.change = ({ path }, body) =>
-      path.endsWith('pull') ? withoutDeltas(body as PullResponse) : body;
-    transport.fail = () => null;
-    notes.parts.local.onRebuilt();
-    await quiet();
-    expect(opened.status.state).toBe('absent');
-  });
+  it.each(['came again without it', 'was taken away'])(
+    'is absent where the store was begun anew, and all %s',
+    async (how) => {
+      const { opened, notes, transport } = await online();
+      type(opened, 'seen');
+      await opened.flush();
+      await quiet();
+      transport.fail = () => OFFLINE;
+      await notes.parts.local.rebuild();
+      await quiet();
+      expect(opened.status.state).toBe('open');
+      if (how === 'was taken away') transport.server.revoke();
+      else transport.server.changeItself('a', null);
+      // A full resync tells nothing of what is deleted (PULL-3).
+      transport.change = ({ path }, body) =>
+        path.endsWith('pull') ? withoutDeltas(body as PullResponse) : body;
+      transport.fail = () => null;
+      notes.parts.local.onRebuilt();
+      await quiet();
+      expect(opened.status.state).toBe('absent');
+    },
+  );
 
   it('is replaced where an increment was refused, and goes on without it', async () => {
     const { opened, replaced, client, transport } = await online();
