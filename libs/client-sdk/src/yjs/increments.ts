@@ -71,10 +71,14 @@ export class Increments {
       if (this.#scope !== null && !mirror.get(entityType, entityId)) await readNews(this.#local);
       const entity = mirror.get(entityType, entityId);
       if (!entity && this.#awaitedIn !== null) return 'awaited';
-      this.#scope = entity?.scope ?? null;
-      if (!entity) return null;
+      if (!entity) {
+        this.#scope = null;
+        return null;
+      }
       const pulled = mirror.rowsOf(entityType, entityId);
       const rows = await this.#rows(pulled);
+      // Not before its increments are read as well: they may be what is damaged.
+      this.#scope = entity.scope;
       const epoch = epochOf(pulled, rows);
       const isPresent = (other: number | undefined): boolean =>
         epoch === undefined || (other ?? epoch) === epoch;

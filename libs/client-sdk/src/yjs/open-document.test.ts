@@ -132,6 +132,26 @@ describe('an open document', () => {
     },
   );
 
+  it('is absent where its increments are damaged when it is opened first, and ends with its client', async () => {
+    const disk = new MemoryDisk();
+    const { opened, client } = await online(disk);
+    type(opened, 'stored');
+    await opened.flush();
+    await quiet();
+    await client.close();
+    const rows = disk.tables.get('document');
+    expect(rows?.size).toBeGreaterThan(0);
+    for (const key of rows?.keys() ?? []) rows?.set(key, 'no JSON');
+
+    const again = await makeDevice({ disk });
+    const reopened = openDocument(again.notes, 'a', { clock: new HandClock() });
+    type(reopened, 'typed');
+    await quiet();
+    expect(reopened.status.state).toBe('absent');
+    await again.client.close();
+    expect(reopened.status.state).toBe('closed');
+  });
+
   it.each(['came again without it', 'was taken away'])(
     'is absent where the store was begun anew, and all %s',
     async (how) => {
