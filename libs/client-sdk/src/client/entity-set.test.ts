@@ -1,7 +1,8 @@
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { MemoryStore } from '../storage/memory-store.ts';
 import { createSyncClient } from './create-sync-client.ts';
 import type { EntityType } from './entity-type.ts';
+import { makeDevice } from './testing/make-device.ts';
 
 interface Note {
   text: string;
@@ -55,4 +56,23 @@ it('goes on after a write that is refused at once', async () => {
   await refused;
   await written;
   expect(notes.get('a')?.data).toEqual({ text: 'one' });
+});
+
+describe.each(['constructor', '__proto__'])('an entity type %s', (name) => {
+  it('is unknown where the app has not named it', async () => {
+    const { client } = await makeDevice();
+    expect(() => client.entity(name as 'note')).toThrow(`has not named an entity type ${name}`);
+  });
+
+  it('is one like any other where the app has', async () => {
+    const client = await createSyncClient({
+      identity: { tenantId: 't', userId: 'u', deviceId: 'd' },
+      key: { sign: async () => '', tag: async () => '' },
+      transport: { send: async () => Promise.reject(new Error('Nothing is sent before start')) },
+      store: new MemoryStore(),
+      entities: Object.fromEntries([[name, {}]]),
+    });
+    await client.entity(name).put('a', { text: 'one' });
+    expect(client.entity(name).get('a')?.data).toEqual({ text: 'one' });
+  });
 });

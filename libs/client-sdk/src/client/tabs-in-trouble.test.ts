@@ -106,15 +106,21 @@ it('a write that went with a revoked device does not come back from a tab that w
   expect([seen(one), seen(other), world.transport.server.applied]).toEqual([{}, {}, []]);
 });
 
-it('a stop is not undone by what a frozen leader says before it has heard of it', async () => {
+/** Lets the leader say again how it stands now, as it may when it was frozen. */
+async function overhearLeader(): Promise<() => void> {
   const heard: unknown[] = [];
   const stranger = joinAsStranger({ heard: (message) => heard.push(message) });
   stranger.post({ version: 1, kind: 'who_leads' });
   await quiet();
   const leading = heard.find((message) => kindOf(message) === 'leading');
+  return () => stranger.post(leading);
+}
+
+it('a stop is not undone by what a frozen leader says before it has heard of it', async () => {
+  const sayAgain = await overhearLeader();
   one.tab.freeze();
   other.client.stop();
-  stranger.post(leading);
+  sayAgain();
   await quiet();
   one.tab.kill();
   const asked = world.transport.calls.length;
@@ -124,6 +130,19 @@ it('a stop is not undone by what a frozen leader says before it has heard of it'
   one.client.start();
   await pass(world.clock, 10_000);
   expect([one.client.status.state, other.client.status.state]).toEqual(['live', 'live']);
+});
+
+it('a start in another tab undoes a stop that the leader has not heard of', async () => {
+  const third = await open(world);
+  const sayAgain = await overhearLeader();
+  one.tab.freeze();
+  other.client.stop();
+  third.client.start();
+  sayAgain();
+  await quiet();
+  one.tab.kill();
+  await pass(world.clock, 10_000);
+  expect([other.client.status.state, third.client.status.state]).toEqual(['live', 'live']);
 });
 
 it('a tab that has missed a commit, and finds a damaged row then, leads all the same', async () => {
