@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { absorb, conflict, headOf, NOW_ISO, plan, planned, workOf } from '../testing/lane-rig.ts';
 import type { Lane } from './lane.ts';
 
-describe('the own entry of baseClock', () => {
+describe('the own entry of baseClock, in a lane', () => {
   const seen = { 's:learning': 1 };
   const head = headOf(
     3,
