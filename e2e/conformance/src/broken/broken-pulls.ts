@@ -26,6 +26,19 @@ function swapped(deltas: readonly RemoteDelta[]): RemoteDelta[] {
   return isPair ? [second, first, ...others] : [...deltas];
 }
 
+/** Goes on showing a conflict as it was while its user held the scope. */
+function showTaken(): Distortion {
+  const whole = new Map<string, RemoteDelta['data']>();
+  return onPages((page) => {
+    const deltas = page.deltas.map((delta) => {
+      if (delta.entityType !== 'conflict' || delta.data === null) return delta;
+      if (delta.data['omitted'] === undefined) whole.set(delta.entityId, delta.data);
+      return { ...delta, data: whole.get(delta.entityId) ?? delta.data };
+    });
+    return { ...page, deltas };
+  });
+}
+
 /** The tenant that a token names. */
 function tenantOf(authorization: string | undefined): string {
   const claims = Buffer.from(authorization?.split('.')[1] ?? '', 'base64url').toString();
@@ -242,6 +255,14 @@ export const BROKEN_PULLS: readonly BrokenServer[] = [
     check: 'pull.test.ts › carries what the server itself changes, with the owner’s entry in the clock',
     breaks: () =>
       onPages((page) => ({ ...page, deltas: page.deltas.map((delta) => ({ ...delta, clock: {} })) })),
+  },
+  {
+    fault: 'shows the conflicts of a scope that was taken away',
+    rule: 'CONFLICT-18',
+    check:
+      'withdrawn-conflict.test.ts › shows what the user wrote and nothing of the server, ' +
+      'until the course is held again',
+    breaks: showTaken,
   },
   {
     fault: 'repairs nothing when a device holds something else',
