@@ -5,6 +5,7 @@ import { GatewayRig } from '../testing/gateway-rig.ts';
 import type { Answer } from '../testing/signed-call.ts';
 import type { TestDevice } from '../testing/test-identity.ts';
 import { until } from '../testing/until.ts';
+import { pullsWait } from '../testing/waiting-pulls.ts';
 
 let rig: GatewayRig;
 beforeAll(async () => {
@@ -100,10 +101,7 @@ describe('a device', () => {
     const first = await rig.call<PullResponse>(one, 'pull', { scopes });
     const asked = first.body.scopes.map(({ scope, cursor }) => ({ scope, cursor }));
     const waiting = rig.call(one, 'pull', { scopes: asked, waitMs: 30_000 });
-    await until(async () => {
-      const metrics = await (await fetch(`${rig.gateway.opsUrl}/metrics`)).text();
-      return /^sync_waiting_pulls\{[^}]*\} 1/m.test(metrics) ? true : null;
-    });
+    await pullsWait(rig.gateway.opsUrl, 1);
     await rig.identity.revoke(one, true);
     await rig.server.restart();
     expect(refusal(await waiting)).toEqual([403, 'device_revoked']);

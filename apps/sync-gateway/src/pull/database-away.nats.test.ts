@@ -7,6 +7,7 @@ import { TestOwner } from '../push/testing/test-owner.ts';
 import { GatewayRig } from '../testing/gateway-rig.ts';
 import type { TestDevice } from '../testing/test-identity.ts';
 import { until } from '../testing/until.ts';
+import { pullsWait } from '../testing/waiting-pulls.ts';
 
 let postgres: RunningPostgres;
 let rig: GatewayRig;
@@ -42,6 +43,7 @@ it('answers 503 while Postgres is away, keeps waiting pulls waiting, and recover
   const { device, scopes } = await caughtUp();
   const waiter = await caughtUp();
   const waiting = rig.call<PullResponse>(waiter.device, 'pull', { scopes: waiter.scopes, waitMs: 30_000 });
+  await pullsWait(rig.gateway.opsUrl, 1);
   await postgres.kill('SIGKILL');
   const refusals = await until(async () => {
     const answers = await Promise.all([

@@ -4,6 +4,7 @@ import { PullResponse, subjects, validator } from '@sync/protocol';
 import { GatewayRig } from '../testing/gateway-rig.ts';
 import type { TestDevice } from '../testing/test-identity.ts';
 import { until } from '../testing/until.ts';
+import { pullsWait } from '../testing/waiting-pulls.ts';
 
 let rig: GatewayRig;
 const isPullResponse = validator(PullResponse);
@@ -310,7 +311,7 @@ describe('a long poll', () => {
     const { device, asked } = await quiet();
     const body = { scopes: asked, waitMs: 30_000 };
     const waiting = rig.call<PullResponse>(device, 'pull', body, { url: other.url });
-    await until(async () => ((await waitingAt(other.opsUrl)) === 1 ? true : null));
+    await pullsWait(other.opsUrl, 1);
     await other.stop();
     const { status, headers, body: answer } = await waiting;
     expect([status, headers.get('connection')]).toEqual([200, 'close']);
@@ -322,7 +323,7 @@ describe('a long poll', () => {
     const first = await quiet();
     const second = await quiet();
     const waiting = pull(first.device, first.asked, { waitMs: 30_000 }, small.url);
-    await until(async () => ((await waitingAt(small.opsUrl)) === 1 ? true : null));
+    await pullsWait(small.opsUrl, 1);
     const refused = await rig.call(
       second.device,
       'pull',
@@ -341,11 +342,4 @@ describe('a long poll', () => {
   });
 });
 
-async function isWaiting(count: number): Promise<void> {
-  await until(async () => ((await waitingAt(rig.gateway.opsUrl)) === count ? true : null));
-}
-
-async function waitingAt(url: string): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^sync_waiting_pulls\{[^}]*\} (\d+)/m.exec(metrics)?.[1]);
-}
+const isWaiting = (count: number): Promise<void> => pullsWait(rig.gateway.opsUrl, count);
