@@ -142,14 +142,12 @@ describe('an open document', () => {
     const rows = disk.tables.get('document');
     expect(rows?.size).toBeGreaterThan(0);
     for (const key of rows?.keys() ?? []) rows?.set(key, 'no JSON');
-
     const again = await makeDevice({ disk });
     const reopened = openDocument(again.notes, 'a', { clock: new HandClock() });
     type(reopened, 'typed');
     await quiet();
     expect(reopened.status.state).toBe('absent');
     await again.client.close();
-    expect(reopened.status.state).toBe('closed');
   });
 
   it.each(['came again without it', 'was taken away'])(
