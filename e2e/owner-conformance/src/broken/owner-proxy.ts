@@ -29,6 +29,14 @@ export interface OwnerDistortion {
   readonly refusal?: (text: string) => string | null;
 }
 
+interface Names {
+  /** What the proxy is called. */
+  readonly service: string;
+  /** What the service behind it is called. */
+  readonly behind: string;
+  readonly entityType: string;
+}
+
 const FORWARD_LIMIT_MS = 10_000;
 const LOOK_LIMIT_MS = 5_000;
 
@@ -42,25 +50,17 @@ export class OwnerProxy {
   readonly errors: unknown[] = [];
   readonly #nats: NatsConnection;
   readonly #distortion: OwnerDistortion;
-  readonly #names: { readonly service: string; readonly behind: string; readonly entityType: string };
+  readonly #names: Names;
   #numbered = 0;
   #look = Promise.withResolvers<undefined>();
 
-  private constructor(
-    nats: NatsConnection,
-    names: { readonly service: string; readonly behind: string; readonly entityType: string },
-    distortion: OwnerDistortion,
-  ) {
+  private constructor(nats: NatsConnection, names: Names, distortion: OwnerDistortion) {
     this.#nats = nats;
     this.#names = names;
     this.#distortion = distortion;
   }
 
-  static async start(
-    url: string,
-    names: { readonly service: string; readonly behind: string; readonly entityType: string },
-    distortion: OwnerDistortion,
-  ): Promise<OwnerProxy> {
+  static async start(url: string, names: Names, distortion: OwnerDistortion): Promise<OwnerProxy> {
     const proxy = new OwnerProxy(await connectNats({ url, name: names.service }), names, distortion);
     const { service, behind, entityType } = names;
     proxy.#serve(subjects.push(service, entityType), (text) => proxy.#push(text));

@@ -228,12 +228,15 @@ export class SyncClient<Types extends EntityTypes> {
 
   async #clockOf(conflictId: string): Promise<VectorClock> {
     const record = (await this.conflicts()).find((each) => each.conflictId === conflictId);
-    // The outcome of a write names its conflict before a pull brings the record.
-    const told = (await this.outcomes()).find(({ outcome }) => outcome.conflictId === conflictId);
-    const entity = record ?? told?.mutation;
+    const entity = record ?? (await this.#writeInConflict(conflictId));
     const clock = (entity && (await this.serverState(entity))?.clock) ?? record?.clocks.ours;
     if (!clock) throw new SyncError('entity_unknown', `The device knows no conflict ${conflictId}`);
     return clock;
+  }
+
+  /** An outcome names its conflict before a pull brings the record. */
+  async #writeInConflict(conflictId: string) {
+    return (await this.outcomes()).find(({ outcome }) => outcome.conflictId === conflictId)?.mutation;
   }
 
   /** For support: how it stands, without any content of the user. */
