@@ -16,6 +16,7 @@ const CHECKS: readonly (readonly [string, string, readonly string[]])[] = [
   ['lint', 'eslint', ['.', '--max-warnings', '0']],
   ['types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
   ['types of browser code', 'tsc', ['--noEmit', '-p', 'libs/client-sdk/src/storage/indexeddb']],
+  ['types of React code', 'tsc', ['--noEmit', '-p', 'libs/client-react']],
 ];
 
 let [passed, failed] = [0, 0];
