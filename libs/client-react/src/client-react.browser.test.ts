@@ -200,6 +200,22 @@ describe('a person', () => {
     expect(await text('.sync-status')).toBe('Decided');
   });
 
+  it('can try a change again that a document refused, and only such a change', async () => {
+    const offered: Record<string, unknown> = {};
+    const states = ['document', 'documentNotCompared', 'documentRefused', 'documentRefusedDecided'] as const;
+    for (const state of states) {
+      await show(page, state);
+      const blocks = await page.locator('.sync-field').count();
+      offered[state] = { again: await button('Try your change again').count(), blocks };
+    }
+    expect(offered).toEqual({
+      document: { again: 0, blocks: 1 },
+      documentNotCompared: { again: 0, blocks: 0 },
+      documentRefused: { again: 1, blocks: 0 },
+      documentRefusedDecided: { again: 0, blocks: 0 },
+    });
+  });
+
   it('writes a value, is told when it is no JSON, and finds it again later', async () => {
     await show(page, 'nested');
     const slots = field('Slots');

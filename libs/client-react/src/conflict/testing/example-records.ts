@@ -1,4 +1,5 @@
 /** ConflictRecords as the server tells them: one of each kind that a person may meet. */
+import { type ConflictDraft, EXISTENCE_FIELD, recordOverlaps, recordRefused } from '@sync/domain';
 import type { ConflictRecord, Suggestion } from '@sync/protocol';
 
 const HASH = '0'.repeat(64);
@@ -154,43 +155,51 @@ export const SUGGESTION: Suggestion = {
 
 export const SUGGESTED = conflict({ ...FIELDS, suggestions: [SUGGESTION] });
 
-/** Two people have changed the same line of a document; the merge has both. */
-export const DOCUMENT = conflict({
-  policy: 'crdt_yjs',
+const UPDATE = {
+  mutationId: OPEN.mutationId,
+  deviceId: 'phone',
   entityType: 'lesson',
+  entityId: 'n1',
   op: 'merge',
-  ours: { epoch: 0 },
-  theirs: null,
-  theirsUpdate: 'AAA=',
-  base: null,
-  baseUnknown: [''],
-  fields: [
+  data: null,
+  update: 'AAA=',
+  baseClock: { 's:owner': 1 },
+  clock: OPEN.clocks.theirs,
+  occurredAtMs: Date.parse(AT),
+  schemaVersion: 1,
+} as const;
+const MERGE = { mutation: UPDATE, policy: 'crdt_yjs', review: 'collisions' } as const;
+
+/** Two people have changed the same line of a document; the merge has both. */
+export const DOCUMENT = ofDocument(
+  recordOverlaps(
+    MERGE,
     {
-      field: 'body:3',
-      base: 'Give 5 ml of the syrup twice a day, after meals.',
-      ours: 'Give 10 ml of the syrup twice a day, after meals.',
-      theirs: 'Give 2 ml of the syrup twice a day, after meals.',
-      winner: 'merged',
-    },
-  ],
-  blocks: [
-    {
-      name: 'body:3',
-      path: 'body',
-      line: 3,
-      key: null,
-      kind: 'same_number',
       grade: 'severe',
-      merged: 'Give 102 ml of the syrup twice a day, after meals.',
+      overlaps: [
+        {
+          ...{ kind: 'same_number', grade: 'severe', block: { path: 'body', line: 3, key: null } },
+          base: 'Give 5 ml of the syrup twice a day, after meals.',
+          ours: 'Give 10 ml of the syrup twice a day, after meals.',
+          theirs: 'Give 2 ml of the syrup twice a day, after meals.',
+          merged: 'Give 102 ml of the syrup twice a day, after meals.',
+        },
+      ],
     },
-  ],
-});
+    OPEN.clocks.ours,
+  ),
+);
+
+/** A merge that its owner could not compare: nobody knows what it met. */
+export const DOCUMENT_NOT_COMPARED = ofDocument(
+  recordOverlaps(MERGE, { grade: 'severe', overlaps: [] }, OPEN.clocks.ours),
+);
 
 /** An update that the document did not take. */
-export const DOCUMENT_REFUSED = conflict({
-  ...DOCUMENT,
-  fields: [],
-  blocks: [],
+export const DOCUMENT_REFUSED = ofDocument({
+  ...recordRefused(MERGE, null),
+  // As the gateway leaves it open for a person, once its owner has failed too often.
+  fields: [{ field: EXISTENCE_FIELD, winner: 'open' }],
 });
 
 /** The user has lost the scope: nothing of the server is told. */
@@ -210,7 +219,22 @@ const DECIDED = {
 } as const;
 
 export const DOCUMENT_DECIDED = conflict({ ...DOCUMENT, ...DECIDED });
+export const DOCUMENT_REFUSED_DECIDED = conflict({ ...DOCUMENT_REFUSED, ...DECIDED });
 export const HIDDEN_DECIDED = conflict({ ...HIDDEN, ...DECIDED });
+
+/** What the resolver makes of a draft. */
+function ofDocument(draft: ConflictDraft | null): ConflictRecord {
+  if (draft === null) throw new Error('nothing was met');
+  const { policy, entityType, base, baseUnknown = [], ours, theirs, theirsUpdate, blocks = [] } = draft;
+  const fields = draft.fields.map((each) => {
+    const before = base?.[each.field];
+    return { ...each, ...(before === undefined ? {} : { base: before }) };
+  });
+  return conflict({
+    ...{ policy, entityType, op: 'merge', base, ours, theirs, theirsUpdate, fields },
+    ...{ baseUnknown: [...baseUnknown], blocks: [...blocks] },
+  });
+}
 
 function conflict(fields: Partial<ConflictRecord>): ConflictRecord {
   return { ...OPEN, ...fields };

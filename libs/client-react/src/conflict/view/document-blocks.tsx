@@ -1,5 +1,5 @@
 import type { ConflictRecord } from '@sync/protocol';
-import type { Cell } from '../merge/field-rows.ts';
+import { type Cell, WHOLE } from '../merge/field-rows.ts';
 import { readySuggestion } from '../merge/sides.ts';
 import { FieldValue } from './field-value.tsx';
 import type { Source } from './texts.ts';
@@ -9,7 +9,8 @@ type Field = ConflictRecord['fields'][number];
 
 /** What both sides have changed in a document, and what the merge made of it. */
 export function DocumentBlocks({ record }: { readonly record: ConflictRecord }) {
-  return record.fields.map((field) => <Block key={field.field} record={record} field={field} />);
+  const blocks = record.fields.filter(({ field }) => field !== WHOLE);
+  return blocks.map((field) => <Block key={field.field} record={record} field={field} />);
 }
 
 /** A line, key or element that both have changed: each side against what both started from. */

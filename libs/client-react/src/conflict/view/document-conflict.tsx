@@ -13,7 +13,8 @@ import { useSettings } from './view-settings.ts';
 export function DocumentConflict({ record, deciding }: OpenConflictProps) {
   const { texts } = useSettings();
   const suggestion = readySuggestion(record);
-  const isRefused = record.fields.length === 0;
+  // A merge has both sides of every block here, or of none; a refused update has no fields to show.
+  const isRefused = record.theirs === null;
   const keep: Decision = { resolution: { kind: 'keep_server' }, label: texts.keepDocument };
   if (deciding.isDone) return <Notices deciding={deciding} />;
   return (
