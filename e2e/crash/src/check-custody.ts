@@ -35,7 +35,7 @@ export async function checkCustody(learner: Learner, offline: Offline): Promise<
 }
 
 /** Something may still be away. */
-export async function sendAgain(device: LearnerDevice, mutations: readonly LocalMutation[]) {
+async function sendAgain(device: LearnerDevice, mutations: readonly LocalMutation[]) {
   let outcomes: readonly Outcome[] = [];
   await until('a push is answered', async () => {
     outcomes = await device.sendAgain(mutations);

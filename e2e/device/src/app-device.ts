@@ -40,6 +40,8 @@ export interface StoredScope {
   readonly isRevoked: boolean;
 }
 
+const MUTATIONS_PER_PUSH = 100;
+
 /** A device with an app on `@sync/client`, which can be ended and opened again on what it has stored. */
 export class AppDevice<Types extends EntityTypes> {
   readonly disk: MemoryDisk;
@@ -128,6 +130,19 @@ export class AppDevice<Types extends EntityTypes> {
     const answer = await this.send<PushResponse>('/sync/v1/push', body);
     if (!answer.ok) throw new Error(`a push was not answered: ${answer.detail}`);
     return answer.body.outcomes;
+  }
+
+  /**
+   * Sends all that was sent once more: each mutation is answered with the outcome that it has had.
+   * @throws Error where no answer comes
+   */
+  async sendAllAgain(): Promise<Outcome[]> {
+    const outcomes: Outcome[] = [];
+    const sent = [...this.pushed.values()];
+    for (let at = 0; at < sent.length; at += MUTATIONS_PER_PUSH) {
+      outcomes.push(...(await this.sendAgain(sent.slice(at, at + MUTATIONS_PER_PUSH))));
+    }
+    return outcomes;
   }
 
   async #open(): Promise<void> {

@@ -105,16 +105,14 @@ export class DriverDevice {
   }
 
   /** One pull of everything granted; pages are applied, nothing is acknowledged. */
-  async pullOnce(
-    options: { limit?: number; waitMs?: number; scopes?: string[] } = {},
-  ): Promise<PullResponse> {
-    const asked = options.scopes ?? [...this.scopes.keys()];
+  async pullOnce({ waitMs = 0 }: { waitMs?: number } = {}): Promise<PullResponse> {
+    const asked = [...this.scopes.keys()];
     const answer = await this.call<PullResponse>('/sync/v1/pull', {
       ...(asked.length > 0
         ? { scopes: asked.map((scope) => ({ scope, cursor: this.scopes.get(scope)?.cursor ?? null })) }
         : {}),
-      limit: options.limit ?? 500,
-      waitMs: options.waitMs ?? 0,
+      limit: 500,
+      waitMs,
     });
     for (const page of answer.scopes) this.replica(page.scope).applyPage(page);
     this.noteOutcomes(answer.outcomes);

@@ -1,7 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import { checkRevisions, type DriverDevice, type StackLine, until } from '@sync/e2e-device';
-import type { LocalMutation, Outcome } from '@sync/protocol';
-import { applyUpdate, Doc } from 'yjs';
+import { type LearnerDevice, type StackLine, checkRevisions, until } from '@sync/e2e-device';
+import type { Outcome } from '@sync/protocol';
 import { FIRST_WORDS, type Learner } from './learner.ts';
 import type { Written } from './work.ts';
 
@@ -11,11 +10,12 @@ const SETTLE = { limitMs: 120_000, pauseMs: 200, bearErrors: true };
 /**
  * Nothing that was written is lost or doubled, once everything is at rest.
  *
- * 1. Every mutation has one terminal outcome and none was refused.
- * 2. The reader holds what the server holds: every change that stood, and equal digests; each statement came
- *    once, the note has its last text and the document each word once.
- * 3. The owner applied each mutation exactly once: its revisions count them.
- * 4. What lost is in a ConflictRecord that the reader has.
+ * 1. Nothing is left in an outbox, and all devices have what the server has.
+ * 2. Every write that the app was told to be stored was sent, has one terminal outcome and was not refused.
+ * 3. The reader shows it: each statement came once, the note has its last text and the document each word
+ *    once.
+ * 4. The owner applied each mutation exactly once: its revisions count them.
+ * 5. What lost is in a ConflictRecord that the reader has.
  *
  * @throws AssertionError
  */
@@ -25,40 +25,33 @@ export async function checkNothingLost(
   stack: StackLine,
   tenantId: string,
 ): Promise<void> {
-  const { writer, rival, reader, scope } = learner;
-  const all = Object.values(written).flat() as LocalMutation[];
-  const outcomeOf = ({ mutationId }: LocalMutation): Outcome | undefined =>
-    writer.outcomes.get(mutationId) ?? rival.outcomes.get(mutationId);
+  const { writer, rival, reader } = learner;
   await until(
-    'every mutation has its outcome',
+    'nothing waits, and all devices have what the server has',
     async () => {
-      for (const device of [writer, rival]) {
-        await device.push();
-        await device.sync();
-      }
-      return all.every((mutation) => (outcomeOf(mutation)?.status ?? 'accepted') !== 'accepted');
+      const states = await Promise.all([writer, rival, reader].map((device) => device.settledState()));
+      return states[0] !== null && new Set(states).size === 1;
     },
     SETTLE,
   );
-  const refused = all.map(outcomeOf).filter((outcome) => !STATUSES.has(outcome?.status ?? ''));
+  const outcomes = new Map([...(await outcomesOf(writer)), ...(await outcomesOf(rival))]);
+  for (const { mutationId } of [written.statements, written.note, written.progress].flat()) {
+    ok(outcomes.has(mutationId), `${mutationId} was stored and never sent`);
+  }
+  const refused = [...outcomes.values()].filter(({ status }) => !STATUSES.has(status));
   deepStrictEqual(refused, [], 'no mutation is refused');
-  const records = all.flatMap((mutation) => outcomeOf(mutation)?.conflictId ?? []);
+  await checkReader(learner, written);
+  const records = [...outcomes.values()].flatMap(({ conflictId }) => conflictId ?? []);
   await until(
-    'the reader has everything',
+    'the reader has every ConflictRecord',
     async () => {
-      await reader.sync();
-      const held = reader.replica(scope).entities;
-      return (
-        all.every((mutation) => reader.replica(mutation.scope).shows(mutation, outcomeOf(mutation))) &&
-        [scope, learner.document.scope].every((one) => agrees(reader, one)) &&
-        records.every((conflictId) => held.has(`conflict/${conflictId}`))
-      );
+      const held = new Set((await reader.client.conflicts()).map(({ conflictId }) => conflictId));
+      return records.every((conflictId) => held.has(conflictId));
     },
     SETTLE,
   );
-  checkReader(learner, written);
-  const took = written.progress.filter((mutation) =>
-    ['applied', 'merged'].includes(outcomeOf(mutation)?.status ?? ''),
+  const took = written.progress.filter(({ mutationId }) =>
+    ['applied', 'merged'].includes(outcomes.get(mutationId)?.status ?? ''),
   );
   const expected = new Map(written.statements.map(({ entityId }) => [entityId, 1]));
   expected.set(learner.noteId, written.note.length);
@@ -66,27 +59,22 @@ export async function checkNothingLost(
   await checkRevisions(stack, tenantId, expected);
 }
 
-function agrees(device: DriverDevice, scope: string): boolean {
-  const { serverDigest, digest } = device.replica(scope);
-  return serverDigest?.hash === digest.hash && serverDigest.count === digest.count;
+/** By mutation, for all that the device has sent. */
+async function outcomesOf(device: LearnerDevice): Promise<Map<string, Outcome>> {
+  const outcomes = await device.sendAllAgain();
+  return new Map(outcomes.map((outcome) => [outcome.mutationId, outcome]));
 }
 
-function checkReader(
-  { reader, scope, noteId, document }: Learner,
+async function checkReader(
+  { reader: { client }, pulledStatements, noteId, document }: Learner,
   { statements, note, words }: Written,
-): void {
-  const replica = reader.replica(scope);
-  const arrived = replica.log.filter(({ entityType }) => entityType === 'statement');
-  deepStrictEqual(
-    arrived.map(({ entityId }) => entityId).sort(),
-    statements.map(({ entityId }) => entityId).sort(),
-    'each statement came once',
-  );
-  strictEqual(replica.entities.get(`note/${noteId}`)?.data?.['text'], String(note.length - 1));
-  const doc = new Doc();
-  const { update } = reader.replica(document.scope).entities.get(`document/${document.entityId}`) ?? {};
-  ok(update, 'the reader has the document');
-  applyUpdate(doc, Buffer.from(update, 'base64'));
-  const text = [FIRST_WORDS, ...words.map((_each, at) => `w${at}.`)].join(' ');
-  strictEqual(doc.getText('body').toJSON(), text, 'each word stands once');
+): Promise<void> {
+  const ids = statements.map(({ entityId }) => entityId).sort();
+  deepStrictEqual([...pulledStatements].sort(), ids, 'each statement came once');
+  const shown = (await client.entity('statement').load()).list().map(({ id }) => id);
+  deepStrictEqual(shown.sort(), ids, 'each statement is shown');
+  const { text } = ((await client.entity('note').load()).get(noteId)?.data ?? {}) as { text?: string };
+  strictEqual(text, String(note.length - 1));
+  const body = [FIRST_WORDS, ...Array.from({ length: words }, (_each, at) => `w${at}.`)].join(' ');
+  strictEqual(document.reader.doc.getText('body').toJSON(), body, 'each word stands once');
 }

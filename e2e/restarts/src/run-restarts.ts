@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type StackProcess, startStackProcess, until } from '@sync/e2e-device';
+import { type LearnerDevice, type StackProcess, startStackProcess, until } from '@sync/e2e-device';
 import { Balancer } from './balancer.ts';
 import { checkNothingLost } from './check-nothing-lost.ts';
-import { enroll, type Learner } from './learner.ts';
-import { LiveClient } from './live-client.ts';
+import { enroll, enrollQuiet, type Learner } from './learner.ts';
 import { Traffic } from './traffic.ts';
-import { keepReading, keepWriting } from './work.ts';
+import { countOf, keepWriting, type Written } from './work.ts';
 
 export interface RestartOptions {
   /** How often every process is restarted. */
@@ -23,9 +22,23 @@ export interface RestartResult {
   readonly requests: number;
   /** One line each. */
   readonly failures: readonly string[];
-  /** How often a socket was told to connect again. */
+  /** How often the replica of a socket stopped, and the device had another one then. */
   readonly reopenedSockets: number;
   readonly mutations: number;
+  readonly waves: readonly WaveLoad[];
+}
+
+/** What was under way while processes were replaced. */
+interface WaveLoad {
+  /** As it began. */
+  readonly openSockets: number;
+  /** Written during it; each waits until the server has the one before. */
+  readonly mutations: number;
+}
+
+interface Busy {
+  readonly learner: Learner;
+  readonly written: Written;
 }
 
 /** What takes requests of others has two replicas, so that one works while the other one starts. */
@@ -39,15 +52,15 @@ const WAVES = [
   ['gateway-2', 'projector-2', 'resolver-2', 'health-2'],
   ['learning', 'authoring'],
 ];
-/** Of these users nothing changes: their long polls wait, and their sockets are silent. */
+/** Of these users nothing changes: long polls wait, and sockets are silent. */
 const QUIET = 8;
 const BUSY = 2;
 const LAST_MS = 2_000;
 const NOTICE = { limitMs: 60_000, pauseMs: 100 };
 
 /**
- * Restarts every process of the platform in turns, as an update does, while devices push, wait in long polls
- * and keep sockets open behind a balancer that follows readiness.
+ * Restarts every process of the platform in turns, as an update does, while devices of the SDK push, wait in
+ * long polls and keep sockets open behind a balancer that follows readiness.
  *
  * @throws AssertionError when something was lost or doubled; failed requests are counted
  */
@@ -75,36 +88,44 @@ async function restartUnderLoad(
   stack: StackProcess,
   balancer: Balancer,
 ): Promise<RestartResult> {
-  const gatewayUrl = balancer.url;
-  const tenantId = `t-${randomUUID().slice(0, 8)}`;
   const traffic = new Traffic();
-  const learners: Learner[] = [];
-  for (let at = 0; at < QUIET + BUSY; at += 1) {
-    learners.push(await enroll({ gatewayUrl, stack: stack.line, tenantId }));
-  }
-  const busy = learners
-    .slice(0, BUSY)
-    .map((learner) => ({ learner, written: keepWriting(traffic, learner) }));
-  const sockets = learners.map(({ reader }) => new LiveClient(gatewayUrl, reader, traffic));
-  for (const { reader } of learners) keepReading(traffic, reader);
-  for (const socket of sockets) socket.start();
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const wave of WAVES) {
-      await Promise.all(wave.map((name) => stack.restart(name, round % 2 === 1 ? otherRoot : undefined)));
-      await until('the balancer uses all replicas', async () => balancer.complete, NOTICE);
-    }
-    out(`round ${round}: ${traffic.requests} requests, ${traffic.failures.length} failed`);
-  }
-  // What the last restart broke shows after it.
-  await sleep(LAST_MS);
-  const stopped = traffic.stop();
-  for (const socket of sockets) socket.close();
-  await stopped;
-  for (const { learner, written } of busy) await checkNothingLost(learner, written, stack.line, tenantId);
-  return {
-    requests: traffic.requests,
-    failures: traffic.failures,
-    reopenedSockets: sockets.reduce((sum, { reopened }) => sum + reopened, 0),
-    mutations: busy.reduce((sum, { written }) => sum + Object.values(written).flat().length, 0),
+  const surroundings = {
+    ...{ gatewayUrl: balancer.url, stack: stack.line, traffic },
+    tenantId: `t-${randomUUID().slice(0, 8)}`,
   };
+  const devices: LearnerDevice[] = [];
+  const busy: Busy[] = [];
+  try {
+    for (let at = 0; at < QUIET; at += 1) devices.push(...(await enrollQuiet(surroundings)));
+    for (let at = 0; at < BUSY; at += 1) {
+      const learner = await enroll(surroundings);
+      devices.push(learner.writer, learner.rival, learner.reader);
+      busy.push({ learner, written: keepWriting(traffic, learner) });
+    }
+    const waves: WaveLoad[] = [];
+    for (let round = 1; round <= rounds; round += 1) {
+      for (const wave of WAVES) {
+        const { openSockets } = traffic;
+        const before = mutationsOf(busy);
+        await Promise.all(wave.map((name) => stack.restart(name, round % 2 === 1 ? otherRoot : undefined)));
+        waves.push({ openSockets, mutations: mutationsOf(busy) - before });
+        await until('the balancer uses all replicas', async () => balancer.complete, NOTICE);
+      }
+      out(`round ${round}: ${traffic.requests} requests, ${traffic.failures.length} failed`);
+    }
+    // What the last restart broke shows after it.
+    await sleep(LAST_MS);
+    await traffic.stop();
+    for (const { learner, written } of busy) {
+      await checkNothingLost(learner, written, stack.line, surroundings.tenantId);
+    }
+    const { requests, failures, reopenedSockets } = traffic;
+    return { requests, failures, reopenedSockets, mutations: mutationsOf(busy), waves };
+  } finally {
+    await Promise.all(devices.map((device) => device.close()));
+  }
+}
+
+function mutationsOf(busy: readonly Busy[]): number {
+  return busy.reduce((sum, { written }) => sum + countOf(written), 0);
 }

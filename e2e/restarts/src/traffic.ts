@@ -1,8 +1,13 @@
+import type { LiveState, Transport } from '@sync/client';
+import { LIVE_CLOSE_CODES } from '@sync/protocol/device';
+
 /** What devices ask of the platform while it is restarted, counted. */
 export class Traffic {
-  /** One line for each request that was not answered as it should be. */
+  /** One line for each request that was not answered as it should be, and for each socket that was lost. */
   readonly failures: string[] = [];
   #requests = 0;
+  #openSockets = 0;
+  #reopenedSockets = 0;
   #stopping = false;
   readonly #loops: Promise<void>[] = [];
 
@@ -10,44 +15,77 @@ export class Traffic {
     return this.#requests;
   }
 
-  get stopping(): boolean {
-    return this.#stopping;
+  get openSockets(): number {
+    return this.#openSockets;
   }
 
-  /**
-   * Counts one request. @returns whether it succeeded; a failed one is noted with its cause and not thrown
-   */
-  async send(what: string, work: () => Promise<unknown>): Promise<boolean> {
-    this.#requests += 1;
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      this.fail(`${what}: ${textOf(error)}`);
-      return false;
-    }
+  /** How often the replica of a socket stopped, and the device had another one then. */
+  get reopenedSockets(): number {
+    return this.#reopenedSockets;
   }
 
-  fail(line: string): void {
-    if (!this.#stopping) this.failures.push(`${new Date().toISOString()} ${line}`);
+  /** The same transport, of which every request and every socket is counted. */
+  through(transport: Transport): Transport {
+    return {
+      send: async (call) => {
+        this.#requests += 1;
+        const answer = await transport.send<never>(call);
+        if (!answer.ok && answer.kind !== 'aborted') this.#fail(`${call.path}: ${textOf(answer)}`);
+        return answer;
+      },
+      ...(transport.listen ? { listen: this.#listenBy(transport.listen.bind(transport)) } : {}),
+    };
   }
 
-  /** Does it again and again until the end. */
+  #listenBy(listen: NonNullable<Transport['listen']>): typeof listen {
+    return ({ onNotice, onState }) => {
+      let last: LiveState | null = null;
+      let isBack = false;
+      return listen({
+        onNotice,
+        onState: (state) => {
+          if (last?.kind === 'open') this.#openSockets -= 1;
+          last = state;
+          if (state.kind === 'connecting') this.#requests += 1;
+          if (state.kind === 'open') {
+            this.#openSockets += 1;
+            if (isBack) this.#reopenedSockets += 1;
+          }
+          if (state.kind === 'waiting') {
+            isBack = state.code === LIVE_CLOSE_CODES.serviceRestart.code;
+            if (!isBack) this.#fail(`socket: closed with ${state.code}, ${textOf(state.failure)}`);
+          }
+          onState(state);
+        },
+      });
+    };
+  }
+
+  /** Does it again and again until the end. What it throws is a failure, and ends it. */
   repeat(pass: () => Promise<void>): void {
     const loop = async (): Promise<void> => {
-      while (!this.#stopping) await pass();
+      try {
+        while (!this.#stopping) await pass();
+      } catch (error) {
+        this.#fail(textOf(error));
+      }
     };
     this.#loops.push(loop());
   }
 
-  /** Waits until what is under way has been answered. */
+  /** Nothing new is begun, and what is under way has been answered. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(this.#loops);
   }
+
+  #fail(line: string): void {
+    this.failures.push(`${new Date().toISOString()} ${line}`);
+  }
 }
 
-function textOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? `, ${textOf(error.cause)}` : '';
-  return `${error instanceof Error ? error.message : String(error)}${cause}`;
+/** With its causes: an error of the network says the least itself. */
+function textOf(what: unknown): string {
+  const { message, detail, cause } = Object(what) as { message?: string; detail?: string; cause?: unknown };
+  return `${detail ?? message ?? String(what)}${cause === undefined ? '' : `, ${textOf(cause)}`}`;
 }

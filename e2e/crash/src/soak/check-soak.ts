@@ -1,11 +1,9 @@
 import { ok } from 'node:assert/strict';
 import { queryAsOwner } from '@sync/e2e-device';
 import type { Outcome } from '@sync/protocol';
-import { checkShown, sendAgain } from '../check-custody.ts';
-import { catchUp } from '../crash-session.ts';
+import { checkShown } from '../check-custody.ts';
+import { catchUp, until } from '../crash-session.ts';
 import type { SoakUser } from './play-soak.ts';
-
-const MUTATIONS_PER_PUSH = 100;
 
 /**
  * After any work and any kill, when everything has come to rest:
@@ -25,13 +23,13 @@ export async function checkSoak(user: SoakUser): Promise<void> {
     for (const mutationId of answered.get(device) ?? []) {
       ok(device.pushed.has(mutationId), `${mutationId} was stored and never sent`);
     }
-    const sent = [...device.pushed.values()];
-    for (let at = 0; at < sent.length; at += MUTATIONS_PER_PUSH) {
-      for (const outcome of await sendAgain(device, sent.slice(at, at + MUTATIONS_PER_PUSH))) {
-        ok(!['accepted', 'rejected'].includes(outcome.status), `ended as ${JSON.stringify(outcome)}`);
-        outcomes.set(outcome.mutationId, outcome);
-      }
-    }
+    await until('every push is answered', async () => {
+      for (const outcome of await device.sendAllAgain()) outcomes.set(outcome.mutationId, outcome);
+      return true;
+    });
+  }
+  for (const outcome of outcomes.values()) {
+    ok(!['accepted', 'rejected'].includes(outcome.status), `ended as ${JSON.stringify(outcome)}`);
   }
   await checkShown(learner);
   await checkRevisionsOf(user, outcomes);
