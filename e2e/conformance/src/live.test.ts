@@ -13,57 +13,70 @@ function liveUrl(ticket: string): string {
 const ticketOf = async (device: Bound['device']): Promise<string> =>
   (await device.call<TicketResponse>('/sync/v1/tickets', {})).ticket;
 
-async function openLive(device: Bound['device']): Promise<WebSocket> {
-  const socket = new WebSocket(liveUrl(await ticketOf(device)));
-  await new Promise((resolve, reject) => {
-    socket.once('open', resolve);
-    socket.once('error', reject);
-  });
+const open: WebSocket[] = [];
+/** A check that fails leaves none open. */
+afterEach(() => {
+  for (const socket of open.splice(0)) socket.terminate();
+});
+
+function socketOf(ticket: string): WebSocket {
+  const socket = new WebSocket(liveUrl(ticket));
+  socket.on('error', () => undefined);
+  open.push(socket);
   return socket;
 }
+
+const notice = (socket: WebSocket): Promise<string[]> =>
+  new Promise((resolve) => {
+    socket.once('message', (data: Buffer) => {
+      resolve((JSON.parse(data.toString()) as { scopes: string[] }).scopes);
+    });
+  });
 
 const closed = (socket: WebSocket): Promise<number> =>
   new Promise((resolve) => socket.once('close', resolve));
 
+/** A socket that has had its first notice. */
+async function openLive(device: Bound['device']): Promise<WebSocket> {
+  const socket = socketOf(await ticketOf(device));
+  await notice(socket);
+  return socket;
+}
+
 describe('live', () => {
+  it('names every scope of the user as soon as the ticket is redeemed', async () => {
+    const { device, scope } = await boundUser();
+    expect(await notice(socketOf(await ticketOf(device)))).toEqual([scope]);
+  });
+
   it('says which scopes have something new', async () => {
     const user = await boundUser();
     const reader = await anotherDevice(user);
-    const socket = await openLive(reader);
-    const notice = new Promise<string>((resolve) => {
-      socket.once('message', (data: Buffer) => resolve(data.toString()));
-    });
+    const told = notice(await openLive(reader));
     appendStatements(user.device, user.scope, 1);
     await user.device.push();
-    expect(JSON.parse(await notice)).toEqual({ scopes: [user.scope] });
-    socket.close();
+    expect(await told).toEqual([user.scope]);
   });
 
   it('gives a ticket of 30 s for one use', async () => {
-    const { device, scope } = await boundUser();
+    const { device } = await boundUser();
     const { ticket, expiresAt, serverTime } = await device.call<TicketResponse>('/sync/v1/tickets', {});
     const lifetimeMs = Date.parse(expiresAt) - Date.parse(serverTime);
     expect(lifetimeMs).toBeLessThanOrEqual(30_000);
     expect(lifetimeMs).toBeGreaterThan(29_000);
-    const sockets = [new WebSocket(liveUrl(ticket)), new WebSocket(liveUrl(ticket))];
-    for (const socket of sockets) socket.on('error', () => undefined);
-    const notices = sockets.map((socket) => new Promise((resolve) => socket.once('message', resolve)));
+    const sockets = [socketOf(ticket), socketOf(ticket)];
+    const notices = sockets.map(notice);
     // An open socket may still be waiting for its ticket to be redeemed: either of the two may be the one.
     expect([4401, 1006]).toContain(await Promise.race(sockets.map(closed)));
-    appendStatements(device, scope, 1);
-    await device.push();
     await Promise.race(notices);
     expect(sockets.filter(({ readyState }) => readyState === WebSocket.OPEN)).toHaveLength(1);
-    for (const socket of sockets) socket.close();
   });
 
   it.each([
     ['no ticket', ''],
     ['a forged ticket', 'AAAAAAAAAAAAAAAAAAAA'],
   ])('refuses %s', async (_name, ticket) => {
-    const socket = new WebSocket(liveUrl(ticket));
-    socket.on('error', () => undefined);
-    expect([4401, 1006]).toContain(await closed(socket));
+    expect([4401, 1006]).toContain(await closed(socketOf(ticket)));
   });
 
   it('closes with 4403 within one second of the device’s revocation', async () => {

@@ -9,7 +9,7 @@ const PATH = '/sync/v1/live';
 const BAD_TICKET = 4401;
 const REVOKED = 4403;
 
-/** Sockets that tell of scopes in which there is something new (LIVE-1 to 3). */
+/** Sockets that tell of scopes in which there is something new (LIVE-1 to 3, and 8). */
 export class LiveSockets {
   readonly #server: TestServer;
   readonly #sockets = new WebSocketServer({ noServer: true });

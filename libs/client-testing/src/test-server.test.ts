@@ -156,7 +156,7 @@ describe('a server in memory', () => {
     expect(await link.send(pullOf({}))).toMatchObject({ ok: true });
   });
 
-  it('tells whoever follows it of the scopes with something new, until the device is revoked', () => {
+  it('tells whoever follows it of all scopes, then of those with news, until it is revoked', () => {
     const server = serverOf();
     const { identity } = server.device(device('a')).options;
     const told: (readonly string[] | null)[] = [];
@@ -167,7 +167,7 @@ describe('a server in memory', () => {
     server.revokeDevice('a');
     stop();
     server.change('note', 'n1', null);
-    expect(told).toEqual([[SCOPE], ['course:c'], null]);
+    expect(told).toEqual([[SCOPE], [SCOPE], ['course:c'], null]);
   });
 
   it('stops a device that was revoked, while it waits', async () => {

@@ -206,7 +206,11 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     method: 'get',
     path: '/sync/v1/live',
     summary: 'A socket that tells when to pull',
-    description: `Upgrade to WebSocket. The server sends a LiveNotice as text whenever something new can be pulled in the named scopes; it may name too many, never too few. It pings; an unanswered ping closes the socket. ${closeCodes()}`,
+    description:
+      'Upgrade to WebSocket. The server sends a LiveNotice as text whenever something new can be pulled in ' +
+      'the named scopes; it may name too many, never too few. The first one names all scopes of the user ' +
+      'and comes when the ticket was redeemed: pull then. It pings; an unanswered ping closes the socket. ' +
+      closeCodes(),
     access: 'ticket',
     priority: 'delivery',
     query: TicketQuery,

@@ -166,6 +166,9 @@ export class LiveSockets {
     if (status !== 'bound') socket.end(CLOSE.deviceRevoked, 'device_revoked');
     if (socket.readyState !== socket.OPEN || !this.#makeRoom(socket, device)) return;
     this.#users.add(socket, device, scopes);
+    // What was committed while its ticket was redeemed was told to no socket, and its client has perhaps
+    // pulled before that: it began to when the socket opened.
+    for (const scope of scopes) this.#notices.add(socket, scope);
     if (this.#arriving.get(socket)?.has(userKeyText(device))) this.#reloadLater(device);
     this.#options.deviceSeen.record(device, {});
   }

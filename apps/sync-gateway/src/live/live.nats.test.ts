@@ -46,23 +46,16 @@ function connect(ticket: string, url = rig.url): Client {
   return client;
 }
 
-/**
- * Until the gateway counts it among its users' sockets: a notice for the own scope reaches it as soon as it
- * is registered.
- */
-async function registered(client: Client, device: TestDevice): Promise<void> {
-  await until(() => {
-    hint({ scopes: [{ tenantId: device.tenantId, scope: `user:${device.userId}` }] });
-    return client.notices.length > 0 ? true : null;
-  });
+/** Until the gateway counts it among the sockets of its user, and has said so. */
+async function registered(client: Client): Promise<void> {
+  await until(() => (client.notices.length > 0 ? true : null));
 }
 
 /** Connected and registered. */
 async function connected(device: TestDevice, url = rig.url): Promise<Client> {
   const client = connect(await ticketOf(device), url);
   await once(client.socket, 'open');
-  await registered(client, device);
-  await new Promise((resolve) => setTimeout(resolve, 120));
+  await registered(client);
   client.notices.length = 0;
   return client;
 }
@@ -82,7 +75,7 @@ describe('a ticket', () => {
     const first = connect(ticket);
     // An open socket may still be waiting for its ticket to be redeemed, and a second one would then come
     // before it.
-    await registered(first, device);
+    await registered(first);
     const second = connect(ticket);
     expect(await closeCode(second)).toBe(4401);
     expect(first.code).toBeNull();
@@ -123,6 +116,15 @@ describe('a ticket', () => {
 });
 
 describe('a live socket', () => {
+  it('is told at first of all scopes, for what came while its ticket was redeemed', async () => {
+    const device = await rig.device();
+    rig.projector.grant('t1', device.userId, 'course:held');
+    await rig.ingest();
+    const client = connect(await ticketOf(device));
+    await registered(client);
+    expect(client.notices).toEqual([['course:held', `user:${device.userId}`]]);
+  });
+
   it('is told the scopes that moved, only those that its user holds, by the stream of deltas alone', async () => {
     const device = await rig.device();
     rig.projector.grant('t1', device.userId, 'course:held');
@@ -207,7 +209,7 @@ describe('a live socket', () => {
       clients.push(client);
     }
     await until(() => (clients.filter(({ code }) => code === 4409).length === 12 ? true : null));
-    await registered(clients.find(({ code }) => code === null) as Client, device);
+    await registered(clients.find(({ code }) => code === null) as Client);
     expect(clients.filter(({ code }) => code === null)).toHaveLength(8);
   });
 

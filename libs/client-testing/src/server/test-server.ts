@@ -99,8 +99,8 @@ export class TestServer {
   }
 
   /**
-   * Tells a device of the scopes in which there is something new, whenever there is; with null once it is
-   * revoked.
+   * Tells a device of the scopes in which there is something new: at once of all that it has (LIVE-8), later
+   * whenever there is; with null once it is revoked.
    * @returns stops it
    */
   follow(caller: Caller, listener: (scopes: readonly string[] | null) => void): () => void {
@@ -113,7 +113,7 @@ export class TestServer {
         heads.set(scope, sequence);
         return isNew;
       });
-    changed();
+    listener(changed());
     return tenant.listen(() => {
       const scopes = this.deviceOf(caller)?.isRevoked ? null : changed();
       if (scopes?.length !== 0) listener(scopes);

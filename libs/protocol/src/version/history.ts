@@ -248,6 +248,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PULL-22: granted of a pull names scopes that the device has not been served yet. It was sent before ' +
       'and stood in no document.',
   },
+  {
+    version: '1.46.0',
+    date: '2026-12-01',
+    schemas: [],
+    change:
+      'LIVE-8: the first notice of a socket names all scopes of its user. A socket is open before its ' +
+      'ticket is redeemed. What was committed in between was in no notice: a client saw it minutes later.',
+  },
 ];
 
 /** The version of the newest entry. */
