@@ -48,14 +48,17 @@ it('does not count a repetition as one more change: the one behind it overwrites
     data: { percent: 5 },
     baseClock: { 's:learning': 1 },
   });
-  const baseClock = { 's:learning': 1, [`d:${deviceId}`]: 1 };
+  // Made before the server writes 30, which therefore wins.
+  const second = mutationOf(author, {
+    ...{ entityId, op: 'patch', data: { percent: 6 }, occurredAt: first.occurredAt },
+    baseClock: { 's:learning': 1, [`d:${deviceId}`]: 1 },
+  });
   rig.owner.mode = 'silent';
   await rig.push(author, [first]);
   await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 20 });
   rig.owner.projectsAtOnce = false;
   await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 30 });
   rig.owner.mode = 'answers';
-  const second = mutationOf(author, { entityId, op: 'patch', data: { percent: 6 }, baseClock });
   await rig.push(author, [second]);
   await rig.dispatch(author);
   await rig.owner.projectAll();

@@ -11,8 +11,10 @@ import { CRASH_TARGETS } from '../targets.ts';
 
 export interface SoakOptions {
   readonly urls: StackLine;
-  /** How long to work before everything is brought to rest and checked. */
+  /** How long to work at least before everything is brought to rest and checked. */
   readonly durationMs: number;
+  /** It goes on until so much of each has come about, for ten times as long at the most. */
+  readonly atLeast?: Partial<SoakResult>;
   readonly seed: number;
   readonly users?: number;
 }
@@ -43,18 +45,19 @@ export interface SoakUser {
  * does depends on the seed; when it meets which kill does not.
  * @throws CustodyError
  */
-export async function playSoak({ urls, durationMs, seed, users = 3 }: SoakOptions): Promise<SoakResult> {
+export async function playSoak(options: SoakOptions): Promise<SoakResult> {
+  const { urls, seed, users = 3 } = options;
   const result = { writes: 0, restarts: 0, offline: 0, serverChanges: 0, kills: 0 };
-  const untilMs = performance.now() + durationMs;
+  const goesOn = untilPlayed(options, result);
   const nats = await connectNats({ url: urls.nats, name: 'soak' });
   const played: SoakUser[] = [];
   try {
     for (let at = 0; at < users; at += 1) played.push(await makeUser(urls, seed, at));
     await Promise.all([
-      killServices(nats, seededRandom(seedOf(seed, 1_000)), untilMs, result),
+      killServices(nats, seededRandom(seedOf(seed, 1_000)), goesOn, result),
       ...played.flatMap((user, at) =>
         [user.learner.device, user.learner.other].map((device, which) =>
-          work(user, device, seededRandom(seedOf(seed, 10 * at + which)), untilMs, result),
+          work(user, device, seededRandom(seedOf(seed, 10 * at + which)), goesOn, result),
         ),
       ),
     ]);
@@ -64,6 +67,17 @@ export async function playSoak({ urls, durationMs, seed, users = 3 }: SoakOption
     await nats.close();
     await Promise.all(played.flatMap(({ learner }) => [learner.device.close(), learner.other.close()]));
   }
+}
+
+/** A slow machine plays less in the same time. @returns whether to go on */
+function untilPlayed({ durationMs, atLeast = {} }: SoakOptions, result: SoakResult): () => boolean {
+  const beganMs = performance.now();
+  const wanted = Object.entries(atLeast) as [keyof SoakResult, number][];
+  return () => {
+    const playedMs = performance.now() - beganMs;
+    if (playedMs < durationMs) return true;
+    return playedMs < 10 * durationMs && wanted.some(([what, count]) => result[what] < count);
+  };
 }
 
 async function makeUser(urls: StackLine, seed: number, at: number): Promise<SoakUser> {
@@ -81,10 +95,10 @@ async function makeUser(urls: StackLine, seed: number, at: number): Promise<Soak
 async function killServices(
   nats: NatsConnection,
   random: SeededRandom,
-  untilMs: number,
+  goesOn: () => boolean,
   result: SoakResult,
 ): Promise<void> {
-  while (performance.now() < untilMs) {
+  while (goesOn()) {
     const target = random.pick(CRASH_TARGETS);
     const before = await armFault(nats, target, random.between(1, 3));
     await sleep(random.between(500, 3_000));
@@ -97,10 +111,10 @@ async function work(
   user: SoakUser,
   device: LearnerDevice,
   random: SeededRandom,
-  untilMs: number,
+  goesOn: () => boolean,
   result: SoakResult,
 ): Promise<void> {
-  while (performance.now() < untilMs) {
+  while (goesOn()) {
     const dice = random.between(1, 40);
     if (dice === 1) {
       await device.restart();
