@@ -254,10 +254,11 @@ export class Mirror {
   #touch(place: Place): void {
     const { entityType, entityId } = place;
     if (!this.#rows.has(entityType)) return;
-    const watched = this.watched.get(placeKey(place));
+    const watched = this.watched.size > 0 && this.watched.get(placeKey(place));
     if (watched) this.#movedOn.add(watched);
-    const ids = this.#touched.get(entityType) ?? new Set();
-    this.#touched.set(entityType, ids.add(entityId));
+    const ids = this.#touched.get(entityType);
+    if (ids) ids.add(entityId);
+    else this.#touched.set(entityType, new Set([entityId]));
   }
 
   /** Brings up to date what is seen of everything that was touched. */
@@ -268,11 +269,14 @@ export class Mirror {
       for (const entityId of ids) {
         const before = shown.get(entityId) ?? null;
         const after = this.#look({ entityType, entityId });
-        if (sameEntity(before, after)) continue;
-        if (after) shown.set(entityId, after);
+        if (sameEntity(before, after)) ids.delete(entityId);
+        else if (after) shown.set(entityId, after);
         else shown.delete(entityId);
-        this.#changed.set(entityType, (this.#changed.get(entityType) ?? new Set()).add(entityId));
       }
+      if (ids.size === 0) continue;
+      const changed = this.#changed.get(entityType);
+      if (!changed) this.#changed.set(entityType, ids);
+      else for (const entityId of ids) changed.add(entityId);
     }
     this.#touched.clear();
   }

@@ -74,23 +74,20 @@ export function typeOfPage(key: string): string {
   return key.split('\0')[2] ?? '';
 }
 
-/** @returns the entities of a type in a scope, in no particular order */
+/** @returns the entities of a type in a scope; of several rows of one entity the last one is right */
 export async function listRows(
   store: Reader,
   { scope, generation, oldestGeneration }: ScopeRow,
   entityType: string,
 ): Promise<EntityRow[]> {
-  const rows = new Map<string, EntityRow>();
+  const rows: EntityRow[][] = [];
   for (let each = oldestGeneration; each <= generation; each += 1) {
-    for (const { key, value } of await store.list('page', keyOf(scope, String(each), entityType))) {
-      for (const row of pageRows(key, value)) rows.set(row.entityId, row);
-    }
+    const pages = await store.list('page', keyOf(scope, String(each), entityType));
+    for (const { key, value } of pages) rows.push(pageRows(key, value));
   }
-  for (const { key, value } of await store.list('entity', keyOf(scope, entityType))) {
-    const row = ownRow(key, value);
-    rows.set(row.entityId, row);
-  }
-  return [...rows.values()];
+  const own = await store.list('entity', keyOf(scope, entityType));
+  rows.push(own.map(({ key, value }) => ownRow(key, value)));
+  return rows.flat();
 }
 
 /**

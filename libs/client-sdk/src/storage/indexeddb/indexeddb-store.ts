@@ -35,6 +35,9 @@ export async function keepStorage(): Promise<boolean> {
   return (await storage?.persist()) ?? false;
 }
 
+/** Of a list: the browser fetches the next one while the rows of one are read here. */
+const PARTS = 8;
+
 type Reading = IDBPTransaction<unknown, string[]>;
 type Writing = IDBPTransaction<unknown, string[], 'readwrite'>;
 
@@ -61,8 +64,13 @@ class IndexedDbStore implements Store {
     const range = rangeOf(prefix);
     return this.#read(table, async (transaction) => {
       const store = transaction.objectStore(table);
-      const [keys, texts] = await Promise.all([store.getAllKeys(range), store.getAll(range)]);
-      return keys.map((key, place) => ({ key: key as string, value: valueOf(table, texts[place]) }));
+      const keys = (await store.getAllKeys(range)) as string[];
+      const size = Math.ceil(keys.length / PARTS);
+      const parts: Promise<StoredRow[]>[] = [];
+      for (let from = 0; from < keys.length; from += size) {
+        parts.push(readPart(transaction, table, keys.slice(from, from + size)));
+      }
+      return (await Promise.all(parts)).flat();
     });
   }
 
@@ -152,6 +160,17 @@ async function whyEnded(transaction: Writing, error: unknown): Promise<StorageEr
   const ended: unknown = await transaction.done.catch((reason: unknown) => reason);
   const isTold = unwrap(transaction).error !== null;
   return indexedDbError(isTold ? ended : error);
+}
+
+/** @param keys all that there are from the first to the last of them */
+async function readPart(
+  transaction: Reading,
+  table: TableName,
+  keys: readonly string[],
+): Promise<StoredRow[]> {
+  const range = IDBKeyRange.bound(keys[0], keys.at(-1));
+  const texts: unknown[] = await transaction.objectStore(table).getAll(range);
+  return keys.map((key, place) => ({ key, value: valueOf(table, texts[place]) }));
 }
 
 async function readCounters(
