@@ -36,6 +36,9 @@ describe('documents', () => {
     const merged = first(await other.push());
     expect(merged).toMatchObject({ status: 'merged' });
     expect(merged).not.toHaveProperty('conflictId');
+    // What the document holds comes by pulls alone.
+    expect(merged?.current).toMatchObject({ op: 'merge', data: { title: 'Dosage' } });
+    expect(Object.keys(merged?.current ?? {})).not.toContain('update');
     await pullUntil(device, () => textOn(device, shared) === 'one!\ntwo?\n');
     expect(textOn(device, shared)).toBe('one!\ntwo?\n');
   });

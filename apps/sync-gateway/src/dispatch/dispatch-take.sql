@@ -59,7 +59,7 @@ BEGIN
       THEN dependency_statuses(p_tenant, t.user_id, p_device, t.depends_on) END,
     coalesce(t.last_error = 'dependency_waits' AND waits_for_itself(p_tenant, t.mutation_id), false),
     e.revision, e.deleted, e.clock, e.field_writes::text,
-    shown_wire(p_tenant, t.user_id, e.entity_type, e.wire)
+    shown_current(p_tenant, t.user_id, e.entity_type, e.wire)
   FROM (
     SELECT k.*, row_number() OVER (
       PARTITION BY k.user_id, k.scope, k.entity_type, k.entity_id ORDER BY k.arrival) AS mention

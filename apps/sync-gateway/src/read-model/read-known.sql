@@ -31,7 +31,7 @@ BEGIN
   PERFORM set_config('app.tenant', p_tenant, true);
   RETURN QUERY
   SELECT i.place, e.revision, e.deleted, e.clock, CASE WHEN e.is_read THEN e.field_writes::text END,
-    CASE WHEN e.is_read THEN shown_wire(p_tenant, p_user, i.type, e.wire) END,
+    CASE WHEN e.is_read THEN shown_current(p_tenant, p_user, i.type, e.wire) END,
     t.revision, t.op = 'delete', t.clock::text,
     greatest(own.counter, refused.counter, r.counter, 0),
     s.repeated_at IS NOT NULL AND h.heard IS NULL, own.sequence

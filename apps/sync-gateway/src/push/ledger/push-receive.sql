@@ -167,7 +167,7 @@ BEGIN
       p_push.device_id, uuids_of(h.depends_on)) END,
     h.revision, h.deleted, h.clock,
     CASE WHEN h.has_room THEN h.field_writes::text END,
-    CASE WHEN h.has_room THEN shown_wire(p_push.tenant_id, p_push.user_id, h.type, h.wire) END
+    CASE WHEN h.has_room THEN shown_current(p_push.tenant_id, p_push.user_id, h.type, h.wire) END
   FROM (
     SELECT i.*, p_push.depends_on -> i.id::text AS depends_on,
       e.revision, e.deleted, e.clock, e.field_writes, e.wire,

@@ -114,3 +114,32 @@ it('answer a refusal out of sight the same when its scope is held again and the 
   expect(await rig.push(author, [refused])).toEqual(first);
   rig.owner.projectsAtOnce = true;
 });
+
+it.each([
+  ['in the outcome', 'AAAA'],
+  ['beside it', 'A'.repeat(8_000)],
+])('never show what a document holds: kept %s', async (_where, body) => {
+  const author = newAuthor();
+  const { tenantId, userId } = author;
+  const entityId = `doc-${author.deviceId}`;
+  await rig.owner.change(tenantId, 'document', entityId, { userId, title: 'Dosage', body });
+  const document = { entityType: 'document', entityId };
+  const merge = mutationOf(author, { ...document, op: 'merge', update: 'AAAA', data: null, baseClock: {} });
+  const refused = mutationOf(author, { ...document, op: 'append' });
+  const told = [await rig.push(author, [merge, refused])];
+  await rig.test.database.inTenant(tenantId, async (tx) => {
+    const before = `'"}}}$', '"},"update":"${body}"}}'`;
+    await tx.query(`UPDATE mutation SET outcome = regexp_replace(outcome, ${before}) WHERE NOT shows`);
+    await tx.query(`UPDATE shown_entity SET wire = left(wire, -1) || ',"update":"${body}"}'`);
+  });
+  told.push(await pulled(author), await rig.push(author, [merge, refused]));
+  const current = { ...document, op: 'merge', data: { userId, title: 'Dosage' } };
+  for (const outcomes of told) {
+    expect(outcomes).toMatchObject([{ status: 'merged' }, { status: 'rejected' }]);
+    for (const outcome of outcomes) {
+      const shown = outcome.current ?? outcomes.find((one) => one.mutationId === outcome.currentOf)?.current;
+      expect(shown).toMatchObject(current);
+      expect(Object.keys(shown ?? {})).not.toContain('update');
+    }
+  }
+});

@@ -80,7 +80,7 @@ BEGIN
     wire := left(substr(m.outcome, strpos(m.outcome, ',"current":') + 11), -1);
     v_clock := wire::json -> 'clock';
   END IF;
-  wire := shown_wire(m.tenant_id, m.user_id, m.entity_type, wire);
+  wire := shown_current(m.tenant_id, m.user_id, m.entity_type, wire);
   -- What its user could not see was shown as absent, and stays so.
   IF wire IS NULL OR v_clock = '{}' AND split_part(m.outcome, ',"message":', 1)
     ~ ',"code":"(scope_not_held|forbidden)"$' THEN RETURN; END IF;
@@ -90,7 +90,7 @@ BEGIN
       'committedAt', wire::json -> 'committedAt', 'data', null);
     RETURN;
   END IF;
-  SELECT d.revision, d.clock, shown_wire(m.tenant_id, m.user_id, d.entity_type, d.wire)
+  SELECT d.revision, d.clock, shown_current(m.tenant_id, m.user_id, d.entity_type, d.wire)
     INTO v_revision, v_now_clock, v_now FROM scope_delta d
     WHERE d.tenant_id = m.tenant_id AND d.scope = m.scope AND d.entity_type = m.entity_type
       AND d.entity_id = m.entity_id LIMIT 1;

@@ -242,7 +242,7 @@ export class TestOwner {
         fields: type.projection.fields,
         scopes: type.projection.scopes,
         grants: [],
-        docUpdateField: null,
+        docUpdateField: type.projection.docUpdateField ?? null,
       },
     );
     // Poison goes to nobody's scope, as in the projector.
@@ -257,6 +257,7 @@ export class TestOwner {
         schemaVersion: type.schemaVersion,
         committedAt: new Date().toISOString(),
         data: delta.data,
+        ...(delta.update === null ? {} : { update: delta.update }),
       };
       await this.#store(tenantId, delta.scope, revision, result.head, wire);
     }
