@@ -262,6 +262,8 @@ class RunningStack implements Stack {
     return {
       // Nothing here stands behind a balancer, unless a test says so.
       DRAIN_READINESS_MS: process.env['DRAIN_READINESS_MS'] ?? '0',
+      // Pages that somebody is developing on this machine.
+      CORS_ORIGINS: process.env['CORS_ORIGINS'] ?? 'http://localhost:*,http://127.0.0.1:*',
       ...this.#options.env,
       HOST: '127.0.0.1',
       PORT: String(this.#ports.get(name) ?? 0),

@@ -6,6 +6,7 @@ import {
   SEAL_OPTIONS,
   SERVICE_OPTIONS,
 } from '@sync/service-kit';
+import { readOrigins } from './edge/origins.ts';
 
 /** Everything that can be set from outside; the names in `env` are the only contract with deployments. */
 const OPTIONS = {
@@ -63,6 +64,14 @@ const OPTIONS = {
     min: 0,
     max: 720,
     desc: 'hours for which devices go on by their last verification while the identity service does not answer',
+  },
+  corsOrigins: {
+    env: 'CORS_ORIGINS',
+    type: 'string',
+    optional: true,
+    desc:
+      'origins whose pages may read answers, separated by commas, such as https://app.example.com; ' +
+      'a * as the port is any port; default: none',
   },
   faultInjection: FAULT_INJECTION_OPTION,
   cursorSecret: {
@@ -255,5 +264,7 @@ export type GatewayConfig = ConfigOf<typeof OPTIONS>;
 
 /** @throws ConfigError naming every missing or malformed variable */
 export function readGatewayConfig(env: Readonly<Record<string, string | undefined>>): GatewayConfig {
-  return readConfig(OPTIONS, env);
+  const config = readConfig(OPTIONS, env);
+  readOrigins(config.corsOrigins);
+  return config;
 }

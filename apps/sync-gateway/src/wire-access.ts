@@ -3,6 +3,7 @@ import { authenticateAdmin } from './access/authenticate-admin.ts';
 import { AuthenticateDevice } from './access/authenticate-device.ts';
 import { DeviceBindings } from './access/device-bindings.ts';
 import { FollowRevocations } from './access/follow-revocations.ts';
+import { allowOrigins } from './edge/allow-origins.ts';
 import { installEdge } from './edge/install-edge.ts';
 import { AdmitRequests } from './fairness/admit-requests.ts';
 import { type FairnessMetrics, fairnessMetrics } from './fairness/fairness-metrics.ts';
@@ -56,15 +57,10 @@ export function wireAccess(foundation: Foundation): WiredAccess {
     bindings,
     revocations,
     connections,
-    prepare: (app) =>
+    prepare: (app) => {
+      allowOrigins(app, config.corsOrigins);
       installEdge(app, {
-        ...{
-          limitMs: config.requestLimitMs,
-
-          logger,
-          connections,
-          admission,
-        },
+        ...{ limitMs: config.requestLimitMs, logger, connections, admission },
         reading: {
           answerReadMs: config.answerReadMs,
           leastBytesPerSecond: config.answerReadBytesPerSecond,
@@ -73,7 +69,8 @@ export function wireAccess(foundation: Foundation): WiredAccess {
         authenticateDevice: (request) => counted(devices.authenticate(request)),
         verifyBody: (signed, rawBody) => counted(devices.withBody(signed, rawBody)),
         authenticateAdmin: (request) => counted(authenticateAdmin(tokens, request, config.platformTenant)),
-      }),
+      });
+    },
     start: () => revocations.start(),
     drain: () => {
       admission.stop();

@@ -23,7 +23,8 @@ export async function compressAnswer(
 ): Promise<unknown> {
   if (typeof payload !== 'string' && !Buffer.isBuffer(payload)) return payload;
   if (payload.length < MIN_BYTES || reply.hasHeader('content-encoding')) return payload;
-  void reply.header('vary', 'accept-encoding');
+  const vary = reply.getHeader('vary');
+  void reply.header('vary', vary === undefined ? 'accept-encoding' : `${String(vary)}, accept-encoding`);
   const coding = preferredCoding(request.headers['accept-encoding']);
   if (coding === null) return payload;
   const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;

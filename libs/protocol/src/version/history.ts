@@ -256,6 +256,13 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'LIVE-8: the first notice of a socket names all scopes of its user. A socket is open before its ' +
       'ticket is redeemed. What was committed in between was in no notice: a client saw it minutes later.',
   },
+  {
+    version: '1.47.0',
+    date: '2026-12-01',
+    schemas: [],
+    change:
+      'COMMON-31: pages of configured origins may read answers; before, their preflights were answered 404.',
+  },
 ];
 
 /** The version of the newest entry. */
