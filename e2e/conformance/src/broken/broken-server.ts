@@ -1,4 +1,4 @@
-import type { Distortion } from './distorting-proxy.ts';
+import type { Distortion, Faults } from './distorting-proxy.ts';
 
 /** What breaks one promise on purpose, and who has to find it out. */
 export interface Broken {
@@ -15,5 +15,5 @@ export interface Broken {
 /** A server that is broken on purpose. */
 export interface BrokenServer extends Broken {
   /** Makes the proxy’s part anew, with a memory of its own. */
-  readonly breaks: () => Distortion;
+  readonly breaks: () => Distortion | Faults;
 }

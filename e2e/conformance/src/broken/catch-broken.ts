@@ -45,10 +45,7 @@ export function breakingServer(target: Target): Breaking<BrokenServer> {
   return {
     kit: SERVER_KIT,
     async check(broken, checks) {
-      const proxy = await DistortingProxy.start(
-        target.gateway,
-        broken?.breaks() ?? ((_asked, forward) => forward()),
-      );
+      const proxy = await DistortingProxy.start(target.gateway, broken?.breaks());
       try {
         const results = await runChecks(SERVER_KIT, { ...target, gateway: proxy.url }, checks);
         return { results, distorted: proxy.distorted, errors: [...proxy.errors] };

@@ -12,6 +12,7 @@ import { request as requestByTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { type LiveDistortion, LiveProxy } from './live-proxy.ts';
 
 /** What a device has sent, whole. */
 export interface Asked {
@@ -37,6 +38,14 @@ export interface Answer {
  */
 export type Distortion = (asked: Asked, forward: () => Promise<Answer>) => Promise<Answer>;
 
+/** All that a proxy may make of what it passes on. What is left out passes as it is. */
+export interface Faults {
+  readonly answers?: Distortion;
+  readonly live?: LiveDistortion;
+}
+
+const unchanged: Distortion = (_asked, forward) => forward();
+
 /** They are about one connection, and there are two. */
 const HOP_BY_HOP = ['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'host'];
 /** Longer than any pause of a check: a device must never find its connection closed as it sends. */
@@ -47,17 +56,22 @@ const KEEP_ALIVE_MS = 600_000;
  * and token, but not the host, so what they send is valid at the server behind, and answers are not signed.
  */
 export class DistortingProxy {
-  /** How many answers were not the server’s own. */
+  /** How many answers and notices were not the server’s own. */
   distorted = 0;
   /** What went wrong in the proxy itself: a check that failed meanwhile has proven nothing. */
   readonly errors: unknown[] = [];
   readonly #server: Server;
   readonly #gateway: URL;
   readonly #distortion: Distortion;
+  readonly #live: LiveProxy;
 
-  private constructor(gateway: string, distortion: Distortion) {
+  private constructor(gateway: string, { answers = unchanged, live = {} }: Faults) {
     this.#gateway = new URL(gateway);
-    this.#distortion = distortion;
+    this.#distortion = answers;
+    this.#live = new LiveProxy(this.#gateway, live, {
+      distorted: () => (this.distorted += 1),
+      failed: (error) => this.errors.push(error),
+    });
     this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (from, to) => {
       this.#serve(from, to).catch((error: unknown) => {
         if (to.destroyed) return;
@@ -65,10 +79,13 @@ export class DistortingProxy {
         to.destroy();
       });
     });
+    this.#server.on('upgrade', (...request) => this.#live.open(...request));
   }
 
-  static async start(gateway: string, distortion: Distortion): Promise<DistortingProxy> {
-    const proxy = new DistortingProxy(gateway, distortion);
+  /** @param faults of the answers alone, or of everything */
+  static async start(gateway: string, faults: Distortion | Faults = {}): Promise<DistortingProxy> {
+    const all = typeof faults === 'function' ? { answers: faults } : faults;
+    const proxy = new DistortingProxy(gateway, all);
     await once(proxy.#server.listen(0, '127.0.0.1'), 'listening');
     return proxy;
   }
@@ -78,6 +95,7 @@ export class DistortingProxy {
   }
 
   async stop(): Promise<void> {
+    this.#live.stop();
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
