@@ -10,6 +10,7 @@ import {
 } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Problem } from '@sync/protocol';
 
 /** Where requests go, and where readiness is asked for. */
 interface ReplicaUrls {
@@ -96,7 +97,7 @@ export class Balancer {
   #forward(from: IncomingMessage, to: ServerResponse): void {
     const replica = this.#next();
     if (replica === undefined) {
-      to.writeHead(503).end('{"balancer":"no replica is ready"}');
+      refuse(to, 503, 'no replica is ready');
       return;
     }
     const url = new URL(from.url ?? '/', replica);
@@ -108,7 +109,7 @@ export class Balancer {
     });
     onward.on('error', (error) => {
       if (to.headersSent) to.destroy();
-      else to.writeHead(502).end(JSON.stringify({ balancer: `${replica.host}: ${error.message}` }));
+      else refuse(to, 502, `${replica.host}: ${error.message}`);
     });
     to.on('close', () => onward.destroy());
     from.pipe(onward);
@@ -130,6 +131,15 @@ export class Balancer {
     onward.on('error', () => client.destroy());
     client.on('error', () => onward.destroy());
   }
+}
+
+/** In the words of the protocol: of other answers a device does not say what stood in them. */
+function refuse(to: ServerResponse, status: number, detail: string): void {
+  const problem: Problem = {
+    ...{ type: 'urn:sync-service:problem:unavailable', code: 'unavailable', title: 'The balancer says' },
+    ...{ status, detail, retryable: true, serverTime: new Date().toISOString() },
+  };
+  to.writeHead(status, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
 }
 
 function endToEnd(headers: IncomingHttpHeaders): Record<string, string | string[]> {

@@ -53,7 +53,8 @@ export class Traffic {
           }
           if (state.kind === 'waiting') {
             isBack = state.code === LIVE_CLOSE_CODES.serviceRestart.code;
-            if (!isBack) this.#fail(`socket: closed with ${state.code}, ${textOf(state.failure)}`);
+            const why = state.failure ? textOf(state.failure) : `closed with ${state.code}`;
+            if (!isBack) this.#fail(`socket: ${why}`);
           }
           onState(state);
         },
