@@ -41,18 +41,28 @@ export async function runTests(root: string): Promise<TestSummary> {
 }
 
 async function projectsWithTests(root: string): Promise<string[]> {
-  let output = '';
-  const child = spawn('nx', ['show', 'projects', '--with-target', 'test', '--json'], {
-    ...spawnOptions(root),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await codeOf(child);
+  const args = ['show', 'projects', '--with-target', 'test', '--json'];
+  const { output } = await runAndCollect(root, 'nx', args, 'inherit');
   return JSON.parse(output) as string[];
 }
 
-/** Runs one of the workspace's commands with its output passed through. @returns its exit code */
-export async function run(root: string, command: string, args: readonly string[]): Promise<number> {
+/** Runs one of the workspace's commands. @returns its exit code, and what it printed */
+export async function runAndCollect(
+  root: string,
+  command: string,
+  args: readonly string[],
+  stderr: 'pipe' | 'inherit' = 'pipe',
+): Promise<{ readonly code: number; readonly output: string }> {
+  let output = '';
+  const child = spawn(command, args, { ...spawnOptions(root), stdio: ['ignore', 'pipe', stderr] });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  return { code: await codeOf(child), output };
+}
+
+/** The same with its output passed through. @returns its exit code */
+async function run(root: string, command: string, args: readonly string[]): Promise<number> {
   return codeOf(spawn(command, args, { ...spawnOptions(root), stdio: 'inherit' }));
 }
 
