@@ -62,7 +62,7 @@ export async function runAndCollect(
 }
 
 /** The same with its output passed through. @returns its exit code */
-async function run(root: string, command: string, args: readonly string[]): Promise<number> {
+export async function run(root: string, command: string, args: readonly string[]): Promise<number> {
   return codeOf(spawn(command, args, { ...spawnOptions(root), stdio: 'inherit' }));
 }
 
