@@ -95,9 +95,11 @@ export function clockSize(clock: VectorClock): number {
  * equal exactly when their texts are; the scope digest hashes this text.
  */
 export function canonicalClockJson(clock: VectorClock): string {
-  const entries = Object.entries(clock)
-    .filter(([, counter]) => counter > 0)
-    .sort(([a], [b]) => compareCodePoints(a, b))
-    .map(([replicaId, counter]) => `${JSON.stringify(replicaId)}:${counter}`);
-  return `{${entries.join(',')}}`;
+  // One text and no lists: a first sync asks for it 50,000 times.
+  let text = '';
+  for (const replicaId of Object.keys(clock).sort(compareCodePoints)) {
+    const counter = clock[replicaId] ?? 0;
+    if (counter > 0) text += `${text === '' ? '' : ','}${JSON.stringify(replicaId)}:${counter}`;
+  }
+  return `{${text}}`;
 }
