@@ -18,10 +18,20 @@ export interface DeviceTimes {
   readonly firstSyncMs: number;
   /** From opening the store until all entities of the type are listed. */
   readonly coldStartMs: number;
+  /** The floor of a cold start: the same pages read from the open store by bare calls, and parsed. */
+  readonly readFloorMs: number;
   /** After that, until the data of each has been read. */
   readonly readAllMs: number;
   /** From `write` until the app sees it, each of a hundred writes with all entities held. */
   readonly visibleMs: readonly number[];
+}
+
+/** Where the device of a measurement stores what it has. */
+export interface BenchPlace {
+  /** A store in the same place each time, which is empty at first. */
+  readonly open: () => Promise<Store>;
+  /** Reads the texts of table `page` without the store, and parses them. @returns how long that took */
+  readonly readBare: () => Promise<number>;
 }
 
 /** Called where nothing is measured. */
@@ -34,15 +44,15 @@ export interface Watch {
 
 /**
  * A first sync of so many entities in pages of 500, a new start on what is stored, and writes.
- * @param open a store in the same place each time, which is empty at first
  */
 export async function measureDeviceWork(
   entities: number,
-  open: () => Promise<Store>,
+  { open, readBare }: BenchPlace,
   key: DeviceKey,
   watch: Watch = {},
 ): Promise<DeviceTimes> {
   const firstSyncMs = await measureFirstSync(await deviceOn(await open()), entities);
+  const readFloorMs = await readBare();
   watch.beforeStart?.();
   const startedMs = performance.now();
   const local = await deviceOn(await open());
@@ -56,7 +66,7 @@ export async function measureDeviceWork(
   watch.afterStart?.();
   const visibleMs = await measureVisible(local, key);
   await local.store.close();
-  return { firstSyncMs, coldStartMs, readAllMs, visibleMs };
+  return { firstSyncMs, coldStartMs, readFloorMs, readAllMs, visibleMs };
 }
 
 async function measureFirstSync(local: LocalState, entities: number): Promise<number> {

@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { importDeviceKey, webCryptoKey } from '../net/webcrypto-key.ts';
 import { openSqliteStore } from '../storage/sqlite/sqlite-store.ts';
 import type { Store } from '../storage/store.ts';
-import { type DeviceTimes, IDENTITY, measureDeviceWork } from './device-work.ts';
+import { type DeviceTimes, IDENTITY, measureDeviceWork, timeOf } from './device-work.ts';
 import { type QueueTimes, measureQueue } from './measure-queue.ts';
 import { measureSqlite } from './measure-sqlite.ts';
 import { NodeSqliteDriver } from './sqlite/node-sqlite-driver.ts';
@@ -32,8 +33,9 @@ export async function measureDevice(entities: number, mutations: number): Promis
       beforeStart: () => (heapBefore = heapBytes()),
       afterStart: () => (heapAfter = heapBytes()),
     };
-    const open = () => openIn(join(folder, 'device.db'));
-    const times = await measureDeviceWork(entities, open, key, watch);
+    const file = join(folder, 'device.db');
+    const place = { open: () => openIn(file), readBare: () => timeOf(() => readPages(file)) };
+    const times = await measureDeviceWork(entities, place, key, watch);
     const queue = await measureQueue(mutations, await openIn(join(folder, 'queue.db')), key);
     const heapBytesPer10k = ((heapAfter - heapBefore) / entities) * 10_000;
     return { ...times, ...queue, floorMs: floor.writtenMs, heapBytesPer10k };
@@ -45,6 +47,13 @@ export async function measureDevice(entities: number, mutations: number): Promis
 function openIn(file: string): Promise<Store> {
   const driver = new NodeSqliteDriver(file);
   return openSqliteStore({ driver, close: () => driver.database.close() });
+}
+
+async function readPages(file: string): Promise<void> {
+  const database = new DatabaseSync(file);
+  const rows = database.prepare('SELECT key, value FROM sync_page ORDER BY key').all();
+  for (const { value } of rows) JSON.parse(value as string);
+  database.close();
 }
 
 function heapBytes(): number {

@@ -2,7 +2,7 @@ import { deleteDB, openDB } from 'idb';
 import type { Store } from '../../store.ts';
 import { openIndexedDbStore } from '../index.ts';
 import { benchBatches } from '../../../testing/bench-rows.ts';
-import { IDENTITY, measureDeviceWork } from '../../../testing/device-work.ts';
+import { IDENTITY, measureDeviceWork, timeOf } from '../../../testing/device-work.ts';
 import type { BenchTimes, BrowserDeviceTimes } from '../../../testing/page-functions.ts';
 import { importDeviceKey, webCryptoKey } from '../../../net/webcrypto-key.ts';
 
@@ -23,9 +23,16 @@ export async function benchmarkDevice(entities: number): Promise<BrowserDeviceTi
   const { writtenMs } = await measureFloor(benchBatches(entities, PAGE));
   const name = `device-${crypto.randomUUID()}`;
   const key = await webCryptoKey(await importDeviceKey(new Uint8Array(32)), IDENTITY);
-  const times = await measureDeviceWork(entities, () => openIndexedDbStore({ name }), key);
+  const place = { open: () => openIndexedDbStore({ name }), readBare: () => timeOf(() => readPages(name)) };
+  const times = await measureDeviceWork(entities, place, key);
   await deleteDB(name);
   return { ...times, floorMs: writtenMs };
+}
+
+async function readPages(name: string): Promise<void> {
+  const database = await openDB(name);
+  for (const text of await database.getAll('page')) JSON.parse(text as string);
+  database.close();
 }
 
 type Batches = readonly (readonly { key: string; value: Record<string, unknown> }[])[];
@@ -62,12 +69,6 @@ async function measureStore(batches: Batches): Promise<BenchTimes> {
   await store.close();
   await deleteDB(name);
   return { writtenMs, listedMs };
-}
-
-async function timeOf(work: () => Promise<void>): Promise<number> {
-  const startedMs = performance.now();
-  await work();
-  return performance.now() - startedMs;
 }
 
 function assertCount(found: readonly unknown[], batches: Batches): void {
