@@ -56,6 +56,7 @@ export {
   storableText,
 } from './json.ts';
 export type { JsonObject, JsonValue } from './json.ts';
+export { readJson } from './read-json.ts';
 export { rfc8785Json } from './rfc8785.ts';
 export { EMPTY_DIGEST, addToDigest, entityDigestInput, subtractFromDigest } from './projection/digest.ts';
 export { projectEvent } from './projection/project-event.ts';

@@ -6,7 +6,7 @@ import {
   type NatsConnection,
   type Subscription,
 } from '@nats-io/transport-node';
-import { storableJson } from '@sync/domain';
+import { storableJson, readJson } from '@sync/domain';
 import type { MessagingLogger } from './ports.ts';
 
 /** Nobody answers this subject now: the service is down or starting. Try later. */
@@ -120,7 +120,7 @@ function translate(error: unknown, subject: string, timeoutMs: number): unknown 
 function decodeReply<T>(reply: Msg, subject: string, { decode }: RequestOptions<T>): T {
   let value: unknown;
   try {
-    value = reply.json();
+    value = readJson(reply.string());
   } catch (cause) {
     throw new MalformedReplyError(`The reply of ${subject} is no JSON`, { cause });
   }
@@ -251,7 +251,7 @@ export class Responder {
     const { nats, handle, logger, maxBytes } = this.#options;
     let body: unknown;
     try {
-      body = message.data.length === 0 ? undefined : message.json();
+      body = message.data.length === 0 ? undefined : readJson(message.string());
     } catch {
       refuse(message, 'malformed', 'The request is no JSON');
       return;

@@ -1,4 +1,4 @@
-import { shorten } from '@sync/domain';
+import { shorten, readJson } from '@sync/domain';
 import { LIMITS, MAX_PATH_LENGTH } from './limits.ts';
 
 export type ParsedJson =
@@ -35,7 +35,7 @@ export function parseJson(
   try {
     return {
       ok: true,
-      value: JSON.parse(text) as unknown,
+      value: readJson(text),
       suspicious: scan.suspicious || isSuspicious(text),
     };
   } catch {

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import type { JsonObject } from '@sync/domain';
 import type { Link } from '@sync/postgres';
 import type { ConflictDecider, ConflictHistoryEntry } from '@sync/protocol';
@@ -20,6 +21,6 @@ export function fieldsOf({ conflictId, at, what, who, facts }: HistoryDraft): Js
 
 /** A stored link as the API shows it. */
 export function entryOf({ text, hash }: Link): ConflictHistoryEntry {
-  const entry = JSON.parse(text) as Omit<ConflictHistoryEntry, 'hash'>;
+  const entry = readJson(text) as Omit<ConflictHistoryEntry, 'hash'>;
   return { ...entry, hash };
 }

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { type Batch, setTenants } from '@sync/messaging';
 import type { Owner } from '@sync/owner-sdk';
 import type { Tx } from '@sync/postgres';
@@ -48,7 +49,7 @@ function conflictsByTenant(batches: readonly Batch[]): Map<string, DetectedConfl
   const byTenant = new Map<string, DetectedConflict[]>();
   for (const message of batches.flatMap(({ messages }) => messages)) {
     if (!bringsRecord(message.payload)) continue;
-    for (const event of JSON.parse(message.payload) as SyncEvent[]) {
+    for (const event of readJson(message.payload) as SyncEvent[]) {
       const found = conflictOf(event);
       if (!found) continue;
       const records = byTenant.get(found.tenantId) ?? [];

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { firstThatFit, RemoteError } from '@sync/messaging';
 import type { JsonObject } from '@sync/domain';
 import type { Database } from '@sync/postgres';
@@ -43,5 +44,5 @@ export async function answerDeletedData(database: Database, body: unknown): Prom
 
 function deletedOf({ revision, data }: DeletedRow): DeletedDataReply['entities'][number] {
   if (revision === null) return UNKNOWN;
-  return { revision: Number(revision), data: data === null ? null : (JSON.parse(data) as JsonObject | null) };
+  return { revision: Number(revision), data: data === null ? null : (readJson(data) as JsonObject | null) };
 }

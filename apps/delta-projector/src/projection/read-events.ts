@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import type { FieldWrites } from '@sync/domain';
 import {
   DEVICE_ID_PATTERN,
@@ -132,7 +133,7 @@ function readWrites(text: string | undefined): FieldWrites | string | null {
 function readTooDeep(payload: string, detail: string): ReadEvent[] {
   let elements: readonly unknown[];
   try {
-    elements = elementsOf(JSON.parse(payload));
+    elements = elementsOf(readJson(payload));
   } catch {
     return [faulty(payload, 'malformed_json', 'The message is not valid JSON')];
   }

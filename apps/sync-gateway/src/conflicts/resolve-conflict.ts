@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import {
   type ConflictRecord,
   type ConflictResolveReply,
@@ -86,7 +87,7 @@ export class ResolveConflict {
     const text = head?.wire ?? absentText(conflict, type?.schemaVersion ?? 1, new Date().toISOString());
     const shown = { address: conflict, current: text, told: null };
     const [current] = await checkCurrents(this.#heads, author, [shown]);
-    if (current) return JSON.parse(current) as RemoteDelta;
+    if (current) return readJson(current) as RemoteDelta;
     throw new ProblemError('unavailable', 'What it moved to cannot be shown yet', {
       headers: { 'retry-after': RETRY_AFTER },
     });
@@ -117,7 +118,7 @@ function lowerCaseIds({ suggestionId, ...resolution }: Resolution): Resolution {
 /** What is not in the scope, or not to be seen by this user, is an entity that does not exist. */
 function targetOf(type: RegisteredEntityType, head: EntityHead | null): ResolutionTarget {
   const { service, entityType, pushSubject, schemaVersion, policy } = type;
-  const wire = head && !head.deleted ? (JSON.parse(head.wire) as RemoteDelta) : null;
+  const wire = head && !head.deleted ? (readJson(head.wire) as RemoteDelta) : null;
   return {
     service,
     pushSubject: pushSubject ?? subjects.push(service, entityType),

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { OUTCOME_CODES, type RegisteredEntityType } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { OutcomesStored } from '../push/accept-push.ts';
@@ -192,7 +193,7 @@ export class DispatchDevice {
     const registration: RegisteredEntityType | null = this.#admission.types.find(mutation.entityType);
     const head = headOfRow(row, mutation, heads);
     const payloadBytes = Buffer.byteLength(payload);
-    const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptDecision);
+    const kept = row.decision === null ? null : (readJson(row.decision) as KeptDecision);
     const mayBeSent = row.may_be_sent;
     const work = registration && {
       ...{ mutation, registration, payloadBytes, head, mayBeSent, kept, refuse: null },
@@ -227,7 +228,7 @@ export class DispatchDevice {
 
   /** What matches no schema waited for nothing but to show its entity. */
   #openRefused(row: OpenMutation, heads: Map<string, EntityHead>, nowIso: string): Opened {
-    const kept = row.decision === null ? null : (JSON.parse(row.decision) as KeptRefusal);
+    const kept = row.decision === null ? null : (readJson(row.decision) as KeptRefusal);
     if (kept) {
       const { refusal, address } = kept;
       const registration = this.#admission.types.find(address.entityType);

@@ -41,6 +41,23 @@ describe('POST /sync/v1/push', () => {
     expect((await rig.call<PullResponse>(device, 'pull', {})).body.outcomes).toEqual([]);
   });
 
+  it('stores each field under its own name, whatever objects came before', async () => {
+    const names = ['\\', '"', '\n', '"quoted"', '\\n'];
+    const mutations = names.map((name) => mutationOf(device, { data: { fields: [], [name]: name } }));
+    // While they wait for their owner, they stand in the ledger as they came.
+    owner.mode = 'deaf';
+    const { body } = await push({ sentAt: sentAt(), mutations });
+    expect(body.outcomes.map(({ status }) => status)).toEqual(names.map(() => 'accepted'));
+    const rows = await rig.test.database.inTenant(device.tenantId, (tx) =>
+      tx.query<{ payload: string }>(`SELECT payload FROM mutation WHERE device_id = $1 ORDER BY arrival`, [
+        device.deviceId,
+      ]),
+    );
+    for (const [place, name] of names.entries()) {
+      expect(rows[place]?.payload).toContain(`${JSON.stringify(name)}:${JSON.stringify(name)}`);
+    }
+  });
+
   it('takes an empty push and a compressed one', async () => {
     expect((await push({ sentAt: sentAt(), mutations: [] })).body.outcomes).toEqual([]);
     const bytes = gzipSync(JSON.stringify({ sentAt: sentAt(), mutations: [mutationOf(device)] }));

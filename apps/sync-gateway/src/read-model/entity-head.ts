@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import type { EntityState, FieldWrites, JsonObject } from '@sync/domain';
 import type { RemoteDelta } from '@sync/protocol';
 import type { VectorClock } from '@sync/vector-clock';
@@ -80,14 +81,14 @@ export function stateOfHead(head: EntityHead): EntityState {
 }
 
 function readState(head: EntityHead): EntityState {
-  const wire = JSON.parse(head.wire) as RemoteDelta;
+  const wire = readJson(head.wire) as RemoteDelta;
   return {
     revision: head.revision,
     clock: head.clock,
     data: head.deleted ? null : ((wire.data ?? {}) as JsonObject),
     deleted: head.deleted,
     deletedData: null,
-    fieldWrites: head.fieldWrites === null ? {} : (JSON.parse(head.fieldWrites) as FieldWrites),
+    fieldWrites: head.fieldWrites === null ? {} : (readJson(head.fieldWrites) as FieldWrites),
   };
 }
 

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import type { LocalState } from '../local/local-state.ts';
 import type { Entity, Mirror } from '../local/mirror.ts';
 import type { DocumentBase, WriteQueue } from '../local/write-queue.ts';
@@ -221,7 +222,7 @@ function known<Data extends object>(
 /** @throws SyncError `data_invalid` */
 function asJson(data: object): object {
   try {
-    return JSON.parse(JSON.stringify(data)) as object;
+    return readJson(JSON.stringify(data)) as object;
   } catch (cause) {
     throw new SyncError('data_invalid', 'not_json', { cause });
   }

@@ -1,3 +1,5 @@
+import { readJson } from '@sync/domain';
+
 /** What came, before anybody has judged it. */
 export interface ReceivedAnswer {
   readonly status: number;
@@ -37,7 +39,7 @@ type Read = Pick<ReceivedAnswer, 'body' | 'fault'>;
 function parse(text: string | null): Read {
   if (text === null) return { body: undefined, fault: 'more than is taken, or not UTF-8' };
   try {
-    return { body: JSON.parse(text), fault: null };
+    return { body: readJson(text), fault: null };
   } catch {
     return { body: undefined, fault: 'JSON that cannot be read, or a part of it' };
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { findUnstorable, parseJson } from '@sync/protocol';
 import fc from 'fast-check';
-import { type Draft, faultOf } from './make-mutation.ts';
+import { type Draft, faultOf, makeMutation } from './make-mutation.ts';
 
 const DRAFT: Draft = {
   mutationId: '00000000-0000-4000-8000-000000000000',
@@ -74,5 +74,16 @@ describe('what the server would refuse for its form', () => {
     ['many dependencies', { dependsOn: Array<string>(33).fill('m') }, 'data_invalid', 'dependsOn'],
   ])('says of %s what it is', (_what, part, code, message) => {
     expect(faultOf({ ...DRAFT, ...part })).toEqual({ code, message: expect.stringContaining(message) });
+  });
+});
+
+describe('the data of a mutation', () => {
+  it('has each field under its own name, whatever was written before', () => {
+    for (const name of ['\\', '"', '\n', '"quoted"', '\\n']) {
+      const data = { written: [], [name]: 1 };
+      expect(
+        Object.keys(makeMutation({ ...DRAFT, data }, { sequence: 1, baseClock: {} }).data ?? {}),
+      ).toEqual(['written', name]);
+    }
   });
 });

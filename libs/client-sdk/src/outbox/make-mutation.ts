@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import type { LocalMutation } from '@sync/protocol';
 import {
   ENTITY_ID_PATTERN,
@@ -90,7 +91,7 @@ export function makeMutation(draft: Draft, { sequence, baseClock }: Numbers): Lo
     sequence,
     baseClock,
     // As JSON has it, so that what is shown, stored, tagged and sent is one and the same.
-    ...(data === undefined ? {} : { data: JSON.parse(JSON.stringify(data)) as Record<string, unknown> }),
+    ...(data === undefined ? {} : { data: readJson(JSON.stringify(data)) as Record<string, unknown> }),
     ...(update === undefined ? {} : { update }),
     ...(dependsOn && dependsOn.length > 0 ? { dependsOn: [...dependsOn] } : {}),
   };

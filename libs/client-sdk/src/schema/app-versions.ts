@@ -1,4 +1,11 @@
-import { type JsonObject, type UpcastStep, checkUpcasters, planUpcast, upcastData } from '@sync/domain';
+import {
+  type JsonObject,
+  type UpcastStep,
+  checkUpcasters,
+  planUpcast,
+  upcastData,
+  readJson,
+} from '@sync/domain';
 import type { LocalMutation, RemoteDelta } from '@sync/protocol';
 import { report } from '../local/listeners.ts';
 import type { EntityData } from '../outbox/show-entity.ts';
@@ -125,7 +132,7 @@ function assertData(lifted: unknown): EntityData {
 }
 
 function asJson(data: EntityData): EntityData {
-  return JSON.parse(JSON.stringify(data)) as EntityData;
+  return readJson(JSON.stringify(data)) as EntityData;
 }
 
 /** A function lifts like a subject: nothing can be said of it. */

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { StorageError } from './store.ts';
 import type { Commit, StoredValue, TableName } from './store.ts';
 
@@ -49,7 +50,7 @@ export function textOf(table: TableName, value: StoredValue): string {
 export function valueOf(table: TableName, text: unknown): StoredValue {
   try {
     if (typeof text !== 'string') throw new TypeError(`${typeof text} in place of a text`);
-    return JSON.parse(text) as StoredValue;
+    return readJson(text) as StoredValue;
   } catch (cause) {
     throw new StorageError('damaged', `a row of ${table} is no JSON`, { cause });
   }

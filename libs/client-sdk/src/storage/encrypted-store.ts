@@ -1,3 +1,5 @@
+import { readJson } from '@sync/domain';
+
 /** `@sync/client/encrypted`: any store, with values that only the app can read. */
 import { textOf } from './encode-change.ts';
 import { StorageError } from './store.ts';
@@ -116,7 +118,7 @@ export class EncryptedStore implements Store {
       if (typeof iv !== 'string' || typeof sealed !== 'string') throw new TypeError('not encrypted');
       const algorithm = { name: 'AES-GCM', iv: bytesOf(iv), additionalData: placeOf(table, key) };
       const opened = await crypto.subtle.decrypt(algorithm, this.#key, bytesOf(sealed));
-      return JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(opened)) as StoredValue;
+      return readJson(new TextDecoder('utf-8', { ignoreBOM: true }).decode(opened)) as StoredValue;
     } catch (cause) {
       throw new StorageError('damaged', `a row of ${table} does not open with this key`, { cause });
     }

@@ -1,5 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { storableJson } from '@sync/domain';
+import { storableJson, readJson } from '@sync/domain';
 import {
   AGAIN,
   GroupedCalls,
@@ -83,7 +83,7 @@ const decodeReply = decoder(OwnerPushReply, 'an OwnerPushReply');
 /** Owners may send anything: what an answer or a record cannot carry is replaced before it goes on. */
 function readReply(value: unknown): OwnerPushReply {
   const reply = decodeReply(value);
-  return findUnstorable(reply) ? (JSON.parse(storableJson(reply)) as OwnerPushReply) : reply;
+  return findUnstorable(reply) ? (readJson(storableJson(reply)) as OwnerPushReply) : reply;
 }
 
 /**

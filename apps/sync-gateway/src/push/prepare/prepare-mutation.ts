@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { counterOf, deviceReplica, type VectorClock } from '@sync/vector-clock';
-import { claimedClock, correctOccurredAtMs, shorten } from '@sync/domain';
+import { claimedClock, correctOccurredAtMs, shorten, readJson } from '@sync/domain';
 import { findUnstorable, LIMITS, LocalMutation, validator } from '@sync/protocol';
 import type { EntityAddress } from '../../read-model/entity-address.ts';
 import { canonicalPayload, type CanonicalPayload } from './canonical-payload.ts';
@@ -136,7 +136,7 @@ export function restoreMutation(
   author: Pick<PushMoment, 'userId' | 'deviceId'>,
   occurredAtMs: number,
 ): PreparedMutation | null {
-  const checked = checkMutation(JSON.parse(payload) as unknown);
+  const checked = checkMutation(readJson(payload));
   if (!checked.ok) return null;
   const { userId, deviceId } = author;
   // It was stored canonical, and is read in that order.
