@@ -30,4 +30,17 @@ describe('the bundle of @sync/client-react', () => {
     // Nothing of it is empty because it was not found.
     expect(Math.min(hooks, styles)).toBeGreaterThan(500);
   });
+
+  it('loads Yjs for who takes documents, and for nobody else', async () => {
+    const isLoaded = async (entry: string): Promise<boolean> => {
+      const { metafile } = await build({
+        stdin: { contents: `export * from '${entry}'`, resolveDir: import.meta.dirname },
+        ...{ bundle: true, write: false, metafile: true, format: 'esm', logLevel: 'silent' },
+        ...{ conditions: ['source'], external: ['react', 'react/jsx-runtime'] },
+      });
+      return Object.keys(metafile.inputs).some((path) => path.includes('/yjs/'));
+    };
+    expect(await isLoaded('@sync/client-react/yjs')).toBe(true);
+    expect(await isLoaded('@sync/client-react')).toBe(false);
+  });
 });

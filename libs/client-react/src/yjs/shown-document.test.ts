@@ -179,6 +179,20 @@ describe('a document that components share', () => {
     stop();
   });
 
+  it('is absent once its device was revoked, and stores nothing that is typed then', async () => {
+    const { client, server, textOf } = await world();
+    const shared = sharedDocument(client, 'page', 'p1');
+    const { stop } = show(shared);
+    await until(() => shared.snapshot().state === 'open');
+    server.revokeDevice('phone');
+    await until(() => shared.snapshot().state === 'absent');
+    type(shared.snapshot(), 'too late; ');
+    await shared.flush();
+    expect(shared.snapshot()).toMatchObject({ state: 'absent', isPending: false });
+    expect(textOf('p1')).toBe('text of p1');
+    stop();
+  });
+
   it('lets go of its doc with the end of its client', async () => {
     const { client } = await world();
     const shared = sharedDocument(client, 'page', 'p1');
