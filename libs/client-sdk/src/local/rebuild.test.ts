@@ -59,6 +59,22 @@ describe('a rebuild', () => {
     expect(idsOf(device)).toEqual([...device.answered, tab.answered[0], tab.answered[2]]);
   });
 
+  it('counts what cannot be read of another tab once, however often it finds no room', async () => {
+    const device = await withWrites();
+    const tab = new CrashingDevice(device.server, 'dev', device.disk);
+    await tab.start();
+    await tab.write('b', 'put', { value: 1 });
+    device.disk.tables.get('outbox')?.set(outboxKey(3), 'no JSON');
+    device.store.failCommits('full', 2);
+    for (let n = 0; n < 2; n += 1) {
+      await expect(device.local.rebuild()).rejects.toMatchObject({ code: 'full' });
+    }
+    await device.local.rebuild();
+    expect(device.local.lostWrites).toBe(1);
+    await device.start();
+    expect([idsOf(device), device.local.lostWrites]).toEqual([device.answered, 1]);
+  });
+
   it('by another tab is noticed by one that hears nothing, with what that one has put back', async () => {
     const device = await withWrites();
     const tab = new CrashingDevice(device.server, 'dev', device.disk);
