@@ -24,6 +24,7 @@ import { SendToOwner } from './push/owners/send-to-owner.ts';
 import { SettleMutations } from './push/settle-mutations.ts';
 import type { WiredAudit } from './wire-audit.ts';
 import { AnswerRegistry } from './registration/answer-registry.ts';
+import { EntityTypesController } from './registration/entity-types-controller.ts';
 import { RegisterService } from './registration/register-service.ts';
 import { Registry } from './registration/registry.ts';
 import type { WiredAccess } from './wire-access.ts';
@@ -92,7 +93,7 @@ export function wireWriting(
   return {
     registry,
     registerService,
-    controllers: [PushController],
+    controllers: [PushController, EntityTypesController],
     providers: [
       { provide: AcceptPush, useValue: acceptPush },
       { provide: PushGate, useValue: gate },

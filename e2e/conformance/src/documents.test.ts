@@ -37,7 +37,7 @@ describe('documents', () => {
     expect(merged).toMatchObject({ status: 'merged' });
     expect(merged).not.toHaveProperty('conflictId');
     // What the document holds comes by pulls alone.
-    expect(merged?.current).toMatchObject({ op: 'merge', data: { title: 'Dosage' } });
+    expect(merged?.current).toMatchObject({ data: { title: 'Dosage' } });
     expect(Object.keys(merged?.current ?? {})).not.toContain('update');
     await pullUntil(device, () => textOn(device, shared) === 'one!\ntwo?\n');
     expect(textOn(device, shared)).toBe('one!\ntwo?\n');

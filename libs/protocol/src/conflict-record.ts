@@ -22,6 +22,9 @@ import {
 } from './scalars.ts';
 import { Suggestion } from './suggestion.ts';
 
+/** The entity type as which devices pull ConflictRecords; nobody pushes it. */
+export const CONFLICT_ENTITY_TYPE = 'conflict';
+
 const Data = Type.Union([EntityData, Type.Null()]);
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 

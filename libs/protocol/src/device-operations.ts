@@ -15,6 +15,7 @@ import {
   PushResponse,
   TicketResponse,
 } from './device-api.ts';
+import { EntityTypesResponse } from './entity-types-api.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { liveCloseCodes } from './live-close-codes.ts';
 import type { Priority } from './priorities.ts';
@@ -174,6 +175,18 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     body: AckRequest,
     response: AckResponse,
     problems: [...BODY_PROBLEMS, 'cursor_invalid'],
+  },
+  {
+    method: 'get',
+    path: '/sync/v1/entity-types',
+    summary: 'What can be written, and how',
+    description:
+      'Every registered entity type with its policy, its ops and the versions of its schema that are ' +
+      'taken. A registration may change while a device is offline: then its outcomes say so.',
+    access: 'signature',
+    priority: 'delivery',
+    response: EntityTypesResponse,
+    problems: [],
   },
   ...CONFLICT_OPERATIONS,
   {

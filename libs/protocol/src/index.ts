@@ -31,6 +31,7 @@ export {
   TENANT_ID_PATTERN,
   USER_ID_PATTERN,
 } from './patterns.ts';
+export { EntityTypeInfo, EntityTypesResponse } from './entity-types-api.ts';
 export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 export type { DeviceOperation } from './device-operations.ts';
 export { PRIORITIES, type Priority } from './priorities.ts';
@@ -144,6 +145,7 @@ export {
 export { decidedFields } from './field-winners.ts';
 export { withoutServerSide } from './without-server-side.ts';
 export {
+  CONFLICT_ENTITY_TYPE,
   ConflictDecider,
   ConflictDecision,
   ConflictHistoryEntry,

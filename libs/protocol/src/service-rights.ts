@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { CONFLICT_ENTITY_TYPE } from './conflict-record.ts';
 import { EntityType, ServiceName } from './scalars.ts';
 
 const SubjectPattern = Type.String({
@@ -60,5 +61,5 @@ export type RightsOfService = ServiceRights['services'][string];
 
 /** What the platform's own services register; no configuration can take it from them. */
 export const PLATFORM_SERVICE_RIGHTS: ServiceRights['services'] = {
-  'conflict-resolver': { entityTypes: ['conflict'] },
+  'conflict-resolver': { entityTypes: [CONFLICT_ENTITY_TYPE] },
 };

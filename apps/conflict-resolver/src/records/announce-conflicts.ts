@@ -1,6 +1,6 @@
 import type { Owner } from '@sync/owner-sdk';
 import type { Tx } from '@sync/postgres';
-import type { ConflictRecord } from '@sync/protocol';
+import { CONFLICT_ENTITY_TYPE, type ConflictRecord } from '@sync/protocol';
 import { loadHistories } from '../history/history-store.ts';
 import type { SuggestionSource } from '../suggestions/suggestion-source.ts';
 import { loadRows } from './conflict-store.ts';
@@ -43,7 +43,7 @@ export async function announceConflicts(
 ): Promise<Map<string, ConflictRecord>> {
   const records = await loadConflicts(tx, suggestions, tenantId, conflictIds);
   const changes = [...records].map(([entityId, record]) => {
-    return { entityType: 'conflict', entityId, data: { ...record } };
+    return { entityType: CONFLICT_ENTITY_TYPE, entityId, data: { ...record } };
   });
   if (changes.length > 0) await owner.announce(tx, tenantId, changes);
   return records;

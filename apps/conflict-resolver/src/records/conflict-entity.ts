@@ -1,4 +1,5 @@
 import { type EntityDefinition, defineEntity, reject } from '@sync/owner-sdk';
+import { CONFLICT_ENTITY_TYPE } from '@sync/protocol';
 import type { SuggestionSource } from '../suggestions/suggestion-source.ts';
 import { loadConflicts } from './announce-conflicts.ts';
 
@@ -8,7 +9,7 @@ import { loadConflicts } from './announce-conflicts.ts';
  */
 export function conflictEntity(suggestions: SuggestionSource): EntityDefinition {
   return defineEntity({
-    entityType: 'conflict',
+    entityType: CONFLICT_ENTITY_TYPE,
     schemaVersion: 1,
     policy: 'server_authoritative',
     projection: { kind: 'declarative', fields: '*', scopes: ['user:{userId}'] },

@@ -58,6 +58,7 @@ const deviceRoutes = (): Asked[] => [
   ['POST', 'push', { sentAt: new Date().toISOString(), mutations: [mutationOf(device)] }],
   ['POST', 'ack', { outcomes: [ID] }],
   ['POST', 'tickets', {}],
+  ['GET', 'entity-types'],
   ['GET', 'conflicts'],
   ['GET', `conflicts/${ID}`],
   ['POST', 'resolve-conflict', { conflictId: ID, expectedClock: {}, resolution: { kind: 'keep_server' } }],

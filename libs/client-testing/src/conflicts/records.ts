@@ -1,5 +1,6 @@
 import { type ConflictDraft, type JsonObject, canonicalJson, readField } from '@sync/domain';
 import {
+  CONFLICT_ENTITY_TYPE,
   type ConflictDecider,
   type ConflictDecision,
   type ConflictRecord,
@@ -8,7 +9,6 @@ import {
   withoutServerSide,
 } from '@sync/protocol';
 import { changeByService } from '../server/change-entity.ts';
-import { CONFLICT_TYPE } from '../server/entity-types.ts';
 import { sha256Hex, uuidOf } from '../server/hashes.ts';
 import type { Ended, Tenant } from '../server/tenant.ts';
 import type { Work } from '../push/work.ts';
@@ -78,7 +78,11 @@ export function note(
   const entry = { ...link, hash: hashOf(link) };
   tenant.history.push(entry);
   kept.record = { ...kept.record, history: [...kept.record.history, entry] };
-  changeByService(tenant, { entityType: CONFLICT_TYPE, entityId: conflictId, data: kept.record }, null);
+  changeByService(
+    tenant,
+    { entityType: CONFLICT_ENTITY_TYPE, entityId: conflictId, data: kept.record },
+    null,
+  );
 }
 
 /** A record without the server's side where its user does not hold the scope of its entity (CONFLICT-18). */
@@ -88,7 +92,7 @@ export function recordFor(tenant: Tenant, record: ConflictRecord): ConflictRecor
 
 /** A delta as a user may see it now. */
 export function shownTo(tenant: Tenant, userId: string, delta: RemoteDelta): RemoteDelta {
-  if (delta.entityType !== CONFLICT_TYPE || delta.data === null) return delta;
+  if (delta.entityType !== CONFLICT_ENTITY_TYPE || delta.data === null) return delta;
   const record = delta.data as unknown as ConflictRecord;
   return tenant.holds(userId, record.scope) ? delta : { ...delta, data: { ...withoutServerSide(record) } };
 }

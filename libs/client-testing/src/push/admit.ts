@@ -1,6 +1,6 @@
 import { checkOp, planUpcast } from '@sync/domain';
-import { OUTCOME_CODES } from '@sync/protocol';
-import { CONFLICT_TYPE, type KnownType } from '../server/entity-types.ts';
+import { CONFLICT_ENTITY_TYPE, OUTCOME_CODES } from '@sync/protocol';
+import type { KnownType } from '../server/entity-types.ts';
 import { hexOfBase64, tagOf } from '../server/hashes.ts';
 import type { Tenant } from '../server/tenant.ts';
 import type { Element, Refusal, Work } from './work.ts';
@@ -10,7 +10,7 @@ export function admit(tenant: Tenant, { mutation, userId }: Work): Refusal | nul
   const { entityType, op, schemaVersion, scope, tag } = mutation;
   const type = tenant.world.types.get(entityType);
   if (!type) return refusal('entity_type_unknown', '/entityType', `no service registered "${entityType}"`);
-  if (entityType === CONFLICT_TYPE)
+  if (entityType === CONFLICT_ENTITY_TYPE)
     return refusal('forbidden', '/entityType', 'a ConflictRecord changes only through resolve-conflict');
   if (!tenant.holds(userId, scope))
     return refusal('scope_not_held', '/scope', `the user does not hold "${scope}"`);

@@ -7,6 +7,7 @@ import { ack } from '../pull/ack.ts';
 import type { Pulls } from '../pull/pull.ts';
 import { push } from '../push/push.ts';
 import type { Device } from './device.ts';
+import { shownTypes } from './entity-types.ts';
 import { RefusedRequest } from './refused-request.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -27,6 +28,9 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'POST /sync/v1/ack': (tenant, device, { body }) => ack(tenant, device, body),
   'POST /sync/v1/resolve-conflict': (tenant, device, { body }) => {
     return withTime(tenant, { conflict: resolveConflict(tenant, device, body) });
+  },
+  'GET /sync/v1/entity-types': (tenant) => {
+    return withTime(tenant, { entityTypes: shownTypes(tenant.world.types) });
   },
   'GET /sync/v1/conflicts': (tenant, device, { path }) => {
     return withTime(tenant, listConflicts(tenant, device.userId, queryOf(path)));

@@ -8,6 +8,7 @@ import {
   type ReviewMode,
   type UpcastStep,
 } from '@sync/domain';
+import { CONFLICT_ENTITY_TYPE, type EntityTypeInfo } from '@sync/protocol';
 
 /** An entity as JSON. */
 export type TestData = Readonly<Record<string, unknown>>;
@@ -109,15 +110,13 @@ export interface KnownType extends Required<Omit<TestEntityType, 'scopes' | 'doc
   readonly scopes: readonly string[] | null;
 }
 
-/** The ConflictRecords, which nobody writes but the server. */
-export const CONFLICT_TYPE = 'conflict';
-
 /** @throws TypeError for what the server cannot have */
 export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map<string, KnownType> {
   const known = Object.entries(types).map(([entityType, type]): [string, KnownType] => {
     if (POLICIES[type.policy].hasDocument !== (type.documents !== undefined))
       throw new TypeError(`${entityType}: \`documents\` belong to crdt_yjs, and to no other policy`);
-    if (entityType === CONFLICT_TYPE) throw new TypeError(`${entityType} is the server’s own entity type`);
+    if (entityType === CONFLICT_ENTITY_TYPE)
+      throw new TypeError(`${entityType} is the server’s own entity type`);
     const defaults: Omit<KnownType, 'policy'> = {
       ...{ entityType, review: 'none', schemaVersion: 1, fields: '*', grants: [], upcasters: [] },
       ...{ requiresTags: false, handle: takeAsSent, service: 'server', scopes: null, documents: null },
@@ -125,11 +124,22 @@ export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map
     return [entityType, { ...defaults, ...type }];
   });
   const conflict: KnownType = {
-    ...{ entityType: CONFLICT_TYPE, policy: 'server_authoritative', review: 'none', schemaVersion: 1 },
+    ...{ entityType: CONFLICT_ENTITY_TYPE, policy: 'server_authoritative', review: 'none', schemaVersion: 1 },
     ...{ fields: '*', grants: [], upcasters: [], requiresTags: false, handle: takeAsSent },
     ...{ service: 'conflict-resolver', scopes: ['user:{userId}'], documents: null },
   };
-  return new Map([...known, [CONFLICT_TYPE, conflict]]);
+  return new Map([...known, [CONFLICT_ENTITY_TYPE, conflict]]);
+}
+
+/** What devices may know of them (PUSH-25). */
+export function shownTypes(types: ReadonlyMap<string, KnownType>): EntityTypeInfo[] {
+  return [...types.values()]
+    .map(({ entityType, policy, review, schemaVersion, upcasters, requiresTags }) => {
+      const oldestSchemaVersion = Math.min(schemaVersion, ...upcasters.map(({ from }) => from));
+      const ops = entityType === CONFLICT_ENTITY_TYPE ? [] : [...POLICIES[policy].ops];
+      return { entityType, policy, review, schemaVersion, oldestSchemaVersion, ops, requiresTags };
+    })
+    .sort((left, right) => (left.entityType < right.entityType ? -1 : 1));
 }
 
 /** @param scope into which the change goes where the type has no templates */

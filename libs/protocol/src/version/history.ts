@@ -263,6 +263,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
     change:
       'COMMON-31: pages of configured origins may read answers; before, their preflights were answered 404.',
   },
+  {
+    version: '1.48.0',
+    date: '2026-12-01',
+    schemas: ['EntityTypeInfo', 'EntityTypesResponse'],
+    change:
+      'PUSH-25: GET /sync/v1/entity-types names every registered entity type with its policy, its ops and ' +
+      'the versions of its schema that are taken.',
+  },
 ];
 
 /** The version of the newest entry. */

@@ -1,5 +1,5 @@
 import { checkOp, planUpcast } from '@sync/domain';
-import type { RegisteredEntityType } from '@sync/protocol';
+import { CONFLICT_ENTITY_TYPE, type RegisteredEntityType } from '@sync/protocol';
 import type { DeviceKey } from '../../access/device-bindings.ts';
 import type { RegisteredTypes } from '../../registration/registered-types.ts';
 import type { PreparedMutation, Refusal } from './prepare-mutation.ts';
@@ -31,7 +31,7 @@ export function admitMutation(
     return { code: 'entity_type_unknown', message: `/entityType: no service registered "${entityType}"` };
   }
   // Whatever its owner would answer of the entity shows what its user may not see any more.
-  if (entityType === 'conflict') return { code: 'forbidden', message: CONFLICT_CHANGES };
+  if (entityType === CONFLICT_ENTITY_TYPE) return { code: 'forbidden', message: CONFLICT_CHANGES };
   if (!held) return { code: 'scope_not_held', message: `/scope: the user does not hold "${scope}"` };
   const refusal = checkOp(registration.policy, op);
   if (refusal) return { code: refusal, message: `/op: ${registration.policy} does not know ${op}` };

@@ -1,0 +1,33 @@
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
+import { POLICIES } from '@sync/domain';
+import { CONFLICT_ENTITY_TYPE, type EntityTypeInfo, type RegisteredEntityType } from '@sync/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { callerOf } from '../access/caller.ts';
+import { answerValue } from '../edge/answer.ts';
+import { Registry } from './registry.ts';
+
+/** `GET /sync/v1/entity-types`: what a device can write, and how (PUSH-25). */
+@Controller('sync/v1')
+export class EntityTypesController {
+  readonly #registry: Registry;
+
+  constructor(@Inject(Registry) registry: Registry) {
+    this.#registry = registry;
+  }
+
+  @Get('entity-types')
+  list(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    // Refuses whoever is no device; which one it is makes no difference.
+    callerOf(request);
+    const types = this.#registry.services.flatMap(({ entityTypes }) => entityTypes);
+    const sorted = types.map(infoOf).sort((left, right) => (left.entityType < right.entityType ? -1 : 1));
+    void answerValue(reply, { entityTypes: sorted });
+  }
+}
+
+function infoOf(type: Omit<RegisteredEntityType, 'service'>): EntityTypeInfo {
+  const { entityType, policy, review = 'none', schemaVersion, upcasters = [], requiresTags = false } = type;
+  const oldestSchemaVersion = Math.min(schemaVersion, ...upcasters.map(({ from }) => from));
+  const ops = entityType === CONFLICT_ENTITY_TYPE ? [] : [...POLICIES[policy].ops];
+  return { entityType, policy, review, schemaVersion, oldestSchemaVersion, ops, requiresTags };
+}
