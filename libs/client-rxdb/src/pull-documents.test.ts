@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Answer, Call } from '@sync/client';
+import type { PullRequest } from '@sync/protocol';
 import { ackedBy, closeAll, open, pushedBy, reopen } from './testing/open-devices.ts';
 import { SCOPE, makeServer, until } from './testing/rx-device.ts';
 
@@ -80,6 +82,26 @@ describe('pulls', () => {
     const second = await reopen(first, server, 'a');
     await second.inSync();
     expect(Object.keys(await second.shown())).toHaveLength(34);
+  });
+
+  it('begins its scopes anew where the server takes their cursors no more', async () => {
+    const server = makeServer();
+    server.seed('note', rows(3), { scope: SCOPE });
+    const device = await open(server, 'a');
+    await device.inSync();
+    const { link } = device;
+    const send = link.send.bind(link);
+    link.send = async <T>(call: Call): Promise<Answer<T>> => {
+      const { scopes = [] } = call.body as PullRequest;
+      if (!call.path.endsWith('pull') || scopes.every(({ cursor }) => cursor === null)) return send<T>(call);
+      const failure = { ok: false, kind: 'cursor_invalid', status: 400, problem: null } as const;
+      return { ...failure, retryAfterMs: null, detail: 'another secret' };
+    };
+    server.change('note', 'n0', null);
+    server.change('note', 'n1', { text: 'changed' });
+    await device.inSync();
+    expect(await device.shown()).toEqual({ n1: 'changed', n2: 'text 2' });
+    expect(device.errors).toEqual([]);
   });
 
   it('removes a scope that is taken away, receipts it, and has it back when granted again', async () => {

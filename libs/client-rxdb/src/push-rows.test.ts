@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { takeAsSent } from '@sync/client-testing';
+import type { Answer, Call } from '@sync/client';
 import { ackedBy, closeAll, open, pushedBy, reopen } from './testing/open-devices.ts';
 import { SCOPE, makeServer, until } from './testing/rx-device.ts';
 
@@ -220,6 +221,33 @@ describe('pushes', () => {
     await until(() => server.entity('note', 'n4') !== undefined);
     expect(pushedBy(device).map(({ entityId }) => entityId)).toHaveLength(10);
     expect(device.errors).toEqual([]);
+  });
+
+  it('sends one request at a time, of whatever collection', async () => {
+    const server = makeServer();
+    server.grant('u', 'course:c');
+    const device = await open(server, 'a');
+    await device.inSync();
+    const { link } = device;
+    const send = link.send.bind(link);
+    let underWay = 0;
+    let most = 0;
+    link.send = async <T>(call: Call): Promise<Answer<T>> => {
+      if (!call.path.endsWith('push')) return send<T>(call);
+      underWay += 1;
+      most = Math.max(most, underWay);
+      const answer = await send<T>(call);
+      underWay -= 1;
+      return answer;
+    };
+    link.delay(30);
+    await Promise.all([
+      device.notes.insert({ id: 'n1', text: 'note' }),
+      device.pages.insert({ id: 'p1', text: 'page' }),
+    ]);
+    await until(() => server.entity('note', 'n1') !== undefined && server.entity('page', 'p1') !== undefined);
+    expect(most).toBe(1);
+    expect(pushedBy(device).map(({ sequence }) => sequence)).toEqual([1, 2]);
   });
 
   it('waits as long as it is told to', async () => {
