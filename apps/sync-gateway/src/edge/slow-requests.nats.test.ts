@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { GatewayRig } from '../testing/gateway-rig.ts';
 import { signedHeaders } from '../testing/signed-call.ts';
 import type { TestDevice } from '../testing/test-identity.ts';
+import { until } from '../testing/until.ts';
 
 let rig: GatewayRig;
 let device: TestDevice;
@@ -141,7 +142,7 @@ it('a device that is revoked while its body comes is refused', async () => {
   line.socket.write(head('/sync/v1/pull', { ...headers, 'content-length': String(body.length) }));
   await new Promise((resolve) => setTimeout(resolve, 300));
   await rig.identity.revoke(one);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await until(async () => ((await rig.call(one, 'pull', {})).status === 403 ? true : null));
   line.socket.write(body);
   await waitFor(() => line.text.includes('}'));
   expect(problemOf(line)).toEqual([403, 'device_revoked']);
