@@ -1,6 +1,7 @@
 import { EXCEPTIONS } from './exceptions.ts';
 import type { Exception } from './exceptions.ts';
 import { noDeadFile } from './dead-files.ts';
+import { documentLineLength, tableCellLength } from './document-rules.ts';
 import { logKeysOnce } from './log-rules.ts';
 import { constructorDependencies, fileLength, functionLength, sqlFunctionLength } from './size-rules.ts';
 import { assertionPerTest, testsInTestFile } from './test-rules.ts';
@@ -19,6 +20,8 @@ export const RULES: readonly Rule[] = [
   sqlFunctionLength,
   fileLength,
   constructorDependencies,
+  documentLineLength,
+  tableCellLength,
   assertionPerTest,
   testsInTestFile,
   noDeadFile,

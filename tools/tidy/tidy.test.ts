@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { RULES, checkProject } from './check-project.ts';
+import { MAX_CELL_CHARACTERS, MAX_DOCUMENT_COLUMNS } from './document-rules.ts';
 import { MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_SQL_FUNCTION_LINES } from './size-rules.ts';
 import { projectFile, readProject } from './workspace.ts';
 
@@ -216,6 +217,42 @@ const CASES: readonly Case[] = [
       'libs/a/src/a.test.ts': "expect(subject).toBe('sync.push.v1.learning.note');",
     },
     found: ['libs/a/src/a.ts:1', 'libs/a/src/a.ts:2', 'libs/a/src/a.ts:3', 'libs/a/src/a.ts:4'],
+  },
+  {
+    rule: 'document-line-length',
+    title: 'measures text, but no code, tables and links',
+    files: {
+      'a.md': [
+        'a'.repeat(MAX_DOCUMENT_COLUMNS),
+        'a'.repeat(MAX_DOCUMENT_COLUMNS + 1),
+        `  - ${'a'.repeat(MAX_DOCUMENT_COLUMNS - 3)}`,
+        `[a](b.md) ${'a'.repeat(MAX_DOCUMENT_COLUMNS)}`,
+        `| ${'a'.repeat(MAX_DOCUMENT_COLUMNS)} |`,
+        '```ts',
+        'a'.repeat(MAX_DOCUMENT_COLUMNS + 1),
+        '```',
+        'a'.repeat(MAX_DOCUMENT_COLUMNS + 1),
+      ].join('\n'),
+      'a.ts': `// ${'a'.repeat(MAX_DOCUMENT_COLUMNS)}`,
+    },
+    found: ['a.md:2', 'a.md:3', 'a.md:9'],
+  },
+  {
+    rule: 'table-cell-length',
+    title: 'measures the text of each cell, without its padding',
+    files: {
+      'a.md': [
+        `| a | ${'a'.repeat(MAX_CELL_CHARACTERS)}${' '.repeat(MAX_CELL_CHARACTERS)} |`,
+        `| - | ${'-'.repeat(2 * MAX_CELL_CHARACTERS)} |`,
+        `| a | ${'a'.repeat(MAX_CELL_CHARACTERS + 1)} |`,
+        `  | ${'a'.repeat(MAX_CELL_CHARACTERS - 4)}\\|${'a'.repeat(4)} |`,
+        '```',
+        `| ${'a'.repeat(MAX_CELL_CHARACTERS + 1)} |`,
+        '```',
+        'a'.repeat(MAX_CELL_CHARACTERS + 1),
+      ].join('\n'),
+    },
+    found: ['a.md:3', 'a.md:4'],
   },
   {
     rule: 'nothing-for-later',
