@@ -10,3 +10,5 @@ import { runService } from '@sync/service-kit';
 import { Pool } from 'pg';
 
 export const imported = [project, main, vectorClock, startPlatform, cloneDatabase, startOwner, Database, runService, Pool];
+
+export const read: unknown = JSON.parse('{}'); // expect: no-restricted-properties

@@ -1,4 +1,5 @@
-import { Client, type ClientConfig } from 'pg';
+import { readJson } from '@sync/domain';
+import { Client, type ClientConfig, types } from 'pg';
 
 /**
  * A `pg` client class that reports every message it sends and that can never end the process.
@@ -17,6 +18,8 @@ export function countingClient(onMessage: () => void): typeof Client {
     constructor(config?: string | ClientConfig) {
       super(config);
       this.on('error', ignoreLostConnection);
+      // Whoever wrote what is stored chose its keys.
+      for (const oid of [types.builtins.JSON, types.builtins.JSONB]) this.setTypeParser(oid, readJson);
       const send = this.query.bind(this);
       this.query = new Proxy(send, {
         apply: (_send, _client, args: unknown[]): unknown => {

@@ -74,6 +74,19 @@ describe('values', () => {
     expect(rows).toEqual([{ n: '9007199254740993' }]);
   });
 
+  it('reads each key of JSON as it was written, whatever was read before', async () => {
+    const read = async (type: string, text: string): Promise<unknown> => {
+      const rows = await database.call<{ v: unknown }>(`read_${type}`, `SELECT $1::${type} AS v`, [text]);
+      return rows[0]?.v;
+    };
+    for (const type of ['json', 'jsonb']) {
+      for (const key of ['\\', '"', '\n', 'plain']) {
+        const value = { x: [], [key]: 1 };
+        expect(await read(type, JSON.stringify(value))).toEqual(value);
+      }
+    }
+  });
+
   it('refuses one statement name for two texts', async () => {
     const single = await Database.connect({ url: test.appUrl, applicationName: 'names', poolSize: 1 });
     await single.call('same', 'SELECT 1 AS n', []);

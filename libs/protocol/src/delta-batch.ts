@@ -2,6 +2,7 @@
  * What the delta-projector tells the gateways on the stream DELTAS. Internal: versioned with the code, not
  * with the protocol.
  */
+import { readJson } from '@sync/domain';
 import Type, { type Static } from 'typebox';
 import { RemoteDelta } from './device-api.ts';
 import { FieldWrites } from './field-writes.ts';
@@ -140,6 +141,6 @@ export function splitDeltaLines(payload: string): { head: string; deltas: string
 /** The message as an object. @throws SyntaxError */
 export function parseDeltaBatch(payload: string): unknown {
   const { head, deltas, wires } = splitDeltaLines(payload);
-  const parsed = wires === '' ? [] : wires.split('\n').map((wire): unknown => JSON.parse(wire));
-  return { ...(JSON.parse(head) as object), deltas: JSON.parse(deltas) as unknown, wires: parsed };
+  const parsed = wires === '' ? [] : wires.split('\n').map((wire): unknown => readJson(wire));
+  return { ...(readJson(head) as object), deltas: readJson(deltas), wires: parsed };
 }

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { RemoteError } from '@sync/messaging';
 
 /**
@@ -17,7 +18,7 @@ export function decodeCursor(
   isPart: (part: string, place: number) => boolean,
 ): string[] {
   try {
-    const parts = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown;
+    const parts = readJson(Buffer.from(cursor, 'base64url').toString());
     if (
       Array.isArray(parts) &&
       parts.length === count &&

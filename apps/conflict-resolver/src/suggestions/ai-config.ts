@@ -1,4 +1,4 @@
-import { type JsonObject, type JsonValue, isJsonObject } from '@sync/domain';
+import { type JsonObject, type JsonValue, isJsonObject, readJson } from '@sync/domain';
 import { ConfigError } from '@sync/service-kit';
 import type { ResolverConfig } from '../config.ts';
 import type { Prices } from './budget.ts';
@@ -79,7 +79,7 @@ function readParameters(text: string): JsonObject {
 
 function parseOrNull(text: string): JsonValue {
   try {
-    return JSON.parse(text) as JsonValue;
+    return readJson(text) as JsonValue;
   } catch {
     return null;
   }

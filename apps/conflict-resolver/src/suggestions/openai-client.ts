@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backoffMs } from '@sync/domain';
+import { backoffMs, readJson } from '@sync/domain';
 import { validator } from '@sync/protocol';
 import Type, { type Static } from 'typebox';
 import {
@@ -205,7 +205,7 @@ function usageOf({ usage }: Static<typeof Completion>): TokenUsage | null {
 
 function parseOrNull(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return readJson(text);
   } catch {
     return null;
   }

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from '@sync/domain';
+import { type JsonObject, type JsonValue, readJson } from '@sync/domain';
 import { hashText } from '@sync/postgres';
 import type { AIQuestion } from './ai-client.ts';
 import { answerKey, answerSchema } from './answer-format.ts';
@@ -43,7 +43,7 @@ export function askAbout(
     // One JSON document: a text in it ends where its quote ends, whatever delimiter it tries to imitate.
     material: JSON.stringify({ recordType: entityType, fields: listed }),
     // A TypeBox schema carries symbols and class instances; what is sent is its JSON.
-    answerSchema: JSON.parse(JSON.stringify(answerSchema(fields, false))) as JsonObject,
+    answerSchema: readJson(JSON.stringify(answerSchema(fields, false))) as JsonObject,
     parameters,
   };
 }

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { firstThatFit, RemoteError } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
 import { DeadLettersRequest, validator, type DeadLetter, type DeadLettersReply } from '@sync/protocol';
@@ -97,8 +98,7 @@ export function deadLetterOf(row: DeadLetterRow): DeadLetter {
     attempts: row.attempts,
     firstFailedAt: row.first_failed_at.toISOString(),
     lastFailedAt: row.last_failed_at.toISOString(),
-    ...(row.event !== null &&
-      row.event.length <= MAX_EVENT_BYTES && { event: JSON.parse(row.event) as unknown }),
+    ...(row.event !== null && row.event.length <= MAX_EVENT_BYTES && { event: readJson(row.event) }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { shorten } from '@sync/domain';
+import { shorten, readJson } from '@sync/domain';
 import { groupsThatFit, RemoteError } from '@sync/messaging';
 import { retryConflicts, type Tx } from '@sync/postgres';
 import { DeadLetterReplayRequest, validator, type DeadLetterReplayReply } from '@sync/protocol';
@@ -244,7 +244,7 @@ async function readIncoming(
   const events = new Map(rows.map(({ id, event }) => [id, event]));
   // What made it poison may be exactly what the quick check looks for, so it is always made.
   return letters.map(({ id, producer }) =>
-    incomingEvent(producer, readEvent(JSON.parse(events.get(id) ?? 'null') as unknown, true)),
+    incomingEvent(producer, readEvent(readJson(events.get(id) ?? 'null'), true)),
   );
 }
 

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import type { Batch, Pruned } from '@sync/messaging';
@@ -26,7 +27,7 @@ export class SyncEventsConsumer {
       throw new TypeError('SYNC_EVENTS is consumed by the JetStreamStrategy only');
     const { tx } = context;
     const messages = batches.flatMap((batch) => batch.messages);
-    const seen = collectObservations(messages.flatMap(({ payload }) => JSON.parse(payload) as SyncEvent[]));
+    const seen = collectObservations(messages.flatMap(({ payload }) => readJson(payload) as SyncEvent[]));
     if (seen.tenants.size > 0) await saveObservations(tx, seen);
   }
 

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { createHash } from 'node:crypto';
 import { partitionOf } from '@sync/messaging';
 import type { Database } from '@sync/postgres';
@@ -111,7 +112,7 @@ export class FollowRevocations {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return readJson(text);
   } catch {
     return null;
   }

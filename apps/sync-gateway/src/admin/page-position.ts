@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { findUnstorable } from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 
@@ -12,7 +13,7 @@ export function encodePosition(position: readonly string[]): string {
  */
 export function decodePosition(cursor: string, length: number): string[] {
   try {
-    const position = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown;
+    const position = readJson(Buffer.from(cursor, 'base64url').toString());
     if (
       Array.isArray(position) &&
       position.length === length &&

@@ -1,4 +1,4 @@
-import { canonicalJson, type JsonObject } from '@sync/domain';
+import { canonicalJson, type JsonObject, readJson } from '@sync/domain';
 import type { AuditActor, AuditEntry, AuditOutcome } from '@sync/protocol';
 import type { Link } from '@sync/postgres';
 
@@ -44,7 +44,7 @@ export function fieldsOf(tenantId: string, draft: AuditDraft, position: string):
 
 /** A stored line as the API shows it. */
 export function entryOf({ text, hash }: Link): AuditEntry {
-  return { ...(JSON.parse(text) as Omit<AuditEntry, 'hash'>), hash };
+  return { ...(readJson(text) as Omit<AuditEntry, 'hash'>), hash };
 }
 
 /** What a list is filtered by: the user or service; nobody in particular has an empty name. */

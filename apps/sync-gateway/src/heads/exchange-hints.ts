@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { randomUUID } from 'node:crypto';
 import { subjects } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
@@ -55,7 +56,7 @@ export class ExchangeHints implements GatewayNews {
 
   #receive(text: string): void {
     try {
-      const hint = JSON.parse(text) as { from?: unknown; news?: News };
+      const hint = readJson(text) as { from?: unknown; news?: News };
       if (hint.from !== this.#replica && hint.news) this.tellHere(hint.news);
     } catch (error) {
       this.#logger.warn({ err: error }, 'a hint cannot be read');

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import {
   type Batch,
   type MessagingMetrics,
@@ -113,7 +114,7 @@ async function ingest(tx: Tx, batches: readonly Batch[]): Promise<Ingested> {
 function dueOf(rows: readonly IngestedChange[]): DocumentAddress[] {
   return rows.flatMap(({ kind, tenant_id: tenantId, name }) => {
     if (kind !== 'document' || tenantId === null) return [];
-    return [{ tenantId, ...(JSON.parse(name) as Omit<DocumentAddress, 'tenantId'>) }];
+    return [{ tenantId, ...(readJson(name) as Omit<DocumentAddress, 'tenantId'>) }];
   });
 }
 

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 /** Where a device stands in one scope. Sequences are 64 bits wide and therefore decimal text. */
@@ -78,7 +79,7 @@ export class CursorTokens {
  * Only what `mint` once wrote comes here; the checks guard against a key that was used for something else.
  */
 function decode(json: string): CursorPosition | null {
-  const fields: unknown = JSON.parse(json);
+  const fields: unknown = readJson(json);
   if (!Array.isArray(fields)) return null;
   const [positions, generation, floor = '0'] = fields as [unknown, unknown, unknown?];
   if (typeof positions !== 'object' || positions === null || !isPosition(generation) || !isPosition(floor))

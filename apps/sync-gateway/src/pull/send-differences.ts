@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { decodeStateVector } from '@sync/documents';
 import type { DocumentPool } from '@sync/documents/node';
 import type { RemoteDelta } from '@sync/protocol';
@@ -50,7 +51,7 @@ export class SendDifferences {
     // rest stays byte for byte what it is.
     const at = wire.lastIndexOf(',"update":"');
     if (at < 0 || !wire.endsWith('"}')) return null;
-    const { entityType, entityId, data } = JSON.parse(`${wire.slice(0, at)}}`) as RemoteDelta;
+    const { entityType, entityId, data } = readJson(`${wire.slice(0, at)}}`) as RemoteDelta;
     const held = documents.find((one) => one.entityType === entityType && one.entityId === entityId);
     if (held === undefined || data?.['epoch'] !== held.epoch) return null;
     const update = wire.slice(at + ',"update":"'.length, -2);

@@ -1,4 +1,4 @@
-import { POLICIES } from '@sync/domain';
+import { POLICIES, readJson } from '@sync/domain';
 import { faultPoint } from '@sync/messaging';
 import { sqlStateOf } from '@sync/postgres';
 import type { RegisteredEntityType } from '@sync/protocol';
@@ -288,7 +288,7 @@ function statusesOf(
     if (one?.kind === 'pending') return 'postponed';
     const text = one?.kind === 'answered' ? one.text : null;
     const status = text
-      ? (JSON.parse(text) as { readonly status: string }).status
+      ? (readJson(text) as { readonly status: string }).status
       : rows.find(({ dependencies }) => dependencies?.[mutationId])?.dependencies?.[mutationId];
     if (status === undefined) return undefined;
     return status === 'pending' || status === 'accepted' ? 'postponed' : (status as Settled['status']);

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@sync/postgres';
 import type { VectorClock } from '@sync/vector-clock';
@@ -132,7 +133,7 @@ function knownOf(row: KnownColumns): KnownEntity {
     unread: isUnread(row),
     told: told && {
       revision: Number(told.revision),
-      clock: JSON.parse(told.clock) as VectorClock,
+      clock: readJson(told.clock) as VectorClock,
       deleted: deleted ?? false,
     },
     counted: Number(row.counted),

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { isDeepStrictEqual } from 'node:util';
 import { appendToOutbox, eventMessages, type OutboxRow, syncEvent } from '@sync/messaging';
 import type { Database, Tx } from '@sync/postgres';
@@ -179,7 +180,7 @@ function isKnown(
   if (row === undefined) return false;
   // What an operator entered becomes the service's own word when it says the same.
   if (registrar === 'service' && row.ownVersion !== spec.schemaVersion) return false;
-  return isDeepStrictEqual(row.spec, JSON.parse(JSON.stringify(spec)));
+  return isDeepStrictEqual(row.spec, readJson(JSON.stringify(spec)));
 }
 
 function problemOf(

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { readFile } from 'node:fs/promises';
 import {
   PLATFORM_SERVICE_RIGHTS,
@@ -60,7 +61,7 @@ export class RegistrationRights {
   static async fromFile(path: string): Promise<RegistrationRights> {
     let value: unknown;
     try {
-      value = JSON.parse(await readFile(path, 'utf8'));
+      value = readJson(await readFile(path, 'utf8'));
     } catch (error) {
       throw new ServiceRightsError(`${path}: ${String(error)}`, { cause: error });
     }

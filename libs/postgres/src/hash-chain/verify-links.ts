@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue } from '@sync/domain';
+import { isJsonObject, type JsonObject, type JsonValue, readJson } from '@sync/domain';
 import { type ChainAnchor, type ChainPoint, hashText, positionAfter, type StoredLink } from './links.ts';
 
 /**
@@ -54,7 +54,7 @@ export function endFault(anchor: ChainAnchor | null, end: ChainPoint): ChainFaul
 /** The fields of a link. A text whose hash fits was written by us; what is no JSON object has no fields. */
 export function entryIn(text: string): JsonObject {
   try {
-    const value = JSON.parse(text) as JsonValue;
+    const value = readJson(text) as JsonValue;
     return isJsonObject(value) ? value : {};
   } catch {
     return {};

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { containsClock, type VectorClock } from '@sync/vector-clock';
 import { addressKey } from '../../read-model/entity-address.ts';
 import { INLINE_LENGTH } from '../outcome/tell-outcomes.ts';
@@ -26,7 +27,7 @@ export function shownStates(completed: readonly Completed[]): Map<string, ShownS
     const key = addressKey(one.address);
     const before = states.get(key);
     if (before?.wire === wire) continue;
-    const { clock } = JSON.parse(wire) as { readonly clock: VectorClock };
+    const { clock } = readJson(wire) as { readonly clock: VectorClock };
     if (before && containsClock(before.clock, clock)) continue;
     states.set(key, { scope, type, id, clock, wire });
   }

@@ -1,3 +1,4 @@
+import { readJson } from '@sync/domain';
 import { containsClock, type VectorClock } from '@sync/vector-clock';
 import type { EntityAddress } from '../../read-model/entity-address.ts';
 import { PROJECTION_WAIT_MS, type ReadHeads } from '../../read-model/read-heads.ts';
@@ -73,7 +74,7 @@ function later(a: Told | null, b: Told | null): Told | null {
 }
 
 function clockOf(current: string, known: Map<string, VectorClock>): VectorClock {
-  const clock = known.get(current) ?? (JSON.parse(current) as { readonly clock: VectorClock }).clock;
+  const clock = known.get(current) ?? (readJson(current) as { readonly clock: VectorClock }).clock;
   known.set(current, clock);
   return clock;
 }
