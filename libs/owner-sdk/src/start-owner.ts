@@ -86,7 +86,7 @@ export interface Owner {
    * readiness.
    */
   standstill(): NotStoringError | undefined;
-  /** Sends what was committed now; without it the relay finds it within half a second. */
+  /** Sends what was committed now; without it the relay finds it within four seconds. */
   kick(): void;
   /** Answers what is in hand and hands the outbox over. The connections stay open: they are the caller's. */
   stop(): Promise<void>;

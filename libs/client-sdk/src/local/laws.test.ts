@@ -1,6 +1,6 @@
 /**
  * The laws of a device over random histories, with a crash before or after any commit. The numbers are those
- * of docs/guides/sdk.md › What you can rely on.
+ * of docs/guides/build-an-app.md › What you can rely on.
  */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
