@@ -42,6 +42,19 @@ describe('readJson', () => {
     expect([Object.keys(own), Object.getPrototypeOf(own)]).toEqual([['__proto__'], Object.prototype]);
   });
 
+  it('has the last of the same key, however each was written', () => {
+    const text = String.raw`{"a":1,"\u0061":2,"a":3,"b\n":4}`;
+    expect(JSON.stringify(readJson(text))).toBe(String.raw`{"a":3,"b\n":4}`);
+  });
+
+  it('reads as deep as the engine does', () => {
+    const depth = 100_000;
+    let value = readJson(`${'{"\\n":'.repeat(depth)}1${'}'.repeat(depth)}`);
+    let read = 0;
+    for (; typeof value === 'object'; read += 1) value = (value as { '\n': unknown })['\n'];
+    expect([read, value]).toEqual([depth, 1]);
+  });
+
   it('refuses what is no JSON', () => {
     for (const text of ['', '{"\\"":}', '{"\\x":1}', '{"\\":1}', '{"\\n":1', '{"\\n":1}}', "{'\\n':1}"]) {
       expect(() => readJson(text)).toThrow(SyntaxError);

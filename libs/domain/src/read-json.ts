@@ -12,20 +12,32 @@ const COLON = /\s*:/y;
  */
 export function readJson(text: string): unknown {
   if (!ESCAPED_KEY.test(text)) return JSON.parse(text);
-  const names: unknown[] = [];
-  return JSON.parse(withoutNames(text, names), (_key, value: unknown) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, child]): [string, unknown] => [
-        String(names[Number(key.slice(1))]),
-        child,
-      ]),
-    );
-  });
+  const names: string[] = [];
+  const root: unknown[] = [JSON.parse(withoutNames(text, names))];
+  const holders: object[] = [root];
+  // No reviver and no recursion: texts may be nested more deeply than a stack is high.
+  for (const holder of holders) {
+    for (const [key, child] of Object.entries(holder)) {
+      if (typeof child !== 'object' || child === null) continue;
+      const named = Array.isArray(child) ? child : withNames(child as object, names);
+      (holder as Record<string, unknown>)[key] = named;
+      holders.push(named);
+    }
+  }
+  return root[0];
+}
+
+function withNames(value: object, names: readonly string[]): object {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]): [string, unknown] => [
+      names[Number(key.slice(1))] ?? '',
+      child,
+    ]),
+  );
 }
 
 /** The text with each key replaced by `k` and its place in `names`, which are filled. */
-function withoutNames(text: string, names: unknown[]): string {
+function withoutNames(text: string, names: string[]): string {
   const places = new Map<string, number>();
   const parts: string[] = [];
   let copied = 0;
@@ -36,9 +48,10 @@ function withoutNames(text: string, names: unknown[]): string {
     end += 1;
     COLON.lastIndex = end;
     if (!COLON.test(text)) continue;
-    const token = text.slice(start, end);
-    const place = places.get(token) ?? names.push(JSON.parse(token)) - 1;
-    places.set(token, place);
+    // By name: the same one may be written in several ways.
+    const name = JSON.parse(text.slice(start, end)) as string;
+    const place = places.get(name) ?? names.push(name) - 1;
+    places.set(name, place);
     parts.push(text.slice(copied, start), `"k${place}"`);
     copied = end;
   }

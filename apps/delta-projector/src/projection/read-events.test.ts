@@ -91,6 +91,11 @@ describe('depth', () => {
     expect(codesOf(payload(10, 80, 62))).toEqual(['p1', 'limit_exceeded', 'p1']);
   });
 
+  it('beyond a stack costs only the event that has it, however its keys are written', () => {
+    const deep = payload(100_000, 1).replaceAll('{"a":', '{"\\n":');
+    expect(codesOf(deep)).toEqual(['limit_exceeded', 'p1']);
+  });
+
   it('that cannot even be written is noted', () => {
     expect(readEvents(payload(100_000, 1))).toMatchObject([
       { code: 'limit_exceeded', tenantId: 't1', entityId: 'p1' },
