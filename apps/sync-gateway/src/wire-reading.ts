@@ -138,7 +138,10 @@ function wireTelling(
   const sweep = new SweepChanges({
     ...{ database: requestDatabase, memory, hints, logger },
     listeners: { tenants: () => sockets.tenants(), any: () => sockets.size > 0 || waiting.size > 0 },
-    afterSweep: () => waiting.look(),
+    afterSweep: (looked) => {
+      sockets.passedOver(looked);
+      waiting.look();
+    },
   });
   hints.listen((news) => {
     memory.forget(news, performance.now());

@@ -35,6 +35,7 @@ export interface KnownDevice {
 export interface ReadTurn {
   readonly heads: number;
   readonly devices: number;
+  readonly sweeps: number;
 }
 
 const MAX_HEADS = 200_000;
@@ -58,6 +59,9 @@ export class GatewayMemory {
   readonly #devices = new FactMemory<KnownDevice>(MAX_DEVICES);
   readonly #devicesOfUser = new Map<string, Set<string>>();
   #sweptAtMs = Number.NEGATIVE_INFINITY;
+  #sweeps = 0;
+  /** By tenant: the first of the sweeps since which none has passed it over. */
+  #sweptSince: ReadonlyMap<string, number> = new Map();
 
   get sizes(): { readonly heads: number; readonly devices: number } {
     return { heads: this.#heads.size, devices: this.#devices.size };
@@ -65,14 +69,16 @@ export class GatewayMemory {
 
   /** Take it before a read whose result is to be remembered. */
   get turn(): ReadTurn {
-    return { heads: this.#heads.turn, devices: this.#devices.turn };
+    return { heads: this.#heads.turn, devices: this.#devices.turn, sweeps: this.#sweeps };
   }
 
   rememberHead(scope: ScopeKey, head: KnownHead, turn: ReadTurn, nowMs: number): void {
+    if (!this.#isSwept(scope.tenantId, turn)) return;
     this.#heads.remember(scopeKeyText(scope), head, turn.heads, nowMs);
   }
 
   rememberDevice(known: KnownDevice, turn: ReadTurn, nowMs: number): void {
+    if (!this.#isSwept(known.device.tenantId, turn)) return;
     const key = deviceKeyText(known.device);
     const user = userKeyText(known.device);
     this.#devices.remember(key, known, turn.devices, nowMs, user);
@@ -127,13 +133,34 @@ export class GatewayMemory {
   /** Tenants of everything that is known, for the sweep's row level security. */
   tenants(): Set<string> {
     const tenants = new Set<string>();
-    for (const [key] of this.#heads.entries()) tenants.add(key.slice(0, key.indexOf('\0')));
+    for (const [key] of this.#heads.entries()) tenants.add(tenantOf(key));
     for (const [, { value }] of this.#devices.entries()) tenants.add(value.device.tenantId);
     return tenants;
   }
 
-  /** A sweep that began then has found everything that changed before it. */
-  confirmSweep(beganAtMs: number): void {
+  /**
+   * A sweep that began then has found everything that changed before it in these tenants. What was read of
+   * others meanwhile is forgotten: no sweep will look for its changes again.
+   */
+  confirmSweep(beganAtMs: number, tenants: ReadonlySet<string>): void {
     this.#sweptAtMs = beganAtMs;
+    this.#sweeps += 1;
+    const before = this.#sweptSince;
+    this.#sweptSince = new Map([...tenants].map((tenant) => [tenant, before.get(tenant) ?? this.#sweeps]));
+    for (const [key] of this.#heads.entries()) {
+      if (!tenants.has(tenantOf(key))) this.#heads.forget(key, beganAtMs);
+    }
+    for (const [key, { value }] of this.#devices.entries()) {
+      if (!tenants.has(value.device.tenantId)) this.#devices.forget(key, beganAtMs);
+    }
   }
+
+  /** Whether no sweep has passed over changes of the tenant since a reading began. */
+  #isSwept(tenantId: string, { sweeps }: ReadTurn): boolean {
+    return sweeps === this.#sweeps || (this.#sweptSince.get(tenantId) ?? Infinity) <= sweeps + 1;
+  }
+}
+
+function tenantOf(key: string): string {
+  return key.slice(0, key.indexOf('\0'));
 }

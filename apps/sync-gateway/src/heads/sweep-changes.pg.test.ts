@@ -26,6 +26,10 @@ interface Swept {
   readonly memory: GatewayMemory;
   readonly sweep: SweepChanges;
   readonly told: News[];
+  /** What its first look told. */
+  readonly first: News[];
+  /** The tenants of each look. */
+  readonly looked: ReadonlySet<string>[];
   looks: number;
   listening: boolean;
 }
@@ -41,11 +45,14 @@ async function swept(database: Pick<Database, 'call'> = test.database): Promise<
   const sweep = new SweepChanges({
     ...{ database, memory, logger, hints: { tellHere } },
     listeners: { tenants: () => ['t-listened'], any: () => result.listening },
-    afterSweep: () => (result.looks += 1),
+    afterSweep: (tenants) => {
+      result.looks += 1;
+      result.looked.push(tenants);
+    },
   });
-  const result: Swept = { memory, sweep, told, looks: 0, listening: false };
+  const result: Swept = { memory, sweep, told, first: [], looked: [], looks: 0, listening: false };
   await sweep.sweep();
-  told.length = 0;
+  result.first.push(...told.splice(0));
   return result;
 }
 
@@ -155,6 +162,42 @@ describe('a sweep', () => {
     await test.database.call('restore', 'UPDATE ingest_head SET number = 0 WHERE partition = 13', []);
     await sweep.sweep();
     expect(memory.findDevice(device, performance.now())).toBeNull();
+  });
+
+  it('tells everybody at first, for what changed before it knew the counters', async () => {
+    const { first } = await swept();
+    expect(first).toEqual([{ everything: true }]);
+  });
+
+  it('leaves nothing in memory of a tenant whose changes it passed over', async () => {
+    const { memory, sweep } = await swept();
+    const scope = { tenantId: 't-new', scope: `course:${randomUUID()}` };
+    const { turn } = memory;
+    await projector.put('t-new', scope.scope, 'n1').ingest(test.database, undefined, 15);
+    await sweep.sweep();
+    memory.rememberHead(scope, head, turn, performance.now());
+    expect(memory.findHead(scope, performance.now())).toBeNull();
+    memory.rememberHead(scope, head, memory.turn, performance.now());
+    await sweep.sweep();
+    expect(memory.findHead(scope, performance.now())).toEqual(head);
+  });
+
+  it('leaves nothing in memory that was read of a tenant while it passed it over', async () => {
+    const scope = { tenantId: 't-late', scope: `course:${randomUUID()}` };
+    let meanwhile = (): void => undefined;
+    const { memory, sweep, looked } = await swept({
+      call: async (name, text, values) => {
+        const rows = await test.database.call<never>(name, text, values);
+        meanwhile();
+        return rows;
+      },
+    });
+    const { turn } = memory;
+    meanwhile = (): void => memory.rememberHead(scope, head, turn, performance.now());
+    await projector.put('t-late', scope.scope, 'n1').ingest(test.database, undefined, 16);
+    await sweep.sweep();
+    expect(looked.at(-1)?.has('t-late')).toBe(false);
+    expect(memory.findHead(scope, performance.now())).toBeNull();
   });
 
   it('that fails confirms nothing and wakes nobody', async () => {

@@ -28,8 +28,11 @@ export interface SweepOptions {
     /** Tenants that somebody listens for although nothing of them is in memory: those of live sockets. */
     tenants(): Iterable<string>;
   };
-  /** After each sweep that found the database: waiting pulls look at what they stand on. */
-  readonly afterSweep: () => void;
+  /**
+   * After each sweep that found the database. `looked`: the tenants whose changes it told of; those of all
+   * others were passed over for good.
+   */
+  readonly afterSweep: (looked: ReadonlySet<string>) => void;
 }
 
 /**
@@ -91,12 +94,12 @@ export class SweepChanges {
     const fell = [...seen].some(
       ([partition, number]) => BigInt(this.#seen.get(partition) ?? '0') < BigInt(number),
     );
-    // What was remembered before the counters were known could have changed since.
-    if (!this.#looked) memory.forget({ everything: true }, beganAtMs);
+    // What was read before the counters were known could have changed since.
+    const isFirst = !this.#looked;
     this.#looked = true;
-    hints.tellHere(fell ? { everything: true } : news);
-    memory.confirmSweep(beganAtMs);
-    this.#options.afterSweep();
+    hints.tellHere(fell || isFirst ? { everything: true } : news);
+    memory.confirmSweep(beganAtMs, tenants);
+    this.#options.afterSweep(tenants);
   }
 
   async #sweepAndPlan(): Promise<void> {

@@ -28,6 +28,9 @@ const PING_SECONDS = 30;
 /** Every so many pings a device's binding is verified again, in case its revocation notice never came. */
 const PINGS_PER_VERIFICATION = 10;
 const TOO_MANY = 'too many sockets of this device';
+/** No key of a user: those have their tenant in front. */
+const ANYBODY = '';
+const NO_TENANTS: ReadonlySet<string> = new Set();
 /** Clients have nothing to say here. */
 const MAX_MESSAGE_BYTES = 1_024;
 
@@ -133,8 +136,17 @@ export class LiveSockets {
     }
     for (const device of news.devices ?? []) this.#noticeDevice(device);
     for (const user of news.users ?? []) this.#reloadLater(user);
-    if (!news.everything) return;
+    if (news.everything) this.passedOver(NO_TENANTS);
+  }
+
+  /**
+   * Changes of all tenants but these were passed over, and nobody will look for them again. Whose socket is
+   * arriving is not known yet.
+   */
+  passedOver(looked: ReadonlySet<string>): void {
+    for (const users of this.#arriving.values()) users.add(ANYBODY);
     for (const user of this.#users.all()) {
+      if (looked.has(user.tenantId)) continue;
       this.#noticeUser(user, user.scopes);
       this.#reloadLater(user);
     }
@@ -165,11 +177,15 @@ export class LiveSockets {
     const { status } = await this.#options.bindings.find(device);
     if (status !== 'bound') socket.end(CLOSE.deviceRevoked, 'device_revoked');
     if (socket.readyState !== socket.OPEN || !this.#makeRoom(socket, device)) return;
-    this.#users.add(socket, device, scopes);
+    const others = [...(this.#users.find(device)?.sockets ?? [])];
+    const moved = this.#users.add(socket, device, scopes);
+    // The news of it may be still to come, and then finds no difference.
+    this.#noticeUser({ sockets: others }, moved);
     // What was committed while its ticket was redeemed was told to no socket, and its client has perhaps
     // pulled before that: it began to when the socket opened.
     for (const scope of scopes) this.#notices.add(socket, scope);
-    if (this.#arriving.get(socket)?.has(userKeyText(device))) this.#reloadLater(device);
+    const missed = this.#arriving.get(socket);
+    if (missed?.has(ANYBODY) || missed?.has(userKeyText(device))) this.#reloadLater(device);
     this.#options.deviceSeen.record(device, {});
   }
 
@@ -234,7 +250,7 @@ export class LiveSockets {
     }
   }
 
-  #noticeUser(user: SocketUser, scopes: readonly string[]): void {
+  #noticeUser(user: Pick<SocketUser, 'sockets'>, scopes: readonly string[]): void {
     for (const socket of user.sockets) for (const scope of scopes) this.#notices.add(socket, scope);
   }
 

@@ -4,10 +4,14 @@ import { subjects } from '@sync/protocol';
 import { WebSocket } from 'ws';
 import { GatewayRig } from '../testing/gateway-rig.ts';
 import type { TestDevice } from '../testing/test-identity.ts';
+import { TestProjector } from '../testing/test-projector.ts';
 import { until } from '../testing/until.ts';
 
 let rig: GatewayRig;
 const open: Client[] = [];
+/** Whether somebody waits for what is locked. */
+const WAITS = `SELECT EXISTS (
+  SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock') AS waits`;
 
 beforeAll(async () => {
   rig = await GatewayRig.start();
@@ -58,6 +62,34 @@ async function connected(device: TestDevice, url = rig.url): Promise<Client> {
   await registered(client);
   client.notices.length = 0;
   return client;
+}
+
+/** A grant that stands in the database, and of which nobody has told yet. */
+async function grantUnheard({ tenantId, userId }: TestDevice, scope: string): Promise<void> {
+  await rig.test.database.inTenant(tenantId, (tx) =>
+    tx.query(
+      `INSERT INTO scope_grant (tenant_id, user_id, scope, source_type, source_id, granted, revision,
+         ingest_partition, ingest_number) VALUES ($1, $2, $3, 'test', 'unheard', true, 1, 0, 0)`,
+      [tenantId, userId, scope],
+    ),
+  );
+}
+
+/**
+ * A client whose ticket is redeemed as long as something is under way: what its user holds was read before.
+ */
+async function arriving(device: TestDevice, meanwhile: () => Promise<void>): Promise<Client> {
+  const ticket = await ticketOf(device);
+  return rig.test.database.inTenant(device.tenantId, async (tx) => {
+    await tx.query('SELECT FROM live_ticket WHERE user_id = $1 FOR UPDATE', [device.userId]);
+    const client = connect(ticket);
+    await until(async () => {
+      const [row] = await rig.test.database.call<{ waits: boolean }>('waits', WAITS, []);
+      return row?.waits ? true : null;
+    });
+    await meanwhile();
+    return client;
+  });
 }
 
 function hint(news: object): void {
@@ -149,6 +181,38 @@ describe('a live socket', () => {
     rig.projector.put('t1', 'course:fresh', 'b1');
     await rig.ingest();
     await until(() => (client.notices.flat().includes('course:fresh') ? true : null));
+  });
+
+  it('is told a scope of which another socket of its user was the first to know', async () => {
+    const device = await rig.device();
+    const client = await connected(device);
+    await grantUnheard(device, 'course:early');
+    await connected(await rig.device('t1', device.userId));
+    hint({ users: [{ tenantId: 't1', userId: device.userId }] });
+    await until(() => (client.notices.flat().includes('course:early') ? true : null));
+  });
+
+  it('is told what was granted while it arrived, by news that everything may have changed', async () => {
+    const device = await rig.device();
+    const witness = await connected(await rig.device());
+    const client = await arriving(device, async () => {
+      await grantUnheard(device, 'course:meanwhile');
+      hint({ everything: true });
+      await until(() => (witness.notices.length > 0 ? true : null));
+    });
+    await until(() => (client.notices.flat().includes('course:meanwhile') ? true : null));
+  });
+
+  it('is told what was granted while it arrived, when its tenant was not looked for', async () => {
+    const device = await rig.device('t3');
+    const other = await rig.device('t4');
+    const witness = await connected(other);
+    const client = await arriving(device, async () => {
+      const lost = new TestProjector().put('t4', `user:${other.userId}`, 'n1');
+      await lost.grant('t3', device.userId, 'course:meanwhile').ingest(rig.test.database, undefined, 9);
+      await until(() => (witness.notices.length > 0 ? true : null));
+    });
+    await until(() => (client.notices.flat().includes('course:meanwhile') ? true : null));
   });
 
   it('is told when an outcome waits for its device', async () => {

@@ -20,7 +20,8 @@ export class SocketUsers {
     return this.find(device)?.sockets.filter(({ deviceId }) => deviceId === device.deviceId) ?? [];
   }
 
-  add(socket: DeviceSocket, device: DeviceKey, scopes: readonly string[]): void {
+  /** @returns scopes that came or went for the user */
+  add(socket: DeviceSocket, device: DeviceKey, scopes: readonly string[]): string[] {
     const key = userKeyText(device);
     let user = this.#users.get(key);
     if (!user) {
@@ -30,7 +31,7 @@ export class SocketUsers {
     user.sockets.push(socket);
     socket.user = user;
     socket.deviceId = device.deviceId;
-    this.setScopes(user, scopes);
+    return this.setScopes(user, scopes);
   }
 
   remove(socket: DeviceSocket): void {
