@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { ConfigError } from '@sync/service-kit';
 import { GatewayRig } from '../testing/gateway-rig.ts';
 import { signedHeaders } from '../testing/signed-call.ts';
@@ -106,6 +108,15 @@ it('answers an OPTIONS that is no preflight as it does without', async () => {
   });
   expect(answer.status).toBe(404);
   expect(((await answer.json()) as { code: string }).code).toBe('not_found');
+});
+
+it('does not wait for the body of an OPTIONS', async () => {
+  const { hostname, port } = new URL(rig.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`OPTIONS /sync/v1/pull HTTP/1.1\r\nHost: x\r\nContent-Type: a/b\r\nContent-Length: 9\r\n\r\n`);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 404 /);
 });
 
 it.each([

@@ -1,4 +1,5 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ProblemError } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
 import { readOrigins } from './origins.ts';
 
@@ -36,5 +37,11 @@ export function allowOrigins(app: NestFastifyApplication, origins: string): void
         maxAge: PREFLIGHT_LIFETIME_SECONDS,
       });
     },
+  });
+  // A preflight was answered by the plugin. It has a route for all others, which would wait for their bodies.
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    if (request.method === 'OPTIONS') done(new ProblemError('not_found', 'No such path or method'));
+    else done();
   });
 }
