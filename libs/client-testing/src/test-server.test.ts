@@ -170,6 +170,18 @@ describe('a server in memory', () => {
     expect(told).toEqual([[SCOPE], [SCOPE], ['course:c'], null]);
   });
 
+  it('tells whoever follows it of a scope that is taken, and when it is there again', () => {
+    const server = serverOf();
+    const { identity } = server.device(device('a')).options;
+    server.grant('u', 'course:c');
+    const told: (readonly string[] | null)[] = [];
+    const stop = server.follow(identity, (scopes) => void told.push(scopes));
+    server.withdraw('u', 'course:c');
+    server.grant('u', 'course:c');
+    stop();
+    expect(told).toEqual([[SCOPE, 'course:c'], ['course:c'], ['course:c']]);
+  });
+
   it('stops a device that was revoked, while it waits', async () => {
     const server = serverOf();
     const app = await open(server.device(device('a')));

@@ -99,20 +99,25 @@ export class TestServer {
   }
 
   /**
-   * Tells a device of the scopes in which there is something new: at once of all that it has (LIVE-8), later
-   * whenever there is; with null once it is revoked.
+   * Tells a device of the scopes in which there is something new, or which are taken from it: at once of all
+   * that it has (LIVE-8), later whenever there is; with null once it is revoked.
    * @returns stops it
    */
   follow(caller: Caller, listener: (scopes: readonly string[] | null) => void): () => void {
     const tenant = this.#tenant(caller.tenantId);
     const heads = new Map<string, number>();
-    const changed = (): string[] =>
-      tenant.scopesOf(caller.userId).filter((scope) => {
+    const changed = (): string[] => {
+      const held = tenant.scopesOf(caller.userId);
+      const gone = [...heads.keys()].filter((scope) => !held.includes(scope));
+      for (const scope of gone) heads.delete(scope);
+      const moved = held.filter((scope) => {
         const { sequence } = tenant.log(scope).head;
         const isNew = heads.get(scope) !== sequence;
         heads.set(scope, sequence);
         return isNew;
       });
+      return [...moved, ...gone];
+    };
     listener(changed());
     return tenant.listen(() => {
       const scopes = this.deviceOf(caller)?.isRevoked ? null : changed();
