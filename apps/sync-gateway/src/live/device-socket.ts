@@ -36,6 +36,8 @@ export class DeviceSocket extends WebSocket {
   leaving = false;
   /** Answered the last ping. */
   answered = true;
+  /** Of those that were sent on it, in characters, which are bytes here. */
+  longestNotice = 0;
   /** Pings sent: every so many of them the device's binding is verified again. */
   pings = 0;
 

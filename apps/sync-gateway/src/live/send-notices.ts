@@ -40,8 +40,11 @@ export class SendNotices {
     this.#due = new Map();
     for (const [socket, scopes] of due) {
       if (socket.readyState !== socket.OPEN) continue;
-      if (socket.bufferedAmount <= MAX_BUFFERED_BYTES) {
-        socket.send(JSON.stringify({ scopes: [...scopes].sort() }));
+      // One that names thousands of scopes, as the first one may, is under way for a while.
+      if (socket.bufferedAmount <= MAX_BUFFERED_BYTES + socket.longestNotice) {
+        const notice = JSON.stringify({ scopes: [...scopes].sort() });
+        socket.longestNotice = Math.max(socket.longestNotice, notice.length);
+        socket.send(notice);
         continue;
       }
       socket.end(CLOSE.tooSlow, 'notices are not read');
