@@ -17,6 +17,7 @@ const SETTLE = { limitMs: 120_000, pauseMs: 200, bearErrors: true };
  * 4. The owner applied each mutation exactly once: its revisions count them.
  * 5. What lost is in a ConflictRecord that the reader has.
  *
+ * @returns how many ConflictRecords there are
  * @throws AssertionError
  */
 export async function checkNothingLost(
@@ -24,7 +25,7 @@ export async function checkNothingLost(
   written: Written,
   stack: StackLine,
   tenantId: string,
-): Promise<void> {
+): Promise<number> {
   const { writer, rival, reader } = learner;
   await until(
     'nothing waits, and all devices have what the server has',
@@ -41,6 +42,12 @@ export async function checkNothingLost(
   const refused = [...outcomes.values()].filter(({ status }) => !STATUSES.has(status));
   deepStrictEqual(refused, [], 'no mutation is refused');
   await checkReader(learner, written);
+  const lost = [...outcomes.values()].filter(({ status }) => status === 'superseded');
+  deepStrictEqual(
+    lost.filter(({ conflictId }) => conflictId === undefined),
+    [],
+    'what lost has a record',
+  );
   const records = [...outcomes.values()].flatMap(({ conflictId }) => conflictId ?? []);
   await until(
     'the reader has every ConflictRecord',
@@ -57,6 +64,7 @@ export async function checkNothingLost(
   expected.set(learner.noteId, written.note.length);
   expected.set(learner.progressId, took.length);
   await checkRevisions(stack, tenantId, expected);
+  return records.length;
 }
 
 /** By mutation, for all that the device has sent. */

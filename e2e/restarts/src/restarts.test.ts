@@ -12,6 +12,8 @@ describe('a restart of every process in turns, behind a balancer', () => {
     expect(result.failures).toEqual([]);
     expect(result.reopenedSockets).toBeGreaterThan(0);
     expect(result.mutations).toBeGreaterThan(100);
+    // That what lost is in a record would be true where nothing lost.
+    expect(result.records).toBeGreaterThan(0);
     // A restart without a socket or a write under way would prove nothing.
     expect(result.waves).toHaveLength(ROUNDS * 3);
     const idle = result.waves.filter(({ openSockets, mutations }) => openSockets === 0 || mutations === 0);

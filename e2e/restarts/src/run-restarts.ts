@@ -25,6 +25,8 @@ export interface RestartResult {
   /** How often the replica of a socket stopped, and the device had another one then. */
   readonly reopenedSockets: number;
   readonly mutations: number;
+  /** ConflictRecords of what lost. */
+  readonly records: number;
   readonly waves: readonly WaveLoad[];
 }
 
@@ -116,11 +118,12 @@ async function restartUnderLoad(
     // What the last restart broke shows after it.
     await sleep(LAST_MS);
     await traffic.stop();
+    let records = 0;
     for (const { learner, written } of busy) {
-      await checkNothingLost(learner, written, stack.line, surroundings.tenantId);
+      records += await checkNothingLost(learner, written, stack.line, surroundings.tenantId);
     }
     const { requests, failures, reopenedSockets } = traffic;
-    return { requests, failures, reopenedSockets, mutations: mutationsOf(busy), waves };
+    return { requests, failures, reopenedSockets, mutations: mutationsOf(busy), records, waves };
   } finally {
     await Promise.all(devices.map((device) => device.close()));
   }
