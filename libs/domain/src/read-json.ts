@@ -17,10 +17,10 @@ export function readJson(text: string): unknown {
   const holders: object[] = [root];
   // No reviver and no recursion: texts may be nested more deeply than a stack is high.
   for (const holder of holders) {
-    for (const [key, child] of Object.entries(holder)) {
+    for (const [key, child] of Array.isArray(holder) ? holder.entries() : Object.entries(holder)) {
       if (typeof child !== 'object' || child === null) continue;
       const named = Array.isArray(child) ? child : withNames(child as object, names);
-      (holder as Record<string, unknown>)[key] = named;
+      (holder as Record<string | number, unknown>)[key] = named;
       holders.push(named);
     }
   }
