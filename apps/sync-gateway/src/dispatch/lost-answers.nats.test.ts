@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConflictSeen, LocalMutation } from '@sync/protocol';
 import { mutationOf, newAuthor, type PushRig, startPushRig } from '../push/testing/push-rig.ts';
 
@@ -48,14 +49,16 @@ it('does not count a repetition as one more change: the one behind it overwrites
     data: { percent: 5 },
     baseClock: { 's:learning': 1 },
   });
-  // Made before the server writes 30, which therefore wins.
-  const second = mutationOf(author, {
-    ...{ entityId, op: 'patch', data: { percent: 6 }, occurredAt: first.occurredAt },
-    baseClock: { 's:learning': 1, [`d:${deviceId}`]: 1 },
-  });
   rig.owner.mode = 'silent';
   await rig.push(author, [first]);
   await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 20 });
+  // It wins over 20 and loses to 30: each is written in a millisecond of its own.
+  await sleep(2);
+  const second = mutationOf(author, {
+    ...{ entityId, op: 'patch', data: { percent: 6 } },
+    baseClock: { 's:learning': 1, [`d:${deviceId}`]: 1 },
+  });
+  await sleep(2);
   rig.owner.projectsAtOnce = false;
   await rig.owner.change(tenantId, 'progress', entityId, { userId, percent: 30 });
   rig.owner.mode = 'answers';
