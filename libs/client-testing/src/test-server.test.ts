@@ -24,8 +24,8 @@ const serverOf = (clock?: HandClock): TestServer =>
     ...(clock ? { clock } : {}),
   });
 
-async function open(link: DeviceLink): Promise<App> {
-  const app = await createSyncClient({ ...link.options, store: new MemoryStore(), entities: APP });
+async function open(link: DeviceLink, store = new MemoryStore()): Promise<App> {
+  const app = await createSyncClient({ ...link.options, store, entities: APP });
   opened.push(app);
   for (const name of ['note', 'page'] as const) await app.entity(name).load();
   app.start();
@@ -118,6 +118,40 @@ describe('a server in memory', () => {
     server.grant('u', 'course:c');
     await until(() => app.entity('page').list().length === 1);
   });
+
+  it.each(['a record that the app has loaded', 'one that it has not'])(
+    'leaves nothing of a withdrawn scope in what the device has pulled, of %s',
+    async (which) => {
+      const server = serverOf();
+      const link = server.device(device('a'));
+      const store = new MemoryStore();
+      server.grant('u', 'course:c');
+      server.seed('page', { p1: { text: 'seen' } });
+      const app = await open(link, store);
+      await until(() => app.entity('page').list().length === 1);
+      link.offline();
+      const write = await app.entity('page').patch('p1', { text: 'mine' });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      server.change('page', 'p1', { text: 'a secret' });
+      link.online();
+      await expect(write.wait('applied')).rejects.toMatchObject({ outcome: { status: 'superseded' } });
+      const stored = async (): Promise<string> => {
+        const tables = ['entity', 'page', 'outbox', 'outcome', 'document'] as const;
+        return JSON.stringify(await Promise.all(tables.map((table) => store.list(table, ''))));
+      };
+      await until(async () => (await stored()).includes('"theirs":"mine"'));
+      const isLoaded = which === 'a record that the app has loaded';
+      if (isLoaded) expect(JSON.stringify(await app.conflicts())).toContain('a secret');
+      server.withdraw('u', 'course:c');
+      await until(() => app.entity('page').list().length === 0);
+      expect(await stored()).not.toContain('a secret');
+      const [record] = await app.conflicts();
+      expect(record).toMatchObject({ ours: null, base: null, theirs: { text: 'mine' } });
+      expect(record?.omitted).toContain('ours');
+      const { debug, status } = app;
+      expect([debug.call(app).status.state, status.reason]).toEqual(['live', null]);
+    },
+  );
 
   it('has everything pulled anew after it has lost its history', async () => {
     const server = serverOf();

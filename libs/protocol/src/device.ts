@@ -18,4 +18,5 @@ export {
   USER_ID_PATTERN,
 } from './patterns.ts';
 export { signatureBase, signatureComponents, signatureParams, type SignedRequest } from './http-signature.ts';
+export { withoutServerSide } from './without-server-side.ts';
 export { type TagAuthor, tagKeyInfo, taggedText } from './mutation-tag.ts';

@@ -1,9 +1,11 @@
 /** What is granted to the user and taken away, and what becomes of changes in a scope that is not held. */
+import type { ConflictRecord, RemoteDelta } from '@sync/protocol';
+import { withoutServerSide } from '@sync/protocol/device';
 import { type OutboxEntry, isDone, isOverdue } from '../outbox/entry.ts';
-import { freshScope } from '../replica/rows.ts';
+import { type EntityRow, entityKey, freshScope } from '../replica/rows.ts';
 import { type Commit, keyOf } from '../storage/store.ts';
 import type { LocalState } from './local-state.ts';
-import { OF_SCOPE } from './stored-entities.ts';
+import { OF_SCOPE, entityPuts, listRows } from './stored-entities.ts';
 import { entryAddress, entryPut, scopePut } from './stored-rows.ts';
 
 /**
@@ -15,16 +17,40 @@ export async function purgeScope(local: LocalState, scope: string): Promise<bool
     const known = local.mirror.scopes.get(scope);
     if (known?.isRevoked) return false;
     const row = { ...freshScope(scope), isRevoked: true };
+    const records = await recordsOf(local, scope);
     // No delta of this scope will ever have them.
     await letGo(local, [...local.mirror.outbox.unconfirmedIn(scope)], {
       deletePrefixes: OF_SCOPE.map((table) => ({ table, prefix: keyOf(scope) })),
-      puts: [scopePut(row)],
+      puts: [scopePut(row), ...entityPuts(records)],
     });
     local.mirror.scopes.set(scope, row);
     local.mirror.dropRows(scope, () => true);
+    for (const record of records) local.mirror.setRow(record);
     local.entities.forget();
     // Also one that is not held is taken away again until its receipt has come (GRANT-1).
     return known !== undefined;
+  });
+}
+
+/**
+ * The ConflictRecords about entities of a scope, without what they show of the server (CONFLICT-18). They are
+ * in the user's own scope, which stays, and no pull brings them again.
+ */
+async function recordsOf(local: LocalState, scope: string): Promise<EntityRow[]> {
+  const all = new Map<string, EntityRow>();
+  for (const held of local.mirror.scopes.values()) {
+    for (const row of await listRows(local.store, held, 'conflict')) {
+      all.set(entityKey(row.scope, row.entityType, row.entityId), row);
+    }
+  }
+  const without = (state: RemoteDelta | null): RemoteDelta | null => {
+    if (!state?.data) return state;
+    return { ...state, data: withoutServerSide(state.data as unknown as ConflictRecord) };
+  };
+  return [...all.values()].flatMap((row) => {
+    const states = [row.delta, row.shown];
+    if (!states.some((state) => state?.data?.['scope'] === scope)) return [];
+    return { ...row, delta: without(row.delta), shown: without(row.shown), page: null };
   });
 }
 
