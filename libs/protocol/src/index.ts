@@ -31,7 +31,7 @@ export {
   TENANT_ID_PATTERN,
   USER_ID_PATTERN,
 } from './patterns.ts';
-export { EntityTypeInfo, EntityTypesResponse } from './entity-types-api.ts';
+export { EntityTypeInfo, EntityTypesResponse, entityTypeInfos } from './entity-types-api.ts';
 export { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 export type { DeviceOperation } from './device-operations.ts';
 export { PRIORITIES, type Priority } from './priorities.ts';

@@ -1,6 +1,5 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
-import { POLICIES } from '@sync/domain';
-import { CONFLICT_ENTITY_TYPE, type EntityTypeInfo, type RegisteredEntityType } from '@sync/protocol';
+import { entityTypeInfos } from '@sync/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOf } from '../access/caller.ts';
 import { answerValue } from '../edge/answer.ts';
@@ -20,14 +19,6 @@ export class EntityTypesController {
     // Refuses whoever is no device; which one it is makes no difference.
     callerOf(request);
     const types = this.#registry.services.flatMap(({ entityTypes }) => entityTypes);
-    const sorted = types.map(infoOf).sort((left, right) => (left.entityType < right.entityType ? -1 : 1));
-    void answerValue(reply, { entityTypes: sorted });
+    void answerValue(reply, { entityTypes: entityTypeInfos(types) });
   }
-}
-
-function infoOf(type: Omit<RegisteredEntityType, 'service'>): EntityTypeInfo {
-  const { entityType, policy, review = 'none', schemaVersion, upcasters = [], requiresTags = false } = type;
-  const oldestSchemaVersion = Math.min(schemaVersion, ...upcasters.map(({ from }) => from));
-  const ops = entityType === CONFLICT_ENTITY_TYPE ? [] : [...POLICIES[policy].ops];
-  return { entityType, policy, review, schemaVersion, oldestSchemaVersion, ops, requiresTags };
 }

@@ -1,5 +1,5 @@
 import type { ConflictRecord } from '@sync/protocol';
-import { findUnstorable } from '@sync/protocol';
+import { entityTypeInfos, findUnstorable } from '@sync/protocol';
 import { listConflicts } from '../conflicts/list.ts';
 import { recordFor } from '../conflicts/records.ts';
 import { ownRecord, resolveConflict } from '../conflicts/resolve.ts';
@@ -7,7 +7,6 @@ import { ack } from '../pull/ack.ts';
 import type { Pulls } from '../pull/pull.ts';
 import { push } from '../push/push.ts';
 import type { Device } from './device.ts';
-import { shownTypes } from './entity-types.ts';
 import { RefusedRequest } from './refused-request.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -30,7 +29,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     return withTime(tenant, { conflict: resolveConflict(tenant, device, body) });
   },
   'GET /sync/v1/entity-types': (tenant) => {
-    return withTime(tenant, { entityTypes: shownTypes(tenant.world.types) });
+    return withTime(tenant, { entityTypes: entityTypeInfos([...tenant.world.types.values()]) });
   },
   'GET /sync/v1/conflicts': (tenant, device, { path }) => {
     return withTime(tenant, listConflicts(tenant, device.userId, queryOf(path)));

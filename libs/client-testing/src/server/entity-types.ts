@@ -8,7 +8,7 @@ import {
   type ReviewMode,
   type UpcastStep,
 } from '@sync/domain';
-import { CONFLICT_ENTITY_TYPE, type EntityTypeInfo } from '@sync/protocol';
+import { CONFLICT_ENTITY_TYPE } from '@sync/protocol';
 
 /** An entity as JSON. */
 export type TestData = Readonly<Record<string, unknown>>;
@@ -129,17 +129,6 @@ export function knownTypes(types: Readonly<Record<string, TestEntityType>>): Map
     ...{ service: 'conflict-resolver', scopes: ['user:{userId}'], documents: null },
   };
   return new Map([...known, [CONFLICT_ENTITY_TYPE, conflict]]);
-}
-
-/** What devices may know of them (PUSH-25). */
-export function shownTypes(types: ReadonlyMap<string, KnownType>): EntityTypeInfo[] {
-  return [...types.values()]
-    .map(({ entityType, policy, review, schemaVersion, upcasters, requiresTags }) => {
-      const oldestSchemaVersion = Math.min(schemaVersion, ...upcasters.map(({ from }) => from));
-      const ops = entityType === CONFLICT_ENTITY_TYPE ? [] : [...POLICIES[policy].ops];
-      return { entityType, policy, review, schemaVersion, oldestSchemaVersion, ops, requiresTags };
-    })
-    .sort((left, right) => (left.entityType < right.entityType ? -1 : 1));
 }
 
 /** @param scope into which the change goes where the type has no templates */
