@@ -39,6 +39,8 @@ export async function purgeScope(local: LocalState, scope: string): Promise<bool
 async function recordsOf(local: LocalState, scope: string): Promise<EntityRow[]> {
   const all = new Map<string, EntityRow>();
   for (const held of local.mirror.scopes.values()) {
+    // What is in the scope itself goes as a whole.
+    if (held.scope === scope) continue;
     for (const row of await listRows(local.store, held, 'conflict')) {
       all.set(entityKey(row.scope, row.entityType, row.entityId), row);
     }
