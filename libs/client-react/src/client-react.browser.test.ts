@@ -200,20 +200,44 @@ describe('a person', () => {
     expect(await text('.sync-status')).toBe('Decided');
   });
 
-  it('can try a change again that a document refused, and only such a change', async () => {
+  it('can try a change again that a document refused, before all else, and only such a change', async () => {
     const offered: Record<string, unknown> = {};
     const states = ['document', 'documentNotCompared', 'documentRefused', 'documentRefusedDecided'] as const;
     for (const state of states) {
       await show(page, state);
       const blocks = await page.locator('.sync-field').count();
-      offered[state] = { again: await button('Try your change again').count(), blocks };
+      offered[state] = { buttons: await page.locator('.sync-save button').allInnerTexts(), blocks };
     }
     expect(offered).toEqual({
-      document: { again: 0, blocks: 1 },
-      documentNotCompared: { again: 0, blocks: 0 },
-      documentRefused: { again: 1, blocks: 0 },
-      documentRefusedDecided: { again: 0, blocks: 0 },
+      document: { buttons: ['It is fine as it is now'], blocks: 1 },
+      documentNotCompared: { buttons: ['It is fine as it is now'], blocks: 0 },
+      documentRefused: { buttons: ['Try your change again', 'Give your change up'], blocks: 0 },
+      documentRefusedDecided: { buttons: [], blocks: 0 },
     });
+    await show(page, 'documentRefused');
+    expect(await save().innerText()).toBe('Try your change again');
+  });
+
+  it('is told of nobody else where a document refused their change', async () => {
+    await show(page, 'documentRefused');
+    expect(await text('.sync-conflict__title')).toBe('Your change to this lesson was not accepted');
+    expect(await text('.sync-conflict__lead')).toMatch(/^You changed it, and the server did not accept/);
+    await show(page, 'documentRefusedDecided');
+    expect(await text('.sync-conflict__explanation')).toMatch(/^The document was left without your change/);
+    await show(page, 'documentRefusedByRule');
+    expect(await text('.sync-conflict__explanation')).toMatch(/^It cannot be tried again\./);
+    await show(page, 'document');
+    expect(await text('.sync-conflict__lead')).toMatch(/^You changed it, and so did somebody else/);
+  });
+
+  it('opens a document of which nothing can be compared, if the app can show it', async () => {
+    await show(page, 'documentNotCompared');
+    expect(await text('.sync-conflict__explanation')).toContain('nothing to compare');
+    await button('Open the document').click();
+    expect(new URL(page.url()).hash).toBe('#n1');
+    // This one's app has no way to.
+    await show(page, 'documentRefused');
+    expect(await button('Open the document').count()).toBe(0);
   });
 
   it('writes a value, is told when it is no JSON, and finds it again later', async () => {

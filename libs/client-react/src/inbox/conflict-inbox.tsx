@@ -8,7 +8,7 @@ import { ENGLISH } from '../conflict/view/texts.ts';
 /** Of {@link ConflictInbox}: how the app shows its data in each view. */
 export interface ConflictInboxProps extends Pick<
   ConflictViewProps,
-  'texts' | 'fieldName' | 'renderValue' | 'formatTime' | 'headingLevel'
+  'texts' | 'fieldName' | 'renderValue' | 'formatTime' | 'headingLevel' | 'onOpenDocument'
 > {
   /** What the entity of a conflict is called. */
   readonly titleOf?: (conflict: Conflict) => ConflictViewProps['title'];

@@ -11,6 +11,7 @@ export const STATE_NAMES = [
     'resolved',
     'documentDecided',
     'documentRefusedDecided',
+    'documentRefusedByRule',
     'hiddenDecided',
   ] as const),
   ...(['offline', 'readOnly', 'moved', 'elsewhere', 'rejected', 'noAnswer', 'sending', 'saved'] as const),

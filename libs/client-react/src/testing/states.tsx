@@ -18,6 +18,9 @@ const refused = (code: string, more: object = {}): Answer => {
 };
 const noAnswer: Answer = () =>
   Promise.reject(Object.assign(new Error('x'), { failure: { kind: 'offline' } }));
+const onOpenDocument = ({ entityId }: ConflictRecord): void => {
+  location.hash = entityId;
+};
 const moved = { data: { ...records.FIELDS.ours, title: 'Trip to the lake' }, clock: { 's:owner': 3 } };
 
 function view(conflict: ConflictRecord, props: Partial<ConflictViewProps> = {}): ReactElement {
@@ -32,8 +35,8 @@ export const STATES = {
   serverDeleted: () => view(records.SERVER_DELETED),
   deviceDeleted: () => view(records.DEVICE_DELETED),
   suggested: () => view(records.SUGGESTED),
-  document: () => view(records.DOCUMENT),
-  documentNotCompared: () => view(records.DOCUMENT_NOT_COMPARED),
+  document: () => view(records.DOCUMENT, { onOpenDocument }),
+  documentNotCompared: () => view(records.DOCUMENT_NOT_COMPARED, { onOpenDocument }),
   documentRefused: () => view(records.DOCUMENT_REFUSED),
   hidden: () => view(records.HIDDEN),
   appendOnly: () => view(records.APPEND_ONLY),
@@ -41,6 +44,7 @@ export const STATES = {
   resolved: () => view(records.RESOLVED),
   documentDecided: () => view(records.DOCUMENT_DECIDED),
   documentRefusedDecided: () => view(records.DOCUMENT_REFUSED_DECIDED),
+  documentRefusedByRule: () => view(records.DOCUMENT_REFUSED_BY_RULE),
   hiddenDecided: () => view(records.HIDDEN_DECIDED),
   offline: () => view(records.FIELDS, { isOffline: true }),
   readOnly: () =>

@@ -58,6 +58,12 @@ function suggestedSide({ changes, suggestionId }: ReadySuggestion, server: JsonO
   };
 }
 
+/** A change of a document that its service refused or failed at: nobody else has a part in it. */
+export function isRefused({ op, theirs }: ConflictRecord): boolean {
+  // A merge has both sides of every block in which edits met, or of none; a refused change has no sides.
+  return op === 'merge' && theirs === null;
+}
+
 /** The newest suggestion that waits for somebody to accept it. */
 export function readySuggestion({ suggestions }: ConflictRecord): ReadySuggestion | undefined {
   return suggestions.findLast(

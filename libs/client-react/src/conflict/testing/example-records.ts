@@ -219,6 +219,14 @@ const DECIDED = {
 } as const;
 
 export const DOCUMENT_DECIDED = conflict({ ...DOCUMENT, ...DECIDED });
+/** One with which something is wrong, so that nobody can decide it. */
+export const DOCUMENT_REFUSED_BY_RULE = conflict({
+  ...ofDocument(recordRefused(MERGE, null)),
+  status: 'auto_resolved',
+  decision: { kind: 'policy' },
+  decider: { kind: 'policy', policy: 'crdt_yjs' },
+  resolvedAt: AT,
+});
 export const DOCUMENT_REFUSED_DECIDED = conflict({ ...DOCUMENT_REFUSED, ...DECIDED });
 export const HIDDEN_DECIDED = conflict({ ...HIDDEN, ...DECIDED });
 

@@ -26,6 +26,11 @@ export interface ConflictViewProps extends Partial<Omit<ViewSettings, 'texts'>> 
   ) => Promise<ConflictRecord | undefined>;
   /** Somebody wants to see what the server has now: give it as `server`. */
   readonly onLookAgain?: () => void;
+  /**
+   * Shows the document of a conflict, in whatever the app has for that: where it is given, conflicts of
+   * documents have a button for it.
+   */
+  readonly onOpenDocument?: ((conflict: ConflictRecord) => void) | undefined;
   readonly isOffline?: boolean;
   /** Why nothing can be decided here, in a sentence; for reviewers who may only look. */
   readonly readOnlyReason?: string;
@@ -58,7 +63,7 @@ export function ConflictView(props: ConflictViewProps) {
 }
 
 function OneConflict(props: ConflictViewProps) {
-  const { conflict, server, title, headingLevel = 2 } = props;
+  const { conflict, server, title, headingLevel = 2, onOpenDocument } = props;
   const latest = useMemo(() => server ?? recordedServer(conflict), [server, conflict]);
   const deciding = useDeciding(props, latest);
   const { record, isDone } = deciding;
@@ -69,7 +74,7 @@ function OneConflict(props: ConflictViewProps) {
       ) : server === undefined && isHidden(record) ? (
         <HiddenConflict record={record} deciding={deciding} />
       ) : record.op === 'merge' ? (
-        <DocumentConflict record={record} deciding={deciding} />
+        <DocumentConflict {...{ record, deciding, onOpenDocument }} />
       ) : (
         <OpenConflict record={record} deciding={deciding} />
       )}

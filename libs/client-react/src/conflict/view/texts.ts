@@ -1,5 +1,6 @@
 import type { ConflictRecord, Resolution } from '@sync/protocol';
 import type { Change } from '../merge/field-rows.ts';
+import { isRefused } from '../merge/sides.ts';
 import type { ResolveFailure } from './read-failure.ts';
 
 /** Where a value comes from, as a person is told. */
@@ -47,9 +48,14 @@ export interface ConflictTexts {
   /** Says that it is a model’s, and which. */
   readonly suggestedBy: (model: string) => string;
   readonly documentLead: string;
+  /** In its place where nobody knows in which parts both changes met. */
+  readonly documentNotCompared: string;
   readonly documentRefused: string;
+  readonly openDocument: string;
   readonly keepDocument: string;
   readonly writeAgain: string;
+  /** Gives up a change that was refused. */
+  readonly leaveOut: string;
   readonly documentResult: string;
   readonly showAll: string;
   /** Beside the side that has not changed a field. */
@@ -77,11 +83,16 @@ const RULES: Readonly<Record<string, string>> = {
 
 /** The texts where an app gives no others. */
 export const ENGLISH: ConflictTexts = {
-  title: ({ entityType }) => `Two versions of this ${entityType}`,
-  lead: ({ policy }, when) =>
-    policy === 'append_only'
+  title: (record) =>
+    isRefused(record)
+      ? `Your change to this ${record.entityType} was not accepted`
+      : `Two versions of this ${record.entityType}`,
+  lead: (record, when) => {
+    if (isRefused(record)) return `You changed it, and the server did not accept your change ${when}.`;
+    return record.policy === 'append_only'
       ? `Something else was recorded under the same id. Yours was sent ${when}, and is kept here.`
-      : `You changed it, and so did somebody else before your change arrived ${when}.`,
+      : `You changed it, and so did somebody else before your change arrived ${when}.`;
+  },
   status: { open: 'Needs your decision', auto_resolved: 'Decided by a rule', resolved: 'Decided' },
   sources: {
     base: 'Before',
@@ -149,9 +160,15 @@ export const ENGLISH: ConflictTexts = {
   hiddenButton: 'Leave it as it is',
   suggestedBy: (model) => `Suggested by an AI model (${model}). Check it before you accept it.`,
   documentLead: 'Both changes are in the document already. Check whether they make sense together.',
-  documentRefused: 'The document did not take this change. It is kept here.',
+  documentNotCompared:
+    'Both changes are in the document already. It could not be found out where they met, so there is ' +
+    'nothing to compare here. Read the document, and check whether it makes sense.',
+  documentRefused:
+    'Your change is kept here, and is not in the document. You can try it again, or give it up.',
+  openDocument: 'Open the document',
   keepDocument: 'It is fine as it is now',
   writeAgain: 'Try your change again',
+  leaveOut: 'Give your change up',
   documentResult: 'In the document now',
   showAll: 'Show the whole text',
   asBefore: 'as before',
@@ -166,12 +183,17 @@ export const ENGLISH: ConflictTexts = {
   notRead: 'Conflicts could not be read from this device.',
 };
 
-function decidedInEnglish({ policy, decider, decision, status }: ConflictRecord, when: string): string {
-  if (status === 'auto_resolved')
-    return `Decided by the rule for this kind of data: ${RULES[policy] ?? policy}.`;
+function decidedInEnglish(record: ConflictRecord, when: string): string {
+  const { policy, decider, decision, status } = record;
+  const refused = isRefused(record);
+  if (status === 'auto_resolved') {
+    return refused
+      ? 'It cannot be tried again. What you wrote stays in this record.'
+      : `Decided by the rule for this kind of data: ${RULES[policy] ?? policy}.`;
+  }
   const what = {
-    keep_server: 'The server’s version was kept',
-    keep_client: 'Your version was saved',
+    keep_server: refused ? 'The document was left without your change' : 'The server’s version was kept',
+    keep_client: refused ? 'Your change was tried again, and accepted' : 'Your version was saved',
     merged: 'Parts of both versions were saved',
     accept_suggestion: 'A suggestion was accepted',
     policy: 'A rule decided',
