@@ -27,6 +27,35 @@ describe('pulls', () => {
     expect(device.errors).toEqual([]);
   });
 
+  it('acks no page that is being stored while it asks for the next one', async () => {
+    const server = makeServer();
+    const device = await open(server, 'a');
+    await device.inSync();
+    const isStored = Promise.withResolvers<undefined>();
+    const storage = device.notes.storageInstance;
+    const write = storage.bulkWrite.bind(storage);
+    storage.bulkWrite = async (...given) => {
+      await isStored.promise;
+      return write(...given);
+    };
+    server.seed('note', rows(25), { scope: SCOPE });
+    const pulled = () =>
+      device.link.calls.flatMap(({ path, body }) =>
+        path.endsWith('pull') ? ((body as PullRequest).scopes ?? []).map(({ cursor }) => cursor) : [],
+      );
+    const before = new Set(pulled());
+    const acked = () => ackedBy(device).flatMap(({ cursors = [] }) => cursors.map(({ cursor }) => cursor));
+    const asked = () => pulled().filter((cursor) => cursor !== null && !before.has(cursor));
+    // Both collections go past the same two full pages; to the notes they bring documents.
+    const fullPages = () => [...new Set(asked())].slice(0, 2);
+    await until(() => asked().filter((cursor) => fullPages().includes(cursor)).length === 4);
+    expect(acked().filter((cursor) => fullPages().includes(cursor))).toEqual([]);
+    isStored.resolve(undefined);
+    await until(async () => Object.keys(await device.shown()).length === 25);
+    await device.inSync();
+    expect(acked().length).toBeGreaterThan(0);
+  });
+
   it('shows what others write by the socket', async () => {
     const server = makeServer();
     const device = await open(server, 'a');
@@ -102,6 +131,28 @@ describe('pulls', () => {
     await device.inSync();
     expect(await device.shown()).toEqual({ n1: 'changed', n2: 'text 2' });
     expect(device.errors).toEqual([]);
+  });
+
+  it('passes over what an outcome shows where it has something newer', async () => {
+    const server = makeServer();
+    server.seed('note', { n1: { text: 'older' } }, { scope: SCOPE });
+    const device = await open(server, 'a');
+    await device.inSync();
+    const before = server.entity('note', 'n1');
+    server.change('note', 'n1', { text: 'newer' });
+    await until(async () => (await device.shown())['n1'] === 'newer');
+    const { link } = device;
+    const send = link.send.bind(link);
+    const current = { ...before, entityType: 'note', entityId: 'n1', scope: SCOPE };
+    const outcome = { mutationId: crypto.randomUUID(), status: 'superseded', current };
+    link.send = async <T>(call: Call): Promise<Answer<T>> => {
+      const answer = await send<T>(call);
+      if (!answer.ok || !call.path.endsWith('pull')) return answer;
+      return { ok: true, body: { ...answer.body, outcomes: [outcome] } };
+    };
+    await device.inSync();
+    expect(device.outcomes).toMatchObject([{ status: 'superseded' }]);
+    expect(await device.shown()).toEqual({ n1: 'newer' });
   });
 
   it('removes a scope that is taken away, receipts it, and has it back when granted again', async () => {
