@@ -8,8 +8,9 @@ import { type WebSocket, WebSocketServer } from 'ws';
 const PATH = '/sync/v1/live';
 const BAD_TICKET = 4401;
 const REVOKED = 4403;
+const CLOSE_LIMIT_MS = 500;
 
-/** Sockets that tell of scopes in which there is something new (LIVE-1 to 3, and 8). */
+/** Sockets that tell of scopes in which there is something new (LIVE-1 to 3, 7 and 8). */
 export class LiveSockets {
   readonly #server: TestServer;
   readonly #sockets = new WebSocketServer({ noServer: true });
@@ -52,14 +53,20 @@ export class LiveSockets {
     this.#tickets.delete(ticket);
     const device = known && this.#server.deviceOf(known.caller);
     if (!device || known.untilMs < Date.now()) {
-      socket.close(BAD_TICKET);
+      end(socket, BAD_TICKET);
       return;
     }
     const stop = this.#server.follow(known.caller, (scopes) => {
-      if (scopes === null) socket.close(REVOKED);
+      if (scopes === null) end(socket, REVOKED);
       else socket.send(JSON.stringify({ scopes: [...scopes] } satisfies LiveNotice));
     });
     socket.on('close', stop);
-    if (device.isRevoked) socket.close(REVOKED);
+    if (device.isRevoked) end(socket, REVOKED);
   }
+}
+
+/** Whether its client answers or not. */
+function end(socket: WebSocket, code: number): void {
+  socket.close(code);
+  setTimeout(() => socket.terminate(), CLOSE_LIMIT_MS).unref();
 }

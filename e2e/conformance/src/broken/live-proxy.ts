@@ -21,7 +21,14 @@ export interface LiveDistortion {
   readonly notice?: (notice: Notice, place: number) => Notice | null;
   /** @returns the code that the device sees; null: it sees none, and its socket stays open */
   readonly close?: (code: number, tell: (notice: Notice) => void) => number | null;
+  /** Told of each socket once it is open. @param end closes it */
+  readonly opened?: (end: (code: number) => void) => void;
+  /** A client that does not answer a close is not cut off. */
+  readonly lingers?: true;
 }
+
+/** For a client to answer a close (LIVE-7). */
+const CLOSE_LIMIT_MS = 500;
 
 /** What is to be known of the sockets. */
 interface Watcher {
@@ -68,7 +75,7 @@ export class LiveProxy {
   }
 
   #join(device: WebSocket, behind: WebSocket): void {
-    const { notice: changeNotice, close: changeClose } = this.#distortion;
+    const { notice: changeNotice, close: changeClose, opened } = this.#distortion;
     const tell = async ({ heldMs, ...notice }: Notice): Promise<void> => {
       if (heldMs !== undefined) await sleep(heldMs, undefined, { ref: false });
       if (device.readyState === WebSocket.OPEN) device.send(JSON.stringify(notice));
@@ -85,10 +92,17 @@ export class LiveProxy {
       // Codes that nobody sends: without a word, and without a code.
       if (shown === 1006) device.terminate();
       else if (shown === 1005) device.close();
-      else if (shown !== null) device.close(shown, reason);
+      else if (shown !== null) this.#end(device, shown, reason);
     });
+    opened?.((code) => this.#end(device, this.#noted(null, code)));
     device.on('message', (data: Buffer) => behind.send(data));
     device.on('error', () => device.terminate());
+  }
+
+  #end(device: WebSocket, code: number, reason?: Buffer): void {
+    device.close(code, reason);
+    if (this.#noted(undefined, this.#distortion.lingers)) return;
+    setTimeout(() => device.terminate(), CLOSE_LIMIT_MS).unref();
   }
 
   #noted<Given, Shown>(given: Given, shown: Shown): Shown {
