@@ -17,13 +17,20 @@ import { STREAMS } from './streams.ts';
 import { subjects } from './subjects.ts';
 import { SYNC_EVENT_DATA } from './sync-events.ts';
 
+interface Body {
+  readonly content?: Readonly<Record<string, { readonly example?: unknown }>>;
+}
 interface Operation {
   readonly operationId: string;
+  readonly tags: readonly string[];
+  readonly security: readonly object[];
   readonly parameters: readonly object[];
-  readonly requestBody?: { readonly required: boolean };
-  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+  readonly requestBody?: Body & { readonly required: boolean };
+  readonly responses: Readonly<Record<string, Body & { readonly description: string }>>;
 }
 interface Document {
+  readonly servers: readonly object[];
+  readonly tags: readonly { readonly name: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly channels: Readonly<Record<string, { readonly address: string | null }>>;
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
@@ -78,6 +85,23 @@ describe.each(OPENAPI)('%s', (file) => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  it('has a server, and each operation one of its tags', () => {
+    const { servers, tags } = parsed(file);
+    expect(servers).toMatchObject([{ url: 'https://{gateway}' }]);
+    const used = operationsOf(file).map((operation) => operation.tags);
+    expect(used.filter(({ length }) => length !== 1)).toEqual([]);
+    expect([...new Set(used.flat())].sort()).toEqual(tags.map(({ name }) => name).sort());
+  });
+
+  it('gives the values of every map a type of their own', () => {
+    // Generators of clients read a map by pattern as an object without properties.
+    expect(documents.get(file)).not.toContain('"patternProperties"');
+    const known = parsed(file).components.schemas['ConflictDecision'];
+    expect(known).toMatchObject({
+      properties: { clock: { type: 'object', additionalProperties: { type: 'integer' } } },
+    });
+  });
+
   it('describes every problem code by what the caller can do', () => {
     const text = documents.get(file) ?? '';
     const responses = operationsOf(file).flatMap((operation) => Object.entries(operation.responses));
@@ -96,13 +120,39 @@ describe('sync-v1.openapi.json', () => {
     expect(described.sort()).toEqual(DEVICE_OPERATIONS.map(({ method, path }) => `${method} ${path}`).sort());
   });
 
-  it('asks for signature and digest where a body is signed', () => {
+  it('asks for a signature below the app, and for a digest where there is a body', () => {
+    const schemesOf = ({ security }: Operation): string[][] => security.map((all) => Object.keys(all));
+    const signed = ['accessToken', 'deviceSignature', 'signatureInput'];
+    const found = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => [`${method} ${path}`, schemesOf(operation)]),
+    );
+    expect(Object.fromEntries(found)).toEqual(
+      Object.fromEntries(
+        DEVICE_OPERATIONS.map(({ method, path, access }) => {
+          const withBody = method === 'post' ? [...signed, 'contentDigest'] : signed;
+          return [`${method} ${path}`, [access === 'ticket' ? ['ticket'] : withBody]];
+        }),
+      ),
+    );
+    // What has to be signed is not asked of whoever calls an operation.
+    const inHeaders = operationsOf('sync-v1.openapi.json').flatMap(({ parameters }) =>
+      parameters.filter((parameter) => 'in' in parameter && parameter.in === 'header'),
+    );
+    expect(inHeaders).toEqual([]);
+  });
+
+  it('shows an example of every body that a device sends or gets', () => {
+    const bodies = operationsOf('sync-v1.openapi.json').flatMap(({ operationId, requestBody, responses }) =>
+      [requestBody, responses['200'] ?? responses['202']].flatMap((body) =>
+        body?.content === undefined ? [] : [[operationId, body.content['application/json']] as const],
+      ),
+    );
+    expect(bodies.filter(([, json]) => json?.example === undefined)).toEqual([]);
+    expect(bodies.length).toBe(13);
+  });
+
+  it('names every answer of a pull', () => {
     const pull = paths['/sync/v1/pull']?.['post'];
-    expect(pull?.parameters).toEqual([
-      { $ref: '#/components/parameters/SignatureInput' },
-      { $ref: '#/components/parameters/ContentDigest' },
-      { $ref: '#/components/parameters/ContentEncoding' },
-    ]);
     expect(Object.keys(pull?.responses ?? {})).toEqual([
       '200',
       '400',
@@ -233,6 +283,24 @@ describe('SchemaComponents', () => {
     expect(components.all()).toEqual({
       Inner: { type: 'object', required: ['a'], properties: { a: { type: 'string' } } },
     });
+  });
+
+  it('writes a map so that generators see the type of its values', () => {
+    const use = (pattern: string): object =>
+      new SchemaComponents().use(
+        Type.Record(Type.String({ pattern }), Type.Integer(), {
+          maxProperties: 2,
+          additionalProperties: false,
+        }),
+      );
+    expect(use('^a')).toEqual({
+      type: 'object',
+      maxProperties: 2,
+      additionalProperties: { type: 'integer' },
+      propertyNames: { pattern: '^a' },
+    });
+    const any = new SchemaComponents().use(Type.Record(Type.String(), Type.Integer()));
+    expect(any).toEqual({ type: 'object', additionalProperties: { type: 'integer' } });
   });
 
   it('refuses two schemas of one name', () => {

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { NATS_CHANNELS } from './nats-channels.ts';
 import type { NamedSchema, NatsChannel } from './nats-channel.ts';
 import { SchemaComponents } from './schema-components.ts';
-import type { JsonObject } from './schema-components.ts';
+import type { Json, JsonObject } from './schema-components.ts';
 import { STREAMS } from './streams.ts';
 import { PROTOCOL_VERSION } from './version/history.ts';
 
@@ -44,7 +44,8 @@ export function natsDocument(): JsonObject {
       title: 'Sync over NATS',
       version: PROTOCOL_VERSION,
       description: introduction(),
-      license: { name: 'Apache-2.0' },
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+      tags: AUDIENCES,
     },
     defaultContentType: 'application/json',
     servers: {
@@ -57,6 +58,11 @@ export function natsDocument(): JsonObject {
     components: { schemas: components.all() },
   };
 }
+
+const AUDIENCES: Json = [
+  { name: 'internal', description: 'Between the apps of the platform; versioned with the code.' },
+  { name: 'public', description: 'Frozen: any owning service may rely on it.' },
+];
 
 function introduction(): string {
   const streams = Object.values(STREAMS).map(
@@ -90,6 +96,7 @@ function channelEntries(channel: NatsChannel, components: SchemaComponents): [st
     address: channel.address,
     summary: channel.summary,
     description: `Audience: ${channel.audience}. ${partiesOf(channel)}`,
+    tags: [{ name: channel.audience }],
     ...(parameters.length > 0
       ? {
           parameters: Object.fromEntries(
@@ -142,6 +149,7 @@ function operation(channel: NatsChannel): JsonObject {
   return {
     action: 'send',
     summary: channel.summary,
+    description: partiesOf(channel),
     channel: { $ref: `#/channels/${channel.name}` },
     messages: sent.map(({ name }) => ({ $ref: `#/channels/${channel.name}/messages/${name}` })),
     ...(channel.kind === 'request' ? { reply: replyOf(channel.name, channel.reply) } : {}),

@@ -5,6 +5,8 @@
 import Type, { type TSchema } from 'typebox';
 import { type AdminOperation, operationIdOf } from './admin-operation.ts';
 import { ADMIN_OPERATIONS } from './admin-operations.ts';
+import { type ApiTag, ADMIN_TAGS, DEVICE_TAGS, tagOf } from './api-tags.ts';
+import { DEVICE_EXAMPLES, type OperationExamples } from './device-examples.ts';
 import { LiveNotice } from './device-api.ts';
 import { DEVICE_OPERATIONS, SIGNED_PROBLEMS } from './device-operations.ts';
 import type { DeviceOperation } from './device-operations.ts';
@@ -27,7 +29,6 @@ const ADMIN_PROBLEMS: readonly ProblemCode[] = [
 export function deviceApiDocument(): JsonObject {
   const components = new SchemaComponents();
   const paths = pathsOf(DEVICE_OPERATIONS, (operation) => deviceOperation(operation, components));
-  components.use(LiveNotice);
   return {
     openapi: '3.1.0',
     info: {
@@ -36,28 +37,10 @@ export function deviceApiDocument(): JsonObject {
       description: DEVICE_INTRODUCTION,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    servers: SERVERS,
+    tags: tagList(DEVICE_TAGS),
     paths,
-    components: {
-      schemas: components.all(),
-      headers: HEADERS,
-      parameters: SIGNATURE_PARAMETERS,
-      securitySchemes: {
-        accessToken: {
-          type: 'http',
-          scheme: 'bearer',
-          bearerFormat: 'JWT',
-          description: 'Claims `sub` = userId, `tid` = tenantId.',
-        },
-        deviceSignature: {
-          type: 'apiKey',
-          in: 'header',
-          name: 'Signature',
-          description:
-            'RFC 9421, label `sync`, `hmac-sha256` with the key of the device binding; see Signature-Input.',
-        },
-        ticket: { type: 'apiKey', in: 'query', name: 'ticket', description: 'From POST /sync/v1/tickets.' },
-      },
-    },
+    components: { schemas: components.all(), headers: HEADERS, securitySchemes: DEVICE_SECURITY },
   };
 }
 
@@ -74,6 +57,8 @@ export function adminApiDocument(): JsonObject {
         'token needs one. Nothing of another tenant is ever shown.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    servers: SERVERS,
+    tags: tagList(ADMIN_TAGS),
     paths: pathsOf(ADMIN_OPERATIONS, (operation) => adminOperation(operation, components)),
     components: {
       schemas: components.all(),
@@ -115,30 +100,62 @@ const HEADERS: JsonObject = {
   },
 };
 
-const SIGNATURE_PARAMETERS: JsonObject = {
-  SignatureInput: {
-    name: 'Signature-Input',
-    in: 'header',
-    required: true,
-    schema: { type: 'string' },
-    description: `\`sync=("@method" "@path" "@query" "content-digest" "authorization");created=<unix s>;keyid="<deviceId>";alg="hmac-sha256"\`; without "content-digest" for GET. \`created\` within ±${LIMITS.signatureSkewSeconds} s of server time.`,
-    example:
-      'sync=("@method" "@path" "@query" "content-digest" "authorization");created=1700000000;keyid="dev-1";alg="hmac-sha256"',
+const SERVERS: Json = [
+  {
+    url: 'https://{gateway}',
+    description: 'The gateway of a deployment.',
+    variables: {
+      gateway: { default: 'sync.example', description: 'Host, and port where it is not 443.' },
+    },
   },
-  ContentDigest: {
-    name: 'Content-Digest',
+];
+
+/**
+ * Headers of a signed request. They are security schemes and no parameters, because an app does not know them
+ * where it calls an operation: they are made of the bytes that leave, below the generated client.
+ */
+const DEVICE_SECURITY: JsonObject = {
+  accessToken: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'Claims `sub` = userId, `tid` = tenantId.',
+  },
+  deviceSignature: {
+    type: 'apiKey',
     in: 'header',
-    required: true,
-    schema: { type: 'string' },
+    name: 'Signature',
+    description:
+      'RFC 9421, label `sync`, `hmac-sha256` with the key of the device binding: `sync=:<base64>:`, over ' +
+      'what Signature-Input names.',
+  },
+  signatureInput: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'Signature-Input',
+    description:
+      '`sync=("@method" "@path" "@query" "content-digest" "authorization");created=<unix s>;' +
+      'keyid="<deviceId>";alg="hmac-sha256"`; without "content-digest" for GET. ' +
+      `\`created\` within ±${LIMITS.signatureSkewSeconds} s of server time.`,
+  },
+  contentDigest: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'Content-Digest',
     description: 'RFC 9530: `sha-256=:<base64>:` of the raw body bytes as sent (compressed, if they are).',
   },
-  ContentEncoding: {
-    name: 'Content-Encoding',
-    in: 'header',
-    schema: { type: 'string', enum: ['identity', 'gzip', 'br'] },
-    description: 'How the body is compressed.',
-  },
+  ticket: { type: 'apiKey', in: 'query', name: 'ticket', description: 'From POST /sync/v1/tickets.' },
 };
+
+/** Every scheme that a request needs, at once. */
+function deviceSecurity({ access, method }: DeviceOperation): JsonObject {
+  if (access === 'ticket') return { ticket: [] };
+  const ofBody = method === 'post' ? { contentDigest: [] } : {};
+  return { accessToken: [], deviceSignature: [], signatureInput: [], ...ofBody };
+}
+
+const tagList = (tags: readonly ApiTag[]): Json =>
+  tags.map(({ name, description }) => ({ name, description }));
 
 function pathsOf<T extends { readonly path: string; readonly method: string }>(
   operations: readonly T[],
@@ -153,59 +170,62 @@ function pathsOf<T extends { readonly path: string; readonly method: string }>(
 
 function deviceOperation(operation: DeviceOperation, components: SchemaComponents): JsonObject {
   const signed = operation.access === 'signature';
-  const parameters = [
-    ...(signed ? [parameterRef('SignatureInput')] : []),
-    ...(signed && operation.method === 'post'
-      ? [parameterRef('ContentDigest'), parameterRef('ContentEncoding')]
-      : []),
-    ...pathParameters(operation.params, components),
-    ...queryParameters(operation.query, components),
-  ];
+  const operationId = operationIdOf(operation);
+  const examples = DEVICE_EXAMPLES[operationId];
   const problems = signed ? [...operation.problems, ...SIGNED_PROBLEMS] : operation.problems;
   return {
-    operationId: operationIdOf(operation),
+    operationId,
+    tags: [tagOf(DEVICE_TAGS, operation.path)],
     summary: operation.summary,
     description: operation.description,
     'x-priority': operation.priority,
-    security: signed ? [{ accessToken: [], deviceSignature: [] }] : [{ ticket: [] }],
-    parameters,
-    ...requestBody(operation.body, components),
+    security: [deviceSecurity(operation)],
+    parameters: [
+      ...pathParameters(operation.params, components),
+      // A ticket is said by its security scheme.
+      ...(signed ? queryParameters(operation.query, components) : []),
+    ],
+    ...requestBody(operation.body, components, { examples }),
     responses: {
       ...(operation.response === null
-        ? SWITCHING_PROTOCOLS
-        : success(operation.response, components, operation.status)),
+        ? switchingProtocols(components)
+        : success(operation.response, components, { status: operation.status, examples })),
       ...problemResponses(problems, components),
     },
   };
 }
 
 function adminOperation(operation: AdminOperation, components: SchemaComponents): JsonObject {
-  const parameters = [
-    ...pathParameters(operation.params, components),
-    ...queryParameters(operation.query, components),
-  ];
   const problems = [...operation.problems.map(asProblemCode), ...ADMIN_PROBLEMS];
+  const { roles, mediaType } = operation;
   return {
     operationId: operationIdOf(operation),
+    tags: [tagOf(ADMIN_TAGS, operation.path)],
     summary: operation.summary,
+    description: adminDescription(operation),
     // One requirement a role: any of them is enough.
-    security: operation.roles.map((role) => ({ accessToken: [role] })),
-    parameters,
-    ...requestBody(operation.body, components, operation.bodyIsOptional !== true),
+    security: roles.map((role) => ({ accessToken: [role] })),
+    parameters: [
+      ...pathParameters(operation.params, components),
+      ...queryParameters(operation.query, components),
+    ],
+    ...requestBody(operation.body, components, { required: operation.bodyIsOptional !== true }),
     responses: {
-      ...success(operation.response, components, 200, operation.mediaType),
+      ...success(operation.response, components, { mediaType }),
       ...problemResponses(problems, components),
     },
   };
 }
 
+function adminDescription(operation: AdminOperation): string {
+  const roles = `Roles: ${operation.roles.map((role) => `\`${role}\``).join(', ')}.`;
+  const refused = 'Who is refused is written into the audit log';
+  return `${roles} ${refused}${'audited' in operation ? ', and so is every change' : ''}.`;
+}
+
 function asProblemCode(code: string): ProblemCode {
   if (Object.hasOwn(PROBLEM_CODES, code)) return code as ProblemCode;
   throw new Error(`${code} is not in PROBLEM_CODES`);
-}
-
-function parameterRef(name: string): JsonObject {
-  return { $ref: `#/components/parameters/${name}` };
 }
 
 function pathParameters(
@@ -228,28 +248,45 @@ function queryParameters(query: TSchema | undefined, components: SchemaComponent
   }));
 }
 
-function requestBody(body: TSchema | undefined, components: SchemaComponents, required = true): JsonObject {
+function requestBody(
+  body: TSchema | undefined,
+  components: SchemaComponents,
+  { required = true, examples }: { required?: boolean; examples?: OperationExamples | undefined },
+): JsonObject {
   if (body === undefined) return {};
-  return {
-    requestBody: { required, content: { 'application/json': { schema: components.use(body) } } },
-  };
+  const content = { 'application/json': mediaContent(body, components, examples?.request) };
+  return { requestBody: { required, content } };
 }
 
-const SWITCHING_PROTOCOLS: JsonObject = {
-  '101': { description: 'The connection is a WebSocket now; its messages are LiveNotice.' },
-};
+function mediaContent(schema: TSchema, components: SchemaComponents, example: Json | undefined): JsonObject {
+  return { schema: components.use(schema), ...(example === undefined ? {} : { example }) };
+}
+
+/** No response is described by the schema of what comes later on a socket; the reference says where it is. */
+function switchingProtocols(components: SchemaComponents): JsonObject {
+  return {
+    '101': {
+      description: 'The connection is a WebSocket now; its messages are LiveNotice.',
+      'x-messages': components.use(LiveNotice),
+    },
+  };
+}
 
 function success(
   response: TSchema,
   components: SchemaComponents,
-  status: 200 | 202 = 200,
-  mediaType = 'application/json',
+  options: {
+    readonly status?: 202 | undefined;
+    readonly mediaType?: string | undefined;
+    readonly examples?: OperationExamples | undefined;
+  },
 ): JsonObject {
+  const { status = 200, mediaType = 'application/json', examples } = options;
   return {
     [String(status)]: {
       description: status === 200 ? 'OK' : 'Accepted',
       headers: { Date: headerRef('Date'), 'Content-Encoding': headerRef('Content-Encoding') },
-      content: { [mediaType]: { schema: components.use(response) } },
+      content: { [mediaType]: mediaContent(response, components, examples?.response) },
     },
   };
 }

@@ -32,7 +32,7 @@ export class SchemaComponents {
     if (isArray(value)) return value.map((item) => this.#replace(item));
     const { $id: name, ...rest } = value;
     const replaced = Object.fromEntries(
-      Object.entries(rest).map(([key, child]) => [key, this.#replace(child)]),
+      Object.entries(typed(mapOfValues(rest))).map(([key, child]) => [key, this.#replace(child)]),
     );
     return typeof name === 'string' ? this.#component(name, replaced) : replaced;
   }
@@ -45,6 +45,38 @@ export class SchemaComponents {
     this.#found.set(name, { text, schema });
     return { $ref: `#/components/schemas/${name}` };
   }
+}
+
+/** What TypeBox writes for keys of any text. */
+const ANY_KEY = '^.*$';
+
+/**
+ * A map with one pattern of keys, as generators of clients understand it. They read `patternProperties` as an
+ * object without properties; `additionalProperties` with `propertyNames` allows the same objects, and gives
+ * the type of the values.
+ */
+function mapOfValues(schema: JsonObject): JsonObject {
+  const { patternProperties, additionalProperties: _others, ...rest } = schema;
+  const [[pattern, values] = [], ...more] = Object.entries((patternProperties ?? {}) as JsonObject);
+  if (pattern === undefined || values === undefined || more.length > 0) return schema;
+  return {
+    ...rest,
+    additionalProperties: values,
+    ...(pattern === ANY_KEY ? {} : { propertyNames: { pattern } }),
+  };
+}
+
+const MAX_INT32 = 2 ** 31 - 1;
+
+/**
+ * Says of a value what TypeBox leaves to be understood: that a list of texts is of texts, and that a whole
+ * number needs more than the 32 bits that generators for Java or C# otherwise give it.
+ */
+function typed(schema: JsonObject): JsonObject {
+  const { enum: values, type, maximum } = schema;
+  if (isArray(values ?? null) && type === undefined) return { type: 'string', ...schema };
+  const isLong = type === 'integer' && typeof maximum === 'number' && maximum > MAX_INT32;
+  return isLong ? { ...schema, format: 'int64' } : schema;
 }
 
 /** `Array.isArray` does not narrow read-only arrays. */
