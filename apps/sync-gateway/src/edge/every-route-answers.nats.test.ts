@@ -1,5 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { subscribe } from 'node:diagnostics_channel';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { FastifyInstance } from 'fastify';
 import { ADMIN_OPERATIONS, DEVICE_OPERATIONS, PLATFORM_TENANT, type SyncRegistration } from '@sync/protocol';
 import { type RunningPostgres, startPostgres } from '@sync/postgres/testing';
 import { mutationOf } from '../push/testing/push-rig.ts';
@@ -10,6 +14,15 @@ import type { TestDevice } from '../testing/test-identity.ts';
 let postgres: RunningPostgres;
 let rig: GatewayRig;
 let device: TestDevice;
+
+/** What the gateway routes, as `POST /sync/v1/conflicts/{}/suggestions`. */
+const routes = new Set<string>();
+subscribe('fastify.initialization', (message) => {
+  const { fastify } = message as { readonly fastify: FastifyInstance };
+  fastify.addHook('onRoute', ({ method, url }) => {
+    for (const verb of [method].flat()) routes.add(`${verb} ${url.replaceAll(/:\w+/g, '{}')}`);
+  });
+});
 
 beforeAll(async () => {
   postgres = await startPostgres({ own: true });
@@ -134,7 +147,23 @@ it.each([
   2 * PATIENCE_MS,
 );
 
-it('leaves out no route but the socket', () => {
+it('routes what the documents describe, and nothing else', async () => {
+  const described = ['sync-v1', 'admin-v1'].map(async (name): Promise<string[]> => {
+    const file = resolve(import.meta.dirname, `../../../../docs/api/${name}.openapi.json`);
+    const { paths } = JSON.parse(await readFile(file, 'utf8')) as { paths: Record<string, object> };
+    return Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '{}')}`),
+    );
+  });
+  const inDocuments = (await Promise.all(described)).flat();
+  // An upgrade passes the router by.
+  expect(inDocuments.filter((route) => !routes.has(route))).toEqual(['GET /sync/v1/live']);
+  // Fastify answers HEAD wherever it answers GET.
+  const found = [...routes].filter((route) => !route.startsWith('HEAD '));
+  expect(found.filter((route) => !inDocuments.includes(route))).toEqual([]);
+});
+
+it('asks for every route but the socket', () => {
   const isAsked = (prefix: string, routes: readonly Asked[], method: string, path: string): boolean => {
     const pattern = new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/?]+')}(\\?|$)`);
     return routes.some(([verb, asked]) => verb === method.toUpperCase() && pattern.test(prefix + asked));
