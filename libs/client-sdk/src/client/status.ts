@@ -17,8 +17,8 @@ export interface SyncStatus {
   readonly pushPausedBy: FailureReason | null;
   /**
    * Writes of this device that could not be read any more, or whose outcome could not, since its store began.
-   * What they were is not known. All else that was damaged is pulled anew. One that another tab still had in
-   * memory is counted too, although that tab puts it back.
+   * What they were is not known. All else that was damaged is pulled anew. One that another tab has in memory
+   * still is counted until that tab puts it back.
    */
   readonly lostWrites: number;
   /** Entity types of which there is content of a newer schema than this app knows: it should be updated. */

@@ -1,9 +1,9 @@
 import { type ReplicaId, counterOf } from '@sync/vector-clock';
 import type { LocalMutation } from '@sync/protocol';
-import { type OutboxEntry, ownCounter } from '../outbox/entry.ts';
+import { type OutboxEntry, outboxKey, ownCounter } from '../outbox/entry.ts';
 import type { LocalState } from './local-state.ts';
 import type { Known } from './guarded-store.ts';
-import { entryPut } from './stored-rows.ts';
+import { LOST, entryPut } from './stored-rows.ts';
 
 /**
  * Stores what this tab still has of its outbox, where a browser has cleared the store and another tab was the
@@ -26,8 +26,13 @@ export async function putBack(
     return inFirstGeneration({ ...entry, mutation: renumbered(entry.mutation, last) });
   });
   const own = ownCounts(entries, local.own);
+  // What was counted as lost, and is not.
+  const lost = missing.map(({ mutation }) => LOST + outboxKey(mutation.sequence));
+  const [lostWrites = 0, ...isLost] = await local.store.counters([LOST, ...lost]);
+  const back = lost.filter((_name, at) => isLost[at]);
+  const counters: Record<string, number> = { sequence: last, [LOST]: lostWrites - back.length };
+  for (const name of back) counters[name] = 0;
   const counts = await local.store.counters(Object.keys(own));
-  const counters: Record<string, number> = { sequence: last };
   for (const [at, [name, count]] of Object.entries(own).entries()) {
     counters[name] = Math.max(count, counts[at] ?? 0);
   }

@@ -9,7 +9,7 @@ import { type Known, StorageClearedError, type Told } from './guarded-store.ts';
 import { putBack } from './put-back.ts';
 import { salvage } from './salvage.ts';
 import { OF_SCOPE, listRows, ownRow, pageRows, typeOfPage } from './stored-entities.ts';
-import { DEVICE, assertFormat, isSame, revocationOf } from './stored-rows.ts';
+import { DEVICE, LOST, assertFormat, isSame, revocationOf } from './stored-rows.ts';
 
 /** Writes of others that are asked for by their keys; of more, all that waits is listed. */
 const KEYS_AT_ONCE = 1_000;
@@ -71,15 +71,12 @@ export async function readWrites(local: LocalState, sequence: number): Promise<v
 /**
  * The same, from a damaged store: what can be read of them, and of those that this tab knows, which may have
  * changed since it has read them.
- * @returns how many new ones cannot be read
+ * @returns the keys of those that cannot be read, and that this tab does not have either
  */
-export async function rescueWrites(local: LocalState, sequence: number): Promise<number> {
-  const { known } = local.store;
+export async function rescueWrites(local: LocalState): Promise<string[]> {
   const { rows, damaged } = await salvage(local.store, 'outbox');
-  const lost = damaged.filter((key) => Number(key) > known.sequence && Number(key) <= sequence);
   for (const row of rows) local.mirror.setEntry(row as unknown as OutboxEntry);
-  known.sequence = sequence;
-  return lost.length;
+  return damaged.filter((key) => !local.mirror.outbox.at(Number(key)));
 }
 
 async function readRows(local: LocalState, { prefixes, rows }: Told): Promise<void> {
@@ -144,12 +141,9 @@ function dropEntities(local: LocalState, keys: readonly string[]): void {
   }
 }
 
-/** The counter of what could not be read any more: see {@link LocalState.lostWrites}. */
-export const LOST = 'lost';
-
 /**
  * Reads everything anew. The outbox of this tab is put back where the store has lost it.
- * @param what of a damaged store nothing but the outbox: what cannot be read of it is counted as lost
+ * @param what of a damaged store nothing but the outbox, as far as it can be read
  * @throws StorageClearedError; SyncError `other_device`; StorageError; then the mirror is as it was
  */
 export async function readAll(
@@ -165,10 +159,9 @@ export async function readAll(
     if (device) assertFormat(device);
     const [lost = 0] = await store.counters([LOST]);
     const scopes = isRescue ? [] : rowsOf<ScopeRow>(await store.list('scope', ''));
-    const outbox = isRescue
-      ? await salvage(store, 'outbox')
-      : { rows: (await store.list('outbox', '')).map(({ value }) => value), damaged: [] };
-    const entries = outbox.rows as unknown as readonly OutboxEntry[];
+    const entries = isRescue
+      ? ((await salvage(store, 'outbox')).rows as unknown as readonly OutboxEntry[])
+      : rowsOf<OutboxEntry>(await store.list('outbox', ''));
     const types = mirror.loadedTypes;
     const entities: EntityRow[] = [];
     for (const scope of scopes) {
@@ -192,7 +185,7 @@ export async function readAll(
     for (const row of entities) mirror.setRow(row);
     for (const entry of [...entries, ...ended]) mirror.setEntry(entry);
     local.revocation = revocation;
-    local.lostWrites = lost + outbox.damaged.length;
+    local.lostWrites = lost;
     adopt(store.known, known, entries.at(-1)?.mutation.sequence ?? 0);
     return;
   }

@@ -75,6 +75,27 @@ describe('a rebuild', () => {
     expect([idsOf(device), device.local.lostWrites]).toEqual([device.answered, 1]);
   });
 
+  it.each([
+    ['goes on', (device: CrashingDevice) => device.local.rebuild()],
+    ['starts', (device: CrashingDevice) => device.start()],
+  ])(
+    'counts no write as lost that another tab puts back, where one that %s was first',
+    async (_what, find) => {
+      const device = await withWrites();
+      const tab = new CrashingDevice(device.server, 'dev', device.disk);
+      await tab.start();
+      await tab.write('b', 'put', { value: 1 });
+      await tab.write('c', 'put', { value: 1 });
+      for (const at of [1, 3]) device.disk.tables.get('outbox')?.set(outboxKey(at), 'no JSON');
+      await find(device);
+      const lost = device.local.lostWrites;
+      await tab.local.catchUp();
+      await device.local.catchUp();
+      expect(idsOf(device).sort()).toEqual([...device.answered, ...tab.answered].sort());
+      expect([lost > 0, device.local.lostWrites, tab.local.lostWrites]).toEqual([true, 0, 0]);
+    },
+  );
+
   it('by another tab is noticed by one that hears nothing, with what that one has put back', async () => {
     const device = await withWrites();
     const tab = new CrashingDevice(device.server, 'dev', device.disk);

@@ -4,9 +4,9 @@ import { TABLE_NAMES, isDamaged } from '../storage/store.ts';
 import { newStoreId } from './guarded-store.ts';
 import type { LocalState } from './local-state.ts';
 import { inFirstGeneration, ownCounts } from './put-back.ts';
-import { LOST, otherDevice, readAll, rescueWrites } from './read-store.ts';
+import { otherDevice, readAll, rescueWrites } from './read-store.ts';
 import { salvage } from './salvage.ts';
-import { DEVICE, assertFormat, devicePut, entryPut, isSame } from './stored-rows.ts';
+import { DEVICE, LOST, assertFormat, devicePut, entryPut, isSame } from './stored-rows.ts';
 
 /** After the store was cleared, other tabs may have given numbers that this one has not heard of. */
 const NUMBERS_LEFT_FREE = 10_000;
@@ -56,9 +56,9 @@ async function tryToRebuild(local: LocalState): Promise<boolean> {
   const { store, led, sequence } = await local.store.look();
   if (store !== 0 && store !== known.store) return !(await rescueAll(local));
   // What other tabs have stored meanwhile goes with everything else unless it is in memory.
-  if (store !== 0) local.lostWrites += await rescueWrites(local, sequence);
+  const lost = store === 0 ? [] : await rescueWrites(local);
   const { damaged } = await salvage(local.store, 'outcome');
-  const lostWrites = local.lostWrites + damaged.length;
+  const lostWrites = local.lostWrites + lost.length + damaged.length;
   const entries = [...local.mirror.outbox.all()].map(inFirstGeneration);
   const last = Math.max(sequence, known.sequence);
   const change = {
@@ -70,6 +70,8 @@ async function tryToRebuild(local: LocalState): Promise<boolean> {
     puts: [devicePut(local.identity, local.revocation), ...entries.map(entryPut)],
     counters: {
       ...ownCounts(entries, local.own),
+      // Another tab may have them in memory still: see `putBack`.
+      ...Object.fromEntries(lost.map((key) => [LOST + key, 1])),
       [LOST]: lostWrites,
       sequence: store === 0 ? last + NUMBERS_LEFT_FREE : last,
     },

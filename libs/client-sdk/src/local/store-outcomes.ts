@@ -5,11 +5,10 @@ import { hasAll } from '../replica/clocks.ts';
 import { type EntityRow, type ScopeRow, entityKey, freshScope } from '../replica/rows.ts';
 import { keyOf } from '../storage/store.ts';
 import type { LocalState } from './local-state.ts';
-import { LOST } from './read-store.ts';
 import { salvage } from './salvage.ts';
 import { heldRows } from './store-page.ts';
 import { entityPuts } from './stored-entities.ts';
-import { entryAddress, entryPut, scopePut } from './stored-rows.ts';
+import { LOST, entryAddress, entryPut, scopePut } from './stored-rows.ts';
 
 /** A mutation that did not simply come to stand, for the app to see until it says that it has. */
 export interface OutcomeRow {

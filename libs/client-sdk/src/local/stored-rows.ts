@@ -13,6 +13,12 @@ export const DEVICE = 'device';
  */
 const FORMAT = 1;
 
+/**
+ * The counter of what could not be read any more: see {@link LocalState.lostWrites}. With the key of a write
+ * behind it, it is 1 where that one is counted.
+ */
+export const LOST = 'lost';
+
 /** @throws StorageError `outdated` for rows of a newer version of the app, `damaged` for those of none */
 export function assertFormat({ format }: StoredValue): void {
   if (format === FORMAT) return;
