@@ -174,10 +174,8 @@ export async function readAll(
     const stored = new Set(entries.map(({ mutation }) => mutation.mutationId));
     const missing = [...mirror.outbox.all()].filter(({ mutation }) => !stored.has(mutation.mutationId));
     const isAnother = store.known.store !== 0 && store.known.store !== known.store;
-    if (isAnother && !isGivenUp && missing.length > 0) {
-      await putBack(local, known, entries, missing);
-      continue;
-    }
+    const isToReturn = isAnother && !isGivenUp && missing.length > 0;
+    if (isToReturn && (await putBack(local, known, entries, missing, entities))) continue;
     const ended = isGivenUp ? missing.map(givenUp) : await endsOf(local, missing);
     mirror.empty();
     local.entities.forget();

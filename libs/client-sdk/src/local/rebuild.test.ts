@@ -108,6 +108,33 @@ describe('a rebuild', () => {
     expect(idsOf(device)).toEqual([...device.answered, ...tab.answered]);
   });
 
+  it.each([
+    ['not sent', async () => undefined],
+    ['sent', (device: CrashingDevice) => device.push(() => 'applied')],
+    ['acked', (device: CrashingDevice) => device.push(() => 'applied').then(() => device.ack())],
+  ])('shows no write again that has ended since a tab knew it as %s', async (_what, before) => {
+    const device = await withWrites();
+    await before(device);
+    const tab = new CrashingDevice(device.server, 'dev', device.disk);
+    await tab.start();
+    await device.start();
+    await device.settle();
+    await device.write('a', 'put', { value: 3 });
+    await device.settle();
+    expect(idsOf(device)).toEqual([]);
+    await device.local.rebuild();
+    await device.settle();
+    await tab.local.catchUp();
+    await device.local.catchUp();
+    const shown = new Map([['a', { value: 3 }]]);
+    expect([device.seen, tab.seen]).toEqual([shown, shown]);
+    await device.start();
+    await device.push(() => 'applied');
+    await device.ack();
+    expect([device.seen, device.server.applied.length]).toEqual([shown, 3]);
+    expect(await device.store.keys('outbox', '')).toEqual([]);
+  });
+
   it('keeps outcomes that the app has not seen', async () => {
     const device = await withWrites();
     await device.push(() => 'rejected');
