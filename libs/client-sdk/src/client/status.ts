@@ -18,7 +18,8 @@ export interface SyncStatus {
   /**
    * Writes of this device that could not be read any more, or whose outcome could not, since its store began.
    * What they were is not known. All else that was damaged is pulled anew. One that another tab has in memory
-   * still is counted until that tab puts it back.
+   * still is counted until that tab puts it back. An increment of a document of which only an earlier form is
+   * left is counted too.
    */
   readonly lostWrites: number;
   /** Entity types of which there is content of a newer schema than this app knows: it should be updated. */

@@ -71,12 +71,16 @@ export async function readWrites(local: LocalState, sequence: number): Promise<v
 /**
  * The same, from a damaged store: what can be read of them, and of those that this tab knows, which may have
  * changed since it has read them.
- * @returns the keys of those that cannot be read, and that this tab does not have either
+ * @param led how many commits leaders have made: what was joined to an increment, they have
+ * @returns the keys of those that cannot be read, and that this tab does not have either, or not the whole of
  */
-export async function rescueWrites(local: LocalState): Promise<string[]> {
+export async function rescueWrites(local: LocalState, led: number): Promise<string[]> {
   const { rows, damaged } = await salvage(local.store, 'outbox');
   for (const row of rows) local.mirror.setEntry(row as unknown as OutboxEntry);
-  return damaged.filter((key) => !local.mirror.outbox.at(Number(key)));
+  return damaged.filter((key) => {
+    const entry = local.mirror.outbox.at(Number(key));
+    return !entry || (entry.mutation.op === 'merge' && led !== local.store.known.led);
+  });
 }
 
 async function readRows(local: LocalState, { prefixes, rows }: Told): Promise<void> {

@@ -56,7 +56,7 @@ async function tryToRebuild(local: LocalState): Promise<boolean> {
   const { store, led, sequence } = await local.store.look();
   if (store !== 0 && store !== known.store) return !(await rescueAll(local));
   // What other tabs have stored meanwhile goes with everything else unless it is in memory.
-  const lost = store === 0 ? [] : await rescueWrites(local);
+  const lost = store === 0 ? [] : await rescueWrites(local, led);
   const { damaged } = await salvage(local.store, 'outcome');
   const lostWrites = local.lostWrites + lost.length + damaged.length;
   const entries = [...local.mirror.outbox.all()].map(inFirstGeneration);

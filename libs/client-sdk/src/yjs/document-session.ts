@@ -18,20 +18,25 @@ export class DocumentSession {
   readonly #applied = new Set<string>();
   /** Own increments in the document that no pull has brought back, by mutation. */
   readonly #own = new Map<string, OwnIncrement>();
+  /** What it has stored itself, by mutation, until it is seen. */
+  readonly #stored = new Map<string, string>();
   /** What it has stored last. */
   #last: { readonly mutationId: string; readonly bytes: Uint8Array } | null = null;
   readonly #stop: () => void;
+  readonly #gather: (update: Uint8Array) => void;
 
-  /** @param onChange somebody but this session has changed the document */
+  /** @param onChange there is something to store */
   constructor(doc: Y.Doc, onChange: () => void) {
     this.doc = doc;
-    const gather = (update: Uint8Array, origin: unknown): void => {
-      if (origin === this) return;
+    this.#gather = (update) => {
       this.gathered.push(update);
       onChange();
     };
-    doc.on('update', gather);
-    this.#stop = () => doc.off('update', gather);
+    const typed = (update: Uint8Array, origin: unknown): void => {
+      if (origin !== this) this.#gather(update);
+    };
+    doc.on('update', typed);
+    this.#stop = () => doc.off('update', typed);
   }
 
   /** Nothing that is typed in it from now on is stored. */
@@ -61,7 +66,9 @@ export class DocumentSession {
     const update = toBase64(part);
     const write = await increments.merge(update, base, both);
     const isJoined = write.mutationId === both?.mutationId;
-    this.#know({ write, update: isJoined ? both.update : update });
+    const own = { write, update: isJoined ? both.update : update };
+    this.#know(own);
+    this.#stored.set(write.mutationId, own.update);
     this.#last = { mutationId: write.mutationId, bytes: isJoined && bytes ? bytes : part };
   }
 
@@ -78,6 +85,19 @@ export class DocumentSession {
   forget(): void {
     this.gathered = [];
     this.#own.clear();
+    this.#stored.clear();
+  }
+
+  /**
+   * Of a damaged store another tab has saved what it had: an older form of an increment, to which nothing was
+   * joined yet. That form may be sent by now, so the whole is to be stored once more, by itself.
+   */
+  compare(increments: Increments): void {
+    for (const [mutationId, update] of this.#stored) {
+      if ((increments.updateOf(mutationId) ?? update) === update) continue;
+      this.#stored.delete(mutationId);
+      this.#gather(fromBase64(update));
+    }
   }
 
   /** Brings in what it does not have yet. */
@@ -96,7 +116,9 @@ export class DocumentSession {
       this.#know(own);
     }
     for (const [mutationId, { write }] of this.#own) {
-      if (write.state.tier === 'seen') this.#own.delete(mutationId);
+      if (write.state.tier !== 'seen') continue;
+      this.#own.delete(mutationId);
+      this.#stored.delete(mutationId);
     }
   }
 }

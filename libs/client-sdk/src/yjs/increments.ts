@@ -96,6 +96,11 @@ export class Increments {
     });
   }
 
+  /** @returns what one says that has not left the outbox: base64 */
+  updateOf(mutationId: string): string | undefined {
+    return this.#local.mirror.outbox.of(mutationId)?.mutation.update;
+  }
+
   /** Calls `listener` when `read` may have another answer. @returns stops it */
   watch(listener: () => void): () => void {
     const { closing, mirror } = this.#local;

@@ -236,7 +236,9 @@ export class OpenDocument {
       while (this.#hasNews && !this.#isClosed()) {
         this.#hasNews = false;
         const state = await increments.read();
-        if (!this.#isClosed()) this.#take(state);
+        if (this.#isClosed()) return;
+        this.#session.compare(increments);
+        this.#take(state);
       }
     } finally {
       // In the same turn as the last look, so that no news come between.

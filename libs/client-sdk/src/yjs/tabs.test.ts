@@ -224,6 +224,45 @@ describe('a tab that has missed a joined increment, and stores a damaged store a
   });
 });
 
+describe('a joined increment that is damaged, of which another tab has an older form', () => {
+  /** Which that tab has stored anew by now. */
+  async function damaged(): Promise<{ one: TypingDevice; other: LocalState }> {
+    const one = await typing();
+    one.type(0, 1);
+    await one.flush();
+    const { disk, identity } = one.device;
+    const other = new LocalState(new MemoryStore(disk), identity);
+    await other.open();
+    one.type(1, 2);
+    await one.flush();
+    expect(one.device.local.mirror.outbox.queuedCount).toBe(1);
+    for (const key of disk.tables.get('outbox')?.keys() ?? []) disk.tables.get('outbox')?.set(key, 'no JSON');
+    await other.catchUp();
+    return { one, other };
+  }
+
+  it('is stored once more by the tab in which it was typed', async () => {
+    const { one, other } = await damaged();
+    await one.device.local.catchUp();
+    await quiet();
+    await one.flush();
+    await other.lead();
+    await other.catchUp();
+    one.device.server.push(await takeBatch(other, ALL), 'd:one', () => 'applied');
+    expect(one.device.server.documentOf('a')?.getArray('body').toArray()).toEqual([1, 2]);
+    await one.device.local.catchUp();
+    await quiet();
+    expect(one.open.doc.getArray('body').toArray()).toEqual([1, 2]);
+  });
+
+  it('is counted as lost where that tab has ended', async () => {
+    const { one, other } = await damaged();
+    expect(other.lostWrites).toBe(1);
+    await one.device.start();
+    expect([one.device.local.lostWrites, one.device.local.mirror.outbox.queuedCount]).toEqual([1, 1]);
+  });
+});
+
 const which = fc.nat(2);
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('type' as const), which, at: fc.nat(20) }) },
