@@ -12,6 +12,11 @@ export interface SocketUser {
 
 /** For a client to answer a close frame; a revoked device is gone within a second. */
 const CLOSE_LIMIT_MS = 500;
+/**
+ * For a slow client: megabytes of notices may be before the close frame in the kernel's buffers. With half a
+ * second it would lose the frame, and would see code 1006 in place of the reason.
+ */
+const SLOW_CLOSE_LIMIT_MS = 10_000;
 
 /** Close codes of `/sync/v1/live`, beside the standard ones. */
 export const CLOSE = {
@@ -47,7 +52,8 @@ export class DeviceSocket extends WebSocket {
    */
   end(code: number, reason: string): void {
     this.close(code, reason);
-    setTimeout(() => this.terminate(), CLOSE_LIMIT_MS).unref();
+    const limitMs = code === CLOSE.tooSlow ? SLOW_CLOSE_LIMIT_MS : CLOSE_LIMIT_MS;
+    setTimeout(() => this.terminate(), limitMs).unref();
   }
 
   get device(): DeviceKey | null {
