@@ -81,7 +81,7 @@ export class EntitySet<Data extends object> {
    */
   async *changes(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<ReadonlySet<string>> {
     const { signal } = options;
-    const { closing } = this.parts.local;
+    const { local } = this.parts;
     let waiting = new Set<string>();
     let wake: () => void = () => undefined;
     const stop = this.subscribe((ids) => {
@@ -90,9 +90,9 @@ export class EntitySet<Data extends object> {
     });
     const end = (): void => wake();
     signal?.addEventListener('abort', end);
-    closing.addEventListener('abort', end);
+    const stopClosing = local.closing.add(end);
     try {
-      while (!signal?.aborted && !closing.aborted) {
+      while (!signal?.aborted && !local.isClosed) {
         if (waiting.size === 0) await new Promise<void>((resolve) => (wake = resolve));
         if (waiting.size === 0) continue;
         const ids = waiting;
@@ -102,7 +102,7 @@ export class EntitySet<Data extends object> {
     } finally {
       stop();
       signal?.removeEventListener('abort', end);
-      closing.removeEventListener('abort', end);
+      stopClosing();
     }
   }
 

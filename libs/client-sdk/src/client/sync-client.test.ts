@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { PullRequest, PushRequest } from '@sync/protocol';
 import { SCOPE } from '../local/testing/crashing-device.ts';
 import { failure } from '../net/failure.ts';
-import type { Failure } from '../net/transport.ts';
+import type { Call, Failure } from '../net/transport.ts';
 import { MemoryDisk } from '../storage/memory-store.ts';
 import { makeDevice, pass, quiet } from './testing/make-device.ts';
 
@@ -77,6 +77,29 @@ describe('a push that is refused', () => {
     client.start();
     await pass(clock, 600_000);
     expect(writes.map(({ outcome }) => outcome?.status)).toEqual(['applied', 'rejected']);
+  });
+});
+
+describe('a line', () => {
+  it('that takes too long for a request is given a smaller one', async () => {
+    const { client, clock, transport, notes } = await makeDevice();
+    const FITS = 3;
+    const sizeOf = ({ body }: Call): number => {
+      const { mutations, limit } = body as { mutations?: unknown[]; limit?: number };
+      return mutations?.length ?? limit ?? 0;
+    };
+    for (let n = 0; n < 10; n += 1) transport.server.changeItself(`other-${n}`, { value: n });
+    const writes = await Promise.all(Array.from({ length: 10 }, (_each, n) => notes.put(`own-${n}`, { n })));
+    const send = transport.send.bind(transport);
+    transport.send = async <T>(call: Call) => {
+      if (sizeOf(call) <= FITS) return send<T>(call);
+      await new Promise((resolve) => clock.setTimer(call.timeoutMs, () => resolve(null)));
+      return failure('offline', 'No answer');
+    };
+    client.start();
+    for (let minutes = 0; minutes < 60; minutes += 1) await pass(clock, 60_000);
+    expect(writes.map(({ state }) => state.tier)).toEqual(Array(10).fill('seen'));
+    expect(notes.list()).toHaveLength(20);
   });
 });
 

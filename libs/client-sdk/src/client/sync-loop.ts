@@ -15,8 +15,8 @@ import { StorageError } from '../storage/store.ts';
 
 /** A request that nothing is heard of for so long is given up: the server answers within 20 s (COMMON-20). */
 const TIMEOUT_MS = 40_000;
-/** Characters of JSON in a push: below 1 MiB as sent, whatever its alphabet, where nothing is compressed. */
-const PUSH_LENGTH = 340_000;
+/** Of the mutations of a push, as JSON: with what is beside them below 1 MiB, where nothing is compressed. */
+const PUSH_BYTES = 1_040_000;
 const STORE_AGAIN_MS = 10_000;
 /** A line that the server has ended for good is tried again after this, where pulls say that all is well. */
 const LINE_AGAIN_MS = 60_000;
@@ -62,7 +62,7 @@ export class SyncLoop {
   #lineNotBeforeMs = 0;
   readonly #time: SteadyTime;
   #mutationsPerPush: number = LIMITS.mutationsPerPush;
-  #deltasPerPull: number = LIMITS.defaultDeltasPerPull;
+  #deltasPerPull: number = LIMITS.deltasPerPull;
   /** The last failure with all that is known of it. */
   lastFailure: Failure | null = null;
 
@@ -146,8 +146,7 @@ export class SyncLoop {
         );
         return;
       case 'send_less':
-        if (effect.lane === 'push') this.#mutationsPerPush = Math.max(1, this.#mutationsPerPush >> 1);
-        if (effect.lane === 'pull') this.#deltasPerPull = Math.max(1, this.#deltasPerPull >> 1);
+        this.#sendLess(effect.lane);
         return;
       case 'drop_cursors':
         void local
@@ -245,12 +244,13 @@ export class SyncLoop {
       });
       if (!answer.ok) return withScopes(answer, asked, 'scopes');
       await local.admit();
-      this.#deltasPerPull = Math.min(LIMITS.defaultDeltasPerPull, this.#deltasPerPull * 2);
+      this.#deltasPerPull = Math.min(LIMITS.deltasPerPull, more(this.#deltasPerPull));
       const stored = await storePull(local, scopes, answer.body, this.#nowIso());
       isStored = true;
       return {
         hadNews: stored.hadNews,
         isComplete: stored.isComplete,
+        hasMore: stored.hasMore,
         wantsAck: ackBody(local) !== null,
         syncReason: syncReasonOf(stored),
       };
@@ -261,13 +261,13 @@ export class SyncLoop {
 
   async #push(signal: AbortSignal) {
     const { local } = this.#options;
-    const bounds = { mutations: this.#mutationsPerPush, length: PUSH_LENGTH };
+    const bounds = { mutations: this.#mutationsPerPush, bytes: PUSH_BYTES };
     const mutations = await takeBatch(local, bounds);
     if (mutations.length === 0) return { hadNews: true, isComplete: true, wantsAck: false };
     const body = { sentAt: this.#nowIso(), mutations, backlog: this.#backlog() };
     const answer = await this.#send<PushResponse>('push', { body, timeoutMs: TIMEOUT_MS, signal });
     if (!answer.ok) return (await this.#takeOut(faultyOf(mutations, answer), answer)) ?? answer;
-    this.#mutationsPerPush = Math.min(LIMITS.mutationsPerPush, this.#mutationsPerPush * 2);
+    this.#mutationsPerPush = Math.min(LIMITS.mutationsPerPush, more(this.#mutationsPerPush));
     const hadNews = await storePush(local, answer.body, this.#nowIso());
     return this.#pushed(hadNews);
   }
@@ -303,12 +303,20 @@ export class SyncLoop {
   }
 
   async #send<T>(what: 'pull' | 'push' | 'ack', call: Omit<Call, 'method' | 'path'>): Promise<Answer<T>> {
+    const sentMs = this.#time.now();
     const answer = await this.#options.transport.send<T>({
       method: 'POST',
       path: `/sync/v1/${what}`,
       ...call,
     });
+    // It was given up: on a line that is too slow for it, it would never come through.
+    if (!answer.ok && this.#time.now() - sentMs > call.timeoutMs - 1_000) this.#sendLess(what);
     return checkAnswer(what, answer);
+  }
+
+  #sendLess(lane: LaneName): void {
+    if (lane === 'push') this.#mutationsPerPush = Math.max(1, this.#mutationsPerPush >> 1);
+    if (lane === 'pull') this.#deltasPerPull = Math.max(1, this.#deltasPerPull >> 1);
   }
 
   #backlog() {
@@ -321,6 +329,9 @@ export class SyncLoop {
     return new Date(this.#options.clock.now()).toISOString();
   }
 }
+
+/** A quarter: on a line that is too slow for more, most requests come through, not every other one. */
+const more = (count: number): number => count + 1 + (count >> 2);
 
 function syncReasonOf({ isFirstSync, isResync }: PullStored): SyncReason {
   if (isFirstSync) return 'first_sync';

@@ -90,12 +90,12 @@ export class Write {
       const end = (): void => {
         stop();
         signal?.removeEventListener('abort', end);
-        closing.removeEventListener('abort', end);
+        stopClosing();
         resolve();
       };
       const stop = this.subscribe(end);
+      const stopClosing = closing.add(end);
       signal?.addEventListener('abort', end, { once: true });
-      closing.addEventListener('abort', end, { once: true });
     });
   }
 }

@@ -10,11 +10,17 @@ export const MIN_POLL_MS = 1_000;
 /** With a socket a device asks by itself as well: a line that died without a word looks like a quiet one. */
 export const LOOK_MS = 300_000;
 /**
- * A device that has everything pulls again at once, so many times in a row. After that it begins a pull once
- * in so long for as long as it is busy: whoever writes all the time is seen a little later, and a phone is
- * not kept awake by a server that always has something.
+ * A device pulls again at once, so many times in a row, where no pull has said that there is more. After that
+ * it begins a pull once in `PACE_MS` for as long as it is busy: whoever writes all the time is seen a little
+ * later, and a phone is not kept awake by a server that always has something.
  */
-const QUICK_RUNS = 8;
+const QUICK_PULLS = 8;
+/**
+ * The same for acks while there is more to push. One for each of many pushes costs the server a third of the
+ * push, and one has room for the outcomes of all of them. When nothing is to be pushed any more they go at
+ * once: pulls bring outcomes until they are acked.
+ */
+const QUICK_ACKS = 1;
 const PACE_MS = 500;
 /** Pauses of a lane that fails: 1 s, 2 s, 4 s … 5 min, the upper half of each by chance. */
 const PAUSE = { baseMs: 1_000, capMs: 300_000 };
@@ -96,6 +102,18 @@ export function withoutPause(lane: Lane): Lane {
   return mayTry ? { ...lane, notBeforeMs: 0 } : wanted(lane);
 }
 
+function isPaced(name: LaneName, { lanes, hasMore }: EngineState): boolean {
+  const { ack, push, pull } = lanes;
+  switch (name) {
+    case 'ack':
+      return (push.isWanted || push.busySinceMs !== null) && ack.quickRuns >= QUICK_ACKS;
+    case 'push':
+      return false;
+    case 'pull':
+      return !hasMore && pull.quickRuns >= QUICK_PULLS;
+  }
+}
+
 /** Starts every lane that has something to do and may, and says when the next one may. */
 export function startLanes(state: EngineState, nowMs: number): { state: EngineState; effects: Effect[] } {
   const effects: Effect[] = [];
@@ -104,8 +122,7 @@ export function startLanes(state: EngineState, nowMs: number): { state: EngineSt
   for (const name of LANES) {
     const lane = lanes[name];
     if (!lane.isWanted || lane.busySinceMs !== null) continue;
-    const isPaced = name === 'pull' && state.isAtHead && lane.quickRuns >= QUICK_RUNS;
-    const fromMs = Math.max(lane.notBeforeMs, isPaced ? lane.startedMs + PACE_MS : 0);
+    const fromMs = Math.max(lane.notBeforeMs, isPaced(name, state) ? lane.startedMs + PACE_MS : 0);
     if (fromMs > nowMs) {
       wakeAtMs = Math.min(wakeAtMs, fromMs);
       continue;

@@ -67,6 +67,8 @@ export interface EngineState {
   readonly hasSocket: boolean;
   /** Everything that was there at the last pull has been pulled. */
   readonly isAtHead: boolean;
+  /** The last pull was not the end of what was there: the next one waits for nothing. */
+  readonly hasMore: boolean;
   readonly syncReason: SyncReason;
 }
 
@@ -106,6 +108,11 @@ export interface LaneResult {
   readonly isComplete: boolean;
   /** There is something to ack now. */
   readonly wantsAck: boolean;
+  /**
+   * Of a pull that is not complete: its answer was not the end of what was there. Where it was, somebody has
+   * said meanwhile that there is something new. As `isComplete` says, unless given.
+   */
+  readonly hasMore?: boolean;
   /** Of a pull. */
   readonly syncReason?: SyncReason;
 }

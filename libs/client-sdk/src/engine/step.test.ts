@@ -3,87 +3,17 @@ import fc from 'fast-check';
 import { CONSEQUENCES } from './lanes.ts';
 import { STOPPED, TRANSITIONS, step } from './step.ts';
 import {
-  type Effect,
   type EngineEvent,
-  type EngineState,
   type EventKind,
   type FailureReason,
   LANES,
   type LaneName,
   type PhaseKind,
 } from './state.ts';
+import { Simulation, done, failed } from './testing/simulation.ts';
 
 const RUNNING: readonly PhaseKind[] = ['connecting', 'syncing', 'live', 'backing_off'];
 const KINDS = Object.keys(CONSEQUENCES) as FailureReason[];
-
-/** A device whose requests end as `answer` says, on a clock of its own. */
-class Simulation {
-  state: EngineState = STOPPED;
-  nowMs = 1_000_000;
-  readonly runs: { readonly lane: LaneName; readonly atMs: number; readonly waitMs: number }[] = [];
-  readonly effects: Effect[] = [];
-  readonly phases = new Set<PhaseKind>();
-  #wakeAtMs: number | null = null;
-  readonly #busy = new Map<LaneName, number>();
-
-  dispatch(event: EngineEvent): void {
-    if (event.kind === 'done' || event.kind === 'failed') this.#busy.delete(event.lane);
-    const { state, effects } = step(this.state, event, this.nowMs);
-    this.state = state;
-    this.phases.add(state.phase.kind);
-    for (const effect of effects) {
-      this.effects.push(effect);
-      if (effect.kind === 'abort') this.#busy.clear();
-      if (effect.kind === 'wake') this.#wakeAtMs = effect.atMs;
-      if (effect.kind !== 'run') continue;
-      if (this.#busy.has(effect.lane)) throw new Error(`${effect.lane} runs twice`);
-      this.#busy.set(effect.lane, effect.waitMs);
-      this.runs.push({ lane: effect.lane, atMs: this.nowMs, waitMs: effect.waitMs });
-    }
-  }
-
-  /** Lets every request end at once, and time pass when none is on its way. */
-  runFor(durationMs: number, answer: (lane: LaneName, waitMs: number) => EngineEvent): void {
-    const untilMs = this.nowMs + durationMs;
-    while (this.nowMs < untilMs) {
-      const [lane] = this.#busy.keys();
-      if (lane !== undefined) {
-        if (this.runs.length > 1_000) throw new Error('it spins');
-        const waitMs = this.#busy.get(lane) ?? 0;
-        this.#busy.delete(lane);
-        const event = answer(lane, waitMs);
-        // A pull that waits for news and is honest takes its time.
-        if (event.kind === 'done' && waitMs > 0 && lane === 'pull' && !event.result.hadNews) {
-          if (event.random >= 0.5) this.nowMs += waitMs;
-        }
-        this.dispatch(event);
-      } else if (this.#wakeAtMs === null) {
-        return;
-      } else {
-        this.nowMs = Math.max(this.nowMs, this.#wakeAtMs);
-        this.#wakeAtMs = null;
-        this.dispatch({ kind: 'woken' });
-      }
-    }
-  }
-
-  get busy(): LaneName[] {
-    return [...this.#busy.keys()];
-  }
-}
-
-const done = (lane: LaneName, hadNews: boolean, isComplete = true, random = 0.9): EngineEvent => ({
-  kind: 'done',
-  lane,
-  result: { hadNews, isComplete, wantsAck: hadNews && lane === 'pull' },
-  random,
-});
-const failed = (lane: LaneName, kind: FailureReason, retryAfterMs: number | null = null): EngineEvent => ({
-  kind: 'failed',
-  lane,
-  failure: { kind, retryAfterMs },
-  random: 0,
-});
 
 const result = fc.record({ hadNews: fc.boolean(), isComplete: fc.boolean(), wantsAck: fc.boolean() });
 const lane = fc.constantFrom(...LANES);
@@ -196,74 +126,6 @@ describe('never spins', () => {
     device.dispatch({ kind: 'wrote' });
     device.runFor(60_000, (name) => (name === 'push' ? done(name, false, false) : done(name, false)));
     expect(device.runs.filter((run) => run.lane === 'push').length).toBeLessThanOrEqual(8);
-  });
-});
-
-describe('with a socket', () => {
-  const connect = (): Simulation => {
-    const device = new Simulation();
-    device.dispatch({ kind: 'start' });
-    for (const name of LANES) device.dispatch(done(name, false));
-    device.dispatch({ kind: 'socket_opened' });
-    // The pull that was waiting already.
-    device.dispatch(done('pull', true));
-    device.dispatch(done('ack', true));
-    while (device.busy.length > 0) device.dispatch(done('pull', false));
-    return device;
-  };
-  const pulls = (device: Simulation, from: number) => device.runs.slice(from).map(({ waitMs }) => waitMs);
-
-  it('pulls when it is told to, at once, and waits for nothing', () => {
-    const device = connect();
-    const before = device.runs.length;
-    device.dispatch({ kind: 'hint' });
-    expect(pulls(device, before)).toEqual([0]);
-    device.dispatch({ kind: 'hint' });
-    device.dispatch(done('pull', false));
-    expect(pulls(device, before)).toEqual([0, 0]);
-    device.dispatch(done('pull', false));
-    expect([device.busy, device.state.phase.kind]).toEqual([[], 'live']);
-  });
-
-  it('looks by itself every five minutes', () => {
-    const device = connect();
-    const before = device.runs.length;
-    device.runFor(3_600_000, (name) => done(name, false));
-    expect(pulls(device, before).length).toBe(12);
-  });
-
-  it('waits for answers again when it is lost', () => {
-    const device = connect();
-    const before = device.runs.length;
-    device.dispatch({ kind: 'socket_lost' });
-    expect(pulls(device, before)).toEqual([25_000]);
-  });
-
-  it('asks twice a second at the most, however often it is told to', () => {
-    const device = connect();
-    const before = device.runs.length;
-    device.runFor(60_000, (name) => {
-      device.dispatch({ kind: 'hint' });
-      return done(name, false);
-    });
-    expect(device.runs.length - before).toBeLessThanOrEqual(140);
-  });
-
-  it('does not pull sooner after a failure because of it', () => {
-    const device = connect();
-    device.dispatch({ kind: 'hint' });
-    device.dispatch(failed('pull', 'busy', 30_000));
-    const before = device.runs.length;
-    device.dispatch({ kind: 'hint' });
-    expect([device.runs.length - before, device.state.phase.kind]).toEqual([0, 'backing_off']);
-  });
-
-  it('has none any more after it was offline', () => {
-    const device = connect();
-    device.dispatch({ kind: 'network_lost' });
-    device.dispatch({ kind: 'network_back' });
-    device.dispatch(done('pull', false));
-    expect(device.runs.at(-1)).toMatchObject({ lane: 'pull', waitMs: 25_000 });
   });
 });
 

@@ -38,6 +38,7 @@ export const STOPPED: EngineState = {
   hasNetwork: true,
   hasSocket: false,
   isAtHead: false,
+  hasMore: true,
   syncReason: 'first_sync',
 };
 
@@ -52,7 +53,7 @@ const stay = (state: EngineState): Step => ({ state, effects: [] });
 
 function halt(state: EngineState, phase: Phase, ...more: Effect[]): Step {
   const lanes = mapLanes(state, (lane) => ({ ...lane, busySinceMs: null, isWanted: true }));
-  const halted = { ...state, phase, lanes, isAtHead: false, hasSocket: false };
+  const halted = { ...state, phase, lanes, isAtHead: false, hasMore: true, hasSocket: false };
   return { state: halted, effects: [{ kind: 'abort' }, ...more] };
 }
 
@@ -89,10 +90,10 @@ function done(state: EngineState, { lane, result, random }: EventOf<'done'>, now
   const lanes = { ...state.lanes, [lane]: after };
   if (result.wantsAck) lanes.ack = { ...lanes.ack, isWanted: true };
   if (lane !== 'pull') return run({ ...state, lanes }, nowMs);
-  const { isComplete: isAtHead, syncReason = state.syncReason } = result;
+  const { isComplete: isAtHead, hasMore = !isAtHead, syncReason = state.syncReason } = result;
   // Answered: whatever it was before, it syncs or is live now.
   const phase: Phase = isAtHead ? { kind: 'live' } : { kind: 'syncing', reason: syncReason };
-  return run({ ...state, phase, lanes, isAtHead, syncReason }, nowMs);
+  return run({ ...state, phase, lanes, isAtHead, hasMore, syncReason }, nowMs);
 }
 
 /** A lane that was done: what it does next, and when. */

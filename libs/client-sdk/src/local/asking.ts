@@ -26,7 +26,12 @@ export class Asking {
 
   /** Whether everything that was to be asked for has been. */
   get hasAsked(): boolean {
-    return this.#held().every(({ scope, serverDigest }) => serverDigest !== null && !this.#toAsk.has(scope));
+    return !this.isBehind && !this.#held().some(({ scope }) => this.#toAsk.has(scope));
+  }
+
+  /** Whether a scope was never asked for, or has more to come, as the server has said. */
+  get isBehind(): boolean {
+    return this.#held().some(({ serverDigest }) => serverDigest === null);
   }
 
   /** How many pulls it takes to ask for every scope once. */

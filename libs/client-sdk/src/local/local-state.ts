@@ -7,6 +7,7 @@ import { type Commit, type Store, isDamaged } from '../storage/store.ts';
 import { SyncError } from '../sync-error.ts';
 import { Asking } from './asking.ts';
 import { GuardedStore, type Known, StorageClearedError, type Told, isBehind } from './guarded-store.ts';
+import { Listeners } from './listeners.ts';
 import { Mirror } from './mirror.ts';
 import { readNews, readTold, readWrites } from './read-store.ts';
 import { Serial } from './serial.ts';
@@ -28,7 +29,9 @@ export class LocalState {
   readonly entities: StoredEntities;
   readonly asking: Asking;
   readonly #serial = new Serial();
-  readonly #closing = new AbortController();
+  /** Told when the client is closed. No AbortSignal: it looks through all its listeners to add another. */
+  readonly closing = new Listeners<void>();
+  isClosed = false;
   /** Stores what is in the hands of the app still, while the client is open. */
   beforeClose: (() => Promise<void>) | null = null;
   revocation: Revocation = { isRevoked: false, times: 0 };
@@ -162,17 +165,13 @@ export class LocalState {
 
   /** @throws SyncError `closed` */
   assertOpen(): void {
-    if (this.closing.aborted) throw new SyncError('closed', 'This client was closed');
-  }
-
-  /** Aborted when the client is closed: nobody waits any longer. */
-  get closing(): AbortSignal {
-    return this.#closing.signal;
+    if (this.isClosed) throw new SyncError('closed', 'This client was closed');
   }
 
   /** Takes no more work. */
   beginToClose(): void {
-    this.#closing.abort();
+    this.isClosed = true;
+    this.closing.tell();
     this.mirror.silence();
     this.store.endTerm();
   }

@@ -8,8 +8,10 @@ import { dropKept, storePage } from './store-page.ts';
 
 export interface PullStored {
   readonly hadNews: boolean;
-  /** Each asked scope was at its head. */
+  /** Each scope was at its head, and nobody has said meanwhile that there is something new. */
   readonly isComplete: boolean;
+  /** A scope was not at its head. */
+  readonly hasMore: boolean;
   /** Scopes of which this was a part of a full resync that was not their first one. */
   readonly isResync: boolean;
   /** A scope has never been at its head. */
@@ -53,6 +55,7 @@ export async function storePull(
   return {
     hadNews,
     isComplete: local.asking.hasAsked,
+    hasMore: local.asking.isBehind,
     isResync: rows.some(({ scope, isResyncing }) => isResyncing && wasSynced.get(scope)),
     isFirstSync: rows.some(({ syncedAt }) => syncedAt === null),
   };

@@ -83,7 +83,7 @@ describe('beside 10,000 that wait', () => {
     const device = new WatchedDevice();
     await device.queue(ofMany);
     const push = async (): Promise<void> => {
-      const batch = await takeBatch(device.local, { mutations: BATCH, length: Infinity });
+      const batch = await takeBatch(device.local, { mutations: BATCH, bytes: Infinity });
       const outcomes = batch.map(({ mutationId }) => ({ mutationId, status: 'applied' as const, clock: {} }));
       await storePush(device.local, { serverTime: NOW, outcomes }, NOW);
       expect(ackBody(device.local)?.outcomes?.length).toBe(BATCH);

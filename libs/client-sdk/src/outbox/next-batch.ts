@@ -4,12 +4,13 @@ import type { OutboxEntry } from './entry.ts';
 /** What one push may hold. */
 export interface BatchBounds {
   readonly mutations: number;
-  /** Characters of JSON. */
-  readonly length: number;
+  /** Of JSON in UTF-8. */
+  readonly bytes: number;
 }
 
-/** Characters of JSON of each: a batch that is refused, or was lost, is put together again. */
-const lengths = new WeakMap<LocalMutation, number>();
+/** Of JSON of each: a batch that is refused, or was lost, is put together again. */
+const known = new WeakMap<LocalMutation, number>();
+const encoder = new TextEncoder();
 
 /**
  * The mutations of the next push: what waits, in its order, as many as fit. A single one always fits, for the
@@ -18,18 +19,18 @@ const lengths = new WeakMap<LocalMutation, number>();
  */
 export function nextBatch(queued: Iterable<OutboxEntry>, bounds: BatchBounds): LocalMutation[] {
   const batch: LocalMutation[] = [];
-  let length = 0;
+  let bytes = 0;
   for (const { mutation } of queued) {
-    length += lengthOf(mutation);
-    if (batch.length > 0 && length > bounds.length) break;
+    bytes += bytesOf(mutation);
+    if (batch.length > 0 && bytes > bounds.bytes) break;
     batch.push(mutation);
     if (batch.length >= bounds.mutations) break;
   }
   return batch;
 }
 
-function lengthOf(mutation: LocalMutation): number {
-  const length = lengths.get(mutation) ?? JSON.stringify(mutation).length;
-  lengths.set(mutation, length);
-  return length;
+function bytesOf(mutation: LocalMutation): number {
+  const bytes = known.get(mutation) ?? encoder.encode(JSON.stringify(mutation)).length;
+  known.set(mutation, bytes);
+  return bytes;
 }

@@ -9,7 +9,7 @@ import type { Store } from '../storage/store.ts';
 export const IDENTITY = { tenantId: 't', userId: 'u', deviceId: 'dev' };
 export const SCOPE = 'user:u';
 const NOW = '2026-01-01T00:00:00.000Z';
-const PAGE = 500;
+const PAGE = 1_000;
 const WRITES = 100;
 
 /** Milliseconds. */
@@ -103,7 +103,7 @@ async function deviceOn(store: Store): Promise<LocalState> {
   return local;
 }
 
-/** Answers of pulls as they come from the network: so many notes in pages of 500. */
+/** Answers of pulls as they come from the network: so many notes in pages of 1,000. */
 export function pageTexts(entities: number): string[] {
   return Array.from({ length: Math.ceil(entities / PAGE) }, (_each, at) => {
     const size = Math.min(PAGE, entities - at * PAGE);

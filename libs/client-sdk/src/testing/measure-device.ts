@@ -12,10 +12,10 @@ import { type QueueTimes, measureQueue } from './measure-queue.ts';
 import { measureSqlite } from './measure-sqlite.ts';
 import { NodeSqliteDriver } from './sqlite/node-sqlite-driver.ts';
 
-const PAGE = 500;
+const PAGE = 1_000;
 
 export interface SqliteDeviceTimes extends DeviceTimes, QueueTimes {
-  /** As many rows written by bare `node:sqlite`, in batches of 500. */
+  /** As many rows written by bare `node:sqlite`, in batches of 1,000. */
   readonly floorMs: number;
   /** Growth of the heap for each 10,000 entities that are held, and whose data was read. */
   readonly heapBytesPer10k: number;

@@ -103,12 +103,12 @@ export class Increments {
 
   /** Calls `listener` when `read` may have another answer. @returns stops it */
   watch(listener: () => void): () => void {
-    const { closing, mirror } = this.#local;
+    const { mirror } = this.#local;
     const key = placeKey(this.#place);
     const watched = mirror.watched.get(key) ?? { listeners: new Listeners<void>() };
     mirror.watched.set(key, watched);
     return watched.listeners.add(() => {
-      if (!closing.aborted) listener();
+      if (!this.#local.isClosed) listener();
     });
   }
 

@@ -14,7 +14,7 @@ import type { TableName } from '../storage/store.ts';
 import { type OpenDocument, openDocument } from './index.ts';
 import { type TypingDevice, typing } from './testing/typing-device.ts';
 
-const ALL = { mutations: 500, length: 1_000_000 };
+const ALL = { mutations: 500, bytes: 1_000_000 };
 
 interface TypingTab extends Opened {
   readonly document: OpenDocument;

@@ -18,7 +18,7 @@ export const KEY: DeviceKey = {
   sign: async (text) => createHash('sha256').update(text).digest('base64'),
   tag: async (text) => createHash('sha256').update(text).digest('base64'),
 };
-const ALL = { mutations: 500, length: 1_000_000 };
+const ALL = { mutations: 500, bytes: 1_000_000 };
 
 export interface Crash {
   readonly commit: number;
