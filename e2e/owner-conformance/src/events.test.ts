@@ -1,3 +1,4 @@
+import { POLICIES } from '@sync/domain';
 import { needed } from '@sync/e2e-conformance/needs';
 import { DomainEvent, validator } from '@sync/protocol';
 import { parseClock } from '@sync/vector-clock';
@@ -65,6 +66,31 @@ describe.each(typesUnderTest())('$entityType', (type) => {
     if (event.mutationid !== undefined) expect(event.mutationid).toBe(made.mutationId);
     const [answer] = await owner.push(writer, made);
     if (answer?.status === 'applied' && answer.clock) expect(clock).toMatchObject({ clock: answer.clock });
+  });
+
+  it('tells who made a change, when, and what repeats a value', async () => {
+    const { comparesFields } = POLICIES[type.registration.policy];
+    if (!comparesFields) throw needed(`a policy that compares fields: not that of ${type.entityType}`);
+    const writer = new Writer(type);
+    const made = writer.create();
+    const { entityId } = made;
+    // The last one writes what is there already.
+    const mutations = [made, writer.change(entityId, 1), writer.change(entityId, 2)];
+    await owner.apply(writer, ...mutations);
+    const events = await owner.awaitEvents(writer, entityId, mutations.length);
+    const told = events.map(({ mutationid, mutationdevice, mutationtime = '', mutationclock = '{}' }) => {
+      const clock = parseClock(JSON.parse(mutationclock));
+      return { mutationid, mutationdevice, atMs: Date.parse(mutationtime), clock: clock.ok && clock.clock };
+    });
+    expect(told).toEqual(
+      mutations.map(({ mutationId: mutationid, deviceId: mutationdevice, occurredAt, clock }) => {
+        return { mutationid, mutationdevice, atMs: Date.parse(occurredAt), clock };
+      }),
+    );
+    const { data, occurredAt } = mutations[2] ?? made;
+    const write = { atMs: Date.parse(occurredAt), by: `d:${writer.deviceId}`, counter: 3 };
+    const written = Object.fromEntries(Object.keys(data ?? {}).map((field) => [field, write]));
+    expect(JSON.parse(events[2]?.mutationwrites ?? '{}')).toMatchObject(written);
   });
 
   it('tells of a change only when it is stored', async () => {

@@ -28,11 +28,15 @@ interface Operation {
   readonly requestBody?: Body & { readonly required: boolean };
   readonly responses: Readonly<Record<string, Body & { readonly description: string }>>;
 }
+interface Channel {
+  readonly address: string | null;
+  readonly messages: Readonly<Record<string, { readonly payload: DescribedSchema }>>;
+}
 interface Document {
   readonly servers: readonly object[];
   readonly tags: readonly { readonly name: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly channels: Readonly<Record<string, { readonly address: string | null }>>;
+  readonly channels: Readonly<Record<string, Channel>>;
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
 }
 
@@ -185,8 +189,56 @@ describe('admin-v1.openapi.json', () => {
   });
 });
 
+/** A schema, as far as it says what it is about. */
+interface DescribedSchema {
+  readonly $ref?: string;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, DescribedSchema>>;
+  readonly items?: DescribedSchema;
+  readonly additionalProperties?: DescribedSchema | boolean;
+  readonly anyOf?: readonly DescribedSchema[];
+}
+
+/** Looks for properties that nobody has described, neither where they are nor in the component. */
+class Described {
+  readonly without: string[] = [];
+  properties = 0;
+  readonly #schemas: Readonly<Record<string, DescribedSchema>>;
+  readonly #seen = new Set<string>();
+
+  constructor(schemas: Readonly<Record<string, DescribedSchema>>) {
+    this.#schemas = schemas;
+  }
+
+  look(schema: DescribedSchema, path: string): void {
+    const { $ref, properties = {}, items, additionalProperties, anyOf = [] } = schema;
+    if ($ref !== undefined && !this.#seen.has($ref)) {
+      this.#seen.add($ref);
+      this.look(this.#named($ref), $ref);
+    }
+    for (const [name, property] of Object.entries(properties)) {
+      const at = `${path}/${name}`;
+      const component = property.$ref === undefined ? undefined : this.#named(property.$ref);
+      if (!property.description && !component?.description) this.without.push(at);
+      this.properties += 1;
+      this.look(property, at);
+    }
+    if (items) this.look(items, `${path}[]`);
+    if (typeof additionalProperties === 'object') this.look(additionalProperties, `${path}{}`);
+    for (const variant of anyOf) this.look(variant, path);
+  }
+
+  #named($ref: string): DescribedSchema {
+    return this.#schemas[$ref.replace('#/components/schemas/', '')] ?? {};
+  }
+}
+
 describe('asyncapi.json', () => {
   const { channels, components } = parsed('asyncapi.json');
+  const payloadOf = (message: string): DescribedSchema => {
+    const channel = Object.values(channels).find(({ messages }) => Object.hasOwn(messages, message));
+    return channel?.messages[message]?.payload ?? {};
+  };
   const addresses = Object.values(channels).map(({ address }) => address);
   let metaSchema: object;
 
@@ -242,6 +294,26 @@ describe('asyncapi.json', () => {
     const names = Object.keys(SYNC_EVENT_DATA).map((type) => type.replaceAll('.', '').toLowerCase());
     const schemas = Object.keys(components.schemas).map((name) => name.toLowerCase());
     expect(names.filter((name) => !schemas.includes(name))).toEqual([]);
+  });
+
+  it('describes everything that an owning service sends', () => {
+    const { schemas } = components;
+    const sent = NATS_CHANNELS.filter(({ audience }) => audience === 'public').flatMap((channel) => {
+      const own = channel.senders.includes('owner');
+      if (channel.kind !== 'request') return own ? channel.messages : [];
+      return [
+        ...(own ? [channel.request] : []),
+        ...(channel.receivers.includes('owner') ? [channel.reply] : []),
+      ];
+    });
+    const found = new Described(schemas);
+    for (const { name } of sent) found.look(payloadOf(name), name);
+    expect(found.properties).toBeGreaterThan(100);
+    expect(found.without).toEqual([]);
+    // It does find one that is missing.
+    const lacking = new Described({});
+    lacking.look({ properties: { list: { description: 'Some.', items: { properties: { one: {} } } } } }, '');
+    expect(lacking.without).toEqual(['/list[]/one']);
   });
 
   it('marks the frozen part', () => {

@@ -10,11 +10,22 @@ import { PROTOCOL_VERSION } from './version/history.ts';
 /** Every reply may be this instead. */
 const RemoteFault = Type.Object(
   {
-    error: Type.Object({
-      code: Type.String({ description: 'A problem code, or one of the answering service.' }),
-      message: Type.String(),
-      errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
-    }),
+    error: Type.Object(
+      {
+        code: Type.String({ description: 'A problem code, or one of the answering service.' }),
+        message: Type.String({ description: 'For people.' }),
+        errors: Type.Optional(
+          Type.Array(
+            Type.Object({
+              path: Type.String({ description: 'JSON Pointer into the request.' }),
+              message: Type.String({ description: 'What is wrong there.' }),
+            }),
+            { description: 'Each fault by itself, where it is the request that is wrong.' },
+          ),
+        ),
+      },
+      { description: 'Nothing of the request was done.' },
+    ),
   },
   { $id: 'RemoteFault' },
 );

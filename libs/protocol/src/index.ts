@@ -50,7 +50,6 @@ export {
   OwnerPushReply,
   OwnerPushRequest,
   AcceptedWords,
-  DocumentOverlaps,
   OwnerPushResult,
   OwnerState,
   PushedMutation,
@@ -67,6 +66,7 @@ export {
 } from './owner-api.ts';
 export { cloudEvent, sourceOfOwner } from './cloud-event.ts';
 export type { CloudEvent, EventFacts } from './cloud-event.ts';
+export { DocumentOverlaps } from './document-overlaps.ts';
 export { DomainEvent } from './domain-event.ts';
 export {
   DeltaBatch,

@@ -3,6 +3,7 @@
  * registration.
  */
 import Type, { type Static } from 'typebox';
+import { DocumentOverlaps } from './document-overlaps.ts';
 import { FieldWrites } from './field-writes.ts';
 import { LIMITS } from './limits.ts';
 import {
@@ -23,11 +24,13 @@ import {
 } from './scalars.ts';
 import { SyncRegistration } from './registration.ts';
 
-/**
- * The owner's own optimistic-lock version of an entity: 1 for the first state, one higher for each change; 0
- * = does not exist.
- */
-export const Revision = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const Revision = Type.Integer({
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description:
+    'The owner’s version of an entity: 1 for the first state, one higher for each change, also for a ' +
+    'deletion; 0: it does not exist.',
+});
 
 /** Words of a language model that a person accepted, for lines of a document. */
 export const AcceptedWords = Type.Object(
@@ -82,12 +85,13 @@ export const PushedMutation = Type.Object(
     expectedRevision: Revision,
     occurredAt: Timestamp,
     schemaVersion: SchemaVersion,
-    /**
-     * What the decision says about who wrote which field; absent: the mutation is as its device sent it, and
-     * wrote what it names. An owner on the SDK passes on what its event's data cannot show
-     * (`mutationwrites`); others may leave it alone.
-     */
-    fieldWrites: Type.Optional(FieldWrites),
+    fieldWrites: Type.Optional(
+      Type.With(FieldWrites, {
+        description:
+          'What the decision says about who wrote which field. Absent: the mutation is as its device sent ' +
+          'it, and wrote what it names. The owner passes it on in `mutationwrites` of its event.',
+      }),
+    ),
     refuse: Type.Optional(
       Type.Object(
         {
@@ -150,54 +154,37 @@ export const OwnerPushRequest = Type.Object(
 );
 export type OwnerPushRequest = Static<typeof OwnerPushRequest>;
 
-/** The owner's present state. `clock` is given by owners on the SDK, which keep it beside the revision. */
+const OwnerClock = Type.With(VectorClock, {
+  description:
+    'The entity’s clock, from an owner that counts by itself as the SDK does (CLOCK-1, CLOCK-3). Others ' +
+    'leave it out everywhere, and the projector counts (OWNER-6).',
+});
+const WholeData = Type.Union([EntityData, Type.Null()], {
+  description: 'The whole entity; null where it is deleted or was never there.',
+});
+const Deleted = Type.Boolean({
+  description: 'True: it was there, and its revision goes on when it is made anew.',
+});
+
 export const OwnerState = Type.Object(
-  {
-    revision: Revision,
-    clock: Type.Optional(VectorClock),
-    data: Type.Union([EntityData, Type.Null()]),
-    deleted: Type.Boolean(),
-  },
-  { $id: 'OwnerState' },
+  { revision: Revision, clock: Type.Optional(OwnerClock), data: WholeData, deleted: Deleted },
+  { $id: 'OwnerState', description: 'The entity as it stands.' },
 );
 export type OwnerState = Static<typeof OwnerState>;
 
-const Excerpt = Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]);
-
-/** What a merge of concurrent edits of a document came to, as its owner sees it. */
-export const DocumentOverlaps = Type.Object(
-  {
-    grade: Type.Enum(['none', 'minor', 'severe']),
-    compared: Type.Boolean({ description: 'False: what was merged could not be compared; then `severe`.' }),
-    overlaps: Type.Array(
-      Type.Object({
-        block: Type.Object({
-          path: Type.String({ maxLength: 1000 }),
-          line: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
-          key: Type.Union([Type.String({ maxLength: 1000 }), Type.Null()]),
-        }),
-        kind: Type.Enum(['same_number', 'edit_deleted', 'same_key', 'same_token', 'same_block']),
-        grade: Type.Enum(['minor', 'severe']),
-        base: Excerpt,
-        ours: Excerpt,
-        theirs: Excerpt,
-        merged: Excerpt,
-      }),
-      { maxItems: 100 },
-    ),
-    omitted: Type.Integer({ minimum: 0 }),
-  },
-  { $id: 'DocumentOverlaps' },
-);
-export type DocumentOverlaps = Static<typeof DocumentOverlaps>;
+const RefusalCode = Type.String({
+  pattern: '^[a-z][a-z0-9_]{0,63}$',
+  description: 'Why, for the app: one of the service’s own codes.',
+});
+const RefusalMessage = Type.String({ maxLength: 1000, description: 'Why, for the person who wrote it.' });
 
 export const OwnerPushResult = Type.Union(
   [
     Type.Object({
       mutationId: MutationId,
-      status: Type.Literal('applied'),
+      status: Type.Literal('applied', { description: 'The change is stored.' }),
       revision: Revision,
-      clock: Type.Optional(VectorClock),
+      clock: Type.Optional(OwnerClock),
       changed: Type.Optional(
         Type.Boolean({
           description:
@@ -212,23 +199,32 @@ export const OwnerPushResult = Type.Union(
             'waits for the projection to show it.',
         }),
       ),
-      /** Of a `merge` that met edits which its device had not seen. */
       overlaps: Type.Optional(DocumentOverlaps),
     }),
     Type.Object({
       mutationId: MutationId,
-      status: Type.Literal('rejected'),
-      code: Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }),
-      message: Type.Optional(Type.String({ maxLength: 1000 })),
+      status: Type.Literal('rejected', { description: 'For good: a repetition is answered the same.' }),
+      code: RefusalCode,
+      message: Type.Optional(RefusalMessage),
     }),
-    Type.Object({ mutationId: MutationId, status: Type.Literal('conflict'), current: OwnerState }),
+    Type.Object({
+      mutationId: MutationId,
+      status: Type.Literal('conflict', {
+        description: 'The entity has another revision than expected. Do not store this answer (OWNER-4).',
+      }),
+      current: OwnerState,
+    }),
   ],
   { $id: 'OwnerPushResult' },
 );
 export type OwnerPushResult = Static<typeof OwnerPushResult>;
 
 export const OwnerPushReply = Type.Object(
-  { results: Type.Array(OwnerPushResult) },
+  {
+    results: Type.Array(OwnerPushResult, {
+      description: 'One for each mutation, in any order. What is left out is asked for again.',
+    }),
+  },
   { $id: 'OwnerPushReply' },
 );
 export type OwnerPushReply = Static<typeof OwnerPushReply>;
@@ -261,11 +257,11 @@ export const UpcastReply = Type.Object(
         Type.Object({ mutationId: MutationId, data: EntityData }),
         Type.Object({
           mutationId: MutationId,
-          code: Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }),
-          message: Type.Optional(Type.String({ maxLength: 1000 })),
+          code: RefusalCode,
+          message: Type.Optional(RefusalMessage),
         }),
       ]),
-      { maxItems: LIMITS.mutationsPerPush },
+      { maxItems: LIMITS.mutationsPerPush, description: 'One for each mutation, in any order.' },
     ),
   },
   {
@@ -301,17 +297,24 @@ export const SnapshotEntity = Type.Object(
     tenantId: TenantId,
     entityId: EntityId,
     revision: Revision,
-    clock: Type.Optional(VectorClock),
-    data: Type.Union([EntityData, Type.Null()]),
-    deleted: Type.Boolean(),
-    changedAt: Type.Optional(Timestamp),
+    clock: Type.Optional(OwnerClock),
+    data: WholeData,
+    deleted: Deleted,
+    changedAt: Type.Optional(Type.With(Timestamp, { description: 'When its last change was committed.' })),
   },
   { $id: 'SnapshotEntity' },
 );
 export type SnapshotEntity = Static<typeof SnapshotEntity>;
 
 export const SnapshotPage = Type.Object(
-  { entities: Type.Array(SnapshotEntity), next: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]) },
+  {
+    entities: Type.Array(SnapshotEntity, {
+      description: 'At most `limit`, of all tenants.',
+    }),
+    next: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()], {
+      description: '`cursor` of the next page; null: this was the last one.',
+    }),
+  },
   { $id: 'SnapshotPage' },
 );
 export type SnapshotPage = Static<typeof SnapshotPage>;
@@ -357,12 +360,18 @@ export const RemoteProjectionReply = Type.Object(
   {
     entities: Type.Array(
       Type.Object({
-        data: Type.Union([EntityData, Type.Null()]),
-        scopes: Type.Array(Scope, { maxItems: 64 }),
-        grants: Type.Optional(Type.Array(Type.Object({ scope: Scope, userId: UserId }), { maxItems: 64 })),
+        data: Type.Union([EntityData, Type.Null()], { description: 'What devices see; null: nothing.' }),
+        scopes: Type.Array(Scope, { maxItems: 64, description: 'Where they see it.' }),
+        grants: Type.Optional(
+          Type.Array(Type.Object({ scope: Scope, userId: UserId }), {
+            maxItems: 64,
+            description: 'Who holds which scope because of this entity.',
+          }),
+        ),
       }),
+      { description: 'One per asked entity, same order.' },
     ),
   },
-  { $id: 'RemoteProjectionReply', description: 'One per asked entity, same order.' },
+  { $id: 'RemoteProjectionReply' },
 );
 export type RemoteProjectionReply = Static<typeof RemoteProjectionReply>;

@@ -4,7 +4,10 @@ import { ConflictPolicy, EntityType, SchemaVersion, ServiceName } from './scalar
 
 const NAME = '[A-Za-z_][A-Za-z0-9_]{0,63}';
 const PATH = `${NAME}(\\.${NAME}){0,7}`;
-const FieldName = Type.String({ pattern: `^${NAME}$` });
+const FieldName = Type.String({
+  pattern: `^${NAME}$`,
+  description: 'A top-level field of the entity’s data.',
+});
 const FieldPath = Type.String({
   pattern: `^${PATH}$`,
   description: 'A field of the entity’s data; dots lead into nested objects: `actor.account.name`.',
@@ -17,14 +20,23 @@ const ValueTemplate = Type.String({
   pattern: `^\\{${PATH}\\}$`,
   description: '`{userId}`: the field of the entity’s data that holds the value.',
 });
-const Subject = Type.String({ pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_*>-]+){1,15}$' });
+const Subject = Type.String({
+  pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_*>-]+){1,15}$',
+  description: 'A subject of NATS that the service listens to; which ones it may name: OWNER-16.',
+});
 
 export const GrantRule = Type.Object(
   {
     scope: ScopeTemplate,
     user: ValueTemplate,
     when: Type.Optional(
-      Type.Object({ field: FieldPath, in: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 32 }) }),
+      Type.Object(
+        {
+          field: FieldPath,
+          in: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 32, description: 'Values of the field.' }),
+        },
+        { description: 'Only while the field has one of the values; absent: always.' },
+      ),
     ),
   },
   {
@@ -37,39 +49,64 @@ export const GrantRule = Type.Object(
 export type GrantRule = Static<typeof GrantRule>;
 
 export const DeclarativeProjection = Type.Object({
-  kind: Type.Literal('declarative'),
-  fields: Type.Union([Type.Literal('*'), Type.Array(FieldName, { maxItems: 200 })]),
-  scopes: Type.Array(ScopeTemplate, { minItems: 1, maxItems: 16 }),
-  docUpdateField: Type.Optional(FieldName),
+  kind: Type.Literal('declarative', { description: 'By the rules below.' }),
+  fields: Type.Union([Type.Literal('*'), Type.Array(FieldName, { maxItems: 200 })], {
+    description: 'The fields that devices see; `*`: all.',
+  }),
+  scopes: Type.Array(ScopeTemplate, { minItems: 1, maxItems: 16, description: 'Where devices see it.' }),
+  docUpdateField: Type.Optional(
+    Type.With(FieldName, { description: 'The field of an event’s data that has the document.' }),
+  ),
 });
 
 export const RemoteProjection = Type.Object({
-  kind: Type.Literal('remote'),
+  kind: Type.Literal('remote', { description: 'By asking `subject` (RemoteProjectionRequest).' }),
   subject: Subject,
 });
 
-const AnyValue = Type.Unsafe<JsonValue>(Type.Unknown());
+const described = (description: string) => Type.Unsafe<JsonValue>(Type.Unknown({ description }));
 
 /**
  * The types are `UpcastStep` and `Upcaster` of `libs/domain`, which says what each step does;
  * registration.test.ts keeps both equal.
  */
 const UpcastStep = Type.Union([
-  Type.Object({ kind: Type.Literal('rename'), field: FieldName, to: FieldName }),
-  Type.Object({ kind: Type.Literal('move'), field: FieldPath, to: FieldName }),
-  Type.Object({ kind: Type.Literal('remove'), field: FieldPath }),
-  Type.Object({ kind: Type.Literal('default'), field: FieldName, value: AnyValue }),
   Type.Object({
-    kind: Type.Literal('replace'),
+    kind: Type.Literal('rename', { description: 'The field is called `to` from then on.' }),
     field: FieldName,
-    values: Type.Array(Type.Object({ from: AnyValue, to: AnyValue }), { minItems: 1, maxItems: 64 }),
+    to: FieldName,
+  }),
+  Type.Object({
+    kind: Type.Literal('move', { description: 'A nested field becomes the top-level field `to`.' }),
+    field: FieldPath,
+    to: FieldName,
+  }),
+  Type.Object({ kind: Type.Literal('remove', { description: 'The field is left out.' }), field: FieldPath }),
+  Type.Object({
+    kind: Type.Literal('default', { description: 'Only of a whole entity that lacks the field.' }),
+    field: FieldName,
+    value: described('The value that it gets.'),
+  }),
+  Type.Object({
+    kind: Type.Literal('replace', { description: 'One value becomes another one.' }),
+    field: FieldName,
+    values: Type.Array(Type.Object({ from: described('The old value.'), to: described('The new one.') }), {
+      minItems: 1,
+      maxItems: 64,
+      description: 'A value that is not here stays as it is.',
+    }),
   }),
 ]);
 
+const OldVersion = Type.With(SchemaVersion, { description: 'The version that it lifts.' });
+
 export const Upcaster = Type.Union(
   [
-    Type.Object({ from: SchemaVersion, steps: Type.Array(UpcastStep, { maxItems: 64 }) }),
-    Type.Object({ from: SchemaVersion, subject: Subject }),
+    Type.Object({
+      from: OldVersion,
+      steps: Type.Array(UpcastStep, { maxItems: 64, description: 'One after the other.' }),
+    }),
+    Type.Object({ from: OldVersion, subject: Subject }),
   ],
   {
     $id: 'Upcaster',
@@ -85,9 +122,17 @@ export const EntityTypeRegistration = Type.Object(
     entityType: EntityType,
     schemaVersion: SchemaVersion,
     policy: ConflictPolicy,
-    review: Type.Optional(Type.Enum(['none', 'collisions'])),
-    projection: Type.Union([DeclarativeProjection, RemoteProjection]),
-    grants: Type.Optional(Type.Array(GrantRule, { maxItems: 16 })),
+    review: Type.Optional(
+      Type.Enum(['none', 'collisions'], {
+        description: '`collisions`: a person decides where both sides changed the same field (POLICY-7).',
+      }),
+    ),
+    projection: Type.Union([DeclarativeProjection, RemoteProjection], {
+      description: 'What devices see of an entity, and in which scopes.',
+    }),
+    grants: Type.Optional(
+      Type.Array(GrantRule, { maxItems: 16, description: 'Who holds a scope because of an entity.' }),
+    ),
     eventSubjects: Type.Optional(
       Type.Array(Subject, {
         maxItems: 8,
@@ -104,7 +149,9 @@ export const EntityTypeRegistration = Type.Object(
           'one: one upcaster per version, without a gap.',
       }),
     ),
-    pushSubject: Type.Optional(Subject),
+    pushSubject: Type.Optional(
+      Type.With(Subject, { description: 'Default: `sync.push.v1.<service>.<entityType>`.' }),
+    ),
     pushChains: Type.Optional(
       Type.Boolean({
         description:
@@ -128,7 +175,9 @@ export const EntityTypeRegistration = Type.Object(
           'carried out. The SDK does.',
       }),
     ),
-    snapshotSubject: Type.Optional(Subject),
+    snapshotSubject: Type.Optional(
+      Type.With(Subject, { description: 'Default: `sync.snapshot.v1.<service>.<entityType>`.' }),
+    ),
     requiresTags: Type.Optional(
       Type.Boolean({
         description:
@@ -142,7 +191,14 @@ export const EntityTypeRegistration = Type.Object(
 export type EntityTypeRegistration = Static<typeof EntityTypeRegistration>;
 
 export const SyncRegistration = Type.Object(
-  { service: ServiceName, entityTypes: Type.Array(EntityTypeRegistration, { minItems: 1, maxItems: 200 }) },
+  {
+    service: ServiceName,
+    entityTypes: Type.Array(EntityTypeRegistration, {
+      minItems: 1,
+      maxItems: 200,
+      description: 'All that the service owns.',
+    }),
+  },
   { $id: 'SyncRegistration' },
 );
 export type SyncRegistration = Static<typeof SyncRegistration>;

@@ -28,9 +28,15 @@ export const DeviceId = Type.String({
   pattern: DEVICE_ID_PATTERN,
   description: 'The `keyid` of the signature.',
 });
-export const EntityType = Type.String({ pattern: ENTITY_TYPE_PATTERN });
-export const EntityId = Type.String({ pattern: ENTITY_ID_PATTERN });
-export const ServiceName = Type.String({ pattern: SERVICE_PATTERN });
+export const EntityType = Type.String({
+  pattern: ENTITY_TYPE_PATTERN,
+  description: 'A kind of entity, as its owner has registered it.',
+});
+export const EntityId = Type.String({
+  pattern: ENTITY_ID_PATTERN,
+  description: 'Unique within its tenant and entity type.',
+});
+export const ServiceName = Type.String({ pattern: SERVICE_PATTERN, description: 'The owning service.' });
 export const Scope = Type.String({
   pattern: SCOPE_PATTERN,
   description: '`<kind>:<id>`, such as `user:u1`.',
@@ -75,7 +81,11 @@ export const MutationTag = Type.String({
     'registration says `requiresTags`.',
 });
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-export const SchemaVersion = Type.Integer({ minimum: 1, maximum: 1_000_000 });
+export const SchemaVersion = Type.Integer({
+  minimum: 1,
+  maximum: 1_000_000,
+  description: 'Of the entity’s data, as the registration counts it.',
+});
 /** Decimal text: 64-bit positions never travel as JSON numbers. */
 export const Position = Type.String({ pattern: '^(0|[1-9]\\d{0,18})$' });
 export const EntityData = Type.Record(Type.String(), Type.Unknown(), {
@@ -97,7 +107,9 @@ export const VectorClock = Type.Record(
   },
 );
 
-export const ConflictPolicy = Type.Enum(['append_only', 'crdt_yjs', 'lww', 'server_authoritative']);
+export const ConflictPolicy = Type.Enum(['append_only', 'crdt_yjs', 'lww', 'server_authoritative'], {
+  description: 'How concurrent changes are decided: POLICY-1 to POLICY-14.',
+});
 export const MutationOp = Type.Enum(['put', 'patch', 'delete', 'append', 'merge']);
 export const DeltaOp = Type.Enum(['put', 'delete', 'merge']);
 export const OutcomeStatus = Type.Enum([

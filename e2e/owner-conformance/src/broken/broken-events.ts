@@ -3,6 +3,7 @@ import type { BrokenOwner } from './broken-owner.ts';
 import type { OnPush } from './owner-proxy.ts';
 
 const WHOLE = 'events.test.ts › tells of each change once: a CloudEvent with the whole entity';
+const WRITER = 'events.test.ts › tells who made a change, when, and what repeats a value';
 const DELETION =
   'events.test.ts › tells of a deletion without data, and counts on when the entity is made again';
 
@@ -89,6 +90,27 @@ export const BROKEN_EVENTS: readonly BrokenOwner[] = [
     rule: 'CLOCK-4',
     check: 'events.test.ts › tells in the clock of an event, where it has one, which change it was',
     breaks: () => ({ events: (event) => [{ ...event, entityclock: '{"s:bookmarks":1}' }] }),
+  },
+  {
+    fault: 'tells of changes of devices as if they were its own',
+    rule: 'OWNER-20',
+    check: WRITER,
+    breaks: () => ({
+      events: ({ mutationid: _id, mutationclock: _clock, mutationdevice: _device, ...event }) => [event],
+    }),
+  },
+  {
+    fault: 'does not tell when a device made a change',
+    rule: 'OWNER-20',
+    check: WRITER,
+    breaks: () => ({ events: ({ mutationtime: _left, ...event }) => [event] }),
+    isShort: true,
+  },
+  {
+    fault: 'does not tell what was written without a change',
+    rule: 'OWNER-20',
+    check: WRITER,
+    breaks: () => ({ events: ({ mutationwrites: _left, ...event }) => [event] }),
   },
   {
     fault: 'tells of a change before it is stored',

@@ -4,7 +4,8 @@
  *     npx node plain-owner.mjs nats://127.0.0.1:4222 bookmarks.sqlite
  *
  * One transaction holds what a request changes, the answers to it and the events that tell of it. So whatever
- * dies between two steps, an answer is true, a repetition is known, and no event is lost.
+ * dies between two steps, an answer is true, a repetition is known, and no event is lost. It keeps no clocks:
+ * events name the mutation that they come from, and the platform counts (OWNER-6, OWNER-20).
  */
 import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -23,14 +24,14 @@ const REGISTERED_TYPE = {
 
 const db = new DatabaseSync(file);
 db.exec(`PRAGMA journal_mode = WAL;
-  CREATE TABLE IF NOT EXISTS bookmark (tenant TEXT, id TEXT, revision INTEGER, clock TEXT, data TEXT,
+  CREATE TABLE IF NOT EXISTS bookmark (tenant TEXT, id TEXT, revision INTEGER, data TEXT,
     PRIMARY KEY (tenant, id));
   CREATE TABLE IF NOT EXISTS answer (tenant TEXT, mutation TEXT, identity TEXT, result TEXT,
     PRIMARY KEY (tenant, mutation));
   CREATE TABLE IF NOT EXISTS event (position INTEGER PRIMARY KEY, id TEXT, text TEXT)`);
 const sql = {
-  find: db.prepare('SELECT revision, clock, data FROM bookmark WHERE tenant = ? AND id = ?'),
-  store: db.prepare('REPLACE INTO bookmark VALUES (?, ?, ?, ?, ?)'),
+  find: db.prepare('SELECT revision, data FROM bookmark WHERE tenant = ? AND id = ?'),
+  store: db.prepare('REPLACE INTO bookmark VALUES (?, ?, ?, ?)'),
   page: db.prepare('SELECT * FROM bookmark WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?'),
   findAnswer: db.prepare('SELECT identity, result FROM answer WHERE tenant = ? AND mutation = ?'),
   keepAnswer: db.prepare('REPLACE INTO answer VALUES (?, ?, ?, ?)'),
@@ -69,8 +70,8 @@ function decide(tenantId, mutation, conflicted) {
   const reject = (code, message) => keep({ mutationId, status: 'rejected', code, message });
 
   if (refuse) return reject(refuse.code, refuse.message);
-  const row = sql.find.get(tenantId, entityId) ?? { revision: 0, clock: '{}', data: 'null' };
-  const now = { revision: row.revision, clock: JSON.parse(row.clock), data: JSON.parse(row.data) };
+  const row = sql.find.get(tenantId, entityId) ?? { revision: 0, data: 'null' };
+  const now = { revision: row.revision, data: JSON.parse(row.data) };
   if (now.revision !== expectedRevision || conflicted.has(entityId)) {
     conflicted.add(entityId);
     // Not kept: the gateway decides anew on this state, and comes again under the same id.
@@ -80,12 +81,11 @@ function decide(tenantId, mutation, conflicted) {
   const { data, fault, changed } = dataAfter(mutation, now.data);
   if ((data ?? now.data)?.userId !== userId) return reject('forbidden', 'a bookmark belongs to one user');
   if (fault) return reject('data_invalid', fault);
-  const { clock } = mutation;
   const revision = now.revision + 1;
-  sql.store.run(tenantId, entityId, revision, JSON.stringify(clock), JSON.stringify(data));
+  sql.store.run(tenantId, entityId, revision, JSON.stringify(data));
   const event = eventOf(tenantId, mutation, revision, data);
   sql.addEvent.run(event.id, JSON.stringify(event));
-  return keep({ mutationId, status: 'applied', revision, clock, ...(changed && { changed, data }) });
+  return keep({ mutationId, status: 'applied', revision, ...(changed && { changed, data }) });
 }
 
 /** The rule of this service: a bookmark has a page, and may have a comment. */
@@ -98,15 +98,27 @@ function dataAfter({ op, data: sent }, before) {
   return { data, fault, changed: sent.comment === null };
 }
 
-function eventOf(tenantid, { entityId, mutationId, deviceId, occurredAt, clock }, revision, data) {
-  const entityclock = JSON.stringify(clock);
+/** Says whose change it was, and when it was made: last-write-wins decides by that (OWNER-20). */
+function eventOf(tenantid, mutation, revision, data) {
+  const { entityId, mutationId, deviceId, occurredAt, clock } = mutation;
+  const writes = revision > 1 && data !== null ? JSON.stringify(writesOf(mutation)) : '';
   return {
     ...{ specversion: '1.0', id: randomUUID(), source: `/services/${SERVICE}` },
     ...{ type: `${SERVICE}.${TYPE}.changed.v1`, time: new Date().toISOString() },
-    ...{ tenantid, entitytype: TYPE, entityid: entityId, revision, schemaversion: 1 },
-    ...{ entityclock, mutationclock: entityclock, mutationid: mutationId, mutationdevice: deviceId },
-    ...{ mutationtime: occurredAt, data },
+    ...{ tenantid, entitytype: TYPE, entityid: entityId, revision, schemaversion: 1, data },
+    ...{ mutationid: mutationId, mutationdevice: deviceId },
+    ...{ mutationclock: JSON.stringify(clock), mutationtime: occurredAt },
+    ...(writes.length > 0 && writes.length <= 65_536 && { mutationwrites: writes }),
   };
+}
+
+/** Which fields were written, also without a change: what the platform decided, or all that is named. */
+function writesOf({ op, data, fieldWrites, deviceId, occurredAt, clock }) {
+  if (fieldWrites) return fieldWrites;
+  const by = `d:${deviceId}`;
+  const write = { atMs: Date.parse(occurredAt), by, counter: clock[by] ?? 0 };
+  const fields = [...Object.keys(data), ...(op === 'put' ? [''] : [])];
+  return Object.fromEntries(fields.map((field) => [field, write]));
 }
 
 function answerSnapshot({ cursor, limit, entities }) {
@@ -117,9 +129,9 @@ function answerSnapshot({ cursor, limit, entities }) {
   const rows = sql.page.all(tenant, id, limit);
   const last = rows.at(-1);
   const next = rows.length < limit ? null : JSON.stringify([last.tenant, last.id]);
-  const shown = rows.map(({ tenant: tenantId, id: entityId, revision, clock, data: text }) => {
+  const shown = rows.map(({ tenant: tenantId, id: entityId, revision, data: text }) => {
     const data = JSON.parse(text);
-    return { tenantId, entityId, revision, clock: JSON.parse(clock), data, deleted: data === null };
+    return { tenantId, entityId, revision, data, deleted: data === null };
   });
   return { entities: shown, next };
 }

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { isExecutable, withFileLock } from '@sync/postgres/testing';
+import { isExecutable, unpackDebianPackages, withFileLock } from '@sync/postgres/testing';
 
 const execute = promisify(execFile);
 
@@ -64,21 +64,11 @@ async function starts(path: string): Promise<boolean> {
 async function fetchFromPackages(
   cacheFolder: string,
   target: string,
-  options: ResolveChromiumOptions,
+  { env = process.env, dpkgStatus }: ResolveChromiumOptions,
 ): Promise<void> {
-  const folder = await mkdtemp(join(cacheFolder, 'download-'));
   try {
-    await downloadPackages(folder, options);
-    const root = join(cacheFolder, 'root');
-    await rm(root, { recursive: true, force: true });
-    await mkdir(root, { recursive: true });
-    const archives = join(folder, 'archives');
-    for (const archive of (await readdir(archives)).filter((file) => file.endsWith('.deb'))) {
-      // The loader of programs belongs to the C library that the system has.
-      if (/^libc6_/.test(archive)) continue;
-      await execute('dpkg-deb', ['-x', join(archives, archive), root]);
-    }
-    await writeStarter(cacheFolder, root, target);
+    const found = await unpackDebianPackages({ packages: PACKAGES, folder: cacheFolder, env, dpkgStatus });
+    await writeStarter(cacheFolder, found, target);
     await execute(target, ['--version'], { timeout: 60_000 });
   } catch (cause) {
     await rm(target, { force: true });
@@ -88,44 +78,15 @@ async function fetchFromPackages(
         `Trying to fetch Debian's packages: ${detail}`,
       { cause },
     );
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** With the system's package lists; when these are missing or too old, with fresh ones of our own. */
-async function downloadPackages(folder: string, options: ResolveChromiumOptions): Promise<void> {
-  const lists = join(folder, 'lists');
-  await mkdir(join(lists, 'partial'), { recursive: true });
-  await mkdir(join(folder, 'archives/partial'), { recursive: true });
-  const { env = process.env } = options;
-  const run = (...args: string[]) =>
-    execute('apt-get', args, { env: { ...env, LC_ALL: 'C' }, maxBuffer: 64 * 1024 * 1024 });
-  const own = [
-    ...['-o', `Dir::Cache=${folder}`, '-o', `Dir::Cache::archives=${join(folder, 'archives')}`],
-    // Nothing is installed, so no lock of the system is needed; its sandbox user may not enter our folder.
-    ...['-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User='],
-    ...(options.dpkgStatus === undefined ? [] : ['-o', `Dir::State::status=${options.dpkgStatus}`]),
-  ];
-  const download = [
-    'install',
-    '--yes',
-    '--download-only',
-    '--no-install-recommends',
-    '--reinstall',
-    ...PACKAGES,
-  ];
-  try {
-    await run(...own, ...download);
-  } catch {
-    const fresh = [...own, '-o', `Dir::State::lists=${lists}`];
-    await run(...fresh, 'update');
-    await run(...fresh, ...download);
   }
 }
 
 /** Starts the unpacked program with the libraries and fonts that lie beside it. */
-async function writeStarter(cacheFolder: string, root: string, target: string): Promise<void> {
+async function writeStarter(
+  cacheFolder: string,
+  { root, libraries }: { readonly root: string; readonly libraries: readonly string[] },
+  target: string,
+): Promise<void> {
   const fonts = join(cacheFolder, 'fonts.conf');
   await writeFile(
     fonts,
@@ -138,10 +99,7 @@ async function writeStarter(cacheFolder: string, root: string, target: string): 
 </fontconfig>
 `,
   );
-  const libraries = (await execute('find', [root, '-name', '*.so*', '-printf', '%h\n'])).stdout.split('\n');
-  const folders = [...new Set(libraries)].filter((path) =>
-    /\/lib\/[^/]*linux-gnu[^/]*(\/(nss|pulseaudio))?$/.test(path),
-  );
+  const folders = libraries.filter((path) => /\/lib\/[^/]*linux-gnu[^/]*(\/(nss|pulseaudio))?$/.test(path));
   const script = `#!/bin/sh
 export LD_LIBRARY_PATH="${folders.join(':')}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export FONTCONFIG_FILE="${fonts}"

@@ -1,3 +1,4 @@
+export { type DebianPackages, unpackDebianPackages } from './debian-packages.ts';
 export { exitOf } from './exit-of.ts';
 export { withFileLock } from './file-lock.ts';
 export { isExecutable } from './is-executable.ts';
