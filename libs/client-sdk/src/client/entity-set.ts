@@ -141,12 +141,18 @@ export class EntitySet<Data extends object> {
    * Stores a change of a document, for `@sync/client/yjs`.
    * @param update base64, Yjs update v1; no longer than the protocol allows
    * @param base what it was made on
-   * @param awaitedIn its scope, where the store was begun anew and the document has not come again
+   * @param awaitedIn asked when its turn has come: its scope, where the store was begun anew and the document
+   * has not come again
    * @internal
    */
-  merge(entityId: string, update: string, base: DocumentBase, awaitedIn: string | null): Promise<Write> {
+  merge(
+    entityId: string,
+    update: string,
+    base: DocumentBase,
+    awaitedIn: () => Promise<string | null>,
+  ): Promise<Write> {
     return this.#write(async () => {
-      const scope = awaitedIn ?? known(this, entityId, 'merge').scope;
+      const scope = (await awaitedIn()) ?? known(this, entityId, 'merge').scope;
       return { ...this.#draft('merge', entityId, undefined, { scope }), update };
     }, base);
   }

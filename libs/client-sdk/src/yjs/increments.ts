@@ -68,7 +68,7 @@ export class Increments {
       const { mirror } = this.#local;
       const { entityType, entityId } = this.#place;
       // Of what a leader has stored, a tab may have read that the scope is there, and not yet what is in it.
-      if (this.#scope !== null && !mirror.get(entityType, entityId)) await readNews(this.#local);
+      if (this.#isMissing) await readNews(this.#local);
       const entity = mirror.get(entityType, entityId);
       if (!entity && this.#awaitedIn !== null) return 'awaited';
       if (!entity) {
@@ -124,7 +124,17 @@ export class Increments {
   async merge(update: string, base: DocumentBase, both?: Joined): Promise<Write> {
     const entry = both && (await this.#join(both, base));
     if (entry) return new Write(this.#local, entry);
-    return this.#entities.merge(this.#place.entityId, update, base, this.#awaitedIn);
+    return this.#entities.merge(this.#place.entityId, update, base, async () => {
+      // As in `read`.
+      if (this.#isMissing) await this.#local.catchUp();
+      return this.#awaitedIn;
+    });
+  }
+
+  /** It was there when it was read last. */
+  get #isMissing(): boolean {
+    const { entityType, entityId } = this.#place;
+    return this.#scope !== null && !this.#local.mirror.get(entityType, entityId);
   }
 
   /** The scope in which it was, where that has to be pulled from its beginning; else null. */

@@ -307,6 +307,22 @@ const READ_TOO_EARLY: Step[] = [
   { do: 'go_on', which: 0 },
 ];
 
+/** The store is begun anew while an increment waits for its turn. */
+const GONE_MEANWHILE: Step[] = [
+  { do: 'damage', table: 'entity', at: 0 },
+  { do: 'go_on', which: 1 },
+  { do: 'online', which: 0 },
+  { do: 'go_on', which: 0 },
+  { do: 'type', which: 0, at: 0 },
+  { do: 'type', which: 0, at: 0 },
+  { do: 'damage', table: 'scope', at: 0 },
+  { do: 'resync' },
+  { do: 'type', which: 1, at: 0 },
+  { do: 'type', which: 0, at: 0 },
+  { do: 'freeze', which: 0 },
+  { do: 'wait', ms: 0 },
+];
+
 async function perform(desk: Desk, what: Step): Promise<void> {
   if (what.do === 'wait') return what.ms === 0 ? quiet(3) : pass(desk.world.clock, what.ms);
   if (what.do === 'damage') {
@@ -368,7 +384,7 @@ it('whatever happens to a tab, nothing that was stored is lost, or sent as somet
       // Of a tab that was killed there may be increments that nobody was told of.
       counts.joined += Math.max(0, desk.flushes - desk.server.applied.length);
     }),
-    { numRuns: 25, examples: [[READ_TOO_EARLY]] },
+    { numRuns: 25, examples: [[READ_TOO_EARLY], [GONE_MEANWHILE]] },
   );
   expect(counts.kills).toBeGreaterThan(3);
   expect(counts.joined).toBeGreaterThan(10);
