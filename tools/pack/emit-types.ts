@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import ts from 'typescript';
 import { publicEntries } from './find-packages.ts';
 import type { WorkspacePackage } from './find-packages.ts';
@@ -18,12 +18,13 @@ export interface PackedFile {
  * @throws Error with the messages of the compiler
  */
 export function emitTypes(root: string, packages: readonly WorkspacePackage[]): PackedFile[] {
-  const program = ts.createProgram(
-    packages.flatMap(({ folder, manifest }) =>
-      publicEntries(manifest).map(([, source]) => resolve(root, folder, source)),
-    ),
-    readOptions(root),
+  const entries = packages.flatMap(({ folder, manifest }) =>
+    publicEntries(manifest).map(([, source]) => resolve(root, folder, source)),
   );
+  const options = readOptions(root);
+  const oldProgram = ts.createProgram(entries, options);
+  const rootNames = [...entries, ...threadsOf(oldProgram)];
+  const program = ts.createProgram({ rootNames, options, oldProgram });
   const problems = [...ts.getPreEmitDiagnostics(program)];
   const files: PackedFile[] = [];
   for (const source of program.getSourceFiles()) {
@@ -44,6 +45,16 @@ export function emitTypes(root: string, packages: readonly WorkspacePackage[]): 
       getCanonicalFileName: (name) => name,
       getNewLine: () => '\n',
     }),
+  );
+}
+
+/** Programs that are started as threads, which nobody imports: `new URL('./thread.js', import.meta.url)`. */
+function threadsOf(program: ts.Program): string[] {
+  const sources = program.getSourceFiles().filter(({ isDeclarationFile }) => !isDeclarationFile);
+  return sources.flatMap(({ fileName, text }) =>
+    [...text.matchAll(/'(\.\/[^']+\.ts)'[^;]*?,\s*import\.meta\.url/g)].map(([, path = '']) =>
+      resolve(dirname(fileName), path),
+    ),
   );
 }
 

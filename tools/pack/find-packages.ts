@@ -9,6 +9,8 @@ export interface Manifest {
   readonly sideEffects?: boolean | readonly string[];
   /** Where it is there, the package is for others to install. */
   readonly publishConfig?: object;
+  /** Where it is there, the package is for Node alone. */
+  readonly engines?: object;
   readonly exports?: Readonly<Record<string, { readonly source: string; readonly default: string }>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
@@ -50,9 +52,12 @@ export function publicEntries({ exports = {} }: Manifest): [entry: string, sourc
   );
 }
 
-/** Entries for tests of this repository, and for its servers: packages hold nothing that needs Node. */
-const staysHere = (entry: string): boolean =>
-  entry === './node' || entry === './testing' || entry.startsWith('./testing/');
+/** Entries for tests of this repository. */
+const staysHere = (entry: string): boolean => entry === './testing' || entry.startsWith('./testing/');
+
+/** Whether an entry is for programs that run on Node, and may use what only Node has. */
+export const isForNode = ({ engines }: Pick<Manifest, 'engines'>, entry: string): boolean =>
+  engines !== undefined || entry === './node';
 
 /** The same of stylesheets, which have no types. */
 export function stylesheetEntries({ exports = {} }: Manifest): [entry: string, source: string][] {

@@ -1,6 +1,6 @@
 /**
- * `npm run pack -- --to FOLDER`: makes installable files of the client packages and of what they need, for
- * `npm install FOLDER/*.tgz` in any other folder. Prints the path of each.
+ * `npm run pack -- --to FOLDER`: makes installable files of the packages for devices and owning services, and
+ * of what they need, for `npm install FOLDER/*.tgz` in any other folder. Prints the path of each.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

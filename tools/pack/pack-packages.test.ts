@@ -9,7 +9,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { findPackages, publicEntries } from './find-packages.ts';
+import { findPackages, isForNode, publicEntries } from './find-packages.ts';
 import type { Manifest } from './find-packages.ts';
 import { packPackages } from './pack-packages.ts';
 import type { Tarball } from './pack-packages.ts';
@@ -26,18 +26,29 @@ beforeAll(async () => {
   app = await mkdtemp(join(tmpdir(), 'sync-packed-'));
   tarballs = await packPackages(ROOT, join(app, 'packages'));
   await writeFile(join(app, 'package.json'), '{"private":true,"type":"module"}');
-  // An app on React has its types already, one with documents has Yjs, and a tester of stores fast-check.
-  const others = ['@types/react@19.3.3', 'yjs@13.6.33', 'fast-check@4.10.2'];
+  // An app on React has its types already, one with documents has Yjs, a tester of stores fast-check, and a
+  // service on Nest has Nest.
+  const others = [
+    ...['@types/react@19.3.3', 'yjs@13.6.33', 'fast-check@4.10.2', 'reflect-metadata@0.2.2', 'rxjs@7.8.2'],
+    ...['@nestjs/common@12.5.1', '@nestjs/core@12.5.1', '@nestjs/microservices@12.1.1'],
+  ];
   const files = [...tarballs.map(({ path }) => path), ...others];
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...files], { cwd: app });
 }, TIMEOUT_MS);
 afterAll(async () => rm(app, { recursive: true, force: true }));
 
 /** All entries of all packages, as an app imports them. */
-async function allEntries(): Promise<string[]> {
+const allEntries = (): Promise<string[]> => entriesWhere(() => true);
+
+/** Those that may be used where there is no Node. */
+const webEntries = (): Promise<string[]> => entriesWhere((manifest, entry) => !isForNode(manifest, entry));
+
+async function entriesWhere(isWanted: (manifest: Manifest, entry: string) => boolean): Promise<string[]> {
   const packages = await findPackages(ROOT);
   return packages.flatMap(({ manifest }) =>
-    publicEntries(manifest).map(([entry]) => `${manifest.name}${entry.slice(1)}`),
+    publicEntries(manifest)
+      .filter(([entry]) => isWanted(manifest, entry))
+      .map(([entry]) => `${manifest.name}${entry.slice(1)}`),
   );
 }
 
@@ -89,10 +100,11 @@ async function compile(name: string, code: string, options: object): Promise<str
 }
 
 describe('packed packages', () => {
-  it('are the client packages and what they need', () => {
+  it('are those of devices and of owning services, and what they need', () => {
     expect(tarballs.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
         ...['@sync/client', '@sync/client-react', '@sync/client-rxdb', '@sync/client-tanstack-db'],
+        ...['@sync/owner-sdk', '@sync/messaging', '@sync/postgres', '@sync/documents'],
         ...['@sync/domain', '@sync/protocol', '@sync/vector-clock'],
       ]),
     );
@@ -134,7 +146,7 @@ describe('packed packages', () => {
     async () => {
       const options = { module: 'esnext', moduleResolution: 'bundler', types: [] };
       const lib = { lib: ['es2022', 'dom', 'dom.iterable'] };
-      const code = MISSING + importing(await allEntries());
+      const code = MISSING + importing(await webEntries());
       expect(await compile('web', code, { ...options, ...lib })).toEqual([]);
     },
     TIMEOUT_MS,
@@ -178,14 +190,31 @@ describe('packed packages', () => {
   );
 
   it('load in Node, and bundle for platforms that have no Node modules', async () => {
-    const entries = await allEntries();
-    await writeFile(join(app, 'load.mjs'), importing(entries));
-    await run(process.execPath, [join(app, 'load.mjs')], { cwd: app, env: {} });
+    await writeFile(join(app, 'load-all.mjs'), importing(await allEntries()));
+    await run(process.execPath, [join(app, 'load-all.mjs')], { cwd: app, env: {} });
+    await writeFile(join(app, 'load.mjs'), importing(await webEntries()));
     const options = { bundle: true, write: false, format: 'esm', platform: 'neutral' } as const;
     const input = { entryPoints: [join(app, 'load.mjs')], mainFields: ['module', 'main'] };
     const { warnings, outputFiles } = await build({ ...input, ...options, logLevel: 'silent' });
     expect(warnings).toEqual([]);
     expect(outputFiles[0]?.text).toContain('createSyncClient');
+  });
+
+  it('start the thread in which documents are merged, which nobody imports', async () => {
+    const program = `
+      import { DocumentPool } from '@sync/documents/node';
+      import * as Y from 'yjs';
+      const pool = new DocumentPool();
+      const doc = new Y.Doc();
+      doc.getText('body').insert(0, 'merged');
+      const { state } = await pool.run('squash', { base: null, updates: [Y.encodeStateAsUpdate(doc)] });
+      const other = new Y.Doc();
+      Y.applyUpdate(other, state);
+      console.log(other.getText('body').toJSON());
+      await pool.close();`;
+    await writeFile(join(app, 'merge.mjs'), program);
+    const { stdout } = await run(process.execPath, [join(app, 'merge.mjs')], { cwd: app, env: {} });
+    expect(stdout).toBe('merged\n');
   });
 
   it('have the stylesheet of the view with all that it imports', async () => {
@@ -240,6 +269,7 @@ describe('a package.json that is packed', () => {
   it('has to declare what its files import', () => {
     const imported = ['./a.ts', 'idb', 'idb/with', '@sync/two/entry', 'react/jsx-runtime'];
     expect(undeclared(manifest, imported)).toEqual([]);
+    expect(undeclared({ ...manifest, engines: {} }, ['node:fs', 'crypto', 'idbx'])).toEqual(['idbx']);
     expect(undeclared(manifest, ['@sync/three', 'node:fs', 'crypto', 'idbx'])).toEqual([
       ...['@sync/three', 'node:fs', 'crypto', 'idbx'],
     ]);

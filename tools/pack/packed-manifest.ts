@@ -1,4 +1,5 @@
-import { publicEntries, stylesheetEntries } from './find-packages.ts';
+import { isBuiltin } from 'node:module';
+import { isForNode, publicEntries, stylesheetEntries } from './find-packages.ts';
 import type { Manifest } from './find-packages.ts';
 
 /** The oldest Node on which the quickstarts run: the first that runs TypeScript files as they are. */
@@ -34,13 +35,15 @@ export function packedManifest(manifest: Manifest, license: string): object {
 }
 
 /**
- * What a packed file imports although its package.json does not name it, Node modules among them.
+ * What a packed file imports although its package.json does not name it. Modules of Node are among them where
+ * no entry of the package is for Node.
  * @param imported as they stand in its imports
  */
 export function undeclared(manifest: Manifest, imported: readonly string[]): string[] {
   const declared = { ...manifest.dependencies, ...manifest.peerDependencies };
+  const mayUseNode = publicEntries(manifest).some(([entry]) => isForNode(manifest, entry));
   return imported.filter((specifier) => {
-    if (specifier.startsWith('.')) return false;
+    if (specifier.startsWith('.') || (mayUseNode && isBuiltin(specifier))) return false;
     const [scopeOrName = '', name = ''] = specifier.split('/');
     return !((specifier.startsWith('@') ? `${scopeOrName}/${name}` : scopeOrName) in declared);
   });

@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { followGuide } from './testing/follow-guide.ts';
-import { printedBy } from './testing/guide-blocks.ts';
+import { printedBy } from './testing/printed-by.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
+import { basename, delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, BROWSER_START_TIMEOUT_MS, launchChromium, type Page } from '@sync/browser/testing';
 import { buildPhone, bundleApp } from './testing/expo/build-phone.ts';
@@ -13,7 +13,7 @@ import {
   type Reader,
   startInBackground,
 } from './testing/follow-guide.ts';
-import { printedBy } from './testing/guide-blocks.ts';
+import { printedBy } from './testing/printed-by.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 /** What the quickstarts ask for, and what the packages say in `engines`. */
@@ -27,7 +27,7 @@ const HERMES_FOLDER = { darwin: 'osx-bin', win32: 'win64-bin' }[process.platform
 const INSTALL_TIMEOUT_MS = 600_000;
 const run = promisify(execFile);
 
-const readGuide = (name: string) => readFile(join(ROOT, `docs/guides/quickstart/${name}.md`), 'utf8');
+const readGuide = (name: string) => readFile(join(ROOT, `docs/guides/${name}.md`), 'utf8');
 
 /** The longest file of code in a guide, in lines. */
 function longestFile(guide: string): number {
@@ -50,7 +50,7 @@ describe('somebody with the packages alone', () => {
       // A request that stalls is made again; npm itself would wait for five minutes.
       ...{ npm_config_fetch_timeout: '30000', npm_config_fetch_retries: '4' },
     };
-    const [pack = '', startStack = ''] = commandsInClone(await readGuide('node'));
+    const [pack = '', startStack = ''] = commandsInClone(await readGuide('quickstart/node'));
     expect(startStack).toBe('npm run --silent stack -- --json | tee /tmp/stack.json');
     await run('bash', ['-c', pack.replace('/tmp/', `${temporary}/`)], { cwd: ROOT, env });
   }, INSTALL_TIMEOUT_MS);
@@ -66,20 +66,26 @@ describe('somebody with the packages alone', () => {
   /** The user of a guide is the same in every run; here it has a tenant of its own. */
   async function guideOf(name: string): Promise<string> {
     const guide = await readGuide(name);
-    expect(commandsInClone(guide)).toEqual(commandsInClone(await readGuide('node')));
+    expect(commandsInClone(guide)).toEqual(commandsInClone(await readGuide('quickstart/node')));
     expect(guide).toContain("tenantId: 'acme'");
-    return guide.replace("tenantId: 'acme'", `tenantId: 't-${name}-${process.pid}-${Date.now()}'`);
+    return guide.replace("tenantId: 'acme'", `tenantId: 't-${basename(name)}-${process.pid}-${Date.now()}'`);
+  }
+
+  /** Somebody whose `node` is the oldest one that is promised. */
+  async function readerOnOldNode(name: string): Promise<Reader> {
+    const tools = join(temporary, 'tools');
+    await run('npm', ['install', '--prefix', tools, `node@${OLDEST_NODE}`], { env });
+    const old = await reader(name, [join(tools, 'node_modules/.bin')]);
+    const { stdout } = await run('node', ['--version'], { env: old.env });
+    expect(stdout.trim()).toBe(`v${OLDEST_NODE}`);
+    return old;
   }
 
   it(
     'has a command-line app that works offline, on the oldest Node that is promised',
     async () => {
-      const tools = join(temporary, 'tools');
-      await run('npm', ['install', '--prefix', tools, `node@${OLDEST_NODE}`], { env });
-      const node = await reader('node', [join(tools, 'node_modules/.bin')]);
-      const { stdout } = await run('node', ['--version'], { env: node.env });
-      expect(stdout.trim()).toBe(`v${OLDEST_NODE}`);
-      const guide = await guideOf('node');
+      const node = await readerOnOldNode('node');
+      const guide = await guideOf('quickstart/node');
       expect(longestFile(guide)).toBeLessThanOrEqual(60);
       expect(await followGuide(guide, node)).toBe(printedBy(guide));
       const installed = await readFile(join(node.folder, 'node_modules/@sync/client/package.json'), 'utf8');
@@ -89,9 +95,27 @@ describe('somebody with the packages alone', () => {
   );
 
   it(
+    'has a service that owns a type of its own, on the oldest Node that is promised',
+    async () => {
+      const service = await readerOnOldNode('service');
+      const guide = await guideOf('plug-your-service-in');
+      const [toRun = '', toTry = ''] = guide.split(/^(?=## 4)/m);
+      await followGuide(toRun, service);
+      const running = startInBackground(guide, service);
+      try {
+        await outputOf(running, /the registration is accepted/);
+        expect(await followGuide(toTry, service)).toBe(printedBy(guide));
+      } finally {
+        endGroup(running);
+      }
+    },
+    INSTALL_TIMEOUT_MS,
+  );
+
+  it(
     'has an app for phones: its types, Hermes, and what it does without the APIs of the web',
     async () => {
-      const guide = await guideOf('react-native');
+      const guide = await guideOf('quickstart/react-native');
       expect(longestFile(guide)).toBeLessThanOrEqual(60);
       const phone = await reader('phone');
       // What an app of Expo has already; of Expo itself only what the quickstart adds.
@@ -139,7 +163,7 @@ describe('somebody with the packages alone', () => {
     it(
       'and shows its notes on another device',
       async () => {
-        const guide = await guideOf('web');
+        const guide = await guideOf('quickstart/web');
         expect(longestFile(guide)).toBeLessThanOrEqual(60);
         const web = await reader('web');
         await followGuide(guide, web);

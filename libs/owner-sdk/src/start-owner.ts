@@ -15,6 +15,7 @@ import {
   type SnapshotPage,
   type StreamDeclaration,
 } from '@sync/protocol';
+import { checkNode } from './check-node.ts';
 import { changeEntities, lockEntities, type ChangeResult } from './change-entities.ts';
 import type { EntityDefinition } from './entity-definition.ts';
 import type { EntityData } from './entity-store.ts';
@@ -99,8 +100,10 @@ const checkSnapshot = validator(SnapshotRequest);
  * events.
  *
  * @throws RegistrationFaultError when the definitions do not make a valid SyncRegistration
+ * @throws Error on a Node that is too old
  */
 export function startOwner(options: OwnerOptions): Owner {
+  checkNode();
   const { service, database, nats, entities, logger, metrics = noOwnerMetrics } = options;
   const now = options.now ?? ((): Date => new Date());
   const definitions = new Map(entities.map((definition) => [definition.entityType, definition]));
