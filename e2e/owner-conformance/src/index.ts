@@ -7,3 +7,5 @@ export { BROKEN_OWNERS } from './broken/broken-owners.ts';
 export type { BrokenOwner } from './broken/broken-owner.ts';
 export { startBreakableOwner } from './broken/breakable-owner.ts';
 export type { BreakableOwner } from './broken/breakable-owner.ts';
+export { startPythonOwner } from './testing/start-python-owner.ts';
+export type { PythonOwner } from './testing/start-python-owner.ts';
