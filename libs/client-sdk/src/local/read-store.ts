@@ -59,6 +59,8 @@ export async function readWrites(local: LocalState, sequence: number): Promise<v
     sequence - from > KEYS_AT_ONCE
       ? (await local.store.list('outbox', '')).map(({ value }) => value)
       : await local.store.get('outbox', numbers(from + 1, sequence).map(outboxKey));
+  // What another store has by now would be put back there, once it has come to its end.
+  if ((await local.store.look()).store !== local.store.known.store) return readNews(local);
   for (const row of rows) {
     const entry = row as OutboxEntry | undefined;
     if (entry && entry.mutation.sequence > from && entry.mutation.sequence <= sequence) {

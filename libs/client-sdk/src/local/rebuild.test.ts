@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { counterOf } from '@sync/vector-clock';
 import { outboxKey } from '../outbox/entry.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
+import { LocalState } from './local-state.ts';
 import { CrashingDevice, MUCH_LATER } from './testing/crashing-device.ts';
 
 async function withWrites(): Promise<CrashingDevice> {
@@ -132,6 +133,26 @@ describe('a rebuild', () => {
     await device.push(() => 'applied');
     await device.ack();
     expect([device.seen, device.server.applied.length]).toEqual([shown, 3]);
+    expect(await device.store.keys('outbox', '')).toEqual([]);
+  });
+
+  it('while another tab reads a write leaves nothing there to be put back once that has ended', async () => {
+    const device = new CrashingDevice();
+    await device.start();
+    const store = new MemoryStore(device.disk);
+    const tab = new LocalState(store, device.identity);
+    await tab.open();
+    await device.write('b', 'put', { value: 1 });
+    const get = store.get.bind(store);
+    store.get = async (...asked) => {
+      store.get = get;
+      await device.local.rebuild();
+      return get(...asked);
+    };
+    await tab.lookForWrites();
+    await device.settle();
+    await tab.catchUp();
+    expect([...tab.mirror.outbox.all()]).toEqual([]);
     expect(await device.store.keys('outbox', '')).toEqual([]);
   });
 
