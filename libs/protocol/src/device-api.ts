@@ -66,6 +66,8 @@ export const Outcome = Type.Object(
   {
     mutationId: MutationId,
     status: OutcomeStatus,
+    /** That of its mutation, while the user holds it. */
+    scope: Type.Optional(Scope),
     clock: Type.Optional(VectorClock),
     current: Type.Optional(RemoteDelta),
     /** The outcome of the same answer whose `current` is this one's, too. */

@@ -96,7 +96,10 @@ describe('an owner that is down', () => {
     rig.owner.mode = 'answers';
     expect(await rig.dispatch(author)).toBe(1);
     expect(await rig.waiting(author)).toEqual([
-      { mutationId: mutation.mutationId, status: 'applied', clock: { [`d:${author.deviceId}`]: 1 } },
+      {
+        ...{ mutationId: mutation.mutationId, status: 'applied', scope: mutation.scope },
+        clock: { [`d:${author.deviceId}`]: 1 },
+      },
     ]);
     expect(rig.owner.applied.filter((id) => id === mutation.mutationId)).toHaveLength(1);
   });
@@ -131,7 +134,7 @@ describe('after a crash', () => {
     const mutation = mutationOf(author);
     await leavePending(author, mutation);
     expect(await rig.push(author, [mutation])).toEqual([
-      { mutationId: mutation.mutationId, status: 'accepted' },
+      { mutationId: mutation.mutationId, status: 'accepted', scope: mutation.scope },
     ]);
     expect(await rig.dispatch(author)).toBe(1);
     expect(await rig.push(author, [mutation])).toMatchObject([{ status: 'applied' }]);
@@ -317,6 +320,7 @@ describe('an id that is taken where the user cannot see it', () => {
       {
         mutationId: mutation.mutationId,
         status: 'rejected',
+        scope: mutation.scope,
         code: 'forbidden',
         message: `/scope: user:${userId} does not have this entity`,
         conflictId: expect.any(String),

@@ -35,14 +35,14 @@ $$;
 -- Terminal outcomes that the device has not acked, the oldest first: of its own mutations, and of those for
 -- which it asked. Both are the user's own.
 CREATE OR REPLACE FUNCTION waiting_outcomes(p_tenant text, p_user text, p_device text, p_limit integer)
-RETURNS TABLE (outcome text, terminal_at timestamptz, mutation_id uuid, shows boolean)
+RETURNS TABLE (outcome text, terminal_at timestamptz, mutation_id uuid, shows boolean, scope text)
 LANGUAGE sql STABLE AS $$
-  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.status <> 'applied' FROM mutation m
+  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.status <> 'applied', m.scope FROM mutation m
    WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.device_id = p_device
      AND m.terminal_at IS NOT NULL AND m.acked_at IS NULL
    ORDER BY m.terminal_at, m.mutation_id LIMIT p_limit)
   UNION ALL
-  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.status <> 'applied' FROM outcome_asker a
+  (SELECT m.outcome, m.terminal_at, m.mutation_id, m.status <> 'applied', m.scope FROM outcome_asker a
    CROSS JOIN LATERAL (
      SELECT k.* FROM mutation k
      WHERE k.tenant_id = p_tenant AND k.mutation_id = a.mutation_id AND k.user_id = p_user LIMIT 1) m
@@ -213,8 +213,8 @@ BEGIN
     FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w;
   kind := 'outcomes'; scope := NULL; reason := NULL;
   IF item_count > 0 AND v_shows IS NOT TRUE AND v_outcome_bytes <= least(p_bytes, c_outcomes) THEN
-    SELECT string_agg(m.outcome, ',') INTO items FROM (
-      SELECT w.outcome FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w) m;
+    SELECT string_agg(outcome_in_scope(p_tenant, p_user, m.scope, m.outcome), ',') INTO items FROM (
+      SELECT w.outcome, w.scope FROM waiting_outcomes(p_tenant, p_user, p_device, p_outcomes) w) m;
   ELSIF item_count > 0 THEN
     SELECT string_agg(CASE
         WHEN o.holder IS NULL THEN o.outcome

@@ -23,9 +23,8 @@ describe('a clean push', () => {
     ];
     const outcomes = await rig.push(author, mutations);
     expect(outcomes).toEqual(
-      mutations.map(({ mutationId }) => ({
-        mutationId,
-        status: 'applied',
+      mutations.map(({ mutationId, scope }) => ({
+        ...{ mutationId, scope, status: 'applied' },
         clock: { [`d:${author.deviceId}`]: 1 },
       })),
     );

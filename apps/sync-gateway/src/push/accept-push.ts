@@ -138,15 +138,17 @@ export class AcceptPush {
     const tellings = distinct.map((prepared, place): Telling => {
       const { mutationId, address } = prepared;
       const one = sorted[place];
-      if (one?.kind === 'reused') return tellingOf(mutationId, address, endOfReused(one, refusals));
+      const scope = rows[place]?.held ? (address?.scope ?? null) : null;
+      if (one?.kind === 'reused') return tellingOf(mutationId, address, scope, endOfReused(one, refusals));
       const text = one?.kind === 'answered' ? one.text : (texts.get(mutationId) ?? acceptedText(mutationId));
       const bare = withoutCurrent(text);
-      if (!address || bare === null) return { mutationId, text, isKept: true, shown: null };
+      const kept = { mutationId, scope, isKept: true };
+      if (!address || bare === null) return { ...kept, text, shown: null };
       // What was stored before may have been overtaken since, so it is read again.
       const isFresh = one?.kind !== 'answered' && bare !== text;
-      if (isFresh) return { mutationId, text, isKept: true, shown: null };
+      if (isFresh) return { ...kept, text, shown: null };
       const wire = shown.get(addressKey(address))?.wire ?? null;
-      return { mutationId, text: bare, isKept: true, shown: { wire } };
+      return { ...kept, text: bare, shown: { wire } };
     });
     return this.#readShown(author, tellings);
   }
@@ -268,7 +270,8 @@ export class AcceptPush {
       const { mutationId, address } = element;
       const { head = null, unread } = (address && known[shown.indexOf(address)]) ?? {};
       const end = refusedHere(REUSED, unread ? null : address, head, this.#typeOf(element), nowIso);
-      return tellingOf(mutationId, address, end);
+      const scope = tellings.find((one) => one.scope === address?.scope)?.scope ?? null;
+      return tellingOf(mutationId, address, scope, end);
     });
   }
 }
@@ -313,12 +316,18 @@ function completedOf(
 }
 
 /** Of what is kept nowhere. */
-function tellingOf(mutationId: string, address: EntityAddress | null, settled: Settled): Telling {
+function tellingOf(
+  mutationId: string,
+  address: EntityAddress | null,
+  scope: string | null,
+  settled: Settled,
+): Telling {
   const { current } = settled;
   const isLarge = address !== null && current !== undefined && current.length > INLINE_LENGTH;
-  if (!isLarge) return { mutationId, text: outcomeText(mutationId, settled), shown: null, isKept: false };
+  const base = { mutationId, scope, isKept: false };
+  if (!isLarge) return { ...base, text: outcomeText(mutationId, settled), shown: null };
   const text = outcomeText(mutationId, settled, null);
-  return { mutationId, text, shown: { wire: current }, isKept: false };
+  return { ...base, text, shown: { wire: current } };
 }
 
 /**

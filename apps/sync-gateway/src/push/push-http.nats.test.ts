@@ -101,7 +101,7 @@ describe('POST /sync/v1/push', () => {
     const mutation = mutationOf(device);
     const { body } = await push({ sentAt: sentAt(), mutations: [mutation] });
     expect(body.outcomes).toEqual([
-      { mutationId: mutation.mutationId, status: 'accepted', retryAfterMs: 500 },
+      { mutationId: mutation.mutationId, status: 'accepted', retryAfterMs: 500, scope: mutation.scope },
     ]);
     owner.mode = 'answers';
     const first = await rig.call<PullResponse>(device, 'pull', {});

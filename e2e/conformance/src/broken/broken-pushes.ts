@@ -158,6 +158,18 @@ export const BROKEN_PUSHES: readonly BrokenServer[] = [
     breaks: () => onOutcomes(taken(({ code }) => code === 'tag_invalid')),
   },
   {
+    fault: 'names the scope that was asked for, whoever holds it',
+    rule: 'PUSH-26',
+    check: 'outcome-scopes.test.ts › name no scope that the user does not hold, or that cannot be read',
+    breaks: () =>
+      onPushes((body, { mutations }) => {
+        const outcomes = body.outcomes.map((outcome, place): Outcome => {
+          return { ...outcome, scope: mutations[place]?.scope ?? '' };
+        });
+        return { ...body, outcomes };
+      }),
+  },
+  {
     fault: 'takes a change of what is only appended',
     rule: 'POLICY-1',
     check: 'push.test.ts › rejects %s',

@@ -53,8 +53,9 @@ export function tell(
   userId: string,
   { mutationId, ended, endedAt, address }: LedgerEntry,
 ): Outcome {
-  if (!ended) return { mutationId, status: 'accepted' };
-  if (ended.status === 'applied' || !address) return { mutationId, ...ended };
+  const scope = address && tenant.holds(userId, address.scope) ? { scope: address.scope } : {};
+  if (!ended) return { mutationId, status: 'accepted', ...scope };
+  if (ended.status === 'applied' || !address) return { mutationId, ...ended, ...scope };
   const current = tenant.shown(userId, address, endedAt);
-  return { mutationId, ...ended, current: shownTo(tenant, userId, current) };
+  return { mutationId, ...ended, current: shownTo(tenant, userId, current), ...scope };
 }

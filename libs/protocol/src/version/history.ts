@@ -271,6 +271,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-25: GET /sync/v1/entity-types names every registered entity type with its policy, its ops and ' +
       'the versions of its schema that are taken.',
   },
+  {
+    version: '1.49.0',
+    date: '2026-12-01',
+    schemas: ['PullResponse', 'PushResponse'],
+    change:
+      'PUSH-26: an outcome names the scope of its mutation, while the user holds it: a client that stores ' +
+      'entities by scope knows where `current` belongs without looking into its outbox.',
+  },
 ];
 
 /** The version of the newest entry. */

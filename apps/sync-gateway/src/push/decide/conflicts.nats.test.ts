@@ -28,6 +28,7 @@ describe('an owner that is ahead of the read model', () => {
     const [outcome] = await rig.push(author, [second]);
     expect(outcome).toEqual({
       mutationId: second.mutationId,
+      scope: second.scope,
       status: 'applied',
       clock: { [`d:${author.deviceId}`]: 2 },
     });
@@ -69,7 +70,7 @@ describe('an owner that is ahead of the read model', () => {
     await rig.owner.change(tenantId, 'progress', 'late', { userId, percent: 1 });
     const mutation = mutationOf(author, { entityId: 'late', data: { userId, percent: 50 } });
     expect(await rig.push(author, [mutation])).toEqual([
-      { mutationId: mutation.mutationId, status: 'accepted', retryAfterMs: 500 },
+      { mutationId: mutation.mutationId, status: 'accepted', retryAfterMs: 500, scope: mutation.scope },
     ]);
     await rig.owner.projectAll();
     expect(await rig.dispatch(author)).toBe(1);

@@ -348,7 +348,7 @@ describe('after the migration', () => {
   it.each(endedBefore)('answers with the outcome that it had: $title', async ({ author, left: one }) => {
     const isAcked = 'acked_at' in one.columns;
     expect(await rig.waiting(author)).toHaveLength(isAcked ? 0 : 1);
-    expect(await rig.push(author, [one.mutation])).toEqual([one.outcome]);
+    expect(await rig.push(author, [one.mutation])).toEqual([{ ...one.outcome, scope: one.mutation.scope }]);
     expect(rig.owner.applied).not.toContain(one.mutation.mutationId);
   });
 

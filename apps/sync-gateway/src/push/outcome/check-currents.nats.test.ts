@@ -136,7 +136,9 @@ describe('an outcome that comes later than one of a later change', () => {
     const next = { entityId, op: 'patch' as const, data: { percent: 2 }, baseClock };
     expect(await rig.push(author, [mutationOf(author, next)])).toMatchObject([{ status: 'applied' }]);
     expect(await later()).toEqual(
-      how === 'pulled' ? undefined : { mutationId: merged.mutationId, status: 'accepted' },
+      how === 'pulled'
+        ? undefined
+        : { mutationId: merged.mutationId, status: 'accepted', scope: merged.scope },
     );
     await rig.owner.projectAll();
     expect(await later()).toMatchObject({ status: 'merged', current });

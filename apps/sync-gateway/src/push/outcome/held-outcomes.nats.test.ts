@@ -111,7 +111,7 @@ it('answer a refusal out of sight the same when its scope is held again and the 
   rig.owner.projectsAtOnce = false;
   const put = mutationOf(author, { scope, entityId, data });
   expect(await rig.push(author, [put])).toMatchObject([{ status: 'applied' }]);
-  expect(await rig.push(author, [refused])).toEqual(first);
+  expect(await rig.push(author, [refused])).toEqual(first.map((outcome) => ({ ...outcome, scope })));
   rig.owner.projectsAtOnce = true;
 });
 

@@ -18,8 +18,8 @@ BEGIN
   RETURN QUERY
   WITH asked AS (
     SELECT i.place, m.mutation_id, s.wire, octet_length(s.wire) AS size,
-      CASE WHEN m.outcome LIKE '%,"current":%'
-        THEN split_part(m.outcome, ',"current":', 1) || '}' ELSE m.outcome END AS outcome,
+      outcome_in_scope(p_tenant, m.user_id, m.scope, CASE WHEN m.outcome LIKE '%,"current":%'
+        THEN split_part(m.outcome, ',"current":', 1) || '}' ELSE m.outcome END) AS outcome,
       -- Only these show the same text: each of the others was stored with an entity of its own.
       CASE WHEN s.wire IS NULL THEN NULL WHEN NOT m.shows THEN m.mutation_id
         ELSE first_value(m.mutation_id) OVER (
@@ -46,6 +46,15 @@ BEGIN
   WHERE s.rank = 1 OR s.bytes <= p_bytes
   ORDER BY s.place;
 END $$;
+
+-- An outcome with the scope of its mutation, where the user holds it now (PUSH-26). It is stored without it:
+-- grants change. p_outcome: without its entity. p_scope: null where the mutation matched no schema.
+CREATE OR REPLACE FUNCTION outcome_in_scope(p_tenant text, p_user text, p_scope text, p_outcome text)
+RETURNS text
+LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN holds_scope(p_tenant, p_user, p_scope)
+    THEN left(p_outcome, -1) || ',"scope":"' || p_scope || '"}' ELSE p_outcome END
+$$;
 
 -- What an outcome shows of its entity now. An entity is stored as it was when the outcome was (in it, or
 -- beside it where it is large: database/shown-entities.ts). Where the read model has a later state of it,

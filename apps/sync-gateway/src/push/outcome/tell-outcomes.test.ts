@@ -8,7 +8,7 @@ const KIB = 1024;
 function refusal(mutationId: string, name: string | null, kib: number, isKept = true): Telling {
   const text = `{"mutationId":"${mutationId}","status":"rejected"}`;
   const wire = `{"entityId":"${name}","data":"${'x'.repeat(kib * KIB)}"}`;
-  return { mutationId, text, shown: name === null ? null : { wire }, isKept };
+  return { mutationId, text, shown: name === null ? null : { wire }, isKept, scope: null };
 }
 
 const toldOf = (tellings: readonly Telling[], maxBytes?: number): Partial<Outcome>[] =>
@@ -47,6 +47,15 @@ describe('the outcomes of one answer', () => {
   it('are never accepted when nobody keeps them', () => {
     const told = toldOf([refusal('m1', 'a', 9), refusal('m2', 'b', 9, false)], 10 * KIB);
     expect(told[1]).toEqual({ mutationId: 'm2', status: 'rejected' });
+  });
+
+  it('name the scope of each, also beside an entity and where none is shown', () => {
+    const named = [refusal('m1', 'a', 5), refusal('m2', 'a', 300), refusal('m3', null, 0)].map((one) => {
+      return { ...one, scope: `course:${one.mutationId}` };
+    });
+    expect(toldOf(named)).toMatchObject(
+      ['m1', 'm2', 'm3'].map((mutationId) => ({ mutationId, scope: `course:${mutationId}` })),
+    );
   });
 
   it('are told as they are where there is nothing to show', () => {

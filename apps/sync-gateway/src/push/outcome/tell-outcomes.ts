@@ -8,6 +8,8 @@ export interface Telling {
   readonly shown: ShownEntity | null;
   /** The ledger has it: it may as well be told by a pull. */
   readonly isKept: boolean;
+  /** Of its mutation, where the user holds it; null: not to be named (PUSH-26). */
+  readonly scope: string | null;
 }
 
 /** An entity that outcomes show. */
@@ -35,7 +37,7 @@ export function tellOutcomes(tellings: readonly Telling[], maxBytes = SHOWN_BYTE
   let bytesLeft = maxBytes;
   let copiesLeft = COPIES_BYTES;
   let isFirst = true;
-  return tellings.map(({ mutationId, text, shown, isKept }) => {
+  const told = tellings.map(({ mutationId, text, shown, isKept }) => {
     if (shown === null) return text;
     const { wire } = shown;
     const carrier = wire === null ? undefined : carriers.get(wire);
@@ -50,6 +52,11 @@ export function tellOutcomes(tellings: readonly Telling[], maxBytes = SHOWN_BYTE
     bytesLeft -= bytes;
     if (bytes > INLINE_LENGTH) carriers.set(wire, mutationId);
     return withMember(text, 'current', wire);
+  });
+  // Scopes are of an alphabet that needs no escaping.
+  return told.map((text, place) => {
+    const scope = tellings[place]?.scope ?? null;
+    return scope === null ? text : withMember(text, 'scope', `"${scope}"`);
   });
 }
 

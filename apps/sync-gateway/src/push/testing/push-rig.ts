@@ -256,7 +256,8 @@ async function waitingOutcomes(
 ): Promise<Outcome[]> {
   const rows = await database.inTenant(tenantId, (tx) =>
     tx.query<{ outcome: string }>(
-      `SELECT outcome FROM mutation WHERE device_id = $1 AND terminal_at IS NOT NULL AND acked_at IS NULL ORDER BY arrival`,
+      `SELECT outcome_in_scope(tenant_id, user_id, scope, outcome) AS outcome FROM mutation
+       WHERE device_id = $1 AND terminal_at IS NOT NULL AND acked_at IS NULL ORDER BY arrival`,
       [deviceId],
     ),
   );
