@@ -40,7 +40,7 @@ async function setOf(device: DriverDevice): Promise<(string | undefined)[]> {
 }
 
 describe('outcomes', () => {
-  it('name the scope of their mutation, in the push, in each repetition and in pulls', async () => {
+  it('name the scope of their mutation, in pushes and in pulls', async () => {
     const { device, scope } = await boundUser();
     appendStatements(device, scope, 2);
     const mutations = [...device.outbox];
@@ -50,7 +50,7 @@ describe('outcomes', () => {
     expect(named((await pulled(device)).outcomes)).toEqual(wanted);
   });
 
-  it('name no scope that the user does not hold, or that cannot be read', async () => {
+  it('name no scope that is not held, or that cannot be read', async () => {
     const { device, scope } = await boundUser();
     const note = { entityType: 'note', entityId: fresh('n'), op: 'append', data: {} } as const;
     const [held, foreign, unreadable] = [
@@ -66,7 +66,7 @@ describe('outcomes', () => {
     expect(named(outcomes.flatMap(({ mutationId }) => again.get(mutationId) ?? []))).toEqual(wanted);
   });
 
-  it('name a course no longer once it was taken from its user, and again when it is given back', async () => {
+  it('name a course only while its user holds it', async () => {
     const shared = await sharedDocument('5 mg daily\n');
     const { device, other, course } = shared;
     for (const one of [device, other]) edit(one, shared, (text) => text.insert(0, 'x'));

@@ -160,7 +160,7 @@ export const BROKEN_PUSHES: readonly BrokenServer[] = [
   {
     fault: 'names the scope that was asked for, whoever holds it',
     rule: 'PUSH-26',
-    check: 'outcome-scopes.test.ts › name no scope that the user does not hold, or that cannot be read',
+    check: 'outcome-scopes.test.ts › name no scope that is not held, or that cannot be read',
     breaks: () =>
       onPushes((body, { mutations }) => {
         const outcomes = body.outcomes.map((outcome, place): Outcome => {

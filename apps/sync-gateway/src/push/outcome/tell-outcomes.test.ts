@@ -49,7 +49,7 @@ describe('the outcomes of one answer', () => {
     expect(told[1]).toEqual({ mutationId: 'm2', status: 'rejected' });
   });
 
-  it('name the scope of each, also beside an entity and where none is shown', () => {
+  it('name the scope of each, whatever they show', () => {
     const named = [refusal('m1', 'a', 5), refusal('m2', 'a', 300), refusal('m3', null, 0)].map((one) => {
       return { ...one, scope: `course:${one.mutationId}` };
     });
