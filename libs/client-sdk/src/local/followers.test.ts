@@ -1,5 +1,5 @@
 /** What a tab hears of another one's commits is what it would read itself. */
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { MemoryStore } from '../storage/memory-store.ts';
 import type { Told } from './guarded-store.ts';
@@ -86,6 +86,55 @@ it('never goes back to what a page has brought where it has read what came after
     await tab.hear(each);
     expect(seen()).toEqual([{ value: 'first' }, { value: 'later' }]);
   }
+});
+
+describe('a store that is begun while a tab hears of the one before', () => {
+  /** Does it when the tab has begun to read. */
+  function meanwhile({ store }: LocalState, work: () => Promise<unknown>): void {
+    const get = store.get.bind(store);
+    store.get = async (...asked) => {
+      store.get = get;
+      await work();
+      return get(...asked);
+    };
+  }
+
+  it('is followed from its first commit on', async () => {
+    const { device, tab, seen, hearAll } = await twoTabs();
+    await tab.load('note');
+    for (const value of [1, 2, 3]) {
+      device.server.changeItself('a', { value });
+      await device.pull(10);
+    }
+    await hearAll();
+    await device.write('b', 'put', { value: 4 });
+    await device.push(() => 'applied');
+    meanwhile(tab, () => device.local.rebuild());
+    await hearAll();
+    await device.pull(10);
+    await hearAll();
+    expect(seen()).toEqual(expect.arrayContaining([{ value: 3 }, { value: 4 }]));
+  });
+
+  it('loses nothing by what had been deleted in that one', async () => {
+    const { device, tab, told, seen, hearAll } = await twoTabs();
+    await tab.load('note');
+    device.server.changeItself('a', { value: 1 });
+    await device.pull(10);
+    await hearAll();
+    await device.write('b', 'put', { value: 2 });
+    await device.push(() => 'applied', true);
+    // It has not heard of the write.
+    told.length = 0;
+    device.server.loseHistory();
+    await device.pull(10);
+    meanwhile(tab, async () => {
+      await device.local.rebuild();
+      await device.pull(10);
+    });
+    await hearAll();
+    expect(seen()).toEqual(expect.arrayContaining([{ value: 1 }, { value: 2 }]));
+  });
 });
 
 it('forgets what a resync has not brought again', async () => {

@@ -38,9 +38,10 @@ export async function readTold(local: LocalState, told: Told): Promise<void> {
   // What a leader says of a write may come before its writer's own word.
   const numbered = told.rows.flatMap(({ table, key }) => (table === 'outbox' ? [Number(key)] : []));
   await readWrites(local, Math.max(told.counters.sequence ?? 0, ...numbered));
-  await readRows(local, told);
+  if (store === known.store) await readRows(local, told);
   if (told.rows.some(({ table }) => table === 'outcome')) local.mirror.outcomesChanged();
-  known.led = led;
+  // Another store may have been read whole meanwhile: it counts from its own beginning.
+  if (store === known.store) known.led = led;
 }
 
 /** Whether it can be read row by row. */
