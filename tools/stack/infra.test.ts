@@ -3,7 +3,10 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { SERVICES } from './services.ts';
 
-const compose = readFileSync(resolve(import.meta.dirname, '../../infra/compose.yaml'), 'utf8');
+const infra = (file: string): string =>
+  readFileSync(resolve(import.meta.dirname, '../../infra', file), 'utf8');
+const compose = infra('compose.yaml');
+const balancer = infra('balancer/haproxy.cfg');
 
 describe('infra/compose.yaml', () => {
   it('provisions the databases of the stack', () => {
@@ -45,10 +48,31 @@ describe('infra/compose.yaml', () => {
     },
   );
 
+  it.each(SERVICES)('gives $app the settings of a file of its own, and no other process', ({ app }) => {
+    const file = `    env_file: [{ path: ${app}.env, required: false }]\n`;
+    expect(blockOf(app)).toContain(file);
+    expect(compose.split(`${app}.env`).length - 1).toBe(app === 'sync-gateway' ? 2 : 1);
+  });
+
+  it('runs two gateways behind the balancer, which alone is where devices connect', () => {
+    expect(blockOf('sync-gateway')).toContain('    deploy: { replicas: 2 }\n');
+    expect(blockOf('sync-gateway')).not.toContain('ports:');
+    expect(blockOf('balancer')).toContain('./balancer/haproxy.cfg:');
+    const [, service, port, opsPort] =
+      /server-template \S+ \d+ (\S+):(\d+) check port (\d+)/.exec(balancer) ?? [];
+    expect([service, port, opsPort]).toEqual(['sync-gateway', ...portsOfImage()]);
+  });
+
   it('has no password in it, and none from the environment', () => {
     expect(compose).not.toMatch(/postgres:\/\/|PASSWORD: |_PASSWORD\}/);
   });
 });
+
+/** Where a process listens, and where it says how it is. */
+function portsOfImage(): string[] {
+  const [, port = '', opsPort = ''] = /PORT=(\d+) OPS_PORT=(\d+)/.exec(infra('images/Dockerfile')) ?? [];
+  return [port, opsPort];
+}
 
 /** The lines of one service. */
 function blockOf(service: string): string {
