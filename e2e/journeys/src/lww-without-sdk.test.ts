@@ -33,6 +33,11 @@ describe.each(TYPES)(
       if (entityType !== 'task') return;
       owner = await startPythonOwner(urls.nats);
       await owner.ready();
+      // A snapshot says nothing of devices: one that overtakes an event would take its place.
+      await eventually('the first snapshot was read', async () => {
+        const metrics = await fetch(`${urls.opsUrls['projector'] ?? ''}/metrics`);
+        return (await metrics.text()).includes('sync_backfill_entities_total{entity_type="task"');
+      });
     });
     afterAll(() => owner?.stop());
 

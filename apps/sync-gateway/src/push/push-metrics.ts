@@ -12,6 +12,7 @@ export class PushMetrics {
   readonly refused;
   readonly postponed;
   readonly givenUp;
+  readonly unattributed;
   readonly conflicts;
   readonly tampered;
   readonly refusedTags;
@@ -52,6 +53,11 @@ export class PushMetrics {
       'sync_push_given_up_total',
       'Mutations at which their owner kept failing; each is kept in a ConflictRecord.',
       ['owner', 'entityType'],
+    );
+    this.unattributed = metrics.counter(
+      'sync_push_unattributed_total',
+      'Changes of which an owning service without clocks did not tell its device, its time or what it wrote.',
+      ['owner', 'entityType', 'missing'],
     );
     this.tampered = metrics.counter(
       'sync_tampered_mutations_total',

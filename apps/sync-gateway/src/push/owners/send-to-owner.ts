@@ -5,6 +5,7 @@ import type { Submission } from '../decide/submission.ts';
 import { type Author, type Postponed, postponed } from '../outcome/settlement.ts';
 import type { PushMetrics } from '../push-metrics.ts';
 import { AskOwner, MAX_REQUEST_BYTES } from './ask-owner.ts';
+import { WatchWriters } from './watch-writers.ts';
 
 /** What came of sending: answers by mutationId, and what to make of those that are missing. */
 export interface Sent {
@@ -36,10 +37,12 @@ const MAX_FIELD_WRITES = 300;
 /** Sends the changes of one push or dispatched device to their owners, in requests that fit. */
 export class SendToOwner {
   readonly #owners: AskOwner;
+  readonly #writers: WatchWriters;
 
   /** @param timeoutMs how long a push waits for an answer */
   constructor(nats: NatsConnection, logger: Logger, metrics: PushMetrics, timeoutMs: number) {
     this.#owners = new AskOwner(nats, logger, metrics, timeoutMs);
+    this.#writers = new WatchWriters(logger, metrics);
   }
 
   /**
@@ -53,6 +56,8 @@ export class SendToOwner {
     let unanswered = postponed('owner_unanswered', true);
     let unasked = postponed('owner_busy');
     const { deadlineMs, patient } = limits;
+    this.#writers.look(author, submissions);
+    const sentAtMs = Date.now();
     let left = submissions;
     for (;;) {
       const registration = left[0]?.work.registration;
@@ -78,6 +83,7 @@ export class SendToOwner {
         break;
       }
     }
+    this.#writers.note(author, submissions, results, sentAtMs);
     return { results, asked, unanswered, unasked };
   }
 

@@ -43,6 +43,11 @@ export class TestOwner {
    * What it makes of `text`: keeps it, trims it and says what stands, or trims it and says only that it did.
    */
   trims: 'no' | 'shown' | 'unshown' = 'no';
+  /**
+   * What its events say of the mutation behind a change (OWNER-20); `clocks`: all of it, and it keeps clocks
+   * besides, as the SDK does.
+   */
+  tells: 'clocks' | 'all' | 'no device' | 'no time' | 'no writes' = 'clocks';
   /** Fields without which it takes no entity. */
   requires: readonly string[] = [];
   /** How it says that an append's id is taken: an SDK refuses it for good, others may show what is there. */
@@ -162,7 +167,7 @@ export class TestOwner {
     if (isTaken || (op !== 'append' && expectedRevision !== revision)) {
       const current = {
         revision,
-        clock: now?.clock ?? {},
+        ...(this.tells === 'clocks' && { clock: now?.clock ?? {} }),
         data: now?.data ?? null,
         deleted: revision > 0 && !now?.data,
       };
@@ -183,7 +188,8 @@ export class TestOwner {
       { revision: revision + 1, clock, data: next },
       mutation,
     );
-    const result = { mutationId, status: 'applied', revision: revision + 1, clock } as const;
+    const shown = this.tells === 'clocks' ? { clock } : {};
+    const result = { mutationId, status: 'applied', revision: revision + 1, ...shown } as const;
     if (next?.['text'] === asSent?.['text']) return result;
     return { ...result, changed: true, ...(this.trims === 'shown' && { data: next }) };
   }
@@ -228,13 +234,13 @@ export class TestOwner {
         revision,
         op: data ? 'put' : 'delete',
         data,
-        clock,
-        mutationClock: cause?.clock ?? null,
-        mutationDeviceId: cause?.deviceId ?? null,
-        occurredAtMs: atMs,
+        clock: this.tells === 'clocks' ? clock : null,
+        mutationClock: this.tells === 'no device' ? null : (cause?.clock ?? null),
+        mutationDeviceId: this.tells === 'no device' ? null : (cause?.deviceId ?? null),
+        occurredAtMs: this.tells === 'no time' ? Date.now() : atMs,
         service: 'learning',
         update: null,
-        decidedWrites: cause && writesOf(cause),
+        decidedWrites: cause && this.tells !== 'no writes' ? writesOf(cause) : null,
       },
       {
         schemaVersion: type.schemaVersion,
