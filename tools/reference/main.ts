@@ -1,5 +1,5 @@
 /**
- * `npm run reference -- --to FOLDER`: the reference of the client packages as HTML, from their docstrings.
+ * `npm run reference -- --to FOLDER`: the reference of all packages for others, from their docstrings.
  * Exit code 1 when something that is exported has none, or a link leads nowhere.
  */
 import { resolve } from 'node:path';

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(async () => rm(folder, { recursive: true, force: true }));
 
-it('says what everything that the client packages export is for, and its links lead somewhere', async () => {
+it('says what all that the packages for others export is for, and its links lead somewhere', async () => {
   expect(await writeReference(ROOT, folder)).toEqual([]);
   const page = await readFile(join(folder, 'interfaces/_sync_client.SyncClient.html'), 'utf8');
   expect(page).toContain('Decides an open conflict');

@@ -9,12 +9,14 @@ export interface ServerChange {
   readonly ifAbsent?: boolean;
 }
 
+/** The mutation is applied: what {@link accept} makes. */
 export interface Accepted {
   readonly kind: 'accepted';
   readonly data: EntityData | null;
   readonly also: readonly ServerChange[];
 }
 
+/** The mutation is refused for ever: what {@link reject} makes. */
 export interface Rejected {
   readonly kind: 'rejected';
   readonly code: string;

@@ -16,6 +16,7 @@ export interface PushReport {
 
 /** Where the SDK reports; every call is cheap and synchronous. */
 export interface OwnerMetrics {
+  /** A push request was answered. */
   pushed(report: PushReport): void;
   /** False while the gateway has not accepted the registration. */
   registered(accepted: boolean): void;

@@ -29,6 +29,7 @@ import { ServiceRegistration, registrationOf } from './service-registration.ts';
 import { hasUpcastFunctions, respondToUpcast } from './upcast-responder.ts';
 import { SnapshotCursorError, readSnapshotPage } from './snapshot.ts';
 
+/** What {@link startOwner} works with. */
 export interface OwnerOptions {
   /** Name on the wire: `^[a-z][a-z0-9-]{0,63}$`. Replicas share it. */
   readonly service: string;

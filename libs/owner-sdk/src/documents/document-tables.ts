@@ -76,6 +76,7 @@ CREATE TABLE sync_document_backup (
 
 const TABLES = ['', '_update', '_base', '_client', '_backup'].map((part) => `sync_document${part}`);
 
+/** Makes the tables of documents, their updates and their backups: for {@link KeptDocuments}. */
 export class DocumentTables1700000000300 implements MigrationInterface {
   readonly name = 'DocumentTables1700000000300';
 

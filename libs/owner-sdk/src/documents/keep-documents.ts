@@ -9,6 +9,7 @@ import { YjsSession, type BatchDocument, type DocumentSettings } from './documen
 import { GONE, readClientOwners, readDocuments, readHistory, type DocumentKey } from './document-rows.ts';
 import { rewriteDocuments } from './rewrite-documents.ts';
 
+/** What {@link KeptDocuments} works with. */
 export interface KeepDocumentsOptions {
   /** Field of `data` with the document, base64; the registration's `docUpdateField`. */
   readonly field: string;

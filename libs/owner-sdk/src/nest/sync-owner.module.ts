@@ -8,6 +8,7 @@ import { OWNER_OPTIONS, SyncOwner, type SyncOwnerOptions } from './sync-owner.ts
  */
 @Module({})
 export class SyncOwnerModule {
+  /** @returns a global module with {@link SyncOwner}, which finds the entity types by their decorators */
   static register(options: SyncOwnerOptions): DynamicModule {
     return {
       module: SyncOwnerModule,

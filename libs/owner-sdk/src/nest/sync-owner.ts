@@ -47,6 +47,7 @@ export class SyncOwner implements Omit<Owner, 'stop'>, OnApplicationBootstrap, O
     this.owner = startOwner({ ...this.options, entities });
   }
 
+  /** Called by Nest: stops the owner, where it was started. */
   async onApplicationShutdown(): Promise<void> {
     await this.owner?.stop();
   }
