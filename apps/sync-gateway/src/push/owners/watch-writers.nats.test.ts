@@ -1,9 +1,12 @@
+import { pino } from 'pino';
 import type { TestOwner } from '../testing/test-owner.ts';
 import { mutationOf, newAuthor, startPushRig, type PushRig } from '../testing/push-rig.ts';
 
+/** Lines of the log. */
+const said: string[] = [];
 let rig: PushRig;
 beforeAll(async () => {
-  rig = await startPushRig();
+  rig = await startPushRig({ logger: pino({}, { write: (line: string) => void said.push(line) }) });
 });
 afterAll(() => rig.stop());
 afterEach(() => {
@@ -45,6 +48,14 @@ describe('an owner without clocks', () => {
   ])('that tells %s of a mutation', async (tells, expected) => {
     rig.owner.tells = tells;
     expect(await counted(writeThrice)).toEqual(expected);
+  });
+
+  it('is named in the log the third time, once', async () => {
+    rig.owner.tells = 'no device';
+    said.length = 0;
+    for (let times = 1; times <= 5; times += 1) await writeThrice();
+    const lines = said.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.map(({ event, missing }) => [event, missing])).toEqual([['change_unattributed', 'device']]);
   });
 
   it('is not counted where nobody can tell yet', async () => {

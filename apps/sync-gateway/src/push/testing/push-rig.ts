@@ -12,7 +12,7 @@ import {
   subjects,
   type SyncEvent,
 } from '@sync/protocol';
-import { createLogger, Metrics } from '@sync/service-kit';
+import { createLogger, type Logger, Metrics } from '@sync/service-kit';
 import { DeviceBindings } from '../../access/device-bindings.ts';
 import { MIGRATIONS, FUNCTIONS } from '../../database/schema.ts';
 import { DispatchDevice } from '../../dispatch/dispatch-device.ts';
@@ -108,6 +108,8 @@ export interface PushRig {
 }
 
 interface RigOptions {
+  /** Of what asks owners. */
+  readonly logger?: Logger;
   readonly ownerTimeoutMs?: number;
   /** The gateway sends the events that list every mutation, too. */
   readonly listsMutations?: boolean;
@@ -187,7 +189,7 @@ async function ownDatabase(): Promise<TestDatabase> {
 function wire(
   { database }: TestDatabase,
   nats: NatsConnection,
-  { ownerTimeoutMs = 3_000, listsMutations = false }: RigOptions,
+  { ownerTimeoutMs = 3_000, listsMutations = false, logger = silent }: RigOptions,
 ): Pick<
   PushRig,
   | 'acceptPush'
@@ -213,7 +215,7 @@ function wire(
   const metrics = new PushMetrics(new Metrics('test'));
   const ledger = new LedgerStore(database, { visibleMs: 20_000, maxOpen: 50, listsMutations });
   const heads = new ReadHeads(database);
-  const owners = new SendToOwner(nats, silent, metrics, ownerTimeoutMs);
+  const owners = new SendToOwner(nats, logger, metrics, ownerTimeoutMs);
   const lifter = new LiftMutations(new AskUpcaster(nats, silent));
   const settler = new SettleMutations(
     owners,
