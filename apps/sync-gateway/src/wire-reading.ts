@@ -3,6 +3,7 @@ import { DocumentPool } from '@sync/documents/node';
 import { untilAvailable } from '@sync/service-kit';
 import type { DeviceKey } from './access/device-bindings.ts';
 import { VerifyAgain } from './access/verify-again.ts';
+import { AcceptAck } from './ack/accept-ack.ts';
 import { AckController } from './ack/ack-controller.ts';
 import { AckStore } from './ack/ack-store.ts';
 import { AckCursors } from './ack/ack-cursors.ts';
@@ -188,7 +189,7 @@ async function readingProviders(
   });
   return [
     { provide: PullScopes, useValue: pullScopes },
-    { provide: AckCursors, useValue: ackCursors },
+    { provide: AcceptAck, useValue: new AcceptAck(tokens, ackCursors) },
     { provide: CursorTokens, useValue: tokens },
     { provide: Tickets, useValue: tickets },
     { provide: RECORD_DEVICE_SEEN, useValue: deviceSeen },

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { changeOnServer } from '@sync/e2e-device';
-import type { AckResponse, PullResponse } from '@sync/protocol';
+import { type AckResponse, LIMITS, type Problem, type PullResponse, type PushResponse } from '@sync/protocol';
 import {
   type Bound,
   anotherDevice,
@@ -80,6 +81,99 @@ describe('ack', () => {
     });
     const directed = answer.directives.some(({ scopes }) => scopes.includes(user.scope));
     expect(directed || answer.scopes[0]?.reset === true).toBe(true);
+  });
+});
+
+/** A device that has pulled everything, and acked nothing: its cursor, and the outcomes of its push. */
+async function unacked(): Promise<Bound & { readonly cursor: string; readonly outcomes: string[] }> {
+  const user = await boundUser();
+  const { device, scope } = user;
+  appendStatements(device, scope, 2);
+  const outcomes = (await device.push()).map(({ mutationId }) => mutationId);
+  for (let attempt = 0; attempt < 150; attempt += 1) {
+    const { cursor, digest } = await rawPull(device, scope, null);
+    if (digest?.count === 2) return { ...user, cursor, outcomes };
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('what was pushed never came');
+}
+
+/** What a pull says that a device has not acked. */
+async function waiting({ device }: Bound): Promise<string[]> {
+  const { outcomes } = await device.call<PullResponse>('/sync/v1/pull', {});
+  return outcomes.map(({ mutationId }) => mutationId).sort();
+}
+
+/** A push or a pull that is good by itself. */
+const REQUESTS = {
+  push: ({ device, scope }: Bound): object => {
+    appendStatements(device, scope, 1);
+    return { sentAt: new Date().toISOString(), mutations: device.outbox.splice(0) };
+  },
+  pull: ({ scope }: Bound): object => ({ scopes: [{ scope, cursor: null }] }),
+};
+const PATHS = ['push', 'pull'] as const;
+
+describe('an ack inside of a push or a pull', () => {
+  it.each(PATHS)('is carried out and answered, and is harmless to repeat: %s', async (path) => {
+    const user = await unacked();
+    const { device, scope, cursor, outcomes } = user;
+    const body = { ...REQUESTS[path](user), ack: { cursors: [{ scope, cursor }], outcomes } };
+    const ask = (): Promise<PushResponse | PullResponse> => device.call(`/sync/v1/${path}`, body);
+    expect(await waiting(user)).toEqual([...outcomes].sort());
+    const first = await ask();
+    expect(first.ack).toEqual({ cursors: [{ scope, status: 'advanced' }] });
+    const own = path === 'push' ? first.outcomes.map(({ mutationId }) => mutationId) : [];
+    expect(await waiting(user)).toEqual(own);
+    const again = await ask();
+    expect(again.ack).toEqual({ cursors: [{ scope, status: 'unchanged' }] });
+    expect(again.outcomes).toEqual(first.outcomes);
+  });
+
+  it('comes before the pull around it', async () => {
+    const { device, scope, cursor, outcomes } = await unacked();
+    const digest = { count: 7, hash: '0'.repeat(64) };
+    const ack = { cursors: [{ scope, cursor, digest }], outcomes };
+    const body = { scopes: [{ scope, cursor }], ack };
+    const answer = await device.call<PullResponse>('/sync/v1/pull', body);
+    expect(answer.outcomes).toEqual([]);
+    expect(answer.scopes).toMatchObject([{ scope, reset: true }]);
+  });
+
+  it.each(PATHS)('refuses the whole request where it is wrong: %s', async (path) => {
+    const user = await unacked();
+    const { device, scope, cursor, outcomes } = user;
+    const other = await anotherDevice(user);
+    const { cursor: foreign } = await rawPull(other, scope, null);
+    const one = { scope, cursor };
+    const tooMany = Array.from({ length: LIMITS.outcomesPerAck + 1 }, () => randomUUID());
+    for (const [ack, code, at] of [
+      [{ outcomes, cursors: [{ scope, cursor: foreign }] }, 'cursor_invalid', '/ack/cursors/0/cursor'],
+      [{ outcomes, cursors: [one, one] }, 'schema_invalid', '/ack/cursors/1/scope'],
+      [{ outcomes: [...outcomes, 'x'] }, 'schema_invalid', `/ack/outcomes/${outcomes.length}`],
+      [{ outcomes: tooMany }, 'limit_exceeded', '/ack/outcomes'],
+      [{ outcomes, purged: ['x'] }, 'schema_invalid', '/ack/purged/0'],
+      [null, 'schema_invalid', '/ack'],
+    ] as const) {
+      const body = { ...REQUESTS[path](user), ack };
+      const answer = await device.send<Problem>(`/sync/v1/${path}`, body);
+      expect([answer.status, answer.body.code]).toEqual([400, code]);
+      expect(answer.body.errors).toContainEqual(expect.objectContaining({ path: at }));
+    }
+    expect(await waiting(user)).toEqual([...outcomes].sort());
+    expect((await rawPull(device, scope, null)).digest?.count).toBe(2);
+  });
+
+  it.each([
+    ['push', { sentAt: 'yesterday' }],
+    ['pull', { limit: 0 }],
+    ['pull', { scopes: [{ scope: 'user:x', cursor: 'forged' }] }],
+  ] as const)('is not carried out where the rest is wrong: %s', async (path, wrong) => {
+    const user = await unacked();
+    const { device, outcomes } = user;
+    const body = { ...REQUESTS[path](user), ...wrong, ack: { outcomes } };
+    expect(await device.send(`/sync/v1/${path}`, body)).toMatchObject({ status: 400 });
+    expect(await waiting(user)).toEqual([...outcomes].sort());
   });
 });
 

@@ -3,8 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { DriverDevice } from '@sync/e2e-device';
 import type { Outcome, PullResponse } from '@sync/protocol';
 import { type SharedDocument, edit, enroll, sharedDocument } from './kit/course-document.ts';
-import { appendStatements, boundUser, fresh, pullUntil, send, sendAsItIs } from './kit/platform.ts';
-import { SmallClient } from './kit/small-client.ts';
+import { appendStatements, boundUser, fresh, send, sendAsItIs } from './kit/platform.ts';
 
 type Named = Pick<Outcome, 'status' | 'scope'>;
 
@@ -78,23 +77,5 @@ describe('outcomes', () => {
     for (const one of [device, other]) expect(await setOf(one)).toEqual([undefined]);
     await setEnrolment(shared, 'active');
     for (const one of [device, other]) expect(await setOf(one)).toEqual([course]);
-  });
-});
-
-describe('a client that stores entities by scope and forgets what it pushed', () => {
-  it('knows where the entity of an outcome belongs', async () => {
-    const { device, scope, userId } = await boundUser();
-    const client = new SmallClient(device);
-    const note = { scope, entityType: 'note', entityId: fresh('n') } as const;
-    const data = { userId, text: 'as it stands' };
-    await client.push([device.write({ ...note, op: 'put', data })]);
-    await pullUntil(device, () => device.replica(scope).digest.count === 1);
-    expect(client.scopes).toEqual([]);
-    const [refused] = await client.push([device.write({ ...note, op: 'append', data: {} })]);
-    expect(refused).toMatchObject({ status: 'rejected', scope });
-    expect(client.scopes).toEqual([scope]);
-    expect(client.find(scope, 'note', note.entityId)).toMatchObject(data);
-    await client.pull();
-    expect(client.find(scope, 'note', note.entityId)).toMatchObject(data);
   });
 });

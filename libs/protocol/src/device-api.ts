@@ -90,6 +90,35 @@ export type Backlog = Static<typeof Backlog>;
 export const Digest = Type.Object({ count: Count, hash: DigestHash }, { $id: 'Digest' });
 export type Digest = Static<typeof Digest>;
 
+export const AckRequest = Type.Object(
+  {
+    cursors: Type.Optional(
+      Type.Array(Type.Object({ scope: Scope, cursor: CursorToken, digest: Type.Optional(Digest) }), {
+        maxItems: LIMITS.scopesPerPull,
+      }),
+    ),
+    outcomes: Type.Optional(Type.Array(SentUuid, { maxItems: LIMITS.outcomesPerAck })),
+    purged: Type.Optional(Type.Array(Scope, { maxItems: LIMITS.scopesPerPull })),
+    backlog: Type.Optional(Backlog),
+  },
+  { $id: 'AckRequest' },
+);
+export type AckRequest = Static<typeof AckRequest>;
+
+const AckedCursors = Type.Array(
+  Type.Object({ scope: Scope, status: Type.Enum(['advanced', 'unchanged', 'stale']) }),
+);
+
+export const AckResponse = Type.Object(
+  { serverTime: Timestamp, cursors: AckedCursors },
+  { $id: 'AckResponse' },
+);
+export type AckResponse = Static<typeof AckResponse>;
+
+/** What a push or a pull answers to the ack in it. */
+export const AckResult = Type.Object({ cursors: AckedCursors }, { $id: 'AckResult' });
+export type AckResult = Static<typeof AckResult>;
+
 export const HeldDocument = Type.Object(
   {
     entityType: EntityType,
@@ -131,6 +160,8 @@ export const PullRequest = Type.Object(
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.deltasPerPull })),
     waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.waitMs })),
     backlog: Type.Optional(Backlog),
+    /** Carried out before the pull, as `POST /sync/v1/ack` does. */
+    ack: Type.Optional(AckRequest),
   },
   { $id: 'PullRequest' },
 );
@@ -172,6 +203,7 @@ export const PullResponse = Type.Object(
           'them in the next one. At most 1,000; left out when there is none.',
       }),
     ),
+    ack: Type.Optional(AckResult),
   },
   { $id: 'PullResponse' },
 );
@@ -187,6 +219,8 @@ export const PushRequest = Type.Object(
     sentAt: Timestamp,
     mutations: Type.Array(LocalMutation, { maxItems: LIMITS.mutationsPerPush }),
     backlog: Type.Optional(Backlog),
+    /** Carried out before the mutations, as `POST /sync/v1/ack` does. */
+    ack: Type.Optional(AckRequest),
   },
   { $id: 'PushRequest' },
 );
@@ -198,38 +232,15 @@ export const PushEnvelope = Type.Object({
     maxItems: LIMITS.mutationsPerPush,
   }),
   backlog: Type.Optional(Backlog),
+  ack: Type.Optional(AckRequest),
 });
 export type PushEnvelope = Static<typeof PushEnvelope>;
 
 export const PushResponse = Type.Object(
-  { serverTime: Timestamp, outcomes: Type.Array(Outcome) },
+  { serverTime: Timestamp, outcomes: Type.Array(Outcome), ack: Type.Optional(AckResult) },
   { $id: 'PushResponse' },
 );
 export type PushResponse = Static<typeof PushResponse>;
-
-export const AckRequest = Type.Object(
-  {
-    cursors: Type.Optional(
-      Type.Array(Type.Object({ scope: Scope, cursor: CursorToken, digest: Type.Optional(Digest) }), {
-        maxItems: LIMITS.scopesPerPull,
-      }),
-    ),
-    outcomes: Type.Optional(Type.Array(SentUuid, { maxItems: LIMITS.outcomesPerAck })),
-    purged: Type.Optional(Type.Array(Scope, { maxItems: LIMITS.scopesPerPull })),
-    backlog: Type.Optional(Backlog),
-  },
-  { $id: 'AckRequest' },
-);
-export type AckRequest = Static<typeof AckRequest>;
-
-export const AckResponse = Type.Object(
-  {
-    serverTime: Timestamp,
-    cursors: Type.Array(Type.Object({ scope: Scope, status: Type.Enum(['advanced', 'unchanged', 'stale']) })),
-  },
-  { $id: 'AckResponse' },
-);
-export type AckResponse = Static<typeof AckResponse>;
 
 export const TicketResponse = Type.Object(
   { serverTime: Timestamp, ticket: Type.String(), expiresAt: Timestamp },

@@ -142,7 +142,8 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
       'Pages of deltas per scope in commit order, from the given cursors on; outcomes that the device has ' +
       'not acked; scopes to purge. With `waitMs` the answer is held back until there is something new. A ' +
       'null, expired or outdated cursor starts a full resync: `reset` is true on its first page and means ' +
-      '“replace what you hold of this scope; keep your unpushed mutations”.',
+      '“replace what you hold of this scope; keep your unpushed mutations”. ' +
+      'With `ack`, that is carried out first, as by `POST /sync/v1/ack`.',
     access: 'signature',
     priority: 'delivery',
     body: PullRequest,
@@ -156,12 +157,13 @@ export const DEVICE_OPERATIONS: readonly DeviceOperation[] = [
     description:
       'One outcome per mutation, in the same order. A mutation that was answered is never lost and never ' +
       'applied twice, however often it is sent. A mutation that does not match its schema is answered ' +
-      '`rejected` and does not harm its neighbours.',
+      '`rejected` and does not harm its neighbours. With `ack`, that is carried out first, as by ' +
+      '`POST /sync/v1/ack`.',
     access: 'signature',
     priority: 'push',
     body: PushRequest,
     response: PushResponse,
-    problems: BODY_PROBLEMS,
+    problems: [...BODY_PROBLEMS, 'cursor_invalid'],
   },
   {
     method: 'post',

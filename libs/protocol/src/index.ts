@@ -5,6 +5,7 @@ export { ConflictPolicy, SentUuid, Timestamp } from './scalars.ts';
 export {
   AckRequest,
   AckResponse,
+  AckResult,
   Backlog,
   Digest,
   HeldDocument,

@@ -168,6 +168,20 @@ it('refuses whoever has caused too much work, is there for others, and lets him 
   );
 });
 
+it.each([
+  ['request of its own', 'ack', (ack: object) => ack],
+  ['push', 'push', (ack: object) => ({ sentAt: new Date().toISOString(), mutations: [], ack })],
+  ['pull', 'pull', (ack: object) => ({ scopes: [], ack })],
+] as const)('charges as much for an ack in a %s', async (_in, path, bodyOf) => {
+  // Of 1,000 outcomes: 20 milliseconds, far more than the rest of such a request.
+  const outcomes = Array.from({ length: 1_000 }, () => randomUUID());
+  const { url } = await rig.addGateway({ DEVICE_WORK_MS_PER_SECOND: '1', DEVICE_WORK_BURST_MS: '15' });
+  const device = await rig.device();
+  const dear = await rig.call(device, path, bodyOf({ outcomes }), { url });
+  const next = await rig.call(device, 'ack', {}, { url });
+  expect([dear.status, next.status]).toEqual([200, 429]);
+});
+
 it('remembers nothing of those who have not proven who they are', async () => {
   const { url, opsUrl } = await rig.addGateway();
   const device = await rig.device();

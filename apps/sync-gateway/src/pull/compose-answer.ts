@@ -1,4 +1,5 @@
 import { storableJsonText } from '@sync/domain';
+import type { AckResult } from '@sync/protocol';
 import type { NoteRow, PageRow, PullRow } from './pull-store.ts';
 
 /** One scope of an answer, with its cursor already minted. */
@@ -64,8 +65,9 @@ function noteDirective(due: Map<string, string[]>, row: NoteRow): void {
  * A PullResponse as JSON text, in pieces to be written one after the other. Deltas and outcomes are put in as
  * the text they are stored as: parsing and printing them again would be most of the cost of a pull. Scopes,
  * cursors and hashes are of alphabets that need no escaping; counts are decimal text.
+ * @param acked what became of the ack in the pull; absent: there was none
  */
-export function answerPieces(answer: PullAnswer, serverTime: string): string[] {
+export function answerPieces(answer: PullAnswer, serverTime: string, acked?: AckResult): string[] {
   const directives = answer.directives.map(
     ({ reason, scopes }) =>
       `{"kind":"full_resync","scopes":${names(scopes)},"reason":${JSON.stringify(reason)}}`,
@@ -75,7 +77,8 @@ export function answerPieces(answer: PullAnswer, serverTime: string): string[] {
   for (const [index, page] of answer.pages.entries()) addPage(pieces, page, index > 0);
   pieces.push(`],"revoked":${names(answer.revoked)},"outcomes":[`);
   if (answer.outcomes !== '') pieces.push(answer.outcomes);
-  pieces.push(`],"directives":[${directives.join(',')}]${granted}}`);
+  const ack = acked ? `,"ack":${JSON.stringify(acked)}` : '';
+  pieces.push(`],"directives":[${directives.join(',')}]${granted}${ack}}`);
   return pieces;
 }
 

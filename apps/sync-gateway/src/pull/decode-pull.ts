@@ -1,5 +1,11 @@
 import { decodeStateVector, RefusedUpdateError } from '@sync/documents';
-import { type HeldDocument as HeldDocumentText, LIMITS, PullRequest, validator } from '@sync/protocol';
+import {
+  type AckRequest,
+  type HeldDocument as HeldDocumentText,
+  LIMITS,
+  PullRequest,
+  validator,
+} from '@sync/protocol';
 import { ProblemError } from '@sync/service-kit';
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
@@ -19,12 +25,17 @@ export interface DecodedPull {
 
 const validate = validator(PullRequest);
 
+/** A pull with the ack that is to be carried out before it, as it was sent. */
+export type PullWithAck = DecodedPull & { readonly ack: AckRequest | undefined };
+
 /**
  * @throws ProblemError `schema_invalid`, `limit_exceeded` or `cursor_invalid`, each with the offending paths
  */
-export function decodePull(request: FastifyRequest, caller: Caller, tokens: CursorTokens): DecodedPull {
-  const { scopes, limit = LIMITS.defaultDeltasPerPull, waitMs = 0, backlog } = decodeBody(request, validate);
-  if (!scopes) return { asked: null, limit, waitMs, backlog: countsOf(backlog) };
+export function decodePull(request: FastifyRequest, caller: Caller, tokens: CursorTokens): PullWithAck {
+  const body = decodeBody(request, validate);
+  const { scopes, limit = LIMITS.defaultDeltasPerPull, waitMs = 0, ack } = body;
+  const backlog = countsOf(body.backlog ?? ack?.backlog);
+  if (!scopes) return { asked: null, limit, waitMs, backlog, ack };
   refuseRepeated(
     scopes.map(({ scope }) => scope),
     (at) => `/scopes/${at}/scope`,
@@ -42,7 +53,7 @@ export function decodePull(request: FastifyRequest, caller: Caller, tokens: Curs
     return { scope, token, position, documents: decodeHeld(documents, `/scopes/${at}/documents`) };
   });
   refuseForged(forged);
-  return { asked, limit, waitMs, backlog: countsOf(backlog) };
+  return { asked, limit, waitMs, backlog, ack };
 }
 
 /** A pull that waits must not hold what stands beside the fields that it knows. */

@@ -3,6 +3,7 @@ import { PushEnvelope, validator } from '@sync/protocol';
 import type { Logger } from '@sync/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOf } from '../access/caller.ts';
+import { AcceptAck } from '../ack/accept-ack.ts';
 import { answerText } from '../edge/answer.ts';
 import { decodeBody } from '../edge/decode-body.ts';
 import { RECORD_DEVICE_SEEN, type RecordDeviceSeen } from '../presence/record-device-seen.ts';
@@ -19,17 +20,20 @@ const checkEnvelope = validator(PushEnvelope);
 export class PushController {
   private readonly acceptPush: AcceptPush;
   private readonly gate: PushGate;
+  private readonly acceptAck: AcceptAck;
   private readonly deviceSeen: RecordDeviceSeen;
   private readonly logger: Logger;
 
   constructor(
     @Inject(AcceptPush) acceptPush: AcceptPush,
     @Inject(PushGate) gate: PushGate,
+    @Inject(AcceptAck) acceptAck: AcceptAck,
     @Inject(RECORD_DEVICE_SEEN) deviceSeen: RecordDeviceSeen,
     @Inject(PUSH_LOGGER) logger: Logger,
   ) {
     this.acceptPush = acceptPush;
     this.gate = gate;
+    this.acceptAck = acceptAck;
     this.deviceSeen = deviceSeen;
     this.logger = logger;
   }
@@ -38,18 +42,22 @@ export class PushController {
   async push(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const caller = callerOf(request);
     const envelope = decodeBody(request, checkEnvelope);
+    const { ack } = envelope;
+    const carryOutAck = ack && this.acceptAck.prepare(request, ack, '/ack');
     const sentAtMs = parseTimestampMs(envelope.sentAt);
     this.deviceSeen.record(caller, {
       ...(sentAtMs === null ? {} : { clockOffsetMs: sentAtMs - caller.receivedAtMs }),
-      backlog: envelope.backlog,
+      backlog: envelope.backlog ?? ack?.backlog,
     });
     request.work?.count({ mutation: envelope.mutations.length });
-    const outcomes = await this.gate.run(caller, meanwhile(request, reply), () =>
-      this.acceptPush.execute(caller, envelope, caller.receivedAtMs, request.bodySuspicious),
-    );
+    const { acked, outcomes } = await this.gate.run(caller, meanwhile(request, reply), async () => ({
+      acked: await carryOutAck?.(),
+      outcomes: await this.acceptPush.execute(caller, envelope, caller.receivedAtMs, request.bodySuspicious),
+    }));
     this.logPush(request, envelope.mutations);
     const serverTime = new Date().toISOString();
-    await answerText(reply, `{"serverTime":"${serverTime}","outcomes":[${outcomes.join(',')}]}`);
+    const told = acked ? `,"ack":${JSON.stringify(acked)}` : '';
+    await answerText(reply, `{"serverTime":"${serverTime}","outcomes":[${outcomes.join(',')}]${told}}`);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { AckRequest, Outcome, PullRequest, RemoteDelta } from '@sync/protocol';
 import type { BrokenServer } from './broken-server.ts';
-import { ACK, type Page, PULL, nothingNew, onAnswers, onPages, onPulls } from './change-answers.ts';
+import { ACK, type Page, PULL, nothingNew, onAnswers, onPages, onPulls, without } from './change-answers.ts';
 import { type Distortion, jsonOf } from './distorting-proxy.ts';
 
 /** Longer than anybody waits for: what a device asked for plus 20 seconds (COMMON-20). */
@@ -278,5 +278,12 @@ export const BROKEN_PULLS: readonly BrokenServer[] = [
       onAnswers<{ cursors: { status: string }[] }, unknown>(ACK, (body) => {
         return { ...body, cursors: body.cursors.map((cursor) => ({ ...cursor, status: 'advanced' })) };
       }),
+  },
+  {
+    fault: 'answers nothing to an ack in a pull',
+    rule: 'ACK-5',
+    check: 'ack.test.ts › is carried out and answered, and is harmless to repeat: %s',
+    breaks: () => onPulls((body) => without(body, 'ack')),
+    isShort: true,
   },
 ];

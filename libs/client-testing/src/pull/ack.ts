@@ -1,25 +1,44 @@
-import { AckRequest, type AckResponse, validator } from '@sync/protocol';
+import { AckRequest, type AckResponse, type AckResult, validator } from '@sync/protocol';
 import { noteAcked } from '../push/own-entry.ts';
 import { decodeBody } from '../server/decode-body.ts';
 import type { Device } from '../server/device.ts';
 import type { Ended, Tenant } from '../server/tenant.ts';
 import { type Cursor, readCursor } from './cursors.ts';
-import { refuseForged, refuseRepeated } from './pull.ts';
+import { refuseForged, refuseRepeated } from './refuse-listed.ts';
 
 const checkRequest = validator(AckRequest);
 
 /** @throws RefusedRequest `schema_invalid`, `cursor_invalid` */
 export function ack(tenant: Tenant, device: Device, sent: unknown): AckResponse {
-  const { cursors = [], outcomes = [], purged = [] } = decodeBody(checkRequest, sent);
+  const carryOut = readAck(tenant, device, decodeBody(checkRequest, sent));
+  return { serverTime: tenant.nowIso, ...carryOut() };
+}
+
+/**
+ * @param path JSON Pointer of the ack in its request
+ * @returns carries it out
+ * @throws RefusedRequest `schema_invalid`, `cursor_invalid`, and nothing has changed
+ */
+export function readAck(tenant: Tenant, device: Device, sent: AckRequest, path = ''): () => AckResult {
+  const { cursors = [] } = sent;
   refuseRepeated(
     cursors.map(({ scope }) => scope),
-    (at) => `/cursors/${at}/scope`,
+    (at) => `${path}/cursors/${at}/scope`,
   );
   const read = cursors.map(({ scope, cursor }) => readCursor(tenant, device, scope, cursor));
   refuseForged(
     read.map((cursor) => cursor === null),
-    'cursors',
+    `${path}/cursors`,
   );
+  return () => carryOut(tenant, device, sent, read);
+}
+
+function carryOut(
+  tenant: Tenant,
+  device: Device,
+  { cursors = [], outcomes = [], purged = [] }: AckRequest,
+  read: readonly (Cursor | null)[],
+): AckResult {
   const answered = cursors.flatMap(({ scope, digest }, at) => {
     const cursor = read[at];
     if (!cursor || !tenant.holds(device.userId, scope)) return [];
@@ -33,7 +52,7 @@ export function ack(tenant: Tenant, device: Device, sent: unknown): AckResponse 
     if (entry.work && hasMet(entry.ended)) noteAcked(tenant, entry.work);
   }
   for (const scope of purged) if (device.owed.delete(scope)) device.beginAnew(scope);
-  return { serverTime: tenant.nowIso, cursors: answered };
+  return { cursors: answered };
 }
 
 /** Whether a change came to its turn, and stands or lost to what stood (PUSH-18). */

@@ -15,7 +15,9 @@ import type { Device } from '../server/device.ts';
 import { RefusedRequest, refusePath } from '../server/refused-request.ts';
 import { keyOf } from '../server/scope-log.ts';
 import type { Tenant } from '../server/tenant.ts';
+import { readAck } from './ack.ts';
 import { type Cursor, mintCursor, readCursor } from './cursors.ts';
+import { refuseForged, refuseRepeated } from './refuse-listed.ts';
 import { WaitingPulls } from './waiting-pulls.ts';
 
 const checkRequest = validator(PullRequest);
@@ -50,6 +52,8 @@ export class Pulls {
     const request = decodeBody(checkRequest, sent);
     const { limit = LIMITS.defaultDeltasPerPull, waitMs = 0 } = request;
     const asked = request.scopes ? readAsked(tenant, device, request.scopes) : null;
+    const carryOut = request.ack && readAck(tenant, device, request.ack, '/ack');
+    const acked = carryOut ? { ack: carryOut() } : {};
     const untilMs = this.#clock.now() + waitMs;
     let reading = read(tenant, device, asked, limit);
     const granted = reading.answer.granted?.join();
@@ -61,7 +65,7 @@ export class Pulls {
       reading = read(tenant, device, asked, limit);
       if (why !== 'news') break;
     }
-    return reading.answer;
+    return { ...reading.answer, ...acked };
   }
 }
 
@@ -85,7 +89,7 @@ function readAsked(
   });
   refuseForged(
     asked.map(({ token, cursor }) => token !== null && cursor === null),
-    'scopes',
+    '/scopes',
   );
   return asked;
 }
@@ -101,26 +105,6 @@ function checkHeld({ world }: Tenant, held: readonly HeldDocument[], path: strin
     if (keeper && !keeper.isStateVector(stateVector))
       refusePath(`${path}/${at}/stateVector`, 'not a Yjs state vector');
   }
-}
-
-/** @throws RefusedRequest `schema_invalid` (COMMON-17) */
-export function refuseRepeated(names: readonly string[], pathOf: (at: number) => string): void {
-  const errors = names.flatMap((name, at) => {
-    const isRepeated = names.indexOf(name) < at;
-    return isRepeated ? [{ path: pathOf(at), message: 'stands here for the second time' }] : [];
-  });
-  if (errors.length > 0) throw new RefusedRequest('schema_invalid', 'Something is named twice', { errors });
-}
-
-/** @throws RefusedRequest `cursor_invalid` (PULL-5) */
-export function refuseForged(isForged: readonly boolean[], list: string): void {
-  const errors = isForged.flatMap((forged, at) => {
-    const message = 'not a cursor of this device and scope';
-    return forged ? [{ path: `/${list}/${at}/cursor`, message }] : [];
-  });
-  const options = { errors };
-  if (errors.length > 0)
-    throw new RefusedRequest('cursor_invalid', 'A cursor is not of this device', options);
 }
 
 function read(tenant: Tenant, device: Device, asked: readonly Asked[] | null, limit: number): Reading {

@@ -1,5 +1,6 @@
 import { planLanes, sameChange } from '@sync/domain';
 import { type Outcome, OUTCOME_CODES, PushEnvelope, type PushResponse, validator } from '@sync/protocol';
+import { readAck } from '../pull/ack.ts';
 import { decodeBody } from '../server/decode-body.ts';
 import type { Device } from '../server/device.ts';
 import { RefusedRequest } from '../server/refused-request.ts';
@@ -22,6 +23,8 @@ export function push(tenant: Tenant, device: Device, sent: unknown): PushRespons
   const waits = tenant.waiting.filter(({ deviceId }) => deviceId === device.deviceId).length;
   if (waits + body.mutations.length > MAX_WAITING)
     throw new RefusedRequest('rate_limited', 'Too many mutations wait', { retryAfter: RETRY_AFTER_S });
+  const carryOut = body.ack && readAck(tenant, device, body.ack, '/ack');
+  const acked = carryOut ? { ack: carryOut() } : {};
   device.pushes += 1;
   const { userId, deviceId, pushes } = device;
   const nowMs = tenant.world.now();
@@ -39,7 +42,7 @@ export function push(tenant: Tenant, device: Device, sent: unknown): PushRespons
   const outcomes = told.map((outcome, place): Outcome => {
     return outcome ?? { mutationId: elements[place]?.mutationId ?? '', status: 'accepted' };
   });
-  return { serverTime: tenant.nowIso, outcomes };
+  return { serverTime: tenant.nowIso, outcomes, ...acked };
 }
 
 interface Received {

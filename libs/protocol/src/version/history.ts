@@ -279,6 +279,14 @@ export const VERSION_HISTORY: readonly VersionEntry[] = [
       'PUSH-26: an outcome names the scope of its mutation, while the user holds it: a client that stores ' +
       'entities by scope knows where `current` belongs without looking into its outbox.',
   },
+  {
+    version: '1.50.0',
+    date: '2026-12-01',
+    schemas: ['PullRequest', 'PullResponse', 'PushRequest', 'PushResponse'],
+    change:
+      'ACK-5: a push or a pull may have an ack in it, which is carried out first: a client needs no ' +
+      'request of its own for it.',
+  },
 ];
 
 /** The version of the newest entry. */
