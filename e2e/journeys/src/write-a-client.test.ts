@@ -20,7 +20,8 @@ it('the client of the guide, which is one file without libraries, prints what th
   expect(parts).toHaveLength(guide.split('file=client.mjs').length - 1);
   const file = join(folder, 'client.mjs');
   await writeFile(file, parts.join('\n'));
-  const { stdout } = await run(process.execPath, [file], { env: { ...process.env, NODE_OPTIONS: '' } });
+  const env = { ...process.env, NODE_OPTIONS: '', FORCE_COLOR: '0' };
+  const { stdout } = await run(process.execPath, [file], { env });
   // As the guide says: the first page of a scope may come before anything is in it.
   expect(stdout.replace(/^(digest equal true\n)+/m, 'digest equal true\n')).toBe(printedBy(guide));
 });

@@ -96,5 +96,11 @@ export function endGroup({ pid }: ChildProcess): void {
 
 function spawnShell(commands: string, { folder, temporary, env }: Reader, detached: boolean): ChildProcess {
   const script = `set -e\n${commands.replaceAll('/tmp/', `${temporary}/`)}`;
-  return spawn('bash', ['-c', script], { cwd: folder, env, detached, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn('bash', ['-c', script], {
+    cwd: folder,
+    // Where tests run with colours, Node would print `true` in yellow.
+    env: { ...env, FORCE_COLOR: '0' },
+    detached,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
