@@ -70,7 +70,7 @@ describe('a device expects of the gateway', () => {
         given: 'the user has a note',
         what: 'a pull of everything granted',
         path: 'pull',
-        body: { limit: 500, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
+        body: { limit: 1_000, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
         answer: { serverTime: TIME, scopes: [PAGE], ...NOTHING_MORE },
       },
       async (gatewayUrl) => {
@@ -92,7 +92,7 @@ describe('a device expects of the gateway', () => {
         given: 'the device holds everything',
         what: 'a pull from a cursor',
         path: 'pull',
-        body: { scopes: [FROM_CURSOR], limit: 500, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
+        body: { scopes: [FROM_CURSOR], limit: 1_000, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
         answer: {
           serverTime: TIME,
           scopes: [{ ...PAGE, reset: false, deltas: [] }],
@@ -117,7 +117,7 @@ describe('a device expects of the gateway', () => {
         path: 'pull',
         body: {
           scopes: [{ scope: secret, cursor: null }, FROM_CURSOR],
-          ...{ limit: 500, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
+          ...{ limit: 1_000, waitMs: 0, backlog: { pending: 0, oldestAt: null } },
         },
         answer: {
           serverTime: TIME,
