@@ -2,7 +2,7 @@ import { type RxCollection, type RxJsonSchema, type RxStorage, createRxDatabase 
 import { replicateRxCollection } from 'rxdb/plugins/replication';
 import { type Note, type OpenDevice, notesOf } from './work.ts';
 
-const PAGE = 500;
+const PAGE = 1_000;
 const text = { type: 'string' } as const;
 const SCHEMA: RxJsonSchema<Note> = {
   version: 0,

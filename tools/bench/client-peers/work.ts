@@ -2,8 +2,6 @@
 import { idOf } from '@sync/client/testing/device-work';
 import type { PullResponse } from '@sync/protocol';
 
-const PAGE = 500;
-
 /** What a device keeps of a note. */
 export interface Note {
   readonly id: string;
@@ -16,7 +14,7 @@ export interface Note {
 export interface OpenDevice {
   /**
    * Takes the answers of a server that has so many notes, and ends when the last of them is stored.
-   * @param pages JSON texts of pulls, 500 notes each
+   * @param pages JSON texts of pulls, as many notes in each but the last
    */
   sync(pages: readonly string[]): Promise<void>;
   /** All notes, by whatever this device calls a query. */
@@ -97,7 +95,8 @@ async function assertHeld(device: OpenDevice, pages: readonly string[]): Promise
   const notes = await device.list();
   let letters = 0;
   for (const { text } of notes) letters += text.length;
-  const expected = notesOf(pages.at(-1) ?? '').length + (pages.length - 1) * PAGE;
+  const [first = '', last = ''] = [pages[0], pages.at(-1)];
+  const expected = notesOf(last).length + (pages.length - 1) * notesOf(first).length;
   if (notes.length !== expected || letters < expected) {
     throw new Error(`${notes.length} of ${expected} notes are there`);
   }
