@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -80,8 +80,10 @@ async function resolveHaproxy(): Promise<string> {
 export LD_LIBRARY_PATH="${libraries.join(':')}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 exec "${root}/usr/sbin/haproxy" "$@"
 `;
-    await writeFile(cached, script, { mode: 0o755 });
-    if (!(await starts(cached))) throw new Error('No HAProxy found: install it, or set HAPROXY_BIN');
+    // Renamed when it is whole and starts: nobody ever starts half a program.
+    await writeFile(`${cached}.new`, script, { mode: 0o755 });
+    if (!(await starts(`${cached}.new`))) throw new Error('No HAProxy found: install it, or set HAPROXY_BIN');
+    await rename(`${cached}.new`, cached);
     return cached;
   });
 }
